@@ -1,0 +1,78 @@
+"""Locators: where something was found, as a chain of parents (a frame in a file in an archive in a partition).
+
+``str()`` gives one printable line and ``parse()`` reads it back exactly, whatever bytes a file name holds.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+
+from imgmatch.errors import UsageError
+
+_SEPARATOR = "|"
+_KIND = re.compile(r"[a-z][a-z0-9]*\Z")
+# Percent, the separator, control characters, line separators and bytes that are not UTF-8 (surrogate escapes).
+_UNSAFE = re.compile("[%|\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_ESCAPE = re.compile(r"((?:%[0-9A-F]{2})+)")
+
+
+def _quote(text: str) -> str:
+    def escape(match: re.Match[str]) -> str:
+        return "".join(f"%{byte:02X}" for byte in match[0].encode("utf-8", "surrogateescape"))
+
+    return _UNSAFE.sub(escape, text)
+
+
+def _unquote(text: str) -> str:
+    # Neighbouring plain text and escapes are decoded as one run of bytes.
+    parts = _ESCAPE.split(text)
+    raw = b"".join(
+        bytes.fromhex(part.replace("%", "")) if index % 2 else part.encode("utf-8", "surrogateescape")
+        for index, part in enumerate(parts)
+    )
+    return raw.decode("utf-8", "surrogateescape")
+
+
+@dataclass(frozen=True, slots=True)
+class Locator:
+    """Where something was found. ``kind`` names the container ("file", later "zip", "frame", ...); ``at`` is the place in it.
+
+    File names are str with surrogate escapes for bytes that are not UTF-8, as ``os.fsdecode`` gives them.
+    """
+
+    kind: str
+    at: str
+    parent: Locator | None = None
+
+    def __str__(self) -> str:
+        own = f"{self.kind}:{_quote(self.at)}"
+        return own if self.parent is None else f"{self.parent}{_SEPARATOR}{own}"
+
+    @classmethod
+    def file(cls, path: str | bytes | os.PathLike[str]) -> Locator:
+        """Locate a file by its absolute path (links are not resolved: a locator says where it was found)."""
+        return cls("file", os.path.abspath(os.fsdecode(path)))
+
+    @classmethod
+    def parse(cls, text: str) -> Locator:
+        """Read back what ``str()`` wrote. Raises UsageError on anything else."""
+        locator: Locator | None = None
+        for part in text.split(_SEPARATOR):
+            kind, colon, at = part.partition(":")
+            if not colon or not _KIND.match(kind):
+                raise UsageError(f"{text!r} is not a locator: each part must read kind:place, as in file:/media/a.jpg")
+            locator = cls(kind, _unquote(at), locator)
+        assert locator is not None  # split() always gives one part
+        return locator
+
+    @property
+    def path(self) -> str | None:
+        """The path on this machine of the outermost file, as printable text (bytes that are not UTF-8 as \\xNN)."""
+        root = self
+        while root.parent is not None:
+            root = root.parent
+        if root.kind != "file":
+            return None
+        return root.at.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

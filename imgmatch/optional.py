@@ -1,0 +1,16 @@
+"""Optional third-party modules: one clear error that names the extra to install."""
+
+import importlib
+from types import ModuleType
+
+from imgmatch.errors import ImgmatchError
+
+
+def require(module: str, extra: str) -> ModuleType:
+    """Import ``module`` or raise an ImgmatchError that names the extra which brings it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ImgmatchError(
+            f"this needs the package {module!r}, which is not installed ({error}); pip install 'imgmatch[{extra}]'"
+        ) from error

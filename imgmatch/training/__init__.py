@@ -1,0 +1,1 @@
+"""Training and export of models: the only place that needs torch at import."""

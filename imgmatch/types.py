@@ -1,0 +1,124 @@
+"""The types that every part speaks. Frozen, slotted, with units in the names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, BinaryIO
+
+from imgmatch.locator import Locator
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Pixels = npt.NDArray[np.uint8]
+    Vector = npt.NDArray[np.float32]
+
+Box = tuple[int, int, int, int]
+"""x, y, width, height in pixels of the upright, full-size picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One thing that was found, not yet read. ``open()`` gives a read-only binary stream."""
+
+    locator: Locator
+    size_bytes: int
+    modified_utc: str | None
+    modified_ns: int | None
+    changed_ns: int | None
+    open: Callable[[], BinaryIO]
+
+
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """Digests of one content, as lower-case hexadecimal, and its length."""
+
+    sha256: str
+    md5: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A decoded picture: sRGB, upright, alpha over white.
+
+    ``pixels`` is (H, W, 3) uint8, possibly smaller than stored; ``stored_size_px`` is (width, height) as stored in the
+    file before orientation; ``orientation`` is the EXIF value 1..8 that was applied; ``partial`` is what is missing or
+    damaged when only a part could be read, else None.
+    """
+
+    pixels: Pixels
+    stored_size_px: tuple[int, int]
+    orientation: int
+    format: str
+    partial: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """What a model is, and what its weight file must be. ``dim`` is the length of its vectors."""
+
+    name: str
+    task: str
+    dim: int
+    input_px: int
+    weights_file: str
+    weights_sha256: str
+    licence: str
+    source: str
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """One vector of one picture: (dim,) float32 of unit length; ``region_px`` is None for the whole picture."""
+
+    model: str
+    vector: Vector
+    region_px: Box | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One place where an item was found. ``own`` marks the query photograph itself."""
+
+    locator: Locator
+    modified_utc: str | None
+    own: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One near vector: cosine ``similarity`` in -1..1, and the regions that met (None: the whole picture)."""
+
+    vector_id: int
+    item_id: int
+    similarity: float
+    query_region_px: Box | None = None
+    region_px: Box | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One ranked item. ``rank`` starts at 1; ``score`` is a lead for an examiner, never a verdict."""
+
+    rank: int
+    item_id: int
+    sha256: str
+    score: float
+    sightings: tuple[Sighting, ...]
+    labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    candidates: tuple[Candidate, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """Evidence that could not be used: where, at which stage, what kind of error, and a sentence for a person."""
+
+    locator: Locator
+    stage: str
+    error: str
+    message: str
