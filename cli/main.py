@@ -1,0 +1,370 @@
+"""The command line: parse, call the library, print. Heavy modules are imported by the command that needs them."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+import imgmatch
+from cli.progress import count_progress, ingest_progress, note, stop_on_signal
+from cli.render import Format, emit, emit_one, emit_search
+from imgmatch.errors import ImgmatchError, UsageError
+
+if TYPE_CHECKING:
+    from indexer.ingest import IngestReport
+
+EXIT_ERROR = 1
+EXIT_UNREADABLE = 3
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="imgmatch",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Finds the same picture, the same room or the same object among the photographs of a case, offline.\n\n"
+    "A score is a lead for an examiner, never a verdict.",
+)
+models_app = typer.Typer(no_args_is_help=True, help="The networks that turn pictures into vectors.")
+app.add_typer(models_app, name="models")
+
+CaseArg = Annotated[Path, typer.Argument(metavar="CASE", help="Folder of the case.", show_default=False)]
+FormatOpt = Annotated[Format, typer.Option("--format", help="How to write the result.")]
+OutputOpt = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Write the result to this file.", show_default=False)
+]
+ModelOpt = Annotated[
+    str | None, typer.Option("--model", help="Model to use (default: the case's).", show_default=False)
+]
+DeviceOpt = Annotated[str, typer.Option("--device", help="Where the network runs: auto, cpu or cuda.")]
+JobsOpt = Annotated[
+    int | None, typer.Option("--jobs", "-j", min=1, help="Threads (default: all usable cores).", show_default=False)
+]
+StrictOpt = Annotated[bool, typer.Option("--strict", help="Exit with 3 when evidence could not be used.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"imgmatch {imgmatch.__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def demo(
+    folder: Annotated[
+        Path, typer.Argument(metavar="[DIR]", help="Where to put it; an earlier demo is replaced.")
+    ] = Path("imgmatch-demo"),
+    rooms: Annotated[int, typer.Option(min=2, max=500, help="How many rooms to render.")] = 12,
+) -> None:
+    """Make a complete small case from rendered rooms: init, ingest, search."""
+    from indexer.demo import make_demo
+
+    result = make_demo(folder, rooms, note)
+    emit_search(result.results, Format.table, None)
+    note(f"{result.right} of {len(result.results)} queries have a picture of the same room or origin in first place.")
+    note(f"Photographs: {result.photographs}")
+    note(f"Case:        {result.case}")
+    note(f"Results:     {result.results_file}")
+    note(f"Try it:      imgmatch search {result.case} {result.queries} -k 5")
+
+
+@app.command()
+def init(
+    case: CaseArg,
+    model: ModelOpt = None,
+    purpose: Annotated[str, typer.Option(help="What the case is for.", show_default=False)] = "",
+    authority: Annotated[str, typer.Option(help="On whose authority or legal basis.", show_default=False)] = "",
+    examiner: Annotated[str, typer.Option(help="Who works on it.", show_default=False)] = "",
+) -> None:
+    """Make a new, empty case."""
+    from imgmatch.models import DEFAULT_MODEL, model_spec
+    from indexer.case import Case
+
+    spec = model_spec(model or DEFAULT_MODEL)
+    Case.create(case, model=spec, about={"purpose": purpose, "authority": authority, "examiner": examiner}).close()
+    note(f"Made case {case} with model {spec.name}. Next: imgmatch ingest {case} FOLDER")
+
+
+@app.command()
+def ingest(
+    case: CaseArg,
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files and folders.", show_default=False)],
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="CSV with file (or sha256), label and further columns.", show_default=False),
+    ] = None,
+    model: ModelOpt = None,
+    device: DeviceOpt = "auto",
+    jobs: JobsOpt = None,
+    reread: Annotated[bool, typer.Option("--reread", help="Read files again that have not changed.")] = False,
+    max_pixels: Annotated[
+        int | None, typer.Option(min=1, help="Refuse larger pictures (default: 178,956,970).", show_default=False)
+    ] = None,
+    max_bytes: Annotated[
+        int | None, typer.Option(min=1, help="Refuse larger files (default: 256 MiB).", show_default=False)
+    ] = None,
+    strict: StrictOpt = False,
+    format: FormatOpt = Format.table,
+    output: OutputOpt = None,
+) -> None:
+    """Bring pictures into a case. Sources are only read; running it again goes on where it stopped."""
+    from imgmatch.image import DEFAULT_LIMITS, Limits
+    from imgmatch.models import load_model
+    from indexer.case import Case
+    from indexer.ingest import IngestConfig, usable_cores
+    from indexer.ingest import ingest as run_ingest
+
+    for path in paths:
+        if not os.path.lexists(path):
+            raise UsageError(f"{path}: no such file or folder; give existing ones")
+    limits = Limits(
+        min(max_pixels or DEFAULT_LIMITS.max_pixels, DEFAULT_LIMITS.max_pixels), max_bytes or DEFAULT_LIMITS.max_bytes
+    )
+    jobs = jobs or usable_cores()
+    with Case.open(case) as opened:
+        # Pictures are embedded side by side, one thread each: nothing waits for the slowest part of a layer.
+        embedder = load_model(model or opened.default_model.name, device=device, threads=1)
+        config = IngestConfig(jobs=jobs, reread=reread, labels=labels, limits=limits)
+        with stop_on_signal() as stop, ingest_progress(paths) as progress:
+            report = run_ingest(opened, paths, embedder, config, progress=progress, stop=stop)
+        totals = opened.catalogue.counts()
+    emit_one({**report.counts(), "interrupted": report.interrupted, "case": totals}, format, output)
+    _close_ingest(case, report, strict)
+
+
+def _close_ingest(case: Path, report: IngestReport, strict: bool) -> None:
+    if report.unusable:
+        note(f"{report.unusable} files could not be used; see: imgmatch issues {case}")
+    if report.interrupted:
+        note("Stopped early; everything so far is kept. Go on with the same command.")
+        raise typer.Exit(EXIT_INTERRUPTED)
+    if strict and report.unusable:
+        raise typer.Exit(EXIT_UNREADABLE)
+
+
+@app.command()
+def search(
+    case: CaseArg,
+    queries: Annotated[
+        list[Path],
+        typer.Argument(metavar="QUERY...", help="Pictures, folders, or - for a list of paths on standard input."),
+    ],
+    k: Annotated[int, typer.Option("-k", min=1, max=10_000, help="Leads a query.")] = 10,
+    model: ModelOpt = None,
+    device: DeviceOpt = "cpu",
+    strict: StrictOpt = False,
+    format: FormatOpt = Format.table,
+    output: OutputOpt = None,
+) -> None:
+    """Find the items of a case that look most like each query photograph."""
+    from imgmatch.models import load_model
+    from indexer.case import Case
+    from indexer.search import SearchResult, Searcher
+
+    paths = _query_paths(queries)
+    failed: list[SearchResult] = []
+    searched = 0
+
+    def results() -> Any:
+        nonlocal searched
+        for result in searcher.search(paths, k):
+            if result.issue is None:
+                searched += 1
+            else:
+                failed.append(result)
+                note(f"imgmatch: {result.locator.path}: {result.issue.message}; not searched")
+            yield result
+
+    with Case.open(case) as opened:
+        searcher = Searcher(opened, load_model(model or opened.default_model.name, device=device))
+        emit_search(results(), format, output)
+    if not searched:
+        what = failed[0].locator.path if failed else " ".join(map(str, queries))
+        raise UsageError(f"{what}: no query could be searched; give pictures")
+    if strict and failed:
+        raise typer.Exit(EXIT_UNREADABLE)
+
+
+def _query_paths(queries: list[Path]) -> list[str]:
+    paths: list[str] = []
+    for query in queries:
+        if str(query) == "-":
+            data = sys.stdin.buffer.read()
+            paths += [os.fsdecode(p) for p in data.split(b"\0" if b"\0" in data else b"\n") if p.strip()]
+        else:
+            paths.append(str(query))
+    for path in paths:
+        if not os.path.exists(path):
+            raise UsageError(f"{path}: no such file or folder; give an existing picture or folder")
+    if not paths:
+        raise UsageError("-: standard input names no query; give one path a line")
+    return paths
+
+
+@app.command()
+def status(case: CaseArg, format: FormatOpt = Format.table, output: OutputOpt = None) -> None:
+    """What a case holds: counts, model, sizes, last ingest."""
+    from indexer.case import Case
+
+    with Case.open(case) as opened:
+        catalogue = opened.catalogue
+        last = catalogue.last_run("ingest")
+        record: dict[str, Any] = {
+            "case": str(case),
+            **catalogue.counts(),
+            "issue_kinds": catalogue.issue_kinds(),
+            "models": [f"{spec.name} ({spec.weights_sha256[:12]})" for _, spec in catalogue.models()],
+            **opened.sizes(),
+            **catalogue.meta(),
+            "last_ingest": last,
+        }
+    if format is Format.table:
+        record = {**record, "last_ingest": _last_ingest(last)}
+    emit_one(record, format, output)
+
+
+def _last_ingest(last: dict[str, Any] | None) -> str:
+    if last is None:
+        return "none yet"
+    if last["finished_utc"] is None:
+        return f"run {last['run_id']}, started {last['started_utc']}, not finished: run it again to go on"
+    return f"run {last['run_id']}, finished {last['finished_utc']}, {last['counts']['new_items']} new items"
+
+
+@app.command()
+def issues(
+    case: CaseArg,
+    kind: Annotated[str | None, typer.Option(help="Only issues of this kind.", show_default=False)] = None,
+    format: FormatOpt = Format.table,
+    output: OutputOpt = None,
+) -> None:
+    """List the evidence that could not be used, and why."""
+    from indexer.case import Case
+
+    with Case.open(case) as opened:
+        records = (
+            {
+                "error": row.issue.error,
+                "stage": row.issue.stage,
+                "path": row.issue.locator.path,
+                "message": row.issue.message,
+                "sha256": row.sha256,
+                "seen_utc": row.seen_utc,
+                "run_id": row.run_id,
+                "locator": str(row.issue.locator),
+            }
+            for row in opened.catalogue.issues()
+            if kind is None or row.issue.error == kind
+        )
+        columns = ["error", "stage", "path", "message"]
+        if format is Format.csv:
+            columns += ["sha256", "seen_utc", "run_id", "locator"]
+        emit(records, columns, format, output)
+
+
+@app.command()
+def check(
+    case: CaseArg,
+    sources: Annotated[bool, typer.Option("--sources", help="Also read every source again and compare.")] = False,
+    format: FormatOpt = Format.table,
+    output: OutputOpt = None,
+) -> None:
+    """Verify a case: segments, weights, catalogue, audit log; exit with 1 when anything is wrong."""
+    from indexer.case import Case
+    from indexer.check import check as run_check
+
+    with Case.open(case) as opened, count_progress() as progress:
+        faults = [
+            {"part": finding.part, "message": finding.message}
+            for finding in run_check(opened, sources=sources, progress=progress)
+        ]
+        opened.record("check", {"sources": sources, "faults": len(faults)})
+    if faults or format is not Format.table:
+        emit(faults, ["part", "message"], format, output)
+    if faults:
+        raise ImgmatchError(f"{case}: {len(faults)} faults found; see the list above")
+    note(f"{case}: all is well")
+
+
+@models_app.command("list")
+def models_list(format: FormatOpt = Format.table, output: OutputOpt = None) -> None:
+    """The models that imgmatch knows."""
+    from imgmatch.models import DEFAULT_MODEL, list_models
+
+    records = [{**_spec_record(spec), "default": spec.name == DEFAULT_MODEL} for spec in list_models()]
+    emit(records, ["name", "default", "task", "dim", "input_px", "licence", "description"], format, output)
+
+
+@models_app.command("show")
+def models_show(
+    name: Annotated[str, typer.Argument(help="Name of the model.")],
+    format: FormatOpt = Format.table,
+    output: OutputOpt = None,
+) -> None:
+    """Everything known of one model."""
+    from imgmatch.models import model_spec
+
+    emit_one(_spec_record(model_spec(name)), format, output)
+
+
+@models_app.command("verify")
+def models_verify(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Which (default: all).")] = None,
+) -> None:
+    """Check weight files against their SHA-256."""
+    from imgmatch.models import list_models, verify_model
+
+    for name in names or [spec.name for spec in list_models()]:
+        spec = verify_model(name)
+        sys.stdout.write(f"{name}: weights are right (SHA-256 {spec.weights_sha256})\n")
+
+
+def _spec_record(spec: Any) -> dict[str, Any]:
+    import dataclasses
+
+    return dataclasses.asdict(spec)
+
+
+def main() -> None:
+    """Entry point: one line for an error, no traceback; exit codes as docs/command-line.md says."""
+    # Names of any bytes can be printed; decoders' warnings about broken files are recorded as issues, not printed.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    warnings.simplefilter("ignore")
+    try:
+        app()
+    except ImgmatchError as error:
+        note(f"imgmatch: {error}")
+        sys.exit(EXIT_ERROR)
+    except KeyboardInterrupt:
+        note("imgmatch: broken off; what was committed is kept")
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output has gone (head, less): nothing to say, and nothing to flush at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_ERROR)
+    except Exception as error:
+        if os.environ.get("IMGMATCH_DEBUG"):
+            raise
+        kind = type(error).__name__
+        note(f"imgmatch: internal error ({kind}: {error}); please report it; IMGMATCH_DEBUG=1 shows where")
+        sys.exit(EXIT_ERROR)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,226 @@
+"""Results to standard output or a file: tables for people, JSON, JSON Lines and CSV for programs."""
+
+from __future__ import annotations
+
+import csv
+import enum
+import io
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from imgmatch.errors import UsageError
+
+if TYPE_CHECKING:
+    from indexer.search import SearchResult
+
+Record = Mapping[str, Any]
+# A spreadsheet takes a cell that begins so for a formula (OWASP, "CSV Injection").
+_FORMULA_START = ("=", "+", "-", "@", "\t", "\r")
+
+
+class Format(enum.StrEnum):
+    """How results are written."""
+
+    table = "table"
+    json = "json"
+    jsonl = "jsonl"
+    csv = "csv"
+
+
+def emit(records: Iterable[Record], columns: Sequence[str], format: Format, output: Path | None) -> None:
+    """Write records. ``columns`` are those of the table and the CSV, in order; JSON has every field."""
+    with _target(output) as file:
+        if format is Format.table:
+            file.write(_table([[_cell(record.get(c)) for c in columns] for record in records], columns))
+        elif format is Format.csv:
+            _write_csv(file, records, columns)
+        elif format is Format.jsonl:
+            for record in records:
+                file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        else:
+            file.write(json.dumps(list(records), ensure_ascii=False, indent=2) + "\n")
+
+
+def emit_one(record: Record, format: Format, output: Path | None) -> None:
+    """Write one record: a two-column table, one JSON object, or a CSV of one row."""
+    if format is Format.table:
+        rows = [{"field": name, "value": value} for name, value in record.items()]
+        emit(rows, ["field", "value"], format, output)
+    elif format is Format.csv:
+        emit([record], list(record), format, output)
+    else:
+        with _target(output) as file:
+            file.write(json.dumps(record, ensure_ascii=False, indent=2 if format is Format.json else None) + "\n")
+
+
+SEARCH_COLUMNS = (
+    "query", "rank", "score", "item_id", "label", "path", "sightings", "reasons", "sha256", "locator"
+)  # fmt: skip
+
+
+def emit_search(results: Iterable[SearchResult], format: Format, output: Path | None) -> None:
+    """Write search results as they come: for JSON and JSON Lines, one object a query, each on one line."""
+    with _target(output) as file:
+        if format is Format.csv:
+            _write_csv(file, (row for result in results for row in _match_rows(result)), SEARCH_COLUMNS)
+            return
+        for result in results:
+            if format is Format.table:
+                file.write(_search_table(result))
+            else:
+                file.write(json.dumps(search_record(result), ensure_ascii=False) + "\n")
+            file.flush()
+
+
+def search_record(result: SearchResult) -> dict[str, Any]:
+    """One query's result in the documented JSON form (docs/formats.md)."""
+    record: dict[str, Any] = {
+        "query": result.locator.path,
+        "locator": str(result.locator),
+        "sha256": result.sha256,
+        "model": result.model,
+        "elapsed_ms": result.elapsed_ms,
+        "issue": None,
+        "matches": [
+            {
+                "rank": match.rank,
+                "score": round(match.score, 6),
+                "item_id": match.item_id,
+                "sha256": match.sha256,
+                "label": _join(match.labels.get("label", ())) or None,
+                "labels": {name: list(values) for name, values in match.labels.items()},
+                "sightings": [
+                    {
+                        "locator": str(sighting.locator),
+                        "path": sighting.locator.path,
+                        "modified_utc": sighting.modified_utc,
+                        "own": sighting.own,
+                    }
+                    for sighting in match.sightings
+                ],
+                "verification": None,
+                "reasons": list(match.reasons),
+            }
+            for match in result.matches
+        ],
+    }
+    if result.issue is not None:
+        record["issue"] = {"stage": result.issue.stage, "error": result.issue.error, "message": result.issue.message}
+    return record
+
+
+def _match_rows(result: SearchResult) -> Iterator[Record]:
+    record = search_record(result)
+    for match in record["matches"]:
+        first = next((s for s in match["sightings"] if not s["own"]), match["sightings"][0])
+        yield {
+            **match,
+            "query": record["query"],
+            "score": f"{match['score']:.4f}",
+            "path": first["path"],
+            "locator": first["locator"],
+            "sightings": len(match["sightings"]),
+            "reasons": "; ".join(match["reasons"]),
+        }
+
+
+def _search_table(result: SearchResult) -> str:
+    name = _printable(result.locator.path or str(result.locator))
+    if result.issue is not None:
+        return f"{name}\n  not searched: {_printable(result.issue.message)}\n\n"
+    rows = list(_match_rows(result))
+    head = f"{name}   {len(rows)} leads by {result.model}, {result.elapsed_ms:.0f} ms\n"
+    columns = ["rank", "score", "item", *(["label"] if any(row["label"] for row in rows) else []), "found at", "note"]
+    cells = []
+    for row in rows:
+        more = f" (+{row['sightings'] - 1} more)" if row["sightings"] > 1 else ""
+        shown = {**row, "item": row["item_id"], "found at": f"{row['path']}{more}", "note": row["reasons"]}
+        cells.append([_cell(shown[column]) for column in columns])
+    return head + _table(cells, columns) + "\n"
+
+
+def _table(rows: list[list[str]], columns: Sequence[str]) -> str:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for index, name in enumerate(columns):
+        numbers = bool(rows) and all(row[index].lstrip("-").replace(".", "", 1).isdigit() for row in rows if row[index])
+        table.add_column(name, justify="right" if numbers else "left", overflow="fold", no_wrap=numbers)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))  # Text: a file name is never markup
+    # In a pipe nothing is cut or folded: the width is what the longest row needs.
+    width = None if sys.stdout.isatty() else 100_000
+    text = io.StringIO()
+    console = Console(file=text, width=width, color_system=None, legacy_windows=False, highlight=False)
+    console.print(table)
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
+
+
+def _write_csv(file: IO[str], records: Iterable[Record], columns: Sequence[str]) -> None:
+    writer = csv.writer(file)
+    writer.writerow(columns)
+    for record in records:
+        cells = [_cell(record.get(column)) for column in columns]
+        writer.writerow([f"'{cell}" if _is_formula(cell) else cell for cell in cells])
+
+
+def _is_formula(cell: str) -> bool:
+    if not cell.startswith(_FORMULA_START):
+        return False
+    try:
+        float(cell)
+    except ValueError:
+        return True
+    return False
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Mapping):
+        return _join(f"{name}: {_cell(part)}" for name, part in value.items())
+    if isinstance(value, list | tuple):
+        return _join(_cell(part) for part in value)
+    return _printable(str(value))
+
+
+def _join(parts: Iterable[str]) -> str:
+    return "; ".join(parts)
+
+
+def _printable(text: str) -> str:
+    """No control or direction-changing character reaches a terminal or a spreadsheet, whatever a file is called."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode("ascii") for char in text
+    )
+
+
+@contextmanager
+def _target(output: Path | None) -> Iterator[IO[str]]:
+    """Standard output, or a file that appears under its name only when it is complete."""
+    if output is None:
+        yield sys.stdout
+        sys.stdout.flush()
+        return
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", errors="backslashreplace", newline="", dir=output.parent, delete=False
+        ) as file:
+            draft = Path(file.name)
+            try:
+                yield file
+            except BaseException:
+                draft.unlink()
+                raise
+        os.replace(draft, output)
+    except OSError as error:
+        raise UsageError(f"{output}: can't be written ({error.strerror}); choose another place for --output") from error

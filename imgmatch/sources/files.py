@@ -1,0 +1,135 @@
+"""Folders and single files, read in place without touching them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import BinaryIO
+
+from imgmatch.errors import EvidenceError, UsageError
+from imgmatch.locator import Locator
+from imgmatch.types import Evidence, Issue
+
+_SPECIAL = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a character device",
+    stat.S_IFBLK: "a block device",
+}
+
+
+def walk(
+    path: str | os.PathLike[str], *, leave_out: str | os.PathLike[str] | None = None
+) -> Iterator[Evidence | Issue]:
+    """Find every file under ``path`` (or ``path`` itself), in the byte order of names, the same order every time.
+
+    A link to a file inside ``path`` is evidence at its own place; a link that leads out, dangles or points to a folder,
+    a special file and a folder that can't be listed each become an Issue. ``leave_out`` is a folder to pass over (the
+    case's own). Raises UsageError when ``path`` does not exist.
+    """
+    root = os.path.abspath(os.fsdecode(path))
+    try:
+        mode = os.stat(root).st_mode  # a path that the user names may itself be a link
+    except OSError as error:
+        raise UsageError(f"{printable(root)}: {_reason(error)}; give an existing file or folder") from error
+    skip = os.path.realpath(leave_out) if leave_out is not None else None
+    if stat.S_ISDIR(mode):
+        yield from _walk_folder(root, os.path.realpath(root), skip)
+    else:
+        yield _examine(root)
+
+
+def reopen(locator: Locator) -> Evidence:
+    """Find evidence again where it was seen. Raises EvidenceError when it is gone or is no longer a plain file."""
+    if locator.kind != "file" or locator.parent is not None:
+        raise EvidenceError("unknown_source", f"{locator}: this version reads plain files only")
+    found = _examine(locator.at)
+    if isinstance(found, Issue):
+        raise EvidenceError(found.error, f"{locator}: {found.message}")
+    return found
+
+
+def printable(path: str) -> str:
+    """A path as text that any terminal and JSON can hold; bytes that are not UTF-8 read \\xNN."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _walk_folder(folder: str, real_root: str, skip: str | None) -> Iterator[Evidence | Issue]:
+    if skip is not None and os.path.realpath(folder) == skip:
+        yield _issue(folder, "own_case", "this folder is the case itself; it is left out")
+        return
+    try:
+        with os.scandir(folder) as listing:
+            entries = sorted(listing, key=lambda entry: os.fsencode(entry.name))
+    except OSError as error:
+        yield _issue(folder, "unreadable_folder", f"the folder can't be listed: {_reason(error)}")
+        return
+    for entry in entries:
+        if entry.is_symlink():
+            yield _examine_link(entry.path, real_root)
+        elif entry.is_dir(follow_symlinks=False):
+            yield from _walk_folder(entry.path, real_root, skip)
+        else:
+            yield _examine(entry.path)
+
+
+def _examine_link(path: str, real_root: str) -> Evidence | Issue:
+    try:
+        target = os.path.realpath(path, strict=True)
+    except OSError as error:
+        return _issue(path, "dangling_link", f"the link leads nowhere: {_reason(error)}")
+    if os.path.commonpath([target, real_root]) != real_root:
+        return _issue(path, "link_out", f"the link leads out of the given path, to {printable(target)}; not followed")
+    if os.path.isdir(target):
+        return _issue(path, "folder_link", "a link to a folder inside the given path; its files are read there")
+    return _examine(path)
+
+
+def _examine(path: str) -> Evidence | Issue:
+    try:
+        found = os.stat(path)
+    except OSError as error:
+        return _issue(path, "unreadable", f"the file can't be read: {_reason(error)}")
+    if not stat.S_ISREG(found.st_mode):
+        kind = _SPECIAL.get(stat.S_IFMT(found.st_mode), "not a plain file")
+        return _issue(path, "special_file", f"{kind}, not a plain file; skipped")
+    return Evidence(
+        locator=Locator.file(path),
+        size_bytes=found.st_size,
+        modified_utc=utc(found.st_mtime),
+        modified_ns=found.st_mtime_ns,
+        changed_ns=found.st_ctime_ns,
+        open=lambda: _open(path),
+    )
+
+
+def utc(timestamp: float) -> str | None:
+    """An ISO 8601 time in UTC to the microsecond, or None where a file system gives a year out of range."""
+    try:
+        return datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+def _open(path: str) -> BinaryIO:
+    """Open for reading only; on Linux without moving the access time where the owner allows it."""
+    # NONBLOCK: a pipe put in the file's place between stat and open must not hang the run.
+    flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(path, flags | getattr(os, "O_NOATIME", 0))
+    except PermissionError:
+        descriptor = os.open(path, flags)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError("no longer a plain file")
+    return os.fdopen(descriptor, "rb", buffering=0)  # type: ignore[return-value]  # raw: digest() reads in large blocks
+
+
+def _issue(path: str, error: str, message: str) -> Issue:
+    return Issue(Locator.file(path), "walk", error, message)
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

@@ -1,0 +1,230 @@
+"""A case on disk: one folder that holds everything known about a set of evidence. Owns the catalogue, segments and log."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+import imgmatch
+from imgmatch.errors import CaseError
+from imgmatch.types import Digests, Evidence, Image, Issue, ModelSpec
+from indexer import audit, segments
+from indexer.catalogue import Catalogue, SegmentRow
+from indexer.clock import now_utc
+from indexer.lock import locked
+
+CATALOGUE = "catalogue.sqlite"
+SEGMENTS = "segments"
+AUDIT = "audit.jsonl"
+LOCK = "write.lock"
+
+
+@dataclass(slots=True)
+class NewItem:
+    """Content not yet in the case, with its vector (dim,) float32 and every place where it was found."""
+
+    digests: Digests
+    image: Image
+    vector: npt.NDArray[np.float32]
+    found_at: list[Evidence] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one commit adds, all or nothing. ``seen`` are further sightings of content that the case already has."""
+
+    items: list[NewItem] = field(default_factory=list)
+    seen: list[tuple[str, Evidence]] = field(default_factory=list)
+    issues: list[tuple[Issue, str | None, Evidence | None]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.items) + len(self.seen) + len(self.issues)
+
+
+class Case:
+    """An open case. ``create`` or ``open`` one; use it in a ``with`` statement or ``close()`` it."""
+
+    def __init__(self, path: Path, catalogue: Catalogue) -> None:
+        self.path = path
+        self.catalogue = catalogue
+
+    @classmethod
+    def create(cls, path: str | os.PathLike[str], *, model: ModelSpec, about: dict[str, str] | None = None) -> Case:
+        """Make a case in a folder that is new or empty; only its owner may enter it.
+
+        ``model`` is what ingest and search use unless told otherwise; ``about`` holds purpose, authority, examiner.
+        Raises CaseError when something is there already.
+        """
+        folder = Path(path)
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if any(folder.iterdir()):
+                raise CaseError(f"{folder}: not empty; a case needs a new folder of its own")
+            folder.chmod(0o700)
+            (folder / SEGMENTS).mkdir(mode=0o700)
+        except OSError as error:
+            raise CaseError(f"{folder}: can't make a case here ({error.strerror}); choose another place") from error
+        # Built under another name: a folder without the final one is no case, whenever this is cut off.
+        draft = Catalogue(folder / f"{CATALOGUE}.new")
+        draft.create()
+        now = now_utc()
+        meta = {
+            "case_id": str(uuid.uuid4()),
+            "created_utc": now,
+            "created_by": f"imgmatch {imgmatch.__version__}",
+            **{key: value for key, value in (about or {}).items() if value},
+        }
+        with draft.transaction() as writer:
+            writer.set_meta(meta)
+            writer.add_model(model, _spec_json(model), now)
+        draft.close()
+        draft.path.rename(folder / CATALOGUE)
+        segments.sync_folder(folder)
+        case = cls(folder, Catalogue(folder / CATALOGUE))
+        case.record("init", {"case_id": meta["case_id"], "model": model.name, "weights_sha256": model.weights_sha256})
+        return case
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Case:
+        """Open a case. Raises CaseError when there is none, or when it was written by a newer version."""
+        folder = Path(path)
+        if not (folder / CATALOGUE).is_file():
+            what = "no such folder" if not folder.exists() else f"not a case (it has no {CATALOGUE})"
+            raise CaseError(f"{folder}: {what}; make one with: imgmatch init {folder}")
+        catalogue = Catalogue(folder / CATALOGUE)
+        catalogue.migrate()
+        return cls(folder, catalogue)
+
+    def close(self) -> None:
+        """Let go of every file."""
+        self.catalogue.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- what it is made of
+
+    @property
+    def segments_folder(self) -> Path:
+        """Where the vectors lie."""
+        return self.path / SEGMENTS
+
+    @property
+    def default_model(self) -> ModelSpec:
+        """The model that the case was made with."""
+        return self.catalogue.models()[0][1]
+
+    def rows(self, model_id: int) -> list[tuple[int, segments.Rows]]:
+        """Every committed vector of a model: first vector id and (n, dim) float16 rows of each segment."""
+        return [
+            (segment.first_vector_id, segments.read(self.segments_folder, segment))
+            for segment in self.catalogue.segments(model_id)
+        ]
+
+    def record(self, action: str, details: dict[str, Any]) -> None:
+        """Write to the audit log that something was done."""
+        audit.append(self.path / AUDIT, action, details)
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes on disk: catalogue (with its write-ahead log), segments, audit log."""
+        parts = {
+            "catalogue_bytes": self.path.glob(f"{CATALOGUE}*"),
+            "segment_bytes": self.segments_folder.glob("*/*"),
+            "audit_bytes": self.path.glob(AUDIT),
+        }
+        return {name: sum(path.stat().st_size for path in paths) for name, paths in parts.items()}
+
+    # --- writing
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the case's only writer's place; removes what a killed run left. Raises CaseError when it is taken."""
+        try:
+            with (self.path / LOCK).open("ab") as file, locked(file, wait=False):
+                segments.remove_unnamed(self.segments_folder, self.catalogue.segments())
+                yield
+        except BlockingIOError as error:
+            raise CaseError(f"{self.path}: another imgmatch is writing to this case; wait until it is done") from error
+        except PermissionError as error:
+            raise CaseError(f"{self.path}: no right to write to this case; ask its owner") from error
+
+    def model_id(self, spec: ModelSpec) -> int:
+        """The id of a model in this case, noted now if it is new here.
+
+        Raises CaseError when the case knows another model of the same name: their vectors must not be mixed.
+        """
+        known = self.catalogue.model_id(spec)
+        if known is not None:
+            return known
+        if any(other.name == spec.name for _, other in self.catalogue.models()):
+            raise CaseError(
+                f"{self.path}: its vectors were made by a model {spec.name!r} with other weights than the one installed; "
+                "their vectors can't be mixed: use the imgmatch version that made it, or make a new case"
+            )
+        with self.catalogue.transaction() as writer:
+            return writer.add_model(spec, _spec_json(spec), now_utc())
+
+    def start_run(self, command: str, runtime: str, arguments: dict[str, Any]) -> int:
+        """Open a run: what follows is noted as read by it."""
+        with self.catalogue.transaction() as writer:
+            return writer.start_run(command, imgmatch.__version__, runtime, arguments, now_utc())
+
+    def finish_run(self, run_id: int, counts: dict[str, int]) -> None:
+        """Close a run with its totals."""
+        with self.catalogue.transaction() as writer:
+            writer.finish_run(run_id, counts, now_utc())
+
+    def commit(self, batch: Batch, model: ModelSpec, model_id: int, run_id: int) -> dict[str, int]:
+        """Add a batch: the segment file first, then one transaction that names it. Returns what was new."""
+        now = now_utc()
+        counts = {"items": 0, "sightings": 0, "issues": 0}
+        with self.catalogue.transaction() as writer:
+            item_ids = [writer.add_item(item.digests, item.image) for item in batch.items]
+            if batch.items:
+                number, first = writer.next_segment(model_id)
+                name = f"{model.name}/{number:06d}.npy"
+                sha256 = segments.write(self.segments_folder, name, np.stack([item.vector for item in batch.items]))
+                row = SegmentRow(model_id, name, first, len(item_ids), sha256, model.dim)
+                writer.add_segment(row, now)
+                writer.add_vectors(model_id, first, item_ids)
+            counts["items"] = len(item_ids)
+            for item in batch.items:
+                for evidence in item.found_at:
+                    counts["sightings"] += writer.add_sighting(item.digests.sha256, evidence, now, run_id)
+            for content, evidence in batch.seen:
+                counts["sightings"] += writer.add_sighting(content, evidence, now, run_id)
+            for issue, content_of, evidence_of in batch.issues:
+                counts["issues"] += writer.add_issue(issue, now, run_id, content_of, evidence_of)
+        return counts
+
+    def set_labels(self, labels: Sequence[tuple[int, str, dict[str, str]]]) -> None:
+        """Set labels: item id, which source says so, and its columns."""
+        with self.catalogue.transaction() as writer:
+            for item_id, source, columns in labels:
+                writer.set_labels(item_id, source, columns)
+
+
+def _spec_json(spec: ModelSpec) -> str:
+    return json.dumps(dataclasses.asdict(spec), sort_keys=True)
+
+
+def command_line() -> list[str]:
+    """How this process was started, for the record; bytes that are not UTF-8 as \\xNN."""
+    return [part.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace") for part in sys.argv[1:]]

@@ -1,0 +1,551 @@
+"""The catalogue of a case in SQLite: items, sightings, labels, issues, runs and which segment holds which vectors.
+
+It is the one place that says what is committed. The only module that speaks SQL.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from imgmatch.errors import CaseError
+from imgmatch.locator import Locator
+from imgmatch.types import Digests, Evidence, Image, Issue, ModelSpec, Sighting
+
+# One script a format version, applied in order; a script that has shipped never changes.
+MIGRATIONS = (
+    """
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE models (
+        model_id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL,
+        weights_sha256 TEXT NOT NULL,
+        dim INTEGER NOT NULL,
+        spec_json TEXT NOT NULL,
+        added_utc TEXT NOT NULL,
+        UNIQUE (name, weights_sha256)
+    ) STRICT;
+    CREATE TABLE runs (
+        run_id INTEGER PRIMARY KEY,
+        command TEXT NOT NULL,
+        version TEXT NOT NULL,
+        runtime TEXT NOT NULL,
+        arguments_json TEXT NOT NULL,
+        started_utc TEXT NOT NULL,
+        finished_utc TEXT,
+        counts_json TEXT
+    ) STRICT;
+    CREATE TABLE items (
+        item_id INTEGER PRIMARY KEY,
+        sha256 BLOB NOT NULL UNIQUE,
+        md5 BLOB NOT NULL,
+        size_bytes INTEGER NOT NULL,
+        format TEXT NOT NULL,
+        width_px INTEGER NOT NULL,
+        height_px INTEGER NOT NULL,
+        orientation INTEGER NOT NULL,
+        partial TEXT
+    ) STRICT;
+    CREATE TABLE sightings (
+        sighting_id INTEGER PRIMARY KEY,
+        item_id INTEGER NOT NULL REFERENCES items,
+        locator TEXT NOT NULL,
+        modified_utc TEXT,
+        modified_ns INTEGER,
+        changed_ns INTEGER,
+        seen_utc TEXT NOT NULL,
+        run_id INTEGER NOT NULL REFERENCES runs,
+        UNIQUE (locator, item_id)
+    ) STRICT;
+    CREATE INDEX sightings_by_item ON sightings (item_id);
+    CREATE TABLE labels (
+        item_id INTEGER NOT NULL REFERENCES items,
+        source TEXT NOT NULL,
+        name TEXT NOT NULL,
+        value TEXT NOT NULL,
+        PRIMARY KEY (item_id, source, name)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE issues (
+        issue_id INTEGER PRIMARY KEY,
+        locator TEXT NOT NULL UNIQUE,
+        stage TEXT NOT NULL,
+        error TEXT NOT NULL,
+        message TEXT NOT NULL,
+        sha256 BLOB,
+        size_bytes INTEGER,
+        modified_ns INTEGER,
+        changed_ns INTEGER,
+        seen_utc TEXT NOT NULL,
+        run_id INTEGER NOT NULL REFERENCES runs
+    ) STRICT;
+    CREATE TABLE segments (
+        segment_id INTEGER PRIMARY KEY,
+        model_id INTEGER NOT NULL REFERENCES models,
+        name TEXT NOT NULL UNIQUE,
+        first_vector_id INTEGER NOT NULL UNIQUE,
+        rows INTEGER NOT NULL,
+        sha256 TEXT NOT NULL,
+        written_utc TEXT NOT NULL
+    ) STRICT;
+    -- Row r of a segment is vector first_vector_id + r. A region is null for the whole picture.
+    CREATE TABLE vectors (
+        vector_id INTEGER PRIMARY KEY,
+        item_id INTEGER NOT NULL REFERENCES items,
+        model_id INTEGER NOT NULL REFERENCES models,
+        x_px INTEGER, y_px INTEGER, width_px INTEGER, height_px INTEGER
+    ) STRICT;
+    CREATE INDEX vectors_by_item ON vectors (item_id, model_id);
+    """,
+)
+_BUSY_MS = 30_000
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRow:
+    """A committed segment: ``name`` is its path below ``segments/``; row r is vector ``first_vector_id`` + r."""
+
+    model_id: int
+    name: str
+    first_vector_id: int
+    rows: int
+    sha256: str
+    dim: int
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRow:
+    """Unique content as the catalogue holds it."""
+
+    item_id: int
+    sha256: str
+    md5: str
+    size_bytes: int
+    format: str
+    width_px: int
+    height_px: int
+    partial: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SightingRow:
+    """A sighting together with what its item's content was."""
+
+    locator: Locator
+    item_id: int
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class IssueRow:
+    """A recorded issue, with when it was seen and by which run."""
+
+    issue: Issue
+    sha256: str | None
+    seen_utc: str
+    run_id: int
+
+
+class Catalogue:
+    """Connections to ``catalogue.sqlite``, one a thread. Raises CaseError, naming the file, when it is damaged."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._local = threading.local()
+        self._open: list[sqlite3.Connection] = []
+        self._lock = threading.Lock()
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        db: sqlite3.Connection | None = getattr(self._local, "db", None)
+        if db is None:
+            # Closed by whichever thread closes the case, hence check_same_thread.
+            db = sqlite3.connect(
+                self.path, timeout=_BUSY_MS / 1000, isolation_level=None, check_same_thread=False, cached_statements=256
+            )
+            db.execute("PRAGMA foreign_keys = ON")
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")  # a committed batch outlives a pulled plug
+            self._local.db = db
+            with self._lock:
+                self._open.append(db)
+        return db
+
+    def close(self) -> None:
+        """Close every thread's connection."""
+        with self._lock:
+            for db in self._open:
+                db.close()
+            self._open.clear()
+        self._local = threading.local()
+
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
+        """Errors of SQLite name the file and what to do."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            hint = "wait for the other program" if "locked" in str(error) else "check disk space and rights"
+            raise CaseError(f"{self.path}: {error}; {hint}") from error
+        except sqlite3.DatabaseError as error:
+            raise CaseError(f"{self.path}: damaged catalogue ({error}); restore it from a copy of the case") from error
+
+    def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with self._naming():
+            return self._db.execute(sql, parameters).fetchall()
+
+    def _stream(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        with self._naming():
+            yield from self._db.execute(sql, parameters)
+
+    def _one(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
+        rows = self._rows(sql, parameters)
+        return rows[0] if rows else None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Writer]:
+        """All or nothing: what is written inside is committed together, on disk, when the block ends without error."""
+        with self._naming():
+            db = self._db
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield Writer(db)
+            except BaseException:
+                db.execute("ROLLBACK")
+                raise
+            db.execute("COMMIT")
+
+    # --- format
+
+    def create(self) -> None:
+        """Make the tables of the newest format in an empty file."""
+        self.migrate()
+
+    def migrate(self) -> None:
+        """Bring an older format up to this version's. Raises CaseError on a newer one."""
+        with self._naming():
+            version = self.format_version()
+            if version > len(MIGRATIONS):
+                raise CaseError(
+                    f"{self.path}: written by a newer imgmatch (format {version}, this one knows {len(MIGRATIONS)}); "
+                    "update imgmatch"
+                )
+            for number in range(version, len(MIGRATIONS)):
+                self._db.executescript(f"BEGIN; {MIGRATIONS[number]} PRAGMA user_version = {number + 1}; COMMIT;")
+
+    def format_version(self) -> int:
+        """The format the file has; 0 for an empty one."""
+        return int(self._rows("PRAGMA user_version")[0][0])
+
+    def integrity(self) -> list[str]:
+        """What SQLite's own check finds wrong, and rows that point nowhere; empty when all is well."""
+        faults = [str(row[0]) for row in self._rows("PRAGMA integrity_check(20)") if row[0] != "ok"]
+        faults += [
+            f"table {row[0]}, row {row[1]}: points to a missing row of {row[2]}"
+            for row in self._rows("PRAGMA foreign_key_check")
+        ]
+        bare = self._rows("SELECT count(*) FROM items WHERE item_id NOT IN (SELECT item_id FROM sightings)")[0][0]
+        if bare:
+            faults.append(f"{bare} items without a sighting")
+        return faults
+
+    # --- reading
+
+    def meta(self) -> dict[str, str]:
+        """What was said of the case when it was made."""
+        return dict(self._rows("SELECT key, value FROM meta"))
+
+    def counts(self) -> dict[str, int]:
+        """How many items, sightings, issues, vectors, segments, labels and partial items there are."""
+        row = self._rows(
+            "SELECT (SELECT count(*) FROM items), (SELECT count(*) FROM sightings), (SELECT count(*) FROM issues),"
+            " (SELECT coalesce(sum(rows), 0) FROM segments), (SELECT count(*) FROM segments),"
+            " (SELECT count(DISTINCT item_id) FROM labels), (SELECT count(*) FROM items WHERE partial IS NOT NULL)"
+        )[0]
+        names = ("items", "sightings", "issues", "vectors", "segments", "labelled_items", "partial_items")
+        return dict(zip(names, row, strict=True))
+
+    def issue_kinds(self) -> dict[str, int]:
+        """How many issues of each kind, most frequent first."""
+        return dict(self._rows("SELECT error, count(*) FROM issues GROUP BY error ORDER BY count(*) DESC, error"))
+
+    def last_run(self, command: str) -> dict[str, Any] | None:
+        """The latest run of a command, or None."""
+        row = self._one(
+            "SELECT run_id, version, runtime, started_utc, finished_utc, counts_json FROM runs WHERE command = ?"
+            " ORDER BY run_id DESC LIMIT 1",
+            (command,),
+        )
+        if row is None:
+            return None
+        return {
+            "run_id": row[0],
+            "version": row[1],
+            "runtime": row[2],
+            "started_utc": row[3],
+            "finished_utc": row[4],
+            "counts": json.loads(row[5]) if row[5] else None,
+        }
+
+    def models(self) -> list[tuple[int, ModelSpec]]:
+        """Every model that has made vectors here, with its id."""
+        rows = self._rows("SELECT model_id, spec_json FROM models ORDER BY model_id")
+        return [(model_id, ModelSpec(**json.loads(spec))) for model_id, spec in rows]
+
+    def model_id(self, spec: ModelSpec) -> int | None:
+        """The id of exactly this model (same name, same weights), or None."""
+        row = self._one(
+            "SELECT model_id FROM models WHERE name = ? AND weights_sha256 = ?", (spec.name, spec.weights_sha256)
+        )
+        return None if row is None else int(row[0])
+
+    def segments(self, model_id: int | None = None) -> list[SegmentRow]:
+        """Committed segments, of one model or of all, oldest first."""
+        where, parameters = ("WHERE model_id = ?", (model_id,)) if model_id is not None else ("", ())
+        rows = self._rows(
+            "SELECT model_id, segments.name, first_vector_id, rows, sha256, dim FROM segments"
+            f" JOIN models USING (model_id) {where} ORDER BY segment_id",
+            parameters,
+        )
+        return [SegmentRow(*row) for row in rows]
+
+    def has_vectors(self, sha256: str, model_id: int) -> bool:
+        """Is this content already embedded by this model?"""
+        sql = "SELECT 1 FROM items JOIN vectors USING (item_id) WHERE sha256 = ? AND model_id = ? LIMIT 1"
+        return self._one(sql, (bytes.fromhex(sha256), model_id)) is not None
+
+    def unchanged(self, evidence: Evidence, model_id: int, version: str) -> str | None:
+        """Was this very file (place, size, both times) read before? "sighting", "issue" (same version) or None."""
+        key = (str(evidence.locator), evidence.size_bytes, evidence.modified_ns, evidence.changed_ns)
+        seen = self._one(
+            "SELECT 1 FROM sightings JOIN items USING (item_id) JOIN vectors USING (item_id)"
+            " WHERE locator = ? AND size_bytes = ? AND modified_ns = ? AND changed_ns = ? AND model_id = ? LIMIT 1",
+            (*key, model_id),
+        )
+        if seen is not None:
+            return "sighting"
+        seen = self._one(
+            "SELECT 1 FROM issues JOIN runs USING (run_id)"
+            " WHERE locator = ? AND size_bytes = ? AND modified_ns = ? AND changed_ns = ? AND version = ?",
+            (*key, version),
+        )
+        return "issue" if seen is not None else None
+
+    def item_ids(self, vector_ids: Iterable[int]) -> dict[int, int]:
+        """The item that owns each vector."""
+        ids = list(dict.fromkeys(int(v) for v in vector_ids))
+        found: dict[int, int] = {}
+        for part in _parts(ids):
+            marks = ",".join("?" * len(part))
+            found.update(self._rows(f"SELECT vector_id, item_id FROM vectors WHERE vector_id IN ({marks})", part))
+        return found
+
+    def items(self, item_ids: Iterable[int]) -> dict[int, ItemRow]:
+        """Items by id."""
+        ids = list(dict.fromkeys(item_ids))
+        found: dict[int, ItemRow] = {}
+        for part in _parts(ids):
+            marks = ",".join("?" * len(part))
+            for row in self._rows(
+                "SELECT item_id, hex(sha256), hex(md5), size_bytes, format, width_px, height_px, partial FROM items"
+                f" WHERE item_id IN ({marks})",
+                part,
+            ):
+                found[row[0]] = ItemRow(row[0], row[1].lower(), row[2].lower(), *row[3:])
+        return found
+
+    def item_by_sha256(self, sha256: str) -> int | None:
+        """The item with this content, or None."""
+        row = self._one("SELECT item_id FROM items WHERE sha256 = ?", (bytes.fromhex(sha256),))
+        return None if row is None else int(row[0])
+
+    def item_at(self, locator: Locator) -> int | None:
+        """The item last seen at a place, or None."""
+        row = self._one(
+            "SELECT item_id FROM sightings WHERE locator = ? ORDER BY sighting_id DESC LIMIT 1", (str(locator),)
+        )
+        return None if row is None else int(row[0])
+
+    def sightings(self, item_ids: Iterable[int]) -> dict[int, list[Sighting]]:
+        """Every sighting of each item, in the order they were made."""
+        ids = list(dict.fromkeys(item_ids))
+        found: dict[int, list[Sighting]] = {item_id: [] for item_id in ids}
+        for part in _parts(ids):
+            marks = ",".join("?" * len(part))
+            for item_id, locator, modified in self._rows(
+                f"SELECT item_id, locator, modified_utc FROM sightings WHERE item_id IN ({marks}) ORDER BY sighting_id",
+                part,
+            ):
+                found[item_id].append(Sighting(Locator.parse(locator), modified))
+        return found
+
+    def all_sightings(self) -> Iterator[SightingRow]:
+        """Every sighting with its item's content, streamed in the order they were made."""
+        for locator, item_id, sha256, size in self._stream(
+            "SELECT locator, item_id, hex(sha256), size_bytes FROM sightings JOIN items USING (item_id)"
+            " ORDER BY sighting_id"
+        ):
+            yield SightingRow(Locator.parse(locator), item_id, sha256.lower(), size)
+
+    def labels(self, item_ids: Iterable[int]) -> dict[int, dict[str, tuple[str, ...]]]:
+        """Labels of each item: column name to the values its sources gave, sorted."""
+        ids = list(dict.fromkeys(item_ids))
+        found: dict[int, dict[str, tuple[str, ...]]] = {item_id: {} for item_id in ids}
+        for part in _parts(ids):
+            marks = ",".join("?" * len(part))
+            for item_id, name, value in self._rows(
+                f"SELECT DISTINCT item_id, name, value FROM labels WHERE item_id IN ({marks}) ORDER BY name, value",
+                part,
+            ):
+                found[item_id][name] = (*found[item_id].get(name, ()), value)
+        return found
+
+    def issues(self) -> Iterator[IssueRow]:
+        """Every recorded issue, streamed, oldest first."""
+        for locator, stage, error, message, sha256, seen, run_id in self._stream(
+            "SELECT locator, stage, error, message, lower(hex(sha256)), seen_utc, run_id FROM issues ORDER BY issue_id"
+        ):
+            yield IssueRow(Issue(Locator.parse(locator), stage, error, message), sha256 or None, seen, run_id)
+
+
+class Writer:
+    """What may be written inside ``Catalogue.transaction()``."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def set_meta(self, values: dict[str, str]) -> None:
+        """Say something of the case."""
+        self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
+
+    def add_model(self, spec: ModelSpec, spec_json: str, now_utc: str) -> int:
+        """Note a model; returns its id."""
+        cursor = self._db.execute(
+            "INSERT INTO models (name, weights_sha256, dim, spec_json, added_utc) VALUES (?, ?, ?, ?, ?)",
+            (spec.name, spec.weights_sha256, spec.dim, spec_json, now_utc),
+        )
+        return _id(cursor)
+
+    def start_run(self, command: str, version: str, runtime: str, arguments: dict[str, Any], now_utc: str) -> int:
+        """Open a run; returns its id."""
+        cursor = self._db.execute(
+            "INSERT INTO runs (command, version, runtime, arguments_json, started_utc) VALUES (?, ?, ?, ?, ?)",
+            (command, version, runtime, json.dumps(arguments, sort_keys=True), now_utc),
+        )
+        return _id(cursor)
+
+    def finish_run(self, run_id: int, counts: dict[str, int], now_utc: str) -> None:
+        """Close a run with what it did."""
+        self._db.execute(
+            "UPDATE runs SET finished_utc = ?, counts_json = ? WHERE run_id = ?",
+            (now_utc, json.dumps(counts, sort_keys=True), run_id),
+        )
+
+    def add_item(self, digests: Digests, image: Image) -> int:
+        """Add new content, or find it where another model has added it; returns its id."""
+        sha256 = bytes.fromhex(digests.sha256)
+        row = self._db.execute("SELECT item_id FROM items WHERE sha256 = ?", (sha256,)).fetchone()
+        if row is not None:
+            return int(row[0])
+        cursor = self._db.execute(
+            "INSERT INTO items (sha256, md5, size_bytes, format, width_px, height_px, orientation, partial)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                sha256,
+                bytes.fromhex(digests.md5),
+                digests.size_bytes,
+                image.format,
+                *image.stored_size_px,
+                image.orientation,
+                image.partial,
+            ),
+        )
+        return _id(cursor)
+
+    def add_sighting(self, sha256: str, evidence: Evidence, now_utc: str, run_id: int) -> bool:
+        """Note where known content was found; clears an issue at that place. False when it stood there already."""
+        locator = str(evidence.locator)
+        self._db.execute("DELETE FROM issues WHERE locator = ?", (locator,))
+        times = (evidence.modified_utc, evidence.modified_ns, evidence.changed_ns)
+        cursor = self._db.execute(
+            "INSERT INTO sightings (item_id, locator, modified_utc, modified_ns, changed_ns, seen_utc, run_id)"
+            " SELECT item_id, ?, ?, ?, ?, ?, ? FROM items WHERE sha256 = ? ON CONFLICT DO NOTHING",
+            (locator, *times, now_utc, run_id, bytes.fromhex(sha256)),
+        )
+        if cursor.rowcount:
+            return True
+        # The same content at the same place with other times (touched, copied back): later runs can skip it again.
+        self._db.execute(
+            "UPDATE sightings SET modified_utc = ?, modified_ns = ?, changed_ns = ? WHERE locator = ?"
+            " AND item_id = (SELECT item_id FROM items WHERE sha256 = ?)",
+            (*times, locator, bytes.fromhex(sha256)),
+        )
+        return False
+
+    def add_issue(
+        self, issue: Issue, now_utc: str, run_id: int, sha256: str | None = None, evidence: Evidence | None = None
+    ) -> bool:
+        """Record an issue; the newest at a place stands. False when one stood there already."""
+        locator = str(issue.locator)
+        replaced = self._db.execute("DELETE FROM issues WHERE locator = ?", (locator,)).rowcount
+        times = (evidence.size_bytes, evidence.modified_ns, evidence.changed_ns) if evidence else (None, None, None)
+        self._db.execute(
+            "INSERT INTO issues (locator, stage, error, message, sha256, size_bytes, modified_ns, changed_ns, seen_utc,"
+            " run_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                locator,
+                issue.stage,
+                issue.error,
+                issue.message,
+                bytes.fromhex(sha256) if sha256 else None,
+                *times,
+                now_utc,
+                run_id,
+            ),
+        )
+        return not replaced
+
+    def next_segment(self, model_id: int) -> tuple[int, int]:
+        """The number of a model's next segment (from 1) and the first free vector id."""
+        number = self._db.execute("SELECT count(*) + 1 FROM segments WHERE model_id = ?", (model_id,)).fetchone()[0]
+        first = self._db.execute("SELECT coalesce(max(vector_id), 0) + 1 FROM vectors").fetchone()[0]
+        return int(number), int(first)
+
+    def add_segment(self, segment: SegmentRow, now_utc: str) -> None:
+        """Name a segment file that is on disk: from here on it exists."""
+        self._db.execute(
+            "INSERT INTO segments (model_id, name, first_vector_id, rows, sha256, written_utc) VALUES (?, ?, ?, ?, ?, ?)",
+            (segment.model_id, segment.name, segment.first_vector_id, segment.rows, segment.sha256, now_utc),
+        )
+
+    def add_vectors(self, model_id: int, first_vector_id: int, item_ids: Sequence[int]) -> None:
+        """Say which item each row of a segment belongs to (whole pictures)."""
+        self._db.executemany(
+            "INSERT INTO vectors (vector_id, item_id, model_id) VALUES (?, ?, ?)",
+            ((first_vector_id + row, item_id, model_id) for row, item_id in enumerate(item_ids)),
+        )
+
+    def set_labels(self, item_id: int, source: str, labels: dict[str, str]) -> None:
+        """Set what one source says of an item; what it said before is replaced."""
+        self._db.execute("DELETE FROM labels WHERE item_id = ? AND source = ?", (item_id, source))
+        self._db.executemany(
+            "INSERT INTO labels (item_id, source, name, value) VALUES (?, ?, ?, ?)",
+            ((item_id, source, name, value) for name, value in labels.items()),
+        )
+
+
+def _id(cursor: sqlite3.Cursor) -> int:
+    assert cursor.lastrowid is not None  # every INSERT into a rowid table sets it
+    return cursor.lastrowid
+
+
+def _parts(ids: list[int], size: int = 500) -> Iterator[list[int]]:
+    """SQLite bounds how many values a statement may hold."""
+    for start in range(0, len(ids), size):
+        yield ids[start : start + size]

@@ -1,0 +1,62 @@
+"""Is everything still as it was committed? Segments, weights, catalogue, audit log, and on request the sources."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from imgmatch.errors import EvidenceError, ModelError
+from imgmatch.hashes import digest
+from imgmatch.models import verify_model
+from imgmatch.sources import reopen
+from indexer import audit, segments
+from indexer.case import AUDIT, Case
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One fault: ``part`` is segment, weights, catalogue, audit or source; ``message`` names the file and the fault."""
+
+    part: str
+    message: str
+
+
+def check(
+    case: Case, *, sources: bool = False, progress: Callable[[str, int, int], None] | None = None
+) -> Iterator[Finding]:
+    """Yield every fault; nothing when all is well. With ``sources``, read every sighting's source again and compare.
+
+    ``progress`` is told the part, how many were checked and how many there are.
+    """
+    for fault in case.catalogue.integrity():
+        yield Finding("catalogue", f"{case.catalogue.path}: {fault}")
+    for fault in audit.verify(case.path / AUDIT):
+        yield Finding("audit", fault)
+    for _, spec in case.catalogue.models():
+        try:
+            installed = verify_model(spec.name)
+        except ModelError as error:
+            yield Finding("weights", str(error))
+            continue
+        if installed.weights_sha256 != spec.weights_sha256:
+            yield Finding("weights", f"{spec.name}: the weights installed here are not those that made this case")
+    rows = case.catalogue.segments()
+    for number, segment in enumerate(rows, start=1):
+        segment_fault = segments.check(case.segments_folder, segment)
+        if segment_fault is not None:
+            yield Finding("segment", segment_fault)
+        if progress:
+            progress("segments", number, len(rows))
+    if sources:
+        total = case.catalogue.counts()["sightings"]
+        for number, sighting in enumerate(case.catalogue.all_sightings(), start=1):
+            try:
+                with reopen(sighting.locator).open() as stream:
+                    found, _ = digest(stream)
+                fault = None if found.sha256 == sighting.sha256 else "its content has changed since it was ingested"
+            except (EvidenceError, OSError) as error:
+                fault = str(error).removeprefix(f"{sighting.locator}: ")
+            if fault is not None:
+                yield Finding("source", f"{sighting.locator}: {fault}")
+            if progress:
+                progress("sources", number, total)

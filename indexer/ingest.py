@@ -1,0 +1,290 @@
+"""Evidence into a case: walk, hash, decode, embed, commit. One readable page; each stage is called here, in order."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+import imgmatch
+from imgmatch.errors import EvidenceError
+from imgmatch.hashes import digest
+from imgmatch.image import DEFAULT_LIMITS, Limits, decode
+from imgmatch.models.base import Embedder
+from imgmatch.sources import walk
+from imgmatch.types import Digests, Evidence, Image, Issue
+from indexer.case import Batch, Case, NewItem
+from indexer.labels import apply_labels
+
+if TYPE_CHECKING:
+    from imgmatch.types import Pixels, Vector
+
+# Pictures that go through the network together. More gains nothing on a CPU and costs memory.
+EMBED_BATCH = 16
+
+
+@dataclass(frozen=True, slots=True)
+class IngestConfig:
+    """How to ingest. ``jobs`` is the number of threads (default: the cores this process may use).
+
+    ``commit_items`` new items make a commit: what a kill can cost. ``reread`` reads files again that have the same place,
+    size and times as when they were last read.
+    """
+
+    jobs: int | None = None
+    commit_items: int = 512
+    reread: bool = False
+    labels: Path | None = None
+    limits: Limits = DEFAULT_LIMITS
+
+
+@dataclass(slots=True)
+class IngestReport:
+    """What a run did. Every file it met is counted once in ``files``: as new item, known content, unchanged or issue."""
+
+    files: int = 0
+    new_items: int = 0
+    known: int = 0
+    unchanged: int = 0
+    unusable: int = 0
+    partial: int = 0
+    new_sightings: int = 0
+    new_issues: int = 0
+    labelled: int = 0
+    read_bytes: int = 0
+    interrupted: bool = False
+
+    def counts(self) -> dict[str, int]:
+        """The whole numbers of it."""
+        return {name: int(value) for name, value in asdict(self).items()}
+
+
+@dataclass(slots=True)
+class _Read:
+    """A file after reading: an issue, known content, or a picture prepared for the network."""
+
+    evidence: Evidence | None = None
+    digests: Digests | None = None
+    issue: Issue | None = None
+    image: Image | None = None
+    prepared: Pixels | None = None
+    vector: Vector | None = None
+    found_at: list[Evidence] = field(default_factory=list)
+
+
+def ingest(
+    case: Case,
+    paths: Sequence[str | os.PathLike[str]],
+    embedder: Embedder,
+    config: IngestConfig | None = None,
+    *,
+    progress: Callable[[IngestReport], None] | None = None,
+    stop: threading.Event | None = None,
+) -> IngestReport:
+    """Bring every file under ``paths`` into the case, in the same order every time.
+
+    Each file ends as a new item, a further sighting of a known one, or a recorded issue; sources are only read. Setting
+    ``stop`` finishes what is in flight, commits it and returns with ``interrupted``; a later run goes on from there.
+    ``progress`` is called after each commit and each batch. Raises CaseError when the case can't be written.
+    """
+    config = config or IngestConfig()
+    stop = stop or threading.Event()
+    report = IngestReport()
+    jobs = config.jobs or usable_cores()
+    arguments = {"paths": [_text(path) for path in paths], "reread": config.reread, "jobs": jobs}
+    with case.writing():
+        model_id = case.model_id(embedder.spec)
+        run_id = case.start_run("ingest", embedder.runtime, arguments)
+
+        def commit(batch: Batch) -> None:
+            new = case.commit(batch, embedder.spec, model_id, run_id)
+            report.new_items += new["items"]
+            report.new_sightings += new["sightings"]
+            report.new_issues += new["issues"]
+
+        try:
+            found = _files(case, paths, model_id, config, report, stop)
+            # Two pools, so that reading and decoding go on while pictures are embedded; both are fed in walk order and
+            # hand back in walk order, and hold a bounded number of pictures, however many files there are.
+            with ThreadPoolExecutor(jobs, "read") as readers, ThreadPoolExecutor(jobs, "embed") as embedders:
+                prepared = _in_order(
+                    readers, lambda item: _read(item, case, model_id, embedder, config), found, 2 * EMBED_BATCH * jobs
+                )
+                embedded = _in_order(
+                    embedders, lambda group: _embed(group, embedder), _grouped(_unique(prepared), EMBED_BATCH), jobs + 1
+                )
+                batch = Batch()
+                for group in embedded:
+                    for read in group:
+                        _settle(read, batch, report)
+                        if len(batch.items) >= config.commit_items or len(batch) >= 8 * config.commit_items:
+                            commit(batch)
+                            batch = Batch()
+                    if progress:
+                        progress(report)
+                if len(batch):
+                    commit(batch)
+            if config.labels is not None and not stop.is_set():
+                labelled, issues = apply_labels(case, config.labels, paths)
+                report.labelled = labelled
+                if issues:
+                    commit(Batch(issues=[(issue, None, None) for issue in issues]))
+            report.interrupted = stop.is_set()
+        finally:
+            case.finish_run(run_id, report.counts())
+            case.record(
+                "ingest",
+                {
+                    "run_id": run_id,
+                    "arguments": arguments,
+                    "model": embedder.spec.name,
+                    "weights_sha256": embedder.spec.weights_sha256,
+                    "runtime": embedder.runtime,
+                    "counts": report.counts(),
+                },
+            )
+    if progress:
+        progress(report)
+    return report
+
+
+def _files(
+    case: Case,
+    paths: Sequence[str | os.PathLike[str]],
+    model_id: int,
+    config: IngestConfig,
+    report: IngestReport,
+    stop: threading.Event,
+) -> Iterator[Evidence | Issue]:
+    """Walk all paths; leave out what this case has read before and what has not changed since."""
+    for path in paths:
+        for found in walk(path, leave_out=case.path):
+            if stop.is_set():
+                return
+            report.files += 1
+            if isinstance(found, Evidence) and not config.reread:
+                before = case.catalogue.unchanged(found, model_id, imgmatch.__version__)
+                if before is not None:
+                    report.unchanged += 1
+                    continue
+            yield found
+
+
+def _read(found: Evidence | Issue, case: Case, model_id: int, embedder: Embedder, config: IngestConfig) -> _Read:
+    """Read and hash a file once; decode it unless its content is known. Runs in a reader thread."""
+    if isinstance(found, Issue):
+        return _Read(issue=found)
+    try:
+        with found.open() as stream:
+            digests, data = digest(stream, config.limits.max_bytes)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        return _Read(found, issue=Issue(found.locator, "read", "unreadable", f"the file can't be read: {reason}"))
+    if case.catalogue.has_vectors(digests.sha256, model_id):
+        return _Read(found, digests)
+    try:
+        if data is None:
+            raise EvidenceError("too_large", f"{digests.size_bytes:,} bytes are more than {config.limits.max_bytes:,}")
+        image = decode(data, min_side_px=embedder.spec.input_px, limits=config.limits)
+    except EvidenceError as error:
+        return _Read(found, digests, Issue(found.locator, "decode", error.kind, str(error)))
+    prepared = embedder.prepare(image.pixels)
+    # The full-size pixels are not needed any more: only what the network takes waits in line.
+    slim = Image(prepared, image.stored_size_px, image.orientation, image.format, image.partial)
+    return _Read(found, digests, image=slim, prepared=prepared)
+
+
+def _unique(reads: Iterable[_Read]) -> Iterator[_Read]:
+    """Content met twice before its first commit is embedded once; the second is a further sighting."""
+    recent: dict[str, None] = {}
+    for read in reads:
+        if read.digests is not None and read.prepared is not None:
+            if read.digests.sha256 in recent:
+                read.prepared = read.image = None
+            else:
+                recent[read.digests.sha256] = None
+                if len(recent) > 65_536:  # long committed by then: _read finds those in the catalogue
+                    del recent[next(iter(recent))]
+        yield read
+
+
+def _embed(group: list[_Read], embedder: Embedder) -> list[_Read]:
+    """Embed the new pictures of a group. Runs in an embedder thread."""
+    new = [read for read in group if read.prepared is not None]
+    if new:
+        vectors = embedder.embed(np.stack([read.prepared for read in new if read.prepared is not None]))
+        for read, vector in zip(new, vectors, strict=True):
+            read.vector = vector
+            read.prepared = None
+    return group
+
+
+def _settle(read: _Read, batch: Batch, report: IngestReport) -> None:
+    """Put a file where it belongs in the next commit, and count it."""
+    if read.digests is not None:
+        report.read_bytes += read.digests.size_bytes
+    if read.issue is not None:
+        report.unusable += 1
+        batch.issues.append((read.issue, read.digests.sha256 if read.digests else None, read.evidence))
+        return
+    assert read.evidence is not None
+    assert read.digests is not None
+    if read.vector is not None and read.image is not None:
+        report.partial += read.image.partial is not None
+        batch.items.append(NewItem(read.digests, read.image, read.vector, [read.evidence]))
+    else:
+        report.known += 1
+        batch.seen.append((read.digests.sha256, read.evidence))
+
+
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, work: Callable[[_In], _Out], inputs: Iterable[_In], in_flight: int
+) -> Iterator[_Out]:
+    """Like ``pool.map``, but takes inputs only as results are used: at most ``in_flight`` at a time."""
+    waiting: deque[Future[_Out]] = deque()
+    try:
+        for item in inputs:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) >= in_flight:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def _grouped(reads: Iterable[_Read], size: int) -> Iterator[list[_Read]]:
+    """Groups that hold ``size`` new pictures each, known files and issues along with them in their place."""
+    group: list[_Read] = []
+    new = 0
+    for read in reads:
+        group.append(read)
+        new += read.prepared is not None
+        if new >= size or len(group) >= 16 * size:
+            yield group
+            group, new = [], 0
+    if group:
+        yield group
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _text(path: Any) -> str:
+    return os.fsdecode(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

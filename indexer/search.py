@@ -1,0 +1,175 @@
+"""Queries against a case: decode, embed, find near vectors, rank items, say where each was seen."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from imgmatch.errors import CaseError, EvidenceError, UsageError
+from imgmatch.hashes import digest
+from imgmatch.image import DEFAULT_LIMITS, Limits, decode
+from imgmatch.locator import Locator
+from imgmatch.models.base import Embedder
+from imgmatch.sources import walk
+from imgmatch.types import Candidate, Evidence, Issue, Match, Sighting
+from indexer.case import Case
+from indexer.index import ExactIndex, VectorIndex
+
+if TYPE_CHECKING:
+    from imgmatch.types import Vector
+
+MAX_K = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A query photograph: where it is, what it is, and its vector (dim,) float32."""
+
+    locator: Locator
+    sha256: str
+    vector: Vector
+    partial: str | None
+    prepare_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """One query's ranked matches, or the issue that kept it from being searched."""
+
+    locator: Locator
+    sha256: str | None
+    model: str
+    elapsed_ms: float
+    matches: tuple[Match, ...] = ()
+    issue: Issue | None = None
+    partial: str | None = None
+
+
+class Searcher:
+    """Search over one case by one model. Holds the index in memory, so that many queries pay for it once."""
+
+    def __init__(self, case: Case, embedder: Embedder, index: VectorIndex | None = None) -> None:
+        """Loads the vectors. Raises CaseError when the case holds none by this model, or one of its segments is damaged."""
+        self._case = case
+        self._embedder = embedder
+        model_id = case.catalogue.model_id(embedder.spec)
+        if model_id is None or not case.catalogue.segments(model_id):
+            raise CaseError(_no_vectors(case, embedder))
+        self._index = index or ExactIndex(embedder.spec.dim, case.rows(model_id))
+
+    def search(self, queries: Sequence[str | os.PathLike[str]], k: int = 10) -> Iterator[SearchResult]:
+        """Search with each query file, and each file in a query folder, in order; every use is recorded.
+
+        One list of at most ``k`` matches a query, each item once, best first; equal scores in the order of items. A query
+        that can't be read gives a result with its issue. Raises UsageError on a path that does not exist or a wrong k.
+        """
+        if not 1 <= k <= MAX_K:
+            raise UsageError(f"k is {k}; it must be between 1 and {MAX_K:,}")
+        for path in queries:
+            for found in walk(path):
+                yield self._search_one(found, k)
+
+    def _search_one(self, found: Evidence | Issue, k: int) -> SearchResult:
+        started = time.perf_counter()
+        query = read_query(found, self._embedder)
+        model = self._embedder.spec
+        details = {"model": model.name, "weights_sha256": model.weights_sha256, "query": str(found.locator), "k": k}
+        if isinstance(query, Issue):
+            self._case.record("search", {**details, "issue": query.error})
+            return SearchResult(query.locator, None, model.name, _ms_since(started), issue=query)
+        candidates = self._nearest(query, k)
+        matches = tuple(self._matches(query, candidates))
+        self._case.record("search", {**details, "query_sha256": query.sha256, "matches": len(matches)})
+        return SearchResult(query.locator, query.sha256, model.name, _ms_since(started), matches, partial=query.partial)
+
+    def _nearest(self, query: Query, k: int) -> list[Candidate]:
+        """The best vector of each of the k nearest items."""
+        wanted = k
+        while True:
+            similarities, ids = self._index.search(query.vector[np.newaxis], min(wanted, self._index.rows))
+            owners = self._case.catalogue.item_ids(i for i in ids[0] if i >= 0)
+            best: dict[int, Candidate] = {}
+            for similarity, vector_id in zip(similarities[0].tolist(), ids[0].tolist(), strict=True):
+                if vector_id in owners:
+                    item_id = owners[vector_id]
+                    best.setdefault(item_id, Candidate(vector_id, item_id, similarity))
+            # An item may own several vectors: look further until k items are there or nothing is left.
+            if len(best) >= k or wanted >= self._index.rows:
+                return sorted(best.values(), key=lambda c: (-c.similarity, c.item_id))[:k]
+            wanted *= 2
+
+    def _matches(self, query: Query, candidates: Iterable[Candidate]) -> Iterator[Match]:
+        ranked = list(candidates)
+        ids = [candidate.item_id for candidate in ranked]
+        items = self._case.catalogue.items(ids)
+        sightings = self._case.catalogue.sightings(ids)
+        labels = self._case.catalogue.labels(ids)
+        for rank, candidate in enumerate(ranked, start=1):
+            item = items[candidate.item_id]
+            same = item.sha256 == query.sha256
+            seen = tuple(
+                Sighting(s.locator, s.modified_utc, own=same and s.locator == query.locator)
+                for s in sightings[candidate.item_id]
+            )
+            reasons = []
+            if any(s.own for s in seen):
+                reasons.append("the query itself")
+            if same:
+                reasons.append("identical content (SHA-256)")
+            if item.partial:
+                reasons.append(f"item partly read: {item.partial}")
+            if query.partial:
+                reasons.append(f"query partly read: {query.partial}")
+            yield Match(
+                rank=rank,
+                item_id=candidate.item_id,
+                sha256=item.sha256,
+                # Rounding of float16 can carry a cosine a hair past its bounds.
+                score=max(-1.0, min(1.0, candidate.similarity)),
+                sightings=seen,
+                labels=labels[candidate.item_id],
+                candidates=(candidate,),
+                reasons=tuple(reasons),
+            )
+
+
+def read_query(found: Evidence | Issue, embedder: Embedder, limits: Limits = DEFAULT_LIMITS) -> Query | Issue:
+    """Read, decode and embed one query photograph; an Issue says why it can't be used."""
+    if isinstance(found, Issue):
+        return found
+    started = time.perf_counter()
+    try:
+        with found.open() as stream:
+            digests, data = digest(stream, limits.max_bytes)
+        if data is None:
+            raise EvidenceError("too_large", f"{digests.size_bytes:,} bytes are more than {limits.max_bytes:,}")
+        image = decode(data, min_side_px=embedder.spec.input_px, limits=limits)
+    except OSError as error:
+        return Issue(
+            found.locator, "read", "unreadable", f"the file can't be read: {(error.strerror or str(error)).lower()}"
+        )
+    except EvidenceError as error:
+        return Issue(found.locator, "decode", error.kind, str(error))
+    vector = embedder.embed(embedder.prepare(image.pixels)[np.newaxis])[0]
+    return Query(found.locator, digests.sha256, vector, image.partial, _ms_since(started))
+
+
+def _no_vectors(case: Case, embedder: Embedder) -> str:
+    others = sorted({model.name for model_id, model in case.catalogue.models() if case.catalogue.segments(model_id)})
+    if embedder.spec.name in others:
+        return (
+            f"{case.path}: its vectors were made by a model {embedder.spec.name!r} with other weights than the one "
+            "installed; use the imgmatch version that made it, or make a new case"
+        )
+    if others:
+        return f"{case.path}: holds no vectors by {embedder.spec.name!r}; search with --model {others[0]}"
+    return f"{case.path}: nothing to search yet; add pictures with: imgmatch ingest {case.path} FOLDER"
+
+
+def _ms_since(started: float) -> float:
+    return round((time.perf_counter() - started) * 1000, 1)
