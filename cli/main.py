@@ -73,13 +73,14 @@ def demo(
     """Make a complete small case from rendered rooms: init, ingest, search."""
     from indexer.demo import make_demo
 
-    result = make_demo(folder, rooms, note)
-    emit_search(result.results, Format.table, None)
-    note(f"{result.right} of {len(result.results)} queries have a picture of the same room or origin in first place.")
-    note(f"Photographs: {result.photographs}")
-    note(f"Case:        {result.case}")
-    note(f"Results:     {result.results_file}")
-    note(f"Try it:      imgmatch search {result.case} {result.queries} -k 5")
+    made = make_demo(folder, rooms, note)
+    results_file = folder / "results.jsonl"
+    emit_search(made.results, Format.jsonl, results_file)
+    emit_search(made.results, Format.table, None)
+    note(f"{made.right} of {len(made.results)} queries have their own room in first place.")
+    note(f"Photographs: {made.photographs}\nQueries:     {made.queries}")
+    note(f"Case:        {made.case}\nResults:     {results_file}")
+    note(f"Try it:      imgmatch search {made.case} {made.queries} -k 5")
 
 
 @app.command()
@@ -173,7 +174,7 @@ def search(
     """Find the items of a case that look most like each query photograph."""
     from imgmatch.models import load_model
     from indexer.case import Case
-    from indexer.search import SearchResult, Searcher
+    from indexer.search import Searcher, SearchResult
 
     paths = _query_paths(queries)
     failed: list[SearchResult] = []

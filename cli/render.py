@@ -151,6 +151,8 @@ def _table(rows: list[list[str]], columns: Sequence[str]) -> str:
     from rich.table import Table
     from rich.text import Text
 
+    if not rows:
+        return "none\n"
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for index, name in enumerate(columns):
         numbers = bool(rows) and all(row[index].lstrip("-").replace(".", "", 1).isdigit() for row in rows if row[index])
@@ -162,7 +164,8 @@ def _table(rows: list[list[str]], columns: Sequence[str]) -> str:
     text = io.StringIO()
     console = Console(file=text, width=width, color_system=None, legacy_windows=False, highlight=False)
     console.print(table)
-    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
+    lines = [line.rstrip() for line in text.getvalue().splitlines()]
+    return "\n".join(line for line in lines if line) + "\n"
 
 
 def _write_csv(file: IO[str], records: Iterable[Record], columns: Sequence[str]) -> None:

@@ -50,8 +50,10 @@ DEFAULT_LIMITS = Limits()
 def decode(data: bytes, *, min_side_px: int | None = None, limits: Limits = DEFAULT_LIMITS) -> Image:
     """Decode the first (or only) picture in ``data`` to (H, W, 3) uint8 sRGB, upright, alpha over white.
 
-    ``min_side_px``: a JPEG larger than this is decoded at a reduced DCT scale (1/2, 1/4, 1/8) whose sides are both still
-    at least this long. A truncated or damaged file gives what can be read, with ``Image.partial`` saying what is wrong.
+    ``min_side_px``: a JPEG larger than this is decoded at a reduced DCT scale (1/2, 1/4, 1/8) whose sides are both
+    still at least this long.
+
+    A truncated or damaged file gives what can be read, with ``Image.partial`` saying what is wrong.
     Raises EvidenceError of kind ``empty``, ``too_large``, ``not_a_picture`` or ``unreadable``.
     """
     if not data:
@@ -68,7 +70,7 @@ def decode(data: bytes, *, min_side_px: int | None = None, limits: Limits = DEFA
         raise _refusal(error, data, limits) from error
     except MemoryError as error:
         raise EvidenceError("too_large", "not enough memory to decode this picture") from error
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         raise EvidenceError("unreadable", f"the picture can't be decoded: {_one_line(error)}") from error
 
 
@@ -120,7 +122,7 @@ def _load(picture: ImageFile.ImageFile, data: bytes, min_side_px: int | None) ->
         picture.load()
     except MemoryError:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  (told apart below)
         reason = _one_line(error)
         if picture.format in ("JPEG", "MPO"):
             # An end marker makes libjpeg give what it has, also of progressive files.

@@ -37,7 +37,7 @@ def _unquote(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Locator:
-    """Where something was found. ``kind`` names the container ("file", later "zip", "frame", ...); ``at`` is the place in it.
+    """Where something was found: ``kind`` names the container ("file", "zip", "frame", ...), ``at`` the place in it.
 
     File names are str with surrogate escapes for bytes that are not UTF-8, as ``os.fsdecode`` gives them.
     """

@@ -1,4 +1,4 @@
-"""A case on disk: one folder that holds everything known about a set of evidence. Owns the catalogue, segments and log."""
+"""A case on disk: one folder with everything known about a set of evidence. Owns catalogue, segments and log."""
 
 from __future__ import annotations
 
@@ -175,8 +175,8 @@ class Case:
             return known
         if any(other.name == spec.name for _, other in self.catalogue.models()):
             raise CaseError(
-                f"{self.path}: its vectors were made by a model {spec.name!r} with other weights than the one installed; "
-                "their vectors can't be mixed: use the imgmatch version that made it, or make a new case"
+                f"{self.path}: its vectors were made by a model {spec.name!r} with other weights than the one "
+                "installed; their vectors can't be mixed: use the imgmatch version that made it, or make a new case"
             )
         with self.catalogue.transaction() as writer:
             return writer.add_model(spec, _spec_json(spec), now_utc())

@@ -520,7 +520,8 @@ class Writer:
     def add_segment(self, segment: SegmentRow, now_utc: str) -> None:
         """Name a segment file that is on disk: from here on it exists."""
         self._db.execute(
-            "INSERT INTO segments (model_id, name, first_vector_id, rows, sha256, written_utc) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO segments (model_id, name, first_vector_id, rows, sha256, written_utc)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
             (segment.model_id, segment.name, segment.first_vector_id, segment.rows, segment.sha256, now_utc),
         )
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+from imgmatch.models.base import Embedder
 
 import imgmatch
 from imgmatch.errors import EvidenceError
 from imgmatch.hashes import digest
 from imgmatch.image import DEFAULT_LIMITS, Limits, decode
-from imgmatch.models.base import Embedder
 from imgmatch.sources import walk
 from imgmatch.types import Digests, Evidence, Image, Issue
 from indexer.case import Batch, Case, NewItem
@@ -34,8 +34,8 @@ EMBED_BATCH = 16
 class IngestConfig:
     """How to ingest. ``jobs`` is the number of threads (default: the cores this process may use).
 
-    ``commit_items`` new items make a commit: what a kill can cost. ``reread`` reads files again that have the same place,
-    size and times as when they were last read.
+    ``commit_items`` new items make a commit: what a kill can cost. ``reread`` reads files again that have the same
+    place, size and times as when they were last read.
     """
 
     jobs: int | None = None
@@ -47,7 +47,7 @@ class IngestConfig:
 
 @dataclass(slots=True)
 class IngestReport:
-    """What a run did. Every file it met is counted once in ``files``: as new item, known content, unchanged or issue."""
+    """What a run did. Every file met counts in ``files`` and in one of new, known, unchanged and unusable."""
 
     files: int = 0
     new_items: int = 0

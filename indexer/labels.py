@@ -25,7 +25,8 @@ def apply_labels(case: Case, path: Path, roots: Sequence[str | os.PathLike[str]]
     each row that names nothing in the case.
 
     The first column is ``file`` (absolute, or relative to the CSV's folder or to an ingested path) or ``sha256``, then
-    ``label``, then any further columns (chain, city, ...). Empty cells set nothing. Raises UsageError on another layout.
+    ``label``, then any further columns (chain, city, ...). Empty cells set nothing. Raises UsageError on another
+    layout.
     """
     source = Locator.file(path)
     issues = []
@@ -68,7 +69,8 @@ def read_labels(path: Path) -> Iterator[tuple[int, str, dict[str, str]]]:
                     continue
                 if len(cells) != len(header):
                     raise UsageError(
-                        f"{path}, line {rows.line_num}: {len(cells)} cells, the first line has {len(header)}; mend the line"
+                        f"{path}, line {rows.line_num}: {len(cells)} cells, the first line has {len(header)}; "
+                        "mend the line"
                     )
                 named = dict(zip(header[1:], (cell.strip() for cell in cells[1:]), strict=True))
                 yield rows.line_num, cells[0], {name: value for name, value in named.items() if value}

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from imgmatch.models.base import Embedder
 
 from imgmatch.errors import CaseError, EvidenceError, UsageError
 from imgmatch.hashes import digest
 from imgmatch.image import DEFAULT_LIMITS, Limits, decode
 from imgmatch.locator import Locator
-from imgmatch.models.base import Embedder
 from imgmatch.sources import walk
 from imgmatch.types import Candidate, Evidence, Issue, Match, Sighting
 from indexer.case import Case
@@ -54,7 +54,7 @@ class Searcher:
     """Search over one case by one model. Holds the index in memory, so that many queries pay for it once."""
 
     def __init__(self, case: Case, embedder: Embedder, index: VectorIndex | None = None) -> None:
-        """Loads the vectors. Raises CaseError when the case holds none by this model, or one of its segments is damaged."""
+        """Load the vectors. Raises CaseError when the case holds none by this model, or a segment is damaged."""
         self._case = case
         self._embedder = embedder
         model_id = case.catalogue.model_id(embedder.spec)
@@ -65,8 +65,10 @@ class Searcher:
     def search(self, queries: Sequence[str | os.PathLike[str]], k: int = 10) -> Iterator[SearchResult]:
         """Search with each query file, and each file in a query folder, in order; every use is recorded.
 
-        One list of at most ``k`` matches a query, each item once, best first; equal scores in the order of items. A query
-        that can't be read gives a result with its issue. Raises UsageError on a path that does not exist or a wrong k.
+        One list of at most ``k`` matches a query, each item once, best first; equal scores in the order of items. A
+        query that can't be read gives a result with its issue.
+
+        Raises UsageError on a path that does not exist or a wrong k.
         """
         if not 1 <= k <= MAX_K:
             raise UsageError(f"k is {k}; it must be between 1 and {MAX_K:,}")

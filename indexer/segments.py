@@ -1,4 +1,4 @@
-"""Segments: immutable files of float16 unit vectors (NumPy .npy, format 1.0). They are the truth; an index is a cache."""
+"""Segments: immutable files of float16 unit vectors (NumPy .npy). They are the truth; an index is a cache."""
 
 from __future__ import annotations
 

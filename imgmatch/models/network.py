@@ -77,14 +77,29 @@ class GeM(nn.Module):
 class DescriptorNetwork(nn.Module):
     """uint8 sRGB pixels (N, S, S, 3) and cell weights (N, h, w) to unit vectors (N, dim).
 
-    ``dim`` None keeps the pooled features themselves (1280 for Lite0); otherwise a linear projection follows.
+    ``dim`` None keeps the pooled features themselves (1280 for Lite0); otherwise a linear projection follows. With
+    ``parts`` the projection's output is joined from parts of these lengths (their sum is the dimension), each of unit
+    length times its entry in the buffer ``part_weights``, so that the cosine of two vectors is a fixed mixture of the
+    parts' cosines.
     """
 
-    def __init__(self, backbone: str = "efficientnet_lite0", dim: int | None = None, gem_p: float = 3.0) -> None:
+    part_weights: Tensor
+
+    def __init__(
+        self,
+        backbone: str = "efficientnet_lite0",
+        dim: int | None = None,
+        gem_p: float = 3.0,
+        parts: tuple[int, ...] | None = None,
+    ) -> None:
         super().__init__()
         self.backbone = timm.create_model(BACKBONES[backbone], pretrained=False, num_classes=0, global_pool="")
         self.pool = GeM(gem_p)
         features = self.backbone.num_features
+        self.parts = parts
+        if parts:
+            dim = sum(parts)
+            self.register_buffer("part_weights", torch.full((len(parts),), len(parts) ** -0.5))
         self.dim = dim or features
         self.projection = nn.Linear(features, dim) if dim else nn.Identity()
 
@@ -93,9 +108,17 @@ class DescriptorNetwork(nn.Module):
         normal = (pixels.permute(0, 3, 1, 2).float() - 127.0) / 128.0
         return self.backbone(normal)
 
+    def join(self, projected: Tensor) -> Tensor:
+        """Unit vectors from the projection's output, (N, dim) to (N, dim)."""
+        if self.parts:
+            pieces = projected.split(self.parts, dim=1)
+            weighted = [nn.functional.normalize(p) * self.part_weights[i] for i, p in enumerate(pieces)]
+            projected = torch.cat(weighted, dim=1)
+        return nn.functional.normalize(projected)
+
     def forward(self, pixels: Tensor, weights: Tensor) -> Tensor:
         """Unit vectors, (N, dim) float32."""
-        return nn.functional.normalize(self.projection(self.pool(self.cells(pixels), weights)))
+        return self.join(self.projection(self.pool(self.cells(pixels), weights)))
 
 
 def load_reference_weights(network: DescriptorNetwork, state: Mapping[str, Tensor]) -> None:

@@ -118,7 +118,9 @@ def framed(picture: Pixels, rng: np.random.Generator, rows: int, cols: int) -> P
         edge *= 3
     edge = min(edge, (min(rows, cols) - 2) // 2)
     inner_w, inner_h = cols - 2 * edge, rows - 2 * edge
-    sheet[edge : rows - edge, edge : cols - edge] = cv2.resize(picture, (inner_w, inner_h), interpolation=cv2.INTER_AREA)
+    sheet[edge : rows - edge, edge : cols - edge] = cv2.resize(
+        picture, (inner_w, inner_h), interpolation=cv2.INTER_AREA
+    )
     return sheet
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import colorsys
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import cv2
@@ -25,20 +24,24 @@ if TYPE_CHECKING:
 TILE_PX = 256
 
 
-@dataclass(frozen=True, slots=True)
 class Material:
     """A seamless tile: ``tile`` (256, 256, 3) uint8 covers ``size_m`` x ``size_m``."""
 
-    tile: Pixels
-    size_m: float
+    def __init__(self, tile: Pixels, size_m: float) -> None:
+        self.tile = tile
+        self.size_m = size_m
+        self._sheet = tile
 
     def cut(self, width_m: float, height_m: float, offset_px: int = 0) -> Pixels:
-        """Return the pixels for a surface of that size, at least 4 x 4, repeated or cropped."""
+        """Return the pixels for a surface of that size, at least 4 x 4, repeated or cropped: a view, not to be written."""
         density = TILE_PX / self.size_m
         width, height = max(4, math.ceil(width_m * density)), max(4, math.ceil(height_m * density))
-        rows = (np.arange(height) + offset_px) % TILE_PX
-        cols = (np.arange(width) + offset_px * 7) % TILE_PX
-        return self.tile[rows][:, cols]
+        top, left = offset_px % TILE_PX, offset_px * 7 % TILE_PX
+        down, across = math.ceil((top + height) / TILE_PX), math.ceil((left + width) / TILE_PX)
+        rows, cols = self._sheet.shape[:2]
+        if down * TILE_PX > rows or across * TILE_PX > cols:
+            self._sheet = cv2.repeat(self.tile, max(down, rows // TILE_PX), max(across, cols // TILE_PX))
+        return self._sheet[top : top + height, left : left + width]
 
 
 # --- colour ----------------------------------------------------------------------------------------------------------
@@ -84,9 +87,10 @@ def _wrapped(grid: Floats, rows: int, cols: int, interpolation: int) -> Floats:
 def noise(rng: np.random.Generator, cells_y: int, cells_x: int, size: int = TILE_PX) -> Floats:
     """Return smooth periodic noise in about -1..1 with that many cells a side, (size, size) float32."""
     grid = rng.random((cells_y, cells_x), dtype=np.float32) * 2 - 1
-    if cells_y == size and cells_x == size:
-        return grid
-    return _wrapped(grid, size, size, cv2.INTER_CUBIC if cells_x < 40 else cv2.INTER_LINEAR)
+    if max(cells_y, cells_x) > 16:
+        return _wrapped(grid, size, size, cv2.INTER_LINEAR)
+    # Cubic only while the sheet is small: it costs ten times as much, and its curves are smooth enough to enlarge.
+    return _wrapped(_wrapped(grid, 64, 64, cv2.INTER_CUBIC), size, size, cv2.INTER_LINEAR)
 
 
 def fractal(rng: np.random.Generator, first: int = 4, octaves: int = 3, size: int = TILE_PX) -> Floats:

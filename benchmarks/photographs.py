@@ -1,0 +1,46 @@
+"""The development photographs: houses, places, rooms. Never part of the project; IMGMATCH_DATA says where they are."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from imgmatch.errors import UsageError
+from imgmatch.image import decode
+from imgmatch.types import Image
+
+
+def data_folder() -> Path:
+    """The folder of the photographs. Raises UsageError where there is none."""
+    folder = Path(os.environ.get("IMGMATCH_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not (folder / "houses").is_dir():
+        raise UsageError(f"{folder}: no development photographs there; set IMGMATCH_DATA to their folder")
+    return folder
+
+
+def houses() -> list[Path]:
+    """240 photographs of 60 houses: bathroom, bedroom, front, kitchen."""
+    return sorted((data_folder() / "houses").glob("*.jpg"))
+
+
+def places() -> list[tuple[Path, str, str]]:
+    """Photographs with the place each shows, two a place, and whether it is indoor or outdoor."""
+    folder = data_folder() / "places"
+    with (folder / "places.csv").open(encoding="utf-8", newline="") as file:
+        return [(folder / row["file"], row["place"], row["environment"]) for row in csv.DictReader(file)]
+
+
+def rooms(limit: int | None = None) -> list[Path]:
+    """Photographs of rooms, of many sets, spread evenly when limited."""
+    folder = data_folder() / "rooms"
+    with (folder / "manifest.csv").open(encoding="utf-8", newline="") as file:
+        paths = [folder / row["file"] for row in csv.DictReader(file)]
+    return paths if limit is None else paths[:: max(1, len(paths) // limit)][:limit]
+
+
+def pictures(paths: Sequence[Path], min_side_px: int = 448) -> Iterator[Image]:
+    """Decode files one after the other."""
+    for path in paths:
+        yield decode(path.read_bytes(), min_side_px=min_side_px)

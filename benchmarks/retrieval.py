@@ -1,0 +1,123 @@
+"""How well a model finds altered copies and other views of a place: recall@1 for each alteration, mAP on places.
+
+python -m benchmarks.retrieval [--model NAME] [--distractors N] [--alterations A,B] [--limit N] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from imgmatch.models.base import Embedder
+
+from benchmarks import photographs, report
+from imgmatch.alterations import ALTERATIONS, alter
+from imgmatch.metrics import mean_average_precision, recall_at_k
+from imgmatch.models import DEFAULT_MODEL, load_model
+
+if TYPE_CHECKING:
+    from imgmatch.types import Pixels
+
+SEED = 20_260_101
+_CHUNK = 32
+
+
+def embed_all(embedder: Embedder, pictures: Iterator[Pixels] | Sequence[Pixels]) -> np.ndarray:
+    """(N, dim) float32 vectors of pictures, decoded and embedded a chunk at a time."""
+    vectors = []
+    chunk: list[Pixels] = []
+    for pixels in pictures:
+        chunk.append(embedder.prepare(pixels))
+        if len(chunk) == _CHUNK:
+            vectors.append(embedder.embed(np.stack(chunk)))
+            chunk = []
+    if chunk:
+        vectors.append(embedder.embed(np.stack(chunk)))
+    return np.concatenate(vectors)
+
+
+def copies(embedder: Embedder, names: Sequence[str], limit: int | None, distractors: np.ndarray) -> dict[str, float]:
+    """recall@1 of each alteration: every house photograph altered, sought among all of them and the distractors."""
+    originals = [image.pixels for image in photographs.pictures(photographs.houses()[:limit])]
+    gallery = np.concatenate([embed_all(embedder, originals), distractors])
+    relevant = np.eye(len(originals), len(gallery), dtype=bool)
+    figures = {}
+    for name in names:
+        altered = (
+            alter(name, pixels, SEED + number, others=[originals[number - other] for other in range(1, 5)])
+            for number, pixels in enumerate(originals)
+        )
+        figures[name] = recall_at_k(embed_all(embedder, altered) @ gallery.T, relevant, 1)
+    return figures
+
+
+def places(embedder: Embedder, distractors: np.ndarray) -> dict[str, Any]:
+    """mAP and recall@1 of each photograph of a place, the other one sought among all others and the distractors."""
+    rows = photographs.places()
+    vectors = embed_all(embedder, (image.pixels for image in photographs.pictures([path for path, _, _ in rows])))
+    names = np.array([place for _, place, _ in rows])
+    environments = np.array([environment for _, _, environment in rows])
+    gallery = np.concatenate([vectors, distractors])
+    scores = vectors @ gallery.T
+    np.fill_diagonal(scores, -np.inf)
+    relevant = np.zeros(scores.shape, dtype=bool)
+    relevant[:, : len(rows)] = names[:, None] == names[None]
+    np.fill_diagonal(relevant, False)
+    figures = {}
+    for group in ("all", *sorted(set(environments))):
+        chosen = np.ones(len(rows), bool) if group == "all" else environments == group
+        figures[group] = {
+            "queries": int(chosen.sum()),
+            "map": mean_average_precision(scores[chosen], relevant[chosen]),
+            "recall_at_1": recall_at_k(scores[chosen], relevant[chosen], 1),
+        }
+    return figures
+
+
+def main() -> None:
+    """Measure and report."""
+    arguments = _arguments()
+    names = arguments.alterations.split(",") if arguments.alterations else list(ALTERATIONS)
+    embedder = load_model(arguments.model)
+    distractor_paths = photographs.rooms(arguments.distractors) if arguments.distractors else []
+    found = photographs.pictures(distractor_paths, embedder.spec.input_px)
+    distractors = (
+        embed_all(embedder, (image.pixels for image in found))
+        if distractor_paths
+        else np.empty((0, embedder.spec.dim), np.float32)
+    )
+    copy_figures = copies(embedder, names, arguments.limit, distractors)
+    place_figures = places(embedder, distractors)
+    report.table("Copies: recall@1", ["alteration", "recall@1"], list(copy_figures.items()))
+    report.table(
+        "Places: the other photograph of the same place",
+        ["environment", "queries", "mAP", "recall@1"],
+        [[name, f["queries"], f["map"], f["recall_at_1"]] for name, f in place_figures.items()],
+    )
+    report.finish(
+        "retrieval",
+        {
+            "model": embedder.spec.name,
+            "weights_sha256": embedder.spec.weights_sha256,
+            "distractors": len(distractor_paths),
+            "seed": SEED,
+            "copies_recall_at_1": copy_figures,
+            "places": place_figures,
+        },
+        arguments.json,
+    )
+
+
+def _arguments() -> argparse.Namespace:
+    parser = report.parser("Retrieval figures on the development photographs")
+    parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("--distractors", type=int, default=0, help="so many room photographs more in the gallery")
+    parser.add_argument("--alterations", default="", help="names, separated by commas (default: all)")
+    parser.add_argument("--limit", type=int, default=None, help="only so many houses photographs")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

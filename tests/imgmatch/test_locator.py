@@ -1,0 +1,42 @@
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imgmatch.errors import UsageError
+from imgmatch.locator import Locator
+
+KINDS = st.from_regex(r"[a-z][a-z0-9]{0,8}", fullmatch=True)
+
+
+@given(st.lists(st.tuples(KINDS, st.binary(min_size=0, max_size=40)), min_size=1, max_size=4))
+def test_any_chain_of_names_of_any_bytes_comes_back_the_same(chain):
+    locator = None
+    for kind, name in chain:
+        locator = Locator(kind, os.fsdecode(name), locator)
+    text = str(locator)
+    assert text.isprintable() or all(char.isprintable() or ord(char) > 0xA0 for char in text)
+    text.encode("utf-8")
+    assert Locator.parse(text) == locator
+
+
+def test_plain_names_stay_readable():
+    assert str(Locator.file("/media/Zimmer 12/früh.jpg")) == "file:/media/Zimmer 12/früh.jpg"
+
+
+def test_separator_and_line_breaks_are_quoted():
+    inner = Locator("zip", "a|b\n%.jpg", Locator.file("/x.zip"))
+    assert str(inner) == "file:/x.zip|zip:a%7Cb%0A%25.jpg"
+
+
+def test_path_is_that_of_the_outermost_file_and_printable():
+    locator = Locator("frame", "1200", Locator.file(b"/media/caf\xe9.mp4"))
+    assert locator.path == "/media/caf\\xe9.mp4"
+    assert Locator("row", "1").path is None
+
+
+@pytest.mark.parametrize("text", ["", "nothing", "File:/a", "file:/a|", ":x"])
+def test_what_is_not_a_locator_is_refused_by_name(text):
+    with pytest.raises(UsageError, match="not a locator"):
+        Locator.parse(text)
