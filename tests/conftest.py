@@ -3,8 +3,10 @@
 import io
 import json
 import os
+import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +37,26 @@ def encode(image: Image.Image, format: str, **options) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, format, **options)
     return buffer.getvalue()
+
+
+def with_wrong_checksum(data: bytes, chunk: bytes) -> bytes:
+    """A PNG whose first chunk of this name has a wrong CRC."""
+    at = data.index(chunk)
+    length = struct.unpack(">I", data[at - 4 : at])[0]
+    bad = bytearray(data)
+    bad[at + 4 + length] ^= 0xFF
+    return bytes(bad)
+
+
+def png_bomb(side: int) -> bytes:
+    """A small PNG file that says it is side x side pixels, and is."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    rows = zlib.compress(bytes(side // 8 + 1) * side, 9)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
 @pytest.fixture

@@ -136,6 +136,7 @@ class Room:
         big = draw(self.mesh, camera.scaled(2), self._shading(lighting))
         assert big.pixels is not None  # noqa: S101
         pixels = cv2.resize(big.pixels, (width, height), interpolation=cv2.INTER_AREA)
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_RGBA2RGB)
         pixels = develop(rng, pixels, big.inverse_depth[::2, ::2], lighting)
         index = look.buffers.index
         assert index is not None  # noqa: S101

@@ -92,7 +92,7 @@ class Mesh:
 
 @dataclass(frozen=True, slots=True)
 class Buffers:
-    """What was drawn: inverse depth (H, W) float32 in 1/m (0: nothing), and pixels or surface numbers (-1: nothing)."""
+    """What was drawn: inverse depth (H, W) float32 in 1/m, 0 for nothing; pixels (H, W, 4) RGBA, or surface numbers (H, W)."""
 
     inverse_depth: Floats
     pixels: Pixels | None
@@ -139,7 +139,7 @@ def draw(mesh: Mesh, camera: Camera, shading: Shading | None) -> Buffers:
     numbers = numbers[np.argsort(seen[numbers, :, 2].mean(axis=1), kind="stable")]
 
     inverse_depth = np.zeros((height, width), np.float32)
-    pixels = np.zeros((height, width, 3), np.uint8) if shading is not None else None
+    pixels = np.zeros((height, width, 4), np.uint8) if shading is not None else None
     index = np.full((height, width), -1, np.int16) if shading is None else None
     xs, ys = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
     for number in numbers.tolist():
@@ -174,32 +174,28 @@ def draw(mesh: Mesh, camera: Camera, shading: Shading | None) -> Buffers:
         )
         behind = inverse_depth[y0 : y0 + h, x0 : x0 + w]
         surface = mesh.surfaces[number]
-        shift = np.array([[1, 0, -x0], [0, 1, -y0], [0, 0, 1]], np.float64)
-        to_window = shift @ to_screen[number]
-        if surface.alpha is not None:
-            visible = cv2.bitwise_and(visible, _warped_alpha(surface.alpha, to_window, (w, h)))
-        cv2.copyTo(ramp, visible, behind)
-        if pixels is None:
+        to_window = to_screen[number].copy()
+        to_window[:2] -= to_window[2] * ((x0,), (y0,))
+        if shading is None:
+            if surface.alpha is not None:
+                warped = _warped(surface.alpha, to_window, (w, h))
+                visible = cv2.bitwise_and(visible, cv2.threshold(warped, 127, 255, cv2.THRESH_BINARY)[1])
+            cv2.copyTo(ramp, visible, behind)
             index[y0 : y0 + h, x0 : x0 + w][visible > 0] = number
             continue
         area = abs(cv2.contourArea(polygon.astype(np.float32)))
-        texture = shading.texture(number, area)
-        warped = cv2.warpPerspective(
-            texture,
-            to_window @ _texel_to_unit(texture.shape),
-            (w, h),
-            flags=cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
+        warped = _warped(shading.texture(number, area), to_window, (w, h))
+        if surface.alpha is not None:
+            opaque = cv2.threshold(cv2.extractChannel(warped, 3), 127, 255, cv2.THRESH_BINARY)[1]
+            visible = cv2.bitwise_and(visible, opaque)
+        cv2.copyTo(ramp, visible, behind)
         cv2.copyTo(warped, visible, pixels[y0 : y0 + h, x0 : x0 + w])
     return Buffers(inverse_depth, pixels, index)
 
 
-def _texel_to_unit(shape: tuple[int, ...]) -> Doubles:
-    rows, cols = shape[:2]
-    return np.array([[1 / cols, 0, 0.5 / cols], [0, 1 / rows, 0.5 / rows], [0, 0, 1]])
-
-
-def _warped_alpha(alpha: Pixels, to_window: Doubles, size: tuple[int, int]) -> Pixels:
-    warped = cv2.warpPerspective(alpha, to_window @ _texel_to_unit(alpha.shape), size, flags=cv2.INTER_LINEAR)
-    return cv2.threshold(warped, 127, 255, cv2.THRESH_BINARY)[1]
+def _warped(texture: Pixels, unit_to_window: Doubles, size: tuple[int, int]) -> Pixels:
+    """Warp a texture that fills the unit square to a window of that (width, height)."""
+    rows, cols = texture.shape[:2]
+    texel_to_unit = np.array([[1 / cols, 0, 0.5 / cols], [0, 1 / rows, 0.5 / rows], [0, 0, 1]])
+    matrix = unit_to_window @ texel_to_unit
+    return cv2.warpPerspective(texture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

@@ -64,7 +64,7 @@ def koleo_loss(views: Tensor, eps: float = 1e-4) -> Tensor:
     return -((views - views[nearest]).norm(dim=1) + eps).log().mean()
 
 
-def place_loss(views: Tensor, targets: Tensor, bank: Tensor | None, temperature: float = 0.1) -> Tensor:
+def place_loss(views: Tensor, targets: Tensor, bank: Tensor | None, temperature: float = 0.2) -> Tensor:
     """Distillation: an altered view must say what the teacher says of the clean original.
 
     The cosine distance to ``targets`` (B, dim), and, given ``bank`` (N, dim) of teacher vectors, the divergence between

@@ -1,7 +1,5 @@
 import io
-import struct
 import time
-import zlib
 
 import numpy as np
 import pytest
@@ -9,7 +7,7 @@ from PIL import Image, ImageCms, features
 
 from imgmatch.errors import EvidenceError
 from imgmatch.image import Limits, decode
-from tests.conftest import encode, picture
+from tests.conftest import encode, picture, png_bomb, with_wrong_checksum
 
 SOURCE = picture(1, (120, 80))
 REFERENCE = np.asarray(SOURCE).astype(float)
@@ -176,32 +174,15 @@ def test_a_truncated_progressive_jpeg_gives_a_coarse_picture():
     assert image.pixels.std() > 5
 
 
-def _flip_in_chunk(data: bytes, chunk: bytes) -> bytes:
-    at = data.index(chunk)
-    length = struct.unpack(">I", data[at - 4 : at])[0]
-    bad = bytearray(data)
-    bad[at + 4 + length] ^= 0xFF
-    return bytes(bad)
-
-
 @pytest.mark.parametrize("chunk", [b"IHDR", b"IDAT", b"IEND"])
 def test_a_png_with_a_wrong_checksum_is_read_and_marked(chunk):
-    image = decode(_flip_in_chunk(encode(SOURCE, "PNG"), chunk))
+    image = decode(with_wrong_checksum(encode(SOURCE, "PNG"), chunk))
     assert image.partial == f"wrong checksum in PNG chunk {chunk.decode()!r}"
     assert difference(image.pixels, REFERENCE) == 0
 
 
-def _png_bomb(side: int) -> bytes:
-    def chunk(name: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-
-    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
-    rows = zlib.compress(bytes(side // 8 + 1) * side, 9)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-
-
 def test_a_decompression_bomb_is_refused_by_its_header():
-    bomb = _png_bomb(30_000)
+    bomb = png_bomb(30_000)
     started = time.process_time()
     with pytest.raises(EvidenceError) as caught:
         decode(bomb)
