@@ -58,7 +58,11 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """What a model is, and what its weight file must be. ``dim`` is the length of its vectors."""
+    """What a model is, and what its weight file must be.
+
+    ``dim`` is the length of its vectors; ``network`` holds the arguments of ``imgmatch.models.network.DescriptorNetwork``
+    as JSON, empty where no torch network is known (such a model runs on the CPU only).
+    """
 
     name: str
     task: str
@@ -69,6 +73,7 @@ class ModelSpec:
     licence: str
     source: str
     description: str = ""
+    network: str = ""
 
 
 @dataclass(frozen=True, slots=True)

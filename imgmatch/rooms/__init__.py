@@ -17,7 +17,7 @@ import numpy as np
 
 from imgmatch.errors import UsageError
 from imgmatch.rooms.layout import KINDS, Kind, build
-from imgmatch.rooms.lighting import LIGHTINGS, Shading
+from imgmatch.rooms.lighting import LIGHTINGS, Shading, cells_of
 from imgmatch.rooms.render import Camera, Mesh, draw
 from imgmatch.rooms.scene import Builder, Item, Light, Surface
 from imgmatch.rooms.style import Style
@@ -52,6 +52,7 @@ class Room:
         numbers = {name: number for number, name in enumerate(names)} | {"room": len(names), "trim": len(names)}
         self._owners = np.array([numbers[surface.item] for surface in surfaces])
         self._shell = len(names)
+        self._cells = cells_of(self.mesh, self.items, self.size_m)
         self._shadings: dict[str, Shading] = {}
 
     @staticmethod
@@ -122,7 +123,7 @@ class Room:
 
     def _shading(self, lighting: str) -> Shading:
         if lighting not in self._shadings:
-            self._shadings[lighting] = Shading(self.mesh, self.lights, self.items, self.size_m, lighting)
+            self._shadings[lighting] = Shading(self.mesh, self.lights, self._cells, lighting)
         return self._shadings[lighting]
 
     def _photograph(self, rng: np.random.Generator, look: Look, lighting: str | None) -> View:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from imgmatch.rooms import pictures, textures
-from imgmatch.rooms.scene import Builder, Light, Place
+from imgmatch.rooms.scene import Builder, Light, Place, polygon_alpha
 from imgmatch.rooms.style import Style
 from imgmatch.rooms.textures import Material
 
@@ -89,8 +89,7 @@ def shade(
         place, item, centre, radius, z, unlit, sides, "shade", glows=frozenset({"evening"}), evening=lit, capped=False
     )
     cap = np.full((8, 8, 3), (255, 240, 205), np.uint8)
-    disc = np.zeros((32, 32), np.uint8)
-    cv2.circle(disc, (16, 16), 15, 255, -1)
+    disc = polygon_alpha(sides)
     r, top = radius[1], z[1] - 0.01
     x0, x1, y0, y1 = centre[0] - r, centre[0] + r, centre[1] - r, centre[1] + r
     corners = place.points([(x0, y0, top), (x1, y0, top), (x1, y1, top), (x0, y1, top)])
@@ -345,9 +344,7 @@ def window(
     high = min(height - 0.25, low + (1.35 if low > 0.5 else 2.1))
     half = width / 2
     rows, cols = int((high - low) * 90), int(width * 90)
-    seed = int(rng.integers(1 << 30))
-    day = pictures.outside(np.random.default_rng(seed), rows, cols, night=False)
-    dark = pictures.outside(np.random.default_rng(seed), rows, cols, night=True)
+    day, dark = pictures.outside(rng, rows, cols)
     frame = style.rng("window frame")
     ink = tuple(int(c) for c in (textures.wood_tone(frame) if frame.random() < 0.4 else textures.hsv(0, 0, 0.95)))
     bars_x, bars_y = int(frame.integers(1, 4)), int(frame.integers(1, 3))

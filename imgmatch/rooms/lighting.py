@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import cv2
@@ -27,42 +28,56 @@ _SHELL_CELLS, _CELLS = 32, 5
 _UNIT = 128  # A light of 1 in the 8-bit light maps, which reach to 2.
 
 
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Points on some surfaces, in ``cells`` x ``cells`` grids, and how much ambient occlusion darkens each."""
+
+    numbers: npt.NDArray[np.intp]
+    cells: int
+    points: Floats
+    normals: Floats
+    shade: Floats
+
+
+def cells_of(mesh: Mesh, items: Sequence[Item], room_m: tuple[float, float, float]) -> list[Cells]:
+    """Return the grids on which light is computed: fine on walls, floor and ceiling, coarse on furniture."""
+    shell = np.array([surface.item == "room" for surface in mesh.surfaces])
+    found = []
+    for numbers, cells in ((np.flatnonzero(shell), _SHELL_CELLS), (np.flatnonzero(~shell), _CELLS)):
+        if len(numbers) == 0:
+            continue
+        points, normals = _grid(mesh, numbers, cells)
+        shade = _corner_shade(points, normals, np.array(room_m, np.float32))
+        if cells == _SHELL_CELLS:
+            shade *= _contact_shade(points, mesh, numbers, items)
+        else:
+            # Faces of furniture darken a little towards their edges, where real ones are rounded or joined.
+            edge = np.full((cells, cells), 0.88, np.float32)
+            edge[1:-1, 1:-1] = 1
+            shade *= np.tile(edge.ravel(), len(numbers))
+        found.append(Cells(numbers, cells, points, normals, shade))
+    return found
+
+
 class Shading:
     """The textures of a mesh under one lighting, baked when a surface is first seen, with smaller copies.
 
     They are RGBA: four channels warp twice as fast as three.
     """
 
-    def __init__(
-        self,
-        mesh: Mesh,
-        lights: Sequence[Light],
-        items: Sequence[Item],
-        room_m: tuple[float, float, float],
-        lighting: str,
-    ) -> None:
+    def __init__(self, mesh: Mesh, lights: Sequence[Light], grids: Sequence[Cells], lighting: str) -> None:
         self._mesh = mesh
         self._lighting = lighting
         self._pyramids: dict[int, list[Pixels]] = {}
-        lights = [light for light in lights if lighting in light.lightings]
-        shell = np.array([surface.item == "room" for surface in mesh.surfaces])
         self._maps: dict[int, Pixels] = {}
-        for numbers, cells in ((np.flatnonzero(shell), _SHELL_CELLS), (np.flatnonzero(~shell), _CELLS)):
-            if len(numbers):
-                points, normals = _grid(mesh, numbers, cells)
-                light = _lit(points, normals, lights, np.array(_AMBIENT[lighting], np.float32))
-                light *= _corner_shade(points, normals, np.array(room_m, np.float32))[..., None]
-                if cells == _SHELL_CELLS:
-                    light *= _contact_shade(points, mesh, numbers, items)[..., None]
-                else:
-                    # Faces of furniture darken a little towards their edges, where real ones are rounded or joined.
-                    edge = np.full((cells, cells), 0.88, np.float32)
-                    edge[1:-1, 1:-1] = 1
-                    light *= np.tile(edge.ravel(), len(numbers))[..., None]
-                # Textures hold display values, and light is linear: 2.2 is the display's exponent.
-                maps = np.full((len(light), 4), _UNIT, np.uint8)
-                maps[:, :3] = np.clip(np.power(light, 1 / 2.2) * _UNIT, 0, 255)
-                self._maps.update(zip(numbers.tolist(), maps.reshape(len(numbers), cells, cells, 4), strict=True))
+        lights = [light for light in lights if lighting in light.lightings]
+        for grid in grids:
+            light = _lit(grid.points, grid.normals, lights, np.array(_AMBIENT[lighting], np.float32))
+            # Textures hold display values, and light is linear: 2.2 is the display's exponent.
+            maps = np.full((len(light), 4), _UNIT, np.uint8)
+            maps[:, :3] = np.clip(np.power(light * grid.shade[:, None], 1 / 2.2) * _UNIT, 0, 255)
+            by_surface = maps.reshape(len(grid.numbers), grid.cells, grid.cells, 4)
+            self._maps.update(zip(grid.numbers.tolist(), by_surface, strict=True))
 
     def texture(self, number: int, screen_px: float) -> Pixels:
         """Return the lit texture of a surface, at the scale that suits so many pixels on the screen."""

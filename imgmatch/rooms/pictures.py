@@ -124,33 +124,42 @@ def framed(picture: Pixels, rng: np.random.Generator, rows: int, cols: int) -> P
     return sheet
 
 
-def outside(rng: np.random.Generator, rows: int, cols: int, night: bool) -> Pixels:
-    """Return the view out of a window, by day or by night; the same generator state gives the same place."""
-    city = rng.random() < 0.5
-    sky = hsv(0.58, rng.uniform(0.05, 0.4), rng.uniform(0.85, 1.0))
-    far = np.array([16, 18, 30], np.float32)
-    sheet = _gradient(far, far * 1.8, rows, cols) if night else _gradient(sky, np.full(3, 250, np.float32), rows, cols)
-    sheet = sheet.astype(np.uint8)
-    dim = 0.16 if night else 1.0
-    if city:
-        for layer in range(2):
-            x = 0
-            while x < cols:
-                width, top = int(cols * rng.uniform(0.08, 0.22)) + 2, int(rows * rng.uniform(0.25, 0.8))
-                tone = muted(rng, (0.45, 0.8), 0.25) * dim * (1.1 - 0.2 * layer)
-                cv2.rectangle(sheet, (x, top), (x + width, rows), _ink(tone), -1)
-                step = max(4, cols // 36)
-                lit = rng.random((max(1, (rows - top) // step + 1), max(1, width // step + 1))) < 0.35
-                for row, y in enumerate(range(top + step // 2, rows, step)):
-                    for col, wx in enumerate(range(x + step // 3, min(cols, x + width - step // 2), step)):
-                        glow = (255, 214, 140) if night and lit[row, col] else _ink(tone * 0.72)
-                        cv2.rectangle(sheet, (wx, y), (wx + step // 2, y + step // 2), glow, -1)
-                x += width
-    else:
-        hue = rng.uniform(0.2, 0.4)
-        for layer in range(3):
-            line = _ridge(rng, cols, rows * (0.45 + 0.17 * layer), rows * 0.08)
-            tone = hsv(hue, rng.uniform(0.25, 0.6), 0.75 - 0.15 * layer) * dim
-            shape = np.vstack([line, [[cols, rows], [0, rows]]]).astype(np.int32)
-            cv2.fillPoly(sheet, [shape], _ink(tone), cv2.LINE_AA)
-    return sheet
+def outside(rng: np.random.Generator, rows: int, cols: int) -> tuple[Pixels, Pixels]:
+    """Return the view out of a window by day and by night, each rows x cols."""
+    sky = hsv(0.58, rng.uniform(0.05, 0.4), rng.uniform(0.9, 1.0))
+    day = _gradient(sky, np.full(3, 252, np.float32), rows, cols).astype(np.uint8)
+    dark = np.array([14, 16, 28], np.float32)
+    night = _gradient(dark, dark * 2, rows, cols).astype(np.uint8)
+    if rng.random() < 0.5:
+        _skyline(rng, day, night)
+        return day, night
+    hue = rng.uniform(0.2, 0.4)
+    for layer in range(3):
+        line = _ridge(rng, cols, rows * (0.45 + 0.17 * layer), rows * 0.08)
+        shape = np.vstack([line, [[cols, rows], [0, rows]]]).astype(np.int32)
+        tone = hsv(hue, rng.uniform(0.25, 0.6), 0.8 - 0.15 * layer)
+        cv2.fillPoly(day, [shape], _ink(tone), cv2.LINE_AA)
+        cv2.fillPoly(night, [shape], _ink(tone * 0.12), cv2.LINE_AA)
+    return day, night
+
+
+def _skyline(rng: np.random.Generator, day: Pixels, night: Pixels) -> None:
+    """Build houses with rows of windows into both pictures."""
+    rows, cols = day.shape[:2]
+    step = max(4, cols // 30)
+    for layer in range(2):
+        x = 0
+        while x < cols:
+            width, top = int(cols * rng.uniform(0.1, 0.24)) + 2, int(rows * rng.uniform(0.25, 0.8))
+            tone = muted(rng, (0.5, 0.85), 0.25) * np.float32(1.1 - 0.2 * layer)
+            wide, tall = min(width, cols - x), rows - top
+            inner = slice(top, rows), slice(x, x + wide)
+            across = (np.arange(wide) % step >= step // 3) & (np.arange(wide) < width - step // 3)
+            panes = np.logical_and.outer(np.arange(tall) % step >= step // 2, across)
+            lit = rng.random((tall // step + 1, wide // step + 1)) < 0.3
+            glow = panes & lit[np.arange(tall)[:, None] // step, np.arange(wide) // step]
+            day[inner] = _ink(tone)
+            day[inner][panes] = _ink(tone * 0.72)
+            night[inner] = _ink(tone * 0.14)
+            night[inner][glow] = (255, 214, 140)
+            x += width

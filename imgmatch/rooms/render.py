@@ -82,7 +82,14 @@ class Mesh:
         self.surfaces = tuple(surfaces)
         self.by_name = {surface.name: surface for surface in surfaces}
         self.corners = np.stack([surface.corners_m for surface in surfaces])
-        self.unit_to_world = np.stack([surface.unit_to_world() for surface in surfaces])
+        self.unit_to_world = np.zeros((len(surfaces), 4, 3))
+        self.unit_to_world[:, :3, 0] = self.corners[:, 1] - self.corners[:, 0]
+        self.unit_to_world[:, :3, 1] = self.corners[:, 3] - self.corners[:, 0]
+        self.unit_to_world[:, :3, 2] = self.corners[:, 0]
+        self.unit_to_world[:, 3, 2] = 1
+        beyond = self.corners[:, 2] - self.corners[:, 1] - self.corners[:, 3] + self.corners[:, 0]
+        for number in np.flatnonzero(np.abs(beyond).max(axis=1) > 1e-9):
+            self.unit_to_world[number] = surfaces[number].unit_to_world()
         self.two_sided = np.array([surface.two_sided for surface in surfaces])
         down = self.corners[:, 3] - self.corners[:, 0]
         normals = np.cross(down, self.corners[:, 1] - self.corners[:, 0])
@@ -99,8 +106,11 @@ class Buffers:
     index: npt.NDArray[np.int16] | None
 
 
-def _clip_near(corners: Doubles) -> Doubles:
-    """Cut a polygon in camera axes at the near plane (Sutherland and Hodgman, CACM 1974)."""
+def _clip_near(corners: Doubles) -> list[list[float]]:
+    """Cut a quadrilateral in camera axes at the near plane (Sutherland and Hodgman, CACM 1974).
+
+    Five corners come back, the last one repeated where fewer would do.
+    """
     kept: list[list[float]] = []
     points = corners.tolist()
     for start, end in zip(points, points[1:] + points[:1], strict=True):
@@ -109,7 +119,46 @@ def _clip_near(corners: Doubles) -> Doubles:
         if (start[2] >= NEAR_M) != (end[2] >= NEAR_M):
             share = (NEAR_M - start[2]) / (end[2] - start[2])
             kept.append([a + (b - a) * share for a, b in zip(start, end, strict=True)])
-    return np.array(kept)
+    return kept + kept[-1:] * (5 - len(kept))
+
+
+@dataclass(frozen=True, slots=True)
+class _Outline:
+    """A polygon on the screen: ``fixed`` (N, 2) int32 in 16ths of a pixel from its window's corner, which is at x0, y0."""
+
+    x0: int
+    y0: int
+    width: int
+    height: int
+    fixed: npt.NDArray[np.int32]
+    area_px: float
+
+
+def _outlines(seen: Doubles, camera: Camera, wanted: npt.NDArray[np.bool_], least_px: float) -> dict[int, _Outline]:
+    """Project the wanted surfaces, (N, 4, 3) in camera axes, and leave out what is off the screen or below ``least_px``."""
+    width, height = camera.size_px
+    in_front = (seen[..., 2] > NEAR_M).sum(axis=1)
+    found: dict[int, _Outline] = {}
+    whole = np.flatnonzero(wanted & (in_front == 4)).tolist()
+    partial = np.flatnonzero(wanted & (in_front > 0) & (in_front < 4)).tolist()
+    groups = [(whole, seen[whole]), (partial, np.array([_clip_near(seen[number]) for number in partial]))]
+    for numbers, corners in groups:
+        if not numbers:
+            continue
+        flat = corners @ camera.K.T
+        screen = flat[..., :2] / flat[..., 2:]
+        low, high = screen.min(axis=1), screen.max(axis=1)
+        start = np.maximum(np.floor(low), 0).astype(int)
+        end = np.minimum(np.ceil(high) + 1, (width, height)).astype(int)
+        fixed = ((screen - start[:, None]) * 16).astype(np.int32)
+        following = np.roll(screen, -1, axis=1)
+        areas = np.abs((screen[..., 0] * following[..., 1] - screen[..., 1] * following[..., 0]).sum(axis=1)) / 2
+        kept = (end > start).all(axis=1) & ((high - low).max(axis=1) > least_px)
+        sizes = (end - start).tolist()
+        for at in np.flatnonzero(kept).tolist():
+            x0, y0 = start[at].tolist()
+            found[numbers[at]] = _Outline(x0, y0, sizes[at][0], sizes[at][1], fixed[at], float(areas[at]))
+    return found
 
 
 def draw(mesh: Mesh, camera: Camera, shading: Shading | None) -> Buffers:
@@ -123,79 +172,54 @@ def draw(mesh: Mesh, camera: Camera, shading: Shading | None) -> Buffers:
     # In camera axes a plane is n.X = d; along the ray of a pixel 1/z = n.K^-1(x, y, 1) / d.
     distance = np.einsum("ni,ni->n", normals, seen[:, 0])
     facing = (distance < -1e-4) | (mesh.two_sided & (np.abs(distance) > 1e-4))
-    in_front = (seen[..., 2] > NEAR_M).sum(axis=1)
+    # Without pixels to show, what is smaller than a pixel may be left out.
+    outlines = _outlines(seen, camera, facing, 1.0 if shading is None else 0.0)
     safe = np.where(np.abs(distance) > 1e-4, distance, 1.0)
-    ramps = ((normals / safe[:, None]) @ np.linalg.inv(camera.K)).astype(np.float32)
-    flat = seen @ camera.K.T
-    with np.errstate(divide="ignore", invalid="ignore"):
-        screen = flat[..., :2] / flat[..., 2:]
-    whole = in_front == 4
-    low, high = screen.min(axis=1), screen.max(axis=1)
-    inside = (high[:, 0] > -1) & (high[:, 1] > -1) & (low[:, 0] < width) & (low[:, 1] < height)
-    drawn = facing & np.where(whole, inside, in_front > 0)
-    world_to_screen = camera.K @ np.hstack([camera.R, camera.t[:, None]])
-    to_screen = world_to_screen @ mesh.unit_to_world
-    numbers = np.flatnonzero(drawn)
-    numbers = numbers[np.argsort(seen[numbers, :, 2].mean(axis=1), kind="stable")]
+    ramps = ((normals / safe[:, None]) @ np.linalg.inv(camera.K)).tolist()
+    to_screen = camera.K @ np.hstack([camera.R, camera.t[:, None]]) @ mesh.unit_to_world
 
     inverse_depth = np.zeros((height, width), np.float32)
     pixels = np.zeros((height, width, 4), np.uint8) if shading is not None else None
     index = np.full((height, width), -1, np.int16) if shading is None else None
     xs, ys = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
-    for number in numbers.tolist():
-        if whole[number]:
-            polygon = screen[number]
-            (left, top), (right, bottom) = low[number].tolist(), high[number].tolist()
-        else:
-            clipped = _clip_near(seen[number]) @ camera.K.T
-            if len(clipped) < 3:
-                continue
-            polygon = clipped[:, :2] / clipped[:, 2:]
-            (left, top), (right, bottom) = polygon.min(axis=0).tolist(), polygon.max(axis=0).tolist()
-        x0, y0 = max(0, math.floor(left)), max(0, math.floor(top))
-        x1, y1 = min(width, math.ceil(right) + 1), min(height, math.ceil(bottom) + 1)
-        if x1 <= x0 or y1 <= y0:
-            continue
-        mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
-        outline = ((polygon - (x0, y0)) * 16).astype(np.int32)
-        cv2.fillConvexPoly(mask, outline, 255, cv2.LINE_8, 4)
-        a, b, c = ramps[number].tolist()
-        ramp = np.add.outer(b * ys[y0:y1] + np.float32(c), a * xs[x0:x1])
-        behind = inverse_depth[y0:y1, x0:x1]
-        visible = cv2.bitwise_and(cv2.compare(ramp, behind, cv2.CMP_GT), mask)
+    depths = seen[..., 2].sum(axis=1)
+    for number in sorted(outlines, key=depths.tolist().__getitem__):
+        outline = outlines[number]
+        x0, y0, w, h = outline.x0, outline.y0, outline.width, outline.height
+        mask = np.zeros((h, w), np.uint8)
+        cv2.fillConvexPoly(mask, outline.fixed, 255, cv2.LINE_8, 4)
+        a, b, c = ramps[number]
+        ramp = np.add.outer(ys[y0 : y0 + h] * b + c, xs[x0 : x0 + w] * a)
+        visible = cv2.bitwise_and(cv2.compare(ramp, inverse_depth[y0 : y0 + h, x0 : x0 + w], cv2.CMP_GT), mask)
         left, top, w, h = cv2.boundingRect(visible)
         if w == 0 or h == 0:
             continue
-        x0, y0, visible, ramp = (
-            x0 + left,
-            y0 + top,
-            visible[top : top + h, left : left + w],
-            ramp[top : top + h, left : left + w],
-        )
-        behind = inverse_depth[y0 : y0 + h, x0 : x0 + w]
+        x0, y0 = x0 + left, y0 + top
+        visible, ramp = visible[top : top + h, left : left + w], ramp[top : top + h, left : left + w]
         surface = mesh.surfaces[number]
         to_window = to_screen[number].copy()
-        to_window[:2] -= to_window[2] * ((x0,), (y0,))
+        to_window[0] -= to_window[2] * x0
+        to_window[1] -= to_window[2] * y0
+        window = slice(y0, y0 + h), slice(x0, x0 + w)
         if shading is None:
             if surface.alpha is not None:
                 warped = _warped(surface.alpha, to_window, (w, h))
                 visible = cv2.bitwise_and(visible, cv2.threshold(warped, 127, 255, cv2.THRESH_BINARY)[1])
-            cv2.copyTo(ramp, visible, behind)
-            index[y0 : y0 + h, x0 : x0 + w][visible > 0] = number
+            cv2.copyTo(ramp, visible, inverse_depth[window])
+            index[window][visible > 0] = number
             continue
-        area = abs(cv2.contourArea(polygon.astype(np.float32)))
-        warped = _warped(shading.texture(number, area), to_window, (w, h))
+        warped = _warped(shading.texture(number, outline.area_px), to_window, (w, h))
         if surface.alpha is not None:
             opaque = cv2.threshold(cv2.extractChannel(warped, 3), 127, 255, cv2.THRESH_BINARY)[1]
             visible = cv2.bitwise_and(visible, opaque)
-        cv2.copyTo(ramp, visible, behind)
-        cv2.copyTo(warped, visible, pixels[y0 : y0 + h, x0 : x0 + w])
+        cv2.copyTo(ramp, visible, inverse_depth[window])
+        cv2.copyTo(warped, visible, pixels[window])
     return Buffers(inverse_depth, pixels, index)
 
 
 def _warped(texture: Pixels, unit_to_window: Doubles, size: tuple[int, int]) -> Pixels:
     """Warp a texture that fills the unit square to a window of that (width, height)."""
     rows, cols = texture.shape[:2]
-    texel_to_unit = np.array([[1 / cols, 0, 0.5 / cols], [0, 1 / rows, 0.5 / rows], [0, 0, 1]])
-    matrix = unit_to_window @ texel_to_unit
+    matrix = unit_to_window * ((1 / cols, 1 / rows, 1.0),)
+    matrix[:, 2] += 0.5 * (matrix[:, 0] + matrix[:, 1])
     return cv2.warpPerspective(texture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

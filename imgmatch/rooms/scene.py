@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import cv2
@@ -126,6 +127,16 @@ _BLOCK_FACES = {
     "top": [4, 5, 6, 7],
     "bottom": [3, 2, 1, 0],
 }
+
+
+@lru_cache
+def polygon_alpha(sides: int) -> Pixels:
+    """Return the cut-out of a regular polygon that touches the borders, to close a prism of so many sides; read-only."""
+    angles = np.linspace(0, 2 * math.pi, sides, endpoint=False)
+    corners = np.stack([np.cos(angles), np.sin(angles)], axis=1) * 32 + 31.5
+    alpha = np.zeros((64, 64), np.uint8)
+    cv2.fillConvexPoly(alpha, np.rint(corners * 16).astype(np.int32), 255, cv2.LINE_AA, 4)
+    return alpha
 
 
 @dataclass(slots=True)
@@ -251,11 +262,8 @@ class Builder:
             corners = np.stack([high[number + 1], high[number], low[number], low[number + 1]])
             self.face(f"{item}.{part}{number}", item, corners, skin, None, evening, glows)
         if capped:
-            r = radius[1]
-            x, y = (centre[0] - r, centre[0] + r), (centre[1] - r, centre[1] + r)
-            disc = np.zeros((32, 32), np.uint8)
-            cv2.circle(disc, (16, 16), 15, 255, -1)
-            self.sheet(place, item, x, y, z[1], skin, disc, part=f"{part}_cap")
+            x, y = (centre[0] - radius[1], centre[0] + radius[1]), (centre[1] - radius[1], centre[1] + radius[1])
+            self.sheet(place, item, x, y, z[1], skin, polygon_alpha(sides), part=f"{part}_cap")
 
     def item(
         self,

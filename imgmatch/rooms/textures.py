@@ -150,7 +150,7 @@ def _second(rng: np.random.Generator, base: Colour) -> Colour:
 
 def plaster(rng: np.random.Generator, base: Colour) -> Pixels:
     """Return painted plaster: faint stains, faint grain, sometimes a rough coat."""
-    rough = float(rng.choice([0.012, 0.03, 0.06], p=[0.5, 0.3, 0.2]))
+    rough = float(rng.choice([0.01, 0.025, 0.05], p=[0.6, 0.25, 0.15]))
     return _bytes(_shade(base, fractal(rng, 3, 2) * 0.02 + noise(rng, 128, 128) * rough))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -135,40 +135,52 @@ def homography(first: View, second: View, surface: str) -> Doubles:
 
 
 def propose(
-    rng: np.random.Generator, items: list[Item], room_m: tuple[float, float, float], size_px: tuple[int, int]
+    rng: np.random.Generator, items: Sequence[Item], room_m: tuple[float, float, float], size_px: tuple[int, int]
 ) -> Camera:
-    """Draw a camera that a person could hold: somewhere free in the room, aimed at a piece of furniture."""
-    weights = np.array([item.interest for item in items])
-    target = items[rng.choice(len(items), p=weights / weights.sum())]
-    aim = (target.low_m + target.high_m) / 2 + rng.normal(0, 0.25, 3)
-    small_room = min(room_m[:2]) < 2.8
-    best, best_distance = None, -1.0
-    wanted = int(rng.choice([1, 2, 6]))
-    tried = 0
-    for _ in range(40):
-        spot = np.array([rng.uniform(0.2, room_m[0] - 0.2), rng.uniform(0.2, room_m[1] - 0.2), 0.0])
-        spot[2] = np.clip(rng.normal(1.45, 0.22), 0.85, 1.95)
-        if any(_inside(item, spot, 0.18) for item in items if item.solid):
-            continue
-        distance = float(np.linalg.norm((aim - spot)[:2]))
-        if distance > best_distance:
-            best, best_distance = spot, distance
-        tried += 1
-        if tried >= wanted and best_distance > (0.8 if small_room else 1.3):
+    """Draw a camera that a person could hold: somewhere free in the room, aimed at furniture, with several things ahead."""
+    interest = np.array([item.interest for item in items])
+    middles = np.array([(item.low_m + item.high_m) / 2 for item in items])
+    wanted = min(4, len(items))
+    camera = _aimed(rng, items, middles, interest / interest.sum(), room_m, size_px)
+    for _ in range(6):
+        at, depth = camera.project(middles)
+        if ((depth > 0.3) & (at > 0).all(axis=1) & (at < size_px).all(axis=1)).sum() >= wanted:
             break
-    if best is None:
-        best = np.array([room_m[0] / 2, room_m[1] / 2, 1.7])
+        camera = _aimed(rng, items, middles, interest / interest.sum(), room_m, size_px)
+    return camera
+
+
+def _aimed(
+    rng: np.random.Generator,
+    items: Sequence[Item],
+    middles: Doubles,
+    weights: Doubles,
+    room_m: tuple[float, float, float],
+    size_px: tuple[int, int],
+) -> Camera:
+    aim = middles[rng.choice(len(items), p=weights)] + rng.normal(0, 0.25, 3)
+    small_room = min(room_m[:2]) < 2.8
+    lows = np.array([item.low_m for item in items if item.solid]) - 0.18
+    highs = np.array([item.high_m for item in items if item.solid]) + 0.18
+    spots = rng.uniform((0.2, 0.2, 0), (room_m[0] - 0.2, room_m[1] - 0.2, 1), (24, 3))
+    spots[:, 2] = np.clip(rng.normal(1.45, 0.22, 24), 0.85, 1.95)
+    hit = ((spots[:, None] > lows) & (spots[:, None] < highs)).all(axis=2).any(axis=1)
+    spots = spots[~hit]
+    if len(spots) == 0:
+        spots = np.array([[room_m[0] / 2, room_m[1] / 2, 1.7]])
+    distances = np.hypot(*(spots - aim)[:, :2].T)
+    far = np.flatnonzero(distances > (0.8 if small_room else 1.3))
+    # Now the first free spot, now the farther of two, now the farthest of six: people step back to show a room.
+    tried = (far if len(far) else np.arange(len(spots)))[: int(rng.choice([1, 2, 6]))]
+    best = spots[tried[distances[tried].argmax()]]
+    distance = float(np.hypot(*(aim - best)[:2]))
     # Photographers hold the camera nearly level.
-    aim[2] = best[2] + np.clip((aim[2] - best[2]) * rng.uniform(0.4, 0.9), -0.45 * best_distance, 0.3 * best_distance)
-    if np.linalg.norm((aim - best)[:2]) < 0.3:
+    aim[2] = best[2] + np.clip((aim[2] - best[2]) * rng.uniform(0.4, 0.9), -0.45 * distance, 0.3 * distance)
+    if distance < 0.3:
         aim[:2] = room_m[0] / 2, room_m[1] / 2 + 0.31
     wide = rng.random() < (0.6 if small_room else 0.25)
     fov = rng.uniform(88, 108) if wide else rng.uniform(58, 86)
     return Camera.looking(best, aim, fov, float(rng.normal(0, 1.8)), size_px)
-
-
-def _inside(item: Item, point: Doubles, margin: float) -> bool:
-    return bool((point > item.low_m - margin).all() and (point < item.high_m + margin).all())
 
 
 def quality(look: Look, owners: npt.NDArray[np.intp], shell: int) -> float:
@@ -223,8 +235,8 @@ def develop(rng: np.random.Generator, pixels: Pixels, inverse_depth: Floats, lig
         pixels = cv2.multiply(pixels, cv2.merge([flash] * 3), dtype=cv2.CV_8U)
     mean = np.maximum(np.array(cv2.mean(pixels)[:3]) / 255, 1e-3)
     # Automatic white balance undoes part of the colour of the light.
-    balance = (mean.mean() / mean) ** rng.uniform(0.1, 0.6) * np.exp(rng.normal(0, 0.05, 3) * (1.0, 0.5, 1.0))
-    goal = rng.uniform(0.38, 0.58) if lighting != "evening" else rng.uniform(0.32, 0.52)
+    balance = (mean.mean() / mean) ** rng.uniform(0.05, 0.45) * np.exp(rng.normal(0, 0.05, 3) * (1.0, 0.5, 1.0))
+    goal = rng.uniform(0.42, 0.62) if lighting != "evening" else rng.uniform(0.36, 0.56)
     level = np.arange(256)[:, None] / 255 * balance * goal / max(mean.mean(), 0.02)
     # Highlights roll off instead of clipping; then an S-curve of the strength of the camera's taste.
     level = np.where(level > 0.8, 0.8 + np.minimum(level - 0.8, 0.55) * 0.364, level)

