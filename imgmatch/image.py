@@ -84,9 +84,9 @@ def _decode(data: bytes, min_side_px: int | None, limits: Limits) -> Image:
     orientation = _orientation(picture)
     if min_side_px is not None:
         picture.draft(None, (min_side_px, min_side_px))
-    picture, missing = _load(picture, data, min_side_px)
+    loaded, missing = _load(picture, data, min_side_px)
     partial = missing or fault
-    rgb = _to_srgb(picture)
+    rgb = _to_srgb(loaded)
     if orientation in _TRANSPOSE:
         rgb = rgb.transpose(_TRANSPOSE[orientation])
     pixels = np.asarray(rgb)
@@ -101,7 +101,7 @@ def _open(data: bytes) -> ImageFile.ImageFile:
         from pi_heif import HeifImageFile
 
         # The class itself: registering the plug-in would change Pillow for the whole process.
-        return HeifImageFile(io.BytesIO(data))  # type: ignore[no-any-return]
+        return HeifImageFile(io.BytesIO(data))
     return Pillow.open(io.BytesIO(data), formats=_FORMATS)
 
 

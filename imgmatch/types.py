@@ -60,8 +60,9 @@ class Image:
 class ModelSpec:
     """What a model is, and what its weight file must be.
 
-    ``dim`` is the length of its vectors; ``network`` holds the arguments of ``imgmatch.models.network.DescriptorNetwork``
-    as JSON, empty where no torch network is known (such a model runs on the CPU only).
+    ``dim`` is the length of its vectors; ``network`` holds the arguments of
+    ``imgmatch.models.network.DescriptorNetwork`` as JSON, empty where no torch network is known (such a model runs on
+    the CPU only).
     """
 
     name: str

@@ -11,6 +11,7 @@ from imgmatch.models import verify_model
 from imgmatch.sources import reopen
 from indexer import audit, segments
 from indexer.case import AUDIT, Case
+from indexer.catalogue import SightingRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +51,17 @@ def check(
     if sources:
         total = case.catalogue.counts()["sightings"]
         for number, sighting in enumerate(case.catalogue.all_sightings(), start=1):
-            try:
-                with reopen(sighting.locator).open() as stream:
-                    found, _ = digest(stream)
-                fault = None if found.sha256 == sighting.sha256 else "its content has changed since it was ingested"
-            except (EvidenceError, OSError) as error:
-                fault = str(error).removeprefix(f"{sighting.locator}: ")
-            if fault is not None:
-                yield Finding("source", f"{sighting.locator}: {fault}")
+            source_fault = _compare(sighting)
+            if source_fault is not None:
+                yield Finding("source", f"{sighting.locator}: {source_fault}")
             if progress:
                 progress("sources", number, total)
+
+
+def _compare(sighting: SightingRow) -> str | None:
+    try:
+        with reopen(sighting.locator).open() as stream:
+            found, _ = digest(stream)
+    except (EvidenceError, OSError) as error:
+        return str(error).removeprefix(f"{sighting.locator}: ")
+    return None if found.sha256 == sighting.sha256 else "its content has changed since it was ingested"

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from imgmatch.models.base import Embedder
 
 import imgmatch
 from imgmatch.errors import EvidenceError
 from imgmatch.hashes import digest
 from imgmatch.image import DEFAULT_LIMITS, Limits, decode
+from imgmatch.models.base import Embedder
 from imgmatch.sources import walk
 from imgmatch.types import Digests, Evidence, Image, Issue
 from indexer.case import Batch, Case, NewItem
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 # Pictures that go through the network together. More gains nothing on a CPU and costs memory.
 EMBED_BATCH = 16
+_NO_PIXELS = np.empty((0, 0, 3), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class IngestReport:
 
     def counts(self) -> dict[str, int]:
         """The whole numbers of it."""
-        return {name: int(value) for name, value in asdict(self).items()}
+        return {name: int(value) for name, value in dataclasses.asdict(self).items()}
 
 
 @dataclass(slots=True)
@@ -196,9 +198,9 @@ def _read(found: Evidence | Issue, case: Case, model_id: int, embedder: Embedder
     except EvidenceError as error:
         return _Read(found, digests, Issue(found.locator, "decode", error.kind, str(error)))
     prepared = embedder.prepare(image.pixels)
-    # The full-size pixels are not needed any more: only what the network takes waits in line.
-    slim = Image(prepared, image.stored_size_px, image.orientation, image.format, image.partial)
-    return _Read(found, digests, image=slim, prepared=prepared)
+    # The pixels are not needed any more: only what the network takes waits in line, and nothing of it until the commit.
+    facts = dataclasses.replace(image, pixels=_NO_PIXELS)
+    return _Read(found, digests, image=facts, prepared=prepared)
 
 
 def _unique(reads: Iterable[_Read]) -> Iterator[_Read]:

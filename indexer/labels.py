@@ -83,8 +83,8 @@ def read_labels(path: Path) -> Iterator[tuple[int, str, dict[str, str]]]:
 def _item(case: Case, key: str, path: Path, roots: Sequence[str | os.PathLike[str]]) -> int | None:
     if _SHA256.match(key):
         return case.catalogue.item_by_sha256(key)
-    for folder in (path.parent, *map(os.fsdecode, roots)):
-        item_id = case.catalogue.item_at(Locator.file(os.path.join(os.fspath(folder), key)))
+    for folder in (str(path.parent), *(os.fsdecode(root) for root in roots)):
+        item_id = case.catalogue.item_at(Locator.file(os.path.join(folder, key)))
         if item_id is not None:
             return item_id
     return None

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from imgmatch.models.base import Embedder
 
 from imgmatch.errors import CaseError, EvidenceError, UsageError
 from imgmatch.hashes import digest
 from imgmatch.image import DEFAULT_LIMITS, Limits, decode
 from imgmatch.locator import Locator
+from imgmatch.models.base import Embedder
 from imgmatch.sources import walk
 from imgmatch.types import Candidate, Evidence, Issue, Match, Sighting
 from indexer.case import Case

@@ -52,7 +52,7 @@ def read(folder: Path, segment: SegmentRow) -> Rows:
             f"{path}: holds {rows.dtype} {rows.shape}, the catalogue says float16 {(segment.rows, segment.dim)}; "
             "run imgmatch check"
         )
-    return rows  # type: ignore[no-any-return]
+    return rows
 
 
 def check(folder: Path, segment: SegmentRow) -> str | None:

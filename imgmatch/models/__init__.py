@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
+import re
 import shutil
 import sys
 from dataclasses import asdict, fields
@@ -35,6 +37,10 @@ MODELS = {
 }
 _SHIPPED = Path(__file__).parent / "weights"
 _SPEC_FILE = "spec.json"
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+# What a vector index and a network of this kind can hold; a description beyond it is a slip or hostile.
+_DIMS = range(1, 65_537)
+_INPUTS_PX = range(32, 2_049)
 
 
 def list_models() -> list[ModelSpec]:
@@ -64,7 +70,9 @@ def verify_model(name: str) -> ModelSpec:
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise ModelError(f"{path}: weights of {name} can't be read ({error.strerror}); install imgmatch again") from error
+        raise ModelError(
+            f"{path}: the weights of {name} can't be read ({error.strerror}); install imgmatch, or add the model, again"
+        ) from error
     if sha256 != spec.weights_sha256:
         raise ModelError(
             f"{path}: altered, its SHA-256 is {sha256[:16]}... and must be {spec.weights_sha256[:16]}...; "
@@ -76,21 +84,20 @@ def verify_model(name: str) -> ModelSpec:
 def load_model(name: str = DEFAULT_MODEL, *, device: str = "auto", threads: int | None = None) -> Embedder:
     """Load a model after checking its weights.
 
-    ``device``: ``cpu`` (ONNX Runtime), ``cuda`` (torch), or ``auto``: CUDA where the driver sees a device. ``threads``
-    share one run on the CPU (default: all usable cores). Raises ModelError.
+    ``device``: ``cpu`` (ONNX Runtime), ``cuda`` (torch), or ``auto``: CUDA where there is all it needs, else the CPU.
+    ``threads`` share one run on the CPU (default: all usable cores). Raises ModelError.
     """
     if device not in ("auto", "cpu", "cuda"):
         raise ModelError(f"no device {device!r}; there are: auto, cpu, cuda")
     spec = verify_model(name)
     if device != "cpu":
-        from imgmatch.models.devices import cuda_devices
-
-        if spec.network and cuda_devices():
+        obstacle = _cuda_obstacle(spec)
+        if obstacle is None:
             from imgmatch.models.torch_model import TorchModel
 
             return TorchModel(spec, weights_path(spec), "cuda")
         if device == "cuda":
-            raise ModelError(f"{name}: no CUDA device, or no torch network for this model; use --device cpu")
+            raise ModelError(f"{name}: can't run on CUDA: {obstacle}, or use --device cpu")
     from imgmatch.models.onnx_model import OnnxModel
 
     return OnnxModel(spec, weights_path(spec), threads)
@@ -116,7 +123,7 @@ def add_model(folder: Path) -> ModelSpec:
     """
     spec = read_spec(folder / _SPEC_FILE)
     if spec.name in MODELS:
-        raise ModelError(f"{folder}: a model {spec.name!r} is shipped with imgmatch; choose another name in {_SPEC_FILE}")
+        raise ModelError(f"{folder}: {spec.name!r} is shipped with imgmatch; choose another name in {_SPEC_FILE}")
     target = models_folder() / spec.name
     if target.exists():
         raise ModelError(f"{target}: a model {spec.name!r} is there already; remove its folder first")
@@ -149,14 +156,34 @@ def read_spec(path: Path) -> ModelSpec:
             raise ModelError(f"{path}: field {field.name!r} must be there, as {kind.__name__}")
     spec = ModelSpec(**{field.name: found.get(field.name, "") for field in fields(ModelSpec)})
     for name in (spec.name, spec.weights_file):
-        if not name or Path(name).name != name or name.startswith("."):
-            raise ModelError(f"{path}: {name!r} must be a plain name, without folders")
+        if not _PLAIN_NAME.fullmatch(name) or name == _SPEC_FILE:
+            raise ModelError(f"{path}: {name!r} must be a plain name: letters, digits, '.', '_' and '-', no folders")
+    for name, value, limits in (("dim", spec.dim, _DIMS), ("input_px", spec.input_px, _INPUTS_PX)):
+        if value not in limits:
+            raise ModelError(f"{path}: field {name!r} is {value}, must be {limits.start} to {limits.stop - 1}")
     return spec
 
 
 def write_spec(spec: ModelSpec, path: Path) -> None:
     """Write a ModelSpec as JSON."""
     path.write_text(json.dumps(asdict(spec), indent=2) + "\n", encoding="utf-8")
+
+
+def _cuda_obstacle(spec: ModelSpec) -> str | None:
+    """What keeps a model from a CUDA device, and what to do. Loads torch only where all else is there."""
+    from imgmatch.models.devices import cuda_devices
+
+    if not spec.network:
+        return "its torch network is not known; name it in the field 'network' of its description"
+    if not cuda_devices():
+        return "the driver sees no device; install an NVIDIA driver"
+    if importlib.util.find_spec("onnx") is None:
+        return "the package 'onnx' reads its weights and is not installed; pip install 'imgmatch[cuda]'"
+    import torch
+
+    if not torch.cuda.is_available():
+        return f"torch {torch.__version__} can't use the device; install a torch with CUDA"
+    return None
 
 
 def _added() -> dict[str, ModelSpec]:

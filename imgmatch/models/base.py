@@ -33,10 +33,10 @@ class Embedder(Protocol):
     def embed(self, batch: Pixels, cell_weights: Cells | None = None) -> Vectors:
         """(N, S, S, 3) uint8 to (N, dim) float32 of unit length; N may be 0.
 
-        ``cell_weights`` (N, h, w) float32 in 0..1: how much each cell of the last feature map counts (1: all of it), so
-        that a masked part of the picture has no say. Raises ModelError on another shape, where no cell is left, and when
-        a vector is not finite or not of unit length.
+        ``cell_weights`` (N, h, w) float32 in 0..1: how much each cell of the last feature map counts (1: all of it),
+        so that a masked part of the picture has no say. Raises ModelError on another shape, where no cell is left, and
+        when a vector is not finite or not of unit length.
         """
 
     def cells(self, batch: Pixels) -> Cells:
-        """(N, S, S, 3) uint8 to the feature map before pooling, (N, C, h, w) float32."""
+        """(N, S, S, 3) uint8 to the feature map before pooling, (N, C, h, w) float32; N may be 0."""

@@ -1,4 +1,7 @@
-"""Models run by torch, for a CUDA device. The weights are those of the ONNX file; the network is the one it came from."""
+"""Models run by torch, for a CUDA device: the network that the ONNX file came from, with that file's weights.
+
+One weight file is shipped, the ONNX one: a second copy would double the download and could differ from it.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 _RUN = 64
 _PREFIX = "network."
 _FOLDED_BIAS = ".weight_bias"
+MIN_COSINE = 0.9999
+"""How near the vectors of torch and of ONNX Runtime must be."""
 
 
 class TorchModel:
@@ -33,9 +38,11 @@ class TorchModel:
         self._device = torch.device(device)
         self._network = load_network(spec, path).to(self._device)
         self._grid = (-(-spec.input_px // 32),) * 2
-        # Vectors must be those of the CPU: no 10-bit mantissa in convolutions and products.
+        # Vectors must be those of the CPU, and the same each time: no 10-bit mantissa in convolutions and products.
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cudnn.deterministic = True
+        self._compare(path)
 
     @property
     def spec(self) -> ModelSpec:
@@ -54,7 +61,9 @@ class TorchModel:
 
     def embed(self, batch: Pixels, cell_weights: Cells | None = None) -> Vectors:
         """As Embedder.embed."""
-        weights = np.ones((len(batch), *self._grid), np.float32) if cell_weights is None else cell_weights
+        weights = np.ones((len(batch), *self._grid), np.float32)
+        if cell_weights is not None:
+            weights = np.asarray(cell_weights, np.float32)
 
         def run() -> Vectors:
             with torch.inference_mode():
@@ -68,11 +77,25 @@ class TorchModel:
 
     def cells(self, batch: Pixels) -> Cells:
         """As Embedder.cells."""
+        starts = range(0, max(len(batch), 1), _RUN)  # torch runs an empty batch as well
         with torch.inference_mode():
-            parts = [
-                self._network.cells(self._tensor(batch[i : i + _RUN])).cpu().numpy() for i in range(0, len(batch), _RUN)
-            ]
+            parts = [self._network.cells(self._tensor(batch[i : i + _RUN])).cpu().numpy() for i in starts]
         return np.concatenate(parts)
+
+    def _compare(self, path: Path) -> None:
+        """Refuse a network that does not give the ONNX file's vectors: a case may hold vectors of both."""
+        from imgmatch.models.onnx_model import OnnxModel
+
+        rng = np.random.default_rng(0)
+        side = self._spec.input_px
+        batch = rng.integers(0, 256, (2, side, side, 3), dtype=np.uint8)
+        weights = rng.random((2, *self._grid), dtype=np.float32)
+        cosine = (self.embed(batch, weights) * OnnxModel(self._spec, path).embed(batch, weights)).sum(axis=1).min()
+        if not cosine >= MIN_COSINE:
+            raise ModelError(
+                f"{path}: its weights in the torch network of {self._spec.name} give other vectors than the file itself "
+                f"(cosine {cosine:.6f}); use --device cpu"
+            )
 
     def _tensor(self, values: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(values)).to(self._device)
@@ -91,17 +114,20 @@ def load_network(spec: ModelSpec, path: Path) -> DescriptorNetwork:
     try:
         network = fold(DescriptorNetwork(**json.loads(spec.network)))
         expected = network.state_dict()
-        state = {}
-        for tensor in onnx.load(path).graph.initializer:
+        model = onnx.load(path, load_external_data=False)
+        # The exporter folds some values away; they are noted beside the graph.
+        noted = {entry.key: json.loads(entry.value) for entry in model.metadata_props}
+        state = {name: torch.tensor(value) for name, value in noted.items() if name in expected}
+        for tensor in model.graph.initializer:
             name = tensor.name.removeprefix(_PREFIX)
             if name.endswith(_FOLDED_BIAS):
                 name = name.removesuffix(_FOLDED_BIAS) + ".bias"
             if name in expected:
                 state[name] = torch.from_numpy(numpy_helper.to_array(tensor).copy()).reshape(expected[name].shape)
-        missing = [name for name in expected if name not in state and not name.startswith("pool.")]
+        missing = [name for name in expected if name not in state]
         if missing:
             raise ValueError(f"no weights for {missing[0]}")
-        network.load_state_dict(state, strict=False)
+        network.load_state_dict(state)
     except (ValueError, TypeError, RuntimeError, KeyError) as error:
         reason = " ".join(str(error).split())
         raise ModelError(f"{path}: does not fit the network of {spec.name} ({reason}); use --device cpu") from error

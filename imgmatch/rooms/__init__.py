@@ -59,9 +59,9 @@ class Room:
     def random(seed: int, style: int | None = None, kind: Kind | None = None, pictures: Sequence[Pixels] = ()) -> Room:
         """Invent a room.
 
-        ``style`` fixes the design, as a hotel chain does: finishes, headboard, lamps, cloths, woods. Rooms of one style differ
-        in size, layout, pictures and small things. ``kind`` is one of KINDS, drawn when None. ``pictures`` are (H, W, 3) uint8
-        photographs to hang first. Raises UsageError on an unknown kind.
+        ``style`` fixes the design, as a hotel chain does: finishes, headboard, lamps, cloths, woods. Rooms of one style
+        differ in size, layout, pictures and small things. ``kind`` is one of KINDS, drawn when None. ``pictures`` are
+        (H, W, 3) uint8 photographs to hang first. Raises UsageError on an unknown kind.
         """
         if kind is not None and kind not in KINDS:
             raise UsageError(f"no kind of room {kind!r}: choose one of {', '.join(KINDS)}")
@@ -74,7 +74,10 @@ class Room:
         return Room(chosen, size, builder.surfaces, builder.items, builder.lights)
 
     def view(self, seed: int, size_px: tuple[int, int] = (320, 240), lighting: str | None = None) -> View:
-        """Photograph the room from a random plausible camera that sees several things; ``size_px`` is (width, height)."""
+        """Photograph the room from a random plausible camera that sees several things.
+
+        ``size_px`` is (width, height). ``lighting`` is one of LIGHTINGS, drawn when None. Raises UsageError on another.
+        """
         rng = np.random.default_rng([_STREAM_VIEW, seed])
         return self._photograph(rng, self._look(rng, size_px), lighting)
 
@@ -135,12 +138,10 @@ class Room:
         camera = look.camera
         width, height = camera.size_px
         big = draw(self.mesh, camera.scaled(2), self._shading(lighting))
-        assert big.pixels is not None  # noqa: S101
         pixels = cv2.resize(big.pixels, (width, height), interpolation=cv2.INTER_AREA)
         pixels = cv2.cvtColor(pixels, cv2.COLOR_RGBA2RGB)
         pixels = develop(rng, pixels, big.inverse_depth[::2, ::2], lighting)
         index = look.buffers.index
-        assert index is not None  # noqa: S101
         counts = np.bincount(index[index >= 0].ravel(), minlength=len(self.mesh.surfaces))
         visible = {
             self.mesh.surfaces[number].name: float(counts[number] / index.size) for number in np.flatnonzero(counts)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from imgmatch.rooms import furniture as make
 from imgmatch.rooms import textures
+from imgmatch.rooms.furniture import bath, beds, cabinets, decor, hangings, lamps, openings, parts, seats
 from imgmatch.rooms.scene import Builder, Place
 from imgmatch.rooms.style import Style
 from imgmatch.rooms.textures import Material
@@ -88,7 +88,7 @@ class Plan:
     ) -> tuple[int, Place] | None:
         """Find a free stretch of wall for something of that size and take it; its place is at its middle."""
         for attempt in range(tries):
-            wall = int(walls[self.rng.integers(len(walls))])
+            wall = walls[int(self.rng.integers(len(walls)))]
             room = self.lengths[wall] - width
             if room < 0:
                 continue
@@ -137,7 +137,7 @@ def _shell(plan: Plan, kind: Kind, main_wall: int) -> None:
     elif shape.random() < 0.18:
         split = float(shape.uniform(0.8, 1.1))
     lower = style.wet_wall if wet else Material(textures.boards(shape, textures.wood_tone(shape)), 2.0)
-    skirting = make.plain(style.second_wood.tile.mean(axis=(0, 1)) if shape.random() < 0.5 else np.full(3, 236.0))
+    skirting = parts.plain(style.second_wood.tile.mean(axis=(0, 1)) if shape.random() < 0.5 else np.full(3, 236.0))
     for number, (name, place, length) in enumerate(zip(WALLS, plan.walls, plan.lengths, strict=True)):
         upper = style.accent if number == main_wall and not wet else style.wall
         if split < h:
@@ -160,7 +160,7 @@ def _openings(plan: Plan, main_wall: int, windows: int) -> list[int]:
         width = float(min(rng.uniform(1.0, 2.4), plan.lengths[wall] - 0.9))
         found = plan.spot([wall], width + 0.5, 0.0, 2.4, at=float(rng.uniform(0.3, 0.7)), low=0.75)
         if found:
-            make.window(
+            openings.window(
                 b,
                 found[1],
                 style,
@@ -172,7 +172,7 @@ def _openings(plan: Plan, main_wall: int, windows: int) -> list[int]:
     door_walls = [wall for wall in others if wall not in window_walls] or others
     found = plan.spot(door_walls, 1.0, 0.75, 2.1, at=float(rng.choice([0.05, 0.95])))
     if found:
-        make.door(b, found[1], style, rng)
+        openings.door(b, found[1], style, rng)
     return window_walls
 
 
@@ -183,7 +183,7 @@ def _hang(plan: Plan, wall: int, x: float, z: float, width: float, height: float
     if not plan.wall_free(wall, span, rise):
         return
     plan.take_wall(wall, span, rise)
-    make.picture(plan.b, plan.walls[wall], plan.rng, x, z, width, height, plan.next_picture())
+    hangings.picture(plan.b, plan.walls[wall], plan.rng, x, z, width, height, plan.next_picture())
 
 
 def _gallery(plan: Plan, wall: int, x: float, z: float, room: float) -> None:
@@ -215,23 +215,25 @@ def _bedroom(plan: Plan, main_wall: int) -> None:
     if twin:
         gap = 0.62
         spots = [middle - (width + gap) / 2, middle + (width + gap) / 2]
+        spare = gap / 2 - 0.01
         tables = [middle]
     else:
         spots = [middle]
+        spare = min(middle, length - middle) - width / 2 - 0.02
         tables = [middle - width / 2 - 0.36, middle + width / 2 + 0.36]
     for number, x in enumerate(spots):
         plan.claim_floor(wall, (x - width / 2 - 0.05, x + width / 2 + 0.05), (0, 2.1), check=False)
-        make.bed(b, wall.moved(x), style, rng, width, f"bed_{number + 1}")
+        beds.bed(b, wall.moved(x), style, rng, width, f"bed_{number + 1}", spare)
     plan.take_wall(main_wall, (spots[0] - width / 2 - 0.1, spots[-1] + width / 2 + 0.1), (0, head))
     plan.claim_floor(wall, (spots[0] - width / 2 - 0.1, spots[-1] + width / 2 + 0.1), (2.1, 2.5), check=False)
-    lamps = style.choice("bed lamps", "table", "table", "wall")
+    lamp_kind = style.choice("bed lamps", "table", "table", "wall")
     for x in tables:
         if 0.25 < x < length - 0.25:
-            make.bedside(b, wall, style, rng, x, lamps == "table")
+            beds.bedside(b, wall, style, rng, x, lamp_kind == "table")
             plan.claim_floor(wall, (x - 0.25, x + 0.25), (0, 0.45), check=False)
             plan.take_wall(main_wall, (x - 0.25, x + 0.25), (0, 1.25))
-            if lamps == "wall":
-                make.wall_lamp(b, wall, x, 1.15, style)
+            if lamp_kind == "wall":
+                lamps.wall_lamp(b, wall, x, 1.15, style)
     _openings(plan, main_wall, 1 if rng.random() < 0.85 else 2)
     if rng.random() < 0.8:
         _gallery(plan, main_wall, middle, float(rng.uniform(1.72, 1.85)), width + 0.6)
@@ -241,14 +243,14 @@ def _bedroom(plan: Plan, main_wall: int) -> None:
         wide = float(rng.choice([0.9, 1.2, 1.6]))
         found = plan.spot([opposite, *others], wide, 0.6, 2.0, at=float(rng.uniform(0.2, 0.8)))
         if found:
-            make.wardrobe(b, found[1], style, wide, plan.size_m[2])
+            cabinets.wardrobe(b, found[1], style, wide, plan.size_m[2])
     _desk_corner(plan, [opposite, opposite, *others])
     if rng.random() < 0.8:
         wide = float(rng.uniform(0.9, 1.5))
         found = plan.spot([opposite, opposite, *others], wide, 0.5, 1.6, at=float(rng.uniform(0.3, 0.7)))
         if found:
-            high = make.sideboard(b, found[1], style, rng, wide)
-            make.television(
+            high = cabinets.sideboard(b, found[1], style, rng, wide)
+            hangings.television(
                 b, found[1], rng, 0.0, high + 0.06, 0.12 if rng.random() < 0.5 else 0.01, float(rng.uniform(0.75, 1.0))
             )
     if rng.random() < 0.6:
@@ -256,7 +258,7 @@ def _bedroom(plan: Plan, main_wall: int) -> None:
     _loose(plan, others)
     if rng.random() < 0.5:
         x = spots[0]
-        make.rug(
+        decor.rug(
             b, wall, rng, (x - width / 2 - 0.6, x + width / 2 + 0.6), (1.3, 2.7)
         ) if rng.random() < 0.5 else _centre_rug(plan)
     if rng.random() < 0.65:
@@ -273,13 +275,13 @@ def _desk_corner(plan: Plan, walls: Sequence[int]) -> None:
     if not found:
         return
     wall, place = found
-    make.desk(plan.b, place, plan.style, rng, wide)
+    cabinets.desk(plan.b, place, plan.style, rng, wide)
     turn = float(rng.choice([0, rng.uniform(-35, 35)]))
-    make.chair(plan.b, place.moved(float(rng.uniform(-0.15, 0.15)), 0.42, turn), plan.style)
+    seats.chair(plan.b, place.moved(float(rng.uniform(-0.15, 0.15)), 0.42, turn), plan.style)
     x = float(abs((place.origin_m - plan.walls[wall].origin_m) @ plan.walls[wall].right))
     if rng.random() < 0.5 and plan.wall_free(wall, (x - 0.4, x + 0.4), (1.1, 1.9)):
         plan.take_wall(wall, (x - 0.4, x + 0.4), (1.1, 1.9))
-        make.mirror(
+        hangings.mirror(
             plan.b, plan.walls[wall], plan.style.rng("mirror"), x, 1.5, 0.65, 0.75, plan.style.wall, plan.style.metal
         )
 
@@ -288,30 +290,43 @@ def _seat(plan: Plan, walls: Sequence[int]) -> None:
     found = plan.spot(walls, 0.95, 0.95, 0.9)
     if found:
         turn = float(plan.rng.uniform(-25, 25))
-        make.armchair(plan.b, found[1].moved(0, 0.05, 0 if abs(turn) < 12 else turn), plan.style, plan.rng, 0.78)
+        seats.armchair(plan.b, found[1].moved(0, 0.05, 0 if abs(turn) < 12 else turn), plan.style, plan.rng, 0.78)
 
 
 def _loose(plan: Plan, walls: Sequence[int]) -> None:
     if plan.rng.random() < 0.5:
         found = plan.spot(walls, 0.5, 0.5, 1.7)
         if found:
-            make.floor_lamp(plan.b, found[1], plan.style)
+            lamps.floor_lamp(plan.b, found[1], plan.style)
+    if plan.rng.random() < 0.3:
+        found = plan.spot(walls, 0.8, 0.7, 0.7)
+        if found:
+            decor.suitcase(plan.b, found[1], plan.rng)
+    if plan.rng.random() < 0.35:
+        wide = float(plan.rng.uniform(0.6, 1.2))
+        found = plan.spot(range(4), wide, 0.14, 0.7)
+        if found:
+            decor.radiator(plan.b, found[1], plan.rng, wide)
+    if plan.rng.random() < 0.25:
+        found = plan.spot(range(4), 0.5, 0.0, 2.1, low=1.4)
+        if found:
+            decor.clock(plan.b, found[1], plan.rng, 0.0, float(plan.rng.uniform(1.65, 1.95)))
     if plan.rng.random() < 0.45:
         found = plan.spot(walls, 0.6, 0.6, 1.5)
         if found:
-            make.plant(plan.b, found[1], plan.rng)
+            decor.plant(plan.b, found[1], plan.rng)
 
 
 def _centre_rug(plan: Plan) -> None:
     w, d, _ = plan.size_m
     half_w, half_d = min(w * 0.3, 1.2), min(d * 0.25, 0.9)
     place = plan.walls[0]
-    make.rug(plan.b, place, plan.rng, (w / 2 - half_w, w / 2 + half_w), (d / 2 - half_d, d / 2 + half_d))
+    decor.rug(plan.b, place, plan.rng, (w / 2 - half_w, w / 2 + half_w), (d / 2 - half_d, d / 2 + half_d))
 
 
 def _ceiling_light(plan: Plan) -> None:
     w, d, h = plan.size_m
-    make.ceiling_lamp(plan.b, plan.walls[0].moved(w / 2, d / 2), h, plan.style)
+    lamps.ceiling_lamp(plan.b, plan.walls[0].moved(w / 2, d / 2), h, plan.style)
 
 
 def _bathroom(plan: Plan, main_wall: int) -> None:
@@ -319,29 +334,29 @@ def _bathroom(plan: Plan, main_wall: int) -> None:
     wide = float(min(rng.uniform(0.7, 1.5), plan.lengths[main_wall] - 0.2))
     found = plan.spot([main_wall], wide, 0.55, 2.1, at=float(rng.uniform(0, 1)))
     if found:
-        make.washstand(b, found[1], style, rng, wide, style.wet_wall)
+        bath.washstand(b, found[1], style, rng, wide, style.wet_wall)
     others = [wall for wall in range(4) if wall != main_wall]
     if rng.random() < 0.55:
         tub = float(min(rng.uniform(1.5, 1.75), max(plan.lengths) - 0.05))
         found = plan.spot(others, tub, 0.78, 2.1, at=0.0)
         if found:
-            make.bathtub(b, found[1], style, rng, tub)
+            bath.bathtub(b, found[1], style, rng, tub)
     if not found or rng.random() < 0.5:
         found = plan.spot(others, 0.95, 0.95, 2.1, at=0.0)
         if found:
-            make.shower(b, found[1], style, rng)
+            bath.shower(b, found[1], style, rng)
     found = plan.spot(range(4), 0.5, 0.65, 1.15)
     if found:
-        make.toilet(b, found[1], rng)
+        bath.toilet(b, found[1], rng)
     _openings(plan, main_wall, int(rng.random() < 0.4))
     for _ in range(2):
         found = plan.spot(range(4), 0.7, 0.0, 1.6, low=0.7)
         if found:
-            make.towels(b, found[1], rng, 0.0)
+            bath.towels(b, found[1], rng, 0.0)
     if rng.random() < 0.7:
         w, d, _ = plan.size_m
         x, y = rng.uniform(0.3, 0.7) * w, rng.uniform(0.3, 0.7) * d
-        make.rug(b, plan.walls[0], rng, (x - 0.35, x + 0.35), (y - 0.25, y + 0.25))
+        decor.rug(b, plan.walls[0], rng, (x - 0.35, x + 0.35), (y - 0.25, y + 0.25))
     _ceiling_light(plan)
     if rng.random() < 0.5:
         _everywhere(plan, 1)
@@ -355,12 +370,12 @@ def _living(plan: Plan, main_wall: int) -> None:
     opposite = (main_wall + 2) % 4
     if found:
         place = found[1]
-        make.armchair(b, place.moved(0, 0.03), style, rng, wide, 2 if wide < 2 else 3)
+        seats.armchair(b, place.moved(0, 0.03), style, rng, wide, 2 if wide < 2 else 3)
         plan.claim_floor(place, (-0.6, 0.6), (1.1, 2.0), check=False)
         table = float(rng.uniform(0.7, 1.1))
-        make.coffee_table(b, place.moved(0, 1.55), style, rng, table)
+        cabinets.coffee_table(b, place.moved(0, 1.55), style, rng, table)
         if rng.random() < 0.75:
-            make.rug(b, place, rng, (-wide / 2 - 0.1, wide / 2 + 0.1), (0.7, 2.3))
+            decor.rug(b, place, rng, (-wide / 2 - 0.1, wide / 2 + 0.1), (0.7, 2.3))
         if rng.random() < 0.8:
             x = float(abs((place.origin_m - plan.walls[main_wall].origin_m) @ plan.walls[main_wall].right))
             _gallery(plan, main_wall, x, float(rng.uniform(1.5, 1.75)), wide)
@@ -369,13 +384,13 @@ def _living(plan: Plan, main_wall: int) -> None:
         tv = float(rng.uniform(1.2, 1.8))
         found = plan.spot([opposite, *others], tv, 0.5, 1.7, at=0.5)
         if found:
-            high = make.sideboard(b, found[1], style, rng, tv)
-            make.television(b, found[1], rng, 0.0, high + 0.05, 0.14, float(rng.uniform(0.9, 1.2)))
+            high = cabinets.sideboard(b, found[1], style, rng, tv)
+            hangings.television(b, found[1], rng, 0.0, high + 0.05, 0.14, float(rng.uniform(0.9, 1.2)))
     if rng.random() < 0.7:
         shelf = float(rng.choice([0.8, 1.2, 1.6]))
         found = plan.spot(others, shelf, 0.35, 2.0)
         if found:
-            make.bookshelf(b, found[1], style, rng, shelf)
+            cabinets.bookshelf(b, found[1], style, rng, shelf)
     if rng.random() < 0.6:
         _seat(plan, others)
     _desk_corner(plan, others)

@@ -1,4 +1,4 @@
-"""Light on the surfaces of a room: lamps, windows, darkening in corners and under furniture, baked into the textures."""
+"""Light on the surfaces of a room: lamps, windows, darkening in corners and by furniture, baked into textures."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def _corner_shade(points: Floats, normals: Floats, room_m: Floats) -> Floats:
 
 
 def _contact_shade(points: Floats, mesh: Mesh, numbers: npt.NDArray[np.intp], items: Sequence[Item]) -> Floats:
-    """Soft shadows of furniture on the floor and the walls that it touches, for each of the points of the surfaces (N,)."""
+    """Soft shadows of furniture on the floor and the walls that it is near, for each point (N,)."""
     shade = np.ones((len(numbers), len(points) // len(numbers)), np.float32)
     clouds = points.reshape(len(numbers), -1, 3)
     solid = [item for item in items if item.solid]

@@ -64,7 +64,7 @@ def _abstract(rng: np.random.Generator, rows: int, cols: int) -> Pixels:
             end = int(rng.uniform(0, cols)), int(rng.uniform(0, rows))
             cv2.line(sheet, (x, y), end, ink, max(1, size // 5), cv2.LINE_AA)
         elif kind == 3:
-            points = rng.uniform(-size, size, (3, 2)) + (x, y)
+            points = rng.uniform(-size, size, (3, 2)) + np.array([x, y])
             cv2.fillPoly(sheet, [points.astype(np.int32)], ink, cv2.LINE_AA)
         else:
             cv2.ellipse(sheet, (x, y), (size, size // 2), float(rng.uniform(0, 180)), 0, 270, ink, 4, cv2.LINE_AA)

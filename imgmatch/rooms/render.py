@@ -89,7 +89,7 @@ class Mesh:
         self.unit_to_world[:, 3, 2] = 1
         beyond = self.corners[:, 2] - self.corners[:, 1] - self.corners[:, 3] + self.corners[:, 0]
         for number in np.flatnonzero(np.abs(beyond).max(axis=1) > 1e-9):
-            self.unit_to_world[number] = surfaces[number].unit_to_world()
+            self.unit_to_world[number] = surfaces[int(number)].unit_to_world()
         self.two_sided = np.array([surface.two_sided for surface in surfaces])
         down = self.corners[:, 3] - self.corners[:, 0]
         normals = np.cross(down, self.corners[:, 1] - self.corners[:, 0])
@@ -99,11 +99,15 @@ class Mesh:
 
 @dataclass(frozen=True, slots=True)
 class Buffers:
-    """What was drawn: inverse depth (H, W) float32 in 1/m, 0 for nothing; pixels (H, W, 4) RGBA, or surface numbers (H, W)."""
+    """What was drawn: ``inverse_depth`` (H, W) float32 in 1/m, 0 where there is nothing.
+
+    Either ``pixels`` (H, W, 4) uint8 RGBA, or ``index`` (H, W) int16 with the numbers of the surfaces and -1 where
+    there is none; the other one is empty.
+    """
 
     inverse_depth: Floats
-    pixels: Pixels | None
-    index: npt.NDArray[np.int16] | None
+    pixels: Pixels
+    index: npt.NDArray[np.int16]
 
 
 def _clip_near(corners: Doubles) -> list[list[float]]:
@@ -124,7 +128,7 @@ def _clip_near(corners: Doubles) -> list[list[float]]:
 
 @dataclass(frozen=True, slots=True)
 class _Outline:
-    """A polygon on the screen: ``fixed`` (N, 2) int32 in 16ths of a pixel from its window's corner, which is at x0, y0."""
+    """A polygon on the screen: ``fixed`` (N, 2) in 16ths of a pixel from the corner x0, y0 of its window."""
 
     x0: int
     y0: int
@@ -135,7 +139,7 @@ class _Outline:
 
 
 def _outlines(seen: Doubles, camera: Camera, wanted: npt.NDArray[np.bool_], least_px: float) -> dict[int, _Outline]:
-    """Project the wanted surfaces, (N, 4, 3) in camera axes, and leave out what is off the screen or below ``least_px``."""
+    """Project the wanted of (N, 4, 3) surfaces in camera axes; leave out what is off the screen or too small."""
     width, height = camera.size_px
     in_front = (seen[..., 2] > NEAR_M).sum(axis=1)
     found: dict[int, _Outline] = {}
@@ -179,8 +183,8 @@ def draw(mesh: Mesh, camera: Camera, shading: Shading | None) -> Buffers:
     to_screen = camera.K @ np.hstack([camera.R, camera.t[:, None]]) @ mesh.unit_to_world
 
     inverse_depth = np.zeros((height, width), np.float32)
-    pixels = np.zeros((height, width, 4), np.uint8) if shading is not None else None
-    index = np.full((height, width), -1, np.int16) if shading is None else None
+    pixels = np.zeros((height, width, 4) if shading is not None else (0, 0, 4), np.uint8)
+    index = np.full((height, width) if shading is None else (0, 0), -1, np.int16)
     xs, ys = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
     depths = seen[..., 2].sum(axis=1)
     for number in sorted(outlines, key=depths.tolist().__getitem__):

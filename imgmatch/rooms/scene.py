@@ -1,7 +1,7 @@
-"""What a rendered room is made of: textured flat surfaces in metres, light, and the builder that furniture is made with.
+"""What a rendered room is made of: textured flat surfaces, light, and the builder that furniture is made with.
 
-World axes: x east, y north, z up, in metres, with a corner of the floor at the origin. The corners of a surface are given
-top left, top right, bottom right, bottom left as seen from its front, which is also how its texture lies on it.
+World axes: x east, y north, z up, in metres, with a corner of the floor at the origin. The corners of a surface are
+given top left, top right, bottom right, bottom left as seen from its front, which is how its texture lies on it.
 """
 
 from __future__ import annotations
@@ -24,15 +24,13 @@ if TYPE_CHECKING:
 
     Doubles = npt.NDArray[np.float64]
 
-Skin = "Material | Pixels | Mapping[str, Material | Pixels]"
-
 
 @dataclass(frozen=True, slots=True)
 class Surface:
     """A flat, four-cornered surface: ``corners_m`` (4, 3) float64, ``item`` the piece of furniture that it belongs to.
 
     ``texture`` (h, w, 3) uint8 is its colour under white light; ``alpha`` (h, w) uint8 cuts it out, if any.
-    ``evening`` replaces the texture when the lamps are on. ``glows`` names the lightings under which it shines by itself.
+    ``evening`` replaces the texture when the lamps are on. ``glows`` names the lightings in which it shines by itself.
     """
 
     name: str
@@ -74,7 +72,7 @@ class Surface:
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """A light: ``colour`` (3,) linear intensity; ``facing`` is the direction that a window shines in, None for a lamp."""
+    """A light: ``colour`` (3,) is linear; ``facing`` is the direction that a window shines in, None for a lamp."""
 
     position_m: Doubles
     colour: Doubles
@@ -118,7 +116,7 @@ class Place:
         return Place(self.world(x, y, 0), right, out)
 
 
-# The corners of each face of a box, whose ends are numbered clockwise from the back left, seen from above, low then high.
+# The corners of each face of a box; its ends are numbered clockwise from the back left, first the low ones.
 _BLOCK_FACES = {
     "front": [7, 6, 2, 3],
     "back": [5, 4, 0, 1],
@@ -131,7 +129,7 @@ _BLOCK_FACES = {
 
 @lru_cache
 def polygon_alpha(sides: int) -> Pixels:
-    """Return the cut-out of a regular polygon that touches the borders, to close a prism of so many sides; read-only."""
+    """Return the cut-out of a regular polygon that closes a prism of so many sides, (64, 64) uint8; read-only."""
     angles = np.linspace(0, 2 * math.pi, sides, endpoint=False)
     corners = np.stack([np.cos(angles), np.sin(angles)], axis=1) * 32 + 31.5
     alpha = np.zeros((64, 64), np.uint8)

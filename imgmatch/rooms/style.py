@@ -13,9 +13,8 @@ from imgmatch.rooms import textures
 from imgmatch.rooms.textures import Material
 
 if TYPE_CHECKING:
-    from imgmatch.types import Pixels
-
     from imgmatch.rooms.textures import Colour
+    from imgmatch.types import Pixels
 
 _FLOORS: tuple[tuple[Callable[[np.random.Generator, Colour], Pixels], float], ...] = (
     (textures.carpet, 2.0),

@@ -33,7 +33,7 @@ class Material:
         self._sheet = tile
 
     def cut(self, width_m: float, height_m: float, offset_px: int = 0) -> Pixels:
-        """Return the pixels for a surface of that size, at least 4 x 4, repeated or cropped: a view, not to be written."""
+        """Return a surface of that size, at least 4 x 4 pixels, repeated or cropped: a view, not to be written to."""
         density = TILE_PX / self.size_m
         width, height = max(4, math.ceil(width_m * density)), max(4, math.ceil(height_m * density))
         top, left = offset_px % TILE_PX, offset_px * 7 % TILE_PX
@@ -263,7 +263,7 @@ def tiles(rng: np.random.Generator, base: Colour) -> Pixels:
 def marble(rng: np.random.Generator, base: Colour) -> Pixels:
     """Return veined stone slabs."""
     veins = np.abs(fractal(rng, 3, 4) + 0.25 * noise(rng, 2, 2))
-    weight = np.clip(1 - veins * rng.uniform(6, 14), 0, 1)
+    weight = np.clip(1 - veins * np.float32(rng.uniform(6, 14)), 0, 1).astype(np.float32)
     sheet = _mix(_shade(base, fractal(rng, 4, 3) * 0.05), base * np.float32(rng.uniform(0.45, 0.8)), weight * 0.8)
     joints = (_COLS % (TILE_PX / 4) < 1.2) | (_ROWS % (TILE_PX / 4) < 1.2)
     return _bytes(_mix(sheet, base * np.float32(0.7), _soft(joints, 0.5) * 0.7))
@@ -350,7 +350,7 @@ def bedspread(rng: np.random.Generator, base: Colour) -> Pixels:
     pitch = TILE_PX / float(rng.choice([4, 6, 8]))
     if kind == 4:
         second = muted(rng, (0.2, 0.9), 0.9)
-        bands = ((_ROWS % pitch < pitch * 0.4).astype(np.float32) + (_COLS % pitch < pitch * 0.4)) / 2
+        bands = ((_ROWS % pitch < pitch * 0.4).astype(np.float32) + (_COLS % pitch < pitch * 0.4)) * np.float32(0.5)
         return _bytes(_shade(_mix(base, second, bands), _creases(rng) + noise(rng, 128, 128) * 0.04))
     quilt = np.abs(np.sin((_ROWS + _COLS) * np.pi / pitch)) * np.abs(np.sin((_ROWS - _COLS) * np.pi / pitch))
     return _bytes(_shade(base, np.sqrt(quilt) * 0.25 - 0.15 + noise(rng, 128, 128) * 0.02))

@@ -42,11 +42,10 @@ class Look:
     def points_m(self) -> tuple[Doubles, npt.NDArray[np.int16]]:
         """Return the world points (N, 3) that the coarse pixels show, and their surface numbers (N,)."""
         index, inverse = self.buffers.index, self.buffers.inverse_depth
-        assert index is not None  # noqa: S101
         rows, cols = np.nonzero(index >= 0)
         rays = np.stack([cols, rows, np.ones(len(rows))], axis=1) @ np.linalg.inv(self.small.K).T
         seen = rays / inverse[rows, cols][:, None]
-        return (seen - self.small.t) @ self.small.R, index[rows, cols]
+        return np.asarray((seen - self.small.t) @ self.small.R, np.float64), index[rows, cols]
 
     def share_seen_by(self, other: Look) -> float:
         """Return the share of this picture whose points the other camera sees too, 0..1."""
@@ -58,7 +57,6 @@ class Look:
         cols, rows = np.rint(at[:, 0]), np.rint(at[:, 1])
         inside = (depth > 0.05) & (cols >= 0) & (rows >= 0) & (cols < width) & (rows < height)
         rows, cols = rows[inside].astype(int), cols[inside].astype(int)
-        assert other.buffers.index is not None  # noqa: S101
         same = other.buffers.index[rows, cols] == numbers[inside]
         near = np.abs(other.buffers.inverse_depth[rows, cols] * depth[inside] - 1) < 0.04
         return float((same | near).sum() / len(points))
@@ -68,8 +66,9 @@ class Look:
 class View:
     """A photograph of a rendered room.
 
-    ``pixels`` is (H, W, 3) uint8 sRGB. ``camera`` has K, R and t (world to camera, metres). ``visible`` gives for the name of
-    each surface in sight its share of the picture; ``surfaces`` has their corners. ``lighting`` is one of LIGHTINGS.
+    ``pixels`` is (H, W, 3) uint8 sRGB. ``camera`` has K, R and t (world to camera, metres). ``visible`` gives the share
+    of the picture that each surface in sight takes, by name, measured on a map of 64 pixels; ``surfaces`` has their
+    corners. ``lighting`` is one of LIGHTINGS.
     """
 
     pixels: Pixels
@@ -87,20 +86,19 @@ class View:
     def depth_m(self) -> Floats:
         """Return the depth along the optical axis of every pixel, (H, W) float32 metres."""
         with np.errstate(divide="ignore"):
-            return 1 / draw(self.mesh, self.camera, None).inverse_depth
+            return np.reciprocal(draw(self.mesh, self.camera, None).inverse_depth)
 
     def surface_index(self) -> npt.NDArray[np.int16]:
         """Return for every pixel the number of its surface in ``mesh.surfaces``, (H, W) int16, -1 for none."""
         index = draw(self.mesh, self.camera, None).index
-        assert index is not None  # noqa: S101
         return index
 
 
 def overlap(first: View, second: View) -> float:
     """Return how much two views of one room share, 0..1, measured from geometry.
 
-    The mean of the two shares of picture points whose spot on a surface the other camera sees as well, neither hidden nor out
-    of its frame. Symmetric; 1 for the same camera. Raises UsageError for views of different rooms.
+    The mean of the two shares of picture points whose spot on a surface the other camera sees as well, neither hidden
+    nor out of its frame. Symmetric; 1 for the same camera. Raises UsageError for views of different rooms.
     """
     if first.mesh is not second.mesh:
         raise UsageError("overlap needs two views of the same room: pass views of one Room object")
@@ -113,10 +111,11 @@ def overlap_of(first: Look, second: Look) -> float:
 
 
 def homography(first: View, second: View, surface: str) -> Doubles:
-    """Return the (3, 3) matrix that takes pixels of ``first`` to pixels of ``second`` on a surface, scaled to H[2,2] = 1.
+    """Return the (3, 3) matrix that takes pixels of ``first`` to pixels of ``second`` on a surface; H[2, 2] is 1.
 
-    Both cameras see a plane through H = M2 M1^-1, where M = K [R|t] (right, down, corner) (Hartley and Zisserman, 2nd ed.,
-    section 13.1). Raises UsageError for a surface that the room doesn't have, or views of different rooms.
+    Both cameras see a plane through H = M2 M1^-1, where M = K [R|t] (right, down, corner): Hartley and Zisserman,
+    Multiple View Geometry, 2nd ed., section 13.1. Raises UsageError for a surface that the room doesn't have, or views
+    of different rooms.
     """
     if first.mesh is not second.mesh:
         raise UsageError("a homography needs two views of the same room: pass views of one Room object")
@@ -137,7 +136,7 @@ def homography(first: View, second: View, surface: str) -> Doubles:
 def propose(
     rng: np.random.Generator, items: Sequence[Item], room_m: tuple[float, float, float], size_px: tuple[int, int]
 ) -> Camera:
-    """Draw a camera that a person could hold: somewhere free in the room, aimed at furniture, with several things ahead."""
+    """Draw a camera that a person could hold: free of furniture, aimed at some, with several things ahead."""
     interest = np.array([item.interest for item in items])
     middles = np.array([(item.low_m + item.high_m) / 2 for item in items])
     wanted = min(4, len(items))
@@ -160,11 +159,12 @@ def _aimed(
 ) -> Camera:
     aim = middles[rng.choice(len(items), p=weights)] + rng.normal(0, 0.25, 3)
     small_room = min(room_m[:2]) < 2.8
-    lows = np.array([item.low_m for item in items if item.solid]) - 0.18
-    highs = np.array([item.high_m for item in items if item.solid]) + 0.18
+    solid = [item for item in items if item.solid]
+    lows = np.stack([item.low_m for item in solid]) - 0.18
+    highs = np.stack([item.high_m for item in solid]) + 0.18
     spots = rng.uniform((0.2, 0.2, 0), (room_m[0] - 0.2, room_m[1] - 0.2, 1), (24, 3))
     spots[:, 2] = np.clip(rng.normal(1.45, 0.22, 24), 0.85, 1.95)
-    hit = ((spots[:, None] > lows) & (spots[:, None] < highs)).all(axis=2).any(axis=1)
+    hit = np.any(np.all((spots[:, None] > lows) & (spots[:, None] < highs), axis=2), axis=1)
     spots = spots[~hit]
     if len(spots) == 0:
         spots = np.array([[room_m[0] / 2, room_m[1] / 2, 1.7]])
@@ -189,7 +189,6 @@ def quality(look: Look, owners: npt.NDArray[np.intp], shell: int) -> float:
     ``owners`` (N,) gives the item number of each surface and ``shell`` the number of the bare room.
     """
     index = look.buffers.index
-    assert index is not None  # noqa: S101
     counts = np.bincount(owners[index[index >= 0]], minlength=shell + 1).astype(float) / index.size
     bare = counts[shell]
     things = counts.copy()

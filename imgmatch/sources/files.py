@@ -124,7 +124,7 @@ def _open(path: str) -> BinaryIO:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError("no longer a plain file")
-    return os.fdopen(descriptor, "rb", buffering=0)  # type: ignore[return-value]  # raw: digest() reads in large blocks
+    return os.fdopen(descriptor, "rb", buffering=0)  # raw: digest() reads in large blocks
 
 
 def _issue(path: str, error: str, message: str) -> Issue:

@@ -22,7 +22,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from imgmatch import alterations
+
 Pixels = npt.NDArray[np.uint8]
+Views = tuple[Pixels, Pixels]
 Points = npt.NDArray[np.float64]
 Generator = np.random.Generator
 
@@ -120,9 +123,9 @@ def _with_filler(
     if way < 0.25 or (way >= 0.85 and filler is None):
         return warp(source.pixels, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
     if way < 0.85:
-        grey = (0, 0, 0) if way < 0.6 else (255, 255, 255) if way < 0.7 else tuple(int(v) for v in rng.integers(0, 256, 3))
+        grey = (0, 0, 0) if way < 0.6 else (255, 255, 255) if way < 0.7 else _ink(rng.integers(0, 256, 3))
         return warp(source.pixels, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=grey)
-    canvas = cv2.resize(filler, (size, size), interpolation=cv2.INTER_AREA)  # type: ignore[arg-type]
+    canvas = cv2.resize(filler, (size, size), interpolation=cv2.INTER_AREA)
     return warp(source.pixels, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_TRANSPARENT, dst=canvas)
 
 
@@ -131,25 +134,30 @@ def other_viewpoint(rng: Generator, source: Source, size: int, filler: Pixels | 
 
     The five visible walls of a random box carry the picture as texture; a second camera looks at them from elsewhere. A
     smooth random disparity on top stands for furniture. Parts that the first camera did not see are filled.
+    ``strength`` 0 gives the picture itself.
     """
     aspect = source.aspect
     focal = _between(rng, 0.55, 1.1)
-    centre = np.array([aspect * _between(rng, 0.3, 0.7), _between(rng, 0.35, 0.6)])
+    centre = np.array([_between(rng, 0.35, 0.65), _between(rng, 0.35, 0.6)])
     depth = _between(rng, 1.5, 4.0)
     # The back wall covers this share of the picture's sides; the side walls follow from it.
     back = rng.uniform(0.35, 0.75, 2)
     half_width, half_height = back * [aspect, 1.0] * depth / focal / 2
     camera = rng.normal(0, [0.28 * half_width, 0.16 * half_height, 0.16 * depth]) * strength
-    camera = np.clip(camera, [-0.7 * half_width, -0.6 * half_height, -0.25 * depth], [0.7 * half_width, 0.6 * half_height, 0.5 * depth])
+    camera = np.clip(
+        camera,
+        [-0.7 * half_width, -0.6 * half_height, -0.25 * depth],
+        [0.7 * half_width, 0.6 * half_height, 0.5 * depth],
+    )
     yaw, pitch, roll = np.deg2rad(rng.normal(0, [14, 5, 3])) * strength
     # Turn back towards the middle of the scene after a step aside, as a photographer does.
     yaw -= np.arctan2(camera[0], depth) * _between(rng, 0.3, 1.0)
-    zoom = focal * _log_between(rng, 0.75, 1.35)
-    new_aspect = aspect * _log_between(rng, 0.75, 1.33)
+    zoom = focal * _log_between(rng, 0.75, 1.35) ** strength
+    new_aspect = aspect * _log_between(rng, 0.75, 1.33) ** strength
 
     grid = max(size // 3, 16)
-    steps = (np.arange(grid) + 0.5) / grid - 0.5
-    x, y = np.meshgrid(steps * new_aspect / zoom, steps / zoom)
+    steps = (np.arange(grid) + 0.5) / grid
+    x, y = np.meshgrid((steps - centre[0]) * new_aspect / zoom, (steps - centre[1]) / zoom)
     cos, sin = np.cos(roll), np.sin(roll)
     x, y = cos * x - sin * y, sin * x + cos * y
     z = np.ones_like(x)
@@ -162,16 +170,18 @@ def other_viewpoint(rng: Generator, source: Source, size: int, filler: Pixels | 
         to_side = (np.where(x > 0, half_width, -half_width) - camera[0]) / x
         to_level = (np.where(y > 0, half_height, -half_height) - camera[1]) / y
         to_back = np.where(z > 0, (depth - camera[2]) / z, np.inf)
-    away = np.minimum(np.minimum(np.where(to_side > 0, to_side, np.inf), np.where(to_level > 0, to_level, np.inf)), to_back)
+    away = np.minimum(
+        np.minimum(np.where(to_side > 0, to_side, np.inf), np.where(to_level > 0, to_level, np.inf)), to_back
+    )
     if rng.random() < 0.7:
         bumps = cv2.resize(rng.normal(0, 1, (5, 5)).astype(np.float32), (grid, grid), interpolation=cv2.INTER_CUBIC)
-        away = away * np.clip(1 - 0.18 * np.maximum(bumps, 0), 0.5, 1)
+        away = away * np.clip(1 - 0.18 * strength * np.maximum(bumps, 0), 0.5, 1)
     px, py, pz = camera[0] + away * x, camera[1] + away * y, camera[2] + away * z
     seen = pz > 0.05 * depth
     pz = np.where(seen, pz, 1.0)
     stored = source.pixels.shape[0]
-    map_x = np.where(seen, (focal * px / pz + centre[0]) / aspect * stored, -stored)
-    map_y = np.where(seen, (focal * py / pz + centre[1]) * stored, -stored)
+    map_x = np.where(seen, (focal * px / pz / aspect + centre[0]) * stored - 0.5, -stored)
+    map_y = np.where(seen, (focal * py / pz + centre[1]) * stored - 0.5, -stored)
     maps = np.stack([map_x, map_y], -1).clip(-2 * stored, 3 * stored).astype(np.float32)
     maps = cv2.resize(maps, (size, size), interpolation=cv2.INTER_LINEAR)
     return _with_filler(
@@ -227,7 +237,9 @@ def lamp(rng: Generator, image: Pixels) -> Pixels:
     coarse = 9
     y, x = np.mgrid[0:coarse, 0:coarse] / (coarse - 1)
     distance = np.hypot(x - _between(rng, -0.2, 1.2), y - _between(rng, -0.2, 1.2)) / _between(rng, 0.4, 1.2)
-    gain = (1 + _between(rng, 0, 0.7) * np.exp(-(distance**2)) - _between(rng, 0, 0.6) * np.minimum(distance, 1))[..., None]
+    gain = (1 + _between(rng, 0, 0.7) * np.exp(-(distance**2)) - _between(rng, 0, 0.6) * np.minimum(distance, 1))[
+        ..., None
+    ]
     gain = np.clip(gain * rng.uniform(0.85, 1.15, 3), 0.1, 2).astype(np.float32)
     return np.clip(image * cv2.resize(gain, image.shape[1::-1]), 0, 255).astype(np.uint8)
 
@@ -258,7 +270,7 @@ def blur(rng: Generator, image: Pixels) -> Pixels:
 def jpeg(rng: Generator, image: Pixels, low: int = 8, high: int = 80) -> Pixels:
     """JPEG at a random quality."""
     coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(low, high))])[1]
-    return cv2.imdecode(coded, cv2.IMREAD_COLOR)
+    return np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR))
 
 
 def shrink(rng: Generator, image: Pixels) -> Pixels:
@@ -279,13 +291,15 @@ def filters(rng: Generator, image: Pixels) -> Pixels:
     """What picture editors offer: few levels, edges, inverted, equalised."""
     way = rng.random()
     if way < 0.3:
+        return alterations.photo_filter(image, rng)
+    if way < 0.5:
         levels = int(rng.integers(3, 9))
         return _lut(image, np.floor(np.arange(256) / 256 * levels) * (255 / (levels - 1)))
-    if way < 0.6:
+    if way < 0.75:
         ycc = cv2.cvtColor(image, cv2.COLOR_RGB2YCrCb)
         ycc[..., 0] = cv2.equalizeHist(ycc[..., 0])
         return cv2.cvtColor(ycc, cv2.COLOR_YCrCb2RGB)
-    if way < 0.75:
+    if way < 0.87:
         return 255 - image
     return cv2.medianBlur(image, 5)
 
@@ -300,33 +314,14 @@ def person(rng: Generator, image: Pixels, filler: Pixels | None, largest: float 
 
     ``largest`` is the figure's greatest height as a multiple of the picture's.
     """
+    if rng.random() < 0.4:
+        tallest = _log_between(rng, 0.5, largest)
+        flat = _ink(rng.integers(0, 256, 3)) if rng.random() < 0.15 else None
+        return alterations.person(image, rng, tallest, flat)
     size = image.shape[0]
     tall = _log_between(rng, 0.35, largest) * size
     head = tall / _between(rng, 6.2, 7.8)
     broad = head * _between(rng, 2.0, 3.4)
-    layers: list[tuple[str, Points]] = []
-    lean = rng.normal(0, 0.08, 4) * tall
-    hip, neck = np.array([0.0, 0.47 * tall]), np.array([lean[0], 0.16 * tall])
-    spread = broad * _between(rng, 0.15, 0.6)
-    for side in (-1, 1):
-        knee = hip + [side * spread + lean[1] * 0.4, 0.26 * tall]
-        foot = knee + [lean[2] * 0.6, 0.27 * tall]
-        layers.append(("legs", np.array([hip + [side * broad * 0.22, 0], knee, foot])))
-    for side in (-1, 1):
-        shoulder = neck + [side * broad * 0.42, 0.03 * tall]
-        swing = rng.uniform(-1.9, 1.9)
-        elbow = shoulder + 0.17 * tall * np.array([side * abs(np.sin(swing)), np.cos(swing)])
-        bend = swing + rng.uniform(-1.2, 1.2)
-        hand = elbow + 0.17 * tall * np.array([side * np.sin(bend), np.cos(bend)])
-        layers.append(("arms", np.array([shoulder, elbow, hand])))
-    torso = np.array(
-        [
-            neck + [-broad * 0.45, 0.02 * tall],
-            neck + [broad * 0.45, 0.02 * tall],
-            hip + [broad * 0.36, 0.05 * tall],
-            hip + [-broad * 0.36, 0.05 * tall],
-        ]
-    )
     angle = 0.0 if rng.random() < 0.7 else _between(rng, -100, 100)
     rotation = cv2.getRotationMatrix2D((0.0, 0.4 * tall), angle, 1.0)[:, :2]
     place = np.array([_between(rng, 0.1, 0.9) * size, _between(rng, 0.25, 0.8) * size])
@@ -334,39 +329,55 @@ def person(rng: Generator, image: Pixels, filler: Pixels | None, largest: float 
     def put(points: Points) -> npt.NDArray[np.int32]:
         return np.rint((points - [0, 0.4 * tall]) @ rotation.T + place).astype(np.int32)
 
-    skin = _SKIN[int(rng.integers(len(_SKIN)))]
-    colours = {"legs": rng.integers(0, 256, 3), "shirt": rng.integers(0, 256, 3)}
-    colours["arms"] = np.array(skin) if rng.random() < 0.5 else colours["shirt"]
-    hair = rng.integers(0, 160, 3) if rng.random() < 0.8 else np.array(skin)
-    if rng.random() < 0.25:
-        flat = [np.zeros(3), np.full(3, 255), rng.integers(0, 256, 3)][int(rng.integers(3))]
-        skin, hair = tuple(int(v) for v in flat), flat
-        colours = dict.fromkeys(("legs", "shirt", "arms"), flat)
-    mask = np.zeros(image.shape[:2], np.uint8)
-    figure = image.copy()
-    limbs = {"legs": head * _between(rng, 0.75, 1.1), "arms": head * _between(rng, 0.45, 0.75)}
-
-    def paint(draw: Callable[[Pixels, tuple[int, ...]], object], fill: npt.ArrayLike) -> None:
-        draw(figure, tuple(int(v) for v in np.asarray(fill)))
-        draw(mask, (255,))
-
-    for name, line in layers:
-        thick = max(int(limbs[name]), 1)
-        paint(lambda on, c, p=put(line), t=thick: cv2.polylines(on, [p], False, c, t, cv2.LINE_AA), colours[name])  # type: ignore[misc]
-    paint(lambda on, c: cv2.fillPoly(on, [put(torso)], c, cv2.LINE_AA), colours["shirt"])
-    crown = tuple(int(v) for v in put((neck - [0, head * 0.55])[None])[0])
+    plain = rng.random() < 0.25
+    flat = _ink([np.zeros(3), np.full(3, 255), rng.integers(0, 256, 3)][int(rng.integers(3))])
+    skin = flat if plain else _SKIN[int(rng.integers(len(_SKIN)))]
+    hair, shirt, legs = (flat if plain else _ink(rng.integers(0, high, 3)) for high in (160, 256, 256))
+    arms = skin if rng.random() < 0.5 else shirt
+    mask, figure = np.zeros(image.shape[:2], np.uint8), image.copy()
+    hip, neck = np.array([0.0, 0.47 * tall]), np.array([rng.normal(0, 0.08) * tall, 0.16 * tall])
+    spread = broad * _between(rng, 0.15, 0.6)
+    for side in (-1, 1):
+        thigh = hip + np.array([side * broad * 0.22, 0])
+        knee = hip + np.array([side * spread + rng.normal(0, 0.03) * tall, 0.26 * tall])
+        foot = knee + np.array([rng.normal(0, 0.05) * tall, 0.27 * tall])
+        thick = max(int(head * _between(rng, 0.75, 1.1)), 1)
+        for on, ink in ((figure, legs), (mask, (255,))):
+            cv2.polylines(on, [put(np.array([thigh, knee, foot]))], False, ink, thick, cv2.LINE_AA)
+    for side in (-1, 1):
+        shoulder = neck + np.array([side * broad * 0.42, 0.03 * tall])
+        swing, bend = rng.uniform(-1.9, 1.9), rng.uniform(-1.2, 1.2)
+        elbow = shoulder + 0.17 * tall * np.array([side * abs(np.sin(swing)), np.cos(swing)])
+        hand = elbow + 0.17 * tall * np.array([side * np.sin(swing + bend), np.cos(swing + bend)])
+        thick = max(int(head * _between(rng, 0.45, 0.75)), 1)
+        for on, ink in ((figure, arms), (mask, (255,))):
+            cv2.polylines(on, [put(np.array([shoulder, elbow, hand]))], False, ink, thick, cv2.LINE_AA)
+    broad_at = ((neck, -0.45, 0.02), (neck, 0.45, 0.02), (hip, 0.36, 0.05), (hip, -0.36, 0.05))
+    torso = put(np.array([joint + np.array([broad * x, tall * y]) for joint, x, y in broad_at]))
+    crown, face = (_at(put((neck - np.array([0, head * up]))[None])[0]) for up in (0.55, 0.42))
     axes = (max(int(head * 0.4), 1), max(int(head * 0.52), 1))
-    paint(lambda on, c: cv2.ellipse(on, crown, (int(axes[0] * 1.15), int(axes[1] * 1.15)), angle, 0, 360, c, -1, cv2.LINE_AA), hair)
-    face = tuple(int(v) for v in put((neck - [0, head * 0.42])[None])[0])
-    paint(lambda on, c: cv2.ellipse(on, face, axes, angle, 0, 360, c, -1, cv2.LINE_AA), skin)
+    for on, colours in ((figure, (shirt, hair, skin)), (mask, ((255,), (255,), (255,)))):
+        cv2.fillPoly(on, [torso], colours[0], cv2.LINE_AA)
+        wide = (int(axes[0] * 1.15), int(axes[1] * 1.15))
+        cv2.ellipse(on, crown, wide, angle, 0, 360, colours[1], -1, cv2.LINE_AA)
+        cv2.ellipse(on, face, axes, angle, 0, 360, colours[2], -1, cv2.LINE_AA)
     if filler is not None and rng.random() < 0.35:  # patterned clothes: another picture's texture
-        pattern = _texture(rng, filler, size)
-        figure = cv2.addWeighted(figure, 0.4, pattern, 0.6, 0)
+        figure = cv2.addWeighted(figure, 0.4, _texture(rng, filler, size), 0.6, 0)
     elif rng.random() < 0.5:
         figure = lamp(rng, figure)
     if rng.random() < 0.3:
         mask = cv2.GaussianBlur(mask, (0, 0), 1.0)
     return _blend(image, figure, mask)
+
+
+def _ink(colour: npt.ArrayLike) -> tuple[int, int, int]:
+    red, green, blue = (int(v) for v in np.asarray(colour))
+    return red, green, blue
+
+
+def _at(point: npt.ArrayLike) -> tuple[int, int]:
+    x, y = (int(v) for v in np.asarray(point))
+    return x, y
 
 
 def _texture(rng: Generator, filler: Pixels, size: int) -> Pixels:
@@ -380,44 +391,68 @@ def _blend(under: Pixels, over: Pixels, mask: Pixels, opacity: float = 1.0) -> P
     return (under + (over.astype(np.float32) - under) * alpha).astype(np.uint8)
 
 
-_WORDS = ("hotel", "SALE", "2021-07-14", "IMG_0042", "@user", "room 312", "lol", "REC", "www.example.org", "copy", "#home")
+_WORDS = (
+    "hotel",
+    "SALE",
+    "2021-07-14",
+    "IMG_0042",
+    "@user",
+    "room 312",
+    "lol",
+    "REC",
+    "www.example.org",
+    "copy",
+    "#home",
+)
 
 
 def text(rng: Generator, image: Pixels) -> Pixels:
     """One to four lines of text, some on a bar."""
+    if rng.random() < 0.4:
+        if rng.random() < 0.3:
+            return alterations.watermark(image, rng, _between(rng, 0.2, 0.7))
+        return alterations.text_overlay(image, rng, int(rng.integers(1, 7)), _between(rng, 0.04, 0.14))
     drawn = image.copy()
     size = image.shape[0]
     for _ in range(int(rng.integers(1, 5))):
         line = " ".join(_WORDS[int(i)] for i in rng.integers(0, len(_WORDS), int(rng.integers(1, 5))))
-        font = int(rng.choice([cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_COMPLEX, cv2.FONT_HERSHEY_TRIPLEX]))
+        font = int(
+            rng.choice(
+                [cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_COMPLEX, cv2.FONT_HERSHEY_TRIPLEX]
+            )
+        )
         scale = _log_between(rng, 0.25, 1.8) * size / 200
         thick = max(1, round(scale * _between(rng, 1, 3)))
         (width, height), below = cv2.getTextSize(line, font, scale, thick)
         x, y = int(rng.integers(-width // 3, max(size - width // 2, 1))), int(rng.integers(height, size))
         if rng.random() < 0.4:
-            bar = tuple(int(v) for v in rng.integers(0, 256, 3))
+            bar = _ink(rng.integers(0, 256, 3))
             left, right = (0, size) if rng.random() < 0.5 else (x - 3, x + width + 3)
             cv2.rectangle(drawn, (left, y - height - 3), (right, y + below), bar, -1)
-        ink = (255, 255, 255) if rng.random() < 0.5 else tuple(int(v) for v in rng.integers(0, 256, 3))
+        ink = (255, 255, 255) if rng.random() < 0.5 else _ink(rng.integers(0, 256, 3))
         cv2.putText(drawn, line, (x, y), font, scale, ink, thick, cv2.LINE_AA)
     return drawn
 
 
 def stickers(rng: Generator, image: Pixels) -> Pixels:
     """Round faces, bars, boxes and blurred patches: emoji, stickers, censoring."""
+    if rng.random() < 0.4:
+        return alterations.emoji_overlay(image, rng, int(rng.integers(1, 9)), _between(rng, 0.05, 0.2))
     drawn = image.copy()
     size = image.shape[0]
     for _ in range(int(rng.integers(1, 5))):
         x, y = (int(v) for v in rng.integers(0, size, 2))
         radius = int(_log_between(rng, 0.05, 0.25) * size)
-        ink = tuple(int(v) for v in rng.integers(0, 256, 3))
+        ink = _ink(rng.integers(0, 256, 3))
         way = rng.random()
         if way < 0.4:
             yellow = (255, int(rng.integers(180, 230)), int(rng.integers(40, 110)))
             cv2.circle(drawn, (x, y), radius, yellow if rng.random() < 0.7 else ink, -1, cv2.LINE_AA)
             for side in (-1, 1):
                 cv2.circle(drawn, (x + side * radius // 3, y - radius // 4), max(radius // 8, 1), (40, 30, 20), -1)
-            cv2.ellipse(drawn, (x, y + radius // 6), (radius // 2, radius // 3), 0, 10, 170, (60, 30, 20), max(radius // 10, 1))
+            cv2.ellipse(
+                drawn, (x, y + radius // 6), (radius // 2, radius // 3), 0, 10, 170, (60, 30, 20), max(radius // 10, 1)
+            )
         elif way < 0.75:
             wide, high = (int(_log_between(rng, 0.06, 0.45) * size) for _ in range(2))
             cv2.rectangle(drawn, (x - wide, y - high), (x + wide, y + high), ink, -1)
@@ -434,6 +469,9 @@ def stickers(rng: Generator, image: Pixels) -> Pixels:
 def screenshot(rng: Generator, image: Pixels) -> Pixels:
     """The picture on a screen: bars above and below, lines of text, round buttons, squashed with it."""
     size = image.shape[0]
+    if rng.random() < 0.4:
+        shown = alterations.screenshot(image, rng, _between(rng, 0.35, 0.8))
+        return cv2.resize(shown, (size, size), interpolation=cv2.INTER_AREA)
     dark = rng.random() < 0.5
     shade = int(rng.integers(0, 50)) if dark else int(rng.integers(205, 256))
     ink = (225, 225, 225) if dark else (50, 50, 50)
@@ -450,9 +488,24 @@ def screenshot(rng: Generator, image: Pixels) -> Pixels:
             x0 = int(rng.integers(2, size // 2))
             thick = int(rng.integers(2, max(3, size // 40)))
             if rng.random() < 0.3:
-                cv2.circle(canvas, (x0, y), min(thick * 3, (high - low) // 2), tuple(int(v) for v in rng.integers(0, 256, 3)), -1)
+                cv2.circle(
+                    canvas,
+                    (x0, y),
+                    min(thick * 3, (high - low) // 2),
+                    _ink(rng.integers(0, 256, 3)),
+                    -1,
+                )
             elif rng.random() < 0.5:
-                cv2.putText(canvas, _WORDS[int(rng.integers(len(_WORDS)))], (x0, y), cv2.FONT_HERSHEY_SIMPLEX, size / 500, ink, 1, cv2.LINE_AA)
+                cv2.putText(
+                    canvas,
+                    _WORDS[int(rng.integers(len(_WORDS)))],
+                    (x0, y),
+                    cv2.FONT_HERSHEY_SIMPLEX,
+                    size / 500,
+                    ink,
+                    1,
+                    cv2.LINE_AA,
+                )
             else:
                 cv2.line(canvas, (x0, y), (int(rng.integers(x0, size)), y), ink, thick)
     return canvas
@@ -510,7 +563,9 @@ def geometry(rng: Generator, source: Source, size: int, filler: Pixels | None) -
     elif way < 0.60:
         corners = _crop(rng, aspect, 0.25, 1.0)
     elif way < 0.76:
-        corners = _whole(aspect, _between(rng, -180, 180) if rng.random() < 0.4 else rng.normal(0, 18), rng.random() < 0.6)
+        corners = _whole(
+            aspect, _between(rng, -180, 180) if rng.random() < 0.4 else rng.normal(0, 18), rng.random() < 0.6
+        )
         return _warp(rng, source, _turn(corners, 0, mirrored), size, filler)
     elif way < 0.88:
         crop = _crop(rng, aspect, 0.2, 0.9)
@@ -523,7 +578,7 @@ def geometry(rng: Generator, source: Source, size: int, filler: Pixels | None) -
     return _warp(rng, source, _turn(corners, quarter, mirrored), size, filler)
 
 
-def strong(rng: Generator, source: Source, size: int, fillers: tuple[Pixels, Pixels]) -> Pixels:
+def strong(rng: Generator, source: Source, size: int, fillers: Views) -> Pixels:
     """A chain of alterations, from none but geometry to six at once."""
     image = geometry(rng, source, size, fillers[0])
     if rng.random() < 0.35:
@@ -571,7 +626,7 @@ def _atmosphere(rng: Generator, image: Pixels, filler: Pixels, people: float) ->
     return jpeg(rng, image, 20, 95) if rng.random() < 0.3 else image
 
 
-def pair(rng: Generator, source: Source, size: int, fillers: tuple[Pixels, Pixels], mix: PairMix) -> tuple[Pixels, Pixels]:
+def pair(rng: Generator, source: Source, size: int, fillers: Views, mix: PairMix) -> Views:
     """Two views of one picture, each (size, size, 3) uint8. ``fillers`` are other pictures of the set."""
     way = rng.random() * (mix.copy + mix.viewpoint + mix.overlap)
     # The stored shape is often wrong (squashed by whoever made the set), and rotation and crops depend on it.
@@ -603,7 +658,7 @@ def _overlapping(rng: Generator, aspect: float) -> tuple[Points, Points]:
     return first, second
 
 
-def room_pair(rng: Generator, first: Source, second: Source, size: int, fillers: tuple[Pixels, Pixels]) -> tuple[Pixels, Pixels]:
+def room_pair(rng: Generator, first: Source, second: Source, size: int, fillers: Views) -> Views:
     """Two pictures of one room (rendered, or labelled the same), each lightly altered, with people in the way."""
     views = []
     for source, filler, people in ((first, fillers[0], 0.1), (second, fillers[1], 0.45)):

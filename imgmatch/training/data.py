@@ -57,7 +57,9 @@ def find(roots: Sequence[Path]) -> list[tuple[str, Path, str]]:
         paths = [root] if root.is_file() else sorted(p for p in root.rglob("*") if p.is_file())
         pictures = [p for p in paths if p.suffix.lower() in SUFFIXES]
         if not pictures:
-            raise UsageError(f"{root}: no picture in it ({', '.join(sorted(SUFFIXES))}); pass folders of training pictures")
+            raise UsageError(
+                f"{root}: no picture in it ({', '.join(sorted(SUFFIXES))}); pass folders of training pictures"
+            )
         for path in pictures:
             name = path.name if root.is_file() else path.relative_to(root).as_posix()
             first = name.split("/")[0] if "/" in name else ""
@@ -151,8 +153,8 @@ def pack(
     names = sorted({wanted[name] for name, _ in kept if name in wanted})
     if wanted and not names:
         raise UsageError(
-            f"{labels}: none of its {len(wanted)} files is among the pictures (the first: {next(iter(wanted))}; a picture's "
-            f"name: {kept[0][0]}); name files relative to the data folder"
+            f"{labels}: none of its {len(wanted)} files is among the pictures (the first: {next(iter(wanted))}; "
+            f"a picture's name: {kept[0][0]}); name files relative to the data folder"
         )
     stored = {
         "key": key,
@@ -169,7 +171,7 @@ def pack(
     return _pack(np.load(array, mmap_mode="r"), stored)
 
 
-def _pack(pixels: npt.NDArray[np.uint8], stored: dict) -> Pack:  # type: ignore[type-arg]
+def _pack(pixels: npt.NDArray[np.uint8], stored: dict) -> Pack:
     return Pack(
         pixels=pixels,
         files=tuple(stored["files"]),

@@ -5,6 +5,7 @@ python -m imgmatch.training.export FILE    makes the ImageNet model again from t
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 from pathlib import Path
@@ -34,13 +35,13 @@ class _Both(torch.nn.Module):
 
 
 def export_onnx(network: DescriptorNetwork, path: Path, input_px: int) -> None:
-    """Write ``network`` as ONNX with inputs ``pixels`` and ``weights``, outputs ``vector`` and ``cells``, any batch size.
+    """Write ``network`` as ONNX: inputs ``pixels`` and ``weights``, outputs ``vector`` and ``cells``, any batch size.
 
     Batch norms are folded into the convolutions; nothing in the file tells where it was made, and the same weights give
     the same bytes. Raises ModelError when ONNX Runtime does not give torch's vectors (cosine >= 0.9999).
     """
     network = network.eval().cpu()
-    grid = input_px // 32
+    grid = -(-input_px // 32)  # the backbone pads at each halving
     rng = np.random.default_rng(0)
     pixels = torch.from_numpy(rng.integers(0, 256, (2, input_px, input_px, 3), dtype=np.uint8))
     weights = torch.ones(2, grid, grid)
@@ -62,6 +63,9 @@ def export_onnx(network: DescriptorNetwork, path: Path, input_px: int) -> None:
         model = onnx.load(draft)
         expected = network(pixels, weights).numpy()
     _strip(model)
+    if network.parts:
+        # Folded into nameless constants; load_network() needs it back.
+        model.metadata_props.add(key="part_weights", value=json.dumps(network.part_weights.tolist()))
     path.write_bytes(model.SerializeToString(deterministic=True))
     _compare(path, pixels.numpy(), weights.numpy(), expected)
 

@@ -1,19 +1,19 @@
-"""Validation inside training: pictures kept aside, altered, must find their originals among all that were kept aside."""
+"""Validation inside training: pictures kept aside, altered, must find their originals among all kept aside."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from imgmatch.alterations import alter
+from imgmatch.models.folding import fold
 from imgmatch.models.network import DescriptorNetwork
+from imgmatch.models.vectors import prepared
 from imgmatch.training.data import Pack
-from imgmatch.training.folding import fold
 
 Embed = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
 """(N, S, S, 3) uint8 to (N, dim) unit vectors."""
@@ -29,14 +29,7 @@ DEFAULT_ALTERATIONS = (
     "blur",
     "darken",
     "chain_mirror_crop_person",
-    "paste_inset",
 )
-
-
-def squash(pixels: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
-    """The whole picture as a square of ``size`` pixels."""
-    shrinks = pixels.shape[0] >= size and pixels.shape[1] >= size
-    return cv2.resize(pixels, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
 def embedder(network: DescriptorNetwork, input_px: int, device: torch.device, batch: int = 32) -> Embed:
@@ -49,7 +42,9 @@ def embedder(network: DescriptorNetwork, input_px: int, device: torch.device, ba
         with torch.inference_mode():
             for start in range(0, len(pixels), batch):
                 part = torch.from_numpy(pixels[start : start + batch]).to(device)
-                normal = ((part.permute(0, 3, 1, 2).float() - 127.0) / 128.0).contiguous(memory_format=torch.channels_last)
+                normal = ((part.permute(0, 3, 1, 2).float() - 127.0) / 128.0).contiguous(
+                    memory_format=torch.channels_last
+                )
                 cells = folded.backbone(normal)
                 pooled = folded.pool(cells, cells.new_ones(len(cells), *cells.shape[2:]))
                 found.append(folded.join(folded.projection(pooled)).cpu().numpy())
@@ -58,7 +53,9 @@ def embedder(network: DescriptorNetwork, input_px: int, device: torch.device, ba
     return embed
 
 
-def recall_at_1(queries: npt.NDArray[np.float32], gallery: npt.NDArray[np.float32], right: npt.NDArray[np.int64]) -> float:
+def recall_at_1(
+    queries: npt.NDArray[np.float32], gallery: npt.NDArray[np.float32], right: npt.NDArray[np.int64]
+) -> float:
     """Share of queries whose right row is strictly nearer than every other: ties count as the worst case."""
     similarity = queries @ gallery.T
     rows = np.arange(len(queries))
@@ -69,7 +66,10 @@ def recall_at_1(queries: npt.NDArray[np.float32], gallery: npt.NDArray[np.float3
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """``gallery`` (N, S, S, 3) squashed originals; ``queries`` by alteration, each (n, S, S, 3), their row in ``right``."""
+    """Pictures kept aside, and altered ones that must find them.
+
+    ``gallery`` is (N, S, S, 3) uint8; ``queries`` by alteration are (n, S, S, 3), their rows in it ``right`` (n,).
+    """
 
     gallery: npt.NDArray[np.uint8]
     queries: dict[str, npt.NDArray[np.uint8]]
@@ -90,12 +90,9 @@ class Validation:
         right = np.random.default_rng(seed).permutation(len(rows))[:count]
         queries = {}
         for name in alterations:
-            # The next picture is the one to be pasted into: it is in the gallery as well, the hardest case.
-            altered = [
-                alter(name, stored[i], seed + int(i), [stored[(i + k) % len(stored)] for k in (1, 2, 3)]) for i in right
-            ]
-            queries[name] = np.stack([squash(a, size) for a in altered])
-        return cls(np.stack([squash(s, size) for s in stored]), queries, right)
+            altered = [alter(name, stored[i], seed + int(i)) for i in right]
+            queries[name] = np.stack([prepared(a, size) for a in altered])
+        return cls(np.stack([prepared(s, size) for s in stored]), queries, right)
 
     def run(self, embed: Embed) -> dict[str, float]:
         """Recall at 1 by alteration, and their mean."""

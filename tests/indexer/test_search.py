@@ -64,9 +64,7 @@ def test_a_folder_gives_one_result_a_file_and_names_what_is_no_picture(filled, e
 
 def test_the_same_search_gives_the_same_ranking(filled, embedder, photographs):
     def ranking():
-        return [
-            [(m.item_id, m.score) for m in r.matches] for r in Searcher(filled, embedder).search([photographs], 11)
-        ]
+        return [[(m.item_id, m.score) for m in r.matches] for r in Searcher(filled, embedder).search([photographs], 11)]
 
     assert ranking() == ranking()
 
