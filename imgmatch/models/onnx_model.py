@@ -45,9 +45,10 @@ class OnnxModel:
             raise ModelError(f"{path}: can't be loaded as an ONNX model ({_one_line(error)}); restore it") from error
         inputs = {node.name: node for node in self._session.get_inputs()}
         outputs = {node.name: node for node in self._session.get_outputs()}
-        for kind, found, wanted in (("inputs", inputs, _INPUTS), ("outputs", outputs, _OUTPUTS)):
-            if {name: node.type for name, node in found.items()} != wanted:
-                raise ModelError(f"{path}: its {kind} are {sorted(found)}, must be {wanted}; export it again")
+        for kind, nodes, wanted in (("inputs", inputs, _INPUTS), ("outputs", outputs, _OUTPUTS)):
+            found = {name: node.type for name, node in nodes.items()}
+            if found != wanted:
+                raise ModelError(f"{path}: its {kind} are {found}, must be {wanted}; export it again")
         self._grid = _sides(path, "weights", inputs["weights"].shape, 2)
         self._cell_shape = _sides(path, "cells", outputs["cells"].shape, 3)
 
@@ -86,8 +87,8 @@ class OnnxModel:
                 for i in range(0, len(batch), _RUN)
             ]
         except Exception as error:  # ONNX Runtime's errors share no base of their own
-            given = f"{batch.dtype} {batch.shape}"
-            raise ModelError(f"{self._spec.name}: can't run on {given} ({_one_line(error)}); verify the model") from error
+            where = f"{self._spec.name}: can't run on {batch.dtype} {batch.shape}"
+            raise ModelError(f"{where} ({_one_line(error)}); verify the model") from error
         return np.concatenate(parts)
 
 

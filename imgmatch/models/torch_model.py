@@ -93,8 +93,8 @@ class TorchModel:
         cosine = (self.embed(batch, weights) * OnnxModel(self._spec, path).embed(batch, weights)).sum(axis=1).min()
         if not cosine >= MIN_COSINE:
             raise ModelError(
-                f"{path}: its weights in the torch network of {self._spec.name} give other vectors than the file itself "
-                f"(cosine {cosine:.6f}); use --device cpu"
+                f"{path}: the torch network of {self._spec.name} with its weights gives other vectors than the file "
+                f"itself (cosine {cosine:.6f}); use --device cpu"
             )
 
     def _tensor(self, values: np.ndarray) -> torch.Tensor:

@@ -2,8 +2,12 @@
 
 import dataclasses
 import hashlib
+import importlib.util
 import json
+import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -11,7 +15,16 @@ import pytest
 from imgmatch import models
 from imgmatch.errors import ModelError
 from imgmatch.image import decode
-from imgmatch.models import MODELS, add_model, list_models, load_model, model_spec, verify_model, weights_path
+from imgmatch.models import (
+    MODELS,
+    add_model,
+    devices,
+    list_models,
+    load_model,
+    model_spec,
+    verify_model,
+    weights_path,
+)
 
 
 def onnx_model(name):
@@ -53,6 +66,19 @@ def test_vectors_are_float32_of_unit_length(embedder, batch):
 
 def test_no_picture_gives_no_vector(embedder, batch):
     assert embedder.embed(batch[:0]).shape == (0, embedder.spec.dim)
+    assert embedder.cells(batch[:0]).shape == (0, *embedder.cells(batch[:1]).shape[1:])
+
+
+def test_weighted_pooling_is_the_generalised_mean_of_the_kept_cells(embedder, batch):
+    if embedder.spec.dim != embedder.cells(batch[:1]).shape[1]:
+        pytest.skip("a projection follows the pooling")
+    cells = embedder.cells(batch[:3]).astype(np.float64)
+    weights = np.random.default_rng(4).random((3, *cells.shape[2:]), dtype=np.float32)
+    weights[:, :2] = 0  # masked
+    kept = np.maximum(cells[:, :, 2:], 1e-6) ** 3 * weights[:, None, 2:]
+    pooled = (kept.sum((2, 3)) / weights[:, None].sum((2, 3))) ** (1 / 3)
+    expected = pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
+    np.testing.assert_allclose(embedder.embed(batch[:3], weights), expected, atol=1e-5)
 
 
 def test_wrong_input_is_refused(embedder, batch):
@@ -147,6 +173,75 @@ def test_an_unknown_name_or_device_lists_what_there_is():
         load_model(device="tpu")
 
 
+def test_auto_falls_back_to_the_cpu_and_cuda_says_what_is_missing(monkeypatch):
+    name = next(iter(MODELS))
+    monkeypatch.setattr(devices, "cuda_devices", lambda: 0)
+    with pytest.raises(ModelError, match="the driver sees no device"):
+        load_model(name, device="cuda")
+    # A machine with a card, but without what its use needs.
+    monkeypatch.setattr(devices, "cuda_devices", lambda: 1)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda module: None)
+    with pytest.raises(ModelError, match=r"pip install 'imgmatch\[cuda\]'"):
+        load_model(name, device="cuda")
+    assert load_model(name, device="auto", threads=1).runtime.startswith("onnxruntime")
+
+
+@pytest.mark.parametrize("device", ["cpu", "auto"])
+def test_the_cpu_needs_no_torch(device):
+    script = (
+        "import sys, numpy as np\n"
+        "from imgmatch.models import load_model, devices\n"
+        "devices.cuda_devices = lambda: 0\n"
+        f"model = load_model(device={device!r}, threads=1)\n"
+        "side = model.spec.input_px\n"
+        "model.embed(model.prepare(np.zeros((9, 9, 3), np.uint8))[None])\n"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    loaded = set(done.stdout.split())
+    assert "onnxruntime" in loaded
+    assert not loaded & {"torch", "torchvision", "timm", "onnx", "faiss"}
+
+
+@pytest.mark.slow
+def test_an_exported_network_is_the_same_in_both_runtimes(tmp_path):
+    """With a projection in parts, a learned exponent and a side that is no multiple of 32, none of which are shipped."""
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("onnxscript")
+    from imgmatch.models.network import DescriptorNetwork
+    from imgmatch.models.onnx_model import OnnxModel
+    from imgmatch.models.torch_model import TorchModel
+    from imgmatch.training.export import export_onnx
+
+    torch.manual_seed(0)
+    network = DescriptorNetwork(parts=(16, 8)).eval()
+    network.part_weights.copy_(torch.tensor([0.8, 0.6]))
+    with torch.no_grad():
+        network.pool.p.fill_(2.5)
+    path = tmp_path / "model.onnx"
+    export_onnx(network, path, 80)
+    shipped = next(iter(MODELS.values()))
+    spec = dataclasses.replace(shipped, name="parts", dim=24, input_px=80, network='{"parts": [16, 8]}')
+    rng = np.random.default_rng(5)
+    batch, weights = rng.integers(0, 256, (7, 80, 80, 3), dtype=np.uint8), rng.random((7, 3, 3), dtype=np.float32)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(batch), torch.from_numpy(weights)).numpy()
+    one = OnnxModel(spec, path, 2)
+    for model in (one, TorchModel(spec, path, "cpu")):
+        assert (model.embed(batch, weights) * expected).sum(axis=1).min() >= 0.9999
+    alone = np.concatenate([one.embed(batch[i : i + 1], weights[i : i + 1]) for i in range(7)])
+    np.testing.assert_array_equal(one.embed(batch, weights), alone)
+    content = path.read_bytes()
+    assert not [word for word in (b"site-packages", os.fsencode(tmp_path), b".py") if word in content]
+    with pytest.raises(ModelError, match="does not fit the network"):
+        TorchModel(dataclasses.replace(spec, network='{"dim": 24}'), path, "cpu")
+    altered = path.with_name("altered.onnx")
+    altered.write_bytes(content.replace(b"[0.8", b"[0.1"))
+    with pytest.raises(ModelError, match="gives other vectors than the file"):
+        TorchModel(spec, altered, "cpu")
+
+
 @pytest.fixture
 def trained(tmp_path, monkeypatch):
     """A folder as training makes it, under a name of its own."""
@@ -177,7 +272,11 @@ def test_a_trained_model_can_be_added_and_used_by_name(trained):
         ({"weights_sha256": "0" * 64}, "SHA-256 is not the one"),
         ({"dim": 7}, "its dim is 7"),
         ({"dim": "7"}, "'dim' must be there, as int"),
+        ({"dim": 0}, "'dim' is 0, must be 1 to"),
+        ({"input_px": 1_000_000}, "'input_px' is 1000000, must be 32 to"),
         ({"name": "../../evil"}, "must be a plain name"),
+        ({"name": "a\x1b[2J"}, "must be a plain name"),
+        ({"weights_file": "spec.json"}, "must be a plain name"),
         ({"name": next(iter(MODELS))}, "is shipped with imgmatch"),
     ],
 )
