@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import imgmatch
-from cli.progress import count_progress, ingest_progress, note, stop_on_signal
+from cli.progress import count_progress, ingest_progress, note, stop_on_signal, train_progress
 from cli.render import Format, emit, emit_one, emit_search
 from imgmatch.errors import ImgmatchError, UsageError
 
@@ -165,6 +165,14 @@ def search(
         typer.Argument(metavar="QUERY...", help="Pictures, folders, or - for a list of paths on standard input."),
     ],
     k: Annotated[int, typer.Option("-k", min=1, max=10_000, help="Leads a query.")] = 10,
+    mask: Annotated[
+        Path | None,
+        typer.Option(help="Picture of the query's size, white where to look away (a person).", show_default=False),
+    ] = None,
+    ignore_box: Annotated[
+        list[str] | None,
+        typer.Option(metavar="X,Y,W,H", help="Box to look away from, in the query's pixels; may be repeated."),
+    ] = None,
     model: ModelOpt = None,
     device: DeviceOpt = "cpu",
     strict: StrictOpt = False,
@@ -174,15 +182,16 @@ def search(
     """Find the items of a case that look most like each query photograph."""
     from imgmatch.models import load_model
     from indexer.case import Case
-    from indexer.search import Searcher, SearchResult
+    from indexer.search import LeaveOut, Searcher, SearchResult
 
+    leave_out = LeaveOut(mask, tuple(_box(text) for text in ignore_box or []))
     paths = _query_paths(queries)
     failed: list[SearchResult] = []
     searched = 0
 
     def results() -> Any:
         nonlocal searched
-        for result in searcher.search(paths, k):
+        for result in searcher.search(paths, k, leave_out):
             if result.issue is None:
                 searched += 1
             else:
@@ -198,6 +207,14 @@ def search(
         raise UsageError(f"{what}: no query could be searched; give pictures")
     if strict and failed:
         raise typer.Exit(EXIT_UNREADABLE)
+
+
+def _box(text: str) -> tuple[int, int, int, int]:
+    try:
+        x, y, width, height = (int(part) for part in text.split(","))
+    except ValueError as error:
+        raise UsageError(f"{text!r} is not a box; give x,y,width,height as whole numbers") from error
+    return x, y, width, height
 
 
 def _query_paths(queries: list[Path]) -> list[str]:
@@ -332,6 +349,80 @@ def models_verify(
     for name in names or [spec.name for spec in list_models()]:
         spec = verify_model(name)
         sys.stdout.write(f"{name}: weights are right (SHA-256 {spec.weights_sha256})\n")
+
+
+@models_app.command("add")
+def models_add(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Output folder of `models train`.")],
+) -> None:
+    """Check a trained model and make it known on this machine by its name."""
+    from imgmatch.models import add_model
+
+    spec = add_model(folder)
+    note(f"Added {spec.name}. Use it with: imgmatch init CASE --model {spec.name}")
+
+
+@models_app.command("train")
+def models_train(
+    data: Annotated[list[Path], typer.Argument(metavar="DATA...", help="Folders of photographs.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run; an unfinished run goes on.")],
+    labels: Annotated[
+        Path | None, typer.Option(help="CSV with file and label (hotel or room) of photographs.", show_default=False)
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="Start from this .pth or weights.safetensors (default: ImageNet).", show_default=False),
+    ] = None,
+    name: Annotated[str, typer.Option(help="Name of the new model.")] = "trained",
+    licence: Annotated[str, typer.Option(help="Licence of the new weights.")] = "as the training data allows",
+    steps: Annotated[int | None, typer.Option(min=1, help="Training steps.", show_default=False)] = None,
+    batch: Annotated[int | None, typer.Option(min=4, help="Pairs of pictures a step.", show_default=False)] = None,
+    rooms: Annotated[int | None, typer.Option(min=0, help="Rooms to render.", show_default=False)] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same data, same model.")] = 0,
+    device: DeviceOpt = "auto",
+    jobs: JobsOpt = None,
+    format: FormatOpt = Format.table,
+) -> None:
+    """Train a model on your own photographs, with or without labels; running it again goes on."""
+    from imgmatch.training.train import TrainConfig, train
+
+    given = {"steps": steps, "batch": batch, "rooms": rooms, "threads": jobs}
+    config = TrainConfig(
+        data=tuple(data),
+        output=output,
+        labels=labels,
+        weights=weights,
+        name=name,
+        licence=licence,
+        seed=seed,
+        device=device,
+        **{key: value for key, value in given.items() if value is not None},  # type: ignore[arg-type]
+    )
+    with train_progress() as progress:
+        result = train(config, progress)
+    for skipped in result.skipped:
+        note(f"left out: {skipped}")
+    emit_one({"output": str(result.output), **result.evaluation}, format, None)
+    note(f"Next: imgmatch models add {result.output}")
+
+
+@models_app.command("evaluate")
+def models_evaluate(
+    name: Annotated[str, typer.Argument(metavar="MODEL", help="Name of the model.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Folder of the data set, as published.")],
+    dataset: Annotated[str, typer.Option("--dataset", help="Which data set; a wrong name lists them.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for figures and plots.", show_default=False)
+    ] = None,
+    reveal: Annotated[bool, typer.Option("--reveal", help="Show pictures unblurred in the plots.")] = False,
+    format: FormatOpt = Format.table,
+) -> None:
+    """Measure a model on a public data set that you hold."""
+    from imgmatch.evaluation import run_evaluation
+
+    with count_progress() as progress:
+        evaluation = run_evaluation(name, dataset, path, output, reveal=reveal, progress=progress)
+    emit_one(evaluation.figures, format, None)
 
 
 def _spec_record(spec: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,6 +70,24 @@ def count_progress() -> Iterator[Callable[[str, int, int], None] | None]:
             if part not in tasks:
                 tasks[part] = bar.add_task(part)
             bar.update(tasks[part], completed=done, total=total)
+
+        yield show
+
+
+@contextmanager
+def train_progress() -> Iterator[Callable[[str, int, int, dict[str, float]], None]]:
+    """A bar on a terminal, and a line with the figures now and then everywhere: a training run takes hours."""
+    with count_progress() as bar:
+        told = 0.0
+
+        def show(stage: str, done: int, total: int, figures: dict[str, float]) -> None:
+            nonlocal told
+            if bar:
+                bar(stage, done, total)
+            if figures and (stage != "train" or time.monotonic() - told > 30):
+                told = time.monotonic()
+                listed = ", ".join(f"{name} {value:.3g}" for name, value in figures.items())
+                note(f"{stage} {done}/{total}: {listed}")
 
         yield show
 

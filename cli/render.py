@@ -86,6 +86,7 @@ def search_record(result: SearchResult) -> dict[str, Any]:
         "sha256": result.sha256,
         "model": result.model,
         "elapsed_ms": result.elapsed_ms,
+        "masked": result.masked,
         "issue": None,
         "matches": [
             {
@@ -135,7 +136,8 @@ def _search_table(result: SearchResult) -> str:
     if result.issue is not None:
         return f"{name}\n  not searched: {_printable(result.issue.message)}\n\n"
     rows = list(_match_rows(result))
-    head = f"{name}   {len(rows)} leads by {result.model}, {result.elapsed_ms:.0f} ms\n"
+    masked = f", {result.masked:.0%} of it left out" if result.masked else ""
+    head = f"{name}   {len(rows)} leads by {result.model}{masked}, {result.elapsed_ms:.0f} ms\n"
     columns = ["rank", "score", "item", *(["label"] if any(row["label"] for row in rows) else []), "found at", "note"]
     cells = []
     for row in rows:

@@ -55,6 +55,12 @@ class Image:
     format: str
     partial: str | None = None
 
+    @property
+    def upright_size_px(self) -> tuple[int, int]:
+        """(width, height) of the full-size picture as it is seen: what boxes and masks are given in."""
+        width, height = self.stored_size_px
+        return (height, width) if self.orientation >= 5 else (width, height)
+
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:

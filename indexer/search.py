@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,9 +15,10 @@ from imgmatch.errors import CaseError, EvidenceError, UsageError
 from imgmatch.hashes import digest
 from imgmatch.image import DEFAULT_LIMITS, Limits, decode
 from imgmatch.locator import Locator
+from imgmatch.masking import Mask, boxes_mask, cell_weights, filled, read_mask
 from imgmatch.models.base import Embedder
 from imgmatch.sources import walk
-from imgmatch.types import Candidate, Evidence, Issue, Match, Sighting
+from imgmatch.types import Box, Candidate, Evidence, Image, Issue, Match, Sighting
 from indexer.case import Case
 from indexer.index import ExactIndex, VectorIndex
 
@@ -27,14 +29,32 @@ MAX_K = 10_000
 
 
 @dataclass(frozen=True, slots=True)
+class LeaveOut:
+    """What an examiner wants left out of a query: the white part of a mask picture, and boxes in its upright pixels."""
+
+    mask: Path | None = None
+    boxes: tuple[Box, ...] = ()
+
+    def of(self, image: Image) -> Mask | None:
+        """(H, W) bool at the full upright size, or None. Raises UsageError when it does not fit the picture."""
+        if self.mask is None and not self.boxes:
+            return None
+        mask = boxes_mask(self.boxes, image.upright_size_px)
+        return mask if self.mask is None else mask | read_mask(self.mask, image.upright_size_px)
+
+
+NOTHING_LEFT_OUT = LeaveOut()
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
-    """A query photograph: where it is, what it is, and its vector (dim,) float32."""
+    """A query photograph: where it is, what it is, and its vector (dim,) float32. ``masked`` is the share left out."""
 
     locator: Locator
     sha256: str
     vector: Vector
     partial: str | None
-    prepare_ms: float
+    masked: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +67,7 @@ class SearchResult:
     elapsed_ms: float
     matches: tuple[Match, ...] = ()
     issue: Issue | None = None
-    partial: str | None = None
+    masked: float = 0.0
 
 
 class Searcher:
@@ -62,7 +82,9 @@ class Searcher:
             raise CaseError(_no_vectors(case, embedder))
         self._index = index or ExactIndex(embedder.spec.dim, case.rows(model_id))
 
-    def search(self, queries: Sequence[str | os.PathLike[str]], k: int = 10) -> Iterator[SearchResult]:
+    def search(
+        self, queries: Sequence[str | os.PathLike[str]], k: int = 10, leave_out: LeaveOut = NOTHING_LEFT_OUT
+    ) -> Iterator[SearchResult]:
         """Search with each query file, and each file in a query folder, in order; every use is recorded.
 
         One list of at most ``k`` matches a query, each item once, best first; equal scores in the order of items. A
@@ -74,11 +96,11 @@ class Searcher:
             raise UsageError(f"k is {k}; it must be between 1 and {MAX_K:,}")
         for path in queries:
             for found in walk(path):
-                yield self._search_one(found, k)
+                yield self._search_one(found, k, leave_out)
 
-    def _search_one(self, found: Evidence | Issue, k: int) -> SearchResult:
+    def _search_one(self, found: Evidence | Issue, k: int, leave_out: LeaveOut) -> SearchResult:
         started = time.perf_counter()
-        query = read_query(found, self._embedder)
+        query = read_query(found, self._embedder, leave_out)
         model = self._embedder.spec
         details = {"model": model.name, "weights_sha256": model.weights_sha256, "query": str(found.locator), "k": k}
         if isinstance(query, Issue):
@@ -86,8 +108,10 @@ class Searcher:
             return SearchResult(query.locator, None, model.name, _ms_since(started), issue=query)
         candidates = self._nearest(query, k)
         matches = tuple(self._matches(query, candidates))
-        self._case.record("search", {**details, "query_sha256": query.sha256, "matches": len(matches)})
-        return SearchResult(query.locator, query.sha256, model.name, _ms_since(started), matches, partial=query.partial)
+        self._case.record(
+            "search", {**details, "query_sha256": query.sha256, "masked": query.masked, "matches": len(matches)}
+        )
+        return SearchResult(query.locator, query.sha256, model.name, _ms_since(started), matches, masked=query.masked)
 
     def _nearest(self, query: Query, k: int) -> list[Candidate]:
         """The best vector of each of the k nearest items."""
@@ -140,11 +164,18 @@ class Searcher:
             )
 
 
-def read_query(found: Evidence | Issue, embedder: Embedder, limits: Limits = DEFAULT_LIMITS) -> Query | Issue:
-    """Read, decode and embed one query photograph; an Issue says why it can't be used."""
+def read_query(
+    found: Evidence | Issue,
+    embedder: Embedder,
+    leave_out: LeaveOut = NOTHING_LEFT_OUT,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Query | Issue:
+    """Read, decode and embed one query photograph; an Issue says why it can't be used.
+
+    Raises UsageError when what is to be left out does not fit the picture.
+    """
     if isinstance(found, Issue):
         return found
-    started = time.perf_counter()
     try:
         with found.open() as stream:
             digests, data = digest(stream, limits.max_bytes)
@@ -157,8 +188,14 @@ def read_query(found: Evidence | Issue, embedder: Embedder, limits: Limits = DEF
         )
     except EvidenceError as error:
         return Issue(found.locator, "decode", error.kind, str(error))
-    vector = embedder.embed(embedder.prepare(image.pixels)[np.newaxis])[0]
-    return Query(found.locator, digests.sha256, vector, image.partial, _ms_since(started))
+    mask = leave_out.of(image)
+    pixels, weights, masked = image.pixels, None, 0.0
+    if mask is not None:
+        weights = cell_weights(mask, embedder.grid)[np.newaxis]
+        pixels = filled(pixels, mask)
+        masked = round(float(mask.mean()), 4)
+    vector = embedder.embed(embedder.prepare(pixels)[np.newaxis], weights)[0]
+    return Query(found.locator, digests.sha256, vector, image.partial, masked)
 
 
 def _no_vectors(case: Case, embedder: Embedder) -> str:

@@ -27,6 +27,10 @@ class Embedder(Protocol):
     def runtime(self) -> str:
         """What computes the vectors, for the record (``onnxruntime 1.20 cpu``)."""
 
+    @property
+    def grid(self) -> tuple[int, int]:
+        """(h, w) of the last feature map: the cells that ``cell_weights`` weigh."""
+
     def prepare(self, pixels: Pixels) -> Pixels:
         """Bring (H, W, 3) uint8 sRGB to the network's input, (S, S, 3) uint8: the whole picture, pressed square."""
 

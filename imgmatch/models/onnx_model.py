@@ -62,6 +62,11 @@ class OnnxModel:
         """As Embedder.runtime."""
         return f"onnxruntime {onnxruntime.__version__} cpu"
 
+    @property
+    def grid(self) -> tuple[int, int]:
+        """As Embedder.grid."""
+        return self._grid[0], self._grid[1]
+
     def prepare(self, pixels: Pixels) -> Pixels:
         """As Embedder.prepare."""
         return prepared(pixels, self._spec.input_px)

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _RUN = 64
 _PREFIX = "network."
-_FOLDED_BIAS = ".weight_bias"
 MIN_COSINE = 0.9999
 """How near the vectors of torch and of ONNX Runtime must be."""
 
@@ -54,6 +53,11 @@ class TorchModel:
         """As Embedder.runtime."""
         name = torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else "cpu"
         return f"torch {torch.__version__} {name}"
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """As Embedder.grid."""
+        return self._grid
 
     def prepare(self, pixels: Pixels) -> Pixels:
         """As Embedder.prepare."""
@@ -115,18 +119,23 @@ def load_network(spec: ModelSpec, path: Path) -> DescriptorNetwork:
         network = fold(DescriptorNetwork(**json.loads(spec.network)))
         expected = network.state_dict()
         model = onnx.load(path, load_external_data=False)
-        # The exporter folds some values away; they are noted beside the graph.
+        stored = {tensor.name: tensor for tensor in model.graph.initializer}
+        places = {name: _PREFIX + name for name in expected}
+        for node in model.graph.node:
+            # A folded bias has a name of the exporter's own, and equal ones share one: the weight it goes with tells.
+            if node.op_type == "Conv" and len(node.input) == 3:
+                places[node.input[1].removeprefix(_PREFIX).removesuffix(".weight") + ".bias"] = node.input[2]
+        # What the exporter folds away is noted beside the graph.
         noted = {entry.key: json.loads(entry.value) for entry in model.metadata_props}
-        state = {name: torch.tensor(value) for name, value in noted.items() if name in expected}
-        for tensor in model.graph.initializer:
-            name = tensor.name.removeprefix(_PREFIX)
-            if name.endswith(_FOLDED_BIAS):
-                name = name.removesuffix(_FOLDED_BIAS) + ".bias"
-            if name in expected:
-                state[name] = torch.from_numpy(numpy_helper.to_array(tensor).copy()).reshape(expected[name].shape)
-        missing = [name for name in expected if name not in state]
-        if missing:
-            raise ValueError(f"no weights for {missing[0]}")
+        state = {}
+        for name, value in expected.items():
+            if places[name] in stored:
+                found = torch.from_numpy(numpy_helper.to_array(stored[places[name]]).copy())
+            elif name in noted:
+                found = torch.tensor(noted[name])
+            else:
+                raise ValueError(f"no weights for {name}")
+            state[name] = found.reshape(value.shape)
         network.load_state_dict(state)
     except (ValueError, TypeError, RuntimeError, KeyError) as error:
         reason = " ".join(str(error).split())

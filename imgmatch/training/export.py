@@ -63,9 +63,7 @@ def export_onnx(network: DescriptorNetwork, path: Path, input_px: int) -> None:
         model = onnx.load(draft)
         expected = network(pixels, weights).numpy()
     _strip(model)
-    if network.parts:
-        # Folded into nameless constants; load_network() needs it back.
-        model.metadata_props.add(key="part_weights", value=json.dumps(network.part_weights.tolist()))
+    _note(model, network)
     path.write_bytes(model.SerializeToString(deterministic=True))
     _compare(path, pixels.numpy(), weights.numpy(), expected)
 
@@ -83,6 +81,15 @@ def _strip(model: onnx.ModelProto) -> None:
     for part in (*graph.node, *graph.input, *graph.output, *graph.initializer):
         part.doc_string = ""
         del part.metadata_props[:]
+
+
+def _note(model: onnx.ModelProto, network: DescriptorNetwork) -> None:
+    """Keep what the exporter folded into nameless constants: the torch runtime reads its weights from the ONNX file."""
+    stored = {tensor.name for tensor in model.graph.initializer}
+    state = network.state_dict()
+    for name in ("part_weights", "pool.p"):
+        if name in state and f"network.{name}" not in stored:
+            model.metadata_props.add(key=name, value=json.dumps(state[name].tolist()))
 
 
 def _compare(path: Path, pixels: np.ndarray, weights: np.ndarray, expected: np.ndarray) -> None:

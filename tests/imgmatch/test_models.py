@@ -206,7 +206,7 @@ def test_the_cpu_needs_no_torch(device):
 
 @pytest.mark.slow
 def test_an_exported_network_is_the_same_in_both_runtimes(tmp_path):
-    """With a projection in parts, a learned exponent and a side that is no multiple of 32, none of which are shipped."""
+    """With what no shipped model has: a projection in parts, a learned exponent, a side that 32 does not divide."""
     torch = pytest.importorskip("torch")
     pytest.importorskip("onnxscript")
     from imgmatch.models.network import DescriptorNetwork

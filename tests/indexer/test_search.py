@@ -7,7 +7,7 @@ from imgmatch.errors import CaseError, UsageError
 from imgmatch.types import ModelSpec
 from indexer.case import AUDIT
 from indexer.ingest import ingest
-from indexer.search import Searcher
+from indexer.search import LeaveOut, Searcher
 from tests.conftest import encode, picture
 
 
@@ -138,3 +138,33 @@ def test_a_damaged_segment_is_named(filled, embedder):
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(CaseError, match=r"000001\.npy: damaged segment"):
         Searcher(filled, embedder)
+
+
+def test_what_is_masked_has_no_say(case, embedder, tmp_path):
+    """A picture half covered by another finds its origin once the cover is masked, and says how much was left out."""
+    import numpy as np
+    from PIL import Image
+
+    folder = tmp_path / "in"
+    folder.mkdir()
+    pictures = [np.asarray(picture(seed, (320, 240))) for seed in range(6)]
+    for number, pixels in enumerate(pictures):
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    ingest(case, [folder], embedder)
+    covered = pictures[0].copy()
+    covered[:, :200] = pictures[1][:, :200]
+    Image.fromarray(covered).save(tmp_path / "q.png")
+    mask = np.zeros((240, 320), np.uint8)
+    mask[:, :200] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    searcher = Searcher(case, embedder)
+
+    def first(leave_out):
+        (result,) = searcher.search([tmp_path / "q.png"], 1, leave_out)
+        return result.matches[0].sightings[0].locator.at[-5:], result.masked
+
+    assert first(LeaveOut()) == ("1.png", 0.0)
+    assert first(LeaveOut(mask=tmp_path / "mask.png")) == ("0.png", 0.625)
+    assert first(LeaveOut(boxes=((0, 0, 100, 240), (100, 0, 100, 240)))) == ("0.png", 0.625)
+    with pytest.raises(UsageError, match="covers the whole picture"):
+        first(LeaveOut(boxes=((0, 0, 320, 240),)))
