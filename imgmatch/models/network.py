@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import cast
 
 import timm
 import torch
@@ -37,7 +38,8 @@ def reference_to_timm(state: Mapping[str, Tensor], backbone: nn.Module) -> dict[
 
     Raises KeyError where a key has no counterpart in ``backbone``.
     """
-    places = [(s, b) for s, stage in enumerate(backbone.blocks) for b in range(len(stage))]
+    stages = cast(nn.Sequential, backbone.blocks)
+    places = [(s, b) for s, stage in enumerate(stages) for b in range(len(cast(nn.Sequential, stage)))]
     expected = backbone.state_dict().keys()
     renamed: dict[str, Tensor] = {}
     for key, value in state.items():

@@ -121,10 +121,15 @@ def load_network(spec: ModelSpec, path: Path) -> DescriptorNetwork:
         model = onnx.load(path, load_external_data=False)
         stored = {tensor.name: tensor for tensor in model.graph.initializer}
         places = {name: _PREFIX + name for name in expected}
+        zero = set()
         for node in model.graph.node:
-            # A folded bias has a name of the exporter's own, and equal ones share one: the weight it goes with tells.
-            if node.op_type == "Conv" and len(node.input) == 3:
-                places[node.input[1].removeprefix(_PREFIX).removesuffix(".weight") + ".bias"] = node.input[2]
+            # A folded bias has a name of the exporter's own, equal ones share it, and an all-zero one is dropped.
+            if node.op_type == "Conv":
+                bias = node.input[1].removeprefix(_PREFIX).removesuffix(".weight") + ".bias"
+                if len(node.input) == 3:
+                    places[bias] = node.input[2]
+                else:
+                    zero.add(bias)
         # What the exporter folds away is noted beside the graph.
         noted = {entry.key: json.loads(entry.value) for entry in model.metadata_props}
         state = {}
@@ -133,6 +138,8 @@ def load_network(spec: ModelSpec, path: Path) -> DescriptorNetwork:
                 found = torch.from_numpy(numpy_helper.to_array(stored[places[name]]).copy())
             elif name in noted:
                 found = torch.tensor(noted[name])
+            elif name in zero:
+                found = torch.zeros_like(value)
             else:
                 raise ValueError(f"no weights for {name}")
             state[name] = found.reshape(value.shape)

@@ -28,6 +28,9 @@ from imgmatch.training.student import ALL_STAGES, Student, pooled_features
 Layer = tuple[Tensor, Tensor]
 """Weight (out, in) and bias (out,) of a linear layer."""
 
+_VIEWS_A_DIMENSION = 6.8
+"""How many altered views the first projection is solved from, for each dimension of the copy part."""
+
 
 def whitening(features: npt.NDArray[np.float32], dim: int, floor: float = 0.05) -> Layer:
     """PCA whitening (Jégou & Chum, ECCV 2012) of (N, C) features to ``dim``, as a linear layer.
@@ -160,7 +163,7 @@ def solve_projection(
     """
     recipe = replace(config, batch=min(config.batch, 32), room_share=0.0)
     batches = Batches(recipe, pictures, chosen, None)
-    count = math.ceil(max(3 * config.copy_dim, 1500) / (2 * recipe.batch))
+    count = math.ceil(_VIEWS_A_DIMENSION * config.copy_dim / (2 * recipe.batch))
     rows: list[Tensor] = []
 
     def altered() -> Iterator[npt.NDArray[np.uint8]]:
@@ -175,8 +178,8 @@ def solve_projection(
     copy_layer = whitening(features, config.copy_dim)
     place_layer = ridge(features, targets[torch.cat(rows)].numpy())
     with torch.no_grad():
-        # A vector's length says nothing, but an optimiser's steps are as long for small weights as for large ones: without
-        # this, the first steps undo the whitening, and the vectors fall together again.
+        # A vector's length says nothing, but an optimiser's steps are as long for small weights as for large ones:
+        # without this, the first steps undo the whitening, and the vectors fall together again.
         copy_layer, place_layer = (_scaled(layer) for layer in (copy_layer, place_layer))
         for parameter, pieces in zip(
             network.projection.parameters(), zip(copy_layer, place_layer, strict=True), strict=True

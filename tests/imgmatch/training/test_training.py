@@ -11,6 +11,7 @@ from PIL import Image
 
 from imgmatch.errors import ModelError, UsageError
 from imgmatch.models import read_spec
+from imgmatch.training import export
 from imgmatch.training import train as training
 from imgmatch.training.config import TrainConfig
 from imgmatch.training.train import train
@@ -44,7 +45,7 @@ def tiny(pictures, tmp_path_factory):
     return TrainConfig(
         data=(pictures,),
         output=tmp_path_factory.mktemp("none"),
-        steps=6,
+        steps=4,
         batch=8,
         copy_dim=16,
         place_dim=8,
@@ -52,12 +53,18 @@ def tiny(pictures, tmp_path_factory):
         train_px=64,
         rooms=0,
         warmup=2,
-        validate_every=3,
-        checkpoint_every=3,
+        validate_every=2,
+        checkpoint_every=2,
         validation_share=0.2,
         workers=0,
         name="tiny",
     )
+
+
+@pytest.fixture
+def without_onnx(monkeypatch):
+    """Leave the export out, which takes longer than these runs; one test makes it, and its own tests check it."""
+    monkeypatch.setattr(export, "export_onnx", lambda network, path, input_px: path.write_bytes(b"left out"))
 
 
 class PulledPlugError(Exception):
@@ -85,16 +92,16 @@ class TestRun:
         record = json.loads(whole.record.read_text())
         assert record["onnx_sha256"] == spec.weights_sha256
         assert record["data"]["pictures"] == 72
-        assert record["arguments"]["steps"] == 6
-        assert len(record["history"]) == 6
+        assert record["arguments"]["steps"] == 4
+        assert len(record["history"]) == 4
         assert record["versions"]["torch"] == torch.__version__.split("+")[0] or record["versions"]["torch"]
         assert 0 <= whole.evaluation["mean"] <= 1
         assert Image.open(whole.output / "loss.png").size[0] > 500
 
-    def test_a_stopped_run_goes_on_as_if_it_had_not_been(self, whole, tiny, tmp_path):
+    def test_a_stopped_run_goes_on_as_if_it_had_not_been(self, whole, tiny, tmp_path, without_onnx):
         config = replace(tiny, output=tmp_path)
         with pytest.raises(PulledPlugError):
-            train(config, stop_at(4))  # past the checkpoint of step 3
+            train(config, stop_at(2))  # past the checkpoint of step 2
         again = train(config)
         assert again.weights.read_bytes() == whole.weights.read_bytes()
         assert json.loads(again.record.read_text())["evaluation"] == json.loads(whole.record.read_text())["evaluation"]
@@ -103,7 +110,7 @@ class TestRun:
         with pytest.raises(UsageError, match=r"checkpoint\.pt: was begun with another temperature"):
             train(replace(tiny, output=whole.output, temperature=0.2))
 
-    def test_begins_from_its_own_weights(self, whole, tiny, tmp_path):
+    def test_begins_from_its_own_weights(self, whole, tiny, tmp_path, without_onnx):
         further = train(replace(tiny, output=tmp_path, weights=whole.weights, steps=1))
         assert json.loads(further.record.read_text())["steps"] == 1
 
@@ -114,14 +121,14 @@ class TestRun:
 
 
 @pytest.mark.slow
-def test_the_loss_falls(tiny, tmp_path):
-    result = train(replace(tiny, output=tmp_path, steps=30, batch=16, backbone_rate=5e-4, validate_every=30))
+def test_the_loss_falls(tiny, tmp_path, without_onnx):
+    result = train(replace(tiny, output=tmp_path, steps=20, batch=16, backbone_rate=5e-4, validate_every=20))
     pair = [entry["pair"] for entry in json.loads(result.record.read_text())["history"]]
-    assert np.mean(pair[-8:]) < 0.8 * np.mean(pair[:8])
+    assert np.mean(pair[-6:]) < 0.8 * np.mean(pair[:6])
 
 
 @pytest.mark.slow
-def test_labels_and_rendered_rooms_join_in(tiny, pictures, tmp_path):
+def test_labels_and_rendered_rooms_join_in(tiny, pictures, tmp_path, without_onnx):
     table = tmp_path / "labels.csv"
     names = sorted(p.relative_to(pictures).as_posix() for p in pictures.rglob("*.png"))
     table.write_text("file,label\n" + "".join(f"{name},hotel {i // 6}\n" for i, name in enumerate(names[:60])))
