@@ -70,7 +70,8 @@ def measure(
     relevant = np.eye(len(queries), len(gallery), dtype=bool)
     altered = []
     for number, pixels in enumerate(queries):
-        mask = person_mask(*pixels.shape[:2], np.random.default_rng([SEED, number]), share)
+        height, width = pixels.shape[:2]
+        mask = person_mask(height, width, np.random.default_rng([SEED, number]), share)
         altered.append((person(pixels, np.random.default_rng([SEED, number]), share), mask))
     figures = {}
     for name, strategy in STRATEGIES.items():

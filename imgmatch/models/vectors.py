@@ -27,7 +27,7 @@ def prepared(pixels: Pixels, side_px: int) -> Pixels:
     if not shrinks and (height > side_px or width > side_px):
         inner = (min(width, side_px), min(height, side_px))
         pixels = cv2.resize(pixels, inner, interpolation=cv2.INTER_AREA)
-    return cv2.resize(pixels, (side_px, side_px), interpolation=kind)  # type: ignore[no-any-return]
+    return cv2.resize(pixels, (side_px, side_px), interpolation=kind)
 
 
 def checked(
@@ -36,7 +36,9 @@ def checked(
     """Call ``run`` on a batch that fits; give (N, dim) float32 that are certainly unit vectors, or raise ModelError."""
     side = spec.input_px
     if batch.shape[1:] != (side, side, 3) or batch.dtype != np.uint8:
-        raise ModelError(f"{spec.name}: takes uint8 pictures of {side} x {side} px, was given {batch.dtype} {batch.shape}")
+        raise ModelError(
+            f"{spec.name}: takes uint8 pictures of {side} x {side} px, was given {batch.dtype} {batch.shape}"
+        )
     if weights.shape != (len(batch), *grid):
         raise ModelError(f"{spec.name}: cell weights must be {(len(batch), *grid)}, were {weights.shape}")
     if not len(batch):
