@@ -1,0 +1,83 @@
+"""An ONNX model with weights and activations in 8 bits: smaller and, on most processors, faster.
+
+Static quantisation by ONNX Runtime (QDQ, per channel), calibrated on photographs. Pooling, projection and scaling to
+unit length stay in float32: they cost next to nothing and decide the ranking. Vectors of the float and the 8-bit model
+are not mixed: each is a model with a name and a SHA-256 of its own.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from imgmatch.errors import UsageError
+from imgmatch.optional import require
+
+if TYPE_CHECKING:
+    from imgmatch.types import Pixels
+
+_LEAST_PICTURES = 32
+
+
+def quantise(source: Path, target: Path, pictures: Sequence[Pixels], *, reduce_range: bool = True) -> None:
+    """Write an 8-bit version of the ONNX model ``source``.
+
+    ``pictures``: prepared photographs, (S, S, 3) uint8, from which the ranges of activations are taken.
+    ``reduce_range`` keeps weights to 7 bits, so that processors with AVX2 but no VNNI don't saturate. Needs the extra
+    ``train``. Raises UsageError when there are too few pictures.
+    """
+    if len(pictures) < _LEAST_PICTURES:
+        raise UsageError(f"{len(pictures)} pictures to calibrate with are too few; give at least {_LEAST_PICTURES}")
+    require("onnx", "train")
+    import onnx
+    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    with tempfile.TemporaryDirectory() as scratch:
+        inferred = Path(scratch) / "inferred.onnx"
+        quant_pre_process(source, inferred, skip_symbolic_shape=True)
+        convolutions = [node.name for node in onnx.load(inferred).graph.node if node.op_type == "Conv"]
+        grid = next(
+            [d.dim_value for d in i.type.tensor_type.shape.dim][1:]
+            for i in onnx.load(source).graph.input
+            if i.name == "weights"
+        )
+        quantize_static(
+            inferred,
+            target,
+            _Pictures(pictures, grid),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            reduce_range=reduce_range,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod.Percentile,
+            nodes_to_quantize=convolutions,
+            extra_options={"CalibPercentile": 99.995, "ActivationSymmetric": False},
+        )
+    model = onnx.load(target)
+    model.producer_name, model.producer_version = "imgmatch", ""
+    del model.metadata_props[:]
+    del model.graph.value_info[:]
+    target.write_bytes(model.SerializeToString(deterministic=True))
+
+
+class _Pictures:
+    """Feeds the calibration, a few pictures at a time (onnxruntime's CalibrationDataReader)."""
+
+    def __init__(self, pictures: Sequence[Pixels], grid: Sequence[int], batch: int = 8) -> None:
+        self._batches: Iterator[dict[str, Any]] = (
+            {
+                "pixels": np.stack(pictures[i : i + batch]),
+                "weights": np.ones((len(pictures[i : i + batch]), *grid), np.float32),
+            }
+            for i in range(0, len(pictures), batch)
+        )
+
+    def get_next(self) -> dict[str, Any] | None:
+        """The next batch, or None at the end."""
+        return next(self._batches, None)
