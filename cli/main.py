@@ -16,6 +16,7 @@ from cli.render import Format, emit, emit_one, emit_search
 from imgmatch.errors import ImgmatchError, UsageError
 
 if TYPE_CHECKING:
+    from imgmatch.types import ModelSpec
     from indexer.ingest import IngestReport
 
 EXIT_ERROR = 1
@@ -45,6 +46,14 @@ DeviceOpt = Annotated[str, typer.Option("--device", help="Where the network runs
 JobsOpt = Annotated[
     int | None, typer.Option("--jobs", "-j", min=1, help="Threads (default: all usable cores).", show_default=False)
 ]
+InputPxOpt = Annotated[
+    int | None,
+    typer.Option(
+        "--input-px", min=32, max=2048, help="Side of the input (default: the network's).", show_default=False
+    ),
+]
+NameOpt = Annotated[str | None, typer.Option("--name", help="Name of the new model.", show_default=False)]
+LicenceOpt = Annotated[str | None, typer.Option("--licence", help="Licence of the weights.", show_default=False)]
 StrictOpt = Annotated[bool, typer.Option("--strict", help="Exit with 3 when evidence could not be used.")]
 
 
@@ -319,46 +328,102 @@ def check(
 
 
 @models_app.command("list")
-def models_list(format: FormatOpt = Format.table, output: OutputOpt = None) -> None:
-    """The models that imgmatch knows."""
-    from imgmatch.models import DEFAULT_MODEL, list_models
+def models_list(
+    speed: Annotated[bool, typer.Option("--speed", help="Also measure each on this machine, a second or so.")] = False,
+    format: FormatOpt = Format.table,
+    output: OutputOpt = None,
+) -> None:
+    """The models that imgmatch knows, and whether their weights are here."""
+    from imgmatch.models import list_models
 
-    records = [{**_spec_record(spec), "default": spec.name == DEFAULT_MODEL} for spec in list_models()]
-    emit(records, ["name", "default", "task", "dim", "input_px", "licence", "description"], format, output)
+    records = [_model_record(spec, speed) for spec in list_models()]
+    columns = ["name", "default", "task", "dim", "input_px", "here", "licence", "source"]
+    emit(records, [*columns[:6], *(["images_s"] if speed else []), *columns[6:]], format, output)
 
 
 @models_app.command("show")
 def models_show(
     name: Annotated[str, typer.Argument(help="Name of the model.")],
+    speed: Annotated[bool, typer.Option("--speed", help="Also measure it on this machine, a second or so.")] = False,
     format: FormatOpt = Format.table,
     output: OutputOpt = None,
 ) -> None:
     """Everything known of one model."""
     from imgmatch.models import model_spec
 
-    emit_one(_spec_record(model_spec(name)), format, output)
+    emit_one(_model_record(model_spec(name), speed), format, output)
 
 
 @models_app.command("verify")
 def models_verify(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Which (default: all).")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Which (default: all that are here).")
+    ] = None,
 ) -> None:
     """Check weight files against their SHA-256."""
-    from imgmatch.models import list_models, verify_model
+    from imgmatch.models import OPTIONAL, has_weights, list_models, verify_model
 
-    for name in names or [spec.name for spec in list_models()]:
+    # Weights of an extra that is not installed are no fault; shipped and added ones that are gone are.
+    for name in names or [spec.name for spec in list_models() if spec.name not in OPTIONAL or has_weights(spec)]:
         spec = verify_model(name)
         sys.stdout.write(f"{name}: weights are right (SHA-256 {spec.weights_sha256})\n")
 
 
 @models_app.command("add")
 def models_add(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Output folder of `models train`.")],
+    path: Annotated[
+        Path, typer.Argument(metavar="FOLDER|FILE", help="Output folder of `models train`, or a weight file.")
+    ],
+    known_as: Annotated[
+        str | None, typer.Option("--as", help="FILE is Meta's own: sscd (TorchScript or ONNX).", show_default=False)
+    ] = None,
+    timm: Annotated[str | None, typer.Option(help="FILE has weights of this timm CNN.", show_default=False)] = None,
+    torchvision: Annotated[
+        str | None, typer.Option(help="FILE has weights of this torchvision CNN.", show_default=False)
+    ] = None,
+    input_px: InputPxOpt = None,
+    name: NameOpt = None,
+    licence: LicenceOpt = None,
 ) -> None:
-    """Check a trained model and make it known on this machine by its name."""
+    """Check a model and make it known on this machine by its name."""
     from imgmatch.models import add_model
 
-    spec = add_model(folder)
+    kinds = [kind for kind in (known_as, timm, torchvision) if kind is not None]
+    if path.is_dir() or not path.exists():
+        if not path.exists():
+            raise UsageError(f"{path}: no such file or folder; give a trained model's folder or a weight file")
+        if kinds or input_px or name or licence:
+            raise UsageError(f"{path}: a folder says all in its spec.json; the options are for a weight file")
+        spec = add_model(path)
+    elif len(kinds) != 1:
+        raise UsageError(f"{path}: say what this file is, with one of --as sscd, --timm NAME, --torchvision NAME")
+    elif known_as is not None:
+        from imgmatch.models.sscd_file import add_sscd
+
+        if known_as != "sscd" or input_px:
+            raise UsageError("--as takes the name 'sscd' only, and no --input-px")
+        spec = add_sscd(path, name=name, licence=licence)
+    else:
+        from imgmatch.models.external import add_backbone
+
+        library = "timm" if timm is not None else "torchvision"
+        spec = add_backbone(path, library, kinds[0], input_px=input_px, name=name, licence=licence)
+    note(f"Added {spec.name}. Use it with: imgmatch init CASE --model {spec.name}")
+
+
+@models_app.command("download")
+def models_download(
+    network: Annotated[str, typer.Argument(metavar="NAME", help="A CNN of torchvision, such as resnet50.")],
+    input_px: InputPxOpt = None,
+    name: NameOpt = None,
+    licence: LicenceOpt = None,
+) -> None:
+    """Fetch torchvision's own ImageNet weights and add them: the only command that uses a network."""
+    from imgmatch.models.download import download, offer
+
+    offered = offer(network)
+    note(f"Fetching {offered}")
+    spec = download(offered, input_px=input_px, name=name, licence=licence)
     note(f"Added {spec.name}. Use it with: imgmatch init CASE --model {spec.name}")
 
 
@@ -406,6 +471,22 @@ def models_train(
     note(f"Next: imgmatch models add {result.output}")
 
 
+@models_app.command("quantise")
+def models_quantise(
+    name: Annotated[str, typer.Argument(metavar="MODEL", help="Name of the model.")],
+    data: Annotated[list[Path], typer.Argument(metavar="DATA...", help="Photographs to calibrate on.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the 8-bit model.")],
+) -> None:
+    """Make an 8-bit version of a model: smaller, and faster on processors with VNNI."""
+    from imgmatch.sources import walk
+    from imgmatch.training.quantise import quantised_model
+    from imgmatch.types import Evidence
+
+    files = [Path(found.locator.at) for path in data for found in walk(path) if isinstance(found, Evidence)]
+    made = quantised_model(name, files, output)
+    note(f"Made {made.name}. Next: imgmatch models add {output}")
+
+
 @models_app.command("evaluate")
 def models_evaluate(
     name: Annotated[str, typer.Argument(metavar="MODEL", help="Name of the model.")],
@@ -425,10 +506,23 @@ def models_evaluate(
     emit_one(evaluation.figures, format, None)
 
 
-def _spec_record(spec: Any) -> dict[str, Any]:
+def _model_record(spec: ModelSpec, speed: bool) -> dict[str, Any]:
     import dataclasses
 
-    return dataclasses.asdict(spec)
+    from imgmatch.models import DEFAULT_MODEL, has_weights
+
+    here = has_weights(spec)
+    record = {
+        **dataclasses.asdict(spec),
+        "default": spec.name == DEFAULT_MODEL,
+        "here": here,
+        "masks": "painted over" if spec.graph == "plain" else "left out of pooling",
+    }
+    if speed:
+        from imgmatch.models.speed import images_per_second
+
+        record["images_s"] = round(images_per_second(spec.name), 1) if here else None
+    return record
 
 
 def main() -> None:

@@ -45,7 +45,7 @@ def mean_average_precision(scores: Scores, relevant: Flags) -> float:
 
 def worst_case_ranks(right: Scores, wrong: Scores) -> npt.NDArray[np.int64]:
     """Ranks, from 1 and ascending, of one query's right entries among its wrong ones: scores (R,) and (W,) in any
-    order. -inf stands for an entry that can't be found: as a right one it gets no rank, as a wrong one it is behind all.
+    order. -inf stands for an entry that can't be found: as a right one it gets no rank, as a wrong one it is last.
     """
     right = np.sort(right[np.isfinite(right)])[::-1]
     if right.size == 0:

@@ -68,7 +68,9 @@ class ModelSpec:
 
     ``dim`` is the length of its vectors; ``network`` holds the arguments of
     ``imgmatch.models.network.DescriptorNetwork`` as JSON, empty where no torch network is known (such a model runs on
-    the CPU only).
+    the CPU only). ``graph`` is what the ONNX file takes and gives: empty for ``imgmatch.models.onnx_model`` (pixels and
+    cell weights in, vector and feature map out), ``plain`` for ``imgmatch.models.plain_onnx`` (a picture in, a vector
+    out).
     """
 
     name: str
@@ -81,6 +83,7 @@ class ModelSpec:
     source: str
     description: str = ""
     network: str = ""
+    graph: str = ""
 
 
 @dataclass(frozen=True, slots=True)

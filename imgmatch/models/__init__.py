@@ -13,6 +13,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 
 from imgmatch.errors import ImgmatchError, ModelError
+from imgmatch.models import sscd
 from imgmatch.models.base import Embedder
 from imgmatch.types import ModelSpec
 
@@ -35,6 +36,9 @@ MODELS = {
         ),
     )
 }
+OPTIONAL = {sscd.SPEC.name: sscd.SPEC}
+"""Models whose weights an extra brings."""
+GRAPHS = ("", "plain")
 _SHIPPED = Path(__file__).parent / "weights"
 _SPEC_FILE = "spec.json"
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
@@ -44,22 +48,33 @@ _INPUTS_PX = range(32, 2_049)
 
 
 def list_models() -> list[ModelSpec]:
-    """Every model that can be named: those shipped, then those added on this machine. Broken additions are left out."""
-    return [*MODELS.values(), *(spec for spec in _added().values() if spec.name not in MODELS)]
+    """Every model that can be named: shipped, of extras, added on this machine. Broken additions are left out."""
+    known = MODELS | OPTIONAL
+    return [*known.values(), *(spec for spec in _added().values() if spec.name not in known)]
 
 
 def model_spec(name: str) -> ModelSpec:
     """What a model is. Raises ModelError, listing the names there are, on an unknown one."""
-    spec = MODELS.get(name) or _added().get(name)
+    spec = MODELS.get(name) or OPTIONAL.get(name) or _added().get(name)
     if spec is None:
         raise ModelError(f"no model {name!r}; there are: {', '.join(spec.name for spec in list_models())}")
     return spec
 
 
 def weights_path(spec: ModelSpec) -> Path:
-    """Where a model's weight file is, or would be."""
+    """Where a model's weight file is, or would be. Raises ModelError, naming the extra, where that is not installed."""
+    if spec.name in OPTIONAL:
+        return sscd.weights_path()
     folder = _SHIPPED if spec.name in MODELS else models_folder() / spec.name
     return folder / spec.weights_file
+
+
+def has_weights(spec: ModelSpec) -> bool:
+    """Whether a model's weight file is on this machine; it is not read."""
+    try:
+        return weights_path(spec).is_file()
+    except ModelError:
+        return False
 
 
 def verify_model(name: str) -> ModelSpec:
@@ -98,9 +113,7 @@ def load_model(name: str = DEFAULT_MODEL, *, device: str = "auto", threads: int 
             return TorchModel(spec, weights_path(spec), "cuda")
         if device == "cuda":
             raise ModelError(f"{name}: can't run on CUDA: {obstacle}, or use --device cpu")
-    from imgmatch.models.onnx_model import OnnxModel
-
-    return OnnxModel(spec, weights_path(spec), threads)
+    return _on_cpu(spec, weights_path(spec), threads)
 
 
 def models_folder() -> Path:
@@ -122,11 +135,8 @@ def add_model(folder: Path) -> ModelSpec:
     It is checked first: fields, SHA-256, and that it runs and gives unit vectors. Raises ModelError.
     """
     spec = read_spec(folder / _SPEC_FILE)
-    if spec.name in MODELS:
-        raise ModelError(f"{folder}: {spec.name!r} is shipped with imgmatch; choose another name in {_SPEC_FILE}")
+    check_new_name(spec.name)
     target = models_folder() / spec.name
-    if target.exists():
-        raise ModelError(f"{target}: a model {spec.name!r} is there already; remove its folder first")
     draft = target.with_name(f".{spec.name}.new")
     shutil.rmtree(draft, ignore_errors=True)
     try:
@@ -140,6 +150,17 @@ def add_model(folder: Path) -> ModelSpec:
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return spec
+
+
+def check_new_name(name: str) -> None:
+    """Raise ModelError where a model can't be added under this name."""
+    if not _PLAIN_NAME.fullmatch(name):
+        raise ModelError(f"{name!r} must be a plain name: letters, digits, '.', '_' and '-', no folders")
+    if name in MODELS or name in OPTIONAL:
+        how = "shipped with" if name in MODELS else "known to"
+        raise ModelError(f"a model {name!r} is {how} imgmatch; choose another name")
+    if (models_folder() / name).exists():
+        raise ModelError(f"{models_folder() / name}: a model {name!r} is there already; remove its folder first")
 
 
 def read_spec(path: Path) -> ModelSpec:
@@ -158,6 +179,8 @@ def read_spec(path: Path) -> ModelSpec:
     for name in (spec.name, spec.weights_file):
         if not _PLAIN_NAME.fullmatch(name) or name == _SPEC_FILE:
             raise ModelError(f"{path}: {name!r} must be a plain name: letters, digits, '.', '_' and '-', no folders")
+    if spec.graph not in GRAPHS:
+        raise ModelError(f"{path}: field 'graph' is {spec.graph!r}, must be empty or 'plain'; update imgmatch")
     for name, value, limits in (("dim", spec.dim, _DIMS), ("input_px", spec.input_px, _INPUTS_PX)):
         if value not in limits:
             raise ModelError(f"{path}: field {name!r} is {value}, must be {limits.start} to {limits.stop - 1}")
@@ -201,10 +224,18 @@ def _added() -> dict[str, ModelSpec]:
 def _try(spec: ModelSpec, path: Path) -> None:
     import numpy as np
 
-    from imgmatch.models.onnx_model import OnnxModel
-
     with path.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != spec.weights_sha256:
             raise ModelError(f"{path.name}: its SHA-256 is not the one in {_SPEC_FILE}; export the model again")
     noise = np.random.default_rng(0).integers(0, 256, (2, spec.input_px, spec.input_px, 3), dtype=np.uint8)
-    OnnxModel(spec, path, threads=1).embed(noise)
+    _on_cpu(spec, path, threads=1).embed(noise)
+
+
+def _on_cpu(spec: ModelSpec, path: Path, threads: int | None) -> Embedder:
+    if spec.graph == "plain":
+        from imgmatch.models.plain_onnx import PlainOnnxModel
+
+        return PlainOnnxModel(spec, path, threads)
+    from imgmatch.models.onnx_model import OnnxModel
+
+    return OnnxModel(spec, path, threads)

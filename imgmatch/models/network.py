@@ -76,7 +76,29 @@ class GeM(nn.Module):
         return mean.pow(1.0 / self.p)
 
 
-class DescriptorNetwork(nn.Module):
+class PooledNetwork(nn.Module):
+    """What every network here is: a feature map, pooled over weighted cells, projected, brought to unit length.
+
+    Subclasses set ``pool`` and ``projection``, and give ``cells``.
+    """
+
+    pool: GeM
+    projection: nn.Module
+
+    def cells(self, pixels: Tensor) -> Tensor:
+        """The last feature map, (N, C, h, w), of (N, S, S, 3) uint8 sRGB pixels."""
+        raise NotImplementedError
+
+    def join(self, projected: Tensor) -> Tensor:
+        """Unit vectors from the projection's output, (N, dim) to (N, dim)."""
+        return nn.functional.normalize(projected)
+
+    def forward(self, pixels: Tensor, weights: Tensor) -> Tensor:
+        """Unit vectors, (N, dim) float32, of pixels and (N, h, w) cell weights."""
+        return self.join(self.projection(self.pool(self.cells(pixels), weights)))
+
+
+class DescriptorNetwork(PooledNetwork):
     """uint8 sRGB pixels (N, S, S, 3) and cell weights (N, h, w) to unit vectors (N, dim).
 
     ``dim`` None keeps the pooled features themselves (1280 for Lite0); otherwise a linear projection follows. With
@@ -111,16 +133,12 @@ class DescriptorNetwork(nn.Module):
         return self.backbone(normal)
 
     def join(self, projected: Tensor) -> Tensor:
-        """Unit vectors from the projection's output, (N, dim) to (N, dim)."""
+        """As PooledNetwork.join."""
         if self.parts:
             pieces = projected.split(self.parts, dim=1)
             weighted = [nn.functional.normalize(p) * self.part_weights[i] for i, p in enumerate(pieces)]
             projected = torch.cat(weighted, dim=1)
         return nn.functional.normalize(projected)
-
-    def forward(self, pixels: Tensor, weights: Tensor) -> Tensor:
-        """Unit vectors, (N, dim) float32."""
-        return self.join(self.projection(self.pool(self.cells(pixels), weights)))
 
 
 def load_reference_weights(network: DescriptorNetwork, state: Mapping[str, Tensor]) -> None:

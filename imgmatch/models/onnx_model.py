@@ -32,17 +32,7 @@ class OnnxModel:
     def __init__(self, spec: ModelSpec, path: Path, threads: int | None = None) -> None:
         """``threads`` share one run (default: all usable cores). Raises ModelError when the file is no such graph."""
         self._spec = spec
-        onnxruntime.disable_telemetry_events()
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or _usable_cores()
-        options.inter_op_num_threads = 1
-        # Waiting threads sleep: spinning ones would take the cores that decode the next pictures.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:
-            raise ModelError(f"{path}: can't be loaded as an ONNX model ({_one_line(error)}); restore it") from error
+        self._session = open_session(path, threads)
         inputs = {node.name: node for node in self._session.get_inputs()}
         outputs = {node.name: node for node in self._session.get_outputs()}
         for kind, nodes, wanted in (("inputs", inputs, _INPUTS), ("outputs", outputs, _OUTPUTS)):
@@ -95,6 +85,21 @@ class OnnxModel:
             where = f"{self._spec.name}: can't run on {batch.dtype} {batch.shape}"
             raise ModelError(f"{where} ({_one_line(error)}); verify the model") from error
         return np.concatenate(parts)
+
+
+def open_session(path: Path, threads: int | None) -> onnxruntime.InferenceSession:
+    """Open an ONNX file for the CPU; ``threads`` None: all usable cores. Raises ModelError when it can't be loaded."""
+    onnxruntime.disable_telemetry_events()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or _usable_cores()
+    options.inter_op_num_threads = 1
+    # Waiting threads sleep: spinning ones would take the cores that decode the next pictures.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise ModelError(f"{path}: can't be loaded as an ONNX model ({_one_line(error)}); restore it") from error
 
 
 def _usable_cores() -> int:

@@ -15,7 +15,7 @@ import onnx
 import torch
 
 from imgmatch.errors import ModelError
-from imgmatch.models.network import DescriptorNetwork, load_reference_weights
+from imgmatch.models.network import DescriptorNetwork, PooledNetwork, load_reference_weights
 from imgmatch.optional import require
 
 _OPSET = 18
@@ -24,7 +24,7 @@ _OPSET = 18
 class _Both(torch.nn.Module):
     """One pass, two outputs: the vector, and the cells it was pooled from."""
 
-    def __init__(self, network: DescriptorNetwork) -> None:
+    def __init__(self, network: PooledNetwork) -> None:
         super().__init__()
         self.network = network
 
@@ -34,17 +34,17 @@ class _Both(torch.nn.Module):
         return network.join(network.projection(network.pool(cells, weights))), cells
 
 
-def export_onnx(network: DescriptorNetwork, path: Path, input_px: int) -> None:
+def export_onnx(network: PooledNetwork, path: Path, input_px: int) -> None:
     """Write ``network`` as ONNX: inputs ``pixels`` and ``weights``, outputs ``vector`` and ``cells``, any batch size.
 
     Batch norms are folded into the convolutions; nothing in the file tells where it was made, and the same weights give
     the same bytes. Raises ModelError when ONNX Runtime does not give torch's vectors (cosine >= 0.9999).
     """
     network = network.eval().cpu()
-    grid = -(-input_px // 32)  # the backbone pads at each halving
     rng = np.random.default_rng(0)
     pixels = torch.from_numpy(rng.integers(0, 256, (2, input_px, input_px, 3), dtype=np.uint8))
-    weights = torch.ones(2, grid, grid)
+    with torch.no_grad():
+        weights = torch.ones(2, *network.cells(pixels).shape[2:])
     batch = torch.export.Dim("batch", min=1, max=4096)
     with tempfile.TemporaryDirectory() as scratch, torch.no_grad():
         draft = Path(scratch) / "draft.onnx"
@@ -83,7 +83,7 @@ def _strip(model: onnx.ModelProto) -> None:
         del part.metadata_props[:]
 
 
-def _note(model: onnx.ModelProto, network: DescriptorNetwork) -> None:
+def _note(model: onnx.ModelProto, network: PooledNetwork) -> None:
     """Keep what the exporter folded into nameless constants: the torch runtime reads its weights from the ONNX file."""
     stored = {tensor.name for tensor in model.graph.initializer}
     state = network.state_dict()

@@ -7,6 +7,8 @@ are not mixed: each is a model with a name and a SHA-256 of its own.
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,13 +16,44 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imgmatch.errors import UsageError
+from imgmatch.errors import EvidenceError, UsageError
+from imgmatch.image import decode
+from imgmatch.models import load_model, verify_model, weights_path, write_spec
 from imgmatch.optional import require
+from imgmatch.types import ModelSpec
 
 if TYPE_CHECKING:
     from imgmatch.types import Pixels
 
 _LEAST_PICTURES = 32
+
+
+def quantised_model(name: str, pictures: Sequence[Path], output: Path, *, limit: int = 256) -> ModelSpec:
+    """Make an 8-bit version of a known model, called ``NAME-int8``, in a folder fit for ``models add``.
+
+    ``pictures``: files to calibrate on, of which ``limit`` spread over all are used. Raises UsageError and ModelError.
+    """
+    spec = verify_model(name)
+    embedder = load_model(name, device="cpu")
+    prepared = []
+    for path in pictures[:: max(1, len(pictures) // limit)][:limit]:
+        try:
+            prepared.append(embedder.prepare(decode(path.read_bytes(), min_side_px=spec.input_px).pixels))
+        except (OSError, EvidenceError):
+            continue  # a broken picture calibrates nothing; too few good ones are an error below
+    output.mkdir(parents=True, exist_ok=True)
+    target = output / "model.onnx"
+    quantise(weights_path(spec), target, prepared)
+    made = dataclasses.replace(
+        spec,
+        name=f"{name}-int8",
+        weights_file=target.name,
+        weights_sha256=hashlib.sha256(target.read_bytes()).hexdigest(),
+        source=f"8-bit version of {name} (SHA-256 {spec.weights_sha256}), calibrated on {len(prepared)} pictures",
+        network="",  # the float network in torch would give other vectors
+    )
+    write_spec(made, output / "spec.json")
+    return made
 
 
 def quantise(source: Path, target: Path, pictures: Sequence[Pixels], *, reduce_range: bool = True) -> None:

@@ -71,6 +71,7 @@ def write_model(
         licence=config.licence,
         source=f"trained with imgmatch on {len(pictures)} pictures, manifest SHA-256 {pictures.sha256}",
         description=f"{config.backbone}; copy part {config.copy_dim}, place part {config.place_dim}",
+        network=json.dumps({"backbone": config.backbone, "parts": [config.copy_dim, config.place_dim]}),
     )
     replaced(spec, lambda path: write_spec(model, path))
     last = dict(evaluations[-1]) if evaluations else {}

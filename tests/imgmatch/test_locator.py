@@ -1,7 +1,7 @@
 import os
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgmatch.errors import UsageError
@@ -10,6 +10,7 @@ from imgmatch.locator import Locator
 KINDS = st.from_regex(r"[a-z][a-z0-9]{0,8}", fullmatch=True)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(KINDS, st.binary(min_size=0, max_size=40)), min_size=1, max_size=4))
 def test_any_chain_of_names_of_any_bytes_comes_back_the_same(chain):
     locator = None

@@ -1,6 +1,7 @@
 """What every model promises; each runtime runs through the same tests."""
 
 import dataclasses
+import functools
 import hashlib
 import importlib.util
 import json
@@ -31,6 +32,7 @@ def onnx_model(name):
     return load_model(name, device="cpu", threads=2)
 
 
+@functools.cache
 def torch_model(name):
     from imgmatch.models.torch_model import TorchModel
 
@@ -90,6 +92,7 @@ def test_wrong_input_is_refused(embedder, batch):
 
 def test_a_masked_part_has_no_say(embedder, batch):
     """Pooling over the kept cells only: what is painted into cells far from them changes nothing."""
+    batch = batch[:3]
     cells = embedder.cells(batch)
     grid = cells.shape[2:]
     weights = np.zeros((len(batch), *grid), np.float32)

@@ -53,7 +53,8 @@ DATASETS = _table(
         "Hotel-ID to Combat Human Trafficking 2022",
         hotels.read_hotelid2022,
         "train.csv, train_images/HOTEL/IMAGE, train_masks/*.png",
-        "accept the rules of the Kaggle competition hotel-id-to-combat-human-trafficking-2022-fgvc9 and unpack its data",
+        "accept the rules of the Kaggle competition hotel-id-to-combat-human-trafficking-2022-fgvc9 and unpack its "
+        "data",
     ),
     Source(
         "copydays",
@@ -136,3 +137,5 @@ def load_dataset(name: str, path: Path) -> Dataset:
         return source.read(path)
     except LayoutError as error:
         raise UsageError(f"{error}; {source.title} must hold {source.layout}: {source.how_to_get}") from error
+    except OSError as error:
+        raise UsageError(f"{error.filename or path}: can't be read ({error.strerror}); make it readable") from error

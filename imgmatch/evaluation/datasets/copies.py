@@ -31,7 +31,9 @@ def read_copydays(root: Path) -> Dataset:
         parts["strong"] = require_pictures(root / "strong")
     for title, names in (("crop", ("crops",)), ("jpeg", ("jpeg", "jpegqual"))):
         for family in (root / name for name in names if (root / name).is_dir()):
-            folders = sorted((f for f in family.iterdir() if f.is_dir() and f.name.isdigit()), key=lambda f: int(f.name))
+            folders = sorted(
+                (f for f in family.iterdir() if f.is_dir() and f.name.isdigit()), key=lambda f: int(f.name)
+            )
             parts.update({f"{title} {folder.name}": require_pictures(folder) for folder in folders})
     if len(parts) == 1:
         raise LayoutError(f"{root / 'strong'}: no such folder, nor crops/ or jpeg/: there are no copies to look for")
@@ -83,8 +85,10 @@ def read_disc21(root: Path) -> Dataset:
         for table, pairs in answers.items():
             if named.isdisjoint(pairs):
                 continue
-            missing = sorted(set(pairs) - named)
-            ids = sorted(named) + missing
+            # A table that lists queries without a reference lists all that count; one that does not holds matches only,
+            # and the other pictures of its folder are queries without a match.
+            complete = not all(pairs.values())
+            ids = sorted(pairs) if complete else sorted(named | set(pairs))
             place = {path.stem.upper(): path for path in paths}
             for query in ids:
                 queries.append(Picture(str(place.get(query, folder / f"{query}.jpg"))))
@@ -108,8 +112,9 @@ def read_disc21(root: Path) -> Dataset:
         gallery,
         queries,
         tasks,
-        "Image Similarity Challenge: micro average precision and recall at 90 % precision over the 10 nearest references "
-        "of all queries; normalised: less the mean of the query's three highest similarities to the background, as SSCD",
+        "Image Similarity Challenge: micro average precision and recall at 90 % precision over the 10 nearest "
+        "references of all queries; normalised: less the mean of the query's three highest similarities to the "
+        "background, as SSCD does it",
         background,
     )
 
@@ -140,7 +145,7 @@ def _disc_pictures(folder: Path) -> list[Path]:
 def _disc_answers(root: Path) -> dict[Path, dict[str, list[str]]]:
     """Every CSV file of query_id,reference_id under the folder; its header may be absent, as in the first release."""
     found: dict[Path, dict[str, list[str]]] = {}
-    for path in sorted(root.glob("*.csv")):
+    for path in sorted([*root.glob("*.csv"), *root.glob("*/*.csv")]):
         pairs: dict[str, list[str]] = {}
         with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
             for row in csv.reader(file):
@@ -175,9 +180,7 @@ def read_copies(root: Path) -> Dataset:
     ]
     truth = Pairs([(number,) for number in range(len(paths)) for _ in names])
     measures = ("recall_at_1", "recall_at_10", "map")
-    tasks = [
-        Task(name, truth, np.arange(at, len(queries), len(names)), measures) for at, name in enumerate(names)
-    ]
+    tasks = [Task(name, truth, np.arange(at, len(queries), len(names)), measures) for at, name in enumerate(names)]
     return Dataset(
         "copies",
         root,

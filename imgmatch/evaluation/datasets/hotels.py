@@ -28,7 +28,7 @@ def read_hotels50k(root: Path) -> Dataset:
     is of the same hotel (instance) or chain; chain counts only queries whose chain is known (not negative).
     """
     tables = first_folder(root / "dataset", root / "input" / "dataset")
-    chain_of = dict(rows(tables / "hotel_info.csv", "hotel_id", "chain_id"))
+    chain_of = {hotel: chain for hotel, chain in rows(tables / "hotel_info.csv", "hotel_id", "chain_id")}  # noqa: C416
     train = list(rows(tables / "train_set.csv", "image_id", "hotel_id", "image_source"))
     test = list(rows(tables / "test_set.csv", "image_id", "hotel_id", "image_source"))
     for table, listed in (("train_set.csv", train), ("test_set.csv", test)):
@@ -45,7 +45,7 @@ def read_hotels50k(root: Path) -> Dataset:
     chains, train_chains = numbered(
         (chain_of[hotel] for _, hotel, _ in test), (chain_of[hotel] for _, hotel, _ in train)
     )
-    known = np.array([not chain_of[hotel].startswith("-") for _, hotel, _ in test], bool)
+    known = np.array([not chain_of[hotel].startswith("-") for _, hotel, _ in test], np.bool_)
     by_hotel = Labels(np.tile(hotels, len(present)), train_hotels)
     by_chain = Labels(np.tile(chains, len(present)), train_chains)
     queries: list[Picture] = []
@@ -61,7 +61,7 @@ def read_hotels50k(root: Path) -> Dataset:
                 Task(f"chain, {level}", by_chain, numbers[known], ("recall_at_1", "recall_at_3", "recall_at_5"))
             )
     protocol = (
-        "Hotels-50K retrieval: a training picture of the same hotel (instance) or of the same chain, known chains only, "
+        "Hotels-50K retrieval: a training picture of the same hotel (instance) or chain, known chains only, "
         "among the first k; a picture that is missing or broken counts as a miss"
     )
     return Dataset("hotels50k", root, gallery, queries, tasks, protocol)
@@ -69,7 +69,7 @@ def read_hotels50k(root: Path) -> Dataset:
 
 def _hotel_pictures(folder: Path, listed: list[tuple[str, ...]], chain_of: dict[str, str]) -> list[Picture]:
     """The listed pictures under a folder; those not there keep the path where they should be, and count as missing."""
-    found = {}
+    found: dict[str, str] = {}
     for parent, folders, names in os.walk(folder):
         # Beside the occluded pictures lie their masks, under the same numbers.
         folders[:] = sorted(name for name in folders if name != "masks")
@@ -101,9 +101,7 @@ def read_hotelid2022(root: Path) -> Dataset:
     if not masks:
         return dataset
     drawn = np.random.default_rng(_SEED).integers(len(masks), size=len(dataset.queries))
-    covered = [
-        replace(picture, mask=str(masks[mask])) for picture, mask in zip(dataset.queries, drawn, strict=True)
-    ]
+    covered = [replace(picture, mask=str(masks[mask])) for picture, mask in zip(dataset.queries, drawn, strict=True)]
     task = dataset.tasks[0]
     if not isinstance(task.truth, Labels):
         raise TypeError("a hotel is a label")
@@ -134,7 +132,7 @@ def _hotelid(name: str, root: Path, listed: list[tuple[str, str]]) -> Dataset:
         [pictures[n] for n in np.flatnonzero(~held_out)],
         [pictures[n] for n in np.flatnonzero(held_out)],
         [task],
-        "MAP@5 over different hotels, each by its nearest picture. The labels of the competition's test pictures are not "
-        "public: one training picture of each hotel that has two or more is held out, drawn with a fixed seed, so "
+        "MAP@5 over different hotels, each by its nearest picture. The labels of the competition's test pictures are "
+        "not public: one training picture of each hotel that has two or more is held out, drawn with a fixed seed, so "
         "figures can be compared with each other, not with the leaderboard",
     )

@@ -105,7 +105,8 @@ def read_revisited(root: Path, name: str) -> Dataset:
         [Picture(str(images / f"{entry}.jpg")) for entry in gallery_names],
         queries,
         [task for task in tasks if task.queries.size],
-        "revisited Oxford and Paris: mean average precision (trapezoid) easy, medium, hard; junk taken out of the ranking",
+        "revisited Oxford and Paris: mean average precision (trapezoid) easy, medium, hard; junk taken out of the "
+        "ranking",
     )
 
 
@@ -134,12 +135,14 @@ def _entries(path: Path, truth: dict[str, Any], kinds: Sequence[str], count: int
     entries = [entry for kind in kinds for entry in truth.get(kind, ())]
     for entry in entries:
         if not isinstance(entry, int) or not 0 <= entry < count:
-            raise LayoutError(f"{path}: {kinds[0]} holds {entry!r}, must be a number below {count} (from 0, as in imlist)")
+            raise LayoutError(
+                f"{path}: {kinds[0]} holds {entry!r}, must be a number below {count} (from 0, as in imlist)"
+            )
     return entries
 
 
 def read_folders(root: Path) -> Dataset:
-    """PATH/PLACE/picture: each picture is a query for the others of its place. A place of one picture only distracts."""
+    """PATH/PLACE/picture: each picture is a query for the others of its place. One alone only distracts."""
     places = sorted(folder for folder in first_folder(root).iterdir() if folder.is_dir())
     found = [(path, place.name) for place in places for path in pictures_in(place, deep=True)]
     if not found:
@@ -157,7 +160,7 @@ def read_places(root: Path) -> Dataset:
 
 
 def read_distractors(folder: Path) -> list[Picture]:
-    """All pictures of a folder and its subfolders, to be added to a gallery. Raises LayoutError where there are none."""
+    """All pictures of a folder and its subfolders, to add to a gallery. Raises LayoutError where there are none."""
     return [Picture(str(path)) for path in require_pictures(folder, deep=True)]
 
 

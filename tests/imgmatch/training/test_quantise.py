@@ -1,0 +1,33 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from imgmatch.errors import UsageError
+from imgmatch.models import DEFAULT_MODEL, add_model, load_model
+from imgmatch.rooms import Room
+from imgmatch.training.quantise import quantise, quantised_model
+
+
+@pytest.mark.slow
+def test_an_8_bit_model_is_small_gives_near_vectors_and_can_be_added(tmp_path, monkeypatch):
+    pytest.importorskip("onnx")
+    monkeypatch.setenv("IMGMATCH_MODELS", str(tmp_path / "models"))
+    files = []
+    for number in range(32):
+        files.append(tmp_path / f"{number}.png")
+        Image.fromarray(Room.random(seed=number // 4).view(seed=number, size_px=(256, 256)).pixels).save(files[-1])
+    made = quantised_model(DEFAULT_MODEL, files, tmp_path / "int8")
+    assert made.name == f"{DEFAULT_MODEL}-int8"
+    assert add_model(tmp_path / "int8") == made
+    whole = load_model(DEFAULT_MODEL, device="cpu")
+    small = load_model(made.name, device="cpu")
+    assert (tmp_path / "int8" / "model.onnx").stat().st_size < 6_000_000
+    batch = np.stack([whole.prepare(np.asarray(Image.open(file))) for file in files[::4]])
+    ours, theirs = small.embed(batch), whole.embed(batch)
+    assert (ours * theirs).sum(axis=1).mean() > 0.8
+    assert ((ours @ theirs.T).argmax(axis=1) == np.arange(len(batch))).all()
+
+
+def test_too_few_pictures_are_refused(tmp_path):
+    with pytest.raises(UsageError, match="3 pictures to calibrate with are too few; give at least 32"):
+        quantise(tmp_path / "model.onnx", tmp_path / "out.onnx", [np.zeros((224, 224, 3), np.uint8)] * 3)
