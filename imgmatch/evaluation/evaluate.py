@@ -125,9 +125,9 @@ def evaluate(
 ) -> Evaluation:
     """Embed a data set's pictures and measure each of its tasks.
 
-    Gallery vectors are kept as float16, as a case keeps them, and those of queries as float32; memory does not grow with
-    the size of the data set beyond its list of files and the answers kept of each query. Raises UsageError when no
-    query or no gallery picture can be read.
+    Gallery vectors are kept as float16, as a case keeps them, and those of queries as float32; pictures are decoded as
+    an ingest decodes them. Memory does not grow with the size of the data set beyond its list of files and the answers
+    kept of each query. Raises UsageError when no query or no gallery picture can be read.
     """
     started = time.monotonic()
     unusable: list[Unusable] = []

@@ -27,7 +27,7 @@ class PlainOnnxModel:
     its feature map, which the graph keeps to itself.
 
     ``grid`` is one cell, the whole picture. So a masked query is embedded with the masked part painted over by its
-    surroundings, which ``indexer.search`` does for every model; that it has no say at all can't be had here.
+    surroundings, as a search does for every model; that it has no say at all can't be had here.
     """
 
     def __init__(self, spec: ModelSpec, path: Path, threads: int | None = None) -> None:

@@ -187,5 +187,6 @@ def read_copies(root: Path) -> Dataset:
         [Picture(path) for path in paths],
         queries,
         tasks,
-        "every photograph altered with a fixed seed, the original sought among all photographs",
+        "every photograph altered with a fixed seed, the original sought among all photographs; two files of one "
+        "content are wrong answers for each other",
     )

@@ -12,7 +12,7 @@ import imgmatch.evaluation.ranking as ranking_module
 import imgmatch.evaluation.vectors as vectors_module
 from imgmatch.errors import ImgmatchError, UsageError
 from imgmatch.evaluation import DATASETS, Labels, Picture, evaluate, load_dataset, run_evaluation, with_distractors
-from imgmatch.evaluation.plots import worst_errors
+from imgmatch.evaluation.plots import draw_worst, worst_errors
 from imgmatch.evaluation.ranking import similarities
 from imgmatch.metrics import first_ranks, mean_average_precision
 from tests.imgmatch.evaluation.conftest import broken, grey, table
@@ -147,7 +147,7 @@ def test_run_evaluation_writes_figures_ranks_and_plots(folders, tmp_path, with_m
     assert "matplotlib.pyplot" not in sys.modules
 
 
-def test_pictures_are_blurred_unless_revealed(tmp_path, with_model):
+def test_pictures_are_blurred_unless_revealed(tmp_path, model):
     """A chessboard of 40 squares a side, the detail of a face or a text, is gone when blurred."""
     board = np.kron(np.indices((40, 40)).sum(axis=0) % 2 * 255, np.ones((8, 8))).astype(np.uint8)
     for name, value in (("hall/a", 0), ("hall/b", 250), ("yard/c", 0), ("yard/d", 250)):
@@ -155,9 +155,10 @@ def test_pictures_are_blurred_unless_revealed(tmp_path, with_model):
         if value == 0:
             Image.fromarray(board).convert("RGB").save(path)
     found = {}
+    evaluation = evaluate(model, load_dataset("folders", tmp_path / "set"))
     for reveal in (False, True):
-        run_evaluation("grey", "folders", tmp_path / "set", tmp_path / "out", reveal=reveal)
-        sheet = np.asarray(Image.open(tmp_path / "out/worst.png").convert("L"), float)
+        assert draw_worst(evaluation, tmp_path / "worst.png", count=2, reveal=reveal) == 2
+        sheet = np.asarray(Image.open(tmp_path / "worst.png").convert("L"), float)
         rows = sheet[:, : sheet.shape[1] // 3]
         found[reveal] = (np.abs(np.diff(rows, axis=1)) > 100).mean()
     assert found[True] > 4 * found[False]
