@@ -102,13 +102,43 @@ MIGRATIONS = (
     ) STRICT;
     CREATE INDEX vectors_by_item ON vectors (item_id, model_id);
     """,
+    """
+    -- Counters that only grow, so that no number is given twice: segments, generations, vectors, items; deletions.
+    CREATE TABLE state (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    INSERT INTO state SELECT 'segments', count(*) FROM segments;
+    INSERT INTO state VALUES ('generations', 0), ('deletions', 0), ('items', 0), ('vectors', 0);
+    -- Little-endian int64 ids of a segment's rows, ascending; null where they are first_vector_id + row.
+    ALTER TABLE segments ADD COLUMN ids BLOB;
+    -- Rows of segments that belong to nothing any more: no search returns them, compact removes them.
+    CREATE TABLE tombstones (
+        vector_id INTEGER PRIMARY KEY,
+        model_id INTEGER NOT NULL REFERENCES models
+    ) STRICT;
+    -- The index of each model that is in use: a folder below indexes/, and the hash of its manifest.
+    CREATE TABLE generations (
+        model_id INTEGER PRIMARY KEY REFERENCES models,
+        name TEXT NOT NULL,
+        manifest_sha256 TEXT NOT NULL,
+        made_utc TEXT NOT NULL
+    ) STRICT;
+    -- Segment files whose hash was right when they had this size, these times and this place on the disk.
+    CREATE TABLE verified (name TEXT PRIMARY KEY, stamp TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    -- How far another case has been merged: a run can go on where the last one stopped.
+    CREATE TABLE merges (
+        case_id TEXT PRIMARY KEY,
+        run_id INTEGER NOT NULL REFERENCES runs,
+        item_id INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 _BUSY_MS = 30_000
+# A deleted item's id never comes back: reports and logs go on meaning what they meant.
+_FREE_ITEM_ID = "max((SELECT coalesce(max(item_id), 0) FROM items), (SELECT value FROM state WHERE key = 'items')) + 1"
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentRow:
-    """A committed segment: ``name`` is its path below ``segments/``; row r is vector ``first_vector_id`` + r."""
+    """A committed segment: ``name`` is its path below ``segments/``; ``first_vector_id`` is the lowest of its ids."""
 
     model_id: int
     name: str
@@ -116,6 +146,16 @@ class SegmentRow:
     rows: int
     sha256: str
     dim: int
+    ids: bytes | None = None
+    """Little-endian int64 vector ids of the rows, ascending; None: ``first_vector_id`` + row."""
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRow:
+    """The index of a model that is in use: its folder below ``indexes/`` and the hash of its manifest."""
+
+    name: str
+    manifest_sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +305,8 @@ class Catalogue:
         """How many items, sightings, issues, vectors, segments, labels and partial items there are."""
         row = self._rows(
             "SELECT (SELECT count(*) FROM items), (SELECT count(*) FROM sightings), (SELECT count(*) FROM issues),"
-            " (SELECT coalesce(sum(rows), 0) FROM segments), (SELECT count(*) FROM segments),"
+            " (SELECT coalesce(sum(rows), 0) FROM segments) - (SELECT count(*) FROM tombstones),"
+            " (SELECT count(*) FROM segments),"
             " (SELECT count(DISTINCT item_id) FROM labels), (SELECT count(*) FROM items WHERE partial IS NOT NULL)"
         )[0]
         names = ("items", "sightings", "issues", "vectors", "segments", "labelled_items", "partial_items")
@@ -306,14 +347,46 @@ class Catalogue:
         return None if row is None else int(row[0])
 
     def segments(self, model_id: int | None = None) -> list[SegmentRow]:
-        """Committed segments, of one model or of all, oldest first."""
+        """Committed segments, of one model or of all, in the order of their vector ids."""
         where, parameters = ("WHERE model_id = ?", (model_id,)) if model_id is not None else ("", ())
         rows = self._rows(
-            "SELECT model_id, segments.name, first_vector_id, rows, sha256, dim FROM segments"
-            f" JOIN models USING (model_id) {where} ORDER BY segment_id",
+            "SELECT model_id, segments.name, first_vector_id, rows, sha256, dim, ids FROM segments"
+            f" JOIN models USING (model_id) {where} ORDER BY first_vector_id",
             parameters,
         )
         return [SegmentRow(*row) for row in rows]
+
+    def state(self) -> dict[str, int]:
+        """Counters that change whenever vectors are added, deleted, compacted or indexed."""
+        return dict(self._rows("SELECT key, value FROM state"))
+
+    def tombstones(self, model_id: int) -> list[int]:
+        """Vector ids of a model's rows that were deleted and not yet compacted away, ascending."""
+        return [
+            row[0] for row in self._rows("SELECT vector_id FROM tombstones WHERE model_id = ? ORDER BY 1", (model_id,))
+        ]
+
+    def generation(self, model_id: int) -> GenerationRow | None:
+        """The index of a model that is in use."""
+        row = self._one("SELECT name, manifest_sha256 FROM generations WHERE model_id = ?", (model_id,))
+        return None if row is None else GenerationRow(*row)
+
+    def generation_names(self) -> set[str]:
+        """Folders of all indexes in use."""
+        return {row[0] for row in self._rows("SELECT name FROM generations")}
+
+    def vector_count(self, model_id: int, first: int = 0, last: int = 2**62) -> int:
+        """How many live vectors of a model there are between two ids, both included."""
+        return int(
+            self._rows(
+                "SELECT coalesce(sum(model_id = ?), 0) FROM vectors WHERE vector_id BETWEEN ? AND ?",
+                (model_id, first, last),
+            )[0][0]
+        )
+
+    def stamps(self) -> dict[str, str]:
+        """Segment files that were verified, and how they looked then."""
+        return dict(self._rows("SELECT name, stamp FROM verified"))
 
     def has_vectors(self, sha256: str, model_id: int) -> bool:
         """Is this content already embedded by this model?"""
@@ -454,8 +527,8 @@ class Writer:
         if row is not None:
             return int(row[0])
         cursor = self._db.execute(
-            "INSERT INTO items (sha256, md5, size_bytes, format, width_px, height_px, orientation, partial)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO items (item_id, sha256, md5, size_bytes, format, width_px, height_px, orientation, partial)"
+            f" VALUES ({_FREE_ITEM_ID}, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 sha256,
                 bytes.fromhex(digests.md5),
@@ -511,19 +584,48 @@ class Writer:
         )
         return not replaced
 
-    def next_segment(self, model_id: int) -> tuple[int, int]:
-        """The number of a model's next segment (from 1) and the first free vector id."""
-        number = self._db.execute("SELECT count(*) + 1 FROM segments WHERE model_id = ?", (model_id,)).fetchone()[0]
-        first = self._db.execute("SELECT coalesce(max(vector_id), 0) + 1 FROM vectors").fetchone()[0]
-        return int(number), int(first)
+    def next_number(self, counter: str) -> int:
+        """Count one further: a number that was never given before, even if what bore it is gone."""
+        row = self._db.execute(
+            "UPDATE state SET value = value + 1 WHERE key = ? RETURNING value", (counter,)
+        ).fetchone()
+        return int(row[0])
+
+    def next_segment(self) -> tuple[int, int]:
+        """The number of the next segment and the first vector id that was never given."""
+        number = self.next_number("segments")
+        first = self._db.execute(
+            "SELECT max((SELECT coalesce(max(vector_id), 0) FROM vectors),"
+            " (SELECT value FROM state WHERE key = 'vectors')) + 1"
+        ).fetchone()[0]
+        return number, int(first)
 
     def add_segment(self, segment: SegmentRow, now_utc: str) -> None:
         """Name a segment file that is on disk: from here on it exists."""
         self._db.execute(
-            "INSERT INTO segments (model_id, name, first_vector_id, rows, sha256, written_utc)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (segment.model_id, segment.name, segment.first_vector_id, segment.rows, segment.sha256, now_utc),
+            "INSERT INTO segments (model_id, name, first_vector_id, rows, sha256, written_utc, ids)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                segment.model_id,
+                segment.name,
+                segment.first_vector_id,
+                segment.rows,
+                segment.sha256,
+                now_utc,
+                segment.ids,
+            ),
         )
+
+    def set_stamps(self, stamps: dict[str, str]) -> None:
+        """Note how verified segment files look."""
+        self._db.executemany("INSERT OR REPLACE INTO verified VALUES (?, ?)", stamps.items())
+
+    def set_generation(self, model_id: int, name: str | None, manifest_sha256: str, now_utc: str) -> None:
+        """Put an index to use instead of the one before; None: none."""
+        self.next_number("generations")
+        self._db.execute("DELETE FROM generations WHERE model_id = ?", (model_id,))
+        if name is not None:
+            self._db.execute("INSERT INTO generations VALUES (?, ?, ?, ?)", (model_id, name, manifest_sha256, now_utc))
 
     def add_vectors(self, model_id: int, first_vector_id: int, item_ids: Sequence[int]) -> None:
         """Say which item each row of a segment belongs to (whole pictures)."""

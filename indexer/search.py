@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,8 @@ from imgmatch.models.base import Embedder
 from imgmatch.sources import walk
 from imgmatch.types import Candidate, Evidence, Issue, Match, Sighting
 from indexer.case import Case
-from indexer.index import ExactIndex, VectorIndex
+from indexer.index import VectorIndex
+from indexer.index.open import CaseIndex
 
 if TYPE_CHECKING:
     from imgmatch.types import Vector
@@ -53,14 +54,23 @@ class SearchResult:
 class Searcher:
     """Search over one case by one model. Holds the index in memory, so that many queries pay for it once."""
 
-    def __init__(self, case: Case, embedder: Embedder, index: VectorIndex | None = None) -> None:
-        """Load the vectors. Raises CaseError when the case holds none by this model, or a segment is damaged."""
+    def __init__(
+        self,
+        case: Case,
+        embedder: Embedder,
+        index: VectorIndex | None = None,
+        warn: Callable[[str], None] | None = None,
+    ) -> None:
+        """Load the index; ``warn`` is told when a built one can't be used.
+
+        Raises CaseError when the case holds no vectors by this model, or a segment is damaged.
+        """
         self._case = case
         self._embedder = embedder
         model_id = case.catalogue.model_id(embedder.spec)
         if model_id is None or not case.catalogue.segments(model_id):
             raise CaseError(_no_vectors(case, embedder))
-        self._index = index or ExactIndex(embedder.spec.dim, case.rows(model_id))
+        self._index = index or CaseIndex(case, embedder.spec, warn)
 
     def search(self, queries: Sequence[str | os.PathLike[str]], k: int = 10) -> Iterator[SearchResult]:
         """Search with each query file, and each file in a query folder, in order; every use is recorded.

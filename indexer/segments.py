@@ -44,15 +44,25 @@ def read(folder: Path, segment: SegmentRow) -> Rows:
     try:
         rows = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as error:
-        raise CaseError(f"{path}: segment file is missing; run imgmatch check and restore it from a copy") from error
+        raise CaseError(f"{path}: segment file is missing") from error
     except (OSError, ValueError, EOFError) as error:
-        raise CaseError(f"{path}: damaged segment file ({error}); run imgmatch check") from error
+        raise CaseError(f"{path}: damaged segment file ({error})") from error
     if rows.shape != (segment.rows, segment.dim) or rows.dtype != np.float16:
         raise CaseError(
-            f"{path}: holds {rows.dtype} {rows.shape}, the catalogue says float16 {(segment.rows, segment.dim)}; "
-            "run imgmatch check"
+            f"{path}: holds {rows.dtype} {rows.shape}, "
+            f"the catalogue says float16 {(segment.rows, segment.dim)}"
         )
     return rows
+
+
+def stamp(folder: Path, segment: SegmentRow) -> str:
+    """How a segment's file looks without reading it: its recorded hash, size, times and place on the disk.
+
+    A file written to since has another change time, which no program sets; so a file that looks as it did when its hash
+    was right need not be read again. Bytes that rot on the disk are found by ``check``.
+    """
+    info = (folder / segment.name).stat()
+    return f"{segment.sha256}:{info.st_size}:{info.st_mtime_ns}:{info.st_ctime_ns}:{info.st_ino}"
 
 
 def check(folder: Path, segment: SegmentRow) -> str | None:
