@@ -273,6 +273,12 @@ class Case:
                 writer.set_labels(item_id, source, columns)
 
 
+def ids_of(segment: SegmentRow) -> Ids:
+    """Ids of a segment's rows, ascending."""
+    ids = _ids(segment)
+    return ids + np.arange(segment.rows, dtype=np.int64) if isinstance(ids, int) else ids
+
+
 def _ids(segment: SegmentRow) -> int | Ids:
     """Ids of a segment's rows; the first one, where the others follow without a gap."""
     return segment.first_vector_id if segment.ids is None else np.frombuffer(segment.ids, dtype="<i8")

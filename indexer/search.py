@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,7 +19,8 @@ from imgmatch.models.base import Embedder
 from imgmatch.sources import walk
 from imgmatch.types import Candidate, Evidence, Issue, Match, Sighting
 from indexer.case import Case
-from indexer.index import VectorIndex
+from indexer.filters import Filter
+from indexer.index import Ids, VectorIndex
 from indexer.index.open import CaseIndex
 
 if TYPE_CHECKING:
@@ -70,10 +72,17 @@ class Searcher:
         model_id = case.catalogue.model_id(embedder.spec)
         if model_id is None or not case.catalogue.segments(model_id):
             raise CaseError(_no_vectors(case, embedder))
+        self._model_id = model_id
+        self._allowed_of: tuple[Any, ...] = ()
+        self._allowed_ids: Ids = np.empty(0, np.int64)
         self._index = index or CaseIndex(case, embedder.spec, warn)
 
-    def search(self, queries: Sequence[str | os.PathLike[str]], k: int = 10) -> Iterator[SearchResult]:
+    def search(
+        self, queries: Sequence[str | os.PathLike[str]], k: int = 10, within: Filter | None = None
+    ) -> Iterator[SearchResult]:
         """Search with each query file, and each file in a query folder, in order; every use is recorded.
+
+        ``within`` says which items may be returned.
 
         One list of at most ``k`` matches a query, each item once, best first; equal scores in the order of items. A
         query that can't be read gives a result with its issue.
@@ -84,26 +93,45 @@ class Searcher:
             raise UsageError(f"k is {k}; it must be between 1 and {MAX_K:,}")
         for path in queries:
             for found in walk(path):
-                yield self._search_one(found, k)
+                yield self._search_one(found, k, within or Filter())
 
-    def _search_one(self, found: Evidence | Issue, k: int) -> SearchResult:
+    def _search_one(self, found: Evidence | Issue, k: int, within: Filter) -> SearchResult:
         started = time.perf_counter()
         query = read_query(found, self._embedder)
         model = self._embedder.spec
-        details = {"model": model.name, "weights_sha256": model.weights_sha256, "query": str(found.locator), "k": k}
+        details: dict[str, Any] = {
+            "model": model.name,
+            "weights_sha256": model.weights_sha256,
+            "query": str(found.locator),
+            "k": k,
+        }
+        if within:
+            details["within"] = dataclasses.asdict(within)
         if isinstance(query, Issue):
             self._case.record("search", {**details, "issue": query.error})
             return SearchResult(query.locator, None, model.name, _ms_since(started), issue=query)
-        candidates = self._nearest(query, k)
+        candidates = self._nearest(query, k, self._allowed(within))
         matches = tuple(self._matches(query, candidates))
         self._case.record("search", {**details, "query_sha256": query.sha256, "matches": len(matches)})
         return SearchResult(query.locator, query.sha256, model.name, _ms_since(started), matches, partial=query.partial)
 
-    def _nearest(self, query: Query, k: int) -> list[Candidate]:
+    def _allowed(self, within: Filter) -> Ids | None:
+        """Vector ids that a filter lets through; None: all. Kept until the case or the filter changes."""
+        if not within:
+            return None
+        key = (within, *sorted(self._case.catalogue.state().items()), self._case.catalogue.data_version())
+        if self._allowed_of != key:
+            self._allowed_ids = np.fromiter(self._case.catalogue.matching(self._model_id, within), dtype=np.int64)
+            self._allowed_of = key
+        return self._allowed_ids
+
+    def _nearest(self, query: Query, k: int, allowed: Ids | None) -> list[Candidate]:
         """The best vector of each of the k nearest items."""
         wanted = k
-        while True:
-            similarities, ids = self._index.search(query.vector[np.newaxis], min(wanted, self._index.rows))
+        total = self._index.rows if allowed is None else len(allowed)
+        filtered: dict[str, Ids] = {} if allowed is None else {"within": allowed}
+        while total:
+            similarities, ids = self._index.search(query.vector[np.newaxis], min(wanted, total), **filtered)
             owners = self._case.catalogue.item_ids(i for i in ids[0] if i >= 0)
             best: dict[int, Candidate] = {}
             for similarity, vector_id in zip(similarities[0].tolist(), ids[0].tolist(), strict=True):
@@ -111,9 +139,10 @@ class Searcher:
                     item_id = owners[vector_id]
                     best.setdefault(item_id, Candidate(vector_id, item_id, similarity))
             # An item may own several vectors: look further until k items are there or nothing is left.
-            if len(best) >= k or wanted >= self._index.rows:
+            if len(best) >= k or wanted >= total:
                 return sorted(best.values(), key=lambda c: (-c.similarity, c.item_id))[:k]
             wanted *= 2
+        return []
 
     def _matches(self, query: Query, candidates: Iterable[Candidate]) -> Iterator[Match]:
         ranked = list(candidates)

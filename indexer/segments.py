@@ -16,7 +16,7 @@ MAX_ROWS = 65_536
 Rows = npt.NDArray[np.float16]
 
 
-def write(folder: Path, name: str, vectors: npt.NDArray[np.float32]) -> str:
+def write(folder: Path, name: str, vectors: npt.NDArray[np.float32] | Rows) -> str:
     """Write (rows, dim) unit vectors as ``folder/name`` and force them to disk; returns the file's SHA-256.
 
     The file counts only once the catalogue names it; one left by a killed run is overwritten.
@@ -49,8 +49,7 @@ def read(folder: Path, segment: SegmentRow) -> Rows:
         raise CaseError(f"{path}: damaged segment file ({error})") from error
     if rows.shape != (segment.rows, segment.dim) or rows.dtype != np.float16:
         raise CaseError(
-            f"{path}: holds {rows.dtype} {rows.shape}, "
-            f"the catalogue says float16 {(segment.rows, segment.dim)}"
+            f"{path}: holds {rows.dtype} {rows.shape}, the catalogue says float16 {(segment.rows, segment.dim)}"
         )
     return rows
 
@@ -91,7 +90,10 @@ def remove_unnamed(folder: Path, segments: list[SegmentRow]) -> list[str]:
     for path in sorted(folder.glob("*/*.npy")):
         name = path.relative_to(folder).as_posix()
         if name not in named:
-            path.unlink()
+            try:
+                path.unlink()
+            except PermissionError:  # Windows: a search has it open; the next writer removes it
+                continue
             removed.append(name)
     return removed
 

@@ -55,7 +55,7 @@ class ExactIndex:
             allowed[places] = True
             bits = np.packbits(allowed, bitorder="little")
             selector = faiss.IDSelectorBitmap(self.rows, faiss.swig_ptr(bits))
-            parameters = faiss.SearchParameters(sel=selector)
+            parameters = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
         if found:
             vectors = np.ascontiguousarray(queries, dtype=np.float32)
             near, rows = self._index.search(vectors, found, params=parameters)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import faiss
+import faiss as _faiss
 import numpy as np
 import numpy.typing as npt
 
@@ -15,6 +15,7 @@ from indexer.index.policy import Plan
 from indexer.index.protocol import Ids, Queries
 from indexer.segments import Rows
 
+faiss: Any = _faiss  # its stubs know neither parameters nor kinds
 _SEED = 1234
 _ADD_ROWS = 65_536
 
@@ -39,7 +40,7 @@ def build(
     added: Callable[[int], None],
 ) -> Any:
     """Train on ``sample`` (n, dim) float32 and add every block under its own ids; ``added`` is told the rows so far."""
-    index = faiss.index_factory(dim, plan.factory, faiss.METRIC_INNER_PRODUCT)
+    index: Any = faiss.index_factory(dim, plan.factory, faiss.METRIC_INNER_PRODUCT)
     if plan.kind == "ivf":
         # Lists need only be even enough, not converged: eight rounds over 48 rows a list lose nothing measurable.
         index.cp.niter = 8
@@ -47,7 +48,7 @@ def build(
         index.cp.min_points_per_centroid = 1
         index.cp.seed = _SEED
     elif plan.kind == "hnsw":
-        inner = faiss.downcast_index(index.index)
+        inner: Any = faiss.downcast_index(index.index)
         inner.hnsw.efConstruction = 100
     index.train(sample)
     count = 0
