@@ -449,6 +449,11 @@ class Catalogue:
         row = self._one("SELECT run_id, item_id FROM merges WHERE case_id = ?", (case_id,))
         return None if row is None else (int(row[0]), int(row[1]))
 
+    def regions(self, vector_ids: Sequence[int]) -> set[int]:
+        """Those of some vectors that are of a part of a picture."""
+        sql = "SELECT vector_id FROM vectors WHERE x_px IS NOT NULL AND vector_id IN (SELECT value FROM json_each(?))"
+        return {row[0] for row in self._rows(sql, (json.dumps(list(vector_ids)),))}
+
     def stamps(self) -> dict[str, str]:
         """Segment files that were verified, and how they looked then."""
         return dict(self._rows("SELECT name, stamp FROM verified"))

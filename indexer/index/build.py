@@ -146,6 +146,30 @@ def inspect(case: Case, spec: ModelSpec) -> Status:
     return Status(generation.name, found, live, covered, found.rows - covered, None)
 
 
+def describe(case: Case, spec: ModelSpec) -> dict[str, Any]:
+    """Everything there is to say about a model's index: what it is, why, what it reaches, and what the policy wants."""
+    status = inspect(case, spec)
+    wanted = policy.plan(status.live, spec.dim)
+    record: dict[str, Any] = {
+        "model": spec.name,
+        "rows": status.live,
+        "generation": status.generation,
+        "fault": status.fault,
+        "in_index": status.covered,
+        "compared_one_by_one": status.live - status.covered,
+        "deleted_in_index": status.dead,
+        "build_due": status.fault is not None or policy.due(status.live, status.covered, status.dead),
+        "by_size": f"{wanted.kind} ({wanted.reason})",
+    }
+    if status.manifest is not None:
+        keys = (
+            "kind", "factory", "reason", "nlist", "nprobe", "candidates", "target_recall", "recall", "recall_queries",
+            "file_bytes", "file_sha256", "build_seconds", "made_by", "made_utc",
+        )  # fmt: skip
+        record |= {key: getattr(status.manifest, key) for key in keys}
+    return record
+
+
 @contextmanager
 def _building(case: Case) -> Iterator[None]:
     try:
