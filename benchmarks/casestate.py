@@ -6,18 +6,22 @@ from pathlib import Path
 from typing import Any
 
 from indexer.case import Case
+from indexer.index.open import open_store
 
 
 def state(path: Path) -> dict[str, Any]:
     """Items, sightings and issues by content and place, and each vector's bytes, sorted; duplicates show."""
     with Case.open(path) as case:
         catalogue = case.catalogue
-        model_id, _ = catalogue.models()[0]
+        model_id, spec = catalogue.models()[0]
         vectors = []
-        for first, rows in case.rows(model_id):
-            owners = catalogue.item_ids(range(first, first + len(rows)))
+        for ids, rows in open_store(case, spec, model_id).blocks():
+            owners = catalogue.item_ids(ids.tolist())
             items = catalogue.items(owners.values())
-            vectors += [(items[owners[first + row]].sha256, rows[row].tobytes().hex()) for row in range(len(rows))]
+            vectors += [
+                (items[owners[vector_id]].sha256, row.tobytes().hex())
+                for vector_id, row in zip(ids.tolist(), rows, strict=True)
+            ]
         return {
             "sightings": sorted((str(s.locator), s.sha256) for s in catalogue.all_sightings()),
             "issues": sorted((str(i.issue.locator), i.issue.error) for i in catalogue.issues()),

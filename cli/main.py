@@ -13,7 +13,7 @@ import typer
 import imgmatch
 from cli.progress import count_progress, ingest_progress, note, stop_on_signal, train_progress
 from cli.render import Format, emit, emit_one, emit_search
-from imgmatch.errors import ImgmatchError, UsageError
+from imgmatch.errors import CaseError, ImgmatchError, UsageError
 
 if TYPE_CHECKING:
     from imgmatch.types import ModelSpec
@@ -33,6 +33,10 @@ app = typer.Typer(
 )
 models_app = typer.Typer(no_args_is_help=True, help="The networks that turn pictures into vectors.")
 app.add_typer(models_app, name="models")
+index_app = typer.Typer(
+    no_args_is_help=True, help="The index of a case: a cache over its vectors, built again at will."
+)
+app.add_typer(index_app, name="index")
 
 CaseArg = Annotated[Path, typer.Argument(metavar="CASE", help="Folder of the case.", show_default=False)]
 FormatOpt = Annotated[Format, typer.Option("--format", help="How to write the result.")]
@@ -54,6 +58,10 @@ InputPxOpt = Annotated[
 ]
 NameOpt = Annotated[str | None, typer.Option("--name", help="Name of the new model.", show_default=False)]
 LicenceOpt = Annotated[str | None, typer.Option("--licence", help="Licence of the weights.", show_default=False)]
+LabelOpt = Annotated[
+    list[str] | None,
+    typer.Option(metavar="[COLUMN=]VALUE", help="Only items with this label, or one of these.", show_default=False),
+]
 StrictOpt = Annotated[bool, typer.Option("--strict", help="Exit with 3 when evidence could not be used.")]
 
 
@@ -121,6 +129,9 @@ def ingest(
     device: DeviceOpt = "auto",
     jobs: JobsOpt = None,
     reread: Annotated[bool, typer.Option("--reread", help="Read files again that have not changed.")] = False,
+    index: Annotated[
+        bool, typer.Option("--index/--no-index", help="Build the index afterwards when it is due.")
+    ] = True,
     max_pixels: Annotated[
         int | None, typer.Option(min=1, help="Refuse larger pictures (default: 178,956,970).", show_default=False)
     ] = None,
@@ -151,9 +162,20 @@ def ingest(
         config = IngestConfig(jobs=jobs, reread=reread, labels=labels, limits=limits)
         with stop_on_signal() as stop, ingest_progress(paths) as progress:
             report = run_ingest(opened, paths, embedder, config, progress=progress, stop=stop)
+            if index and not stop.is_set():
+                _build_if_due(opened, embedder.spec, jobs, stop)
         totals = opened.catalogue.counts()
     emit_one({**report.counts(), "interrupted": report.interrupted, "case": totals}, format, output)
     _close_ingest(case, report, strict)
+
+
+def _build_if_due(case: Any, spec: Any, jobs: int, stop: Any) -> None:
+    from indexer.index.build import BuildConfig, build_if_due
+
+    try:
+        build_if_due(case, spec, BuildConfig(jobs=jobs), stop=stop)
+    except CaseError as error:  # what was ingested is found all the same
+        note(f"imgmatch: the index was not built: {error}")
 
 
 def _close_ingest(case: Path, report: IngestReport, strict: bool) -> None:
@@ -182,6 +204,26 @@ def search(
         list[str] | None,
         typer.Option(metavar="X,Y,W,H", help="Box to look away from, in the query's pixels; may be repeated."),
     ] = None,
+    label: LabelOpt = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Only files changed then or later.", show_default=False)
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Only files changed then or earlier.", show_default=False)
+    ] = None,
+    source: Annotated[
+        list[str] | None, typer.Option(metavar="PATH", help="Only what was found there or below.", show_default=False)
+    ] = None,
+    item: Annotated[list[int] | None, typer.Option(metavar="ID", help="Only these items.", show_default=False)] = None,
+    exclude_label: Annotated[
+        list[str] | None, typer.Option(metavar="[COLUMN=]VALUE", help="Not items with this label.", show_default=False)
+    ] = None,
+    exclude_source: Annotated[
+        list[str] | None, typer.Option(metavar="PATH", help="Not what was found there or below.", show_default=False)
+    ] = None,
+    exclude_item: Annotated[
+        list[int] | None, typer.Option(metavar="ID", help="Not these items.", show_default=False)
+    ] = None,
     model: ModelOpt = None,
     device: DeviceOpt = "cpu",
     strict: StrictOpt = False,
@@ -190,17 +232,28 @@ def search(
 ) -> None:
     """Find the items of a case that look most like each query photograph."""
     from imgmatch.models import load_model
+    from indexer import filters
     from indexer.case import Case
     from indexer.search import LeaveOut, Searcher, SearchResult
 
     leave_out = LeaveOut(mask, tuple(_box(text) for text in ignore_box or []))
     paths = _query_paths(queries)
+    within = filters.Filter(
+        labels=tuple(map(filters.label, label or ())),
+        since=filters.date(since) if since else None,
+        until=filters.date(until) if until else None,
+        sources=tuple(map(filters.source, source or ())),
+        items=tuple(item or ()),
+        exclude_labels=tuple(map(filters.label, exclude_label or ())),
+        exclude_sources=tuple(map(filters.source, exclude_source or ())),
+        exclude_items=tuple(exclude_item or ()),
+    )
     failed: list[SearchResult] = []
     searched = 0
 
     def results() -> Any:
         nonlocal searched
-        for result in searcher.search(paths, k, leave_out):
+        for result in searcher.search(paths, k, leave_out, within):
             if result.issue is None:
                 searched += 1
             else:
@@ -209,7 +262,8 @@ def search(
             yield result
 
     with Case.open(case) as opened:
-        searcher = Searcher(opened, load_model(model or opened.default_model.name, device=device))
+        embedder = load_model(model or opened.default_model.name, device=device)
+        searcher = Searcher(opened, embedder, warn=lambda message: note(f"imgmatch: {message}"))
         emit_search(results(), format, output)
     if not searched:
         what = failed[0].locator.path if failed else " ".join(map(str, queries))
@@ -307,14 +361,19 @@ def issues(
 def check(
     case: CaseArg,
     sources: Annotated[bool, typer.Option("--sources", help="Also read every source again and compare.")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="First embed what damaged segments held again, from the sources.")
+    ] = False,
     format: FormatOpt = Format.table,
     output: OutputOpt = None,
 ) -> None:
-    """Verify a case: segments, weights, catalogue, audit log; exit with 1 when anything is wrong."""
+    """Verify a case: segments, indexes, weights, catalogue, audit log; exit with 1 when anything is wrong."""
     from indexer.case import Case
     from indexer.check import check as run_check
 
     with Case.open(case) as opened, count_progress() as progress:
+        if repair:
+            _repair(opened, progress)
         faults = [
             {"part": finding.part, "message": finding.message}
             for finding in run_check(opened, sources=sources, progress=progress)
@@ -325,6 +384,146 @@ def check(
     if faults:
         raise ImgmatchError(f"{case}: {len(faults)} faults found; see the list above")
     note(f"{case}: all is well")
+
+
+def _repair(case: Any, progress: Any) -> None:
+    from imgmatch.models import load_model
+    from indexer.repair import repair
+
+    done = repair(case, lambda name: load_model(name, device="cpu", threads=1), progress=progress)
+    note(f"{done.segments} segments rewritten, {done.vectors} vectors made again from the sources")
+    for sha256 in done.lost:
+        note(f"imgmatch: {sha256}: no source has this content any more; its vector is lost, ingest it again")
+
+
+@app.command()
+def delete(
+    case: CaseArg,
+    item: Annotated[list[int] | None, typer.Option(metavar="ID", help="This item.", show_default=False)] = None,
+    sha256: Annotated[list[str] | None, typer.Option(help="The item with this content.", show_default=False)] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATH", help="What was found there or below, and nowhere else.", show_default=False),
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why, for the audit log.", show_default=False)] = "",
+    format: FormatOpt = Format.table,
+    output: OutputOpt = None,
+) -> None:
+    """Take items out of a case; no search returns them from then on. Evidence is never touched."""
+    import dataclasses
+
+    from indexer import filters
+    from indexer.case import Case
+    from indexer.compact import delete as run_delete
+
+    if not (item or sha256 or source):
+        raise UsageError("nothing to delete is named; give --item, --sha256 or --source")
+    for digest in sha256 or ():
+        if len(digest) != 64 or not set(digest.lower()) <= set("0123456789abcdef"):
+            raise UsageError(f"{digest!r} is no SHA-256; give 64 hexadecimal digits")
+    with Case.open(case) as opened:
+        done = run_delete(
+            opened,
+            items=item or (),
+            sha256=sha256 or (),
+            sources=[filters.source(path) for path in source or ()],
+            reason=reason,
+        )
+    emit_one(dataclasses.asdict(done), format, output)
+    note(f"Their vectors are removed from the disk by: imgmatch index {case} compact")
+
+
+@app.command()
+def merge(
+    case: CaseArg,
+    others: Annotated[
+        list[Path], typer.Argument(metavar="OTHER...", help="Cases to add; they are only read.", show_default=False)
+    ],
+    index: Annotated[
+        bool, typer.Option("--index/--no-index", help="Build the index afterwards when it is due.")
+    ] = True,
+    jobs: JobsOpt = None,
+    format: FormatOpt = Format.table,
+    output: OutputOpt = None,
+) -> None:
+    """Add other cases' items, sightings, labels, issues and vectors; running it again goes on where it stopped."""
+    import dataclasses
+    import threading
+
+    from indexer.case import Case
+    from indexer.ingest import usable_cores
+    from indexer.merge import merge as run_merge
+
+    records = []
+    with Case.open(case) as opened:
+        for path in others:
+            with Case.open(path) as other, count_progress() as progress:
+                done = run_merge(opened, other, progress=progress)
+            records.append({"case": str(path), **dataclasses.asdict(done)})
+        if index:
+            for _, spec in opened.catalogue.models():
+                _build_if_due(opened, spec, jobs or usable_cores(), threading.Event())
+    emit(records, ["case", "items", "known", "sightings", "vectors", "issues"], format, output)
+
+
+@index_app.callback()
+def _index_case(context: typer.Context, case: CaseArg) -> None:
+    context.obj = case
+
+
+KindOpt = Annotated[
+    str | None, typer.Option("--kind", help="exact, ivf or hnsw (default: by size).", show_default=False)
+]
+
+
+@index_app.command("build")
+def index_build(
+    context: typer.Context,
+    kind: KindOpt = None,
+    recall: Annotated[
+        float, typer.Option("--recall", min=0.5, max=1.0, help="Share of the true ten nearest that must be found.")
+    ] = 0.99,
+    model: ModelOpt = None,
+    jobs: JobsOpt = None,
+    format: FormatOpt = Format.table,
+    output: OutputOpt = None,
+) -> None:
+    """Build the index; searches and ingests go on meanwhile."""
+    from imgmatch.models import model_spec
+    from indexer.case import Case
+    from indexer.index.build import BuildConfig, build, describe
+    from indexer.ingest import usable_cores
+
+    with Case.open(context.obj) as opened, count_progress() as progress:
+        spec = model_spec(model) if model else opened.default_model
+        build(opened, spec, BuildConfig(kind, recall, jobs or usable_cores()), progress=progress)
+        emit_one(describe(opened, spec), format, output)
+
+
+@index_app.command("info")
+def index_info(
+    context: typer.Context, model: ModelOpt = None, format: FormatOpt = Format.table, output: OutputOpt = None
+) -> None:
+    """Which index a model's vectors have, why, and what it was measured to reach."""
+    from imgmatch.models import model_spec
+    from indexer.case import Case
+    from indexer.index.build import describe
+
+    with Case.open(context.obj) as opened:
+        emit_one(describe(opened, model_spec(model) if model else opened.default_model), format, output)
+
+
+@index_app.command("compact")
+def index_compact(context: typer.Context, format: FormatOpt = Format.table, output: OutputOpt = None) -> None:
+    """Remove deleted vectors from the disk, and put small segments together."""
+    import dataclasses
+
+    from indexer.case import Case
+    from indexer.compact import compact
+
+    with Case.open(context.obj) as opened, count_progress() as progress:
+        done = compact(opened, progress=progress)
+    emit_one(dataclasses.asdict(done), format, output)
 
 
 @models_app.command("list")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -24,6 +25,8 @@ from indexer import audit, segments
 from indexer.catalogue import Catalogue, SegmentRow
 from indexer.clock import now_utc
 from indexer.lock import locked
+
+Ids = npt.NDArray[np.int64]
 
 CATALOGUE = "catalogue.sqlite"
 SEGMENTS = "segments"
@@ -131,12 +134,60 @@ class Case:
         """The model that the case was made with."""
         return self.catalogue.models()[0][1]
 
-    def rows(self, model_id: int) -> list[tuple[int, segments.Rows]]:
-        """Every committed vector of a model: first vector id and (n, dim) float16 rows of each segment."""
-        return [
-            (segment.first_vector_id, segments.read(self.segments_folder, segment))
-            for segment in self.catalogue.segments(model_id)
-        ]
+    def rows(self, model_id: int) -> tuple[list[tuple[int | Ids, segments.Rows]], Ids]:
+        """Every committed row of a model, and the ids of those that are deleted.
+
+        Segments in the order of ids: the ids of its rows (the first, where the others follow without a gap) and its
+        (n, dim) float16 rows, mapped. Raises CaseError, naming the file and what it held, when one is not as it was.
+        """
+        while True:
+            committed = self.catalogue.segments(model_id)
+            dead = np.array(self.catalogue.tombstones(model_id), dtype=np.int64)
+            try:
+                blocks: list[tuple[int | Ids, segments.Rows]] = [
+                    (_ids(segment), self._read(segment)) for segment in committed
+                ]
+                self._verify(committed)
+                return blocks, dead
+            except CaseError:
+                if self.catalogue.segments(model_id) == committed:
+                    raise  # else: compacted just now, and the files that were read are gone
+
+    def _read(self, segment: SegmentRow) -> segments.Rows:
+        try:
+            return segments.read(self.segments_folder, segment)
+        except CaseError as error:
+            raise CaseError(f"{error}; {self.held(segment)}") from error
+
+    def _verify(self, committed: Sequence[SegmentRow]) -> None:
+        """Compare the hash of every segment whose file does not look as when it was last compared."""
+        known = self.catalogue.stamps()
+        new = {}
+        for segment in committed:
+            path = self.segments_folder / segment.name
+            try:
+                looks = segments.stamp(self.segments_folder, segment)
+                if known.get(segment.name) == looks:
+                    continue
+                right = segments.file_sha256(path) == segment.sha256
+            except OSError as error:
+                raise CaseError(f"{path}: can't be read ({error.strerror}); check the disk") from error
+            if not right:
+                raise CaseError(
+                    f"{path}: damaged segment file, its SHA-256 is not the recorded one; {self.held(segment)}"
+                )
+            new[segment.name] = looks
+        if new:
+            with contextlib.suppress(CaseError), self.catalogue.transaction() as writer:  # a case may be read-only
+                writer.set_stamps(new)
+
+    def held(self, segment: SegmentRow) -> str:
+        """What a segment held and what to do when it is damaged, for a person."""
+        ids = _ids(segment)
+        wanted = range(ids, ids + segment.rows) if isinstance(ids, int) else ids.tolist()
+        items = sorted(set(self.catalogue.item_ids(wanted).values()))
+        which = f"items {items[0]} to {items[-1]}" if items else "no item"
+        return f"it held {len(items)} items ({which}); run: imgmatch check {self.path} --repair"
 
     def record(self, action: str, details: dict[str, Any]) -> None:
         """Write to the audit log that something was done."""
@@ -198,11 +249,12 @@ class Case:
         with self.catalogue.transaction() as writer:
             item_ids = [writer.add_item(item.digests, item.image) for item in batch.items]
             if batch.items:
-                number, first = writer.next_segment(model_id)
+                number, first = writer.next_segment()
                 name = f"{model.name}/{number:06d}.npy"
                 sha256 = segments.write(self.segments_folder, name, np.stack([item.vector for item in batch.items]))
                 row = SegmentRow(model_id, name, first, len(item_ids), sha256, model.dim)
                 writer.add_segment(row, now)
+                writer.set_stamps({name: segments.stamp(self.segments_folder, row)})
                 writer.add_vectors(model_id, first, item_ids)
             counts["items"] = len(item_ids)
             for item in batch.items:
@@ -219,6 +271,17 @@ class Case:
         with self.catalogue.transaction() as writer:
             for item_id, source, columns in labels:
                 writer.set_labels(item_id, source, columns)
+
+
+def ids_of(segment: SegmentRow) -> Ids:
+    """Ids of a segment's rows, ascending."""
+    ids = _ids(segment)
+    return ids + np.arange(segment.rows, dtype=np.int64) if isinstance(ids, int) else ids
+
+
+def _ids(segment: SegmentRow) -> int | Ids:
+    """Ids of a segment's rows; the first one, where the others follow without a gap."""
+    return segment.first_vector_id if segment.ids is None else np.frombuffer(segment.ids, dtype="<i8")
 
 
 def _spec_json(spec: ModelSpec) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 from imgmatch.errors import CaseError
 from imgmatch.locator import Locator
 from imgmatch.types import Digests, Evidence, Image, Issue, ModelSpec, Sighting
+from indexer.filters import Filter
 
 # One script a format version, applied in order; a script that has shipped never changes.
 MIGRATIONS = (
@@ -102,13 +103,43 @@ MIGRATIONS = (
     ) STRICT;
     CREATE INDEX vectors_by_item ON vectors (item_id, model_id);
     """,
+    """
+    -- Counters that only grow, so that no number is given twice: segments, generations, vectors, items; deletions.
+    CREATE TABLE state (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    INSERT INTO state SELECT 'segments', count(*) FROM segments;
+    INSERT INTO state VALUES ('generations', 0), ('deletions', 0), ('items', 0), ('vectors', 0);
+    -- Little-endian int64 ids of a segment's rows, ascending; null where they are first_vector_id + row.
+    ALTER TABLE segments ADD COLUMN ids BLOB;
+    -- Rows of segments that belong to nothing any more: no search returns them, compact removes them.
+    CREATE TABLE tombstones (
+        vector_id INTEGER PRIMARY KEY,
+        model_id INTEGER NOT NULL REFERENCES models
+    ) STRICT;
+    -- The index of each model that is in use: a folder below indexes/, and the hash of its manifest.
+    CREATE TABLE generations (
+        model_id INTEGER PRIMARY KEY REFERENCES models,
+        name TEXT NOT NULL,
+        manifest_sha256 TEXT NOT NULL,
+        made_utc TEXT NOT NULL
+    ) STRICT;
+    -- Segment files whose hash was right when they had this size, these times and this place on the disk.
+    CREATE TABLE verified (name TEXT PRIMARY KEY, stamp TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    -- How far another case has been merged: a run can go on where the last one stopped.
+    CREATE TABLE merges (
+        case_id TEXT PRIMARY KEY,
+        run_id INTEGER NOT NULL REFERENCES runs,
+        item_id INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 _BUSY_MS = 30_000
+# A deleted item's id never comes back: reports and logs go on meaning what they meant.
+_FREE_ITEM_ID = "max((SELECT coalesce(max(item_id), 0) FROM items), (SELECT value FROM state WHERE key = 'items')) + 1"
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentRow:
-    """A committed segment: ``name`` is its path below ``segments/``; row r is vector ``first_vector_id`` + r."""
+    """A committed segment: ``name`` is its path below ``segments/``; ``first_vector_id`` is the lowest of its ids."""
 
     model_id: int
     name: str
@@ -116,6 +147,16 @@ class SegmentRow:
     rows: int
     sha256: str
     dim: int
+    ids: bytes | None = None
+    """Little-endian int64 vector ids of the rows, ascending; None: ``first_vector_id`` + row."""
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRow:
+    """The index of a model that is in use: its folder below ``indexes/`` and the hash of its manifest."""
+
+    name: str
+    manifest_sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +212,7 @@ class Catalogue:
             )
             db.execute("PRAGMA foreign_keys = ON")
             db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten, not only let go of
             db.execute("PRAGMA synchronous = FULL")  # a committed batch outlives a pulled plug
             self._local.db = db
             with self._lock:
@@ -265,7 +307,8 @@ class Catalogue:
         """How many items, sightings, issues, vectors, segments, labels and partial items there are."""
         row = self._rows(
             "SELECT (SELECT count(*) FROM items), (SELECT count(*) FROM sightings), (SELECT count(*) FROM issues),"
-            " (SELECT coalesce(sum(rows), 0) FROM segments), (SELECT count(*) FROM segments),"
+            " (SELECT coalesce(sum(rows), 0) FROM segments) - (SELECT count(*) FROM tombstones),"
+            " (SELECT count(*) FROM segments),"
             " (SELECT count(DISTINCT item_id) FROM labels), (SELECT count(*) FROM items WHERE partial IS NOT NULL)"
         )[0]
         names = ("items", "sightings", "issues", "vectors", "segments", "labelled_items", "partial_items")
@@ -306,14 +349,114 @@ class Catalogue:
         return None if row is None else int(row[0])
 
     def segments(self, model_id: int | None = None) -> list[SegmentRow]:
-        """Committed segments, of one model or of all, oldest first."""
+        """Committed segments, of one model or of all, in the order of their vector ids."""
         where, parameters = ("WHERE model_id = ?", (model_id,)) if model_id is not None else ("", ())
         rows = self._rows(
-            "SELECT model_id, segments.name, first_vector_id, rows, sha256, dim FROM segments"
-            f" JOIN models USING (model_id) {where} ORDER BY segment_id",
+            "SELECT model_id, segments.name, first_vector_id, rows, sha256, dim, ids FROM segments"
+            f" JOIN models USING (model_id) {where} ORDER BY first_vector_id",
             parameters,
         )
         return [SegmentRow(*row) for row in rows]
+
+    def state(self) -> dict[str, int]:
+        """Counters that change whenever vectors are added, deleted, compacted or indexed."""
+        return dict(self._rows("SELECT key, value FROM state"))
+
+    def data_version(self) -> tuple[int, int]:
+        """Changes whenever this or another process has committed anything."""
+        return int(self._rows("PRAGMA data_version")[0][0]), self._db.total_changes
+
+    def tombstones(self, model_id: int) -> list[int]:
+        """Vector ids of a model's rows that were deleted and not yet compacted away, ascending."""
+        return [
+            row[0] for row in self._rows("SELECT vector_id FROM tombstones WHERE model_id = ? ORDER BY 1", (model_id,))
+        ]
+
+    def generation(self, model_id: int) -> GenerationRow | None:
+        """The index of a model that is in use."""
+        row = self._one("SELECT name, manifest_sha256 FROM generations WHERE model_id = ?", (model_id,))
+        return None if row is None else GenerationRow(*row)
+
+    def generation_names(self) -> set[str]:
+        """Folders of all indexes in use."""
+        return {row[0] for row in self._rows("SELECT name FROM generations")}
+
+    def vector_count(self, model_id: int, first: int = 0, last: int = 2**62) -> int:
+        """How many live vectors of a model there are between two ids, both included."""
+        return int(
+            self._rows(
+                "SELECT coalesce(sum(model_id = ?), 0) FROM vectors WHERE vector_id BETWEEN ? AND ?",
+                (model_id, first, last),
+            )[0][0]
+        )
+
+    def matching(self, model_id: int, wanted: Filter) -> Iterator[int]:
+        """Ids of a model's vectors whose items pass a filter, ascending."""
+        where, parameters = _conditions(wanted)
+        sql = "SELECT vector_id FROM vectors WHERE model_id = ?" + "".join(f" AND {part}" for part in where)
+        for (vector_id,) in self._stream(f"{sql} ORDER BY vector_id", (model_id, *parameters)):
+            yield vector_id
+
+    def items_unseen(self) -> list[int]:
+        """Items without a sighting."""
+        sql = "SELECT item_id FROM items WHERE item_id NOT IN (SELECT item_id FROM sightings)"
+        return [row[0] for row in self._rows(sql)]
+
+    def checkpoint(self) -> None:
+        """Bring everything from the write-ahead log into the file, and empty the log, unless somebody reads."""
+        self._rows("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def item_rows(self, after: int, limit: int) -> list[tuple[Any, ...]]:
+        """Items with ids above ``after``, every column, for another case."""
+        return self._rows(
+            "SELECT item_id, sha256, md5, size_bytes, format, width_px, height_px, orientation, partial FROM items"
+            " WHERE item_id > ? ORDER BY item_id LIMIT ?",
+            (after, limit),
+        )
+
+    def sighting_rows(self, item_ids: Sequence[int]) -> list[tuple[Any, ...]]:
+        """Sightings of items, every column but run and id, for another case."""
+        return self._rows(
+            "SELECT item_id, locator, modified_utc, modified_ns, changed_ns, seen_utc FROM sightings"
+            " WHERE item_id IN (SELECT value FROM json_each(?)) ORDER BY sighting_id",
+            (json.dumps(list(item_ids)),),
+        )
+
+    def label_rows(self, item_ids: Sequence[int]) -> list[tuple[Any, ...]]:
+        """Labels of items, for another case."""
+        return self._rows(
+            "SELECT item_id, source, name, value FROM labels WHERE item_id IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(item_ids)),),
+        )
+
+    def vector_rows(self, item_ids: Sequence[int], model_id: int) -> list[tuple[Any, ...]]:
+        """Vectors of items by a model: item, id, region."""
+        return self._rows(
+            "SELECT item_id, vector_id, x_px, y_px, width_px, height_px FROM vectors"
+            " WHERE model_id = ? AND item_id IN (SELECT value FROM json_each(?)) ORDER BY vector_id",
+            (model_id, json.dumps(list(item_ids))),
+        )
+
+    def issue_rows(self) -> Iterator[tuple[Any, ...]]:
+        """Issues, every column but run and id, for another case."""
+        yield from self._stream(
+            "SELECT locator, stage, error, message, sha256, size_bytes, modified_ns, changed_ns, seen_utc FROM issues"
+            " ORDER BY issue_id"
+        )
+
+    def merged_to(self, case_id: str) -> tuple[int, int] | None:
+        """How far another case has been merged: the run that does it and the last of its items."""
+        row = self._one("SELECT run_id, item_id FROM merges WHERE case_id = ?", (case_id,))
+        return None if row is None else (int(row[0]), int(row[1]))
+
+    def regions(self, vector_ids: Sequence[int]) -> set[int]:
+        """Those of some vectors that are of a part of a picture."""
+        sql = "SELECT vector_id FROM vectors WHERE x_px IS NOT NULL AND vector_id IN (SELECT value FROM json_each(?))"
+        return {row[0] for row in self._rows(sql, (json.dumps(list(vector_ids)),))}
+
+    def stamps(self) -> dict[str, str]:
+        """Segment files that were verified, and how they looked then."""
+        return dict(self._rows("SELECT name, stamp FROM verified"))
 
     def has_vectors(self, sha256: str, model_id: int) -> bool:
         """Is this content already embedded by this model?"""
@@ -454,8 +597,8 @@ class Writer:
         if row is not None:
             return int(row[0])
         cursor = self._db.execute(
-            "INSERT INTO items (sha256, md5, size_bytes, format, width_px, height_px, orientation, partial)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO items (item_id, sha256, md5, size_bytes, format, width_px, height_px, orientation, partial)"
+            f" VALUES ({_FREE_ITEM_ID}, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 sha256,
                 bytes.fromhex(digests.md5),
@@ -511,19 +654,151 @@ class Writer:
         )
         return not replaced
 
-    def next_segment(self, model_id: int) -> tuple[int, int]:
-        """The number of a model's next segment (from 1) and the first free vector id."""
-        number = self._db.execute("SELECT count(*) + 1 FROM segments WHERE model_id = ?", (model_id,)).fetchone()[0]
-        first = self._db.execute("SELECT coalesce(max(vector_id), 0) + 1 FROM vectors").fetchone()[0]
-        return int(number), int(first)
+    def next_number(self, counter: str) -> int:
+        """Count one further: a number that was never given before, even if what bore it is gone."""
+        row = self._db.execute(
+            "UPDATE state SET value = value + 1 WHERE key = ? RETURNING value", (counter,)
+        ).fetchone()
+        return int(row[0])
+
+    def next_segment(self) -> tuple[int, int]:
+        """The number of the next segment and the first vector id that was never given."""
+        number = self.next_number("segments")
+        first = self._db.execute(
+            "SELECT max((SELECT coalesce(max(vector_id), 0) FROM vectors),"
+            " (SELECT value FROM state WHERE key = 'vectors')) + 1"
+        ).fetchone()[0]
+        return number, int(first)
 
     def add_segment(self, segment: SegmentRow, now_utc: str) -> None:
         """Name a segment file that is on disk: from here on it exists."""
         self._db.execute(
-            "INSERT INTO segments (model_id, name, first_vector_id, rows, sha256, written_utc)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (segment.model_id, segment.name, segment.first_vector_id, segment.rows, segment.sha256, now_utc),
+            "INSERT INTO segments (model_id, name, first_vector_id, rows, sha256, written_utc, ids)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                segment.model_id,
+                segment.name,
+                segment.first_vector_id,
+                segment.rows,
+                segment.sha256,
+                now_utc,
+                segment.ids,
+            ),
         )
+
+    def delete_items(self, item_ids: Sequence[int]) -> int:
+        """Remove items with their sightings and labels; the rows of their vectors become tombstones. Returns how many
+        vectors that were.
+        """
+        chosen = json.dumps(list(item_ids))
+        within = "item_id IN (SELECT value FROM json_each(?))"
+        self._raise_to("vectors", "SELECT coalesce(max(vector_id), 0) FROM vectors")
+        self._raise_to("items", "SELECT coalesce(max(item_id), 0) FROM items")
+        self.next_number("deletions")
+        count = self._db.execute(
+            f"INSERT INTO tombstones SELECT vector_id, model_id FROM vectors WHERE {within}", (chosen,)
+        ).rowcount
+        for table in ("vectors", "sightings", "labels", "items"):
+            self._db.execute(f"DELETE FROM {table} WHERE {within}", (chosen,))
+        return count
+
+    def delete_source(self, source: str) -> tuple[int, int]:
+        """Remove sightings and issues at a source; returns how many of each. Items without a sighting must be removed
+        in the same transaction.
+        """
+        below, parameters = _below(source)
+        return (
+            self._db.execute(f"DELETE FROM sightings WHERE {below}", parameters).rowcount,
+            self._db.execute(f"DELETE FROM issues WHERE {below}", parameters).rowcount,
+        )
+
+    def replace_segments(
+        self, names: Sequence[str], made: SegmentRow | None, gone: Sequence[int], now_utc: str
+    ) -> None:
+        """Put one segment in the place of others; the tombstones of ``gone`` rows, which it leaves out, end."""
+        self.next_number("deletions")
+        self._db.executemany("DELETE FROM segments WHERE name = ?", ((name,) for name in names))
+        self._db.executemany("DELETE FROM verified WHERE name = ?", ((name,) for name in names))
+        self._db.executemany("DELETE FROM tombstones WHERE vector_id = ?", ((vector_id,) for vector_id in gone))
+        if made is not None:
+            self.add_segment(made, now_utc)
+
+    def drop_vectors(self, vector_ids: Sequence[int]) -> None:
+        """Vectors that are lost: their rows become tombstones, their items stay."""
+        self._raise_to("vectors", "SELECT coalesce(max(vector_id), 0) FROM vectors")
+        self.next_number("deletions")
+        chosen = json.dumps(list(vector_ids))
+        within = "vector_id IN (SELECT value FROM json_each(?))"
+        self._db.execute(f"INSERT INTO tombstones SELECT vector_id, model_id FROM vectors WHERE {within}", (chosen,))
+        self._db.execute(f"DELETE FROM vectors WHERE {within}", (chosen,))
+
+    def _raise_to(self, counter: str, sql: str) -> None:
+        self._db.execute(f"UPDATE state SET value = max(value, ({sql})) WHERE key = ?", (counter,))
+
+    def merge_item(self, row: Sequence[Any]) -> int:
+        """Add another case's item (sha256 first), or find it; returns its id here."""
+        found = self._db.execute("SELECT item_id FROM items WHERE sha256 = ?", (row[0],)).fetchone()
+        if found is not None:
+            return int(found[0])
+        cursor = self._db.execute(
+            "INSERT INTO items (item_id, sha256, md5, size_bytes, format, width_px, height_px, orientation, partial)"
+            f" VALUES ({_FREE_ITEM_ID}, ?, ?, ?, ?, ?, ?, ?, ?)",
+            row,
+        )
+        return _id(cursor)
+
+    def has_vector_of(self, item_id: int, model_id: int) -> bool:
+        """Has this model embedded this item?"""
+        sql = "SELECT 1 FROM vectors WHERE item_id = ? AND model_id = ? LIMIT 1"
+        return self._db.execute(sql, (item_id, model_id)).fetchone() is not None
+
+    def merge_sighting(self, item_id: int, row: Sequence[Any], run_id: int) -> bool:
+        """Add another case's sighting; False when it is known."""
+        return bool(
+            self._db.execute(
+                "INSERT INTO sightings (item_id, locator, modified_utc, modified_ns, changed_ns, seen_utc, run_id)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (item_id, *row, run_id),
+            ).rowcount
+        )
+
+    def merge_labels(self, rows: Iterable[tuple[int, str, str, str]]) -> None:
+        """Add another case's labels; what this case says stands."""
+        self._db.executemany("INSERT INTO labels VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", rows)
+
+    def merge_issues(self, rows: Iterable[Sequence[Any]], run_id: int) -> int:
+        """Add another case's issues, but where this case knows the place; returns how many were new."""
+        return sum(
+            self._db.execute(
+                "INSERT INTO issues (locator, stage, error, message, sha256, size_bytes, modified_ns, changed_ns,"
+                " seen_utc, run_id) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10"
+                " WHERE NOT EXISTS (SELECT 1 FROM sightings WHERE locator = ?1) ON CONFLICT DO NOTHING",
+                (*row, run_id),
+            ).rowcount
+            for row in rows
+        )
+
+    def merge_vectors(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Add vectors with their regions: id, item, model, x, y, width, height."""
+        self._db.executemany("INSERT INTO vectors VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+
+    def set_merged(self, case_id: str, run_id: int, item_id: int | None) -> None:
+        """Note how far another case has been merged; None: all of it is."""
+        if item_id is None:
+            self._db.execute("DELETE FROM merges WHERE case_id = ?", (case_id,))
+        else:
+            self._db.execute("INSERT OR REPLACE INTO merges VALUES (?, ?, ?)", (case_id, run_id, item_id))
+
+    def set_stamps(self, stamps: dict[str, str]) -> None:
+        """Note how verified segment files look."""
+        self._db.executemany("INSERT OR REPLACE INTO verified VALUES (?, ?)", stamps.items())
+
+    def set_generation(self, model_id: int, name: str | None, manifest_sha256: str, now_utc: str) -> None:
+        """Put an index to use instead of the one before; None: none."""
+        self.next_number("generations")
+        self._db.execute("DELETE FROM generations WHERE model_id = ?", (model_id,))
+        if name is not None:
+            self._db.execute("INSERT INTO generations VALUES (?, ?, ?, ?)", (model_id, name, manifest_sha256, now_utc))
 
     def add_vectors(self, model_id: int, first_vector_id: int, item_ids: Sequence[int]) -> None:
         """Say which item each row of a segment belongs to (whole pictures)."""
@@ -550,3 +825,53 @@ def _parts(ids: list[int], size: int = 500) -> Iterator[list[int]]:
     """SQLite bounds how many values a statement may hold."""
     for start in range(0, len(ids), size):
         yield ids[start : start + size]
+
+
+def _below(source: str, column: str = "locator") -> tuple[str, list[str]]:
+    """A condition for a locator and what lies in it: folders go on with a slash, containers with a bar."""
+    stem = source.rstrip("/")
+    # Ranges, so that the index over locators serves: 0 and } are what follows / and | in the order of bytes.
+    condition = f"({column} = ? OR ({column} >= ? AND {column} < ?) OR ({column} >= ? AND {column} < ?))"
+    return condition, [stem, f"{stem}/", f"{stem}0", f"{stem}|", f"{stem}}}"]
+
+
+def _conditions(wanted: Filter) -> tuple[list[str], list[Any]]:
+    where: list[str] = []
+    parameters: list[Any] = []
+
+    def labelled(pairs: Sequence[tuple[str, str]]) -> str:
+        parameters.extend(text for pair in pairs for text in pair)
+        return "SELECT item_id FROM labels WHERE " + " OR ".join(["(name = ? AND value = ?)"] * len(pairs))
+
+    def seen(sources: Sequence[str]) -> str:
+        parts = []
+        for source in sources:
+            condition, values = _below(source)
+            parts.append(condition)
+            parameters.extend(values)
+        return "(" + " OR ".join(parts) + ")"
+
+    if wanted.labels:
+        where.append(f"item_id IN ({labelled(wanted.labels)})")
+    if wanted.since or wanted.until or wanted.sources:
+        parts = []
+        if wanted.sources:
+            parts.append(seen(wanted.sources))
+        if wanted.since:
+            parts.append("modified_utc >= ?")
+            parameters.append(wanted.since)
+        if wanted.until:
+            parts.append("substr(modified_utc, 1, ?) <= ?")
+            parameters += [len(wanted.until), wanted.until]
+        where.append(f"item_id IN (SELECT item_id FROM sightings WHERE {' AND '.join(parts)})")
+    if wanted.items:
+        where.append("item_id IN (SELECT value FROM json_each(?))")
+        parameters.append(json.dumps(wanted.items))
+    if wanted.exclude_labels:
+        where.append(f"item_id NOT IN ({labelled(wanted.exclude_labels)})")
+    if wanted.exclude_sources:
+        where.append(f"item_id NOT IN (SELECT item_id FROM sightings WHERE {seen(wanted.exclude_sources)})")
+    if wanted.exclude_items:
+        where.append("item_id NOT IN (SELECT value FROM json_each(?))")
+        parameters.append(json.dumps(wanted.exclude_items))
+    return where, parameters

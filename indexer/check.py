@@ -12,11 +12,12 @@ from imgmatch.sources import reopen
 from indexer import audit, segments
 from indexer.case import AUDIT, Case
 from indexer.catalogue import SightingRow
+from indexer.index.build import inspect
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One fault: ``part`` is segment, weights, catalogue, audit or source; ``message`` names the file and the fault."""
+    """One fault: ``part`` is segment, index, weights, catalogue, audit or source; ``message`` names file and fault."""
 
     part: str
     message: str
@@ -45,9 +46,14 @@ def check(
     for number, segment in enumerate(rows, start=1):
         segment_fault = segments.check(case.segments_folder, segment)
         if segment_fault is not None:
-            yield Finding("segment", segment_fault)
+            yield Finding("segment", f"{segment_fault}; {case.held(segment)}")
         if progress:
             progress("segments", number, len(rows))
+    for model_id, spec in case.catalogue.models():
+        if case.catalogue.generation(model_id) is not None:
+            index_fault = inspect(case, spec).fault
+            if index_fault is not None:
+                yield Finding("index", index_fault)
     if sources:
         total = case.catalogue.counts()["sightings"]
         for number, sighting in enumerate(case.catalogue.all_sightings(), start=1):

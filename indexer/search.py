@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,7 +21,9 @@ from imgmatch.models.base import Embedder
 from imgmatch.sources import walk
 from imgmatch.types import Box, Candidate, Evidence, Image, Issue, Match, Sighting
 from indexer.case import Case
-from indexer.index import ExactIndex, VectorIndex
+from indexer.filters import Filter
+from indexer.index import Ids, VectorIndex
+from indexer.index.open import CaseIndex
 
 if TYPE_CHECKING:
     from imgmatch.types import Vector
@@ -73,19 +76,37 @@ class SearchResult:
 class Searcher:
     """Search over one case by one model. Holds the index in memory, so that many queries pay for it once."""
 
-    def __init__(self, case: Case, embedder: Embedder, index: VectorIndex | None = None) -> None:
-        """Load the vectors. Raises CaseError when the case holds none by this model, or a segment is damaged."""
+    def __init__(
+        self,
+        case: Case,
+        embedder: Embedder,
+        index: VectorIndex | None = None,
+        warn: Callable[[str], None] | None = None,
+    ) -> None:
+        """Load the index; ``warn`` is told when a built one can't be used.
+
+        Raises CaseError when the case holds no vectors by this model, or a segment is damaged.
+        """
         self._case = case
         self._embedder = embedder
         model_id = case.catalogue.model_id(embedder.spec)
         if model_id is None or not case.catalogue.segments(model_id):
             raise CaseError(_no_vectors(case, embedder))
-        self._index = index or ExactIndex(embedder.spec.dim, case.rows(model_id))
+        self._model_id = model_id
+        self._allowed_of: tuple[Any, ...] = ()
+        self._allowed_ids: Ids = np.empty(0, np.int64)
+        self._index = index or CaseIndex(case, embedder.spec, warn)
 
     def search(
-        self, queries: Sequence[str | os.PathLike[str]], k: int = 10, leave_out: LeaveOut = NOTHING_LEFT_OUT
+        self,
+        queries: Sequence[str | os.PathLike[str]],
+        k: int = 10,
+        leave_out: LeaveOut = NOTHING_LEFT_OUT,
+        within: Filter | None = None,
     ) -> Iterator[SearchResult]:
         """Search with each query file, and each file in a query folder, in order; every use is recorded.
+
+        ``within`` says which items may be returned.
 
         One list of at most ``k`` matches a query, each item once, best first; equal scores in the order of items. A
         query that can't be read gives a result with its issue.
@@ -96,28 +117,47 @@ class Searcher:
             raise UsageError(f"k is {k}; it must be between 1 and {MAX_K:,}")
         for path in queries:
             for found in walk(path):
-                yield self._search_one(found, k, leave_out)
+                yield self._search_one(found, k, leave_out, within or Filter())
 
-    def _search_one(self, found: Evidence | Issue, k: int, leave_out: LeaveOut) -> SearchResult:
+    def _search_one(self, found: Evidence | Issue, k: int, leave_out: LeaveOut, within: Filter) -> SearchResult:
         started = time.perf_counter()
         query = read_query(found, self._embedder, leave_out)
         model = self._embedder.spec
-        details = {"model": model.name, "weights_sha256": model.weights_sha256, "query": str(found.locator), "k": k}
+        details: dict[str, Any] = {
+            "model": model.name,
+            "weights_sha256": model.weights_sha256,
+            "query": str(found.locator),
+            "k": k,
+        }
+        if within:
+            details["within"] = dataclasses.asdict(within)
         if isinstance(query, Issue):
             self._case.record("search", {**details, "issue": query.error})
             return SearchResult(query.locator, None, model.name, _ms_since(started), issue=query)
-        candidates = self._nearest(query, k)
+        candidates = self._nearest(query, k, self._allowed(within))
         matches = tuple(self._matches(query, candidates))
         self._case.record(
             "search", {**details, "query_sha256": query.sha256, "masked": query.masked, "matches": len(matches)}
         )
         return SearchResult(query.locator, query.sha256, model.name, _ms_since(started), matches, masked=query.masked)
 
-    def _nearest(self, query: Query, k: int) -> list[Candidate]:
+    def _allowed(self, within: Filter) -> Ids | None:
+        """Vector ids that a filter lets through; None: all. Kept until the case or the filter changes."""
+        if not within:
+            return None
+        key = (within, *sorted(self._case.catalogue.state().items()), self._case.catalogue.data_version())
+        if self._allowed_of != key:
+            self._allowed_ids = np.fromiter(self._case.catalogue.matching(self._model_id, within), dtype=np.int64)
+            self._allowed_of = key
+        return self._allowed_ids
+
+    def _nearest(self, query: Query, k: int, allowed: Ids | None) -> list[Candidate]:
         """The best vector of each of the k nearest items."""
         wanted = k
-        while True:
-            similarities, ids = self._index.search(query.vector[np.newaxis], min(wanted, self._index.rows))
+        total = self._index.rows if allowed is None else len(allowed)
+        filtered: dict[str, Ids] = {} if allowed is None else {"within": allowed}
+        while total:
+            similarities, ids = self._index.search(query.vector[np.newaxis], min(wanted, total), **filtered)
             owners = self._case.catalogue.item_ids(i for i in ids[0] if i >= 0)
             best: dict[int, Candidate] = {}
             for similarity, vector_id in zip(similarities[0].tolist(), ids[0].tolist(), strict=True):
@@ -125,9 +165,10 @@ class Searcher:
                     item_id = owners[vector_id]
                     best.setdefault(item_id, Candidate(vector_id, item_id, similarity))
             # An item may own several vectors: look further until k items are there or nothing is left.
-            if len(best) >= k or wanted >= self._index.rows:
+            if len(best) >= k or wanted >= total:
                 return sorted(best.values(), key=lambda c: (-c.similarity, c.item_id))[:k]
             wanted *= 2
+        return []
 
     def _matches(self, query: Query, candidates: Iterable[Candidate]) -> Iterator[Match]:
         ranked = list(candidates)

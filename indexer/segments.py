@@ -16,7 +16,7 @@ MAX_ROWS = 65_536
 Rows = npt.NDArray[np.float16]
 
 
-def write(folder: Path, name: str, vectors: npt.NDArray[np.float32]) -> str:
+def write(folder: Path, name: str, vectors: npt.NDArray[np.float32] | Rows) -> str:
     """Write (rows, dim) unit vectors as ``folder/name`` and force them to disk; returns the file's SHA-256.
 
     The file counts only once the catalogue names it; one left by a killed run is overwritten.
@@ -44,15 +44,24 @@ def read(folder: Path, segment: SegmentRow) -> Rows:
     try:
         rows = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as error:
-        raise CaseError(f"{path}: segment file is missing; run imgmatch check and restore it from a copy") from error
+        raise CaseError(f"{path}: segment file is missing") from error
     except (OSError, ValueError, EOFError) as error:
-        raise CaseError(f"{path}: damaged segment file ({error}); run imgmatch check") from error
+        raise CaseError(f"{path}: damaged segment file ({error})") from error
     if rows.shape != (segment.rows, segment.dim) or rows.dtype != np.float16:
         raise CaseError(
-            f"{path}: holds {rows.dtype} {rows.shape}, the catalogue says float16 {(segment.rows, segment.dim)}; "
-            "run imgmatch check"
+            f"{path}: holds {rows.dtype} {rows.shape}, the catalogue says float16 {(segment.rows, segment.dim)}"
         )
     return rows
+
+
+def stamp(folder: Path, segment: SegmentRow) -> str:
+    """How a segment's file looks without reading it: its recorded hash, size, times and place on the disk.
+
+    A file written to since has another change time, which no program sets; so a file that looks as it did when its hash
+    was right need not be read again. Bytes that rot on the disk are found by ``check``.
+    """
+    info = (folder / segment.name).stat()
+    return f"{segment.sha256}:{info.st_size}:{info.st_mtime_ns}:{info.st_ctime_ns}:{info.st_ino}"
 
 
 def check(folder: Path, segment: SegmentRow) -> str | None:
@@ -81,7 +90,10 @@ def remove_unnamed(folder: Path, segments: list[SegmentRow]) -> list[str]:
     for path in sorted(folder.glob("*/*.npy")):
         name = path.relative_to(folder).as_posix()
         if name not in named:
-            path.unlink()
+            try:
+                path.unlink()
+            except PermissionError:  # Windows: a search has it open; the next writer removes it
+                continue
             removed.append(name)
     return removed
 

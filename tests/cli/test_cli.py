@@ -223,3 +223,55 @@ def test_shell_completion_is_offered():
     done = run("--show-completion", "bash", env={**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"})
     assert done.returncode == 0
     assert b"complete" in done.stdout
+
+
+def test_a_search_keeps_to_what_its_filters_say(folder):
+    def found(*options):
+        done = run("search", folder / "case", folder / "in" / "3.jpg", "--format", "json", *options)
+        assert done.returncode == 0, done.stderr
+        return [match["sightings"][0]["path"].rsplit("/", 1)[1] for match in json.loads(done.stdout)["matches"]]
+
+    assert sorted(found("--label", "city=Ghent")) == ["0.jpg", "1.jpg"]
+    assert found("--label", "Hotel A") == ["0.jpg"]
+    assert len(found("--source", folder / "in", "--exclude-label", "Hotel A")) == 5
+    assert found("--source", folder / "in" / "2.jpg") == ["2.jpg"]
+    assert len(found("--since", "2000", "--exclude-source", folder / "in" / "3.jpg")) == 5
+    assert found("--until", "2000") == []
+    assert len(found("--item", "1", "--item", "2", "--exclude-item", "2")) == 1
+    wrong = run("search", folder / "case", folder / "in" / "3.jpg", "--since", "then")
+    assert wrong.returncode == 1
+    assert b"is no date" in wrong.stderr
+
+
+def test_index_delete_compact_and_merge_from_outside(folder, tmp_path):
+    assert run("init", tmp_path / "a").returncode == 0
+    made = run_json("merge", tmp_path / "a", folder / "case")
+    assert [(m["items"], m["sightings"], m["vectors"], m["issues"]) for m in made] == [(6, 6, 6, 1)]
+    info = run_json("index", tmp_path / "a", "build", "--kind", "hnsw")
+    assert (info["kind"], info["rows"], info["in_index"], info["compared_one_by_one"]) == ("hnsw", 6, 6, 0)
+    assert info["recall"] == 1
+    assert info["by_size"].startswith("exact (fewer than 50,000 rows")
+    assert run_json("delete", tmp_path / "a", "--source", folder / "in" / "0.jpg", "--reason", "test")["items"] == 1
+    info = run_json("index", tmp_path / "a", "info")
+    assert (info["rows"], info["in_index"], info["deleted_in_index"]) == (5, 5, 1)
+    assert run_json("index", tmp_path / "a", "compact")["rows_removed"] == 1
+    done = run("search", tmp_path / "a", folder / "in" / "0.jpg", "--format", "json")
+    assert len(json.loads(done.stdout)["matches"]) == 5
+    assert run("check", tmp_path / "a").returncode == 0
+    assert run("delete", tmp_path / "a").returncode == 1
+    wrong = run("index", tmp_path / "a", "build", "--kind", "tree")
+    assert b"'tree' is no kind of index; choose one of exact, ivf, hnsw" in wrong.stderr
+
+
+def test_a_damaged_segment_is_repaired_from_outside(folder, tmp_path):
+    assert run("init", tmp_path / "a").returncode == 0
+    assert run("ingest", tmp_path / "a", folder / "in").returncode == 0
+    path = next((tmp_path / "a" / "segments").rglob("*.npy"))
+    path.write_bytes(path.read_bytes()[:-3])
+    failed = run("search", tmp_path / "a", folder / "in" / "0.jpg")
+    assert failed.returncode == 1
+    assert b"it held 6 items (items 1 to 6); run: imgmatch check" in failed.stderr
+    done = run("check", tmp_path / "a", "--repair")
+    assert done.returncode == 0, done.stderr
+    assert b"1 segments rewritten, 6 vectors made again" in done.stderr
+    assert run("search", tmp_path / "a", folder / "in" / "0.jpg").returncode == 0

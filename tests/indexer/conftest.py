@@ -1,3 +1,8 @@
+import os
+
+# Small work on many threads mostly waits for them; set before FAISS is loaded.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 
 from imgmatch.models import load_model

@@ -1,0 +1,110 @@
+"""The index of an open case, which follows what other processes commit, delete, compact and build."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from imgmatch.errors import CaseError
+from imgmatch.types import ModelSpec
+from indexer.case import Case
+from indexer.index import kinds, manifest
+from indexer.index.layered import Base, LayeredIndex
+from indexer.index.manifest import IndexFileError
+from indexer.index.protocol import Ids, Queries, Similarities
+from indexer.index.store import Store
+
+INDEXES = "indexes"
+
+
+class CaseIndex:
+    """VectorIndex over everything that is committed by one model at the time of each search."""
+
+    def __init__(self, case: Case, spec: ModelSpec, warn: Callable[[str], None] | None = None) -> None:
+        """``warn`` is told, in a line, of an index that can't be used: every row is compared then.
+
+        Raises CaseError when the case has no vectors by this model, or when a segment is damaged.
+        """
+        self._case = case
+        self._spec = spec
+        self._warn = warn or (lambda message: None)
+        model_id = case.catalogue.model_id(spec)
+        if model_id is None:
+            raise CaseError(f"{case.path}: holds no vectors by {spec.name!r}")
+        self._model_id = model_id
+        self._base: tuple[str, Base | None] = ("", None)
+        self._state: dict[str, int] = {}
+        self._now = self._load()
+
+    @property
+    def rows(self) -> int:
+        """How many vectors it holds."""
+        return self._latest().rows
+
+    @property
+    def tail_rows(self) -> int:
+        """How many of them are compared one by one."""
+        return self._latest().tail_rows
+
+    def search(self, queries: Queries, k: int, within: Ids | None = None) -> tuple[Similarities, Ids]:
+        """As VectorIndex.search."""
+        return self._latest().search(queries, k, within)
+
+    def _latest(self) -> LayeredIndex:
+        if self._case.catalogue.state() != self._state:
+            self._now = self._load()
+        return self._now
+
+    def _load(self) -> LayeredIndex:
+        self._state = self._case.catalogue.state()
+        store = open_store(self._case, self._spec, self._model_id)
+        generation = self._case.catalogue.generation(self._model_id)
+        if generation is None:
+            self._base = ("", None)
+        elif generation.name != self._base[0]:
+            self._base = (generation.name, self._open_base())
+        return LayeredIndex(store, self._base[1])
+
+    def _open_base(self) -> Base | None:
+        try:
+            return open_base(self._case, self._spec, self._model_id)
+        except IndexFileError as fault:
+            self._warn(str(fault))
+            return None
+
+
+def open_store(case: Case, spec: ModelSpec, model_id: int) -> Store:
+    """The live rows of a model."""
+    blocks, dead = case.rows(model_id)
+    return Store(spec.dim, blocks, dead)
+
+
+def folder(case: Case, name: str) -> Path:
+    """Where a generation lies."""
+    return case.path / INDEXES / name
+
+
+def open_base(case: Case, spec: ModelSpec, model_id: int) -> Base | None:
+    """The built index in use, checked before FAISS reads it; None where there is none. Raises IndexFileError."""
+    while True:
+        generation = case.catalogue.generation(model_id)
+        if generation is None:
+            return None
+        where = folder(case, generation.name)
+        try:
+            found = manifest.read(where, generation.manifest_sha256, spec)
+            path = manifest.checked_file(where, found)
+            index = kinds.read(path)
+        except (IndexFileError, RuntimeError) as error:  # RuntimeError is what FAISS raises
+            if case.catalogue.generation(model_id) != generation:
+                continue  # a build has just replaced it
+            if isinstance(error, IndexFileError):
+                raise
+            raise IndexFileError(f"{where}: FAISS can't read it ({_first_line(error)}); {manifest.REBUILD}") from error
+        if index.d != spec.dim or index.ntotal != found.rows:
+            raise IndexFileError(f"{path}: holds {index.ntotal:,} rows of {index.d}-d; {manifest.REBUILD}")
+        return Base(index, found)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
