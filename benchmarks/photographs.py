@@ -41,6 +41,6 @@ def rooms(limit: int | None = None) -> list[Path]:
 
 
 def pictures(paths: Sequence[Path], min_side_px: int = 448) -> Iterator[Image]:
-    """Decode files one after the other."""
+    """Decode files one after the other, to sides of at least so many pixels; ingest decodes to the network's input."""
     for path in paths:
         yield decode(path.read_bytes(), min_side_px=min_side_px)

@@ -88,9 +88,9 @@ def quantise(source: Path, target: Path, pictures: Sequence[Pixels], *, reduce_r
             reduce_range=reduce_range,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            calibrate_method=CalibrationMethod.Percentile,
+            calibrate_method=CalibrationMethod.MinMax,
             nodes_to_quantize=convolutions,
-            extra_options={"CalibPercentile": 99.995, "ActivationSymmetric": False},
+            extra_options={"ActivationSymmetric": False},
         )
     model = onnx.load(target)
     model.producer_name, model.producer_version = "imgmatch", ""
