@@ -47,6 +47,7 @@ def build(
         index.cp.max_points_per_centroid = 64
         index.cp.min_points_per_centroid = 1
         index.cp.seed = _SEED
+        index.pq.cp.min_points_per_centroid = 1
     elif plan.kind == "hnsw":
         inner: Any = faiss.downcast_index(index.index)
         inner.hnsw.efConstruction = 100
