@@ -134,7 +134,11 @@ class Case:
         """The model that the case was made with."""
         return self.catalogue.models()[0][1]
 
-    def rows(self, model_id: int) -> tuple[list[tuple[int | Ids, segments.Rows]], Ids]:
+    def rows(self, model_id: int) -> list[tuple[int | Ids, segments.Rows]]:
+        """Every committed row of a model, deleted ones too, a segment at a time: as ``rows_and_dead``."""
+        return self.rows_and_dead(model_id)[0]
+
+    def rows_and_dead(self, model_id: int) -> tuple[list[tuple[int | Ids, segments.Rows]], Ids]:
         """Every committed row of a model, and the ids of those that are deleted.
 
         Segments in the order of ids: the ids of its rows (the first, where the others follow without a gap) and its

@@ -75,7 +75,7 @@ class CaseIndex:
 
 def open_store(case: Case, spec: ModelSpec, model_id: int) -> Store:
     """The live rows of a model."""
-    blocks, dead = case.rows(model_id)
+    blocks, dead = case.rows_and_dead(model_id)
     return Store(spec.dim, blocks, dead)
 
 
