@@ -10,11 +10,10 @@ codes                          bytes/row   train + add    coverage     ms a quer
 PQ128x4 fast-scan, residual    92          5.9 s          0.989/0.993  0.057 / 0.104
 RaBitQ fast-scan               64          5.4 s          0.989/0.992  0.152 / 0.341
 PQ128x4 fast-scan, whole row   92          5.9 s          0.972/0.973  0.061 / 0.087
-PQ64x4 fast-scan, residual     60          3.7 s          0.951/0.951  not measured alone
 =============================  ==========  =============  ===========  ==================
 
 (32 / 64 lists probed; bytes with ids and the quantiser's own share.) Residual 4-bit product codes, two dimensions a
-code, are as near as RaBitQ at a third of the time; halving the codes costs more recall than re-scoring brings back.
+code, are as near as RaBitQ at a third of the time.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ def plan(rows: int, dim: int, kind: str | None = None) -> Plan:
         why = asked or f"fewer than {EXACT_BELOW:,} rows: every one is compared in milliseconds"
         return Plan("exact", "SQfp16", 0, 0, why)
     if kind == "hnsw":
-        # 4-byte ids, 64 of them a row at the base: more memory and twenty times the build of ivf; no training.
+        # 4-byte ids, 64 of them a row at the base: more memory and a longer build than ivf's; no training.
         return Plan("hnsw", "IDMap,HNSW32_SQfp16", 0, 0, asked or "")
     # Four roots of the rows, as a power of two: scanning lists and choosing them cost about the same.
     nlist = 1 << min(14, max(4, round(math.log2(4 * math.sqrt(rows))) if rows >= EXACT_BELOW else 4))
