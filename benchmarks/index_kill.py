@@ -41,7 +41,8 @@ def vectors(seed: int, rows: int) -> np.ndarray:
 def start(work: str, case: Path, other: Path) -> subprocess.Popen[bytes]:
     """Begin the work in a process of its own; comes back when its modules are loaded."""
     script = (
-        "import sys; from indexer.case import Case; from benchmarks.index_fuzz import SPEC; import indexer.index.build\n"
+        "import sys; from indexer.case import Case; import indexer.index.build\n"
+        "from benchmarks.index_fuzz import SPEC\n"
         f"case = Case.open(sys.argv[1]); print('go', flush=True); {WORK[work]}"
     )
     process = subprocess.Popen([sys.executable, "-c", script, str(case), str(other)], stdout=subprocess.PIPE)
