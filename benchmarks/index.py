@@ -138,7 +138,7 @@ def measure(engine: str, folder: Path, jobs: int) -> list[dict[str, Any]]:
     """Build and search at every setting; one record each."""
     asked, truth = np.load(folder / "queries.npy"), np.load(folder / "truth.npy")
     seconds, settings = {"ours": ours, "hnswlib": hnswlib, "usearch": usearch, "flat": flat}[engine](folder, jobs)
-    records = []
+    records: list[dict[str, Any]] = []
     for setting, search in settings:
         search(asked[:50], 10)
         started = time.perf_counter()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 import numpy.typing as npt
@@ -45,8 +46,9 @@ def read(folder: Path, segment: SegmentRow) -> Rows:
         rows = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as error:
         raise CaseError(f"{path}: segment file is missing") from error
-    except (OSError, ValueError, EOFError) as error:
-        raise CaseError(f"{path}: damaged segment file ({error})") from error
+    except (OSError, ValueError, EOFError, SyntaxError, TokenError, OverflowError) as error:  # a header of any bytes
+        why = (str(error) or type(error).__name__).splitlines()[0]
+        raise CaseError(f"{path}: damaged segment file ({why})") from error
     if rows.shape != (segment.rows, segment.dim) or rows.dtype != np.float16:
         raise CaseError(
             f"{path}: holds {rows.dtype} {rows.shape}, the catalogue says float16 {(segment.rows, segment.dim)}"
