@@ -1,7 +1,7 @@
 """How well a model finds altered copies, other views of a place, and other views of rendered rooms.
 
 python -m benchmarks.retrieval [--model NAME] [--distractors N] [--alterations A,B] [--limit N] [--rooms N]
-                               [--json FILE]
+                               [--rooms-a-design N] [--json FILE]
 """
 
 from __future__ import annotations
@@ -87,13 +87,17 @@ def places(embedder: Embedder, distractors: np.ndarray) -> dict[str, Any]:
     return figures
 
 
-def rendered_rooms(embedder: Embedder, count: int) -> dict[str, float]:
-    """Recall of each rendered room by another view of it with a person in front, among ``count`` rooms."""
+def rendered_rooms(embedder: Embedder, count: int, a_design: int) -> dict[str, float]:
+    """Recall of each rendered room by another view of it with a person in front, among ``count`` rooms.
+
+    ``a_design`` rooms share finishes and furniture, as those of a hotel do; 1: each has its own.
+    """
 
     def views() -> Iterator[tuple[Pixels, Pixels]]:
         for number in range(count):
-            # Far from the seeds that training renders; ten designs, so that many rooms share theirs.
-            room = Room.random(seed=ROOM_SEEDS + number, style=ROOM_SEEDS + number // 100)
+            # Far from the seeds that training renders.
+            style = ROOM_SEEDS + number // a_design if a_design > 1 else None
+            room = Room.random(seed=ROOM_SEEDS + number, style=style)
             first, second = room.views(2, seed=number, min_overlap=0.3)
             yield first.pixels, alter("person", second.pixels, SEED + number)
 
@@ -114,6 +118,7 @@ def rendered_rooms(embedder: Embedder, count: int) -> dict[str, float]:
     relevant = np.eye(count, dtype=bool)
     return {
         "rooms": count,
+        "rooms_a_design": a_design,
         "recall_at_1": recall_at_k(scores, relevant, 1),
         "recall_at_10": recall_at_k(scores, relevant, 10),
         "map": mean_average_precision(scores, relevant),
@@ -134,7 +139,7 @@ def main() -> None:
     )
     copy_figures = copies(embedder, names, arguments.limit, distractors)
     place_figures = places(embedder, distractors)
-    room_figures = rendered_rooms(embedder, arguments.rooms) if arguments.rooms else None
+    room_figures = rendered_rooms(embedder, arguments.rooms, arguments.rooms_a_design) if arguments.rooms else None
     report.table("Copies: recall@1", ["alteration", "recall@1"], list(copy_figures.items()))
     report.table(
         "Places: the other photograph of the same place",
@@ -166,6 +171,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--distractors", type=int, default=0, help="so many room photographs more in the gallery")
     parser.add_argument("--alterations", default="", help="names, separated by commas (default: all)")
     parser.add_argument("--rooms", type=int, default=0, help="also so many rendered rooms")
+    parser.add_argument("--rooms-a-design", type=int, default=1, help="so many of them share a design")
     parser.add_argument("--limit", type=int, default=None, help="only so many houses photographs")
     return parser.parse_args()
 
