@@ -556,11 +556,11 @@ def geometry(rng: Generator, source: Source, size: int, filler: Pixels | None) -
     """Crop, turn, mirror and tilt: the geometric half of a strong alteration."""
     way = rng.random()
     mirrored = rng.random() < 0.35
-    quarter = int(rng.integers(1, 4)) if rng.random() < 0.18 else 0
+    quarter = int(rng.integers(1, 4)) if rng.random() < 0.2 else 0
     aspect = source.aspect
-    if way < 0.34:  # small crops are the hardest single alteration: many of them
-        corners = _crop(rng, aspect, 0.08, 0.32)
-    elif way < 0.60:
+    if way < 0.40:  # small crops are the hardest single alteration: many of them
+        corners = _crop(rng, aspect, 0.07, 0.32)
+    elif way < 0.62:
         corners = _crop(rng, aspect, 0.25, 1.0)
     elif way < 0.76:
         corners = _whole(

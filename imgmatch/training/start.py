@@ -120,9 +120,10 @@ def place_targets(
 ) -> Tensor:
     """What the place part must say of each picture: (N, place_dim) unit vectors, of the clean originals.
 
-    From an earlier run's weights, that run's own place part. From ImageNet weights, the mean-pooled features of the
-    starting network and of every further teacher, each of unit length, joined and PCA-whitened over the training
-    pictures. Kept in the output folder for as long as what it follows from stays the same.
+    From an earlier run's weights without teachers, that run's own place part. Else the mean-pooled features of every
+    teacher, and before them of the starting network where it is ImageNet's, each of unit length, joined and
+    PCA-whitened over the training pictures. Kept in the output folder for as long as what it follows from stays the
+    same.
     """
     first = config.weights or reference_weights()
     digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (first, *(p for _, p in config.teachers))]
@@ -134,13 +135,13 @@ def place_targets(
             if str(kept["key"]) == key:
                 return torch.from_numpy(kept["targets"])
     device, everything = config.torch_device(), np.arange(len(pictures))
-    if same:
+    if same and not config.teachers:
         with torch.inference_mode():
             batches = squashed(pictures, everything, config.input_px)
             targets = np.concatenate([start(torch.from_numpy(b).to(device))[1].cpu().numpy() for b in batches])
     else:
         joined = []
-        teachers = ((config.backbone, first), *config.teachers)
+        teachers = config.teachers if same else ((config.backbone, first), *config.teachers)
         for number, (backbone, path) in enumerate(teachers):
             progress("teachers", number, len(teachers), {})
             # Of untrained ImageNet features the plain mean says more of a place than a higher power.
