@@ -11,6 +11,7 @@ import argparse
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -45,7 +46,8 @@ def main() -> None:
             "int8": OnnxModel(spec, Path(folder) / spec.weights_file, threads=1),
         }
         size_mb = {"int8": (Path(folder) / spec.weights_file).stat().st_size / 1e6}
-        figures, vectors = {}, {}
+        figures: dict[str, dict[str, Any]] = {}
+        vectors: dict[str, np.ndarray] = {}
         for name, embedder in embedders.items():
             found = photographs.pictures(photographs.rooms(arguments.distractors), embedder.spec.input_px)
             vectors[name] = embed_all(embedder, (image.pixels for image in found))
