@@ -482,7 +482,8 @@ class Catalogue:
     def has_vectors(self, sha256: str, model_id: int, profile: str | None = None) -> bool:
         """Is this content already embedded by this model (with ``profile``: in this way)?"""
         sql = f"SELECT 1 FROM items JOIN vectors v USING (item_id) WHERE sha256 = ? AND model_id = ?{_read_as(profile)}"
-        return self._one(f"{sql} LIMIT 1", (bytes.fromhex(sha256), model_id, *([profile] if profile else []))) is not None
+        key = (bytes.fromhex(sha256), model_id, *([profile] if profile else []))
+        return self._one(f"{sql} LIMIT 1", key) is not None
 
     def unchanged(self, evidence: Evidence, model_id: int, version: str, profile: str | None = None) -> str | None:
         """Was this very file (place, size, both times) read before (with ``profile``: in this way)? "sighting",
