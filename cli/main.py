@@ -211,9 +211,7 @@ def search(
         str | None,
         typer.Option(metavar="X,Y,W,H", help="Search with this part of the query only.", show_default=False),
     ] = None,
-    regions: Annotated[
-        bool, typer.Option("--regions/--no-regions", help="Search with parts of the query too.")
-    ] = True,
+    regions: Annotated[bool, typer.Option("--regions/--no-regions", help="Search with parts of the query too.")] = True,
     label: LabelOpt = None,
     since: Annotated[
         str | None, typer.Option(metavar="DATE", help="Only files changed then or later.", show_default=False)

@@ -144,9 +144,7 @@ def _lines(edge: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int64], npt.NDAr
     return np.unique([0, *chosen, edge.shape[1] - 1]), sums
 
 
-def _pairs(
-    lines: npt.NDArray[np.int64], least: float
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _pairs(lines: npt.NDArray[np.int64], least: float) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     first, second = np.triu_indices(len(lines), 1)
     apart = lines[second] - lines[first] >= least
     return lines[first[apart]], lines[second[apart]]

@@ -117,7 +117,12 @@ def ingest(
     stop = stop or threading.Event()
     report = IngestReport()
     jobs = config.jobs or usable_cores()
-    arguments = {"paths": [_text(path) for path in paths], "reread": config.reread, "jobs": jobs, "profile": config.profile}
+    arguments = {
+        "paths": [_text(path) for path in paths],
+        "reread": config.reread,
+        "jobs": jobs,
+        "profile": config.profile,
+    }
     with case.writing():
         model_id = case.model_id(embedder.spec)
         run_id = case.start_run("ingest", embedder.runtime, arguments)
