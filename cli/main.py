@@ -315,6 +315,7 @@ def status(case: CaseArg, format: FormatOpt = Format.table, output: OutputOpt = 
         record: dict[str, Any] = {
             "case": str(case),
             **catalogue.counts(),
+            "profiles": catalogue.profiles(),
             "issue_kinds": catalogue.issue_kinds(),
             "models": [f"{spec.name} ({spec.weights_sha256[:12]})" for _, spec in catalogue.models()],
             **opened.sizes(),
