@@ -128,6 +128,9 @@ def ingest(
     model: ModelOpt = None,
     device: DeviceOpt = "auto",
     jobs: JobsOpt = None,
+    profile: Annotated[
+        str, typer.Option(help="fast, or thorough: parts of pictures too; may be added to a case read fast.")
+    ] = "fast",
     reread: Annotated[bool, typer.Option("--reread", help="Read files again that have not changed.")] = False,
     index: Annotated[
         bool, typer.Option("--index/--no-index", help="Build the index afterwards when it is due.")
@@ -159,7 +162,7 @@ def ingest(
     with Case.open(case) as opened:
         # Pictures are embedded side by side, one thread each: nothing waits for the slowest part of a layer.
         embedder = load_model(model or opened.default_model.name, device=device, threads=1)
-        config = IngestConfig(jobs=jobs, reread=reread, labels=labels, limits=limits)
+        config = IngestConfig(jobs=jobs, reread=reread, labels=labels, limits=limits, profile=profile)
         with stop_on_signal() as stop, ingest_progress(paths) as progress:
             report = run_ingest(opened, paths, embedder, config, progress=progress, stop=stop)
             if index and not stop.is_set():
@@ -204,6 +207,11 @@ def search(
         list[str] | None,
         typer.Option(metavar="X,Y,W,H", help="Box to look away from, in the query's pixels; may be repeated."),
     ] = None,
+    box: Annotated[
+        str | None,
+        typer.Option(metavar="X,Y,W,H", help="Search with this part of the query only.", show_default=False),
+    ] = None,
+    regions: Annotated[bool, typer.Option("--regions/--no-regions", help="Search with parts of the query too.")] = True,
     label: LabelOpt = None,
     since: Annotated[
         str | None, typer.Option(metavar="DATE", help="Only files changed then or later.", show_default=False)
@@ -236,7 +244,7 @@ def search(
     from indexer.case import Case
     from indexer.search import LeaveOut, Searcher, SearchResult
 
-    leave_out = LeaveOut(mask, tuple(_box(text) for text in ignore_box or []))
+    leave_out = LeaveOut(mask, tuple(_box(text) for text in ignore_box or []), _box(box) if box else None)
     paths = _query_paths(queries)
     within = filters.Filter(
         labels=tuple(map(filters.label, label or ())),
@@ -253,7 +261,7 @@ def search(
 
     def results() -> Any:
         nonlocal searched
-        for result in searcher.search(paths, k, leave_out, within):
+        for result in searcher.search(paths, k, leave_out, within, regions):
             if result.issue is None:
                 searched += 1
             else:
@@ -307,6 +315,7 @@ def status(case: CaseArg, format: FormatOpt = Format.table, output: OutputOpt = 
         record: dict[str, Any] = {
             "case": str(case),
             **catalogue.counts(),
+            "profiles": catalogue.profiles(),
             "issue_kinds": catalogue.issue_kinds(),
             "models": [f"{spec.name} ({spec.weights_sha256[:12]})" for _, spec in catalogue.models()],
             **opened.sizes(),

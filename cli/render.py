@@ -60,7 +60,8 @@ def emit_one(record: Record, format: Format, output: Path | None) -> None:
 
 
 SEARCH_COLUMNS = (
-    "query", "rank", "score", "item_id", "label", "path", "sightings", "reasons", "sha256", "locator"
+    "query", "rank", "score", "item_id", "label", "path", "sightings", "reasons", "sha256", "locator",
+    "query_region_px", "region_px"
 )  # fmt: skip
 
 
@@ -105,6 +106,14 @@ def search_record(result: SearchResult) -> dict[str, Any]:
                     }
                     for sighting in match.sightings
                 ],
+                "candidates": [
+                    {
+                        "similarity": round(candidate.similarity, 6),
+                        "query_region_px": candidate.query_region_px,
+                        "region_px": candidate.region_px,
+                    }
+                    for candidate in match.candidates
+                ],
                 "verification": None,
                 "reasons": list(match.reasons),
             }
@@ -127,8 +136,14 @@ def _match_rows(result: SearchResult) -> Iterator[Record]:
             "path": first["path"],
             "locator": first["locator"],
             "sightings": len(match["sightings"]),
+            "query_region_px": _box_text(match["candidates"][0]["query_region_px"]),
+            "region_px": _box_text(match["candidates"][0]["region_px"]),
             "reasons": "; ".join(match["reasons"]),
         }
+
+
+def _box_text(box: Sequence[int] | None) -> str:
+    return "" if box is None else ",".join(map(str, box))
 
 
 def _search_table(result: SearchResult) -> str:
@@ -138,7 +153,8 @@ def _search_table(result: SearchResult) -> str:
     rows = list(_match_rows(result))
     masked = f", {result.masked:.0%} of it left out" if result.masked else ""
     head = f"{name}   {len(rows)} leads by {result.model}{masked}, {result.elapsed_ms:.0f} ms\n"
-    columns = ["rank", "score", "item", *(["label"] if any(row["label"] for row in rows) else []), "found at", "note"]
+    columns = ["rank", "score", "item", *(["label"] if any(row["label"] for row in rows) else []), "found at"]
+    columns += [name for name in ("query_region_px", "region_px") if any(row[name] for row in rows)] + ["note"]
     cells = []
     for row in rows:
         more = f" (+{row['sightings'] - 1} more)" if row["sightings"] > 1 else ""

@@ -16,7 +16,7 @@ from typing import Any
 
 from imgmatch.errors import CaseError
 from imgmatch.locator import Locator
-from imgmatch.types import Digests, Evidence, Image, Issue, ModelSpec, Sighting
+from imgmatch.types import Box, Digests, Evidence, Image, Issue, ModelSpec, Sighting
 from indexer.filters import Filter
 
 # One script a format version, applied in order; a script that has shipped never changes.
@@ -129,6 +129,15 @@ MIGRATIONS = (
         case_id TEXT PRIMARY KEY,
         run_id INTEGER NOT NULL REFERENCES runs,
         item_id INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    """,
+    """
+    -- How thoroughly a model has read an item. An item without a row has its whole picture's vector only.
+    CREATE TABLE profiles (
+        item_id INTEGER NOT NULL REFERENCES items,
+        model_id INTEGER NOT NULL REFERENCES models,
+        profile TEXT NOT NULL,
+        PRIMARY KEY (item_id, model_id)
     ) STRICT, WITHOUT ROWID;
     """,
 )
@@ -449,27 +458,43 @@ class Catalogue:
         row = self._one("SELECT run_id, item_id FROM merges WHERE case_id = ?", (case_id,))
         return None if row is None else (int(row[0]), int(row[1]))
 
-    def regions(self, vector_ids: Sequence[int]) -> set[int]:
-        """Those of some vectors that are of a part of a picture."""
-        sql = "SELECT vector_id FROM vectors WHERE x_px IS NOT NULL AND vector_id IN (SELECT value FROM json_each(?))"
-        return {row[0] for row in self._rows(sql, (json.dumps(list(vector_ids)),))}
+    def regions(self, vector_ids: Sequence[int]) -> dict[int, Box]:
+        """The parts of pictures that some vectors are of; those of a whole picture are left out."""
+        sql = (
+            "SELECT vector_id, x_px, y_px, width_px, height_px FROM vectors"
+            " WHERE x_px IS NOT NULL AND vector_id IN (SELECT value FROM json_each(?))"
+        )
+        return {row[0]: (row[1], row[2], row[3], row[4]) for row in self._rows(sql, (json.dumps(list(vector_ids)),))}
+
+    def profiles(self) -> dict[str, int]:
+        """How many items have been read in each way beyond the whole picture, by any model."""
+        return dict(self._rows("SELECT profile, count(DISTINCT item_id) FROM profiles GROUP BY profile ORDER BY 1"))
+
+    def profile_rows(self, item_ids: Sequence[int], model_id: int) -> list[tuple[int, str]]:
+        """How a model has read items: item, profile; for another case."""
+        sql = "SELECT item_id, profile FROM profiles WHERE model_id = ? AND item_id IN (SELECT value FROM json_each(?))"
+        return [(row[0], row[1]) for row in self._rows(sql, (model_id, json.dumps(list(item_ids))))]
 
     def stamps(self) -> dict[str, str]:
         """Segment files that were verified, and how they looked then."""
         return dict(self._rows("SELECT name, stamp FROM verified"))
 
-    def has_vectors(self, sha256: str, model_id: int) -> bool:
-        """Is this content already embedded by this model?"""
-        sql = "SELECT 1 FROM items JOIN vectors USING (item_id) WHERE sha256 = ? AND model_id = ? LIMIT 1"
-        return self._one(sql, (bytes.fromhex(sha256), model_id)) is not None
+    def has_vectors(self, sha256: str, model_id: int, profile: str | None = None) -> bool:
+        """Is this content already embedded by this model (with ``profile``: in this way)?"""
+        sql = f"SELECT 1 FROM items JOIN vectors v USING (item_id) WHERE sha256 = ? AND model_id = ?{_read_as(profile)}"
+        key = (bytes.fromhex(sha256), model_id, *([profile] if profile else []))
+        return self._one(f"{sql} LIMIT 1", key) is not None
 
-    def unchanged(self, evidence: Evidence, model_id: int, version: str) -> str | None:
-        """Was this very file (place, size, both times) read before? "sighting", "issue" (same version) or None."""
+    def unchanged(self, evidence: Evidence, model_id: int, version: str, profile: str | None = None) -> str | None:
+        """Was this very file (place, size, both times) read before (with ``profile``: in this way)? "sighting",
+        "issue" (same version) or None.
+        """
         key = (str(evidence.locator), evidence.size_bytes, evidence.modified_ns, evidence.changed_ns)
         seen = self._one(
-            "SELECT 1 FROM sightings JOIN items USING (item_id) JOIN vectors USING (item_id)"
-            " WHERE locator = ? AND size_bytes = ? AND modified_ns = ? AND changed_ns = ? AND model_id = ? LIMIT 1",
-            (*key, model_id),
+            "SELECT 1 FROM sightings JOIN items i USING (item_id) JOIN vectors v USING (item_id)"
+            " WHERE locator = ? AND i.size_bytes = ? AND modified_ns = ? AND changed_ns = ? AND model_id = ?"
+            f"{_read_as(profile)} LIMIT 1",
+            (*key, model_id, *([profile] if profile else [])),
         )
         if seen is not None:
             return "sighting"
@@ -698,7 +723,7 @@ class Writer:
         count = self._db.execute(
             f"INSERT INTO tombstones SELECT vector_id, model_id FROM vectors WHERE {within}", (chosen,)
         ).rowcount
-        for table in ("vectors", "sightings", "labels", "items"):
+        for table in ("profiles", "vectors", "sightings", "labels", "items"):
             self._db.execute(f"DELETE FROM {table} WHERE {within}", (chosen,))
         return count
 
@@ -778,7 +803,7 @@ class Writer:
             for row in rows
         )
 
-    def merge_vectors(self, rows: Iterable[tuple[Any, ...]]) -> None:
+    def add_vectors(self, rows: Iterable[tuple[Any, ...]]) -> None:
         """Add vectors with their regions: id, item, model, x, y, width, height."""
         self._db.executemany("INSERT INTO vectors VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
@@ -800,12 +825,9 @@ class Writer:
         if name is not None:
             self._db.execute("INSERT INTO generations VALUES (?, ?, ?, ?)", (model_id, name, manifest_sha256, now_utc))
 
-    def add_vectors(self, model_id: int, first_vector_id: int, item_ids: Sequence[int]) -> None:
-        """Say which item each row of a segment belongs to (whole pictures)."""
-        self._db.executemany(
-            "INSERT INTO vectors (vector_id, item_id, model_id) VALUES (?, ?, ?)",
-            ((first_vector_id + row, item_id, model_id) for row, item_id in enumerate(item_ids)),
-        )
+    def set_profiles(self, rows: Iterable[tuple[int, int, str]]) -> None:
+        """Note how items were read beyond the whole picture: item, model, profile."""
+        self._db.executemany("INSERT OR REPLACE INTO profiles VALUES (?, ?, ?)", rows)
 
     def set_labels(self, item_id: int, source: str, labels: dict[str, str]) -> None:
         """Set what one source says of an item; what it said before is replaced."""
@@ -814,6 +836,13 @@ class Writer:
             "INSERT INTO labels (item_id, source, name, value) VALUES (?, ?, ?, ?)",
             ((item_id, source, name, value) for name, value in labels.items()),
         )
+
+
+def _read_as(profile: str | None) -> str:
+    """A condition on vectors ``v``, with the profile as its parameter."""
+    if profile is None:
+        return ""
+    return " AND (v.item_id, v.model_id, ?) IN (SELECT item_id, model_id, profile FROM profiles)"
 
 
 def _id(cursor: sqlite3.Cursor) -> int:

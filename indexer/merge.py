@@ -125,10 +125,10 @@ def _merge_batch(
                 name = f"{spec.name}/{number:06d}.npy"
                 digest = segments.write(case.segments_folder, name, vectors)
                 writer.add_segment(SegmentRow(our_model, name, first, len(part), digest, spec.dim), now)
-                writer.merge_vectors(
-                    (first + place, ours[row[0]], our_model, *row[2:]) for place, row in enumerate(part)
-                )
+                writer.add_vectors((first + place, ours[row[0]], our_model, *row[2:]) for place, row in enumerate(part))
                 new.vectors += len(part)
+            profiles = other.catalogue.profile_rows(sorted(lacking), their_model)
+            writer.set_profiles((ours[item], our_model, profile) for item, profile in profiles)
         writer.set_merged(case_id, run_id, theirs[-1])
     done.items += new.items
     done.known += new.known

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +72,9 @@ class OnnxModel(OnnxSession):
     def __init__(self, spec: ModelSpec, path: Path, threads: int | None = None) -> None:
         """``threads`` share one run (default: all usable cores). Raises ModelError when the file is no such graph."""
         super().__init__(spec, path, threads)
+        self._path, self._threads = path, threads
+        self._many: onnxruntime.InferenceSession | None = None  # opened when first needed
+        self._many_lock = threading.Lock()
         inputs = {node.name: node for node in self._session.get_inputs()}
         outputs = {node.name: node for node in self._session.get_outputs()}
         for kind, nodes, wanted in (("inputs", inputs, _INPUTS), ("outputs", outputs, _OUTPUTS)):
@@ -92,6 +96,12 @@ class OnnxModel(OnnxSession):
             self._spec, batch, weights, self._grid, lambda: self.run("vector", {"pixels": batch, "weights": weights})
         )
 
+    def embed_parts(self, picture: Pixels, cell_weights: Cells) -> Vectors:
+        """As Embedder.embed_parts."""
+        weights = np.asarray(cell_weights, np.float32)
+        copies = np.broadcast_to(picture, (len(weights), *picture.shape))
+        return checked(self._spec, copies, weights, self._grid, lambda: self._pool(picture[np.newaxis], weights))
+
     def cells(self, batch: Pixels) -> Cells:
         """As Embedder.cells."""
         if not len(batch):
@@ -101,13 +111,29 @@ class OnnxModel(OnnxSession):
     def _all_cells(self, batch: Pixels) -> Cells:
         return np.ones((len(batch), *self._grid), np.float32)
 
+    def _pool(self, batch: Pixels, weights: Cells) -> Vectors:
+        """Pool one picture's feature map by each of several weights: the graph broadcasts it."""
+        with self._many_lock:
+            if self._many is None:
+                self._many = open_session(self._path, self._threads, broadcasts=True)
+        try:
+            found: Vectors = self._many.run(["vector"], {"pixels": batch, "weights": weights})[0]
+        except Exception as error:  # ONNX Runtime's errors share no base of their own
+            where = f"{self._spec.name}: can't run on {batch.dtype} {batch.shape}"
+            raise ModelError(f"{where} ({_one_line(error)}); verify the model") from error
+        return found
 
-def open_session(path: Path, threads: int | None) -> onnxruntime.InferenceSession:
-    """Open an ONNX file for the CPU; ``threads`` None: all usable cores. Raises ModelError when it can't be loaded."""
+
+def open_session(path: Path, threads: int | None, *, broadcasts: bool = False) -> onnxruntime.InferenceSession:
+    """Open an ONNX file for the CPU; ``threads`` None: all usable cores. Raises ModelError when it can't be loaded.
+
+    ``broadcasts`` lets inputs differ in their batch size where the graph can stretch one of them.
+    """
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or _usable_cores()
     options.inter_op_num_threads = 1
+    options.enable_mem_reuse = not broadcasts  # buffers planned for equal batches would be too small
     # Waiting threads sleep: spinning ones would take the cores that decode the next pictures.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3

@@ -61,6 +61,10 @@ class PlainOnnxModel(OnnxSession):
         weights = whole if cell_weights is None else np.asarray(cell_weights, np.float32)
         return checked(self._spec, batch, weights, _GRID, lambda: self._unit(batch))
 
+    def embed_parts(self, picture: Pixels, cell_weights: Cells) -> Vectors:
+        """As Embedder.embed_parts; with one cell, all parts are the whole."""
+        return self.embed(np.repeat(picture[np.newaxis], len(cell_weights), axis=0), cell_weights)
+
     def cells(self, batch: Pixels) -> Cells:
         """Raises ModelError: the graph gives no feature map."""
         raise ModelError(f"{self._spec.name}: gives a vector only, no feature map; use a model that has one")
