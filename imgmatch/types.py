@@ -116,6 +116,27 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class FalseMatchRate:
+    """How often unrelated pictures score as high: a share of pairs, 0..1, with its 95 % interval.
+
+    ``rate`` is None where no unrelated pair came near the score: then all that is said is "fewer than ``upper``".
+    ``expected`` and ``expected_upper`` are false matches at this score or above to expect among all that was searched.
+    Never a probability that two pictures show the same.
+    """
+
+    rate: float | None
+    lower: float
+    upper: float
+    expected: float | None = None
+    expected_upper: float | None = None
+
+    @property
+    def stated(self) -> float:
+        """The rate, or the bound where there is none."""
+        return self.upper if self.rate is None else self.rate
+
+
+@dataclass(frozen=True, slots=True)
 class Match:
     """One ranked item. ``rank`` starts at 1; ``score`` is a lead for an examiner, never a verdict."""
 
@@ -127,6 +148,9 @@ class Match:
     labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
     candidates: tuple[Candidate, ...] = ()
     reasons: tuple[str, ...] = ()
+    false_match: FalseMatchRate | None = None
+    query: Locator | None = None
+    """The query of a set that found it."""
 
 
 @dataclass(frozen=True, slots=True)
