@@ -129,6 +129,8 @@ class FalseMatchRate:
     upper: float
     expected: float | None = None
     expected_upper: float | None = None
+    normalised: float | None = None
+    """The score less the query's mean similarity to its nearest background pictures: comparable between queries."""
 
     @property
     def stated(self) -> float:
