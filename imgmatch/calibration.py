@@ -62,7 +62,8 @@ class Calibration:
     @staticmethod
     def of(record: Mapping[str, Any]) -> Calibration:
         """From what was stored."""
-        return Calibration(**{name: tuple(v) if isinstance(v, list) else v for name, v in record.items()})
+        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in record.items()}
+        return Calibration(**values)
 
 
 def normalised(similarities: Matrix, related: Flags) -> Matrix:

@@ -68,7 +68,7 @@ def rank_labels(scores: Mapping[Key, Sequence[float]], method: str) -> list[tupl
     """
     aggregate = _aggregation(method)
     least = {"mean of top 2": 2, "mean of top 3": 3}.get(method, 1)
-    total = {label: aggregate([*found, *[0.0] * (least - len(found))]) for label, found in sorted(scores.items())}  # type: ignore[type-var]
+    total = {label: aggregate([*found, *[0.0] * (least - len(found))]) for label, found in sorted(scores.items())}
     return sorted(total.items(), key=lambda pair: -pair[1])
 
 

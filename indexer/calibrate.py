@@ -12,7 +12,7 @@ import numpy as np
 
 from imgmatch.calibration import MIN_PICTURES, NEIGHBOURS, Calibration, Flags, Matrix, calibrate, normalised
 from imgmatch.errors import CaseError, UsageError
-from imgmatch.types import Match, ModelSpec
+from imgmatch.types import FalseMatchRate, Match, ModelSpec
 from indexer import decisions
 from indexer.case import Case
 from indexer.catalogue import CalibrationRow
@@ -64,21 +64,38 @@ class Background:
         Matches whose rate is above ``max_fmr`` are left out. Raises UsageError when the background is too small to
         show a rate as low as that.
         """
+        self.check(max_fmr)
+        values = self.normalise(vector, sha256, [(match.sha256, match.score) for match in matches])
+        judged: list[Match] = []
+        worst = FalseMatchRate(None, 0.0, 0.0)
+        for match, value in zip(matches, values, strict=True):
+            # What was left out of the background differs a little between items: further down is never said to be rarer.
+            worst = max(worst, self.calibration.rate(value), key=lambda rate: rate.stated)
+            rate = _among(worst, gallery, value)
+            # Content of the same SHA-256 is no matter of chance.
+            if match.sha256 == sha256 or max_fmr is None or rate.stated <= max_fmr:
+                judged.append(replace(match, rank=len(judged) + 1, false_match=rate))
+        return tuple(judged)
+
+    def rate(
+        self, vector: Vector, sha256: str | None, item_sha256: str, similarity: float, compared: int
+    ) -> FalseMatchRate:
+        """The rate of one pair, and the false ones to expect among all pairs that were compared."""
+        value = self.normalise(vector, sha256, [(item_sha256, similarity)])[0]
+        return _among(self.calibration.rate(value), compared, value)
+
+    def check(self, max_fmr: float | None) -> None:
+        """Raises UsageError when the background can't show a rate as low as this."""
         if max_fmr is not None and max_fmr < self.calibration.bound:
             raise UsageError(
                 f"--max-fmr {max_fmr:g} is lower than this background can show: with {self.calibration.pictures:,} "
                 f"pictures fewer than 1 in {1 / self.calibration.bound:,.0f}; raise it, or calibrate on more pictures"
             )
-        values = self.normalise(vector, sha256, [(match.sha256, match.score) for match in matches])
-        judged = []
-        for match, value in zip(matches, values, strict=True):
-            rate = self.calibration.rate(value)
-            expected = None if rate.rate is None else rate.rate * gallery
-            rate = replace(rate, expected=expected, expected_upper=rate.upper * gallery, normalised=value)
-            # Content of the same SHA-256 is no matter of chance.
-            if match.sha256 == sha256 or max_fmr is None or rate.stated <= max_fmr:
-                judged.append(replace(match, rank=len(judged) + 1, false_match=rate))
-        return tuple(judged)
+
+
+def _among(rate: FalseMatchRate, compared: int, normalised: float) -> FalseMatchRate:
+    expected = None if rate.rate is None else rate.rate * compared
+    return replace(rate, expected=expected, expected_upper=rate.upper * compared, normalised=normalised)
 
 
 def background(case: Case, spec: ModelSpec) -> Background | None:

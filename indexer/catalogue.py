@@ -610,11 +610,12 @@ class Catalogue:
         """The first items, with a vector by this model, in the order of their SHA-256: a sample that is the same
         whatever order they came in. Item id and SHA-256.
         """
-        return self._rows(
+        rows = self._rows(
             "SELECT item_id, lower(hex(sha256)) FROM items WHERE EXISTS (SELECT 1 FROM vectors"
             " WHERE vectors.item_id = items.item_id AND model_id = ?) ORDER BY sha256 LIMIT ?",
             (model_id, count),
-        )  # type: ignore[return-value]
+        )
+        return [(row[0], row[1]) for row in rows]
 
     def calibration(self, model_id: int) -> CalibrationRow | None:
         """The stored calibration of a model."""

@@ -77,7 +77,7 @@ def labels(case: Case) -> Iterator[dict[str, str]]:
     for content in sorted(parent):
         groups.setdefault(root(content), []).append(content)
     for first, members in groups.items():
-        known = set()
+        known: set[str] = set()
         for member in members:
             item_id = case.catalogue.item_by_sha256(member)
             if item_id is not None:
