@@ -69,7 +69,7 @@ class Background:
         judged: list[Match] = []
         worst = FalseMatchRate(None, 0.0, 0.0)
         for match, value in zip(matches, values, strict=True):
-            # What was left out of the background differs a little between items: further down is never said to be rarer.
+            # What is left out of the background differs between items: further down is never said to be rarer.
             worst = max(worst, self.calibration.rate(value), key=lambda rate: rate.stated)
             rate = _among(worst, gallery, value)
             # Content of the same SHA-256 is no matter of chance.

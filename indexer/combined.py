@@ -20,7 +20,7 @@ SPEAKING = 5
 
 @dataclass(frozen=True, slots=True)
 class LabelMatch:
-    """A ranked label, with the pictures that speak for it, best first. ``pictures``: all of it among those looked at."""
+    """A ranked label, with the pictures that speak for it, best first. ``pictures``: how many of it were looked at."""
 
     rank: int
     label: str

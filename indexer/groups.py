@@ -87,7 +87,6 @@ def groups(
     members: dict[int, list[int]] = {}
     for item_id in sorted(parent):
         members.setdefault(root(item_id), []).append(item_id)
-    del parent
     for number, ids in enumerate((ids for ids in members.values() if len(ids) > 1), start=1):
         yield _group(case, number, ids, compare)
 
@@ -117,7 +116,8 @@ def links(
         vectors, _ = store.gather(found.first)
         vector_of = {int(v): row for v, row in zip(found.first.tolist(), vectors, strict=True)}
         owner = {item: vector for vector, item in case.catalogue.item_ids(found.first.tolist()).items()}
-        ours, theirs = (c.catalogue.items({pair[n] for pair in pairs}) for n, c in enumerate((case, other)))
+        ours = case.catalogue.items({pair[0] for pair in pairs})
+        theirs = other.catalogue.items({pair[1] for pair in pairs})
         seen, seen_there = case.catalogue.sightings(ours), other.catalogue.sightings(theirs)
         for first, second, similarity in pairs:
             rate = None
