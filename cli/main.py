@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import imgmatch
+from cli.matches import MaxFmrOpt, emit_labels, no_background, register
 from cli.progress import count_progress, ingest_progress, note, stop_on_signal, train_progress
 from cli.render import Format, emit, emit_one, emit_search
 from imgmatch.errors import CaseError, ImgmatchError, UsageError
@@ -63,6 +64,8 @@ LabelOpt = Annotated[
     typer.Option(metavar="[COLUMN=]VALUE", help="Only items with this label, or one of these.", show_default=False),
 ]
 StrictOpt = Annotated[bool, typer.Option("--strict", help="Exit with 3 when evidence could not be used.")]
+
+register(app)
 
 
 def _version(wanted: bool) -> None:
@@ -232,6 +235,14 @@ def search(
     exclude_item: Annotated[
         list[int] | None, typer.Option(metavar="ID", help="Not these items.", show_default=False)
     ] = None,
+    together: Annotated[
+        bool, typer.Option("--together", help="All queries show one room or thing: one ranking for the set.")
+    ] = False,
+    by: Annotated[str, typer.Option(metavar="item|label", help="Rank pictures, or the labels they bear.")] = "item",
+    label_column: Annotated[
+        str, typer.Option(metavar="NAME", help="With --by label: which column (chain, city).")
+    ] = "label",
+    max_fmr: MaxFmrOpt = None,
     model: ModelOpt = None,
     device: DeviceOpt = "cpu",
     strict: StrictOpt = False,
@@ -240,9 +251,13 @@ def search(
 ) -> None:
     """Find the items of a case that look most like each query photograph."""
     from imgmatch.models import load_model
-    from indexer import filters
+    from indexer import combined, filters
+    from indexer.calibrate import background as background_of
     from indexer.case import Case
     from indexer.search import LeaveOut, Searcher, SearchResult
+
+    if by not in ("item", "label"):
+        raise UsageError(f"--by {by}: say item or label")
 
     leave_out = LeaveOut(mask, tuple(_box(text) for text in ignore_box or []), _box(box) if box else None)
     paths = _query_paths(queries)
@@ -261,7 +276,9 @@ def search(
 
     def results() -> Any:
         nonlocal searched
-        for result in searcher.search(paths, k, leave_out, within, regions):
+        wanted = combined.depth(k) if by == "label" else k
+        search = combined.together if together else Searcher.search
+        for result in search(searcher, paths, wanted, leave_out, within, regions):
             if result.issue is None:
                 searched += 1
             else:
@@ -271,8 +288,16 @@ def search(
 
     with Case.open(case) as opened:
         embedder = load_model(model or opened.default_model.name, device=device)
-        searcher = Searcher(opened, embedder, warn=lambda message: note(f"imgmatch: {message}"))
-        emit_search(results(), format, output)
+        background = background_of(opened, embedder.spec)
+        searcher = Searcher(
+            opened, embedder, warn=lambda message: note(f"imgmatch: {message}"), background=background, max_fmr=max_fmr
+        )
+        if background is None:
+            no_background(case, max_fmr)
+        if by == "label":
+            emit_labels((combined.by_label(result, label_column, k) for result in results()), format, output)
+        else:
+            emit_search(results(), format, output)
     if not searched:
         what = failed[0].locator.path if failed else " ".join(map(str, queries))
         raise UsageError(f"{what}: no query could be searched; give pictures")

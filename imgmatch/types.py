@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, BinaryIO
 
 from imgmatch.locator import Locator
@@ -116,6 +116,43 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class FalseMatchRate:
+    """How often unrelated pictures score as high: a share of pairs, 0..1, with its 95 % interval.
+
+    ``rate`` is None where no unrelated pair came near the score: then all that is said is "fewer than ``upper``".
+    ``expected`` and ``expected_upper`` are false matches at this score or above to expect among all that was searched.
+    Never a probability that two pictures show the same.
+    """
+
+    rate: float | None
+    lower: float
+    upper: float
+    expected: float | None = None
+    expected_upper: float | None = None
+    normalised: float | None = None
+    """The score less the query's mean similarity to its nearest background pictures: comparable between queries."""
+
+    @property
+    def stated(self) -> float:
+        """The rate, or the bound where there is none."""
+        return self.upper if self.rate is None else self.rate
+
+    def of_several(self, tries: int) -> FalseMatchRate:
+        """The rate where the score is the best of several tries (Bonferroni): at most so many times as high."""
+
+        def times(value: float | None, most: float = float("inf")) -> float | None:
+            return None if value is None else min(most, value * tries)
+
+        return replace(
+            self,
+            rate=times(self.rate, 1.0),
+            upper=min(1.0, self.upper * tries),
+            expected=times(self.expected),
+            expected_upper=times(self.expected_upper),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Match:
     """One ranked item. ``rank`` starts at 1; ``score`` is a lead for an examiner, never a verdict."""
 
@@ -127,6 +164,9 @@ class Match:
     labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
     candidates: tuple[Candidate, ...] = ()
     reasons: tuple[str, ...] = ()
+    false_match: FalseMatchRate | None = None
+    query: Locator | None = None
+    """The query of a set that found it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ def append(path: Path, action: str, details: dict[str, Any]) -> None:
             entry = {
                 "entry": number + 1,
                 "time_utc": now_utc(),
-                "actor": _actor(),
+                "actor": account(),
                 "action": action,
                 "version": imgmatch.__version__,
                 **details,
@@ -82,7 +82,8 @@ def _last(name: str, line: bytes) -> tuple[int, str]:
         raise CaseError(f"{name}: the last entry is damaged; run imgmatch check") from error
 
 
-def _actor() -> str:
+def account() -> str:
+    """The account that this runs under."""
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):  # an account without a name

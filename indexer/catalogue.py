@@ -140,6 +140,33 @@ MIGRATIONS = (
         PRIMARY KEY (item_id, model_id)
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    -- The scores of different pictures by a model: from which background, and how many items it was drawn from.
+    CREATE TABLE calibrations (
+        model_id INTEGER PRIMARY KEY REFERENCES models,
+        background TEXT NOT NULL,
+        items INTEGER NOT NULL,
+        calibration_json TEXT NOT NULL,
+        made_utc TEXT NOT NULL
+    ) STRICT;
+    -- What examiners said of pairs of contents; rows are only ever added, the newest of a pair stands.
+    CREATE TABLE decisions (
+        decision_id INTEGER PRIMARY KEY,
+        query_sha256 BLOB NOT NULL,
+        item_sha256 BLOB NOT NULL,
+        verdict TEXT NOT NULL CHECK (verdict IN ('confirmed', 'rejected')),
+        note TEXT NOT NULL,
+        examiner TEXT NOT NULL,
+        account TEXT NOT NULL,
+        decided_utc TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX decisions_by_query ON decisions (query_sha256);
+    CREATE INDEX decisions_by_item ON decisions (item_sha256);
+    CREATE TRIGGER decisions_are_not_changed BEFORE UPDATE ON decisions
+        BEGIN SELECT RAISE(ABORT, 'decisions are only added'); END;
+    CREATE TRIGGER decisions_are_not_deleted BEFORE DELETE ON decisions
+        BEGIN SELECT RAISE(ABORT, 'decisions are only added'); END;
+    """,
 )
 _BUSY_MS = 30_000
 # A deleted item's id never comes back: reports and logs go on meaning what they meant.
@@ -190,6 +217,30 @@ class SightingRow:
     item_id: int
     sha256: str
     size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationRow:
+    """A stored calibration: path of the background case ("" for the case itself), items there when it was made."""
+
+    background: str
+    items: int
+    record: dict[str, Any]
+    made_utc: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRow:
+    """What an examiner said of a pair of contents (SHA-256), who and when."""
+
+    decision_id: int
+    query_sha256: str
+    item_sha256: str
+    verdict: str
+    note: str
+    examiner: str
+    account: str
+    decided_utc: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -574,6 +625,50 @@ class Catalogue:
                 found[item_id][name] = (*found[item_id].get(name, ()), value)
         return found
 
+    def item_count(self, model_id: int, wanted: Filter | None = None) -> int:
+        """How many items a model has embedded, of those that pass a filter."""
+        where, parameters = _conditions(wanted) if wanted else ([], [])
+        sql = "SELECT count(DISTINCT item_id) FROM vectors WHERE model_id = ?" + "".join(f" AND {p}" for p in where)
+        return int(self._rows(sql, (model_id, *parameters))[0][0])
+
+    def sample(self, model_id: int, count: int) -> list[tuple[int, str]]:
+        """The first items, with a vector by this model, in the order of their SHA-256: a sample that is the same
+        whatever order they came in. Item id and SHA-256.
+        """
+        rows = self._rows(
+            "SELECT item_id, lower(hex(sha256)) FROM items WHERE EXISTS (SELECT 1 FROM vectors"
+            " WHERE vectors.item_id = items.item_id AND model_id = ?) ORDER BY sha256 LIMIT ?",
+            (model_id, count),
+        )
+        return [(row[0], row[1]) for row in rows]
+
+    def calibration(self, model_id: int) -> CalibrationRow | None:
+        """The stored calibration of a model."""
+        row = self._one(
+            "SELECT background, items, calibration_json, made_utc FROM calibrations WHERE model_id = ?", (model_id,)
+        )
+        return None if row is None else CalibrationRow(row[0], row[1], json.loads(row[2]), row[3])
+
+    def decisions(self) -> Iterator[DecisionRow]:
+        """Every decision, also those that later ones replaced, oldest first."""
+        for row in self._stream(
+            "SELECT decision_id, lower(hex(query_sha256)), lower(hex(item_sha256)), verdict, note, examiner, account,"
+            " decided_utc FROM decisions ORDER BY decision_id"
+        ):
+            yield DecisionRow(*row)
+
+    def verdicts(self, sha256: str) -> dict[str, str]:
+        """What stands of a content with each other one (SHA-256, either way round): confirmed or rejected."""
+        content = bytes.fromhex(sha256)
+        return dict(
+            self._rows(
+                "SELECT lower(hex(other)), verdict FROM (SELECT decision_id, item_sha256 AS other, verdict"
+                " FROM decisions WHERE query_sha256 = ?1 UNION ALL SELECT decision_id, query_sha256, verdict"
+                " FROM decisions WHERE item_sha256 = ?1) ORDER BY decision_id",
+                (content,),
+            )
+        )
+
     def issues(self) -> Iterator[IssueRow]:
         """Every recorded issue, streamed, oldest first."""
         for locator, stage, error, message, sha256, seen, run_id in self._stream(
@@ -828,6 +923,30 @@ class Writer:
     def set_profiles(self, rows: Iterable[tuple[int, int, str]]) -> None:
         """Note how items were read beyond the whole picture: item, model, profile."""
         self._db.executemany("INSERT OR REPLACE INTO profiles VALUES (?, ?, ?)", rows)
+
+    def set_calibration(self, model_id: int, row: CalibrationRow) -> None:
+        """Store a model's calibration in the place of the one before."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO calibrations VALUES (?, ?, ?, ?, ?)",
+            (model_id, row.background, row.items, json.dumps(row.record), row.made_utc),
+        )
+
+    def add_decision(self, decision: DecisionRow) -> int:
+        """Add to the history of decisions; returns its id."""
+        cursor = self._db.execute(
+            "INSERT INTO decisions (query_sha256, item_sha256, verdict, note, examiner, account, decided_utc)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                bytes.fromhex(decision.query_sha256),
+                bytes.fromhex(decision.item_sha256),
+                decision.verdict,
+                decision.note,
+                decision.examiner,
+                decision.account,
+                decision.decided_utc,
+            ),
+        )
+        return _id(cursor)
 
     def set_labels(self, item_id: int, source: str, labels: dict[str, str]) -> None:
         """Set what one source says of an item; what it said before is replaced."""

@@ -21,6 +21,7 @@ from imgmatch.models.base import Embedder
 from imgmatch.regions import cut, query_boxes
 from imgmatch.sources import walk
 from imgmatch.types import Box, Candidate, Evidence, Image, Issue, Match, Sighting
+from indexer import decisions
 from indexer.case import Case
 from indexer.filters import Filter
 from indexer.index import Ids, VectorIndex
@@ -29,6 +30,7 @@ from indexer.index.open import CaseIndex
 if TYPE_CHECKING:
     from imgmatch.models.base import Vectors
     from imgmatch.types import Vector
+    from indexer.calibrate import Background
 
 MAX_K = 10_000
 CANDIDATES = 4
@@ -91,6 +93,8 @@ class SearchResult:
     matches: tuple[Match, ...] = ()
     issue: Issue | None = None
     masked: float = 0.0
+    queries: tuple[Locator, ...] = ()
+    """The queries of a set that was searched together."""
 
 
 class Searcher:
@@ -102,8 +106,11 @@ class Searcher:
         embedder: Embedder,
         index: VectorIndex | None = None,
         warn: Callable[[str], None] | None = None,
+        background: Background | None = None,
+        max_fmr: float | None = None,
     ) -> None:
-        """Load the index; ``warn`` is told when a built one can't be used.
+        """Load the index; ``warn`` is told when a built one can't be used. ``background`` gives each match its
+        false-match rate; ``max_fmr`` then leaves out matches with a higher one.
 
         Raises CaseError when the case holds no vectors by this model, or a segment is damaged.
         """
@@ -113,6 +120,8 @@ class Searcher:
         if model_id is None or not case.catalogue.segments(model_id):
             raise CaseError(_no_vectors(case, embedder))
         self._model_id = model_id
+        self._background = background
+        self._max_fmr = max_fmr
         self._allowed_of: tuple[Any, ...] = ()
         self._allowed_ids: Ids = np.empty(0, np.int64)
         self._index = index or CaseIndex(case, embedder.spec, warn)
@@ -160,8 +169,15 @@ class Searcher:
         if isinstance(query, Issue):
             self._case.record("search", {**details, "issue": query.error})
             return SearchResult(query.locator, None, model.name, _ms_since(started), issue=query)
-        candidates = self._nearest(query, k, self._allowed(within))
-        matches = tuple(self._matches(query, candidates))
+        rejected = decisions.rejected_items(self._case, query.sha256)
+        candidates = self._nearest(query, k + len(rejected), self._allowed(within))
+        kept = [found for found in candidates if found[0].item_id not in rejected][:k]
+        matches = tuple(self._matches(query, kept))
+        if self._background is not None:
+            gallery = self._case.catalogue.item_count(self._model_id, within)
+            matches = self._background.judge(
+                query.vector, query.sha256, matches, gallery, self._max_fmr, len(query.vectors)
+            )
         self._case.record(
             "search", {**details, "query_sha256": query.sha256, "masked": query.masked, "matches": len(matches)}
         )
