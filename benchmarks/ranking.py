@@ -39,7 +39,7 @@ def coverage(vectors: np.ndarray, splits: int, background: int) -> dict[str, Any
     """
     figures: dict[str, Any] = {}
     for size in (background // 8, background):
-        inside = {stated: 0 for stated in STATED}
+        inside = dict.fromkeys(STATED, 0)
         spreads = {stated: [] for stated in STATED}  # type: dict[float, list[float]]
         bounds = []
         for split in range(splits):
