@@ -79,7 +79,8 @@ def test_pictures_that_depend_on_each_other_widen_the_interval():
     independent = clopper_pearson(np.array(clumped.rates) * clumped.pairs, np.full(len(clumped.rates), clumped.pairs))
     place = int(np.argmin(np.abs(np.array(clumped.rates) - 0.03)))
     plain = independent[1][place] - independent[0][place]
-    assert clumped.upper[place] - clumped.lower[place] > 2 * plain
+    # More than the root of two, which counting each pair both ways makes.
+    assert clumped.upper[place] - clumped.lower[place] > 1.5 * plain
 
 
 def test_too_few_pictures_and_only_related_ones_are_named():
