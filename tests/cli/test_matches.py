@@ -9,7 +9,6 @@ from PIL import Image
 
 from tests.conftest import encode, picture, run, run_json
 
-
 # Each command is a process of its own.
 pytestmark = pytest.mark.slow
 
