@@ -115,7 +115,8 @@ def links(
         pairs = list(_items(case, other, found))
         vectors, _ = store.gather(found.first)
         vector_of = {int(v): row for v, row in zip(found.first.tolist(), vectors, strict=True)}
-        owner = {item: vector for vector, item in case.catalogue.item_ids(found.first.tolist()).items()}
+        parts = case.catalogue.regions(found.first.tolist())
+        owner = {i: v for v, i in case.catalogue.item_ids(found.first.tolist()).items() if v not in parts}
         ours = case.catalogue.items({pair[0] for pair in pairs})
         theirs = other.catalogue.items({pair[1] for pair in pairs})
         seen, seen_there = case.catalogue.sightings(ours), other.catalogue.sightings(theirs)
