@@ -72,7 +72,10 @@ def query_vectors(embedder: Embedder, pixels: Pixels) -> np.ndarray:
 def copies(
     embedder: Embedder, gallery: Gallery, paths: Sequence[Path], counts: tuple[int, int], pool: ThreadPoolExecutor
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """recall@1 of each alteration, each way; ``counts`` of queries for alterations in PARTS and for the others."""
+    """recall@1 of each alteration, each way; ``counts`` of queries for alterations in PARTS and for the others.
+
+    The photographs around an inset are in the query as well, and rightly found: they are left out of its gallery.
+    """
     originals = [image.pixels for image in photographs.pictures(paths)]
     relevant = np.eye(len(paths), len(gallery.whole), dtype=bool)
     places_of = {path.name: number for number, path in enumerate(paths)}
@@ -87,6 +90,11 @@ def copies(
             return query_vectors(embedder, alter(name, originals[number], SEED + number, others=others))
 
         scores = gallery.scores(list(pool.map(query, chosen)))
+        if name.endswith("_inset"):
+            for way in WAYS:
+                for row, number in enumerate(chosen):
+                    around = [(number - back) % len(paths) for back in range(1, 5)]
+                    scores[way][row, [other for other in around if not relevant[number, other]]] = -np.inf
         yield name, {"queries": count} | {way: recall_at_k(scores[way], relevant[chosen], 1) for way in WAYS}
 
 

@@ -844,12 +844,14 @@ class Writer:
             self.add_segment(made, now_utc)
 
     def drop_vectors(self, vector_ids: Sequence[int]) -> None:
-        """Vectors that are lost: their rows become tombstones, their items stay."""
+        """Vectors that are lost: their rows become tombstones, their items stay, to be read again when met."""
         self._raise_to("vectors", "SELECT coalesce(max(vector_id), 0) FROM vectors")
         self.next_number("deletions")
         chosen = json.dumps(list(vector_ids))
         within = "vector_id IN (SELECT value FROM json_each(?))"
         self._db.execute(f"INSERT INTO tombstones SELECT vector_id, model_id FROM vectors WHERE {within}", (chosen,))
+        lost = f"SELECT item_id, model_id FROM vectors WHERE {within}"
+        self._db.execute(f"DELETE FROM profiles WHERE (item_id, model_id) IN ({lost})", (chosen,))
         self._db.execute(f"DELETE FROM vectors WHERE {within}", (chosen,))
 
     def _raise_to(self, counter: str, sql: str) -> None:
@@ -958,10 +960,10 @@ class Writer:
 
 
 def _read_as(profile: str | None) -> str:
-    """A condition on vectors ``v``, with the profile as its parameter."""
+    """A condition on vectors ``v``: of the whole picture, its item read so; with the profile as its parameter."""
     if profile is None:
-        return ""
-    return " AND (v.item_id, v.model_id, ?) IN (SELECT item_id, model_id, profile FROM profiles)"
+        return " AND v.x_px IS NULL"
+    return " AND v.x_px IS NULL AND (v.item_id, v.model_id, ?) IN (SELECT item_id, model_id, profile FROM profiles)"
 
 
 def _id(cursor: sqlite3.Cursor) -> int:
