@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -237,7 +236,7 @@ def _picked(found: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any] 
 
 def _figures(arguments: argparse.Namespace, found: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     named = {name: getattr(arguments, name) for name in ("rows", "dim", "queries", "jobs", "limit_s")}
-    return {**named, "load_average": round(os.getloadavg()[0], 2), **_picked(found), "all_settings": found}
+    return {**named, "load_average": report.load(), **_picked(found), "all_settings": found}
 
 
 def scale(arguments: argparse.Namespace) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
@@ -76,6 +77,11 @@ def machine() -> dict[str, Any]:
     except (OSError, ValueError, IndexError):
         found["processor"] = platform.processor()
     return found
+
+
+def load() -> float:
+    """How many programs wanted a core in the last minute: above the cores, times are those of a busy machine."""
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else 0.0
 
 
 def _arguments() -> list[str]:
