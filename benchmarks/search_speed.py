@@ -3,9 +3,9 @@
 python -m benchmarks.search_speed [--rows 1000000] [--queries 200] [--anchors FILE] [--scratch FOLDER] [--json FILE]
 
 The case holds mixtures of real embeddings under the default model's name, one item and one sighting a vector, and the
-index that its size asks for. Warm: one open ``Searcher`` is given picture files, each read, hashed and decoded (they are
-tiny), found, re-scored, looked up and recorded in the audit log; in the place of the network stands a table of vectors,
-so that what is left is all that a search does beyond embedding. Cold: ``imgmatch search`` as a process of its own with
+index that its size asks for. Warm: one open ``Searcher`` is given picture files, each read, hashed and decoded (they
+are tiny), found, re-scored, looked up and recorded in the audit log; in the place of the network stands a table of
+vectors, so that what is left is all that a search does beyond embedding. Cold: ``imgmatch search`` as a process of its own with
 one query, the real network in it, from its start to its end.
 """
 
@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -25,10 +25,13 @@ from benchmarks import report
 from benchmarks.index_fuzz import fill
 from benchmarks.mixtures import Vectors, anchors, mixture, queries
 from imgmatch.models import DEFAULT_MODEL, model_spec
-from imgmatch.types import ModelSpec, Pixels
+from imgmatch.types import ModelSpec
 from indexer.case import Case
 from indexer.index.build import BuildConfig, build
 from indexer.search import Searcher
+
+if TYPE_CHECKING:
+    from imgmatch.types import Pixels
 
 
 class Table:
