@@ -5,8 +5,8 @@ python -m benchmarks.search_speed [--rows 1000000] [--queries 200] [--anchors FI
 The case holds mixtures of real embeddings under the default model's name, one item and one sighting a vector, and the
 index that its size asks for. Warm: one open ``Searcher`` is given picture files, each read, hashed and decoded (they
 are tiny), found, re-scored, looked up and recorded in the audit log; in the place of the network stands a table of
-vectors, so that what is left is all that a search does beyond embedding. Cold: ``imgmatch search`` as a process of its own with
-one query, the real network in it, from its start to its end.
+vectors, so that what is left is all that a search does beyond embedding. Cold: ``imgmatch search`` as a process of its
+own with one query, the real network in it, from its start to its end.
 """
 
 from __future__ import annotations
