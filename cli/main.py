@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -136,7 +137,7 @@ def ingest(
     ] = "fast",
     reread: Annotated[bool, typer.Option("--reread", help="Read files again that have not changed.")] = False,
     index: Annotated[
-        bool, typer.Option("--index/--no-index", help="Build the index afterwards when it is due.")
+        bool, typer.Option("--index/--no-index", help="Build the index when it is due, beside and afterwards.")
     ] = True,
     max_pixels: Annotated[
         int | None, typer.Option(min=1, help="Refuse larger pictures (default: 178,956,970).", show_default=False)
@@ -152,6 +153,7 @@ def ingest(
     from imgmatch.image import DEFAULT_LIMITS, Limits
     from imgmatch.models import load_model
     from indexer.case import Case
+    from indexer.index.build import BuildConfig, building_beside
     from indexer.ingest import IngestConfig, usable_cores
     from indexer.ingest import ingest as run_ingest
 
@@ -167,7 +169,10 @@ def ingest(
         embedder = load_model(model or opened.default_model.name, device=device, threads=1)
         config = IngestConfig(jobs=jobs, reread=reread, labels=labels, limits=limits, profile=profile)
         with stop_on_signal() as stop, ingest_progress(paths) as progress:
-            report = run_ingest(opened, paths, embedder, config, progress=progress, stop=stop)
+            # The build leaves all but one core to the pictures.
+            beside = building_beside(opened, embedder.spec, BuildConfig(jobs=1), stop=stop) if index else nullcontext()
+            with beside:
+                report = run_ingest(opened, paths, embedder, config, progress=progress, stop=stop)
             if index and not stop.is_set():
                 _build_if_due(opened, embedder.spec, jobs, stop)
         totals = opened.catalogue.counts()

@@ -43,6 +43,14 @@ def append(path: Path, action: str, details: dict[str, Any]) -> None:
         ) from error
 
 
+def head(path: Path) -> tuple[int, str]:
+    """How many entries the log has, and the SHA-256 of the last one, which the next would name: it stands for all."""
+    if not path.exists():
+        return 0, _FIRST
+    with path.open("rb") as file:
+        return _last(file.name, _tail(file))
+
+
 def verify(path: Path) -> list[str]:
     """Every fault of the chain: an edited, missing, added or moved entry, or a torn end. Empty when all is well."""
     faults = []

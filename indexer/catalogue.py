@@ -475,9 +475,9 @@ class Catalogue:
         )
 
     def sighting_rows(self, item_ids: Sequence[int]) -> list[tuple[Any, ...]]:
-        """Sightings of items, every column but run and id, for another case."""
+        """Sightings of items, every column but the id, for another case."""
         return self._rows(
-            "SELECT item_id, locator, modified_utc, modified_ns, changed_ns, seen_utc FROM sightings"
+            "SELECT item_id, locator, modified_utc, modified_ns, changed_ns, seen_utc, run_id FROM sightings"
             " WHERE item_id IN (SELECT value FROM json_each(?)) ORDER BY sighting_id",
             (json.dumps(list(item_ids)),),
         )
@@ -497,11 +497,23 @@ class Catalogue:
             (model_id, json.dumps(list(item_ids))),
         )
 
+    def run_rows(self) -> list[tuple[Any, ...]]:
+        """Runs, every column, oldest first, for another case."""
+        return self._rows(
+            "SELECT run_id, command, version, runtime, arguments_json, started_utc, finished_utc, counts_json FROM runs"
+            " ORDER BY run_id"
+        )
+
+    def merged_runs(self, case_id: str) -> dict[int, int]:
+        """Another case's run ids to those which they have here."""
+        sql = "SELECT json_extract(arguments_json, '$.merged_run'), run_id FROM runs WHERE command LIKE 'merged %'"
+        return dict(self._rows(f"{sql} AND json_extract(arguments_json, '$.merged_case') = ?", (case_id,)))
+
     def issue_rows(self) -> Iterator[tuple[Any, ...]]:
-        """Issues, every column but run and id, for another case."""
+        """Issues, every column but the id, for another case."""
         yield from self._stream(
-            "SELECT locator, stage, error, message, sha256, size_bytes, modified_ns, changed_ns, seen_utc FROM issues"
-            " ORDER BY issue_id"
+            "SELECT locator, stage, error, message, sha256, size_bytes, modified_ns, changed_ns, seen_utc, run_id"
+            " FROM issues ORDER BY issue_id"
         )
 
     def merged_to(self, case_id: str) -> tuple[int, int] | None:
@@ -874,13 +886,24 @@ class Writer:
         sql = "SELECT 1 FROM vectors WHERE item_id = ? AND model_id = ? LIMIT 1"
         return self._db.execute(sql, (item_id, model_id)).fetchone() is not None
 
-    def merge_sighting(self, item_id: int, row: Sequence[Any], run_id: int) -> bool:
-        """Add another case's sighting; False when it is known."""
+    def merge_run(self, case_id: str, row: Sequence[Any]) -> int:
+        """Add another case's run, as merged from it; returns its id here."""
+        run_id, command, version, runtime, arguments, *rest = row
+        told = {**json.loads(arguments), "merged_case": case_id, "merged_run": run_id}
+        cursor = self._db.execute(
+            "INSERT INTO runs (command, version, runtime, arguments_json, started_utc, finished_utc, counts_json)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (f"merged {command}", version, runtime, json.dumps(told, sort_keys=True), *rest),
+        )
+        return _id(cursor)
+
+    def merge_sighting(self, item_id: int, row: Sequence[Any]) -> bool:
+        """Add another case's sighting (the run's id as it is here); False when it is known."""
         return bool(
             self._db.execute(
                 "INSERT INTO sightings (item_id, locator, modified_utc, modified_ns, changed_ns, seen_utc, run_id)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                (item_id, *row, run_id),
+                (item_id, *row),
             ).rowcount
         )
 
@@ -888,14 +911,14 @@ class Writer:
         """Add another case's labels; what this case says stands."""
         self._db.executemany("INSERT INTO labels VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", rows)
 
-    def merge_issues(self, rows: Iterable[Sequence[Any]], run_id: int) -> int:
+    def merge_issues(self, rows: Iterable[Sequence[Any]]) -> int:
         """Add another case's issues, but where this case knows the place; returns how many were new."""
         return sum(
             self._db.execute(
                 "INSERT INTO issues (locator, stage, error, message, sha256, size_bytes, modified_ns, changed_ns,"
                 " seen_utc, run_id) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10"
                 " WHERE NOT EXISTS (SELECT 1 FROM sightings WHERE locator = ?1) ON CONFLICT DO NOTHING",
-                (*row, run_id),
+                row,
             ).rowcount
             for row in rows
         )

@@ -23,6 +23,7 @@ from imgmatch.regions import FAST, PROFILES, THOROUGH, read_regions
 from imgmatch.sources import walk
 from imgmatch.types import Digests, Embedding, Evidence, Image, Issue
 from indexer.case import Batch, Case, NewItem
+from indexer.compact import join_small
 from indexer.labels import apply_labels
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 # Pictures that go through the network together. More gains nothing on a CPU and costs memory.
 EMBED_BATCH = 16
+# Commits between two joinings of their segments: 128 of 512 items fill one.
+_JOIN_EVERY = 128
 _NO_PIXELS = np.empty((0, 0, 3), np.uint8)
 
 
@@ -127,8 +130,14 @@ def ingest(
         model_id = case.model_id(embedder.spec)
         run_id = case.start_run("ingest", embedder.runtime, arguments)
 
+        commits = 0
+
         def commit(batch: Batch) -> None:
+            nonlocal commits
             new = case.commit(batch, embedder.spec, model_id, run_id)
+            commits += 1
+            if commits % _JOIN_EVERY == 0:
+                join_small(case)
             report.new_items += new["items"]
             report.new_sightings += new["sightings"]
             report.new_issues += new["issues"]
@@ -161,6 +170,7 @@ def ingest(
                 if issues:
                     commit(Batch(issues=[(issue, None, None) for issue in issues]))
             report.interrupted = stop.is_set()
+            join_small(case)
         finally:
             case.finish_run(run_id, report.counts())
             case.record(
