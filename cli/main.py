@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import imgmatch
+from cli.export import NoImagesOpt, RevealOpt, export
+from cli.export import report as write_report
 from cli.matches import MaxFmrOpt, emit_labels, no_background, register
 from cli.progress import count_progress, ingest_progress, note, stop_on_signal, train_progress
 from cli.render import Format, emit, emit_one, emit_search
@@ -250,6 +252,11 @@ def search(
     max_fmr: MaxFmrOpt = None,
     model: ModelOpt = None,
     device: DeviceOpt = "cpu",
+    report: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also write an HTML report to this new folder.")
+    ] = None,
+    reveal: RevealOpt = False,
+    no_images: NoImagesOpt = False,
     strict: StrictOpt = False,
     format: FormatOpt = Format.table,
     output: OutputOpt = None,
@@ -278,6 +285,7 @@ def search(
     )
     failed: list[SearchResult] = []
     searched = 0
+    kept: list[SearchResult] = []
 
     def results() -> Any:
         nonlocal searched
@@ -289,6 +297,8 @@ def search(
             else:
                 failed.append(result)
                 note(f"imgmatch: {result.locator.path}: {result.issue.message}; not searched")
+            if report is not None:
+                kept.append(result)
             yield result
 
     with Case.open(case) as opened:
@@ -303,6 +313,8 @@ def search(
             emit_labels((combined.by_label(result, label_column, k) for result in results()), format, output)
         else:
             emit_search(results(), format, output)
+        if report is not None:
+            write_report(opened, kept, embedder.spec, report, reveal, no_images)
     if not searched:
         what = failed[0].locator.path if failed else " ".join(map(str, queries))
         raise UsageError(f"{what}: no query could be searched; give pictures")
@@ -332,6 +344,9 @@ def _query_paths(queries: list[Path]) -> list[str]:
     if not paths:
         raise UsageError("-: standard input names no query; give one path a line")
     return paths
+
+
+app.command("export")(export)
 
 
 @app.command()
