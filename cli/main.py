@@ -13,6 +13,16 @@ import typer
 import imgmatch
 from cli.progress import count_progress, ingest_progress, note, stop_on_signal, train_progress
 from cli.render import Format, emit, emit_one, emit_search
+from cli.sources import (
+    AskPasswordOpt,
+    CarveOpt,
+    DeletedOpt,
+    InsideOpt,
+    PasswordFileOpt,
+    PreviewsOpt,
+    SourceLimitOpt,
+    source_options,
+)
 from imgmatch.errors import CaseError, ImgmatchError, UsageError
 
 if TYPE_CHECKING:
@@ -120,7 +130,7 @@ def init(
 @app.command()
 def ingest(
     case: CaseArg,
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files and folders.", show_default=False)],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files, folders, archives, disk images.", show_default=False)],
     labels: Annotated[
         Path | None,
         typer.Option(help="CSV with file (or sha256), label and further columns.", show_default=False),
@@ -138,6 +148,13 @@ def ingest(
     max_bytes: Annotated[
         int | None, typer.Option(min=1, help="Refuse larger files (default: 256 MiB).", show_default=False)
     ] = None,
+    inside: InsideOpt = True,
+    deleted: DeletedOpt = True,
+    carve: CarveOpt = False,
+    previews: PreviewsOpt = False,
+    password: AskPasswordOpt = False,
+    password_file: PasswordFileOpt = None,
+    source_limit: SourceLimitOpt = None,
     strict: StrictOpt = False,
     format: FormatOpt = Format.table,
     output: OutputOpt = None,
@@ -155,11 +172,14 @@ def ingest(
     limits = Limits(
         min(max_pixels or DEFAULT_LIMITS.max_pixels, DEFAULT_LIMITS.max_pixels), max_bytes or DEFAULT_LIMITS.max_bytes
     )
+    sources = source_options(
+        source_limit, password, password_file, inside=inside, deleted=deleted, carve=carve, previews=previews
+    )
     jobs = jobs or usable_cores()
     with Case.open(case) as opened:
         # Pictures are embedded side by side, one thread each: nothing waits for the slowest part of a layer.
         embedder = load_model(model or opened.default_model.name, device=device, threads=1)
-        config = IngestConfig(jobs=jobs, reread=reread, labels=labels, limits=limits)
+        config = IngestConfig(jobs=jobs, reread=reread, labels=labels, limits=limits, sources=sources)
         with stop_on_signal() as stop, ingest_progress(paths) as progress:
             report = run_ingest(opened, paths, embedder, config, progress=progress, stop=stop)
             if index and not stop.is_set():
@@ -364,6 +384,8 @@ def check(
     repair: Annotated[
         bool, typer.Option("--repair", help="First embed what damaged segments held again, from the sources.")
     ] = False,
+    password: AskPasswordOpt = False,
+    password_file: PasswordFileOpt = None,
     format: FormatOpt = Format.table,
     output: OutputOpt = None,
 ) -> None:
@@ -371,12 +393,13 @@ def check(
     from indexer.case import Case
     from indexer.check import check as run_check
 
+    options = source_options(None, password, password_file)
     with Case.open(case) as opened, count_progress() as progress:
         if repair:
-            _repair(opened, progress)
+            _repair(opened, options, progress)
         faults = [
             {"part": finding.part, "message": finding.message}
-            for finding in run_check(opened, sources=sources, progress=progress)
+            for finding in run_check(opened, sources=sources, options=options, progress=progress)
         ]
         opened.record("check", {"sources": sources, "faults": len(faults)})
     if faults or format is not Format.table:
@@ -386,11 +409,11 @@ def check(
     note(f"{case}: all is well")
 
 
-def _repair(case: Any, progress: Any) -> None:
+def _repair(case: Any, options: Any, progress: Any) -> None:
     from imgmatch.models import load_model
     from indexer.repair import repair
 
-    done = repair(case, lambda name: load_model(name, device="cpu", threads=1), progress=progress)
+    done = repair(case, lambda name: load_model(name, device="cpu", threads=1), options=options, progress=progress)
     note(f"{done.segments} segments rewritten, {done.vectors} vectors made again from the sources")
     for sha256 in done.lost:
         note(f"imgmatch: {sha256}: no source has this content any more; its vector is lost, ingest it again")
@@ -677,11 +700,11 @@ def models_quantise(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the 8-bit model.")],
 ) -> None:
     """Make an 8-bit version of a model: smaller, and faster on processors with VNNI."""
-    from imgmatch.sources import walk
+    from imgmatch.sources import PLAIN_FILES, walk
     from imgmatch.training.quantise import quantised_model
     from imgmatch.types import Evidence
 
-    files = [Path(found.locator.at) for path in data for found in walk(path) if isinstance(found, Evidence)]
+    files = [Path(found.locator.at) for path in data for found in walk(path, options=PLAIN_FILES) if isinstance(found, Evidence)]
     made = quantised_model(name, files, output)
     note(f"Made {made.name}. Next: imgmatch models add {output}")
 

@@ -19,7 +19,7 @@ from imgmatch.errors import EvidenceError
 from imgmatch.hashes import digest
 from imgmatch.image import DEFAULT_LIMITS, Limits, decode
 from imgmatch.models.base import Embedder
-from imgmatch.sources import walk
+from imgmatch.sources import DEFAULT_OPTIONS, SourceOptions, walk
 from imgmatch.types import Digests, Evidence, Image, Issue
 from indexer.case import Batch, Case, NewItem
 from indexer.labels import apply_labels
@@ -45,6 +45,7 @@ class IngestConfig:
     reread: bool = False
     labels: Path | None = None
     limits: Limits = DEFAULT_LIMITS
+    sources: SourceOptions = DEFAULT_OPTIONS
 
 
 @dataclass(slots=True)
@@ -101,6 +102,7 @@ def ingest(
     report = IngestReport()
     jobs = config.jobs or usable_cores()
     arguments = {"paths": [_text(path) for path in paths], "reread": config.reread, "jobs": jobs}
+    arguments |= config.sources.record()
     with case.writing():
         model_id = case.model_id(embedder.spec)
         run_id = case.start_run("ingest", embedder.runtime, arguments)
@@ -167,7 +169,7 @@ def _files(
 ) -> Iterator[Evidence | Issue]:
     """Walk all paths; leave out what this case has read before and what has not changed since."""
     for path in paths:
-        for found in walk(path, leave_out=case.path):
+        for found in walk(path, leave_out=case.path, options=config.sources):
             if stop.is_set():
                 return
             report.files += 1
@@ -186,6 +188,8 @@ def _read(found: Evidence | Issue, case: Case, model_id: int, embedder: Embedder
     try:
         with found.open() as stream:
             digests, data = digest(stream, config.limits.max_bytes)
+    except EvidenceError as error:
+        return _Read(found, issue=Issue(found.locator, "read", error.kind, str(error)))
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         return _Read(found, issue=Issue(found.locator, "read", "unreadable", f"the file can't be read: {reason}"))

@@ -99,9 +99,7 @@ class Container:
         kind: str | None = None,
     ) -> Evidence:
         """A member that lies in one piece in other bytes."""
-        return self.found(
-            at, size_bytes, lambda: cast(BinaryIO, Window(source, start, size_bytes)), modified_utc, kind
-        )
+        return self.found(at, size_bytes, lambda: cast(BinaryIO, Window(source, start, size_bytes)), modified_utc, kind)
 
     def issue(self, at: str, error: str, message: str, kind: str | None = None) -> Issue:
         """A member that can't be had."""

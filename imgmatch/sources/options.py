@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,20 @@ class SourceOptions:
     previews: bool = False
     passwords: tuple[str, ...] = field(default=(), repr=False)
     limits: SourceLimits = SourceLimits()
+
+    def record(self) -> dict[str, Any]:
+        """What differs from the default, for a log: of passwords only how many there were."""
+        fields = ("inside", "deleted", "carve", "previews")
+        said: dict[str, Any] = {name: getattr(self, name) for name in fields if getattr(self, name) != _DEFAULTS[name]}
+        if self.passwords:
+            said["passwords"] = len(self.passwords)
+        default = SourceLimits()
+        limits = {f.name: getattr(self.limits, f.name) for f in dataclasses.fields(default)}
+        changed = {name: value for name, value in limits.items() if value != getattr(default, name)}
+        return {**said, **({"source_limits": changed} if changed else {})}
+
+
+_DEFAULTS = {"inside": True, "deleted": True, "carve": False, "previews": False}
 
 
 DEFAULT_OPTIONS = SourceOptions()
