@@ -30,8 +30,8 @@ def check(
     options: SourceOptions = DEFAULT_OPTIONS,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Iterator[Finding]:
-    """Yield every fault; nothing when all is well. With ``sources``, read every sighting's source again and compare; ``options``
-    hold passwords.
+    """Yield every fault; nothing when all is well. With ``sources``, read every sighting's source again and compare;
+    ``options`` hold passwords.
 
     ``progress`` is told the part, how many were checked and how many there are.
     """

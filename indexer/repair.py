@@ -41,9 +41,9 @@ def repair(
 ) -> Repaired:
     """Rewrite every damaged segment. An item counts as found only where a source still has its very content (SHA-256).
 
-    ``load`` gives a model by name; ``options`` hold passwords of sources. Vectors keep their ids. What can't be made again is taken out and named: its item
-    stays, without a vector, and ingesting it again brings it back. Raises CaseError, changing nothing, when the
-    installed model is not the one that made the vectors.
+    ``load`` gives a model by name; ``options`` hold passwords of sources. Vectors keep their ids. What can't be made
+    again is taken out and named: its item stays, without a vector, and ingesting it again brings it back. Raises
+    CaseError, changing nothing, when the installed model is not the one that made the vectors.
     """
     done = Repaired()
     reopener = Reopener(options)

@@ -47,7 +47,6 @@ class Container:
 
     outer: Evidence
     options: SourceOptions
-    head: bytes = b""
     _walk: Iterator[Evidence | Issue] | None = field(default=None, init=False, repr=False)
 
     kind: ClassVar[str]

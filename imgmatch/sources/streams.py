@@ -165,7 +165,7 @@ def spool(stream: IO[bytes], limit: int) -> IO[bytes]:
 
 def new_spool() -> IO[bytes]:
     """An empty place for unpacked bytes: memory, or past some size a temporary file that never has a name."""
-    return cast(IO[bytes], tempfile.SpooledTemporaryFile(_MEMORY_BYTES))  # noqa: SIM115
+    return cast(IO[bytes], tempfile.SpooledTemporaryFile(_MEMORY_BYTES))
 
 
 def one_line(error: BaseException) -> str:
