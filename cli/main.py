@@ -19,7 +19,6 @@ from cli.sources import (
     DeletedOpt,
     InsideOpt,
     PasswordFileOpt,
-    PreviewsOpt,
     SourceLimitOpt,
     source_options,
 )
@@ -130,7 +129,10 @@ def init(
 @app.command()
 def ingest(
     case: CaseArg,
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files, folders, archives, disk images.", show_default=False)],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH...", help="Files, folders, archives, disk images.", show_default=False),
+    ],
     labels: Annotated[
         Path | None,
         typer.Option(help="CSV with file (or sha256), label and further columns.", show_default=False),
@@ -151,7 +153,6 @@ def ingest(
     inside: InsideOpt = True,
     deleted: DeletedOpt = True,
     carve: CarveOpt = False,
-    previews: PreviewsOpt = False,
     password: AskPasswordOpt = False,
     password_file: PasswordFileOpt = None,
     source_limit: SourceLimitOpt = None,
@@ -173,7 +174,7 @@ def ingest(
         min(max_pixels or DEFAULT_LIMITS.max_pixels, DEFAULT_LIMITS.max_pixels), max_bytes or DEFAULT_LIMITS.max_bytes
     )
     sources = source_options(
-        source_limit, password, password_file, inside=inside, deleted=deleted, carve=carve, previews=previews
+        source_limit, password, password_file, inside=inside, deleted=deleted, carve=carve
     )
     jobs = jobs or usable_cores()
     with Case.open(case) as opened:
@@ -704,7 +705,8 @@ def models_quantise(
     from imgmatch.training.quantise import quantised_model
     from imgmatch.types import Evidence
 
-    files = [Path(found.locator.at) for path in data for found in walk(path, options=PLAIN_FILES) if isinstance(found, Evidence)]
+    found = (found for path in data for found in walk(path, options=PLAIN_FILES))
+    files = [Path(one.locator.at) for one in found if isinstance(one, Evidence)]
     made = quantised_model(name, files, output)
     note(f"Made {made.name}. Next: imgmatch models add {output}")
 

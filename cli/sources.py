@@ -22,9 +22,6 @@ DeletedOpt = Annotated[
     bool, typer.Option("--deleted/--no-deleted", help="Of disk images, also deleted files that are still named.")
 ]
 CarveOpt = Annotated[bool, typer.Option("--carve", help="Of disk images, also pictures in space that no file owns.")]
-PreviewsOpt = Annotated[
-    bool, typer.Option("--previews", help="Also the small pictures inside a photograph's own metadata.")
-]
 AskPasswordOpt = Annotated[bool, typer.Option("--password", help="Ask for a password of locked archives.")]
 PasswordFileOpt = Annotated[
     Path | None,

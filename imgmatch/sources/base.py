@@ -12,7 +12,6 @@ from imgmatch.sources.options import SourceLimits, SourceOptions
 from imgmatch.sources.streams import RandomAccess, Shared, Window, access
 from imgmatch.types import Evidence, Issue
 
-
 Opener = Callable[[], BinaryIO]
 """The type of ``Evidence.open``."""
 

@@ -15,9 +15,7 @@ class SourceLimits:
     ``max_depth``: containers in containers below one file. ``max_members``, ``max_total_bytes``: all that one outermost
     file gives, at every depth together. ``max_member_bytes``: one member that has to be unpacked before it can be read.
     ``max_ratio``: unpacked to packed bytes of one member, once it unpacks to more than ``ratio_from_bytes``.
-    ``max_text_bytes``: a mail or document that its library reads into memory.
-    ``max_frames_minute``, ``max_frames``, ``max_video_ms``: key frames kept of a video a minute and in all, and how much
-    of it is looked at. ``max_carved_bytes``: the longest picture that carving takes out of unallocated space.
+    ``max_carved_bytes``: the longest picture that carving takes out of unallocated space.
     """
 
     max_depth: int = 8
@@ -26,10 +24,6 @@ class SourceLimits:
     max_member_bytes: int = 64 << 30
     max_ratio: int = 250
     ratio_from_bytes: int = 64 << 20
-    max_text_bytes: int = 512 << 20
-    max_frames_minute: int = 12
-    max_frames: int = 2_000
-    max_video_ms: int = 6 * 3_600_000
     max_carved_bytes: int = 32 << 20
 
 
@@ -39,19 +33,18 @@ class SourceOptions:
 
     ``inside``: look into containers; without it only files as they lie in folders are found. ``deleted``: of disk
     images also files that the file system still names but has let go of. ``carve``: look for pictures in unallocated
-    space. ``previews``: the smaller pictures inside a photograph's own metadata.
+    space.
     """
 
     inside: bool = True
     deleted: bool = True
     carve: bool = False
-    previews: bool = False
     passwords: tuple[str, ...] = field(default=(), repr=False)
     limits: SourceLimits = SourceLimits()
 
     def record(self) -> dict[str, Any]:
         """What differs from the default, for a log: of passwords only how many there were."""
-        fields = ("inside", "deleted", "carve", "previews")
+        fields = ("inside", "deleted", "carve")
         said: dict[str, Any] = {name: getattr(self, name) for name in fields if getattr(self, name) != _DEFAULTS[name]}
         if self.passwords:
             said["passwords"] = len(self.passwords)
@@ -61,7 +54,7 @@ class SourceOptions:
         return {**said, **({"source_limits": changed} if changed else {})}
 
 
-_DEFAULTS = {"inside": True, "deleted": True, "carve": False, "previews": False}
+_DEFAULTS = {"inside": True, "deleted": True, "carve": False}
 
 
 DEFAULT_OPTIONS = SourceOptions()

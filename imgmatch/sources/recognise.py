@@ -21,11 +21,10 @@ _PLAIN = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"II*\
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A class ``name`` in ``imgmatch.sources.<module>``. ``picture``: the file itself is evidence too."""
+    """A class ``name`` in ``imgmatch.sources.<module>``. ``elsewhere``: a part of a set, read with its first."""
 
     module: str
     name: str
-    picture: bool = False
     elsewhere: bool = False
 
 

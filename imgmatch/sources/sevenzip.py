@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Iterator
@@ -96,10 +97,8 @@ class SevenZip(Container):
             except _StoppedError:
                 pass
             except Exception as error:  # noqa: BLE001  (handed to the thread that asked)
-                try:
+                with contextlib.suppress(_StoppedError):
                     put(error)
-                except _StoppedError:
-                    pass
 
         worker = threading.Thread(target=work, name="7z", daemon=True)
         worker.start()

@@ -22,12 +22,11 @@ def walk(
     leave_out: str | os.PathLike[str] | None = None,
     options: SourceOptions = DEFAULT_OPTIONS,
 ) -> Iterator[Evidence | Issue]:
-    """Find every file under ``path`` (or ``path`` itself), and every file in archives, disk images, documents and
-    videos among them, in the same order every time.
+    """Find every file under ``path`` (or ``path`` itself), and every file in archives and disk images among
+    them, in the same order every time.
 
-    A container is given as what is in it; what of it can't be had is an Issue at its place. A file that is a picture
-    and holds others comes first, then what it holds. ``leave_out`` is a folder to pass over (the case's own). Raises
-    UsageError when ``path`` does not exist.
+    A container is given as what is in it; what of it can't be had is an Issue at its place. ``leave_out`` is a folder
+    to pass over (the case's own). Raises UsageError when ``path`` does not exist.
     """
     for found in files.walk(path, leave_out=leave_out):
         if isinstance(found, Issue) or not options.inside:
@@ -47,8 +46,6 @@ def _unfold(found: Evidence, options: SourceOptions, budget: Budget, depth: int)
         return
     if format_of.elsewhere:  # a further part of a set that is read with its first
         return
-    if format_of.picture:
-        yield found
     if depth >= options.limits.max_depth:
         yield Issue(
             found.locator, "walk", "limit", f"lies deeper than max_depth ({options.limits.max_depth}); not opened"
@@ -69,8 +66,7 @@ def _unfold(found: Evidence, options: SourceOptions, budget: Budget, depth: int)
     except MemoryError:
         yield Issue(found.locator, "walk", "limit", "not enough memory to open it")
     except Exception as error:  # noqa: BLE001
-        if not format_of.picture:
-            yield Issue(found.locator, "walk", "broken_archive", f"can't be read further: {one_line(error)}")
+        yield Issue(found.locator, "walk", "broken_archive", f"can't be read further: {one_line(error)}")
 
 
 def _open(format_of: recognise.Format, outer: Evidence, options: SourceOptions) -> Container:

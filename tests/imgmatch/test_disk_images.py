@@ -1,5 +1,6 @@
 """The same pictures, one deleted, out of every file system and every image format: made by public tools."""
 
+import contextlib
 import gzip
 import hashlib
 import shutil
@@ -161,7 +162,7 @@ def test_every_file_system_in_every_format_gives_the_same_pictures(images, tmp_p
     FORMATS[format_of](images(system), folder)
     before = {path: (path.stat().st_mtime_ns, path.stat().st_ctime_ns) for path in folder.iterdir()}
     live, deleted = pictures(folder)
-    assert LIVE <= live
+    assert live >= LIVE
     assert DELETED not in live
     if system != "ext4":  # debugfs, as ext4 itself, forgets where a deleted file's content lies: see the next test
         assert DELETED in deleted
@@ -192,10 +193,8 @@ def test_a_cut_image_gives_what_is_there_and_an_issue_or_less(images, tmp_path):
     path.write_bytes(images("fat").read_bytes()[: 1 << 20])
     for found in walk(path):
         if isinstance(found, Evidence):
-            try:
+            with contextlib.suppress(OSError, EvidenceError):
                 digest_of(found)
-            except (OSError, EvidenceError):
-                pass
 
 
 def test_a_later_segment_alone_is_said(images, tmp_path):
