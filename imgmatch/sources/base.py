@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, BinaryIO, ClassVar, cast
 
@@ -116,12 +116,18 @@ class Container:
             )
 
 
-def unique(names: Iterable[str]) -> Iterator[str]:
-    """Names in order; one that came before gets a number, so that every member has a place of its own."""
-    seen: set[str] = set()
-    for name in names:
-        made, number = name, 2
-        while made in seen:
-            made, number = f"{name};{number}", number + 1
-        seen.add(made)
-        yield made
+class Names:
+    """Gives every member a place of its own: a name that came before gets a number."""
+
+    def __init__(self) -> None:
+        self._given: set[str] = set()
+        self._count: dict[str, int] = {}
+
+    def __call__(self, name: str) -> str:
+        """The place of the next member of this name."""
+        made = name
+        while made in self._given:
+            self._count[name] = self._count.get(name, 1) + 1
+            made = f"{name};{self._count[name]}"
+        self._given.add(made)
+        return made

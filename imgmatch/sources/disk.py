@@ -1,8 +1,9 @@
-"""The bytes of a disk: partitions (MBR, GPT) and file systems, by The Sleuth Kit (pytsk3, extra ``forensic``)."""
+"""The bytes of a disk: partitions (MBR, GPT) and file systems, by The Sleuth Kit (pytsk3, extra ``forensic``).
+
+TSK keeps state in its handles: every call is made under LOCK."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from typing import Any, BinaryIO, ClassVar, cast
 
@@ -11,11 +12,9 @@ from imgmatch.optional import require
 from imgmatch.sources.base import Container
 from imgmatch.sources.carve import carve
 from imgmatch.sources.files import utc
-from imgmatch.sources.streams import RandomAccess, Window, one_line
+from imgmatch.sources.streams import LOCK, RandomAccess, Window, one_line
 from imgmatch.types import Evidence, Issue
 
-# TSK keeps state in each image and file system handle: one call at a time.
-_LOCK = threading.RLock()
 _MAX_PATH_DEPTH = 64
 _NTFS_DATA = 128
 
@@ -42,7 +41,7 @@ def is_file_system(head: bytes) -> bool:
 def _image(source: RandomAccess) -> Any:
     pytsk3 = require("pytsk3", "forensic")
 
-    class Image(pytsk3.Img_Info):  # type: ignore[name-defined,misc]
+    class Image(pytsk3.Img_Info):  # type: ignore[name-defined]
         def __init__(self) -> None:
             super().__init__(url="", type=pytsk3.TSK_IMG_TYPE_EXTERNAL)
 
@@ -67,7 +66,7 @@ class Partitions(Container):
         """Partitions in the order of the table."""
         pytsk3 = require("pytsk3", "forensic")
         source = self.access()
-        with _LOCK:
+        with LOCK:
             try:
                 volume = pytsk3.Volume_Info(_image(source))
                 parts = [
@@ -96,7 +95,7 @@ class FileSystem(Container):
         pytsk3 = require("pytsk3", "forensic")
         self._tsk = pytsk3
         source = self.access()
-        with _LOCK:
+        with LOCK:
             try:
                 self._fs = pytsk3.FS_Info(_image(source))
             except OSError as error:
@@ -113,7 +112,7 @@ class FileSystem(Container):
     ) -> Iterator[Evidence | Issue]:
         tsk = self._tsk
         try:
-            with _LOCK:
+            with LOCK:
                 entries = list(self._fs.open_dir(inode=inode))
         except OSError as error:
             at = f"{path or '/'}@{inode}" if deleted else path or "/"
@@ -159,7 +158,7 @@ class FileSystem(Container):
             return
         yield self.found(at, meta.size, lambda: self._open(meta.addr), when, kind)
         if self._fs.info.ftype == self._tsk.TSK_FS_TYPE_NTFS:
-            with _LOCK:
+            with LOCK:
                 streams = [
                     (a.info.name.decode("utf-8", "surrogateescape"), int(a.info.size), int(a.info.id))
                     for a in entry
@@ -169,7 +168,7 @@ class FileSystem(Container):
                 yield self.found(f"{at}:{name}", size, lambda n=number: self._open(meta.addr, n), when, kind)  # type: ignore[misc]
 
     def _open(self, inode: int, attribute: int | None = None) -> BinaryIO:
-        with _LOCK:
+        with LOCK:
             opened = self._fs.open_meta(inode=inode)
         return cast(BinaryIO, Window(_File(opened, attribute)))
 
@@ -180,7 +179,7 @@ class FileSystem(Container):
             if inode in seen:
                 continue
             try:
-                with _LOCK:
+                with LOCK:
                     entry = self._fs.open_meta(inode=inode)
                     meta = entry.info.meta
             except OSError:
@@ -200,7 +199,7 @@ class FileSystem(Container):
         allocated: set[int] = set()
         for inode in range(info.first_inum, info.last_inum + 1):
             try:
-                with _LOCK:
+                with LOCK:
                     entry = self._fs.open_meta(inode=inode)
                     meta = entry.info.meta
                     if meta is None or not meta.flags & tsk.TSK_FS_META_FLAG_ALLOC:
@@ -228,7 +227,7 @@ class _File:
         self._attribute = attribute
         self.size = int(opened.info.meta.size)
         if attribute is not None:
-            with _LOCK:
+            with LOCK:
                 self.size = next(int(a.info.size) for a in opened if int(a.info.id) == attribute)
 
     def read_at(self, offset: int, size: int) -> bytes:
@@ -236,7 +235,7 @@ class _File:
         size = min(size, self.size - offset)
         if size <= 0:
             return b""
-        with _LOCK:
+        with LOCK:
             if self._attribute is None:
                 return bytes(self._opened.read_random(offset, size))
             return bytes(self._opened.read_random(offset, size, _NTFS_DATA, self._attribute))

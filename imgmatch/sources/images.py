@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import threading
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -16,24 +15,23 @@ from imgmatch.locator import Locator
 from imgmatch.optional import require
 from imgmatch.sources import files
 from imgmatch.sources.base import Container
-from imgmatch.sources.streams import Joined, RandomAccess, Shared, Window
+from imgmatch.sources.streams import LOCK, Joined, RandomAccess, Shared, Window
 from imgmatch.types import Evidence, Issue
 
 _NUMBER = re.compile(r"\.(\d{3})\Z")
 
 
 class _Media:
-    """A libyal handle as RandomAccess. The handle has one place, hence the lock; ``keep`` lives as long as it."""
+    """A libyal handle as RandomAccess. ``keep`` lives as long as it."""
 
     def __init__(self, handle: Any, keep: Any) -> None:
         self._handle, self._keep = handle, keep
-        self._lock = threading.Lock()
         self.size = int(handle.get_media_size())
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Up to ``size`` bytes from ``offset``."""
         size = max(0, min(size, self.size - offset))
-        with self._lock:
+        with LOCK:
             return bytes(self._handle.read_buffer_at_offset(size, offset)) if size else b""
 
 

@@ -10,7 +10,7 @@ from typing import IO, Any, ClassVar
 
 from imgmatch.errors import EvidenceError
 from imgmatch.optional import require
-from imgmatch.sources.base import Container, unique
+from imgmatch.sources.base import Container, Names
 from imgmatch.sources.streams import Window, new_spool, one_line
 from imgmatch.types import Evidence, Issue
 
@@ -27,7 +27,7 @@ class SevenZip(Container):
         py7zr = require("py7zr", "archives")
         archive = self._open(py7zr)
         entries = [entry for entry in archive.files if not (entry.is_directory or entry.is_socket or entry.is_symlink)]
-        names = list(unique(entry.filename for entry in entries))
+        names = list(map(Names(), (entry.filename for entry in entries)))
         times = [_modified(entry) for entry in entries]
         packed = max(self.outer.size_bytes, 1)
         self.check_ratio(sum(entry.uncompressed for entry in entries), packed)
@@ -49,7 +49,7 @@ class SevenZip(Container):
                 return
             raise _StoppedError
 
-        class Target(py7zr.io.Py7zIO):  # type: ignore[name-defined,misc]
+        class Target(py7zr.io.Py7zIO):  # type: ignore[name-defined]
             def __init__(self, name: str) -> None:
                 self.index = numbers.get(name)
                 self.stream = new_spool()
@@ -73,7 +73,7 @@ class SevenZip(Container):
             def size(self) -> int:
                 return self.count
 
-        class Factory(py7zr.io.WriterFactory):  # type: ignore[name-defined,misc]
+        class Factory(py7zr.io.WriterFactory):  # type: ignore[name-defined]
             """A member is whole when the next one begins: py7zr has then compared its checksum."""
 
             last: Any = None

@@ -13,6 +13,9 @@ from imgmatch.errors import EvidenceError
 BLOCK_BYTES = 1 << 20
 # Unpacked content up to this size is kept in memory; more goes to a temporary file.
 _MEMORY_BYTES = 8 << 20
+# One lock for every stream that threads share, and for libraries with state: a source may lie in another in any order
+# (a disk image on a disk), and locks of their own would be taken in different orders.
+LOCK = threading.RLock()
 
 
 class RandomAccess(Protocol):
@@ -25,17 +28,16 @@ class RandomAccess(Protocol):
 
 
 class Shared:
-    """A seekable stream as RandomAccess: one lock, so that threads don't move each other's place."""
+    """A seekable stream as RandomAccess: under LOCK, so that threads don't move each other's place."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
-        self._lock = threading.Lock()
         self.size = stream.seek(0, io.SEEK_END)
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Up to ``size`` bytes from ``offset``."""
         parts = []
-        with self._lock:
+        with LOCK:
             self._stream.seek(offset)
             while size > 0 and (part := self._stream.read(size)):
                 parts.append(part)

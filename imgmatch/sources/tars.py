@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from imgmatch.errors import EvidenceError
-from imgmatch.sources.base import Container, unique
+from imgmatch.sources.base import Container, Names
 from imgmatch.sources.files import utc
 from imgmatch.sources.streams import Shared, Window, one_line, spool
 from imgmatch.types import Evidence, Issue
@@ -37,14 +37,13 @@ class Tar(Container):
             archive = (
                 tarfile.open(fileobj=stream, mode="r|", errorlevel=2)  # noqa: SIM115
                 if source is None
-                else tarfile.open(fileobj=Window(source), mode="r:", errorlevel=2)  # type: ignore[call-overload]  # noqa: SIM115
+                else tarfile.open(fileobj=Window(source), mode="r:", errorlevel=2)  # noqa: SIM115
             )
-            names: list[str] = []
+            place_of = Names()
             for member in archive:
                 if not (member.isreg() or member.islnk()):
                     continue
-                names.append(member.name)
-                *_, at = unique(names)
+                at = place_of(member.name)
                 when = utc(member.mtime)
                 if member.islnk():
                     if source is None:

@@ -12,7 +12,7 @@ from typing import IO, Any, BinaryIO, ClassVar, cast
 
 from imgmatch.errors import EvidenceError
 from imgmatch.optional import require
-from imgmatch.sources.base import Container, unique
+from imgmatch.sources.base import Container, Names
 from imgmatch.sources.streams import BLOCK_BYTES, RandomAccess, Unpacked, Window, new_spool, one_line
 from imgmatch.types import Evidence, Issue
 
@@ -42,7 +42,7 @@ class Zip(Container):
             yield from self._salvage(source, one_line(error))
             return
         infos = archive.infolist()
-        names = list(unique(info.filename for info in infos))
+        names = list(map(Names(), (info.filename for info in infos)))
         office = any(name in _OFFICE for name in names)
         locked: zipfile.ZipFile | None = None
         password: bytes | None = None
@@ -97,7 +97,7 @@ class Zip(Container):
     def _salvage(self, source: RandomAccess, reason: str) -> Iterator[Evidence | Issue]:
         """What the local headers of an archive without a readable central directory still give."""
         limits = self.options.limits
-        offset, names = 0, list[str]()
+        offset, place_of = 0, Names()
         while (offset := _find(source, _LOCAL_HEADER, offset)) >= 0:
             header = source.read_at(offset, _LOCAL.size)
             if len(header) < _LOCAL.size:
@@ -109,8 +109,7 @@ class Zip(Container):
             offset = start
             if name.endswith("/") or flags & 1 or method not in (0, 8):
                 continue
-            names.append(name)
-            *_, at = unique(names)
+            at = place_of(name)
             kept, size, used, whole = new_spool(), 0, 0, method == 0
             if method == 0:
                 data = source.read_at(start, min(packed, limits.max_member_bytes))
@@ -155,6 +154,8 @@ def _find(source: RandomAccess, needle: bytes, start: int) -> int:
 def _modified(info: Any) -> str | None:
     """A ZIP's time has no zone; it is given as if it were UTC."""
     try:
-        return datetime(*info.date_time, tzinfo=UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        year, month, day, hour, minute, second = info.date_time
+        when = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+        return when.isoformat(timespec="microseconds").replace("+00:00", "Z")
     except ValueError:
         return None
