@@ -100,12 +100,14 @@ class FileSystem(Container):
                 self._fs = pytsk3.FS_Info(_image(source))
             except OSError as error:
                 raise EvidenceError("broken_image", f"the file system can't be read: {one_line(error)}") from error
+        # FAT's "inodes" are every 32 bytes that might be a folder's entry: TSK looks through them itself, by folder.
+        self._slots = bool(self._fs.info.ftype & pytsk3.TSK_FS_TYPE_FAT_DETECT)  # exFAT too
         seen: set[int] = set()
         yield from self._folder(self._fs.info.root_inum, "", False, seen, frozenset())
-        if self.options.deleted:
+        if self.options.deleted and not self._slots:
             yield from self._orphans(seen)
         if self.options.carve:
-            yield from carve(self, source, self._free_blocks(source))
+            yield from carve(self, source, self._free_blocks(seen))
 
     def _folder(
         self, inode: int, path: str, deleted: bool, seen: set[int], above: frozenset[int]
@@ -133,7 +135,8 @@ class FileSystem(Container):
                                      "deleted")  # fmt: skip
                 continue
             if meta.type == tsk.TSK_FS_META_TYPE_DIR:
-                if meta.addr not in above and len(above) < _MAX_PATH_DEPTH and not where.startswith("/$OrphanFiles"):
+                scanned = where.startswith("/$OrphanFiles") and not self._slots  # by _orphans
+                if meta.addr not in above and len(above) < _MAX_PATH_DEPTH and not scanned:
                     yield from self._folder(meta.addr, where, gone, seen, above | {inode})
             elif meta.type == tsk.TSK_FS_META_TYPE_REG and not self._own(where):
                 # A deleted name whose inode was given to another file since says nothing of that file's content.
@@ -193,11 +196,11 @@ class FileSystem(Container):
             ):
                 yield from self._file(entry, meta, "/$orphan", True, seen)
 
-    def _free_blocks(self, source: RandomAccess) -> Iterator[tuple[int, int]]:
+    def _free_blocks(self, seen: set[int]) -> Iterator[tuple[int, int]]:
         """Start and length, in bytes, of runs of blocks that no file owns."""
         tsk, info = self._tsk, self._fs.info
         allocated: set[int] = set()
-        for inode in range(info.first_inum, info.last_inum + 1):
+        for inode in sorted(seen) if self._slots else range(info.first_inum, info.last_inum + 1):
             try:
                 with LOCK:
                     entry = self._fs.open_meta(inode=inode)
