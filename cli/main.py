@@ -17,6 +17,15 @@ from cli.export import report as write_report
 from cli.matches import MaxFmrOpt, emit_labels, no_background, register
 from cli.progress import count_progress, ingest_progress, note, stop_on_signal, train_progress
 from cli.render import Format, emit, emit_one, emit_search
+from cli.sources import (
+    AskPasswordOpt,
+    CarveOpt,
+    DeletedOpt,
+    InsideOpt,
+    PasswordFileOpt,
+    SourceLimitOpt,
+    source_options,
+)
 from imgmatch.errors import CaseError, ImgmatchError, UsageError
 
 if TYPE_CHECKING:
@@ -126,7 +135,10 @@ def init(
 @app.command()
 def ingest(
     case: CaseArg,
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files and folders.", show_default=False)],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH...", help="Files, folders, archives, disk images.", show_default=False),
+    ],
     labels: Annotated[
         Path | None,
         typer.Option(help="CSV with file (or sha256), label and further columns.", show_default=False),
@@ -147,6 +159,12 @@ def ingest(
     max_bytes: Annotated[
         int | None, typer.Option(min=1, help="Refuse larger files (default: 256 MiB).", show_default=False)
     ] = None,
+    inside: InsideOpt = True,
+    deleted: DeletedOpt = True,
+    carve: CarveOpt = False,
+    password: AskPasswordOpt = False,
+    password_file: PasswordFileOpt = None,
+    source_limit: SourceLimitOpt = None,
     strict: StrictOpt = False,
     format: FormatOpt = Format.table,
     output: OutputOpt = None,
@@ -165,11 +183,16 @@ def ingest(
     limits = Limits(
         min(max_pixels or DEFAULT_LIMITS.max_pixels, DEFAULT_LIMITS.max_pixels), max_bytes or DEFAULT_LIMITS.max_bytes
     )
+    sources = source_options(
+        source_limit, password, password_file, inside=inside, deleted=deleted, carve=carve
+    )
     jobs = jobs or usable_cores()
     with Case.open(case) as opened:
         # Pictures are embedded side by side, one thread each: nothing waits for the slowest part of a layer.
         embedder = load_model(model or opened.default_model.name, device=device, threads=1)
-        config = IngestConfig(jobs=jobs, reread=reread, labels=labels, limits=limits, profile=profile)
+        config = IngestConfig(
+            jobs=jobs, reread=reread, labels=labels, limits=limits, sources=sources, profile=profile
+        )
         with stop_on_signal() as stop, ingest_progress(paths) as progress:
             # The build leaves all but one core to the pictures.
             beside = building_beside(opened, embedder.spec, BuildConfig(jobs=1), stop=stop) if index else nullcontext()
@@ -418,6 +441,8 @@ def check(
     repair: Annotated[
         bool, typer.Option("--repair", help="First embed what damaged segments held again, from the sources.")
     ] = False,
+    password: AskPasswordOpt = False,
+    password_file: PasswordFileOpt = None,
     format: FormatOpt = Format.table,
     output: OutputOpt = None,
 ) -> None:
@@ -425,12 +450,13 @@ def check(
     from indexer.case import Case
     from indexer.check import check as run_check
 
+    options = source_options(None, password, password_file)
     with Case.open(case) as opened, count_progress() as progress:
         if repair:
-            _repair(opened, progress)
+            _repair(opened, options, progress)
         faults = [
             {"part": finding.part, "message": finding.message}
-            for finding in run_check(opened, sources=sources, progress=progress)
+            for finding in run_check(opened, sources=sources, options=options, progress=progress)
         ]
         opened.record("check", {"sources": sources, "faults": len(faults)})
     if faults or format is not Format.table:
@@ -440,11 +466,11 @@ def check(
     note(f"{case}: all is well")
 
 
-def _repair(case: Any, progress: Any) -> None:
+def _repair(case: Any, options: Any, progress: Any) -> None:
     from imgmatch.models import load_model
     from indexer.repair import repair
 
-    done = repair(case, lambda name: load_model(name, device="cpu", threads=1), progress=progress)
+    done = repair(case, lambda name: load_model(name, device="cpu", threads=1), options=options, progress=progress)
     note(f"{done.segments} segments rewritten, {done.vectors} vectors made again from the sources")
     for sha256 in done.lost:
         note(f"imgmatch: {sha256}: no source has this content any more; its vector is lost, ingest it again")
@@ -731,11 +757,12 @@ def models_quantise(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the 8-bit model.")],
 ) -> None:
     """Make an 8-bit version of a model: smaller, and faster on processors with VNNI."""
-    from imgmatch.sources import walk
+    from imgmatch.sources import PLAIN_FILES, walk
     from imgmatch.training.quantise import quantised_model
     from imgmatch.types import Evidence
 
-    files = [Path(found.locator.at) for path in data for found in walk(path) if isinstance(found, Evidence)]
+    found = (found for path in data for found in walk(path, options=PLAIN_FILES))
+    files = [Path(one.locator.at) for one in found if isinstance(one, Evidence)]
     made = quantised_model(name, files, output)
     note(f"Made {made.name}. Next: imgmatch models add {output}")
 

@@ -105,6 +105,7 @@ def search_record(result: SearchResult) -> dict[str, Any]:
                         "path": sighting.locator.path,
                         "modified_utc": sighting.modified_utc,
                         "own": sighting.own,
+                        "deleted": sighting.locator.deleted,
                     }
                     for sighting in match.sightings
                 ],

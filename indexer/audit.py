@@ -70,15 +70,6 @@ def verify(path: Path) -> list[str]:
     return faults
 
 
-def head(path: Path) -> str:
-    """SHA-256 of the last entry: what stands for the whole log up to it. Raises CaseError when it can't be read."""
-    try:
-        with path.open("rb") as file:
-            return _last(file.name, _tail(file))[1]
-    except OSError as error:
-        raise CaseError(f"{path}: can't be read ({error.strerror}); run imgmatch check") from error
-
-
 def _tail(file: Any) -> bytes:
     """The last line, read from the end: the log grows for years."""
     size = file.seek(0, os.SEEK_END)

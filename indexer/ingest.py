@@ -20,7 +20,7 @@ from imgmatch.hashes import digest
 from imgmatch.image import DEFAULT_LIMITS, Limits, decode
 from imgmatch.models.base import Embedder
 from imgmatch.regions import FAST, PROFILES, THOROUGH, read_regions
-from imgmatch.sources import walk
+from imgmatch.sources import DEFAULT_OPTIONS, SourceOptions, walk
 from imgmatch.types import Digests, Embedding, Evidence, Image, Issue
 from indexer.case import Batch, Case, NewItem
 from indexer.compact import join_small
@@ -50,6 +50,7 @@ class IngestConfig:
     reread: bool = False
     labels: Path | None = None
     limits: Limits = DEFAULT_LIMITS
+    sources: SourceOptions = DEFAULT_OPTIONS
     profile: str = FAST
 
     @property
@@ -126,6 +127,7 @@ def ingest(
         "jobs": jobs,
         "profile": config.profile,
     }
+    arguments |= config.sources.record()
     with case.writing():
         model_id = case.model_id(embedder.spec)
         run_id = case.start_run("ingest", embedder.runtime, arguments)
@@ -199,7 +201,7 @@ def _files(
 ) -> Iterator[Evidence | Issue]:
     """Walk all paths; leave out what this case has read before and what has not changed since."""
     for path in paths:
-        for found in walk(path, leave_out=case.path):
+        for found in walk(path, leave_out=case.path, options=config.sources):
             if stop.is_set():
                 return
             report.files += 1
@@ -218,6 +220,8 @@ def _read(found: Evidence | Issue, case: Case, model_id: int, embedder: Embedder
     try:
         with found.open() as stream:
             digests, data = digest(stream, config.limits.max_bytes)
+    except EvidenceError as error:
+        return _Read(found, issue=Issue(found.locator, "read", error.kind, str(error)))
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         return _Read(found, issue=Issue(found.locator, "read", "unreadable", f"the file can't be read: {reason}"))
