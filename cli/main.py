@@ -224,6 +224,12 @@ def search(
     exclude_item: Annotated[
         list[int] | None, typer.Option(metavar="ID", help="Not these items.", show_default=False)
     ] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify/--no-verify", help="Verify the nearest by geometry; verified ones come first.")
+    ] = True,
+    verify_top: Annotated[
+        int, typer.Option("--verify-top", min=1, max=10_000, metavar="N", help="How many of the nearest to verify.")
+    ] = 50,
     model: ModelOpt = None,
     device: DeviceOpt = "cpu",
     strict: StrictOpt = False,
@@ -253,7 +259,7 @@ def search(
 
     def results() -> Any:
         nonlocal searched
-        for result in searcher.search(paths, k, leave_out, within):
+        for result in searcher.search(paths, k, leave_out, within, verify_top if verify else 0):
             if result.issue is None:
                 searched += 1
             else:

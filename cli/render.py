@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import enum
 import io
 import json
@@ -17,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 from imgmatch.errors import UsageError
 
 if TYPE_CHECKING:
+    from imgmatch.types import Verification
     from indexer.search import SearchResult
 
 Record = Mapping[str, Any]
@@ -105,7 +107,7 @@ def search_record(result: SearchResult) -> dict[str, Any]:
                     }
                     for sighting in match.sightings
                 ],
-                "verification": None,
+                "verification": None if match.verification is None else _verification(match.verification),
                 "reasons": list(match.reasons),
             }
             for match in result.matches
@@ -113,6 +115,13 @@ def search_record(result: SearchResult) -> dict[str, Any]:
     }
     if result.issue is not None:
         record["issue"] = {"stage": result.issue.stage, "error": result.issue.error, "message": result.issue.message}
+    return record
+
+
+def _verification(verification: Verification) -> dict[str, Any]:
+    """All but the lines, which ``imgmatch explain`` draws."""
+    record = dataclasses.asdict(verification)
+    del record["lines"]
     return record
 
 

@@ -112,7 +112,16 @@ def _one_way(query: Features, item: Features, mirrored: bool) -> Verification:
         reason = f"not verified: {tentative} pairs of points share no geometry"
         return Verification(False, "none", mirrored, tentative, 0, None, None, 0.0, reason)
     return _said(
-        False, "none", mirrored, query, item, source, target, best.flags, best.matrix, _fault(best, source, target, query, item)
+        False,
+        "none",
+        mirrored,
+        query,
+        item,
+        source,
+        target,
+        best.flags,
+        best.matrix,
+        _fault(best, source, target, query, item),
     )
 
 
@@ -130,9 +139,7 @@ def _usac(threshold: float) -> Any:
     return parameters
 
 
-def _planes(
-    source: Points, target: Points, turns: Points, scales: Points, shape: tuple[int, ...]
-) -> list[_Plane]:
+def _planes(source: Points, target: Points, turns: Points, scales: Points, shape: tuple[int, ...]) -> list[_Plane]:
     """Homographies one after the other, each from the pairs that those before do not explain; the best first."""
     free = np.ones(len(source), bool)
     planes: list[_Plane] = []
@@ -160,7 +167,9 @@ def _plane(
     spots = _spots(source[flags], target[flags])
     if spots < 5:
         return None
-    return _Plane(matrix, flags, spots, _evidence(int(free.sum()), spots, 4, np.pi * _ERROR_PX**2 / (shape[0] * shape[1])))
+    return _Plane(
+        matrix, flags, spots, _evidence(int(free.sum()), spots, 4, np.pi * _ERROR_PX**2 / (shape[0] * shape[1]))
+    )
 
 
 def _evidence(tentative: int, inliers: int, sample: int, chance: float) -> float:
@@ -348,7 +357,9 @@ def _said(
             outline = tuple((round(x, 1), round(y, 1)) for x, y in (moved * item.scale).tolist())
             covered = cv2.convexHull(moved.astype(np.float32))
     frame = np.array([[[0, 0]], [[width, 0]], [[width, height]], [[0, height]]], np.float32)
-    overlap = 0.0 if covered is None or not verified else cv2.intersectConvexConvex(frame, covered)[0] / (width * height)
+    overlap = (
+        0.0 if covered is None or not verified else cv2.intersectConvexConvex(frame, covered)[0] / (width * height)
+    )
     starts = inner * query.scale
     if mirrored:
         starts[:, 0] = query.size_px[0] - starts[:, 0]

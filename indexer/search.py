@@ -19,11 +19,13 @@ from imgmatch.locator import Locator
 from imgmatch.masking import Mask, boxes_mask, cell_weights, filled, read_mask
 from imgmatch.models.base import Embedder
 from imgmatch.sources import walk
-from imgmatch.types import Box, Candidate, Evidence, Image, Issue, Match, Sighting
+from imgmatch.types import Box, Candidate, Evidence, Image, Issue, Match, Sighting, Verification
+from imgmatch.verify import query_features
 from indexer.case import Case
 from indexer.filters import Filter
 from indexer.index import Ids, VectorIndex
 from indexer.index.open import CaseIndex
+from indexer.verification import verified_first
 
 if TYPE_CHECKING:
     from imgmatch.types import Vector
@@ -51,13 +53,15 @@ NOTHING_LEFT_OUT = LeaveOut()
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query photograph: where it is, what it is, and its vector (dim,) float32. ``masked`` is the share left out."""
+    """A query photograph: where it is, what it is, its vector (dim,) float32 and pixels. ``masked`` is the share left out."""
 
     locator: Locator
     sha256: str
     vector: Vector
     partial: str | None
     masked: float
+    image: Image
+    mask: Mask | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +107,12 @@ class Searcher:
         k: int = 10,
         leave_out: LeaveOut = NOTHING_LEFT_OUT,
         within: Filter | None = None,
+        verify_top: int = 0,
     ) -> Iterator[SearchResult]:
         """Search with each query file, and each file in a query folder, in order; every use is recorded.
 
-        ``within`` says which items may be returned.
+        ``within`` says which items may be returned; ``verify_top`` how many of the nearest are verified by geometry
+        (``indexer.verification``), which puts the verified ones first.
 
         One list of at most ``k`` matches a query, each item once, best first; equal scores in the order of items. A
         query that can't be read gives a result with its issue.
@@ -117,9 +123,11 @@ class Searcher:
             raise UsageError(f"k is {k}; it must be between 1 and {MAX_K:,}")
         for path in queries:
             for found in walk(path):
-                yield self._search_one(found, k, leave_out, within or Filter())
+                yield self._search_one(found, k, leave_out, within or Filter(), verify_top)
 
-    def _search_one(self, found: Evidence | Issue, k: int, leave_out: LeaveOut, within: Filter) -> SearchResult:
+    def _search_one(
+        self, found: Evidence | Issue, k: int, leave_out: LeaveOut, within: Filter, verify_top: int
+    ) -> SearchResult:
         started = time.perf_counter()
         query = read_query(found, self._embedder, leave_out)
         model = self._embedder.spec
@@ -128,14 +136,19 @@ class Searcher:
             "weights_sha256": model.weights_sha256,
             "query": str(found.locator),
             "k": k,
+            "verify_top": verify_top,
         }
         if within:
             details["within"] = dataclasses.asdict(within)
         if isinstance(query, Issue):
             self._case.record("search", {**details, "issue": query.error})
             return SearchResult(query.locator, None, model.name, _ms_since(started), issue=query)
-        candidates = self._nearest(query, k, self._allowed(within))
-        matches = tuple(self._matches(query, candidates))
+        candidates = self._nearest(query, max(k, verify_top), self._allowed(within))
+        verifications: dict[int, Verification] = {}
+        if verify_top:
+            features = query_features(query.image.pixels, query.image.upright_size_px, query.mask)
+            candidates, verifications = verified_first(self._case, features, candidates, verify_top)
+        matches = tuple(self._matches(query, candidates[:k], verifications))
         self._case.record(
             "search", {**details, "query_sha256": query.sha256, "masked": query.masked, "matches": len(matches)}
         )
@@ -170,7 +183,9 @@ class Searcher:
             wanted *= 2
         return []
 
-    def _matches(self, query: Query, candidates: Iterable[Candidate]) -> Iterator[Match]:
+    def _matches(
+        self, query: Query, candidates: Iterable[Candidate], verifications: dict[int, Verification]
+    ) -> Iterator[Match]:
         ranked = list(candidates)
         ids = [candidate.item_id for candidate in ranked]
         items = self._case.catalogue.items(ids)
@@ -188,6 +203,9 @@ class Searcher:
                 reasons.append("the query itself")
             if same:
                 reasons.append("identical content (SHA-256)")
+            verification = verifications.get(candidate.item_id)
+            if verification is not None:
+                reasons.append(verification.reason)
             if item.partial:
                 reasons.append(f"item partly read: {item.partial}")
             if query.partial:
@@ -201,6 +219,7 @@ class Searcher:
                 sightings=seen,
                 labels=labels[candidate.item_id],
                 candidates=(candidate,),
+                verification=verification,
                 reasons=tuple(reasons),
             )
 
@@ -236,7 +255,7 @@ def read_query(
         pixels = filled(pixels, mask)
         masked = round(float(mask.mean()), 4)
     vector = embedder.embed(embedder.prepare(pixels)[np.newaxis], weights)[0]
-    return Query(found.locator, digests.sha256, vector, image.partial, masked)
+    return Query(found.locator, digests.sha256, vector, image.partial, masked, image, mask)
 
 
 def _no_vectors(case: Case, embedder: Embedder) -> str:
