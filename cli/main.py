@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import imgmatch
+from cli.explain import explain
 from cli.progress import count_progress, ingest_progress, note, stop_on_signal, train_progress
 from cli.render import Format, emit, emit_one, emit_search
 from imgmatch.errors import CaseError, ImgmatchError, UsageError
@@ -37,6 +38,8 @@ index_app = typer.Typer(
     no_args_is_help=True, help="The index of a case: a cache over its vectors, built again at will."
 )
 app.add_typer(index_app, name="index")
+
+app.command()(explain)
 
 CaseArg = Annotated[Path, typer.Argument(metavar="CASE", help="Folder of the case.", show_default=False)]
 FormatOpt = Annotated[Format, typer.Option("--format", help="How to write the result.")]

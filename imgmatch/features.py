@@ -18,7 +18,7 @@ Indexes = npt.NDArray[np.intp]
 
 QUERY_PX, QUERY_LIMIT = 512, 1000
 """Longer side to which a query is brought before points are sought, and how many, the strongest, it keeps."""
-ITEM_PX, ITEM_LIMIT = 352, 600
+ITEM_PX, ITEM_LIMIT = 320, 500
 """The same of a candidate: fewer, as one search reads many; docs/verification.md says how they were chosen."""
 _CONTRAST = 0.015  # below OpenCV's default of 0.04: dark and blurred copies keep points
 _RATIO = 0.85
@@ -71,7 +71,7 @@ def extract(
         # A point near the edge of what is left out would describe its outline.
         free = cv2.erode(free, np.ones((9, 9), np.uint8))
     # Made anew each time: a detector keeps no state, but nothing says that threads may share one.
-    sift = cv2.SIFT_create(limit, 3, _CONTRAST, 12.0, 1.6, True)
+    sift = cv2.SIFT.create(limit, 3, _CONTRAST, 12.0, 1.6, True)
     found, descriptors = sift.detectAndCompute(grey, free)
     if not found:
         empty = np.empty(0, np.float32)

@@ -80,8 +80,8 @@ def _one_way(query: Features, item: Features, mirrored: bool) -> Verification:
         reason = f"not verified: only {tentative} pairs of points"
         return Verification(False, "none", mirrored, tentative, 0, None, None, 0.0, reason)
     source, target = query.points[rows].astype(np.float64), item.points[columns].astype(np.float64)
-    turns = np.deg2rad(item.angles[columns] - query.angles[rows])
-    scales = item.sizes[columns] / query.sizes[rows]
+    turns = np.deg2rad((item.angles[columns] - query.angles[rows]).astype(np.float64))
+    scales = (item.sizes[columns] / query.sizes[rows]).astype(np.float64)
     planes = _planes(source, target, turns, scales, item.grey.shape)
     best = planes[0] if planes else None
     if best is not None:
@@ -196,8 +196,8 @@ def _alike(matrix: Points, points: Points, turns: Points, scales: Points) -> Fla
     """Whether the turn and scale of each pair of points are those that the homography has there."""
     step = 1.0
     here, _ = _moved(matrix, points)
-    right = _moved(matrix, points + [step, 0])[0] - here
-    down = _moved(matrix, points + [0, step])[0] - here
+    right = _moved(matrix, points + np.array([step, 0.0]))[0] - here
+    down = _moved(matrix, points + np.array([0.0, step]))[0] - here
     area = right[:, 0] * down[:, 1] - right[:, 1] * down[:, 0]
     # The rotation nearest to the local map: a mirrored one (area below 0) can't come from points that pair.
     turn = np.arctan2(right[:, 1] - down[:, 0], right[:, 0] + down[:, 1])
@@ -225,7 +225,7 @@ def _spread(points: Points, features: Features) -> bool:
 
 
 def _overlay(source: Points, target: Points, query: Features, item: Features) -> bool:
-    """Whether points sit at the same place of both frames: burned-in bars, dates and logos do, and so do true copies."""
+    """Whether points sit at the same place of both frames: as burned-in bars, dates, logos and true copies do."""
     shapes = [np.array(f.grey.shape[::-1], float) for f in (query, item)]
     off = np.abs(source / shapes[0] - target / shapes[1]).max(axis=1)
     if np.median(off) > _SAME_PLACE:
@@ -300,7 +300,7 @@ def _epipolar(
         return None
     flags = fitting & (_sampson(matrix, source, target) <= 1.5)
     spots = _spots(source[flags], target[flags])
-    chance = 2 * 1.5 * 2**0.5 * float(np.hypot(*shape)) / (shape[0] * shape[1])
+    chance = 2 * 1.5 * 2**0.5 * float(np.hypot(shape[0], shape[1])) / (shape[0] * shape[1])
     if spots < _LEAST_EPIPOLAR or _evidence(int(fitting.sum()), spots, 7, chance) < _EVIDENCE_EPIPOLAR:
         return None
     return matrix, flags
@@ -381,5 +381,5 @@ def _said(
         overlap=round(float(np.clip(overlap, 0, 1)), 4),
         reason=reason,
         outline=outline if verified else (),
-        lines=tuple(tuple(round(v, 1) for v in row) for row in lines.tolist()),  # type: ignore[misc]
+        lines=tuple(tuple(round(v, 1) for v in row) for row in lines.tolist()),
     )

@@ -53,7 +53,7 @@ NOTHING_LEFT_OUT = LeaveOut()
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query photograph: where it is, what it is, its vector (dim,) float32 and pixels. ``masked`` is the share left out."""
+    """A query photograph: where it is, what it is, its vector (dim,) float32, its pixels, and the share left out."""
 
     locator: Locator
     sha256: str
