@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import imgmatch
+from cli.explain import explain
 from cli.export import NoImagesOpt, RevealOpt, export
 from cli.export import report as write_report
 from cli.matches import MaxFmrOpt, emit_labels, no_background, register
@@ -50,6 +51,8 @@ index_app = typer.Typer(
     no_args_is_help=True, help="The index of a case: a cache over its vectors, built again at will."
 )
 app.add_typer(index_app, name="index")
+
+app.command()(explain)
 
 CaseArg = Annotated[Path, typer.Argument(metavar="CASE", help="Folder of the case.", show_default=False)]
 FormatOpt = Annotated[Format, typer.Option("--format", help="How to write the result.")]
@@ -183,16 +186,12 @@ def ingest(
     limits = Limits(
         min(max_pixels or DEFAULT_LIMITS.max_pixels, DEFAULT_LIMITS.max_pixels), max_bytes or DEFAULT_LIMITS.max_bytes
     )
-    sources = source_options(
-        source_limit, password, password_file, inside=inside, deleted=deleted, carve=carve
-    )
+    sources = source_options(source_limit, password, password_file, inside=inside, deleted=deleted, carve=carve)
     jobs = jobs or usable_cores()
     with Case.open(case) as opened:
         # Pictures are embedded side by side, one thread each: nothing waits for the slowest part of a layer.
         embedder = load_model(model or opened.default_model.name, device=device, threads=1)
-        config = IngestConfig(
-            jobs=jobs, reread=reread, labels=labels, limits=limits, sources=sources, profile=profile
-        )
+        config = IngestConfig(jobs=jobs, reread=reread, labels=labels, limits=limits, sources=sources, profile=profile)
         with stop_on_signal() as stop, ingest_progress(paths) as progress:
             # The build leaves all but one core to the pictures.
             beside = building_beside(opened, embedder.spec, BuildConfig(jobs=1), stop=stop) if index else nullcontext()
@@ -273,6 +272,12 @@ def search(
         str, typer.Option(metavar="NAME", help="With --by label: which column (chain, city).")
     ] = "label",
     max_fmr: MaxFmrOpt = None,
+    verify: Annotated[
+        bool, typer.Option("--verify/--no-verify", help="Verify the nearest by geometry; verified ones come first.")
+    ] = True,
+    verify_top: Annotated[
+        int, typer.Option("--verify-top", min=1, max=10_000, metavar="N", help="How many of the nearest to verify.")
+    ] = 50,
     model: ModelOpt = None,
     device: DeviceOpt = "cpu",
     report: Annotated[
@@ -314,7 +319,7 @@ def search(
         nonlocal searched
         wanted = combined.depth(k) if by == "label" else k
         search = combined.together if together else Searcher.search
-        for result in search(searcher, paths, wanted, leave_out, within, regions):
+        for result in search(searcher, paths, wanted, leave_out, within, regions, verify_top if verify else 0):
             if result.issue is None:
                 searched += 1
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import enum
 import io
 import json
@@ -17,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 from imgmatch.errors import UsageError
 
 if TYPE_CHECKING:
-    from imgmatch.types import FalseMatchRate
+    from imgmatch.types import FalseMatchRate, Verification
     from indexer.search import SearchResult
 
 Record = Mapping[str, Any]
@@ -117,7 +118,7 @@ def search_record(result: SearchResult) -> dict[str, Any]:
                     }
                     for candidate in match.candidates
                 ],
-                "verification": None,
+                "verification": None if match.verification is None else _verification(match.verification),
                 "false_match": false_match_record(match.false_match),
                 "found_by": match.query.path if match.query else None,
                 "reasons": list(match.reasons),
@@ -157,6 +158,13 @@ def _expected_text(rate: FalseMatchRate) -> str:
     value = rate.expected if rate.expected is not None else rate.expected_upper
     assert value is not None
     return f"{'<' if rate.expected is None else ''}{value:.2g}" if value < 100 else f"{value:,.0f}"
+
+
+def _verification(verification: Verification) -> dict[str, Any]:
+    """All but the lines, which ``imgmatch explain`` draws."""
+    record = dataclasses.asdict(verification)
+    del record["lines"]
+    return record
 
 
 def _match_rows(result: SearchResult) -> Iterator[Record]:

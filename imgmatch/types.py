@@ -115,6 +115,37 @@ class Candidate:
     region_px: Box | None = None
 
 
+Transform = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
+"""A 3 x 3 matrix by rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What geometry says of a query and an item (docs/verification.md).
+
+    ``kind`` is homography, planes, epipolar or none; ``tentative`` counts paired points, ``inliers`` those at places of
+    their own that agree with the geometry. ``transform`` takes upright full-size pixels of the query to those of the
+    item: a homography (of the largest plane where there are several), or the fundamental matrix for epipolar. Of a
+    ``mirrored`` match it begins at the query mirrored left to right. ``error_px`` is the median distance of the inliers
+    in the item's full-size pixels. ``overlap`` 0..1 is the share of the item that the query covers: by the warped
+    outline for a homography, else by the hull of the inliers. ``outline`` are the four corners of the query in the item
+    (homography only), ``lines`` the inliers (query x, y, item x, y), in full-size pixels of the pictures as they are.
+    ``reason`` says in a plain sentence why it is verified or not.
+    """
+
+    verified: bool
+    kind: str
+    mirrored: bool
+    tentative: int
+    inliers: int
+    transform: Transform | None
+    error_px: float | None
+    overlap: float
+    reason: str
+    outline: tuple[tuple[float, float], ...] = ()
+    lines: tuple[tuple[float, float, float, float], ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class FalseMatchRate:
     """How often unrelated pictures score as high: a share of pairs, 0..1, with its 95 % interval.
@@ -163,6 +194,7 @@ class Match:
     sightings: tuple[Sighting, ...]
     labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
     candidates: tuple[Candidate, ...] = ()
+    verification: Verification | None = None
     reasons: tuple[str, ...] = ()
     false_match: FalseMatchRate | None = None
     query: Locator | None = None

@@ -83,16 +83,19 @@ class Background:
         """
         self.check(max_fmr)
         values = self.normalise(vector, sha256, [(match.sha256, match.score) for match in matches])
-        judged: list[Match] = []
+        # What is left out of the background differs between items: a lower score is never said to be rarer.
+        rates: dict[int, FalseMatchRate] = {}
         worst = FalseMatchRate(None, 0.0, 0.0)
-        for match, value in zip(matches, values, strict=True):
-            # What is left out of the background differs between items: further down is never said to be rarer.
+        for number in sorted(range(len(matches)), key=lambda n: (-matches[n].score, n)):
+            value = values[number]
             found = self.calibration.rate(value).of_several(tries) if self.parts is None else self.parts.rate(value)
             worst = max(worst, found, key=lambda rate: rate.stated)
-            rate = _among(worst, gallery, value)
+            rates[number] = _among(worst, gallery, value)
+        judged: list[Match] = []
+        for number, match in enumerate(matches):
             # Content of the same SHA-256 is no matter of chance.
-            if match.sha256 == sha256 or max_fmr is None or rate.stated <= max_fmr:
-                judged.append(replace(match, rank=len(judged) + 1, false_match=rate))
+            if match.sha256 == sha256 or max_fmr is None or rates[number].stated <= max_fmr:
+                judged.append(replace(match, rank=len(judged) + 1, false_match=rates[number]))
         return tuple(judged)
 
     def rate(

@@ -50,6 +50,7 @@ def together(
     leave_out: LeaveOut = NOTHING_LEFT_OUT,
     within: Filter | None = None,
     regions: bool = True,
+    verify_top: int = 0,
 ) -> Iterator[SearchResult]:
     """Several photographs of one thing as one query: queries that can't be read first, each with its issue, then one
     fused ranking; each match names the query that found it best.
@@ -59,7 +60,7 @@ def together(
     """
     started = time.perf_counter()
     results = []
-    for result in searcher.search(queries, depth(k), leave_out, within, regions):
+    for result in searcher.search(queries, depth(k), leave_out, within, regions, verify_top):
         if result.issue is not None:
             yield result
         else:

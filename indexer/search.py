@@ -20,12 +20,14 @@ from imgmatch.masking import Mask, boxes_mask, cell_weights, checked_box, cut_ma
 from imgmatch.models.base import Embedder
 from imgmatch.regions import cut, query_boxes
 from imgmatch.sources import walk
-from imgmatch.types import Box, Candidate, Evidence, Image, Issue, Match, Sighting
+from imgmatch.types import Box, Candidate, Evidence, Image, Issue, Match, Sighting, Verification
+from imgmatch.verify import query_features
 from indexer import decisions
 from indexer.case import Case
 from indexer.filters import Filter
 from indexer.index import Ids, VectorIndex
 from indexer.index.open import CaseIndex
+from indexer.verification import verified_first
 
 if TYPE_CHECKING:
     from imgmatch.models.base import Vectors
@@ -66,7 +68,7 @@ class Query:
     """A query photograph: where it is, what it is, and its vectors (n, dim) float32.
 
     ``boxes`` says which part of it each vector shows (None: the whole picture); the first is all that was asked for.
-    ``masked`` is the share left out.
+    ``masked`` is the share left out, ``mask`` (H, W) bool at the upright full size all that must not be looked at.
     """
 
     locator: Locator
@@ -75,6 +77,8 @@ class Query:
     boxes: tuple[Box | None, ...]
     partial: str | None
     masked: float
+    image: Image
+    mask: Mask | None
 
     @property
     def vector(self) -> Vector:
@@ -133,10 +137,12 @@ class Searcher:
         leave_out: LeaveOut = NOTHING_LEFT_OUT,
         within: Filter | None = None,
         regions: bool = True,
+        verify_top: int = 0,
     ) -> Iterator[SearchResult]:
         """Search with each query file, and each file in a query folder, in order; every use is recorded.
 
-        ``within`` says which items may be returned; ``regions``: search with parts of each query too.
+        ``within`` says which items may be returned; ``regions``: search with parts of each query too; ``verify_top``
+        how many of the nearest are verified by geometry (``indexer.verification``), which puts the verified ones first.
 
         One list of at most ``k`` matches a query, each item once, best first; equal scores in the order of items. A
         query that can't be read gives a result with its issue.
@@ -147,10 +153,10 @@ class Searcher:
             raise UsageError(f"k is {k}; it must be between 1 and {MAX_K:,}")
         for path in queries:
             for found in walk(path):
-                yield self._search_one(found, k, leave_out, within or Filter(), regions)
+                yield self._search_one(found, k, leave_out, within or Filter(), regions, verify_top)
 
     def _search_one(
-        self, found: Evidence | Issue, k: int, leave_out: LeaveOut, within: Filter, regions: bool
+        self, found: Evidence | Issue, k: int, leave_out: LeaveOut, within: Filter, regions: bool, verify_top: int
     ) -> SearchResult:
         started = time.perf_counter()
         query = read_query(found, self._embedder, leave_out, regions=regions)
@@ -161,6 +167,7 @@ class Searcher:
             "query": str(found.locator),
             "k": k,
             "regions": regions,
+            "verify_top": verify_top,
         }
         if leave_out.outside is not None:
             details["box"] = leave_out.outside
@@ -170,9 +177,13 @@ class Searcher:
             self._case.record("search", {**details, "issue": query.error})
             return SearchResult(query.locator, None, model.name, _ms_since(started), issue=query)
         rejected = decisions.rejected_items(self._case, query.sha256)
-        candidates = self._nearest(query, k + len(rejected), self._allowed(within))
-        kept = [found for found in candidates if found[0].item_id not in rejected][:k]
-        matches = tuple(self._matches(query, kept))
+        near = self._nearest(query, max(k, verify_top) + len(rejected), self._allowed(within))
+        kept = [found for found in near if found[0].item_id not in rejected]
+        verifications: dict[int, Verification] = {}
+        if verify_top and kept:
+            features = query_features(query.image.pixels, query.image.upright_size_px, query.mask)
+            kept, verifications = verified_first(self._case, features, kept, verify_top)
+        matches = tuple(self._matches(query, kept[:k], verifications))
         if self._background is not None:
             gallery = self._case.catalogue.item_count(self._model_id, within)
             matches = self._background.judge(
@@ -230,7 +241,9 @@ class Searcher:
             for item_id, met in found
         ]
 
-    def _matches(self, query: Query, ranked: Sequence[tuple[Candidate, ...]]) -> Iterator[Match]:
+    def _matches(
+        self, query: Query, ranked: Sequence[tuple[Candidate, ...]], verifications: dict[int, Verification]
+    ) -> Iterator[Match]:
         ids = [candidates[0].item_id for candidates in ranked]
         items = self._case.catalogue.items(ids)
         sightings = self._case.catalogue.sightings(ids)
@@ -255,6 +268,9 @@ class Searcher:
             ]
             if parts:
                 reasons.append(f"part of the {' and of the '.join(parts)}")
+            verification = verifications.get(candidate.item_id)
+            if verification is not None:
+                reasons.append(verification.reason)
             if item.partial:
                 reasons.append(f"item partly read: {item.partial}")
             if query.partial:
@@ -268,6 +284,7 @@ class Searcher:
                 sightings=seen,
                 labels=labels[candidate.item_id],
                 candidates=candidates,
+                verification=verification,
                 reasons=tuple(reasons),
             )
 
@@ -304,8 +321,10 @@ def read_query(
     mask = leave_out.of(image)
     masked = 0.0 if mask is None else round(float(mask.mean()), 4)
     size, only = image.upright_size_px, leave_out.outside
+    shown, unseen = larger, mask
     if only is not None:
         checked_box(only, size)
+        unseen = ~boxes_mask((only,), size) if mask is None else mask | ~boxes_mask((only,), size)
         larger, mask = _part(larger, mask, only)
         image = larger
     first = _embed_part(image, mask, None, embedder)
@@ -318,7 +337,7 @@ def read_query(
                 vectors.append(_embed_part(larger, mask, box, embedder))
     if only is not None:
         boxes = [only if b is None else (b[0] + only[0], b[1] + only[1], b[2], b[3]) for b in boxes]
-    return Query(found.locator, digests.sha256, np.stack(vectors), tuple(boxes), image.partial, masked)
+    return Query(found.locator, digests.sha256, np.stack(vectors), tuple(boxes), image.partial, masked, shown, unseen)
 
 
 def _part(image: Image, mask: Mask | None, box: Box) -> tuple[Image, Mask | None]:

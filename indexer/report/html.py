@@ -59,7 +59,7 @@ def write_report(
             "reveal": config.images and config.reveal,
         }
         case.record("report", details)
-        head = audit.head(case.path / AUDIT)
+        _, head = audit.head(case.path / AUDIT)
         thumbnails = _thumbnails(draft, results, config) if config.images else {}
         html = draft / "index.html"
         with html.open("w", encoding="utf-8") as file:
