@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -105,11 +106,7 @@ def _render(
     environment.filters["plain"] = plain
     environment.filters["place"] = lambda locator: plain(locator.path if locator.parent is None else str(locator))
     items = case.catalogue.items(match.item_id for result in results for match in result.matches)
-    issues = []
-    for row in case.catalogue.issues():
-        if len(issues) == MAX_ISSUES:
-            break
-        issues.append(row)
+    issues = list(itertools.islice(case.catalogue.issues(), MAX_ISSUES))
     return environment.get_template("report.html.j2").generate(
         case=case,
         meta=case.catalogue.meta(),
