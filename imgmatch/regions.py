@@ -1,8 +1,8 @@
 """Parts of pictures worth a vector of their own: overlapping tiles, pictures framed in pictures, borders cut off.
 
 A gallery picture read thoroughly gives nine tiles, each pooled whole and in four windows (one network run a tile), and
-what is framed in it. A query gives smaller tiles, frames and the picture without its borders. Which sizes these are was
-measured (docs/regions.md).
+what is framed in it. A query gives frames and the picture without its borders. The tiles were chosen by measurement
+(docs/regions.md).
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ _FLAT_STD = 4.0  # levels of 255: below, a part shows nothing, and would match e
 _GALLERY_TILES = (3, 0.5)
 _GALLERY_FRAMES = 3
 _WINDOW_SHARE = 5 / 7
-_QUERY_TILES = ((4, 0.45),)
 _QUERY_FRAMES = 8
 # Frames: working size, contrast of an edge in levels, how much of each side must show one, least side of the picture's.
 _WORK_PX = 512
@@ -207,8 +206,6 @@ def query_boxes(image: Image) -> list[Box]:
     held = (image.pixels.shape[1], image.pixels.shape[0])
     bare = trimmed(image.pixels)
     found = [scaled(box, held, size) for box in [*([bare] if bare else []), *frames(image.pixels, _QUERY_FRAMES)]]
-    for count, share in _QUERY_TILES:
-        found += tiles(size, count, share)
     return [box for box in distinct(found) if _usable(image, box)]
 
 
