@@ -23,6 +23,7 @@ from imgmatch.sources import walk
 from imgmatch.types import Digests, Evidence, Image, Issue
 from indexer.case import Batch, Case, NewItem
 from indexer.labels import apply_labels
+from indexer.remote import follow_commit
 
 if TYPE_CHECKING:
     from imgmatch.types import Pixels, Vector
@@ -104,12 +105,15 @@ def ingest(
     with case.writing():
         model_id = case.model_id(embedder.spec)
         run_id = case.start_run("ingest", embedder.runtime, arguments)
+        following = True
 
         def commit(batch: Batch) -> None:
+            nonlocal following
             new = case.commit(batch, embedder.spec, model_id, run_id)
             report.new_items += new["items"]
             report.new_sightings += new["sightings"]
             report.new_issues += new["issues"]
+            following = following and follow_commit(case)
 
         try:
             found = _files(case, paths, model_id, config, report, stop)
