@@ -197,18 +197,16 @@ class Collection:
                 raise
 
     def _check(self, found: dict[str, Any]) -> None:
-        try:
-            about = json.loads(found.get("description") or "{}")
-        except ValueError:
-            about = {}
         fields = {field["name"]: field for field in found["fields"]}
-        dim = int(fields.get("vector", {}).get("params", {}).get("dim", 0))
-        if not {"key", "namespace", "vector_id", "vector"} <= fields.keys() or not isinstance(about, dict) or not about:
+        if not {"key", "namespace", "vector_id", "vector"} <= fields.keys():
             raise CaseError(f"{self.where}: was not made by imgmatch; choose another name with --collection")
-        if dim != self._spec.dim or about != self._about():
+        dim = int(fields["vector"].get("params", {}).get("dim", 0))
+        # The name holds the weights' hash already; Lite keeps no description.
+        about = found.get("description") or json.dumps(self._about(), sort_keys=True)
+        if dim != self._spec.dim or about != json.dumps(self._about(), sort_keys=True):
             raise CaseError(
-                f"{self.where}: holds {dim}-d vectors of {about.get('model')!r}, not {self._spec.dim}-d ones of "
-                f"{self._spec.name!r}, or in another format; choose another name with --collection"
+                f"{self.where}: holds {dim}-d vectors of another model or format, not {self._spec.dim}-d ones of "
+                f"{self._spec.name!r}; choose another name with --collection"
             )
 
     @contextmanager
