@@ -162,7 +162,7 @@ class Collection:
                 timeout=_ANSWER_S,
             )
         for row, hits in zip(near, answer, strict=True):
-            found = [int(hit["id"].rpartition(":")[2]) for hit in hits]
+            found = [int(hit["key"].rpartition(":")[2]) for hit in hits]
             row[: len(found)] = found
         return near
 
