@@ -203,6 +203,8 @@ def _send_since(case: Case, collection: Collection, model_id: int, store: Store,
         done += len(ids)
         if progress:
             progress("index", done, store.rows)
+    if done:
+        collection.settle()
 
 
 def _reconcile(collection: Collection, store: Store) -> None:
