@@ -15,6 +15,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from indexer.index.open import CaseIndex
 DIM = 16
 SPEC = ModelSpec("fuzz", "objects", DIM, 32, "x", "0" * 64, "", "")
 TARGETS = ("index", "manifest", "segment", "catalogue")
+_SAVE_EVERY = 500
 _PATTERNS = {
     "index": "indexes/*/*/index.faiss",
     "manifest": "indexes/*/*/manifest.json",
@@ -147,14 +149,22 @@ def main() -> None:
             outcomes[target][kind] += 1
             if kind == "wrong":
                 wrong.append(f"{target}: {said}".replace(scratch, ""))
+            if (number + 1) % _SAVE_EVERY == 0:
+                report.save("index_fuzz", _figures(number + 1, arguments.seed, wrong, outcomes), arguments.json)
     kinds = ("refused", "rebuilt", "right", "wrong")
     rows = [[target, *(outcomes[target][kind] for kind in kinds)] for target in TARGETS]
     report.table(f"{arguments.mutations} mutations", ["file", *kinds], rows)
     for line in wrong[:20]:
         print(f"  wrong: {line}")
-    figures = {"mutations": arguments.mutations, "seed": arguments.seed, "wrong": len(wrong)}
-    report.finish("index_fuzz", {**figures, "outcomes": {t: dict(c) for t, c in outcomes.items()}}, arguments.json)
+    report.finish("index_fuzz", _figures(arguments.mutations, arguments.seed, wrong, outcomes), arguments.json)
     sys.exit(1 if wrong else 0)
+
+
+def _figures(
+    mutations: int, seed: int, wrong: list[str], outcomes: dict[str, collections.Counter[str]]
+) -> dict[str, Any]:
+    told = {target: dict(counts) for target, counts in outcomes.items()}
+    return {"mutations": mutations, "seed": seed, "wrong": len(wrong), "outcomes": told}
 
 
 if __name__ == "__main__":

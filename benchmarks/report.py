@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
@@ -40,9 +41,14 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
 
 def finish(name: str, figures: Mapping[str, Any], file: Path | None) -> None:
     """Print all figures, with the machine, versions and command, as one JSON line; write them to ``file`` too."""
+    print(json.dumps(save(name, figures, file)))
+
+
+def save(name: str, figures: Mapping[str, Any], file: Path | None) -> dict[str, Any]:
+    """Write the figures so far to ``file``, where there is one, as ``finish`` does at the end; returns the record."""
     record = {
         "benchmark": name,
-        "command": "python -m " + " ".join([f"benchmarks.{name}", *_arguments()]),
+        "command": "python -m " + " ".join([f"benchmarks.{name.partition('-')[0]}", *_arguments()]),
         "time_utc": now_utc(),
         "machine": machine(),
         "versions": {
@@ -54,7 +60,7 @@ def finish(name: str, figures: Mapping[str, Any], file: Path | None) -> None:
     }
     if file is not None:
         file.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(record))
+    return record
 
 
 def machine() -> dict[str, Any]:
@@ -71,6 +77,11 @@ def machine() -> dict[str, Any]:
     except (OSError, ValueError, IndexError):
         found["processor"] = platform.processor()
     return found
+
+
+def load() -> float:
+    """How many programs wanted a core in the last minute: above the cores, times are those of a busy machine."""
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else 0.0
 
 
 def _arguments() -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,8 +13,21 @@ import typer
 
 import imgmatch
 from cli import index_move
+from cli.explain import explain
+from cli.export import NoImagesOpt, RevealOpt, export
+from cli.export import report as write_report
+from cli.matches import MaxFmrOpt, emit_labels, no_background, register
 from cli.progress import count_progress, ingest_progress, note, stop_on_signal, train_progress
 from cli.render import Format, emit, emit_one, emit_search
+from cli.sources import (
+    AskPasswordOpt,
+    CarveOpt,
+    DeletedOpt,
+    InsideOpt,
+    PasswordFileOpt,
+    SourceLimitOpt,
+    source_options,
+)
 from imgmatch.errors import CaseError, ImgmatchError, UsageError
 
 if TYPE_CHECKING:
@@ -40,6 +54,8 @@ index_app = typer.Typer(
 app.add_typer(index_app, name="index")
 index_app.command("move")(index_move.move)
 
+app.command()(explain)
+
 CaseArg = Annotated[Path, typer.Argument(metavar="CASE", help="Folder of the case.", show_default=False)]
 FormatOpt = Annotated[Format, typer.Option("--format", help="How to write the result.")]
 OutputOpt = Annotated[
@@ -65,6 +81,8 @@ LabelOpt = Annotated[
     typer.Option(metavar="[COLUMN=]VALUE", help="Only items with this label, or one of these.", show_default=False),
 ]
 StrictOpt = Annotated[bool, typer.Option("--strict", help="Exit with 3 when evidence could not be used.")]
+
+register(app)
 
 
 def _version(wanted: bool) -> None:
@@ -131,7 +149,10 @@ def init(
 @app.command()
 def ingest(
     case: CaseArg,
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files and folders.", show_default=False)],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH...", help="Files, folders, archives, disk images.", show_default=False),
+    ],
     labels: Annotated[
         Path | None,
         typer.Option(help="CSV with file (or sha256), label and further columns.", show_default=False),
@@ -139,9 +160,12 @@ def ingest(
     model: ModelOpt = None,
     device: DeviceOpt = "auto",
     jobs: JobsOpt = None,
+    profile: Annotated[
+        str, typer.Option(help="fast, or thorough: parts of pictures too; may be added to a case read fast.")
+    ] = "fast",
     reread: Annotated[bool, typer.Option("--reread", help="Read files again that have not changed.")] = False,
     index: Annotated[
-        bool, typer.Option("--index/--no-index", help="Build the index afterwards when it is due.")
+        bool, typer.Option("--index/--no-index", help="Build the index when it is due, beside and afterwards.")
     ] = True,
     max_pixels: Annotated[
         int | None, typer.Option(min=1, help="Refuse larger pictures (default: 178,956,970).", show_default=False)
@@ -149,6 +173,12 @@ def ingest(
     max_bytes: Annotated[
         int | None, typer.Option(min=1, help="Refuse larger files (default: 256 MiB).", show_default=False)
     ] = None,
+    inside: InsideOpt = True,
+    deleted: DeletedOpt = True,
+    carve: CarveOpt = False,
+    password: AskPasswordOpt = False,
+    password_file: PasswordFileOpt = None,
+    source_limit: SourceLimitOpt = None,
     strict: StrictOpt = False,
     format: FormatOpt = Format.table,
     output: OutputOpt = None,
@@ -157,6 +187,7 @@ def ingest(
     from imgmatch.image import DEFAULT_LIMITS, Limits
     from imgmatch.models import load_model
     from indexer.case import Case
+    from indexer.index.build import BuildConfig, building_beside
     from indexer.ingest import IngestConfig, usable_cores
     from indexer.ingest import ingest as run_ingest
 
@@ -166,13 +197,17 @@ def ingest(
     limits = Limits(
         min(max_pixels or DEFAULT_LIMITS.max_pixels, DEFAULT_LIMITS.max_pixels), max_bytes or DEFAULT_LIMITS.max_bytes
     )
+    sources = source_options(source_limit, password, password_file, inside=inside, deleted=deleted, carve=carve)
     jobs = jobs or usable_cores()
     with Case.open(case) as opened:
         # Pictures are embedded side by side, one thread each: nothing waits for the slowest part of a layer.
         embedder = load_model(model or opened.default_model.name, device=device, threads=1)
-        config = IngestConfig(jobs=jobs, reread=reread, labels=labels, limits=limits)
+        config = IngestConfig(jobs=jobs, reread=reread, labels=labels, limits=limits, sources=sources, profile=profile)
         with stop_on_signal() as stop, ingest_progress(paths) as progress:
-            report = run_ingest(opened, paths, embedder, config, progress=progress, stop=stop)
+            # The build leaves all but one core to the pictures.
+            beside = building_beside(opened, embedder.spec, BuildConfig(jobs=1), stop=stop) if index else nullcontext()
+            with beside:
+                report = run_ingest(opened, paths, embedder, config, progress=progress, stop=stop)
             if index and not stop.is_set():
                 _build_if_due(opened, embedder.spec, jobs, stop)
         totals = opened.catalogue.counts()
@@ -215,6 +250,11 @@ def search(
         list[str] | None,
         typer.Option(metavar="X,Y,W,H", help="Box to look away from, in the query's pixels; may be repeated."),
     ] = None,
+    box: Annotated[
+        str | None,
+        typer.Option(metavar="X,Y,W,H", help="Search with this part of the query only.", show_default=False),
+    ] = None,
+    regions: Annotated[bool, typer.Option("--regions/--no-regions", help="Search with parts of the query too.")] = True,
     label: LabelOpt = None,
     since: Annotated[
         str | None, typer.Option(metavar="DATE", help="Only files changed then or later.", show_default=False)
@@ -235,19 +275,42 @@ def search(
     exclude_item: Annotated[
         list[int] | None, typer.Option(metavar="ID", help="Not these items.", show_default=False)
     ] = None,
+    together: Annotated[
+        bool, typer.Option("--together", help="All queries show one room or thing: one ranking for the set.")
+    ] = False,
+    by: Annotated[str, typer.Option(metavar="item|label", help="Rank pictures, or the labels they bear.")] = "item",
+    label_column: Annotated[
+        str, typer.Option(metavar="NAME", help="With --by label: which column (chain, city).")
+    ] = "label",
+    max_fmr: MaxFmrOpt = None,
+    verify: Annotated[
+        bool, typer.Option("--verify/--no-verify", help="Verify the nearest by geometry; verified ones come first.")
+    ] = True,
+    verify_top: Annotated[
+        int, typer.Option("--verify-top", min=1, max=10_000, metavar="N", help="How many of the nearest to verify.")
+    ] = 50,
     model: ModelOpt = None,
     device: DeviceOpt = "cpu",
+    report: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also write an HTML report to this new folder.")
+    ] = None,
+    reveal: RevealOpt = False,
+    no_images: NoImagesOpt = False,
     strict: StrictOpt = False,
     format: FormatOpt = Format.table,
     output: OutputOpt = None,
 ) -> None:
     """Find the items of a case that look most like each query photograph."""
     from imgmatch.models import load_model
-    from indexer import filters
+    from indexer import combined, filters
+    from indexer.calibrate import background as background_of
     from indexer.case import Case
     from indexer.search import LeaveOut, Searcher, SearchResult
 
-    leave_out = LeaveOut(mask, tuple(_box(text) for text in ignore_box or []))
+    if by not in ("item", "label"):
+        raise UsageError(f"--by {by}: say item or label")
+
+    leave_out = LeaveOut(mask, tuple(_box(text) for text in ignore_box or []), _box(box) if box else None)
     paths = _query_paths(queries)
     within = filters.Filter(
         labels=tuple(map(filters.label, label or ())),
@@ -261,21 +324,36 @@ def search(
     )
     failed: list[SearchResult] = []
     searched = 0
+    kept: list[SearchResult] = []
 
     def results() -> Any:
         nonlocal searched
-        for result in searcher.search(paths, k, leave_out, within):
+        wanted = combined.depth(k) if by == "label" else k
+        search = combined.together if together else Searcher.search
+        for result in search(searcher, paths, wanted, leave_out, within, regions, verify_top if verify else 0):
             if result.issue is None:
                 searched += 1
             else:
                 failed.append(result)
                 note(f"imgmatch: {result.locator.path}: {result.issue.message}; not searched")
+            if report is not None:
+                kept.append(result)
             yield result
 
     with Case.open(case) as opened:
         embedder = load_model(model or opened.default_model.name, device=device)
-        searcher = Searcher(opened, embedder, warn=lambda message: note(f"imgmatch: {message}"))
-        emit_search(results(), format, output)
+        background = background_of(opened, embedder.spec)
+        searcher = Searcher(
+            opened, embedder, warn=lambda message: note(f"imgmatch: {message}"), background=background, max_fmr=max_fmr
+        )
+        if background is None:
+            no_background(case, max_fmr)
+        if by == "label":
+            emit_labels((combined.by_label(result, label_column, k) for result in results()), format, output)
+        else:
+            emit_search(results(), format, output)
+        if report is not None:
+            write_report(opened, kept, embedder.spec, report, reveal, no_images)
     if not searched:
         what = failed[0].locator.path if failed else " ".join(map(str, queries))
         raise UsageError(f"{what}: no query could be searched; give pictures")
@@ -307,6 +385,9 @@ def _query_paths(queries: list[Path]) -> list[str]:
     return paths
 
 
+app.command("export")(export)
+
+
 @app.command()
 def status(case: CaseArg, format: FormatOpt = Format.table, output: OutputOpt = None) -> None:
     """What a case holds: counts, model, sizes, last ingest."""
@@ -318,6 +399,7 @@ def status(case: CaseArg, format: FormatOpt = Format.table, output: OutputOpt = 
         record: dict[str, Any] = {
             "case": str(case),
             **catalogue.counts(),
+            "profiles": catalogue.profiles(),
             "issue_kinds": catalogue.issue_kinds(),
             "models": [f"{spec.name} ({spec.weights_sha256[:12]})" for _, spec in catalogue.models()],
             **opened.sizes(),
@@ -376,6 +458,8 @@ def check(
     repair: Annotated[
         bool, typer.Option("--repair", help="First embed what damaged segments held again, from the sources.")
     ] = False,
+    password: AskPasswordOpt = False,
+    password_file: PasswordFileOpt = None,
     format: FormatOpt = Format.table,
     output: OutputOpt = None,
 ) -> None:
@@ -383,12 +467,13 @@ def check(
     from indexer.case import Case
     from indexer.check import check as run_check
 
+    options = source_options(None, password, password_file)
     with Case.open(case) as opened, count_progress() as progress:
         if repair:
-            _repair(opened, progress)
+            _repair(opened, options, progress)
         faults = [
             {"part": finding.part, "message": finding.message}
-            for finding in run_check(opened, sources=sources, progress=progress)
+            for finding in run_check(opened, sources=sources, options=options, progress=progress)
         ]
         opened.record("check", {"sources": sources, "faults": len(faults)})
     if faults or format is not Format.table:
@@ -398,11 +483,11 @@ def check(
     note(f"{case}: all is well")
 
 
-def _repair(case: Any, progress: Any) -> None:
+def _repair(case: Any, options: Any, progress: Any) -> None:
     from imgmatch.models import load_model
     from indexer.repair import repair
 
-    done = repair(case, lambda name: load_model(name, device="cpu", threads=1), progress=progress)
+    done = repair(case, lambda name: load_model(name, device="cpu", threads=1), options=options, progress=progress)
     note(f"{done.segments} segments rewritten, {done.vectors} vectors made again from the sources")
     for sha256 in done.lost:
         note(f"imgmatch: {sha256}: no source has this content any more; its vector is lost, ingest it again")
@@ -700,11 +785,12 @@ def models_quantise(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the 8-bit model.")],
 ) -> None:
     """Make an 8-bit version of a model: smaller, and faster on processors with VNNI."""
-    from imgmatch.sources import walk
+    from imgmatch.sources import PLAIN_FILES, walk
     from imgmatch.training.quantise import quantised_model
     from imgmatch.types import Evidence
 
-    files = [Path(found.locator.at) for path in data for found in walk(path) if isinstance(found, Evidence)]
+    found = (found for path in data for found in walk(path, options=PLAIN_FILES))
+    files = [Path(one.locator.at) for one in found if isinstance(one, Evidence)]
     made = quantised_model(name, files, output)
     note(f"Made {made.name}. Next: imgmatch models add {output}")
 

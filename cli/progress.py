@@ -112,6 +112,6 @@ def stop_on_signal() -> Iterator[threading.Event]:
 
 
 def _count_files(paths: Sequence[Path]) -> int:
-    from imgmatch.sources import walk
+    from imgmatch.sources import PLAIN_FILES, walk
 
-    return sum(1 for path in paths for _ in walk(path))
+    return sum(1 for path in paths for _ in walk(path, options=PLAIN_FILES))

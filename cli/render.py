@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import enum
 import io
 import json
@@ -17,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 from imgmatch.errors import UsageError
 
 if TYPE_CHECKING:
+    from imgmatch.types import FalseMatchRate, Verification
     from indexer.search import SearchResult
 
 Record = Mapping[str, Any]
@@ -60,7 +62,8 @@ def emit_one(record: Record, format: Format, output: Path | None) -> None:
 
 
 SEARCH_COLUMNS = (
-    "query", "rank", "score", "item_id", "label", "path", "sightings", "reasons", "sha256", "locator"
+    "query", "rank", "score", "item_id", "label", "path", "sightings", "reasons", "sha256", "locator",
+    "query_region_px", "region_px", "false_match_rate", "false_match_upper", "expected_false_matches", "found_by",
 )  # fmt: skip
 
 
@@ -82,6 +85,7 @@ def search_record(result: SearchResult) -> dict[str, Any]:
     """One query's result in the documented JSON form (docs/formats.md)."""
     record: dict[str, Any] = {
         "query": result.locator.path,
+        "queries": [locator.path for locator in result.queries],
         "locator": str(result.locator),
         "sha256": result.sha256,
         "model": result.model,
@@ -102,10 +106,21 @@ def search_record(result: SearchResult) -> dict[str, Any]:
                         "path": sighting.locator.path,
                         "modified_utc": sighting.modified_utc,
                         "own": sighting.own,
+                        "deleted": sighting.locator.deleted,
                     }
                     for sighting in match.sightings
                 ],
-                "verification": None,
+                "candidates": [
+                    {
+                        "similarity": round(candidate.similarity, 6),
+                        "query_region_px": candidate.query_region_px,
+                        "region_px": candidate.region_px,
+                    }
+                    for candidate in match.candidates
+                ],
+                "verification": None if match.verification is None else _verification(match.verification),
+                "false_match": false_match_record(match.false_match),
+                "found_by": match.query.path if match.query else None,
                 "reasons": list(match.reasons),
             }
             for match in result.matches
@@ -113,6 +128,42 @@ def search_record(result: SearchResult) -> dict[str, Any]:
     }
     if result.issue is not None:
         record["issue"] = {"stage": result.issue.stage, "error": result.issue.error, "message": result.issue.message}
+    return record
+
+
+def false_match_record(rate: FalseMatchRate | None) -> dict[str, Any] | None:
+    """A false-match rate in the documented JSON form; ``text`` is the sentence that an examiner can quote."""
+    if rate is None:
+        return None
+    return {
+        "rate": rate.rate,
+        "lower": rate.lower,
+        "upper": rate.upper,
+        "expected": rate.expected,
+        "expected_upper": rate.expected_upper,
+        "text": false_match_text(rate),
+    }
+
+
+def false_match_text(rate: FalseMatchRate | None) -> str:
+    """A false-match rate in words: of how many unrelated pairs one scores this high."""
+    if rate is None:
+        return ""
+    if rate.rate is None:
+        return f"fewer than 1 in {1 / rate.upper:,.0f}"
+    return f"1 in {1 / rate.rate:,.0f}" if rate.rate < 0.5 else "more than 1 in 2"
+
+
+def _expected_text(rate: FalseMatchRate) -> str:
+    value = rate.expected if rate.expected is not None else rate.expected_upper
+    assert value is not None
+    return f"{'<' if rate.expected is None else ''}{value:.2g}" if value < 100 else f"{value:,.0f}"
+
+
+def _verification(verification: Verification) -> dict[str, Any]:
+    """All but the lines, which ``imgmatch explain`` draws."""
+    record = dataclasses.asdict(verification)
+    del record["lines"]
     return record
 
 
@@ -127,8 +178,17 @@ def _match_rows(result: SearchResult) -> Iterator[Record]:
             "path": first["path"],
             "locator": first["locator"],
             "sightings": len(match["sightings"]),
+            "query_region_px": _box_text(match["candidates"][0]["query_region_px"]),
+            "region_px": _box_text(match["candidates"][0]["region_px"]),
             "reasons": "; ".join(match["reasons"]),
+            "false_match_rate": (match["false_match"] or {}).get("rate"),
+            "false_match_upper": (match["false_match"] or {}).get("upper"),
+            "expected_false_matches": (match["false_match"] or {}).get("expected"),
         }
+
+
+def _box_text(box: Sequence[int] | None) -> str:
+    return "" if box is None else ",".join(map(str, box))
 
 
 def _search_table(result: SearchResult) -> str:
@@ -138,11 +198,26 @@ def _search_table(result: SearchResult) -> str:
     rows = list(_match_rows(result))
     masked = f", {result.masked:.0%} of it left out" if result.masked else ""
     head = f"{name}   {len(rows)} leads by {result.model}{masked}, {result.elapsed_ms:.0f} ms\n"
-    columns = ["rank", "score", "item", *(["label"] if any(row["label"] for row in rows) else []), "found at", "note"]
+    if result.queries:
+        head = f"{len(result.queries)} queries together   {head.split('   ', 1)[1]}"
+    rated = any(row["false_match"] for row in rows)
+    columns = ["rank", "score", *(["by chance", "expected"] if rated else []), "item"]
+    columns += [*(["label"] if any(row["label"] for row in rows) else []), "found at"]
+    columns += [name for name in ("query_region_px", "region_px") if any(row[name] for row in rows)]
+    columns += [*(["found by"] if result.queries else []), "note"]
     cells = []
-    for row in rows:
+    for row, match in zip(rows, result.matches, strict=True):
         more = f" (+{row['sightings'] - 1} more)" if row["sightings"] > 1 else ""
-        shown = {**row, "item": row["item_id"], "found at": f"{row['path']}{more}", "note": row["reasons"]}
+        rate = match.false_match
+        chance = {"by chance": false_match_text(rate), "expected": _expected_text(rate) if rate else ""}
+        shown = {
+            **row,
+            **chance,
+            "found by": row["found_by"],
+            "item": row["item_id"],
+            "found at": f"{row['path']}{more}",
+            "note": row["reasons"],
+        }
         cells.append([_cell(shown[column]) for column in columns])
     return head + _table(cells, columns) + "\n"
 

@@ -68,6 +68,13 @@ class Locator:
         return locator
 
     @property
+    def deleted(self) -> bool:
+        """Was it, or what it lay in, deleted where it was found: named by a file system that had let go of it, or
+        carved out of space that no file owns?
+        """
+        return self.kind in ("deleted", "carved") or (self.parent is not None and self.parent.deleted)
+
+    @property
     def path(self) -> str | None:
         """The path on this machine of the outermost file, as printable text (bytes that are not UTF-8 as \\xNN)."""
         root = self

@@ -47,14 +47,27 @@ def boxes_mask(boxes: Sequence[Box], size_px: tuple[int, int]) -> Mask:
     width, height = size_px
     mask = np.zeros((height, width), bool)
     for box in boxes:
-        x, y, w, h = box
-        if x < 0 or y < 0 or w < 1 or h < 1 or x + w > width or y + h > height:
-            raise UsageError(
-                f"{x},{y},{w},{h}: the box is not inside the picture of {width} x {height} px (upright); "
-                "give x,y,width,height in its pixels"
-            )
+        x, y, w, h = checked_box(box, size_px)
         mask[y : y + h, x : x + w] = True
     return mask
+
+
+def checked_box(box: Box, size_px: tuple[int, int]) -> Box:
+    """The box. Raises UsageError when it is not inside a picture of (width, height) ``size_px``."""
+    x, y, w, h = box
+    width, height = size_px
+    if x < 0 or y < 0 or w < 1 or h < 1 or x + w > width or y + h > height:
+        raise UsageError(
+            f"{x},{y},{w},{h}: the box is not inside the picture of {width} x {height} px (upright); "
+            "give x,y,width,height in its pixels"
+        )
+    return box
+
+
+def cut_mask(mask: Mask, box: Box) -> Mask:
+    """The part of a mask that lies in a box."""
+    x, y, w, h = box
+    return mask[y : y + h, x : x + w]
 
 
 def cell_weights(mask: Mask, grid: tuple[int, int]) -> npt.NDArray[np.float32]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, BinaryIO
 
 from imgmatch.locator import Locator
@@ -115,6 +115,74 @@ class Candidate:
     region_px: Box | None = None
 
 
+Transform = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
+"""A 3 x 3 matrix by rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What geometry says of a query and an item (docs/verification.md).
+
+    ``kind`` is homography, planes, epipolar or none; ``tentative`` counts paired points, ``inliers`` those at places of
+    their own that agree with the geometry. ``transform`` takes upright full-size pixels of the query to those of the
+    item: a homography (of the largest plane where there are several), or the fundamental matrix for epipolar. Of a
+    ``mirrored`` match it begins at the query mirrored left to right. ``error_px`` is the median distance of the inliers
+    in the item's full-size pixels. ``overlap`` 0..1 is the share of the item that the query covers: by the warped
+    outline for a homography, else by the hull of the inliers. ``outline`` are the four corners of the query in the item
+    (homography only), ``lines`` the inliers (query x, y, item x, y), in full-size pixels of the pictures as they are.
+    ``reason`` says in a plain sentence why it is verified or not.
+    """
+
+    verified: bool
+    kind: str
+    mirrored: bool
+    tentative: int
+    inliers: int
+    transform: Transform | None
+    error_px: float | None
+    overlap: float
+    reason: str
+    outline: tuple[tuple[float, float], ...] = ()
+    lines: tuple[tuple[float, float, float, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FalseMatchRate:
+    """How often unrelated pictures score as high: a share of pairs, 0..1, with its 95 % interval.
+
+    ``rate`` is None where no unrelated pair came near the score: then all that is said is "fewer than ``upper``".
+    ``expected`` and ``expected_upper`` are false matches at this score or above to expect among all that was searched.
+    Never a probability that two pictures show the same.
+    """
+
+    rate: float | None
+    lower: float
+    upper: float
+    expected: float | None = None
+    expected_upper: float | None = None
+    normalised: float | None = None
+    """The score less the query's mean similarity to its nearest background pictures: comparable between queries."""
+
+    @property
+    def stated(self) -> float:
+        """The rate, or the bound where there is none."""
+        return self.upper if self.rate is None else self.rate
+
+    def of_several(self, tries: int) -> FalseMatchRate:
+        """The rate where the score is the best of several tries (Bonferroni): at most so many times as high."""
+
+        def times(value: float | None, most: float = float("inf")) -> float | None:
+            return None if value is None else min(most, value * tries)
+
+        return replace(
+            self,
+            rate=times(self.rate, 1.0),
+            upper=min(1.0, self.upper * tries),
+            expected=times(self.expected),
+            expected_upper=times(self.expected_upper),
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Match:
     """One ranked item. ``rank`` starts at 1; ``score`` is a lead for an examiner, never a verdict."""
@@ -126,7 +194,11 @@ class Match:
     sightings: tuple[Sighting, ...]
     labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
     candidates: tuple[Candidate, ...] = ()
+    verification: Verification | None = None
     reasons: tuple[str, ...] = ()
+    false_match: FalseMatchRate | None = None
+    query: Locator | None = None
+    """The query of a set that found it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ def append(path: Path, action: str, details: dict[str, Any]) -> None:
             entry = {
                 "entry": number + 1,
                 "time_utc": now_utc(),
-                "actor": _actor(),
+                "actor": account(),
                 "action": action,
                 "version": imgmatch.__version__,
                 **details,
@@ -41,6 +41,14 @@ def append(path: Path, action: str, details: dict[str, Any]) -> None:
         raise CaseError(
             f"{path}: this use can't be recorded ({error.strerror}); check disk space and rights"
         ) from error
+
+
+def head(path: Path) -> tuple[int, str]:
+    """How many entries the log has, and the SHA-256 of the last one, which the next would name: it stands for all."""
+    if not path.exists():
+        return 0, _FIRST
+    with path.open("rb") as file:
+        return _last(file.name, _tail(file))
 
 
 def verify(path: Path) -> list[str]:
@@ -82,7 +90,8 @@ def _last(name: str, line: bytes) -> tuple[int, str]:
         raise CaseError(f"{name}: the last entry is damaged; run imgmatch check") from error
 
 
-def _actor() -> str:
+def account() -> str:
+    """The account that this runs under."""
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):  # an account without a name

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 import imgmatch
 from imgmatch.errors import CaseError
-from imgmatch.types import Digests, Evidence, Image, Issue, ModelSpec
+from imgmatch.types import Box, Digests, Embedding, Evidence, Image, Issue, ModelSpec
 from indexer import audit, segments
 from indexer.catalogue import Catalogue, RemoteRow, SegmentRow
 from indexer.clock import now_utc
@@ -36,12 +36,24 @@ LOCK = "write.lock"
 
 @dataclass(slots=True)
 class NewItem:
-    """Content not yet in the case, with its vector (dim,) float32 and every place where it was found."""
+    """Content to add, with its whole picture's vector (dim,) float32 and every place where it was found.
+
+    ``regions`` are the vectors of its parts, ``profile`` is how they were chosen (imgmatch.regions). ``vector`` is None
+    for content whose whole picture the case already has: only its parts are added.
+    """
 
     digests: Digests
     image: Image
-    vector: npt.NDArray[np.float32]
+    vector: npt.NDArray[np.float32] | None
     found_at: list[Evidence] = field(default_factory=list)
+    regions: tuple[Embedding, ...] = ()
+    profile: str | None = None
+
+    @property
+    def vectors(self) -> list[tuple[npt.NDArray[np.float32], Box | None]]:
+        """Every vector with its part of the picture, the whole one first."""
+        whole: list[tuple[npt.NDArray[np.float32], Box | None]] = [] if self.vector is None else [(self.vector, None)]
+        return whole + [(region.vector, region.region_px) for region in self.regions]
 
 
 @dataclass(slots=True)
@@ -262,15 +274,22 @@ class Case:
         counts = {"items": 0, "sightings": 0, "issues": 0}
         with self.catalogue.transaction() as writer:
             item_ids = [writer.add_item(item.digests, item.image) for item in batch.items]
-            if batch.items:
+            rows = [(i, *v) for i, item in zip(item_ids, batch.items, strict=True) for v in item.vectors]
+            for start in range(0, len(rows), segments.MAX_ROWS):
+                part = rows[start : start + segments.MAX_ROWS]
                 number, first = writer.next_segment()
                 name = f"{model.name}/{number:06d}.npy"
-                sha256 = segments.write(self.segments_folder, name, np.stack([item.vector for item in batch.items]))
-                row = SegmentRow(model_id, name, first, len(item_ids), sha256, model.dim)
+                sha256 = segments.write(self.segments_folder, name, np.stack([vector for _, vector, _ in part]))
+                row = SegmentRow(model_id, name, first, len(part), sha256, model.dim)
                 writer.add_segment(row, now)
                 writer.set_stamps({name: segments.stamp(self.segments_folder, row)})
-                writer.add_vectors(model_id, first, item_ids)
-            counts["items"] = len(item_ids)
+                writer.add_vectors(
+                    (first + place, item_id, model_id, *(box or (None,) * 4))
+                    for place, (item_id, _, box) in enumerate(part)
+                )
+            read_as = zip(item_ids, batch.items, strict=True)
+            writer.set_profiles((item_id, model_id, item.profile) for item_id, item in read_as if item.profile)
+            counts["items"] = sum(item.vector is not None for item in batch.items)
             for item in batch.items:
                 for evidence in item.found_at:
                     counts["sightings"] += writer.add_sighting(item.digests.sha256, evidence, now, run_id)

@@ -16,7 +16,7 @@ from typing import Any
 
 from imgmatch.errors import CaseError
 from imgmatch.locator import Locator
-from imgmatch.types import Digests, Evidence, Image, Issue, ModelSpec, Sighting
+from imgmatch.types import Box, Digests, Evidence, Image, Issue, ModelSpec, Sighting
 from indexer.filters import Filter
 
 # One script a format version, applied in order; a script that has shipped never changes.
@@ -132,6 +132,42 @@ MIGRATIONS = (
     ) STRICT, WITHOUT ROWID;
     """,
     """
+    -- How thoroughly a model has read an item. An item without a row has its whole picture's vector only.
+    CREATE TABLE profiles (
+        item_id INTEGER NOT NULL REFERENCES items,
+        model_id INTEGER NOT NULL REFERENCES models,
+        profile TEXT NOT NULL,
+        PRIMARY KEY (item_id, model_id)
+    ) STRICT, WITHOUT ROWID;
+    """,
+    """
+    -- The scores of different pictures by a model: from which background, and how many items it was drawn from.
+    CREATE TABLE calibrations (
+        model_id INTEGER PRIMARY KEY REFERENCES models,
+        background TEXT NOT NULL,
+        items INTEGER NOT NULL,
+        calibration_json TEXT NOT NULL,
+        made_utc TEXT NOT NULL
+    ) STRICT;
+    -- What examiners said of pairs of contents; rows are only ever added, the newest of a pair stands.
+    CREATE TABLE decisions (
+        decision_id INTEGER PRIMARY KEY,
+        query_sha256 BLOB NOT NULL,
+        item_sha256 BLOB NOT NULL,
+        verdict TEXT NOT NULL CHECK (verdict IN ('confirmed', 'rejected')),
+        note TEXT NOT NULL,
+        examiner TEXT NOT NULL,
+        account TEXT NOT NULL,
+        decided_utc TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX decisions_by_query ON decisions (query_sha256);
+    CREATE INDEX decisions_by_item ON decisions (item_sha256);
+    CREATE TRIGGER decisions_are_not_changed BEFORE UPDATE ON decisions
+        BEGIN SELECT RAISE(ABORT, 'decisions are only added'); END;
+    CREATE TRIGGER decisions_are_not_deleted BEFORE DELETE ON decisions
+        BEGIN SELECT RAISE(ABORT, 'decisions are only added'); END;
+    """,
+    """
     -- Collections on a Milvus server that hold this case's vectors: the one in use ('current'), the one that a move
     -- fills ('coming'), and the one that it has left but not yet emptied ('leaving'). Never a token.
     CREATE TABLE remotes (
@@ -207,6 +243,30 @@ class SightingRow:
     item_id: int
     sha256: str
     size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationRow:
+    """A stored calibration: path of the background case ("" for the case itself), items there when it was made."""
+
+    background: str
+    items: int
+    record: dict[str, Any]
+    made_utc: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRow:
+    """What an examiner said of a pair of contents (SHA-256), who and when."""
+
+    decision_id: int
+    query_sha256: str
+    item_sha256: str
+    verdict: str
+    note: str
+    examiner: str
+    account: str
+    decided_utc: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -451,9 +511,9 @@ class Catalogue:
         )
 
     def sighting_rows(self, item_ids: Sequence[int]) -> list[tuple[Any, ...]]:
-        """Sightings of items, every column but run and id, for another case."""
+        """Sightings of items, every column but the id, for another case."""
         return self._rows(
-            "SELECT item_id, locator, modified_utc, modified_ns, changed_ns, seen_utc FROM sightings"
+            "SELECT item_id, locator, modified_utc, modified_ns, changed_ns, seen_utc, run_id FROM sightings"
             " WHERE item_id IN (SELECT value FROM json_each(?)) ORDER BY sighting_id",
             (json.dumps(list(item_ids)),),
         )
@@ -473,11 +533,23 @@ class Catalogue:
             (model_id, json.dumps(list(item_ids))),
         )
 
+    def run_rows(self) -> list[tuple[Any, ...]]:
+        """Runs, every column, oldest first, for another case."""
+        return self._rows(
+            "SELECT run_id, command, version, runtime, arguments_json, started_utc, finished_utc, counts_json FROM runs"
+            " ORDER BY run_id"
+        )
+
+    def merged_runs(self, case_id: str) -> dict[int, int]:
+        """Another case's run ids to those which they have here."""
+        sql = "SELECT json_extract(arguments_json, '$.merged_run'), run_id FROM runs WHERE command LIKE 'merged %'"
+        return dict(self._rows(f"{sql} AND json_extract(arguments_json, '$.merged_case') = ?", (case_id,)))
+
     def issue_rows(self) -> Iterator[tuple[Any, ...]]:
-        """Issues, every column but run and id, for another case."""
+        """Issues, every column but the id, for another case."""
         yield from self._stream(
-            "SELECT locator, stage, error, message, sha256, size_bytes, modified_ns, changed_ns, seen_utc FROM issues"
-            " ORDER BY issue_id"
+            "SELECT locator, stage, error, message, sha256, size_bytes, modified_ns, changed_ns, seen_utc, run_id"
+            " FROM issues ORDER BY issue_id"
         )
 
     def merged_to(self, case_id: str) -> tuple[int, int] | None:
@@ -485,27 +557,43 @@ class Catalogue:
         row = self._one("SELECT run_id, item_id FROM merges WHERE case_id = ?", (case_id,))
         return None if row is None else (int(row[0]), int(row[1]))
 
-    def regions(self, vector_ids: Sequence[int]) -> set[int]:
-        """Those of some vectors that are of a part of a picture."""
-        sql = "SELECT vector_id FROM vectors WHERE x_px IS NOT NULL AND vector_id IN (SELECT value FROM json_each(?))"
-        return {row[0] for row in self._rows(sql, (json.dumps(list(vector_ids)),))}
+    def regions(self, vector_ids: Sequence[int]) -> dict[int, Box]:
+        """The parts of pictures that some vectors are of; those of a whole picture are left out."""
+        sql = (
+            "SELECT vector_id, x_px, y_px, width_px, height_px FROM vectors"
+            " WHERE x_px IS NOT NULL AND vector_id IN (SELECT value FROM json_each(?))"
+        )
+        return {row[0]: (row[1], row[2], row[3], row[4]) for row in self._rows(sql, (json.dumps(list(vector_ids)),))}
+
+    def profiles(self) -> dict[str, int]:
+        """How many items have been read in each way beyond the whole picture, by any model."""
+        return dict(self._rows("SELECT profile, count(DISTINCT item_id) FROM profiles GROUP BY profile ORDER BY 1"))
+
+    def profile_rows(self, item_ids: Sequence[int], model_id: int) -> list[tuple[int, str]]:
+        """How a model has read items: item, profile; for another case."""
+        sql = "SELECT item_id, profile FROM profiles WHERE model_id = ? AND item_id IN (SELECT value FROM json_each(?))"
+        return [(row[0], row[1]) for row in self._rows(sql, (model_id, json.dumps(list(item_ids))))]
 
     def stamps(self) -> dict[str, str]:
         """Segment files that were verified, and how they looked then."""
         return dict(self._rows("SELECT name, stamp FROM verified"))
 
-    def has_vectors(self, sha256: str, model_id: int) -> bool:
-        """Is this content already embedded by this model?"""
-        sql = "SELECT 1 FROM items JOIN vectors USING (item_id) WHERE sha256 = ? AND model_id = ? LIMIT 1"
-        return self._one(sql, (bytes.fromhex(sha256), model_id)) is not None
+    def has_vectors(self, sha256: str, model_id: int, profile: str | None = None) -> bool:
+        """Is this content already embedded by this model (with ``profile``: in this way)?"""
+        sql = f"SELECT 1 FROM items JOIN vectors v USING (item_id) WHERE sha256 = ? AND model_id = ?{_read_as(profile)}"
+        key = (bytes.fromhex(sha256), model_id, *([profile] if profile else []))
+        return self._one(f"{sql} LIMIT 1", key) is not None
 
-    def unchanged(self, evidence: Evidence, model_id: int, version: str) -> str | None:
-        """Was this very file (place, size, both times) read before? "sighting", "issue" (same version) or None."""
+    def unchanged(self, evidence: Evidence, model_id: int, version: str, profile: str | None = None) -> str | None:
+        """Was this very file (place, size, both times) read before (with ``profile``: in this way)? "sighting",
+        "issue" (same version) or None.
+        """
         key = (str(evidence.locator), evidence.size_bytes, evidence.modified_ns, evidence.changed_ns)
         seen = self._one(
-            "SELECT 1 FROM sightings JOIN items USING (item_id) JOIN vectors USING (item_id)"
-            " WHERE locator = ? AND size_bytes = ? AND modified_ns = ? AND changed_ns = ? AND model_id = ? LIMIT 1",
-            (*key, model_id),
+            "SELECT 1 FROM sightings JOIN items i USING (item_id) JOIN vectors v USING (item_id)"
+            " WHERE locator = ? AND i.size_bytes = ? AND modified_ns = ? AND changed_ns = ? AND model_id = ?"
+            f"{_read_as(profile)} LIMIT 1",
+            (*key, model_id, *([profile] if profile else [])),
         )
         if seen is not None:
             return "sighting"
@@ -584,6 +672,50 @@ class Catalogue:
             ):
                 found[item_id][name] = (*found[item_id].get(name, ()), value)
         return found
+
+    def item_count(self, model_id: int, wanted: Filter | None = None) -> int:
+        """How many items a model has embedded, of those that pass a filter."""
+        where, parameters = _conditions(wanted) if wanted else ([], [])
+        sql = "SELECT count(DISTINCT item_id) FROM vectors WHERE model_id = ?" + "".join(f" AND {p}" for p in where)
+        return int(self._rows(sql, (model_id, *parameters))[0][0])
+
+    def sample(self, model_id: int, count: int) -> list[tuple[int, str]]:
+        """The first items, with a vector by this model, in the order of their SHA-256: a sample that is the same
+        whatever order they came in. Item id and SHA-256.
+        """
+        rows = self._rows(
+            "SELECT item_id, lower(hex(sha256)) FROM items WHERE EXISTS (SELECT 1 FROM vectors"
+            " WHERE vectors.item_id = items.item_id AND model_id = ?) ORDER BY sha256 LIMIT ?",
+            (model_id, count),
+        )
+        return [(row[0], row[1]) for row in rows]
+
+    def calibration(self, model_id: int) -> CalibrationRow | None:
+        """The stored calibration of a model."""
+        row = self._one(
+            "SELECT background, items, calibration_json, made_utc FROM calibrations WHERE model_id = ?", (model_id,)
+        )
+        return None if row is None else CalibrationRow(row[0], row[1], json.loads(row[2]), row[3])
+
+    def decisions(self) -> Iterator[DecisionRow]:
+        """Every decision, also those that later ones replaced, oldest first."""
+        for row in self._stream(
+            "SELECT decision_id, lower(hex(query_sha256)), lower(hex(item_sha256)), verdict, note, examiner, account,"
+            " decided_utc FROM decisions ORDER BY decision_id"
+        ):
+            yield DecisionRow(*row)
+
+    def verdicts(self, sha256: str) -> dict[str, str]:
+        """What stands of a content with each other one (SHA-256, either way round): confirmed or rejected."""
+        content = bytes.fromhex(sha256)
+        return dict(
+            self._rows(
+                "SELECT lower(hex(other)), verdict FROM (SELECT decision_id, item_sha256 AS other, verdict"
+                " FROM decisions WHERE query_sha256 = ?1 UNION ALL SELECT decision_id, query_sha256, verdict"
+                " FROM decisions WHERE item_sha256 = ?1) ORDER BY decision_id",
+                (content,),
+            )
+        )
 
     def issues(self) -> Iterator[IssueRow]:
         """Every recorded issue, streamed, oldest first."""
@@ -734,7 +866,7 @@ class Writer:
         count = self._db.execute(
             f"INSERT INTO tombstones SELECT vector_id, model_id FROM vectors WHERE {within}", (chosen,)
         ).rowcount
-        for table in ("vectors", "sightings", "labels", "items"):
+        for table in ("profiles", "vectors", "sightings", "labels", "items"):
             self._db.execute(f"DELETE FROM {table} WHERE {within}", (chosen,))
         return count
 
@@ -760,12 +892,14 @@ class Writer:
             self.add_segment(made, now_utc)
 
     def drop_vectors(self, vector_ids: Sequence[int]) -> None:
-        """Vectors that are lost: their rows become tombstones, their items stay."""
+        """Vectors that are lost: their rows become tombstones, their items stay, to be read again when met."""
         self._raise_to("vectors", "SELECT coalesce(max(vector_id), 0) FROM vectors")
         self.next_number("deletions")
         chosen = json.dumps(list(vector_ids))
         within = "vector_id IN (SELECT value FROM json_each(?))"
         self._db.execute(f"INSERT INTO tombstones SELECT vector_id, model_id FROM vectors WHERE {within}", (chosen,))
+        lost = f"SELECT item_id, model_id FROM vectors WHERE {within}"
+        self._db.execute(f"DELETE FROM profiles WHERE (item_id, model_id) IN ({lost})", (chosen,))
         self._db.execute(f"DELETE FROM vectors WHERE {within}", (chosen,))
 
     def _raise_to(self, counter: str, sql: str) -> None:
@@ -788,13 +922,24 @@ class Writer:
         sql = "SELECT 1 FROM vectors WHERE item_id = ? AND model_id = ? LIMIT 1"
         return self._db.execute(sql, (item_id, model_id)).fetchone() is not None
 
-    def merge_sighting(self, item_id: int, row: Sequence[Any], run_id: int) -> bool:
-        """Add another case's sighting; False when it is known."""
+    def merge_run(self, case_id: str, row: Sequence[Any]) -> int:
+        """Add another case's run, as merged from it; returns its id here."""
+        run_id, command, version, runtime, arguments, *rest = row
+        told = {**json.loads(arguments), "merged_case": case_id, "merged_run": run_id}
+        cursor = self._db.execute(
+            "INSERT INTO runs (command, version, runtime, arguments_json, started_utc, finished_utc, counts_json)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (f"merged {command}", version, runtime, json.dumps(told, sort_keys=True), *rest),
+        )
+        return _id(cursor)
+
+    def merge_sighting(self, item_id: int, row: Sequence[Any]) -> bool:
+        """Add another case's sighting (the run's id as it is here); False when it is known."""
         return bool(
             self._db.execute(
                 "INSERT INTO sightings (item_id, locator, modified_utc, modified_ns, changed_ns, seen_utc, run_id)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                (item_id, *row, run_id),
+                (item_id, *row),
             ).rowcount
         )
 
@@ -802,19 +947,19 @@ class Writer:
         """Add another case's labels; what this case says stands."""
         self._db.executemany("INSERT INTO labels VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", rows)
 
-    def merge_issues(self, rows: Iterable[Sequence[Any]], run_id: int) -> int:
+    def merge_issues(self, rows: Iterable[Sequence[Any]]) -> int:
         """Add another case's issues, but where this case knows the place; returns how many were new."""
         return sum(
             self._db.execute(
                 "INSERT INTO issues (locator, stage, error, message, sha256, size_bytes, modified_ns, changed_ns,"
                 " seen_utc, run_id) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10"
                 " WHERE NOT EXISTS (SELECT 1 FROM sightings WHERE locator = ?1) ON CONFLICT DO NOTHING",
-                (*row, run_id),
+                row,
             ).rowcount
             for row in rows
         )
 
-    def merge_vectors(self, rows: Iterable[tuple[Any, ...]]) -> None:
+    def add_vectors(self, rows: Iterable[tuple[Any, ...]]) -> None:
         """Add vectors with their regions: id, item, model, x, y, width, height."""
         self._db.executemany("INSERT INTO vectors VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
@@ -852,12 +997,33 @@ class Writer:
         """Nothing of this case is in that collection any more."""
         self._db.execute("DELETE FROM sent WHERE namespace = ?", (namespace,))
 
-    def add_vectors(self, model_id: int, first_vector_id: int, item_ids: Sequence[int]) -> None:
-        """Say which item each row of a segment belongs to (whole pictures)."""
-        self._db.executemany(
-            "INSERT INTO vectors (vector_id, item_id, model_id) VALUES (?, ?, ?)",
-            ((first_vector_id + row, item_id, model_id) for row, item_id in enumerate(item_ids)),
+    def set_profiles(self, rows: Iterable[tuple[int, int, str]]) -> None:
+        """Note how items were read beyond the whole picture: item, model, profile."""
+        self._db.executemany("INSERT OR REPLACE INTO profiles VALUES (?, ?, ?)", rows)
+
+    def set_calibration(self, model_id: int, row: CalibrationRow) -> None:
+        """Store a model's calibration in the place of the one before."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO calibrations VALUES (?, ?, ?, ?, ?)",
+            (model_id, row.background, row.items, json.dumps(row.record), row.made_utc),
         )
+
+    def add_decision(self, decision: DecisionRow) -> int:
+        """Add to the history of decisions; returns its id."""
+        cursor = self._db.execute(
+            "INSERT INTO decisions (query_sha256, item_sha256, verdict, note, examiner, account, decided_utc)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                bytes.fromhex(decision.query_sha256),
+                bytes.fromhex(decision.item_sha256),
+                decision.verdict,
+                decision.note,
+                decision.examiner,
+                decision.account,
+                decision.decided_utc,
+            ),
+        )
+        return _id(cursor)
 
     def set_labels(self, item_id: int, source: str, labels: dict[str, str]) -> None:
         """Set what one source says of an item; what it said before is replaced."""
@@ -866,6 +1032,13 @@ class Writer:
             "INSERT INTO labels (item_id, source, name, value) VALUES (?, ?, ?, ?)",
             ((item_id, source, name, value) for name, value in labels.items()),
         )
+
+
+def _read_as(profile: str | None) -> str:
+    """A condition on vectors ``v``: of the whole picture, its item read so; with the profile as its parameter."""
+    if profile is None:
+        return " AND v.x_px IS NULL"
+    return " AND v.x_px IS NULL AND (v.item_id, v.model_id, ?) IN (SELECT item_id, model_id, profile FROM profiles)"
 
 
 def _id(cursor: sqlite3.Cursor) -> int:

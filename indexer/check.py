@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from imgmatch.errors import EvidenceError, ModelError
 from imgmatch.hashes import digest
 from imgmatch.models import verify_model
-from imgmatch.sources import reopen
+from imgmatch.sources import DEFAULT_OPTIONS, Reopener, SourceOptions
 from indexer import audit, remote, segments
 from indexer.case import AUDIT, Case
 from indexer.catalogue import SightingRow
@@ -24,9 +24,14 @@ class Finding:
 
 
 def check(
-    case: Case, *, sources: bool = False, progress: Callable[[str, int, int], None] | None = None
+    case: Case,
+    *,
+    sources: bool = False,
+    options: SourceOptions = DEFAULT_OPTIONS,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> Iterator[Finding]:
-    """Yield every fault; nothing when all is well. With ``sources``, read every sighting's source again and compare.
+    """Yield every fault; nothing when all is well. With ``sources``, read every sighting's source again and compare;
+    ``options`` hold passwords.
 
     ``progress`` is told the part, how many were checked and how many there are.
     """
@@ -58,17 +63,18 @@ def check(
                 yield Finding("index", index_fault)
     if sources:
         total = case.catalogue.counts()["sightings"]
+        reopener = Reopener(options)
         for number, sighting in enumerate(case.catalogue.all_sightings(), start=1):
-            source_fault = _compare(sighting)
+            source_fault = _compare(sighting, reopener)
             if source_fault is not None:
                 yield Finding("source", f"{sighting.locator}: {source_fault}")
             if progress:
                 progress("sources", number, total)
 
 
-def _compare(sighting: SightingRow) -> str | None:
+def _compare(sighting: SightingRow, reopener: Reopener) -> str | None:
     try:
-        with reopen(sighting.locator).open() as stream:
+        with reopener.reopen(sighting.locator).open() as stream:
             found, _ = digest(stream)
     except (EvidenceError, OSError) as error:
         return str(error).removeprefix(f"{sighting.locator}: ")

@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 import imgmatch
-from imgmatch.errors import EvidenceError
+from imgmatch.errors import EvidenceError, UsageError
 from imgmatch.hashes import digest
 from imgmatch.image import DEFAULT_LIMITS, Limits, decode
 from imgmatch.models.base import Embedder
-from imgmatch.sources import walk
-from imgmatch.types import Digests, Evidence, Image, Issue
+from imgmatch.regions import FAST, PROFILES, THOROUGH, read_regions
+from imgmatch.sources import DEFAULT_OPTIONS, SourceOptions, walk
+from imgmatch.types import Digests, Embedding, Evidence, Image, Issue
 from indexer.case import Batch, Case, NewItem
+from indexer.compact import join_small
 from indexer.labels import apply_labels
 from indexer.remote import follow_commit
 
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 # Pictures that go through the network together. More gains nothing on a CPU and costs memory.
 EMBED_BATCH = 16
+# Commits between two joinings of their segments: 128 of 512 items fill one.
+_JOIN_EVERY = 128
 _NO_PIXELS = np.empty((0, 0, 3), np.uint8)
 
 
@@ -38,7 +42,8 @@ class IngestConfig:
     """How to ingest. ``jobs`` is the number of threads (default: the cores this process may use).
 
     ``commit_items`` new items make a commit: what a kill can cost. ``reread`` reads files again that have the same
-    place, size and times as when they were last read.
+    place, size and times as when they were last read. ``profile`` is one of imgmatch.regions.PROFILES: ``thorough``
+    adds the vectors of regions, also to items that were read ``fast``.
     """
 
     jobs: int | None = None
@@ -46,11 +51,21 @@ class IngestConfig:
     reread: bool = False
     labels: Path | None = None
     limits: Limits = DEFAULT_LIMITS
+    sources: SourceOptions = DEFAULT_OPTIONS
+    profile: str = FAST
+
+    @property
+    def beyond(self) -> str | None:
+        """The profile, where it adds to the whole picture's vector."""
+        return None if self.profile == FAST else self.profile
 
 
 @dataclass(slots=True)
 class IngestReport:
-    """What a run did. Every file met counts in ``files`` and in one of new, known, unchanged and unusable."""
+    """What a run did. Every file met counts in ``files`` and in one of new, known, unchanged and unusable.
+
+    ``deepened`` of the known are items that got vectors of regions now.
+    """
 
     files: int = 0
     new_items: int = 0
@@ -61,6 +76,7 @@ class IngestReport:
     new_sightings: int = 0
     new_issues: int = 0
     labelled: int = 0
+    deepened: int = 0
     read_bytes: int = 0
     interrupted: bool = False
 
@@ -79,6 +95,9 @@ class _Read:
     image: Image | None = None
     prepared: Pixels | None = None
     vector: Vector | None = None
+    larger: Image | None = None
+    regions: tuple[Embedding, ...] | None = None
+    whole_known: bool = False
     found_at: list[Evidence] = field(default_factory=list)
 
 
@@ -98,18 +117,30 @@ def ingest(
     ``progress`` is called after each commit and each batch. Raises CaseError when the case can't be written.
     """
     config = config or IngestConfig()
+    if config.profile not in PROFILES:
+        raise UsageError(f"no profile {config.profile!r}; there are: {', '.join(PROFILES)}")
     stop = stop or threading.Event()
     report = IngestReport()
     jobs = config.jobs or usable_cores()
-    arguments = {"paths": [_text(path) for path in paths], "reread": config.reread, "jobs": jobs}
+    arguments = {
+        "paths": [_text(path) for path in paths],
+        "reread": config.reread,
+        "jobs": jobs,
+        "profile": config.profile,
+    }
+    arguments |= config.sources.record()
     with case.writing():
         model_id = case.model_id(embedder.spec)
         run_id = case.start_run("ingest", embedder.runtime, arguments)
         following = True
+        commits = 0
 
         def commit(batch: Batch) -> None:
-            nonlocal following
+            nonlocal commits, following
             new = case.commit(batch, embedder.spec, model_id, run_id)
+            commits += 1
+            if commits % _JOIN_EVERY == 0:
+                join_small(case)
             report.new_items += new["items"]
             report.new_sightings += new["sightings"]
             report.new_issues += new["issues"]
@@ -143,6 +174,7 @@ def ingest(
                 if issues:
                     commit(Batch(issues=[(issue, None, None) for issue in issues]))
             report.interrupted = stop.is_set()
+            join_small(case)
         finally:
             case.finish_run(run_id, report.counts())
             case.record(
@@ -171,12 +203,12 @@ def _files(
 ) -> Iterator[Evidence | Issue]:
     """Walk all paths; leave out what this case has read before and what has not changed since."""
     for path in paths:
-        for found in walk(path, leave_out=case.path):
+        for found in walk(path, leave_out=case.path, options=config.sources):
             if stop.is_set():
                 return
             report.files += 1
             if isinstance(found, Evidence) and not config.reread:
-                before = case.catalogue.unchanged(found, model_id, imgmatch.__version__)
+                before = case.catalogue.unchanged(found, model_id, imgmatch.__version__, config.beyond)
                 if before is not None:
                     report.unchanged += 1
                     continue
@@ -190,21 +222,25 @@ def _read(found: Evidence | Issue, case: Case, model_id: int, embedder: Embedder
     try:
         with found.open() as stream:
             digests, data = digest(stream, config.limits.max_bytes)
+    except EvidenceError as error:
+        return _Read(found, issue=Issue(found.locator, "read", error.kind, str(error)))
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         return _Read(found, issue=Issue(found.locator, "read", "unreadable", f"the file can't be read: {reason}"))
-    if case.catalogue.has_vectors(digests.sha256, model_id):
+    if case.catalogue.has_vectors(digests.sha256, model_id, config.beyond):
         return _Read(found, digests)
+    whole_known = config.beyond is not None and case.catalogue.has_vectors(digests.sha256, model_id)
     try:
         if data is None:
             raise EvidenceError("too_large", f"{digests.size_bytes:,} bytes are more than {config.limits.max_bytes:,}")
         image = decode(data, min_side_px=embedder.spec.input_px, limits=config.limits)
+        larger = decode(data, min_side_px=2 * embedder.spec.input_px, limits=config.limits) if config.beyond else None
     except EvidenceError as error:
         return _Read(found, digests, Issue(found.locator, "decode", error.kind, str(error)))
     prepared = embedder.prepare(image.pixels)
     # The pixels are not needed any more: only what the network takes waits in line, and nothing of it until the commit.
     facts = dataclasses.replace(image, pixels=_NO_PIXELS)
-    return _Read(found, digests, image=facts, prepared=prepared)
+    return _Read(found, digests, image=facts, prepared=prepared, larger=larger, whole_known=whole_known)
 
 
 def _unique(reads: Iterable[_Read]) -> Iterator[_Read]:
@@ -213,7 +249,7 @@ def _unique(reads: Iterable[_Read]) -> Iterator[_Read]:
     for read in reads:
         if read.digests is not None and read.prepared is not None:
             if read.digests.sha256 in recent:
-                read.prepared = read.image = None
+                read.prepared = read.image = read.larger = None
             else:
                 recent[read.digests.sha256] = None
                 if len(recent) > 65_536:  # long committed by then: _read finds those in the catalogue
@@ -229,6 +265,9 @@ def _embed(group: list[_Read], embedder: Embedder) -> list[_Read]:
         for read, vector in zip(new, vectors, strict=True):
             read.vector = vector
             read.prepared = None
+            if read.larger is not None:
+                read.regions = read_regions(read.larger, embedder)
+                read.larger = None
     return group
 
 
@@ -243,8 +282,12 @@ def _settle(read: _Read, batch: Batch, report: IngestReport) -> None:
     assert read.evidence is not None
     assert read.digests is not None
     if read.vector is not None and read.image is not None:
-        report.partial += read.image.partial is not None
-        batch.items.append(NewItem(read.digests, read.image, read.vector, [read.evidence]))
+        profile = None if read.regions is None else THOROUGH
+        vector = None if read.whole_known else read.vector
+        report.partial += read.image.partial is not None and not read.whole_known
+        report.known += read.whole_known
+        report.deepened += read.whole_known
+        batch.items.append(NewItem(read.digests, read.image, vector, [read.evidence], read.regions or (), profile))
     else:
         report.known += 1
         batch.seen.append((read.digests.sha256, read.evidence))

@@ -1,4 +1,4 @@
-"""Other cases into this one: items, sightings, labels, issues and vectors, each content once."""
+"""Other cases into this one: runs, items, sightings, labels, issues and vectors, each content once."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 
 from imgmatch.errors import CaseError, UsageError
 from imgmatch.types import ModelSpec
-from indexer import segments
-from indexer.case import Case
+from indexer import audit, segments
+from indexer.case import AUDIT, Case
 from indexer.catalogue import SegmentRow
 from indexer.clock import now_utc
 from indexer.index.open import open_store
@@ -48,27 +48,42 @@ def merge(
     case_id = other.catalogue.meta().get("case_id", "")
     if case_id == case.catalogue.meta().get("case_id"):
         raise UsageError(f"{other.path}: is the same case as {case.path}; nothing to merge")
+    entries, log_sha256 = audit.head(other.path / AUDIT)
+    faults = len(audit.verify(other.path / AUDIT))
     with case.writing():
         models = _models(case, other)
         stores = {theirs: open_store(other, spec, theirs) for theirs, (_, spec) in models.items()}
         before = case.catalogue.merged_to(case_id)
         run_id, after = before or (case.start_run("merge", "", {"case_id": case_id, "path": str(other.path)}), 0)
+        runs = _runs(case, other, case_id)
         done = Merged()
         total = other.catalogue.counts()["items"]
         count = 0
         while rows := other.catalogue.item_rows(after, _BATCH):
-            _merge_batch(case, other, rows, models, stores, (case_id, run_id), done)
+            _merge_batch(case, other, rows, models, stores, runs, (case_id, run_id), done)
             after = rows[-1][0]
             count += len(rows)
             if progress:
                 progress("items", count, total)
         with case.catalogue.transaction() as writer:
-            done.issues = writer.merge_issues(other.catalogue.issue_rows(), run_id)
+            done.issues = writer.merge_issues([*issue, runs[run]] for *issue, run in other.catalogue.issue_rows())
             writer.set_merged(case_id, run_id, None)
         counts = {"items": done.items, "known": done.known, "sightings": done.sightings, "vectors": done.vectors}
         case.finish_run(run_id, counts)
-        case.record("merge", {"run_id": run_id, "case_id": case_id, "path": str(other.path), "counts": counts})
+        details = {"run_id": run_id, "case_id": case_id, "path": str(other.path), "counts": counts}
+        # Their log stays with them; its head, noted in this chain, proves later that nothing in it was changed since.
+        case.record("merge", {**details, "log_entries": entries, "log_sha256": log_sha256, "log_faults": faults})
     return done
+
+
+def _runs(case: Case, other: Case, case_id: str) -> dict[int, int]:
+    """Their run ids to ours: their runs come along, so that each sighting goes on saying what read it, and when."""
+    known = case.catalogue.merged_runs(case_id)
+    with case.catalogue.transaction() as writer:
+        for row in other.catalogue.run_rows():
+            if row[0] not in known:
+                known[row[0]] = writer.merge_run(case_id, row)
+    return known
 
 
 def _models(case: Case, other: Case) -> dict[int, tuple[int, ModelSpec]]:
@@ -94,6 +109,7 @@ def _merge_batch(
     rows: list[tuple[int, ...]],
     models: dict[int, tuple[int, ModelSpec]],
     stores: dict[int, Store],
+    runs: dict[int, int],
     merge_of: tuple[str, int],
     done: Merged,
 ) -> None:
@@ -108,8 +124,8 @@ def _merge_batch(
             ours[row[0]] = writer.merge_item(row[1:])
         new.items = case.catalogue.counts()["items"] - before
         new.known = len(rows) - new.items
-        for their_id, *sighting in other.catalogue.sighting_rows(theirs):
-            new.sightings += writer.merge_sighting(ours[their_id], sighting, run_id)
+        for their_id, *sighting, their_run in other.catalogue.sighting_rows(theirs):
+            new.sightings += writer.merge_sighting(ours[their_id], [*sighting, runs[their_run]])
         writer.merge_labels((ours[item], source, name, value) for item, source, name, value in _labels(other, theirs))
         for their_model, (our_model, spec) in models.items():
             lacking = {item for item in theirs if not writer.has_vector_of(ours[item], our_model)}
@@ -125,10 +141,10 @@ def _merge_batch(
                 name = f"{spec.name}/{number:06d}.npy"
                 digest = segments.write(case.segments_folder, name, vectors)
                 writer.add_segment(SegmentRow(our_model, name, first, len(part), digest, spec.dim), now)
-                writer.merge_vectors(
-                    (first + place, ours[row[0]], our_model, *row[2:]) for place, row in enumerate(part)
-                )
+                writer.add_vectors((first + place, ours[row[0]], our_model, *row[2:]) for place, row in enumerate(part))
                 new.vectors += len(part)
+            profiles = other.catalogue.profile_rows(sorted(lacking), their_model)
+            writer.set_profiles((ours[item], our_model, profile) for item, profile in profiles)
         writer.set_merged(case_id, run_id, theirs[-1])
     done.items += new.items
     done.known += new.known

@@ -12,7 +12,7 @@ from imgmatch.errors import CaseError, EvidenceError
 from imgmatch.hashes import digest
 from imgmatch.image import DEFAULT_LIMITS, decode
 from imgmatch.models.base import Embedder
-from imgmatch.sources import reopen
+from imgmatch.sources import DEFAULT_OPTIONS, Reopener, SourceOptions
 from imgmatch.types import Sighting
 from indexer import segments
 from indexer.case import Case, ids_of
@@ -33,15 +33,20 @@ class Repaired:
 
 
 def repair(
-    case: Case, load: Callable[[str], Embedder], *, progress: Callable[[str, int, int], None] | None = None
+    case: Case,
+    load: Callable[[str], Embedder],
+    *,
+    options: SourceOptions = DEFAULT_OPTIONS,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> Repaired:
     """Rewrite every damaged segment. An item counts as found only where a source still has its very content (SHA-256).
 
-    ``load`` gives a model by name. Vectors keep their ids. What can't be made again is taken out and named: its item
-    stays, without a vector, and ingesting it again brings it back. Raises CaseError, changing nothing, when the
-    installed model is not the one that made the vectors.
+    ``load`` gives a model by name; ``options`` hold passwords of sources. Vectors keep their ids. What can't be made
+    again is taken out and named: its item stays, without a vector, and ingesting it again brings it back. Raises
+    CaseError, changing nothing, when the installed model is not the one that made the vectors.
     """
     done = Repaired()
+    reopener = Reopener(options)
     with case.writing():
         specs = dict(case.catalogue.models())
         for segment in case.catalogue.segments():
@@ -54,7 +59,7 @@ def repair(
                     f"{case.segments_folder / segment.name}: was made by {spec.name} with other weights than those "
                     "installed; repair it with the imgmatch version that made it"
                 )
-            _repair(case, segment, embedder, done, progress)
+            _repair(case, segment, embedder, reopener, done, progress)
             done.segments += 1
         if done.segments:
             case.record("repair", {"segments": done.segments, "vectors": done.vectors, "lost": done.lost[:1000]})
@@ -65,6 +70,7 @@ def _repair(
     case: Case,
     segment: SegmentRow,
     embedder: Embedder,
+    reopener: Reopener,
     done: Repaired,
     progress: Callable[[str, int, int], None] | None,
 ) -> None:
@@ -79,7 +85,7 @@ def _repair(
             item = items[owners[vector_id]]
             # A part of a picture was embedded in a way that only the run which made it knows.
             whole = vector_id not in regions
-            vector = _again(sightings[item.item_id], item.sha256, embedder) if whole else None
+            vector = _again(sightings[item.item_id], item.sha256, embedder, reopener) if whole else None
             if vector is None:
                 done.lost.append(item.sha256)
                 gone.append(vector_id)
@@ -101,11 +107,11 @@ def _repair(
     done.vectors += len(kept)
 
 
-def _again(places: list[Sighting], sha256: str, embedder: Embedder) -> Vector | None:
+def _again(places: list[Sighting], sha256: str, embedder: Embedder, reopener: Reopener) -> Vector | None:
     """The vector of an item from the first of its sources that still holds it, made as ingest makes it."""
     for place in places:
         try:
-            with reopen(place.locator).open() as stream:
+            with reopener.reopen(place.locator).open() as stream:
                 digests, data = digest(stream, DEFAULT_LIMITS.max_bytes)
             if digests.sha256 != sha256 or data is None:
                 continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,19 +16,31 @@ from imgmatch.errors import CaseError, EvidenceError, UsageError
 from imgmatch.hashes import digest
 from imgmatch.image import DEFAULT_LIMITS, Limits, decode
 from imgmatch.locator import Locator
-from imgmatch.masking import Mask, boxes_mask, cell_weights, filled, read_mask
+from imgmatch.masking import Mask, boxes_mask, cell_weights, checked_box, cut_mask, filled, read_mask
 from imgmatch.models.base import Embedder
+from imgmatch.regions import cut, query_boxes
 from imgmatch.sources import walk
-from imgmatch.types import Box, Candidate, Evidence, Image, Issue, Match, Sighting
+from imgmatch.types import Box, Candidate, Evidence, Image, Issue, Match, Sighting, Verification
+from imgmatch.verify import query_features
+from indexer import decisions
 from indexer.case import Case
 from indexer.filters import Filter
 from indexer.index import Ids, VectorIndex
 from indexer.index.open import CaseIndex
+from indexer.verification import verified_first
 
 if TYPE_CHECKING:
+    from imgmatch.models.base import Vectors
     from imgmatch.types import Vector
+    from indexer.calibrate import Background
 
 MAX_K = 10_000
+CANDIDATES = 4
+"""So many of its vectors does a match keep."""
+QUERY_SCALE = 3
+"""A query is decoded to so many times the network's input: its regions are embedded one by one."""
+MOST_MASKED = 0.5
+"""A region with more than this covered is not searched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +49,8 @@ class LeaveOut:
 
     mask: Path | None = None
     boxes: tuple[Box, ...] = ()
+    outside: Box | None = None
+    """Search with this part of the query only."""
 
     def of(self, image: Image) -> Mask | None:
         """(H, W) bool at the full upright size, or None. Raises UsageError when it does not fit the picture."""
@@ -51,13 +65,25 @@ NOTHING_LEFT_OUT = LeaveOut()
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query photograph: where it is, what it is, and its vector (dim,) float32. ``masked`` is the share left out."""
+    """A query photograph: where it is, what it is, and its vectors (n, dim) float32.
+
+    ``boxes`` says which part of it each vector shows (None: the whole picture); the first is all that was asked for.
+    ``masked`` is the share left out, ``mask`` (H, W) bool at the upright full size all that must not be looked at.
+    """
 
     locator: Locator
     sha256: str
-    vector: Vector
+    vectors: Vectors
+    boxes: tuple[Box | None, ...]
     partial: str | None
     masked: float
+    image: Image
+    mask: Mask | None
+
+    @property
+    def vector(self) -> Vector:
+        """The vector of all that was asked for, (dim,) float32."""
+        return self.vectors[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +97,8 @@ class SearchResult:
     matches: tuple[Match, ...] = ()
     issue: Issue | None = None
     masked: float = 0.0
+    queries: tuple[Locator, ...] = ()
+    """The queries of a set that was searched together."""
 
 
 class Searcher:
@@ -82,8 +110,11 @@ class Searcher:
         embedder: Embedder,
         index: VectorIndex | None = None,
         warn: Callable[[str], None] | None = None,
+        background: Background | None = None,
+        max_fmr: float | None = None,
     ) -> None:
-        """Load the index; ``warn`` is told when a built one can't be used.
+        """Load the index; ``warn`` is told when a built one can't be used. ``background`` gives each match its
+        false-match rate; ``max_fmr`` then leaves out matches with a higher one.
 
         Raises CaseError when the case holds no vectors by this model, or a segment is damaged.
         """
@@ -93,6 +124,8 @@ class Searcher:
         if model_id is None or not case.catalogue.segments(model_id):
             raise CaseError(_no_vectors(case, embedder))
         self._model_id = model_id
+        self._background = background
+        self._max_fmr = max_fmr
         self._allowed_of: tuple[Any, ...] = ()
         self._allowed_ids: Ids = np.empty(0, np.int64)
         self._index = index or CaseIndex(case, embedder.spec, warn)
@@ -103,10 +136,13 @@ class Searcher:
         k: int = 10,
         leave_out: LeaveOut = NOTHING_LEFT_OUT,
         within: Filter | None = None,
+        regions: bool = True,
+        verify_top: int = 0,
     ) -> Iterator[SearchResult]:
         """Search with each query file, and each file in a query folder, in order; every use is recorded.
 
-        ``within`` says which items may be returned.
+        ``within`` says which items may be returned; ``regions``: search with parts of each query too; ``verify_top``
+        how many of the nearest are verified by geometry (``indexer.verification``), which puts the verified ones first.
 
         One list of at most ``k`` matches a query, each item once, best first; equal scores in the order of items. A
         query that can't be read gives a result with its issue.
@@ -117,25 +153,42 @@ class Searcher:
             raise UsageError(f"k is {k}; it must be between 1 and {MAX_K:,}")
         for path in queries:
             for found in walk(path):
-                yield self._search_one(found, k, leave_out, within or Filter())
+                yield self._search_one(found, k, leave_out, within or Filter(), regions, verify_top)
 
-    def _search_one(self, found: Evidence | Issue, k: int, leave_out: LeaveOut, within: Filter) -> SearchResult:
+    def _search_one(
+        self, found: Evidence | Issue, k: int, leave_out: LeaveOut, within: Filter, regions: bool, verify_top: int
+    ) -> SearchResult:
         started = time.perf_counter()
-        query = read_query(found, self._embedder, leave_out)
+        query = read_query(found, self._embedder, leave_out, regions=regions)
         model = self._embedder.spec
         details: dict[str, Any] = {
             "model": model.name,
             "weights_sha256": model.weights_sha256,
             "query": str(found.locator),
             "k": k,
+            "regions": regions,
+            "verify_top": verify_top,
         }
+        if leave_out.outside is not None:
+            details["box"] = leave_out.outside
         if within:
             details["within"] = dataclasses.asdict(within)
         if isinstance(query, Issue):
             self._case.record("search", {**details, "issue": query.error})
             return SearchResult(query.locator, None, model.name, _ms_since(started), issue=query)
-        candidates = self._nearest(query, k, self._allowed(within))
-        matches = tuple(self._matches(query, candidates))
+        rejected = decisions.rejected_items(self._case, query.sha256)
+        near = self._nearest(query, max(k, verify_top) + len(rejected), self._allowed(within))
+        kept = [found for found in near if found[0].item_id not in rejected]
+        verifications: dict[int, Verification] = {}
+        if verify_top and kept:
+            features = query_features(query.image.pixels, query.image.upright_size_px, query.mask)
+            kept, verifications = verified_first(self._case, features, kept, verify_top)
+        matches = tuple(self._matches(query, kept[:k], verifications))
+        if self._background is not None:
+            gallery = self._case.catalogue.item_count(self._model_id, within)
+            matches = self._background.judge(
+                query.vector, query.sha256, matches, gallery, self._max_fmr, len(query.vectors)
+            )
         self._case.record(
             "search", {**details, "query_sha256": query.sha256, "masked": query.masked, "matches": len(matches)}
         )
@@ -151,32 +204,52 @@ class Searcher:
             self._allowed_of = key
         return self._allowed_ids
 
-    def _nearest(self, query: Query, k: int, allowed: Ids | None) -> list[Candidate]:
-        """The best vector of each of the k nearest items."""
+    def _nearest(self, query: Query, k: int, allowed: Ids | None) -> list[tuple[Candidate, ...]]:
+        """The k nearest items, each by its best few vectors over all regions of the query, the best first."""
         wanted = k
         total = self._index.rows if allowed is None else len(allowed)
         filtered: dict[str, Ids] = {} if allowed is None else {"within": allowed}
         while total:
-            similarities, ids = self._index.search(query.vector[np.newaxis], min(wanted, total), **filtered)
-            owners = self._case.catalogue.item_ids(i for i in ids[0] if i >= 0)
-            best: dict[int, Candidate] = {}
-            for similarity, vector_id in zip(similarities[0].tolist(), ids[0].tolist(), strict=True):
+            similarities, ids = self._index.search(query.vectors, min(wanted, total), **filtered)
+            owners = self._case.catalogue.item_ids(i for i in np.unique(ids).tolist() if i >= 0)
+            best: dict[int, dict[int, tuple[float, int]]] = {}
+            part, place = np.nonzero(ids >= 0)
+            met = zip(similarities[part, place].tolist(), ids[part, place].tolist(), part.tolist(), strict=True)
+            for similarity, vector_id, number in sorted(met, key=lambda m: (-m[0], m[1], m[2])):
                 if vector_id in owners:
-                    item_id = owners[vector_id]
-                    best.setdefault(item_id, Candidate(vector_id, item_id, similarity))
-            # An item may own several vectors: look further until k items are there or nothing is left.
-            if len(best) >= k or wanted >= total:
-                return sorted(best.values(), key=lambda c: (-c.similarity, c.item_id))[:k]
+                    of_item = best.setdefault(owners[vector_id], {})
+                    if len(of_item) < CANDIDATES:
+                        of_item.setdefault(vector_id, (similarity, number))
+            ranked = sorted((-next(iter(found.values()))[0], item_id) for item_id, found in best.items())
+            # What no list reached is at most as near as the last of the nearest list: look further until k are above.
+            floor = float(similarities[:, -1].max()) if (ids[:, -1] >= 0).any() else -np.inf
+            if sum(-near >= floor for near, _ in ranked) >= k or wanted >= total:
+                return self._candidates(query, [(item_id, best[item_id]) for _, item_id in ranked[:k]])
             wanted *= 2
         return []
 
-    def _matches(self, query: Query, candidates: Iterable[Candidate]) -> Iterator[Match]:
-        ranked = list(candidates)
-        ids = [candidate.item_id for candidate in ranked]
+    def _candidates(
+        self, query: Query, found: Sequence[tuple[int, dict[int, tuple[float, int]]]]
+    ) -> list[tuple[Candidate, ...]]:
+        """Vectors that met, with their rectangles in both pictures."""
+        regions = self._case.catalogue.regions([vector_id for _, met in found for vector_id in met])
+        return [
+            tuple(
+                Candidate(vector_id, item_id, similarity, query.boxes[number], regions.get(vector_id))
+                for vector_id, (similarity, number) in met.items()
+            )
+            for item_id, met in found
+        ]
+
+    def _matches(
+        self, query: Query, ranked: Sequence[tuple[Candidate, ...]], verifications: dict[int, Verification]
+    ) -> Iterator[Match]:
+        ids = [candidates[0].item_id for candidates in ranked]
         items = self._case.catalogue.items(ids)
         sightings = self._case.catalogue.sightings(ids)
         labels = self._case.catalogue.labels(ids)
-        for rank, candidate in enumerate(ranked, start=1):
+        for rank, candidates in enumerate(ranked, start=1):
+            candidate = candidates[0]
             item = items[candidate.item_id]
             same = item.sha256 == query.sha256
             seen = tuple(
@@ -188,6 +261,16 @@ class Searcher:
                 reasons.append("the query itself")
             if same:
                 reasons.append("identical content (SHA-256)")
+            parts = [
+                name
+                for name, box in (("query", candidate.query_region_px), ("item", candidate.region_px))
+                if box is not None
+            ]
+            if parts:
+                reasons.append(f"part of the {' and of the '.join(parts)}")
+            verification = verifications.get(candidate.item_id)
+            if verification is not None:
+                reasons.append(verification.reason)
             if item.partial:
                 reasons.append(f"item partly read: {item.partial}")
             if query.partial:
@@ -200,7 +283,8 @@ class Searcher:
                 score=max(-1.0, min(1.0, candidate.similarity)),
                 sightings=seen,
                 labels=labels[candidate.item_id],
-                candidates=(candidate,),
+                candidates=candidates,
+                verification=verification,
                 reasons=tuple(reasons),
             )
 
@@ -210,8 +294,9 @@ def read_query(
     embedder: Embedder,
     leave_out: LeaveOut = NOTHING_LEFT_OUT,
     limits: Limits = DEFAULT_LIMITS,
+    regions: bool = True,
 ) -> Query | Issue:
-    """Read, decode and embed one query photograph; an Issue says why it can't be used.
+    """Read, decode and embed one query photograph, with its ``regions``; an Issue says why it can't be used.
 
     Raises UsageError when what is to be left out does not fit the picture.
     """
@@ -222,7 +307,11 @@ def read_query(
             digests, data = digest(stream, limits.max_bytes)
         if data is None:
             raise EvidenceError("too_large", f"{digests.size_bytes:,} bytes are more than {limits.max_bytes:,}")
-        image = decode(data, min_side_px=embedder.spec.input_px, limits=limits)
+        side_px = embedder.spec.input_px
+        # The whole picture as ingest reads it, so that the same file has the same vector.
+        image = decode(data, min_side_px=side_px, limits=limits)
+        needs_more = regions or leave_out.outside is not None
+        larger = decode(data, min_side_px=QUERY_SCALE * side_px, limits=limits) if needs_more else image
     except OSError as error:
         return Issue(
             found.locator, "read", "unreadable", f"the file can't be read: {(error.strerror or str(error)).lower()}"
@@ -230,13 +319,44 @@ def read_query(
     except EvidenceError as error:
         return Issue(found.locator, "decode", error.kind, str(error))
     mask = leave_out.of(image)
-    pixels, weights, masked = image.pixels, None, 0.0
-    if mask is not None:
-        weights = cell_weights(mask, embedder.grid)[np.newaxis]
-        pixels = filled(pixels, mask)
-        masked = round(float(mask.mean()), 4)
-    vector = embedder.embed(embedder.prepare(pixels)[np.newaxis], weights)[0]
-    return Query(found.locator, digests.sha256, vector, image.partial, masked)
+    masked = 0.0 if mask is None else round(float(mask.mean()), 4)
+    size, only = image.upright_size_px, leave_out.outside
+    shown, unseen = larger, mask
+    if only is not None:
+        checked_box(only, size)
+        unseen = ~boxes_mask((only,), size) if mask is None else mask | ~boxes_mask((only,), size)
+        larger, mask = _part(larger, mask, only)
+        image = larger
+    first = _embed_part(image, mask, None, embedder)
+    boxes: list[Box | None] = [None]
+    vectors = [first]
+    if regions:
+        for box in query_boxes(larger):
+            if mask is None or cut_mask(mask, box).mean() < MOST_MASKED:
+                boxes.append(box)
+                vectors.append(_embed_part(larger, mask, box, embedder))
+    if only is not None:
+        boxes = [only if b is None else (b[0] + only[0], b[1] + only[1], b[2], b[3]) for b in boxes]
+    return Query(found.locator, digests.sha256, np.stack(vectors), tuple(boxes), image.partial, masked, shown, unseen)
+
+
+def _part(image: Image, mask: Mask | None, box: Box) -> tuple[Image, Mask | None]:
+    """A part of a picture as a picture of its own, upright."""
+    pixels = cut(image.pixels, image.upright_size_px, box)
+    part = dataclasses.replace(image, pixels=pixels, stored_size_px=(box[2], box[3]), orientation=1)
+    return part, None if mask is None else cut_mask(mask, box)
+
+
+def _embed_part(image: Image, mask: Mask | None, box: Box | None, embedder: Embedder) -> Vector:
+    """The vector of a picture or of a box in it, without what the mask covers."""
+    if box is not None:
+        image, mask = _part(image, mask, box)
+    if mask is None or not mask.any():
+        vector: Vector = embedder.embed(embedder.prepare(image.pixels)[np.newaxis])[0]
+        return vector
+    weights = cell_weights(mask, embedder.grid)[np.newaxis]
+    masked: Vector = embedder.embed(embedder.prepare(filled(image.pixels, mask))[np.newaxis], weights)[0]
+    return masked
 
 
 def _no_vectors(case: Case, embedder: Embedder) -> str:

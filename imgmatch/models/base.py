@@ -42,5 +42,11 @@ class Embedder(Protocol):
         when a vector is not finite or not of unit length.
         """
 
+    def embed_parts(self, picture: Pixels, cell_weights: Cells) -> Vectors:
+        """One picture (S, S, 3) uint8 pooled in R ways, weights (R, h, w) as in ``embed``, to (R, dim) unit vectors.
+
+        The same as ``embed`` on R copies of it, at the cost of about one.
+        """
+
     def cells(self, batch: Pixels) -> Cells:
         """(N, S, S, 3) uint8 to the feature map before pooling, (N, C, h, w) float32; N may be 0."""

@@ -6,23 +6,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime
 
 from imgmatch.errors import ModelError
-from imgmatch.models.onnx_model import open_session
-from imgmatch.models.vectors import checked, prepared
+from imgmatch.models.onnx_model import RUN, OnnxSession
+from imgmatch.models.vectors import checked
 from imgmatch.types import ModelSpec
 
 if TYPE_CHECKING:
     from imgmatch.models.base import Cells, Vectors
     from imgmatch.types import Pixels
 
-# As for other ONNX models: few pictures a run, all runs of one size.
-_RUN = 4
 _GRID = (1, 1)
 
 
-class PlainOnnxModel:
+class PlainOnnxModel(OnnxSession):
     """An ONNX graph with one uint8 input (N, S, S, 3) and one float32 output (N, dim). Implements Embedder, but for
     its feature map, which the graph keeps to itself.
 
@@ -32,8 +29,7 @@ class PlainOnnxModel:
 
     def __init__(self, spec: ModelSpec, path: Path, threads: int | None = None) -> None:
         """``threads`` share one run (default: all usable cores). Raises ModelError when the file is no such graph."""
-        self._spec = spec
-        self._session = open_session(path, threads)
+        super().__init__(spec, path, threads)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         side = spec.input_px
         taken = [(node.type, *node.shape[1:]) for node in inputs]
@@ -51,44 +47,28 @@ class PlainOnnxModel:
         batch = inputs[0].shape[0]
         if isinstance(batch, int) and batch != 1:
             raise ModelError(f"{path}: takes {batch} pictures at once, must take 1 or any number; export it again")
-        self._run_size = 1 if batch == 1 else _RUN
+        self._run_size = 1 if batch == 1 else RUN
         self._input = inputs[0].name
-
-    @property
-    def spec(self) -> ModelSpec:
-        """As Embedder.spec."""
-        return self._spec
-
-    @property
-    def runtime(self) -> str:
-        """As Embedder.runtime."""
-        return f"onnxruntime {onnxruntime.__version__} cpu"
 
     @property
     def grid(self) -> tuple[int, int]:
         """As Embedder.grid: one cell, the whole picture."""
         return _GRID
 
-    def prepare(self, pixels: Pixels) -> Pixels:
-        """As Embedder.prepare."""
-        return prepared(pixels, self._spec.input_px)
-
     def embed(self, batch: Pixels, cell_weights: Cells | None = None) -> Vectors:
         """As Embedder.embed; with one cell, every weight above 0 means the same: all of the picture counts."""
         whole = np.ones((len(batch), *_GRID), np.float32)
         weights = whole if cell_weights is None else np.asarray(cell_weights, np.float32)
-        return checked(self._spec, batch, weights, _GRID, lambda: self._run(batch))
+        return checked(self._spec, batch, weights, _GRID, lambda: self._unit(batch))
+
+    def embed_parts(self, picture: Pixels, cell_weights: Cells) -> Vectors:
+        """As Embedder.embed_parts; with one cell, all parts are the whole."""
+        return self.embed(np.repeat(picture[np.newaxis], len(cell_weights), axis=0), cell_weights)
 
     def cells(self, batch: Pixels) -> Cells:
         """Raises ModelError: the graph gives no feature map."""
         raise ModelError(f"{self._spec.name}: gives a vector only, no feature map; use a model that has one")
 
-    def _run(self, batch: Pixels) -> Vectors:
-        size = self._run_size
-        try:
-            parts = [self._session.run(None, {self._input: batch[i : i + size]})[0] for i in range(0, len(batch), size)]
-        except Exception as error:  # ONNX Runtime's errors share no base of their own
-            reason = " ".join(str(error).split())
-            raise ModelError(f"{self._spec.name}: can't run on {batch.shape} ({reason}); verify the model") from error
-        vectors = np.concatenate(parts)
+    def _unit(self, batch: Pixels) -> Vectors:
+        vectors = self.run(None, {self._input: batch}, self._run_size)
         return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)

@@ -79,6 +79,17 @@ class TorchModel:
 
         return checked(self._spec, batch, weights, self._grid, run)
 
+    def embed_parts(self, picture: Pixels, cell_weights: Cells) -> Vectors:
+        """As Embedder.embed_parts."""
+        weights = np.asarray(cell_weights, np.float32)
+
+        def run() -> Vectors:
+            with torch.inference_mode():
+                found: Vectors = self._network(self._tensor(picture[np.newaxis]), self._tensor(weights)).cpu().numpy()
+            return found
+
+        return checked(self._spec, np.broadcast_to(picture, (len(weights), *picture.shape)), weights, self._grid, run)
+
     def cells(self, batch: Pixels) -> Cells:
         """As Embedder.cells."""
         starts = range(0, max(len(batch), 1), _RUN)  # torch runs an empty batch as well

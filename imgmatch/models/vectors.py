@@ -43,6 +43,8 @@ def checked(
         raise ModelError(f"{spec.name}: cell weights must be {(len(batch), *grid)}, were {weights.shape}")
     if not len(batch):
         return np.empty((0, spec.dim), np.float32)
+    if not ((weights >= -1e-6) & (weights <= 1 + 1e-4)).all():  # averages round; catches NaN too
+        raise ModelError(f"{spec.name}: cell weights must lie between 0 and 1")
     if not (weights.max(axis=(1, 2)) > 0).all():
         raise ModelError(f"{spec.name}: the mask covers the whole picture; leave some part of it free")
     vectors = run()

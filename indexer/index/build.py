@@ -32,6 +32,7 @@ _FILE = "index.faiss"
 _SEED = 20
 _RECALL_QUERIES = 256
 _DRAFT = "draft-"
+_LOOK_EVERY_S = 30.0
 
 Progress = Callable[[str, int, int], None]
 
@@ -120,6 +121,38 @@ def build_if_due(
         return build(case, spec, config, progress=progress, stop=stop)
     except BuildStopped:
         return None
+
+
+@contextmanager
+def building_beside(
+    case: Case,
+    spec: ModelSpec,
+    config: BuildConfig | None = None,
+    *,
+    stop: threading.Event | None = None,
+    every_s: float = _LOOK_EVERY_S,
+) -> Iterator[None]:
+    """While the block runs (a long ingest), a thread looks now and then whether a build is due, and builds.
+
+    A build that runs when the block ends is finished first, or left when ``stop`` is set. A build that fails is left
+    to ``build_if_due`` afterwards, which says why.
+    """
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(every_s):
+            try:
+                build_if_due(case, spec, config, stop=stop)
+            except CaseError:
+                return
+
+    thread = threading.Thread(target=look, name="index", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
 
+from indexer.index import kinds
+from indexer.index.kinds import widened
 from indexer.index.protocol import Ids, Queries, Similarities
 from indexer.segments import Rows
 
-# Candidates scored together: bounds the copies to some tens of megabytes.
-_SCORED = 65_536
+# Rows compared together: bounds the copies to some tens of megabytes.
+_COMPARED = 65_536
+# Candidates scored together: their copies stay in the processor's cache.
+_SCORED = 4096
+# Fewer queries than this a thread are scored at once faster than they are shared out.
+_SHARED = 32
 
 
 class Store:
@@ -44,28 +52,32 @@ class Store:
 
     def gather(self, ids: Ids) -> tuple[Rows, npt.NDArray[np.bool_]]:
         """(n, dim) float16 rows of n ids in any order, and which are there; the others are zeros."""
-        out = np.zeros((len(ids), self.dim), dtype=np.float16)
-        found = np.zeros(len(ids), dtype=bool)
         if not len(self._blocks) or not len(ids):
-            return out, found
+            return np.zeros((len(ids), self.dim), dtype=np.float16), np.zeros(len(ids), dtype=bool)
         order = np.argsort(ids, kind="stable")
         ordered = ids[order]
         block_of = np.searchsorted(self._first, ordered, side="right") - 1
         # Where each block's run of ids begins: only blocks that are met are looked at.
-        starts = np.flatnonzero(np.diff(block_of, prepend=-2))
-        for start, end in zip(starts, [*starts[1:], len(ordered)], strict=True):
+        starts = np.flatnonzero(block_of[1:] != block_of[:-1]) + 1
+        # Rows are taken in the order of ids, then put in their places: each is copied whole, block by block.
+        taken = np.empty((len(ids), self.dim), dtype=np.float16)
+        there = np.zeros(len(ids), dtype=bool)
+        for start, end in zip([0, *starts.tolist()], [*starts.tolist(), len(ordered)], strict=True):
             number = block_of[start]
             if number < 0:
                 continue
             owned, rows = self._blocks[number]
             wanted = ordered[start:end]
             places = wanted - owned if isinstance(owned, int) else np.searchsorted(owned, wanted)
-            there = places < len(rows)
+            there[start:end] = places < len(rows)
+            np.minimum(places, len(rows) - 1, out=places)
             if not isinstance(owned, int):
-                there &= owned[np.minimum(places, len(rows) - 1)] == wanted
-            target = order[start:end][there]
-            out[target] = rows[places[there]]
-            found[target] = True
+                there[start:end] &= owned[places] == wanted
+            np.take(rows, places, axis=0, out=taken[start:end], mode="clip")
+        taken[~there] = 0
+        place = np.empty(len(ids), dtype=np.int64)
+        place[order] = np.arange(len(ids))
+        out, found = np.take(taken, place, axis=0), there[place]
         if len(self._dead):
             found &= ~np.isin(ids, self._dead)
         return out, found
@@ -75,31 +87,42 @@ class Store:
         similarities = np.full(ids.shape, -np.inf, dtype=np.float32)
         kept = ids.copy()
         step = max(1, _SCORED // max(1, ids.shape[1]))
-        for start in range(0, len(queries), step):
-            part = ids[start : start + step]
-            rows, found = self.gather(part.ravel())
+        threads = kinds.thread_count()
+        if len(queries) >= _SHARED * threads > _SHARED:
+            step = min(step, math.ceil(len(queries) / threads))
+
+        def part(start: int) -> None:
+            some = ids[start : start + step]
+            rows, found = self.gather(some.ravel())
             # Row by row, not by a matrix product: equal rows get equal scores, whatever stands beside them.
             cosines = np.einsum(
-                "qnd,qd->qn",
-                rows.reshape(*part.shape, self.dim).astype(np.float32),
-                queries[start : start + step],
+                "qnd,qd->qn", widened(rows).reshape(*some.shape, self.dim), queries[start : start + step]
             )
-            there = found.reshape(part.shape)
+            there = found.reshape(some.shape)
             similarities[start : start + step] = np.where(there, cosines, -np.inf)
-            kept[start : start + step] = np.where(there, part, -1)
+            kept[start : start + step] = np.where(there, some, -1)
+
+        starts = range(0, len(queries), step)
+        if threads > 1 and len(starts) > 1:
+            # Copying rows out of mapped files and multiplying them lets go of the interpreter: threads share it.
+            with ThreadPoolExecutor(threads, "score", kinds.one_thread) as pool:
+                list(pool.map(part, starts))
+        else:
+            for start in starts:
+                part(start)
         return similarities, kept
 
     def nearest(self, queries: Queries, k: int, within: Ids) -> tuple[Similarities, Ids]:
         """The k nearest of some rows by exact comparison, a bounded number of rows in memory at a time."""
         top = np.full((len(queries), k), -np.inf, dtype=np.float32)
         top_ids = np.full((len(queries), k), -1, dtype=np.int64)
-        for start in range(0, len(within), _SCORED):
-            part = within[start : start + _SCORED]
+        for start in range(0, len(within), _COMPARED):
+            part = within[start : start + _COMPARED]
             rows, found = self.gather(part)
             part, rows = part[found], rows[found]
             if not len(part):
                 continue
-            cosines = queries @ rows.astype(np.float32).T
+            cosines = queries @ widened(rows).T
             if len(part) > k:
                 chosen = np.argpartition(-cosines, k - 1, axis=1)[:, :k]
                 cosines = np.take_along_axis(cosines, chosen, axis=1)

@@ -70,7 +70,7 @@ def test_search_as_json_is_one_object_a_query(folder):
     assert match["score"] == pytest.approx(1, abs=1e-3)
     assert match["label"] == "Hotel A"
     assert match["labels"] == {"label": ["Hotel A"], "city": ["Ghent"]}
-    assert match["verification"] is None
+    assert match["verification"]["verified"] is False  # a picture without texture has nothing to verify
     assert match["sightings"][0]["path"] == str(folder / "in" / "0.jpg")
     assert match["sightings"][0]["locator"] == f"file:{folder / 'in' / '0.jpg'}"
     assert match["sightings"][0]["own"] is True

@@ -41,3 +41,9 @@ def test_path_is_that_of_the_outermost_file_and_printable():
 def test_what_is_not_a_locator_is_refused_by_name(text):
     with pytest.raises(UsageError, match="not a locator"):
         Locator.parse(text)
+
+
+def test_what_lay_in_deleted_space_is_marked():
+    image = Locator("partition", "1", Locator.file("/a.E01"))
+    assert not Locator("fs", "/a.zip", image).deleted
+    assert Locator("zip", "a.jpg", Locator("deleted", "/a.zip@12", image)).deleted

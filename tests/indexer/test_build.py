@@ -1,6 +1,8 @@
 """Base and tail of a case: builds, generations, and files that are not as they should be."""
 
 import json
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -8,8 +10,8 @@ import pytest
 from imgmatch.errors import CaseError
 from imgmatch.types import ModelSpec
 from indexer.case import Case
-from indexer.index import ExactIndex
-from indexer.index.build import BuildConfig, build, build_if_due, inspect
+from indexer.index import ExactIndex, policy
+from indexer.index.build import BuildConfig, build, build_if_due, building_beside, inspect
 from indexer.index.manifest import IndexFileError
 from indexer.index.open import CaseIndex, open_base, open_store
 from tests.indexer.vectors import DIM, SPEC, add, clouds
@@ -140,8 +142,6 @@ def test_another_cases_manifest_is_refused(filled):
 
 
 def test_a_build_that_is_stopped_changes_nothing(filled):
-    import threading
-
     from indexer.index.build import BuildStopped
 
     stop = threading.Event()
@@ -157,3 +157,23 @@ def test_an_altered_segment_is_never_searched(filled):
     flip(next(filled.segments_folder.rglob("*.npy")))
     with pytest.raises(CaseError, match=r"\.npy: damaged segment file.*it held \d+ items.*--repair"):
         CaseIndex(filled, SPEC)
+
+
+def test_a_build_that_falls_due_runs_beside_an_ingest(filled, monkeypatch):
+    monkeypatch.setattr(policy, "EXACT_BELOW", 2000)
+    with building_beside(filled, SPEC, BuildConfig(kind="ivf", jobs=1), every_s=0.05):
+        deadline = time.monotonic() + 60
+        while filled.catalogue.generation(1) is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        add(filled, clouds(2, 200), start=3000)
+    assert inspect(filled, SPEC).covered >= 3000
+    assert same(filled, CaseIndex(filled, SPEC), clouds(1, 20)) > 0.9
+
+
+def test_a_build_beside_is_left_when_it_is_told_to_stop(filled, monkeypatch):
+    monkeypatch.setattr(policy, "EXACT_BELOW", 2000)
+    stop = threading.Event()
+    stop.set()
+    with building_beside(filled, SPEC, BuildConfig(kind="ivf", jobs=1), stop=stop, every_s=0.01):
+        time.sleep(0.2)
+    assert filled.catalogue.generation(1) is None

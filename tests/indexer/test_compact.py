@@ -1,5 +1,7 @@
 """Deleting, compacting, merging: nothing lost, nothing doubled, searches right at once."""
 
+import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -12,8 +14,8 @@ import pytest
 from benchmarks.casestate import state
 from imgmatch.errors import CaseError, UsageError
 from imgmatch.types import ModelSpec
-from indexer.case import Batch, Case
-from indexer.compact import compact, delete
+from indexer.case import AUDIT, Batch, Case
+from indexer.compact import compact, delete, join_small
 from indexer.index.build import BuildConfig, build, inspect
 from indexer.index.open import CaseIndex
 from indexer.merge import merge
@@ -212,3 +214,46 @@ def test_a_kill_at_any_moment_loses_and_doubles_nothing(tmp_path, vectors, work)
         assert found <= expected
         if work != "delete":
             assert found == expected
+
+
+def test_a_merge_brings_the_runs_and_the_head_of_the_log(filled, tmp_path):
+    with Case.create(tmp_path / "other", model=SPEC) as other:
+        add(other, clouds(8, 5), start=7000, folder="/media/z")
+        merge(filled, other)
+        merge(filled, other)
+        runs = [row for row in filled.catalogue.run_rows() if row[1] == "merged ingest"]
+        assert len(runs) == 1
+        # What read a sighting, and when, is what it was there.
+        item = filled.catalogue.item_by_sha256(digests(7000).sha256)
+        assert filled.catalogue.sighting_rows([item])[0][-1] == runs[0][0]
+        assert runs[0][5:] == next(row for row in other.catalogue.run_rows() if row[1] == "ingest")[5:]
+        entry = json.loads((filled.path / AUDIT).read_text().splitlines()[-1])
+        last = (other.path / AUDIT).read_bytes().splitlines(keepends=True)[-1]
+        assert (entry["log_entries"], entry["log_sha256"]) == (1, hashlib.sha256(last).hexdigest())
+        assert entry["log_faults"] == 0
+        assert filled.catalogue.last_run("ingest")["counts"] == {"new_items": 3000}
+
+
+def test_small_segments_are_joined_without_a_change(filled, vectors):
+    build(filled, SPEC, BuildConfig(kind="ivf"))
+    add(filled, clouds(3, 200), start=3000, commit=5)
+    index = CaseIndex(filled, SPEC)
+    before = index.search(vectors[::50], 10)
+    content = state_of(filled)
+    with filled.writing():
+        assert join_small(filled) == 42
+        assert join_small(filled) == 0
+    assert len(list(filled.segments_folder.rglob("*.npy"))) == 1
+    assert state_of(filled) == content
+    after = index.search(vectors[::50], 10)
+    np.testing.assert_array_equal(before[1], after[1])
+    np.testing.assert_array_equal(before[0], after[0])
+
+
+def test_a_damaged_segment_stays_and_stops_no_joining(filled):
+    add(filled, clouds(3, 100), start=3000, commit=5)
+    path = sorted(filled.segments_folder.rglob("*.npy"))[5]
+    path.write_bytes(path.read_bytes()[:-1] + b"\0\0")
+    with filled.writing():
+        assert join_small(filled) == 0
+    assert path.exists()

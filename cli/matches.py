@@ -1,0 +1,220 @@
+"""Commands about matches: calibrate, groups, link, decide; and search results by label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.progress import count_progress, note
+from cli.render import Format, emit, emit_one, false_match_record, false_match_text, search_record
+from imgmatch.errors import UsageError
+
+if TYPE_CHECKING:
+    from indexer.combined import LabelResult
+
+CaseArg = Annotated[Path, typer.Argument(metavar="CASE", help="Folder of the case.", show_default=False)]
+FormatOpt = Annotated[Format, typer.Option("--format", help="How to write the result.")]
+OutputOpt = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Write the result to this file.", show_default=False)
+]
+ModelOpt = Annotated[
+    str | None, typer.Option("--model", help="Model to use (default: the case's).", show_default=False)
+]
+MaxFmrOpt = Annotated[
+    float | None,
+    typer.Option(
+        "--max-fmr", min=0, max=1, help="Only matches with at most this false-match rate.", show_default=False
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Put the commands of this module on the command line."""
+    for command in (calibrate, groups, link, decide):
+        app.command()(command)
+
+
+def calibrate(
+    case: CaseArg,
+    background: Annotated[
+        Path | None,
+        typer.Option(metavar="CASE", help="Case of unrelated pictures (default: CASE itself).", show_default=False),
+    ] = None,
+    pictures: Annotated[int, typer.Option(min=50, max=20_000, help="How many pictures to sample.")] = 2000,
+    model: ModelOpt = None,
+    format: FormatOpt = Format.table,
+    output: OutputOpt = None,
+) -> None:
+    """Measure how often different pictures score high, so that matches can say their false-match rate."""
+    from imgmatch.models import model_spec
+    from indexer.calibrate import set_background
+    from indexer.case import Case
+
+    with Case.open(case) as opened:
+        spec = model_spec(model) if model else opened.default_model
+        made = set_background(opened, spec, background, pictures)
+        record = {
+            "background": made.source,
+            "model": spec.name,
+            "pictures": made.calibration.pictures,
+            "pairs": made.calibration.pairs,
+            "left_out": made.calibration.left_out,
+            "lowest_rate_shown": made.calibration.bound,
+            "made_utc": made.made_utc,
+        }
+        opened.record("calibrate", record)
+    emit_one(record, format, output)
+
+
+def groups(
+    case: CaseArg,
+    least: Annotated[float, typer.Option(help="Least similarity of two near-copies, 0..1.")] = 0.9,
+    model: ModelOpt = None,
+    format: FormatOpt = Format.table,
+    output: OutputOpt = None,
+) -> None:
+    """Near-copies within a case: the best of each group first, and how the others differ."""
+    from imgmatch.models import model_spec
+    from indexer.case import Case
+    from indexer.groups import groups as find_groups
+
+    def records() -> Iterator[dict[str, Any]]:
+        for group in find_groups(opened, spec, least, progress=progress):
+            for member in group.members:
+                yield {
+                    "group": group.number,
+                    "best": member is group.members[0],
+                    "item_id": member.item.item_id,
+                    "size_px": f"{member.item.width_px}x{member.item.height_px}",
+                    "bytes": member.item.size_bytes,
+                    "format": member.item.format,
+                    "differs": list(member.differs),
+                    "path": member.sightings[0].path,
+                    "sightings": len(member.sightings),
+                    "sha256": member.item.sha256,
+                }
+
+    columns = ["group", "best", "item_id", "size_px", "bytes", "format", "differs", "path", "sightings"]
+    with Case.open(case) as opened, count_progress() as progress:
+        spec = model_spec(model) if model else opened.default_model
+        opened.record("groups", {"model": spec.name, "least": least})
+        emit(records(), [*columns, *(["sha256"] if format is Format.csv else [])], format, output)
+
+
+def link(
+    case: CaseArg,
+    other: Annotated[Path, typer.Argument(metavar="OTHER", help="The other case; it is only read.")],
+    least: Annotated[float, typer.Option(help="Least similarity of two items, 0..1.")] = 0.6,
+    max_fmr: MaxFmrOpt = None,
+    model: ModelOpt = None,
+    format: FormatOpt = Format.table,
+    output: OutputOpt = None,
+) -> None:
+    """Which items of a case match which of another, with their false-match rates."""
+    from imgmatch.models import model_spec
+    from indexer.calibrate import background as background_of
+    from indexer.case import Case
+    from indexer.groups import links
+
+    def records() -> Iterator[dict[str, Any]]:
+        for found in links(opened, others, spec, least, background=background, max_fmr=max_fmr, progress=progress):
+            identical = found.item.sha256 == found.other.sha256
+            rate = found.false_match
+            yield {
+                "item_id": found.item.item_id,
+                "other_item_id": found.other.item_id,
+                "score": round(found.similarity, 6),
+                "by_chance": "identical content" if identical else false_match_text(rate),
+                "path": found.path,
+                "other_path": found.other_path,
+                "sha256": found.item.sha256,
+                "other_sha256": found.other.sha256,
+                "false_match": false_match_record(rate),
+            }
+
+    columns = ["item_id", "other_item_id", "score", "by_chance", "path", "other_path"]
+    with Case.open(case) as opened, Case.open(other) as others, count_progress() as progress:
+        if opened.catalogue.meta().get("case_id") == others.catalogue.meta().get("case_id"):
+            raise UsageError(f"{other}: is the same case as {case}; near-copies within one: imgmatch groups {case}")
+        spec = model_spec(model) if model else opened.default_model
+        background = background_of(opened, spec)
+        if background is None:
+            no_background(case, max_fmr)
+        opened.record("link", {"model": spec.name, "least": least, "other": str(other)})
+        more = ["sha256", "other_sha256"] if format is Format.csv else []
+        emit(records(), columns + more, format, output)
+
+
+def decide(
+    case: CaseArg,
+    query: Annotated[
+        str | None,
+        typer.Argument(metavar="QUERY_OR_ITEM", help="Picture, item id or SHA-256.", show_default=False),
+    ] = None,
+    item: Annotated[str | None, typer.Argument(metavar="ITEM", help="Item id or SHA-256.", show_default=False)] = None,
+    verdict: Annotated[
+        str | None, typer.Argument(metavar="confirmed|rejected", help="What you decide.", show_default=False)
+    ] = None,
+    note_: Annotated[str, typer.Option("--note", help="Why.", show_default=False)] = "",
+    examiner: Annotated[str, typer.Option(help="Who decides (default: the case's examiner).", show_default=False)] = "",
+    list_: Annotated[bool, typer.Option("--list", help="List every decision, oldest first.")] = False,
+    labels: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT.csv", help="Write confirmed pairs as a label table.", show_default=False),
+    ] = None,
+    format: FormatOpt = Format.table,
+    output: OutputOpt = None,
+) -> None:
+    """Confirm or reject a match. Rejected ones don't come back; nothing decided is ever removed."""
+    import dataclasses
+
+    from indexer import decisions
+    from indexer.case import Case
+
+    given = [part for part in (query, item, verdict) if part is not None]
+    if (list_ or labels is not None) == bool(given) or len(given) not in (0, 3):
+        raise UsageError("give a query, an item and confirmed or rejected; or --list, or --labels OUT.csv alone")
+    columns = ["decision_id", "verdict", "query_sha256", "item_sha256", "examiner", "account", "decided_utc", "note"]
+    with Case.open(case) as opened:
+        if given:
+            row = decisions.decide(opened, given[0], given[1], given[2], note_, examiner)
+            emit_one(dataclasses.asdict(row), format, output)
+        if labels is not None:
+            emit(decisions.labels(opened), ["sha256", "label"], Format.csv, labels)
+        if list_:
+            emit((dataclasses.asdict(row) for row in opened.catalogue.decisions()), columns, format, output)
+
+
+def no_background(case: Path, max_fmr: float | None) -> None:
+    """Say that no rate can be stated; an error where one was asked for."""
+    why = f"{case}: fewer than 50 unrelated pictures, too few to state false-match rates"
+    if max_fmr is not None:
+        raise UsageError(f"{why}; leave out --max-fmr, or run: imgmatch calibrate {case} --background OTHER")
+    note(f"imgmatch: {why}; name a reference with: imgmatch calibrate {case} --background OTHER")
+
+
+def emit_labels(results: Iterable[LabelResult], format: Format, output: Path | None) -> None:
+    """Write rankings of labels: one row a label, with its best pictures; JSON has those pictures in full."""
+
+    def records() -> Iterator[dict[str, Any]]:
+        for found in results:
+            head = search_record(found.result)
+            for label in found.labels:
+                best = label.matches[0]
+                yield {
+                    "query": head["query"],
+                    "rank": label.rank,
+                    "column": found.column,
+                    "value": label.label,
+                    "score": round(label.score, 6),
+                    "by_chance": false_match_text(best.false_match),
+                    "pictures": label.pictures,
+                    "items": [match.item_id for match in label.matches],
+                    "path": best.sightings[0].locator.path,
+                    "matches": [m for m in head["matches"] if m["item_id"] in {x.item_id for x in label.matches}],
+                }
+
+    emit(records(), ["query", "rank", "value", "score", "by_chance", "pictures", "items", "path"], format, output)

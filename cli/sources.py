@@ -1,0 +1,64 @@
+"""Options of commands that read sources."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from imgmatch.errors import UsageError
+
+if TYPE_CHECKING:
+    from imgmatch.sources import SourceOptions
+
+PASSWORDS_VARIABLE = "IMGMATCH_PASSWORDS"
+
+InsideOpt = Annotated[bool, typer.Option("--inside/--plain-files", help="Look into archives and disk images.")]
+DeletedOpt = Annotated[
+    bool, typer.Option("--deleted/--no-deleted", help="Of disk images, also deleted files that are still named.")
+]
+CarveOpt = Annotated[bool, typer.Option("--carve", help="Of disk images, also pictures in space that no file owns.")]
+AskPasswordOpt = Annotated[bool, typer.Option("--password", help="Ask for a password of locked archives.")]
+PasswordFileOpt = Annotated[
+    Path | None,
+    typer.Option(
+        help="Passwords of locked archives, one a line; the environment variable IMGMATCH_PASSWORDS holds the same.",
+        show_default=False,
+    ),
+]
+SourceLimitOpt = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=N", help="A limit of docs/sources.md, as max_depth=4; may be repeated.", show_default=False
+    ),
+]
+
+
+def source_options(limits: list[str] | None, ask: bool, password_file: Path | None, **switches: bool) -> SourceOptions:
+    """Options as given. Passwords are never an argument: those stand in the list of processes and in the log."""
+    from imgmatch.sources import SourceLimits, SourceOptions
+
+    names = set(SourceLimits.__dataclass_fields__)
+    given: dict[str, Any] = {}
+    for text in limits or ():
+        name, _, value = text.partition("=")
+        if name not in names or not value.isdecimal():
+            raise UsageError(f"{text!r} is no limit; write NAME=N with one of {', '.join(sorted(names))}")
+        given[name] = int(value)
+    passwords = os.environ.get(PASSWORDS_VARIABLE, "").splitlines()
+    if password_file is not None:
+        try:
+            passwords += password_file.read_text("utf-8", "surrogateescape").splitlines()
+        except OSError as error:
+            raise UsageError(f"{password_file}: can't be read ({error.strerror}); give an existing file") from error
+    if ask:
+        if not sys.stdin.isatty():
+            raise UsageError("--password asks on a terminal, and there is none; give --password-file")
+        passwords.append(getpass.getpass("Password: "))
+    return SourceOptions(
+        passwords=tuple(dict.fromkeys(filter(None, passwords))), limits=SourceLimits(**given), **switches
+    )

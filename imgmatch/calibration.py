@@ -1,0 +1,170 @@
+"""How often different pictures score as high as a match does: false-match rates from a background, with intervals.
+
+A rate speaks of pairs of unrelated pictures: of so many, one scores this high. It is no probability of identity.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from imgmatch.errors import UsageError
+from imgmatch.types import FalseMatchRate
+
+Matrix = npt.NDArray[np.float32]
+Flags = npt.NDArray[np.bool_]
+
+NEIGHBOURS = 3
+"""Nearest background pictures whose mean similarity is subtracted: SSCD (arXiv 2202.10261, equation 8)."""
+MIN_PICTURES = 50
+CONFIDENCE = 0.95
+# Thresholds a factor of ten of the rate; a score between two of them gets the higher rate.
+_STEPS = 40
+# Below so many exceedances the spread between pictures can't be estimated: that of the rates just above is taken.
+_FEW, _SOME = 10, 100
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """The scores of different pictures: ``thresholds`` ascending, and the rate at or above each with its interval.
+
+    ``pictures`` make ``pairs`` ordered pairs that were compared; ``left_out`` more were taken as related. ``bound`` is
+    what the rate beyond the highest score seen stays under, at CONFIDENCE.
+    """
+
+    pictures: int
+    pairs: int
+    left_out: int
+    bound: float
+    thresholds: tuple[float, ...]
+    rates: tuple[float, ...]
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+
+    def rate(self, score: float) -> FalseMatchRate:
+        """How often unrelated pictures reach a normalised score. Nothing is extrapolated beyond the highest seen."""
+        place = int(np.searchsorted(self.thresholds, score, side="right")) - 1
+        if place < 0:
+            return FalseMatchRate(1.0, self.lower[0], 1.0)
+        if score > self.thresholds[-1]:
+            return FalseMatchRate(None, 0.0, self.bound)
+        return FalseMatchRate(self.rates[place], self.lower[place], self.upper[place])
+
+    def record(self) -> dict[str, Any]:
+        """As it is stored."""
+        return dataclasses.asdict(self)
+
+    @staticmethod
+    def of(record: Mapping[str, Any]) -> Calibration:
+        """From what was stored."""
+        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in record.items()}
+        return Calibration(**values)
+
+
+def normalised(similarities: Matrix, related: Flags) -> Matrix:
+    """Scores of each picture of a background as a query against each other one, as a search would give them.
+
+    ``similarities`` (n, n) and ``related`` (n, n) bool, both symmetric. From each similarity the mean of the query's
+    NEIGHBOURS highest to unrelated others is subtracted, the compared picture itself left out; related pairs and the
+    diagonal come back as NaN. Raises UsageError when a background has fewer than MIN_PICTURES.
+    """
+    count = len(similarities)
+    if count < MIN_PICTURES:
+        raise UsageError(f"{count} unrelated pictures are too few to state a false-match rate: {MIN_PICTURES} needed")
+    out = related | np.eye(count, dtype=bool)
+    others = np.where(out, np.float32(-1), similarities)
+    nearest = np.argpartition(others, count - NEIGHBOURS - 1, axis=1)[:, -NEIGHBOURS - 1 :]
+    values = np.take_along_axis(others, nearest, axis=1)
+    order = np.argsort(-values, axis=1, kind="stable")
+    nearest, values = np.take_along_axis(nearest, order, axis=1), np.take_along_axis(values, order, axis=1)
+    scores = others - values[:, :NEIGHBOURS].mean(axis=1, keepdims=True)
+    rows = np.arange(count)
+    for place in range(NEIGHBOURS):  # a neighbour is judged by the others alone
+        column = nearest[:, place]
+        rest = (values.sum(axis=1) - values[:, place]) / NEIGHBOURS
+        scores[rows, column] = values[:, place] - rest
+    scores[out] = np.nan
+    return scores
+
+
+def calibrate(scores: Matrix) -> Calibration:
+    """The distribution of scores of unrelated pictures: ``scores`` (n, n), query by item, NaN where related.
+
+    Pairs that share a picture are not independent, so that a plain binomial interval would be too narrow. The variance
+    of each rate is estimated by leaving out one picture at a time (jackknife), turned into an effective number of
+    pairs, and that into a Clopper-Pearson interval (Korn and Graubard, Survey Methodology 24, 1998).
+    """
+    count = len(scores)
+    kept = ~np.isnan(scores)
+    pairs = int(kept.sum())
+    if not pairs:
+        raise UsageError("no two pictures of the background are unrelated; give another background")
+    flat = np.sort(scores[kept])[::-1]
+    decades = np.log10(pairs)
+    counts = np.unique(np.rint(10 ** np.linspace(0, decades, int(decades * _STEPS) + 1)).astype(np.int64))
+    thresholds = np.unique(flat[counts - 1])
+    exceeding = np.searchsorted(-flat, -thresholds, side="right")
+    variance = _jackknife(scores, kept, thresholds)
+    rates = exceeding / pairs
+    plain = rates * (1 - rates) / pairs
+    effect = np.divide(variance, plain, out=np.ones_like(rates), where=plain > 0)
+    tail = (exceeding >= _FEW) & (exceeding <= _SOME)
+    usual = max(1.0, effect[tail].max(initial=1.0))
+    # Never better than pairs without a picture in common, nor worse than what the pairs are worth one a picture.
+    effect = np.clip(np.where(exceeding < _FEW, np.maximum(effect, usual), effect), 1.0, pairs / (count / 2))
+    trials = pairs / effect
+    lower, upper = clopper_pearson(rates * trials, trials)
+    bound = clopper_pearson(np.zeros(1), np.array([pairs / min(usual, pairs / (count / 2))]))[1][0]
+    # A higher score can't be more frequent than a lower one: the same holds for what is said of it.
+    upper = np.minimum.accumulate(np.maximum(upper, bound))
+    return Calibration(
+        count,
+        pairs,
+        count * (count - 1) - pairs,
+        float(bound),
+        tuple(map(float, thresholds)),
+        tuple(map(float, rates)),
+        tuple(map(float, lower)),
+        tuple(map(float, upper)),
+    )
+
+
+def clopper_pearson(
+    successes: npt.NDArray[np.floating], trials: npt.NDArray[np.floating], confidence: float = CONFIDENCE
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """The exact binomial interval (Clopper and Pearson, Biometrika 26, 1934); counts may be fractions.
+
+    Without a success all that may be wrong is put on the upper side: 1 - (1 - confidence)^(1/trials).
+    """
+    from scipy.special import betaincinv
+
+    share = (1 - confidence) / 2
+    none = successes <= 0
+    lower = np.where(none, 0.0, betaincinv(np.where(none, 1.0, successes), trials - successes + 1, share))
+    full = successes >= trials
+    above = np.where(none, 2 * share, share)
+    upper = np.where(full, 1.0, betaincinv(successes + 1, np.where(full, 1.0, trials - successes), 1 - above))
+    return lower, upper
+
+
+def _jackknife(scores: Matrix, kept: Flags, thresholds: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Variance of the rate at each threshold, from leaving out one picture, as query and as item, at a time."""
+    count, bins = len(scores), len(thresholds)
+    as_query = np.zeros((count, bins + 1))
+    as_item = np.zeros((count, bins + 1))
+    for number in range(count):
+        placed = np.searchsorted(thresholds, scores[number][kept[number]], side="right")
+        as_query[number] = np.bincount(placed, minlength=bins + 1)
+        np.add.at(as_item, (np.flatnonzero(kept[number]), placed), 1)
+    own = (as_query + as_item)[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1:]
+    total = own.sum(axis=0) / 2
+    compared = kept.sum(axis=0) + kept.sum(axis=1)
+    left = np.maximum(kept.sum() - compared, 1)[:, None]
+    without = (total - own) / left
+    spread: npt.NDArray[np.float64] = (count - 1) / count * ((without - without.mean(axis=0)) ** 2).sum(axis=0)
+    return spread

@@ -1,0 +1,158 @@
+"""A picture that shows why a query and an item match, or that nothing could be verified."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image as Pillow
+from PIL import ImageDraw, ImageFont
+
+if TYPE_CHECKING:
+    from imgmatch.models.base import Embedder
+    from imgmatch.types import Pixels, Verification
+
+Heat = npt.NDArray[np.float32]
+
+_PANEL = (600, 450)
+_GAP, _MARGIN, _LINE, _FONT = 24, 20, 21, 15
+_INK, _QUIET, _PAPER = (25, 25, 25), (110, 110, 110), (255, 255, 255)
+_OUTLINE, _INLIER = (0, 200, 90), (255, 140, 0)
+_SHOWN_LINES = 60
+_GEM_P = 3.0
+
+
+def heat_maps(embedder: Embedder, query: Pixels, item: Pixels) -> tuple[Heat, Heat] | None:
+    """Split the similarity of two pictures over the cells of each, two (h, w) float32; None for models without cells.
+
+    After Stylianou, Souvenir and Pless, "Visualizing deep similarity networks" (arXiv 1901.00536). There the split is
+    exact, for mean pooling; here it is an approximation in two ways: each channel of the pooled features is split by
+    the cells' shares of its generalised mean (exponent 3), and the projection that follows the pooling is left out.
+    Each map is scaled to sum to the model's own cosine.
+    """
+    if embedder.grid[0] * embedder.grid[1] < 2:
+        return None
+    batch = np.stack([embedder.prepare(query), embedder.prepare(item)])
+    vectors = embedder.embed(batch)
+    powered = np.maximum(embedder.cells(batch), 1e-6) ** _GEM_P
+    pooled = powered.mean((2, 3)) ** (1 / _GEM_P)
+    channels = pooled[0] * pooled[1]
+    shares = powered / powered.sum((2, 3), keepdims=True)
+    maps = (shares * channels[None, :, None, None]).sum(1)
+    maps *= float(vectors[0] @ vectors[1]) / max(float(channels.sum()), 1e-9)
+    return maps[0].astype(np.float32), maps[1].astype(np.float32)
+
+
+def hidden(pixels: Pixels) -> Pixels:
+    """Coarsen (H, W, 3) uint8: skin-coloured parts to blocks of a 14th of the longer side, the rest to a 110th.
+
+    Skin by the chroma bounds of Chai and Ngan (1999), which also catch wood and warm walls, and miss skin in coloured
+    light: hence the coarser rest. A picture without colour is hidden like skin, as nothing in it can be told apart.
+    """
+    height, width = pixels.shape[:2]
+    longer = max(height, width)
+    coarse, fine = _blocks(pixels, max(1, longer // 14)), _blocks(pixels, max(1, longer // 110))
+    if int((pixels.max(axis=2).astype(int) - pixels.min(axis=2)).max(initial=0)) < 12:
+        return coarse
+    chroma = cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb)[..., 1:]
+    skin = ((chroma >= (133, 77)) & (chroma <= (173, 127))).all(axis=2).astype(np.uint8)
+    side = max(3, longer // 60) | 1
+    skin = cv2.morphologyEx(skin, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    skin = cv2.dilate(skin, np.ones((side, side), np.uint8))
+    return np.where(skin[..., None] > 0, coarse, fine).astype(np.uint8)
+
+
+def draw(
+    query: Pixels,
+    item: Pixels,
+    verification: Verification,
+    heat: tuple[Heat, Heat] | None,
+    lines: Sequence[str],
+    sizes_px: tuple[tuple[int, int], tuple[int, int]],
+) -> Pillow.Image:
+    """Both pictures side by side with outline and inliers, their heat maps below, and ``lines`` of text beneath.
+
+    ``query`` and ``item`` are (H, W, 3) uint8, as they may be shown; ``sizes_px`` their full upright (width, height),
+    in which ``verification`` speaks.
+    """
+    shown = [_fitted(query), _fitted(item)]
+    width = _MARGIN * 2 + _GAP + 2 * _PANEL[0]
+    characters = (width - 2 * _MARGIN) // 8
+    text = [part for line in lines for part in textwrap.wrap(line, characters, break_long_words=True) or [""]]
+    row = max(picture.height for picture in shown)
+    rows = 1 if heat is None else 2
+    top = _MARGIN + _LINE + 4
+    canvas = Pillow.new("RGB", (width, top + rows * (row + _LINE + 16) + len(text) * _LINE + _MARGIN), _PAPER)
+    pen = ImageDraw.Draw(canvas)
+    font = ImageFont.load_default(_FONT)
+    lefts = [_MARGIN, _MARGIN + _PANEL[0] + _GAP]
+    for left, picture, title in zip(lefts, shown, ("query", "item"), strict=True):
+        pen.text((left, _MARGIN), title, _QUIET, font)
+        canvas.paste(picture, (left, top))
+    scales = [p.width / s[0] for p, s in zip(shown, sizes_px, strict=True)]
+    below = [p.height / s[1] for p, s in zip(shown, sizes_px, strict=True)]
+    _geometry(canvas, shown, verification, lefts, top, scales, below)
+    pen = ImageDraw.Draw(canvas)
+    at = top + row + 8
+    if heat is not None:
+        pen.text((lefts[0], at), "where the similarity comes from (blue: little, red: much)", _QUIET, font)
+        at += _LINE + 4
+        peak = max(float(heat[0].max()), float(heat[1].max()), 1e-9)
+        for left, picture, values in zip(lefts, shown, heat, strict=True):
+            canvas.paste(_heated(picture, values / peak), (left, at))
+        at += row + 8
+    for number, line in enumerate(text):
+        pen.text((_MARGIN, at + number * _LINE), line, _INK, font)
+    return canvas
+
+
+def _geometry(
+    canvas: Pillow.Image,
+    shown: Sequence[Pillow.Image],
+    verification: Verification,
+    lefts: Sequence[int],
+    top: int,
+    scales: Sequence[float],
+    below: Sequence[float],
+) -> None:
+    if not verification.verified:
+        return
+    pen = ImageDraw.Draw(canvas, "RGBA")
+    if verification.outline:
+        # Drawn on a layer of the item's size: an outline may reach far out of the picture.
+        layer = Pillow.new("RGBA", shown[1].size, (0, 0, 0, 0))
+        corners = [(x * scales[1], y * below[1]) for x, y in verification.outline]
+        ImageDraw.Draw(layer).line([*corners, corners[0]], fill=(*_OUTLINE, 255), width=4)
+        canvas.paste(layer, (lefts[1], top), layer)
+    chosen = verification.lines[:: max(1, len(verification.lines) // _SHOWN_LINES)]
+    for x1, y1, x2, y2 in chosen:
+        one = (lefts[0] + x1 * scales[0], top + y1 * below[0])
+        two = (lefts[1] + x2 * scales[1], top + y2 * below[1])
+        pen.line([one, two], fill=(*_INLIER, 110), width=1)
+        for x, y in (one, two):
+            pen.ellipse([x - 3, y - 3, x + 3, y + 3], outline=(*_INLIER, 255), width=2)
+
+
+def _fitted(pixels: Pixels) -> Pillow.Image:
+    height, width = pixels.shape[:2]
+    factor = min(_PANEL[0] / width, _PANEL[1] / height)
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    return Pillow.fromarray(pixels).resize(size, Pillow.Resampling.BILINEAR)
+
+
+def _heated(picture: Pillow.Image, values: Heat) -> Pillow.Image:
+    size = (picture.width, picture.height)
+    spread = np.clip(cv2.resize(values, size, interpolation=cv2.INTER_LINEAR), 0, 1)
+    colours = cv2.cvtColor(cv2.applyColorMap((spread * 255).astype(np.uint8), cv2.COLORMAP_JET), cv2.COLOR_BGR2RGB)
+    grey = np.asarray(picture.convert("L"), np.float32)[..., None]
+    return Pillow.fromarray((0.55 * grey + 0.45 * colours).astype(np.uint8))
+
+
+def _blocks(pixels: Pixels, side: int) -> Pixels:
+    height, width = pixels.shape[:2]
+    small = cv2.resize(pixels, (max(1, width // side), max(1, height // side)), interpolation=cv2.INTER_AREA)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST).astype(np.uint8)

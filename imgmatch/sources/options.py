@@ -1,0 +1,61 @@
+"""What reading a source may cost and how it is read: the one table of limits on containers."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLimits:
+    """What a file may unfold to. Each is checked before or while bytes are made, never after; going past one is an
+    Issue of kind ``limit`` that names it.
+
+    ``max_depth``: containers in containers below one file. ``max_members``, ``max_total_bytes``: all that one outermost
+    file gives, at every depth together. ``max_member_bytes``: one member that has to be unpacked before it can be read.
+    ``max_ratio``: unpacked to packed bytes of one member, once it unpacks to more than ``ratio_from_bytes``.
+    ``max_carved_bytes``: the longest picture that carving takes out of unallocated space.
+    """
+
+    max_depth: int = 8
+    max_members: int = 5_000_000
+    max_total_bytes: int = 16 << 40
+    max_member_bytes: int = 64 << 30
+    max_ratio: int = 250
+    ratio_from_bytes: int = 64 << 20
+    max_carved_bytes: int = 32 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """How sources are read. ``passwords`` are tried in order and are never shown (not in a repr, not in a log).
+
+    ``inside``: look into containers; without it only files as they lie in folders are found. ``deleted``: of disk
+    images also files that the file system still names but has let go of. ``carve``: look for pictures in unallocated
+    space.
+    """
+
+    inside: bool = True
+    deleted: bool = True
+    carve: bool = False
+    passwords: tuple[str, ...] = field(default=(), repr=False)
+    limits: SourceLimits = SourceLimits()
+
+    def record(self) -> dict[str, Any]:
+        """What differs from the default, for a log: of passwords only how many there were."""
+        fields = ("inside", "deleted", "carve")
+        said: dict[str, Any] = {name: getattr(self, name) for name in fields if getattr(self, name) != _DEFAULTS[name]}
+        if self.passwords:
+            said["passwords"] = len(self.passwords)
+        default = SourceLimits()
+        limits = {f.name: getattr(self.limits, f.name) for f in dataclasses.fields(default)}
+        changed = {name: value for name, value in limits.items() if value != getattr(default, name)}
+        return {**said, **({"source_limits": changed} if changed else {})}
+
+
+_DEFAULTS = {"inside": True, "deleted": True, "carve": False}
+
+
+DEFAULT_OPTIONS = SourceOptions()
+PLAIN_FILES = SourceOptions(inside=False)

@@ -1,0 +1,115 @@
+"""Explain one match of a case: verify it, draw it, save it, and record who looked at what."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from imgmatch.errors import EvidenceError, UsageError
+from imgmatch.explain import draw, heat_maps, hidden
+from imgmatch.features import extract
+from imgmatch.models.base import Embedder
+from imgmatch.sources import walk
+from imgmatch.types import Issue, Verification
+from imgmatch.verify import query_features, verify
+from indexer.case import Case
+from indexer.search import read_query
+from indexer.verification import reread
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What was found: the model's cosine similarity, the verification, and whether pictures are shown as they are."""
+
+    item_id: int
+    sha256: str
+    similarity: float
+    verification: Verification
+    revealed: bool
+
+
+def explain(
+    case: Case, embedder: Embedder, query: Path, item_id: int, output: Path, *, reveal: bool = False
+) -> Explanation:
+    """Write a PNG that shows why ``query`` and an item match; ``reveal`` shows the pictures without hiding anything.
+
+    Raises UsageError when the query or the output can't be used or no such item is in the case; EvidenceError when the
+    item's picture is gone or has changed.
+    """
+    found = list(walk(query))
+    if len(found) != 1:
+        raise UsageError(f"{query}: holds {len(found)} files; give one picture")
+    read = read_query(found[0], embedder, regions=False)
+    if isinstance(read, Issue):
+        raise UsageError(f"{query}: {read.message}; give a picture that can be read")
+    items = case.catalogue.items([item_id])
+    if item_id not in items:
+        raise UsageError(f"{item_id}: no such item in {case.path}; give an item_id that imgmatch search prints")
+    try:
+        item = reread(items[item_id], case.catalogue.sightings([item_id])[item_id], embedder.spec.input_px)
+    except EvidenceError as error:
+        raise EvidenceError(
+            error.kind, f"item {item_id} can't be shown: {error}; bring its files back to their place"
+        ) from error
+    verification = verify(
+        query_features(read.image.pixels, read.image.upright_size_px), extract(item.pixels, item.upright_size_px)
+    )
+    similarity = float(read.vector @ embedder.embed(embedder.prepare(item.pixels)[None])[0])
+    seen = (read.image.pixels, item.pixels)
+    shown = seen if reveal else (hidden(seen[0]), hidden(seen[1]))
+    picture = draw(
+        *shown,
+        verification,
+        heat_maps(embedder, *seen),
+        _lines(case, embedder, query, item_id, similarity, verification, reveal),
+        (read.image.upright_size_px, item.upright_size_px),
+    )
+    # Recorded before anything is shown: use that leaves no trace is none.
+    details: dict[str, Any] = {
+        "model": embedder.spec.name,
+        "query": str(read.locator),
+        "query_sha256": read.sha256,
+        "item_id": item_id,
+        "revealed": reveal,
+        "written_to": str(output),
+    }
+    case.record("explain", details)
+    try:
+        with tempfile.NamedTemporaryFile(dir=output.parent, suffix=".png", delete=False) as file:
+            draft = Path(file.name)
+            try:
+                picture.save(file, format="PNG")
+            except BaseException:
+                draft.unlink()
+                raise
+        os.replace(draft, output)
+    except OSError as error:
+        raise UsageError(f"{output}: can't be written ({error.strerror}); choose another place for --output") from error
+    return Explanation(item_id, items[item_id].sha256, round(similarity, 6), verification, reveal)
+
+
+def _lines(
+    case: Case,
+    embedder: Embedder,
+    query: Path,
+    item_id: int,
+    similarity: float,
+    verification: Verification,
+    reveal: bool,
+) -> list[str]:
+    numbers = f"{verification.tentative} pairs of points, {verification.inliers} agree"
+    if verification.error_px is not None:
+        numbers += f", median error {verification.error_px:.1f} px of the item"
+    if verification.verified:
+        numbers += f", {verification.overlap:.0%} of the item covered"
+    return [
+        f"{query.name.encode('ascii', 'backslashreplace').decode()}  and  item {item_id} of {case.path.name}",
+        verification.reason,
+        numbers,
+        f"cosine similarity {similarity:.4f} by {embedder.spec.name}; the heat maps are an approximate split of it",
+        "Shown as found." if reveal else "Pictures are coarsened, skin-coloured parts strongly; --reveal shows them.",
+        "A lead for an examiner, never a verdict.",
+    ]

@@ -1,0 +1,75 @@
+"""Small pictures for a report, read again from the sources: blurred and grey in their very bytes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, ImageFilter
+
+from imgmatch.errors import ImgmatchError
+from imgmatch.hashes import digest
+from imgmatch.image import DEFAULT_LIMITS, decode
+from imgmatch.locator import Locator
+from imgmatch.sources import reopen
+
+CLEAR_PX = 320
+_BLUR_PX = 160
+# A face that fills the picture keeps about a dozen grey cells: rooms stay tellable apart, people don't.
+_CELLS_PX = 14
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """Paths inside the report; ``clear`` only where pictures may be revealed."""
+
+    blurred: str
+    clear: str | None
+
+
+def write_thumbnail(folder: Path, sha256: str, places: Sequence[Locator], reveal: bool) -> Thumbnail | None:
+    """Write the small picture(s) of an item under ``folder``; None when no place has this very content any more.
+
+    ``places`` are tried in order; only bytes with this SHA-256 count. OSError from writing passes through.
+    """
+    for place in places:
+        picture = _read(place, sha256)
+        if picture is not None:
+            blurred = _save(blur(picture), folder, f"blurred/{sha256}.jpg", 70)
+            clear = None
+            if reveal:
+                picture.thumbnail((CLEAR_PX, CLEAR_PX), Image.Resampling.LANCZOS)
+                clear = _save(picture, folder, f"clear/{sha256}.jpg", 78)
+            return Thumbnail(blurred, clear)
+    return None
+
+
+def blur(picture: Image.Image) -> Image.Image:
+    """Grey, at most 160 px long, with no more detail than 14 cells along the longer side hold."""
+    scale = _CELLS_PX / max(picture.size)
+    cells = picture.convert("L").resize(
+        (max(1, round(picture.width * scale)), max(1, round(picture.height * scale))), Image.Resampling.BOX
+    )
+    scale = _BLUR_PX / max(picture.size)
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    return cells.resize(size, Image.Resampling.BICUBIC).filter(ImageFilter.GaussianBlur(4))
+
+
+def _read(place: Locator, sha256: str) -> Image.Image | None:
+    try:
+        with reopen(place).open() as stream:
+            digests, data = digest(stream, DEFAULT_LIMITS.max_bytes)
+        if digests.sha256 != sha256 or data is None:
+            return None
+        return Image.fromarray(decode(data, min_side_px=CLEAR_PX).pixels)
+    except (ImgmatchError, OSError):
+        return None
+
+
+def _save(picture: Image.Image, folder: Path, name: str, quality: int) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=quality)
+    (folder / name).write_bytes(buffer.getvalue())
+    return f"pictures/{name}"

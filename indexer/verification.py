@@ -1,0 +1,76 @@
+"""Verification of a search's candidates: their pictures are read again where they were found, and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from imgmatch.errors import EvidenceError
+from imgmatch.features import ITEM_PX, Features, extract
+from imgmatch.hashes import digest
+from imgmatch.image import DEFAULT_LIMITS, decode
+from imgmatch.sources import reopen
+from imgmatch.types import Candidate, Image, Sighting, Verification
+from imgmatch.verify import QueryFeatures, verify
+from indexer.case import Case
+from indexer.ingest import usable_cores
+
+if TYPE_CHECKING:
+    from indexer.catalogue import ItemRow
+
+VERIFY_TOP = 50
+"""Candidates of a query that are verified, the nearest ones."""
+
+
+def verified_first(
+    case: Case, query: QueryFeatures, candidates: Sequence[tuple[Candidate, ...]], top: int = VERIFY_TOP
+) -> tuple[list[tuple[Candidate, ...]], dict[int, Verification]]:
+    """Verify the first ``top`` candidates and put the verified ones first, those with the most inliers foremost.
+
+    Each candidate is an item's near vectors, the best first. The others follow in their order; none is left out. Gives
+    the candidates and what was found of each item. A candidate whose picture can't be read any more keeps its place,
+    with a verification that says so.
+    """
+    ids = [vectors[0].item_id for vectors in candidates[:top]]
+    items, sightings = case.catalogue.items(ids), case.catalogue.sightings(ids)
+
+    def one(item_id: int) -> Verification:
+        try:
+            features = _features(items[item_id], sightings[item_id])
+        except EvidenceError as error:
+            return Verification(False, "none", False, 0, 0, None, None, 0.0, f"can't be verified: {error}")
+        return verify(query, features)
+
+    with ThreadPoolExecutor(usable_cores()) as threads:
+        found = dict(zip(ids, threads.map(one, ids), strict=True))
+
+    def place(vectors: tuple[Candidate, ...]) -> tuple[bool, int]:
+        verification = found.get(vectors[0].item_id)
+        good = verification is not None and verification.verified
+        return not good, -verification.inliers if verification is not None and good else 0
+
+    return sorted(candidates, key=place), found
+
+
+def reread(item: ItemRow, sightings: Sequence[Sighting], min_side_px: int | None = None) -> Image:
+    """Decode an item's picture from the first place that still holds its content, as its SHA-256 shows.
+
+    Raises EvidenceError of kind ``source_gone`` when no place does, and as ``decode`` does.
+    """
+    changed = False
+    for sighting in sightings:
+        try:
+            with reopen(sighting.locator).open() as stream:
+                digests, data = digest(stream, DEFAULT_LIMITS.max_bytes)
+        except (EvidenceError, OSError):
+            continue
+        if digests.sha256 == item.sha256 and data is not None:
+            return decode(data, min_side_px=min_side_px)
+        changed = True
+    raise EvidenceError("source_gone", "source changed since ingest" if changed else "source gone")
+
+
+def _features(item: ItemRow, sightings: Sequence[Sighting]) -> Features:
+    image = reread(item, sightings, min_side_px=ITEM_PX * 3 // 4)
+    return extract(image.pixels, image.upright_size_px)
