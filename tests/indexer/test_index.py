@@ -1,5 +1,7 @@
 """What every index promises, whoever keeps the vectors: each kind goes through the same tests, in a case."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -8,10 +10,11 @@ from indexer.compact import compact, delete
 from indexer.index import ExactIndex
 from indexer.index.build import BuildConfig, build
 from indexer.index.open import CaseIndex
-from indexer.remote import place
+from indexer.milvus import Collection
+from indexer.remote import follow, place
 from tests.indexer.vectors import DIM, SPEC, add, clouds
 
-KINDS = ("exact", "ivf", "hnsw", "layered", "milvus")
+KINDS = ("exact", "ivf", "hnsw", "layered", pytest.param("milvus", marks=pytest.mark.slow))
 ROWS = 1500
 
 
@@ -211,6 +214,50 @@ def test_compacting_changes_no_answer(kind):
     after = index.search(vectors[::20], 10)
     np.testing.assert_array_equal(before[1], after[1])
     np.testing.assert_array_equal(before[0], after[0])
+
+
+@pytest.mark.slow
+def test_rows_that_the_server_lost_are_sent_again_by_the_next_search(tmp_path, milvus_uri):
+    """As after a kill between commit and sending, and after a collection was restored from an older copy."""
+    vectors = clouds(0, 60)
+    with Case.create(tmp_path / "case", model=SPEC, remote=place(milvus_uri, "lost")) as case:
+        add(case, vectors)
+        follow(case)
+        collection = Collection(case.catalogue.remote(), SPEC)
+        assert collection.count() == 60
+        collection.remove([1, 30, 60])
+        assert collection.count() == 57
+        assert CaseIndex(case, SPEC).search(vectors[[0, 29, 59]], 1)[1].tolist() == [[1], [30], [60]]
+        assert collection.count() == 60
+        add(case, clouds(8, 5), start=100)  # committed, not sent
+        assert collection.count() == 60
+        follow(case)
+        assert collection.ids_between(1, 100).tolist() == list(range(1, 66))
+
+
+@pytest.mark.slow
+def test_cases_that_share_a_collection_do_not_meet(tmp_path, milvus_uri):
+    """Two workstations send the same vector ids at once; each finds its own rows, whatever the other deletes."""
+    parts = [clouds(seed, 80) for seed in (11, 12)]
+    cases = [
+        Case.create(tmp_path / str(number), model=SPEC, remote=place(milvus_uri, "shared")) for number in range(2)
+    ]
+    for case, vectors in zip(cases, parts, strict=True):
+        add(case, vectors)
+
+    def send(path):
+        with Case.open(path) as opened:
+            return follow(opened)
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(send, [case.path for case in cases])) == [80, 80]
+    delete(cases[0], items=[5])
+    for case, vectors, held in zip(cases, parts, (79, 80), strict=True):
+        similarities, ids = CaseIndex(case, SPEC).search(vectors[10:20], 1)
+        assert ids[:, 0].tolist() == list(range(11, 21))
+        np.testing.assert_allclose(similarities[:, 0], 1, atol=2e-3)
+        assert Collection(case.catalogue.remote(), SPEC).count() == held
+        case.close()
 
 
 def test_exact_search_goes_by_the_ids_that_it_is_given():
