@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import imgmatch
+from cli import index_move
 from cli.explain import explain
 from cli.export import NoImagesOpt, RevealOpt, export
 from cli.export import report as write_report
@@ -51,6 +52,7 @@ index_app = typer.Typer(
     no_args_is_help=True, help="The index of a case: a cache over its vectors, built again at will."
 )
 app.add_typer(index_app, name="index")
+index_app.command("move")(index_move.move)
 
 app.command()(explain)
 
@@ -125,13 +127,22 @@ def init(
     purpose: Annotated[str, typer.Option(help="What the case is for.", show_default=False)] = "",
     authority: Annotated[str, typer.Option(help="On whose authority or legal basis.", show_default=False)] = "",
     examiner: Annotated[str, typer.Option(help="Who works on it.", show_default=False)] = "",
+    index: index_move.KindOpt = index_move.Kind.faiss,
+    uri: index_move.UriOpt = None,
+    collection: index_move.CollectionOpt = index_move.COLLECTION,
 ) -> None:
     """Make a new, empty case."""
     from imgmatch.models import DEFAULT_MODEL, model_spec
     from indexer.case import Case
 
     spec = model_spec(model or DEFAULT_MODEL)
-    Case.create(case, model=spec, about={"purpose": purpose, "authority": authority, "examiner": examiner}).close()
+    remote = index_move.target(index, uri, collection)
+    if remote is not None:
+        from indexer.milvus import Collection
+
+        Collection(remote, spec)  # before there is a case: a server that can't be used is named at once
+    about = {"purpose": purpose, "authority": authority, "examiner": examiner}
+    Case.create(case, model=spec, about=about, remote=remote).close()
     note(f"Made case {case} with model {spec.name}. Next: imgmatch ingest {case} FOLDER")
 
 
@@ -210,7 +221,7 @@ def _build_if_due(case: Any, spec: Any, jobs: int, stop: Any) -> None:
     try:
         build_if_due(case, spec, BuildConfig(jobs=jobs), stop=stop)
     except CaseError as error:  # what was ingested is found all the same
-        note(f"imgmatch: the index was not built: {error}")
+        note(f"imgmatch: the index is not up to date: {error}")
 
 
 def _close_ingest(case: Path, report: IngestReport, strict: bool) -> None:
@@ -393,6 +404,7 @@ def status(case: CaseArg, format: FormatOpt = Format.table, output: OutputOpt = 
             "models": [f"{spec.name} ({spec.weights_sha256[:12]})" for _, spec in catalogue.models()],
             **opened.sizes(),
             **catalogue.meta(),
+            "index": index_move.where(catalogue.remote()),
             "last_ingest": last,
         }
     if format is Format.table:
@@ -514,8 +526,19 @@ def delete(
             sources=[filters.source(path) for path in source or ()],
             reason=reason,
         )
+        _tell_server(opened)
     emit_one(dataclasses.asdict(done), format, output)
     note(f"Their vectors are removed from the disk by: imgmatch index {case} compact")
+
+
+def _tell_server(case: Any) -> None:
+    if case.catalogue.remote() is not None:
+        from indexer.remote import follow
+
+        try:
+            follow(case)
+        except CaseError as error:  # no search of this case returns them all the same
+            note(f"imgmatch: the collection still holds what was deleted: {error}; run: imgmatch index CASE build")
 
 
 @app.command()

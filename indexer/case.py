@@ -22,7 +22,7 @@ import imgmatch
 from imgmatch.errors import CaseError
 from imgmatch.types import Box, Digests, Embedding, Evidence, Image, Issue, ModelSpec
 from indexer import audit, segments
-from indexer.catalogue import Catalogue, SegmentRow
+from indexer.catalogue import Catalogue, RemoteRow, SegmentRow
 from indexer.clock import now_utc
 from indexer.lock import locked
 
@@ -76,10 +76,18 @@ class Case:
         self.catalogue = catalogue
 
     @classmethod
-    def create(cls, path: str | os.PathLike[str], *, model: ModelSpec, about: dict[str, str] | None = None) -> Case:
+    def create(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        model: ModelSpec,
+        about: dict[str, str] | None = None,
+        remote: RemoteRow | None = None,
+    ) -> Case:
         """Make a case in a folder that is new or empty; only its owner may enter it.
 
-        ``model`` is what ingest and search use unless told otherwise; ``about`` holds purpose, authority, examiner.
+        ``model`` is what ingest and search use unless told otherwise; ``about`` holds purpose, authority, examiner;
+        ``remote``: which Milvus collection keeps its index (None: files of the case do).
         Raises CaseError when something is there already.
         """
         folder = Path(path)
@@ -104,6 +112,8 @@ class Case:
         with draft.transaction() as writer:
             writer.set_meta(meta)
             writer.add_model(model, _spec_json(model), now)
+            if remote is not None:
+                writer.set_remote("current", remote)
         draft.close()
         draft.path.rename(folder / CATALOGUE)
         segments.sync_folder(folder)

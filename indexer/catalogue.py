@@ -167,6 +167,23 @@ MIGRATIONS = (
     CREATE TRIGGER decisions_are_not_deleted BEFORE DELETE ON decisions
         BEGIN SELECT RAISE(ABORT, 'decisions are only added'); END;
     """,
+    """
+    -- Collections on a Milvus server that hold this case's vectors: the one in use ('current'), the one that a move
+    -- fills ('coming'), and the one that it has left but not yet emptied ('leaving'). Never a token.
+    CREATE TABLE remotes (
+        role TEXT PRIMARY KEY CHECK (role IN ('current', 'coming', 'leaving')),
+        uri TEXT NOT NULL,
+        collection TEXT NOT NULL,
+        namespace TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    -- Up to which vector id a model's rows have certainly been sent there.
+    CREATE TABLE sent (
+        namespace TEXT NOT NULL,
+        model_id INTEGER NOT NULL REFERENCES models,
+        vector_id INTEGER NOT NULL,
+        PRIMARY KEY (namespace, model_id)
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 _BUSY_MS = 30_000
 # A deleted item's id never comes back: reports and logs go on meaning what they meant.
@@ -193,6 +210,15 @@ class GenerationRow:
 
     name: str
     manifest_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteRow:
+    """Where a Milvus server keeps this case's vectors; ``namespace`` begins each of their keys."""
+
+    uri: str
+    collection: str
+    namespace: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -436,6 +462,16 @@ class Catalogue:
         """The index of a model that is in use."""
         row = self._one("SELECT name, manifest_sha256 FROM generations WHERE model_id = ?", (model_id,))
         return None if row is None else GenerationRow(*row)
+
+    def remote(self, role: str = "current") -> RemoteRow | None:
+        """The Milvus collection in use; or the one that a move is filling ("coming"), or emptying ("leaving")."""
+        row = self._one("SELECT uri, collection, namespace FROM remotes WHERE role = ?", (role,))
+        return None if row is None else RemoteRow(*row)
+
+    def sent(self, namespace: str, model_id: int) -> int:
+        """Up to which vector id a model's rows have been sent to a collection; 0: none."""
+        row = self._one("SELECT vector_id FROM sent WHERE namespace = ? AND model_id = ?", (namespace, model_id))
+        return 0 if row is None else int(row[0])
 
     def generation_names(self) -> set[str]:
         """Folders of all indexes in use."""
@@ -944,6 +980,22 @@ class Writer:
         self._db.execute("DELETE FROM generations WHERE model_id = ?", (model_id,))
         if name is not None:
             self._db.execute("INSERT INTO generations VALUES (?, ?, ?, ?)", (model_id, name, manifest_sha256, now_utc))
+
+    def set_remote(self, role: str, remote: RemoteRow | None) -> None:
+        """Say which Milvus collection is in use, or part of a move; None: none."""
+        self.next_number("generations")  # what is open notices
+        self._db.execute("DELETE FROM remotes WHERE role = ?", (role,))
+        if remote is not None:
+            values = (role, remote.uri, remote.collection, remote.namespace)
+            self._db.execute("INSERT INTO remotes VALUES (?, ?, ?, ?)", values)
+
+    def set_sent(self, namespace: str, model_id: int, vector_id: int) -> None:
+        """Note that a model's rows have been sent up to this one."""
+        self._db.execute("INSERT OR REPLACE INTO sent VALUES (?, ?, ?)", (namespace, model_id, vector_id))
+
+    def forget_sent(self, namespace: str) -> None:
+        """Nothing of this case is in that collection any more."""
+        self._db.execute("DELETE FROM sent WHERE namespace = ?", (namespace,))
 
     def set_profiles(self, rows: Iterable[tuple[int, int, str]]) -> None:
         """Note how items were read beyond the whole picture: item, model, profile."""

@@ -9,7 +9,7 @@ from imgmatch.errors import EvidenceError, ModelError
 from imgmatch.hashes import digest
 from imgmatch.models import verify_model
 from imgmatch.sources import DEFAULT_OPTIONS, Reopener, SourceOptions
-from indexer import audit, segments
+from indexer import audit, remote, segments
 from indexer.case import AUDIT, Case
 from indexer.catalogue import SightingRow
 from indexer.index.build import inspect
@@ -55,6 +55,8 @@ def check(
         if progress:
             progress("segments", number, len(rows))
     for model_id, spec in case.catalogue.models():
+        if case.catalogue.remote() is not None and case.catalogue.segments(model_id):
+            yield from (Finding("index", fault) for fault in remote.faults(case, spec, model_id))
         if case.catalogue.generation(model_id) is not None:
             index_fault = inspect(case, spec).fault
             if index_fault is not None:

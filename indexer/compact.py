@@ -12,6 +12,7 @@ from indexer import segments
 from indexer.case import Case, Ids, ids_of
 from indexer.catalogue import SegmentRow
 from indexer.clock import now_utc
+from indexer.remote import follow_commit
 
 _NAMED = 1000
 # Fewer small segments than this are not worth writing their rows again.
@@ -82,6 +83,7 @@ def compact(case: Case, *, progress: Callable[[str, int, int], None] | None = No
     first, never copied.
     """
     with case.writing():
+        follow_commit(case)  # a server is told of deletions while it is still known which they were
         removed = 0
         before = case.catalogue.segments()
         for model_id in sorted({row.model_id for row in before}):

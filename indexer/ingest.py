@@ -25,6 +25,7 @@ from imgmatch.types import Digests, Embedding, Evidence, Image, Issue
 from indexer.case import Batch, Case, NewItem
 from indexer.compact import join_small
 from indexer.labels import apply_labels
+from indexer.remote import follow_commit
 
 if TYPE_CHECKING:
     from imgmatch.types import Pixels, Vector
@@ -131,11 +132,11 @@ def ingest(
     with case.writing():
         model_id = case.model_id(embedder.spec)
         run_id = case.start_run("ingest", embedder.runtime, arguments)
-
+        following = True
         commits = 0
 
         def commit(batch: Batch) -> None:
-            nonlocal commits
+            nonlocal commits, following
             new = case.commit(batch, embedder.spec, model_id, run_id)
             commits += 1
             if commits % _JOIN_EVERY == 0:
@@ -143,6 +144,7 @@ def ingest(
             report.new_items += new["items"]
             report.new_sightings += new["sightings"]
             report.new_issues += new["issues"]
+            following = following and follow_commit(case)
 
         try:
             found = _files(case, paths, model_id, config, report, stop)

@@ -69,6 +69,9 @@ def build(
     model_id = case.catalogue.model_id(spec)
     if model_id is None:
         raise CaseError(f"{case.path}: holds no vectors by {spec.name!r}; nothing to build")
+    if case.catalogue.remote() is not None:
+        _follow(case, progress)
+        return None
     with _building(case):
         _remove_unnamed(case)
         store = open_store(case, spec, model_id)
@@ -105,6 +108,9 @@ def build_if_due(
     stop: threading.Event | None = None,
 ) -> Manifest | None:
     """Build when the policy says so, or when the index in use can't be read; None when nothing was built."""
+    if case.catalogue.remote() is not None:
+        _follow(case, progress)
+        return None
     model_id = case.catalogue.model_id(spec)
     if model_id is None or case.catalogue.vector_count(model_id) < policy.EXACT_BELOW:
         return None
@@ -181,6 +187,10 @@ def inspect(case: Case, spec: ModelSpec) -> Status:
 
 def describe(case: Case, spec: ModelSpec) -> dict[str, Any]:
     """Everything there is to say about a model's index: what it is, why, what it reaches, and what the policy wants."""
+    if case.catalogue.remote() is not None:
+        from indexer import remote
+
+        return remote.describe(case, spec)
     status = inspect(case, spec)
     wanted = policy.plan(status.live, spec.dim)
     record: dict[str, Any] = {
@@ -302,6 +312,21 @@ def tune(base: Base, store: Store, ids: Ids, target: float) -> dict[str, Any]:
     assert best is not None
     recall, _, visit, count = reached or best
     return {"nprobe": visit, "candidates": count, "recall": round(recall, 4), "recall_queries": len(queries)}
+
+
+def drop_generations(case: Case) -> None:
+    """Do without index files; every row is compared where nothing else serves."""
+    with _building(case):
+        for model_id, _ in case.catalogue.models():
+            if case.catalogue.generation(model_id) is not None:
+                _switch(case, model_id, None, "")
+
+
+def _follow(case: Case, progress: Progress | None) -> None:
+    """Where a server keeps the index, it builds it; what it needs is the rows."""
+    from indexer.remote import follow
+
+    follow(case, progress=progress)
 
 
 def _sample(store: Store, ids: Ids, rows: int) -> Queries:

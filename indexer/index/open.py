@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from imgmatch.errors import CaseError
 from imgmatch.types import ModelSpec
@@ -13,6 +14,9 @@ from indexer.index.layered import Base, LayeredIndex
 from indexer.index.manifest import IndexFileError
 from indexer.index.protocol import Ids, Queries, Similarities
 from indexer.index.store import Store
+
+if TYPE_CHECKING:
+    from indexer.remote import RemoteIndex
 
 INDEXES = "indexes"
 
@@ -50,14 +54,18 @@ class CaseIndex:
         """As VectorIndex.search."""
         return self._latest().search(queries, k, within)
 
-    def _latest(self) -> LayeredIndex:
+    def _latest(self) -> LayeredIndex | RemoteIndex:
         if self._case.catalogue.state() != self._state:
             self._now = self._load()
         return self._now
 
-    def _load(self) -> LayeredIndex:
+    def _load(self) -> LayeredIndex | RemoteIndex:
         self._state = self._case.catalogue.state()
         store = open_store(self._case, self._spec, self._model_id)
+        if self._case.catalogue.remote() is not None:
+            from indexer.remote import open_remote
+
+            return open_remote(self._case, self._spec, self._model_id, store)
         generation = self._case.catalogue.generation(self._model_id)
         if generation is None:
             self._base = ("", None)

@@ -64,6 +64,8 @@ def plan(rows: int, dim: int, kind: str | None = None) -> Plan:
     # Five roots of the rows, as a power of two: more find more a row scanned (2,048 lists, 32 visited: 0.991 of the
     # true ten at 0.076 ms; 1,024, 48 visited: 0.992 at 0.098 ms; 131,072 rows), and the build grows with them.
     nlist = 1 << min(14, max(4, round(math.log2(5 * math.sqrt(rows))) if rows >= EXACT_BELOW else 4))
+    if rows < nlist:
+        return Plan("exact", "SQfp16", 0, 0, f"{rows} rows are too few to train {nlist} lists")
     codes = code_count(dim)
     why = asked or f"{rows:,} rows: {codes // 2} bytes of code a row stay in memory, candidates are re-scored exactly"
     return Plan("ivf", f"IVF{nlist},PQ{codes}x4fsr", nlist, min(rows, max(65_536, 48 * nlist)), why)

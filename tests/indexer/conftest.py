@@ -7,6 +7,7 @@ import pytest
 
 from imgmatch.models import load_model
 from indexer.case import Case
+from tests.indexer.lite import lite
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +19,12 @@ def embedder():
 def case(tmp_path, embedder):
     with Case.create(tmp_path / "case", model=embedder.spec) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def milvus_uri(tmp_path_factory):
+    """A Milvus Lite server on this machine only, for the whole session; skipped where the packages are missing."""
+    pytest.importorskip("pymilvus", reason="pymilvus is not installed: pip install 'imgmatch[milvus]'")
+    pytest.importorskip("milvus_lite", reason="milvus-lite is not installed: pip install milvus-lite")
+    with lite(tmp_path_factory.mktemp("milvus")) as uri:
+        yield uri
