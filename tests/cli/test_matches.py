@@ -45,7 +45,12 @@ def test_every_match_says_its_false_match_rate(folder):
 
 
 def test_max_fmr_cuts_and_one_that_cannot_be_shown_is_an_error(folder):
-    assert len(run_json("search", folder / "case", folder / "q1.jpg", "--max-fmr", "0.02")["matches"]) < 10
+    whole = run_json("search", folder / "case", folder / "q1.jpg", "-k", "60")["matches"]
+    stated = {m["item_id"]: m["false_match"]["rate"] or m["false_match"]["upper"] for m in whole}
+    limit = sorted(stated.values())[20]
+    kept = run_json("search", folder / "case", folder / "q1.jpg", "-k", "60", "--max-fmr", str(limit))["matches"]
+    assert [m["item_id"] for m in kept] == [item for item, rate in stated.items() if rate <= limit]
+    assert 20 < len(kept) < 60
     done = run("search", folder / "case", folder / "q1.jpg", "--max-fmr", "1e-9")
     assert done.returncode == 1
     assert b"lower than this background can show" in done.stderr

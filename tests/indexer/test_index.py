@@ -239,9 +239,7 @@ def test_rows_that_the_server_lost_are_sent_again_by_the_next_search(tmp_path, m
 def test_cases_that_share_a_collection_do_not_meet(tmp_path, milvus_uri):
     """Two workstations send the same vector ids at once; each finds its own rows, whatever the other deletes."""
     parts = [clouds(seed, 80) for seed in (11, 12)]
-    cases = [
-        Case.create(tmp_path / str(number), model=SPEC, remote=place(milvus_uri, "shared")) for number in range(2)
-    ]
+    cases = [Case.create(tmp_path / str(number), model=SPEC, remote=place(milvus_uri, "shared")) for number in range(2)]
     for case, vectors in zip(cases, parts, strict=True):
         add(case, vectors)
 
