@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image as Pillow
 
 from benchmarks import photographs, report
+from imgmatch.cores import usable_cores
 from imgmatch.hashes import digest
 from imgmatch.image import decode
 from imgmatch.models import DEFAULT_MODEL, load_model
@@ -28,7 +29,7 @@ from imgmatch.models.base import Embedder
 from imgmatch.sources import walk
 from imgmatch.types import Evidence
 from indexer.case import Case
-from indexer.ingest import EMBED_BATCH, ingest, usable_cores
+from indexer.ingest import EMBED_BATCH, ingest
 
 if TYPE_CHECKING:
     from imgmatch.types import Pixels

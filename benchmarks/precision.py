@@ -18,11 +18,11 @@ import numpy as np
 from benchmarks import photographs, report
 from benchmarks.retrieval import copies, embed_all, places
 from benchmarks.speed import rate
+from imgmatch.cores import usable_cores
 from imgmatch.models import DEFAULT_MODEL, load_model
 from imgmatch.models.base import Embedder
 from imgmatch.models.onnx_model import OnnxModel
 from imgmatch.training.quantise import quantised_model
-from indexer.ingest import usable_cores
 
 NAMES = (
     "crop_half",

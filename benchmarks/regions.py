@@ -18,6 +18,7 @@ import numpy as np
 from benchmarks import photographs, report
 from benchmarks.retrieval import SEED
 from imgmatch.alterations import ALTERATIONS, alter
+from imgmatch.cores import usable_cores
 from imgmatch.image import decode
 from imgmatch.metrics import recall_at_k
 from imgmatch.models import DEFAULT_MODEL, load_model
@@ -25,7 +26,7 @@ from imgmatch.models.base import Embedder
 from imgmatch.regions import PROFILES, cut, query_boxes, read_regions
 from imgmatch.types import Image
 from indexer.case import Case
-from indexer.ingest import IngestConfig, ingest, usable_cores
+from indexer.ingest import IngestConfig, ingest
 from indexer.search import QUERY_SCALE
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import imgmatch
+from imgmatch.cores import usable_cores
 from indexer.clock import now_utc
-from indexer.ingest import usable_cores
 
 RESULTS = Path(__file__).parent / "results"
 _PACKAGES = ("faiss-cpu", "numpy", "onnxruntime", "opencv-python", "pillow", "torch")

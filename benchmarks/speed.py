@@ -17,8 +17,8 @@ import numpy as np
 import onnxruntime
 
 from benchmarks import report
+from imgmatch.cores import usable_cores
 from imgmatch.models import DEFAULT_MODEL, load_model
-from indexer.ingest import usable_cores
 
 _SECONDS = 6.0
 

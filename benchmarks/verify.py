@@ -17,11 +17,11 @@ import numpy as np
 from benchmarks import photographs, report
 from benchmarks.retrieval import SEED, embed_all
 from imgmatch.alterations import ALTERATIONS, alter
+from imgmatch.cores import usable_cores
 from imgmatch.features import ITEM_PX, Features, extract
 from imgmatch.models import DEFAULT_MODEL, load_model
 from imgmatch.models.base import Embedder
 from imgmatch.verify import query_features, verify
-from indexer.ingest import usable_cores
 from indexer.verification import VERIFY_TOP
 
 if TYPE_CHECKING:

@@ -60,7 +60,7 @@ def export(
 
 def report(case: Any, results: list[SearchResult], model: Any, folder: Path, reveal: bool, no_images: bool) -> None:
     """Write the HTML report of a search and say where it is."""
-    from indexer.ingest import usable_cores
+    from imgmatch.cores import usable_cores
     from indexer.report import ReportConfig, write_report
 
     if reveal and no_images:

@@ -17,6 +17,7 @@ from cli.explain import explain
 from cli.export import NoImagesOpt, RevealOpt, export
 from cli.export import report as write_report
 from cli.matches import MaxFmrOpt, emit_labels, no_background, register
+from cli.options import CaseArg, DeviceOpt, FormatOpt, ModelOpt, OutputOpt
 from cli.progress import count_progress, ingest_progress, note, stop_on_signal, train_progress
 from cli.render import Format, emit, emit_one, emit_search
 from cli.sources import (
@@ -56,15 +57,6 @@ index_app.command("move")(index_move.move)
 
 app.command()(explain)
 
-CaseArg = Annotated[Path, typer.Argument(metavar="CASE", help="Folder of the case.", show_default=False)]
-FormatOpt = Annotated[Format, typer.Option("--format", help="How to write the result.")]
-OutputOpt = Annotated[
-    Path | None, typer.Option("--output", "-o", help="Write the result to this file.", show_default=False)
-]
-ModelOpt = Annotated[
-    str | None, typer.Option("--model", help="Model to use (default: the case's).", show_default=False)
-]
-DeviceOpt = Annotated[str, typer.Option("--device", help="Where the network runs: auto, cpu or cuda.")]
 JobsOpt = Annotated[
     int | None, typer.Option("--jobs", "-j", min=1, help="Threads (default: all usable cores).", show_default=False)
 ]
@@ -184,11 +176,12 @@ def ingest(
     output: OutputOpt = None,
 ) -> None:
     """Bring pictures into a case. Sources are only read; running it again goes on where it stopped."""
+    from imgmatch.cores import usable_cores
     from imgmatch.image import DEFAULT_LIMITS, Limits
     from imgmatch.models import load_model
     from indexer.case import Case
     from indexer.index.build import BuildConfig, building_beside
-    from indexer.ingest import IngestConfig, usable_cores
+    from indexer.ingest import IngestConfig
     from indexer.ingest import ingest as run_ingest
 
     for path in paths:
@@ -558,8 +551,8 @@ def merge(
     import dataclasses
     import threading
 
+    from imgmatch.cores import usable_cores
     from indexer.case import Case
-    from indexer.ingest import usable_cores
     from indexer.merge import merge as run_merge
 
     records = []
@@ -597,10 +590,10 @@ def index_build(
     output: OutputOpt = None,
 ) -> None:
     """Build the index; searches and ingests go on meanwhile."""
+    from imgmatch.cores import usable_cores
     from imgmatch.models import model_spec
     from indexer.case import Case
     from indexer.index.build import BuildConfig, build, describe
-    from indexer.ingest import usable_cores
 
     with Case.open(context.obj) as opened, count_progress() as progress:
         spec = model_spec(model) if model else opened.default_model

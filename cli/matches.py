@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.options import CaseArg, FormatOpt, ModelOpt, OutputOpt
 from cli.progress import count_progress, note
 from cli.render import Format, emit, emit_one, false_match_record, false_match_text, search_record
 from imgmatch.errors import UsageError
@@ -15,14 +16,6 @@ from imgmatch.errors import UsageError
 if TYPE_CHECKING:
     from indexer.combined import LabelResult
 
-CaseArg = Annotated[Path, typer.Argument(metavar="CASE", help="Folder of the case.", show_default=False)]
-FormatOpt = Annotated[Format, typer.Option("--format", help="How to write the result.")]
-OutputOpt = Annotated[
-    Path | None, typer.Option("--output", "-o", help="Write the result to this file.", show_default=False)
-]
-ModelOpt = Annotated[
-    str | None, typer.Option("--model", help="Model to use (default: the case's).", show_default=False)
-]
 MaxFmrOpt = Annotated[
     float | None,
     typer.Option(

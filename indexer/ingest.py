@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 import imgmatch
+from imgmatch.cores import usable_cores
 from imgmatch.errors import EvidenceError, UsageError
 from imgmatch.hashes import digest
 from imgmatch.image import DEFAULT_LIMITS, Limits, decode
@@ -326,13 +327,6 @@ def _grouped(reads: Iterable[_Read], size: int) -> Iterator[list[_Read]]:
             group, new = [], 0
     if group:
         yield group
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _text(path: Any) -> str:

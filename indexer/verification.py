@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from imgmatch.cores import usable_cores
 from imgmatch.errors import EvidenceError
 from imgmatch.features import ITEM_PX, Features, extract
 from imgmatch.hashes import digest
@@ -14,7 +15,6 @@ from imgmatch.sources import reopen
 from imgmatch.types import Candidate, Image, Sighting, Verification
 from imgmatch.verify import QueryFeatures, verify
 from indexer.case import Case
-from indexer.ingest import usable_cores
 
 if TYPE_CHECKING:
     from indexer.catalogue import ItemRow

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnxruntime
 
+from imgmatch.cores import usable_cores
 from imgmatch.errors import ModelError
 from imgmatch.models.vectors import checked, prepared
 from imgmatch.types import ModelSpec
@@ -131,7 +132,7 @@ def open_session(path: Path, threads: int | None, *, broadcasts: bool = False) -
     """
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or _usable_cores()
+    options.intra_op_num_threads = threads or usable_cores()
     options.inter_op_num_threads = 1
     options.enable_mem_reuse = not broadcasts  # buffers planned for equal batches would be too small
     # Waiting threads sleep: spinning ones would take the cores that decode the next pictures.
@@ -141,10 +142,6 @@ def open_session(path: Path, threads: int | None, *, broadcasts: bool = False) -
         return onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise ModelError(f"{path}: can't be loaded as an ONNX model ({_one_line(error)}); restore it") from error
-
-
-def _usable_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _sides(path: Path, name: str, shape: list[int | str], count: int) -> tuple[int, ...]:

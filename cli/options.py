@@ -1,0 +1,20 @@
+"""Arguments and options that many commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.render import Format
+
+CaseArg = Annotated[Path, typer.Argument(metavar="CASE", help="Folder of the case.", show_default=False)]
+FormatOpt = Annotated[Format, typer.Option("--format", help="How to write the result.")]
+OutputOpt = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Write the result to this file.", show_default=False)
+]
+ModelOpt = Annotated[
+    str | None, typer.Option("--model", help="Model to use (default: the case's).", show_default=False)
+]
+DeviceOpt = Annotated[str, typer.Option("--device", help="Where the network runs: auto, cpu or cuda.")]
