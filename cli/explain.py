@@ -8,12 +8,13 @@ from typing import Annotated
 
 import typer
 
+from cli.options import CaseArg, DeviceOpt, ModelOpt
 from cli.progress import note
 from cli.render import Format, emit_one
 
 
 def explain(
-    case: Annotated[Path, typer.Argument(metavar="CASE", help="Folder of the case.", show_default=False)],
+    case: CaseArg,
     query: Annotated[Path, typer.Argument(metavar="QUERY", help="The query photograph.", show_default=False)],
     item: Annotated[int, typer.Argument(metavar="ITEM", help="The item_id of a match.", show_default=False)],
     output: Annotated[
@@ -23,10 +24,8 @@ def explain(
         bool,
         typer.Option("--reveal/--blur", help="Show the pictures as they are; recorded in the audit log."),
     ] = False,
-    model: Annotated[
-        str | None, typer.Option("--model", help="Model to use (default: the case's).", show_default=False)
-    ] = None,
-    device: Annotated[str, typer.Option("--device", help="Where the network runs: auto, cpu or cuda.")] = "cpu",
+    model: ModelOpt = None,
+    device: DeviceOpt = "cpu",
     format: Annotated[Format, typer.Option("--format", help="How to write the figures.")] = Format.table,
 ) -> None:
     """Draw why a query and an item match: geometry, inliers, heat maps. Pictures are coarsened unless --reveal."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.options import CaseArg, ModelOpt
 from cli.progress import note
 from imgmatch.errors import UsageError
 
@@ -27,7 +28,7 @@ class ExportFormat(enum.StrEnum):
 
 
 def export(
-    case: Annotated[Path, typer.Argument(metavar="CASE", help="Folder of the case.", show_default=False)],
+    case: CaseArg,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write: a new folder.", show_default=False)],
     queries: Annotated[
         list[Path] | None,
@@ -35,9 +36,7 @@ def export(
     ] = None,
     format: Annotated[ExportFormat, typer.Option("--format", help="What to write.")] = ExportFormat.html,
     k: Annotated[int, typer.Option("-k", min=1, max=10_000, help="Leads a query.")] = 10,
-    model: Annotated[
-        str | None, typer.Option("--model", help="Model to use (default: the case's).", show_default=False)
-    ] = None,
+    model: ModelOpt = None,
     reveal: RevealOpt = False,
     no_images: NoImagesOpt = False,
 ) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import enum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.options import FormatOpt, OutputOpt
 from cli.progress import count_progress
 from cli.render import Format, emit_one
 from imgmatch.errors import UsageError
@@ -62,10 +62,8 @@ def move(
     abandon: Annotated[
         bool, typer.Option("--abandon", help="Leave the rows in the old place: its server is gone.")
     ] = False,
-    format: Annotated[Format, typer.Option("--format", help="How to write the result.")] = Format.table,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write the result to this file.", show_default=False)
-    ] = None,
+    format: FormatOpt = Format.table,
+    output: OutputOpt = None,
 ) -> None:
     """Bring the index to a Milvus server, or back to files; running it again goes on where it stopped."""
     import dataclasses
