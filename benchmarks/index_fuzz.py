@@ -56,7 +56,7 @@ def fill(case: Case, vectors: np.ndarray, start: int = 0, spec: ModelSpec = SPEC
             for place in range(first, min(first + commit, len(vectors))):
                 sha256 = hashlib.sha256(b"%d" % (start + place)).hexdigest()
                 found = Evidence(Locator("file", f"/media/{start + place}.jpg"), 1, None, 1, 1, gone)  # type: ignore[arg-type]
-                items.append(NewItem(Digests(sha256, "0" * 32, 1), empty, vectors[place], [found]))
+                items.append(NewItem(Digests(sha256, "0" * 32, "0" * 40, 1), empty, vectors[place], [found]))
             case.commit(Batch(items=items), spec, case.model_id(spec), run_id)
         case.finish_run(run_id, {"new_items": len(vectors)})
 

@@ -195,7 +195,9 @@ def grouping(count: int) -> dict[str, Any]:
                 case.commit(
                     Batch(
                         items=[
-                            NewItem(Digests(f"{start + n:064x}", "0" * 32, 1), image, row, [_nowhere(start + n)])
+                            NewItem(
+                                Digests(f"{start + n:064x}", "0" * 32, "0" * 40, 1), image, row, [_nowhere(start + n)]
+                            )
                             for n, row in enumerate(rows)
                         ]
                     ),

@@ -37,6 +37,7 @@ class Digests:
 
     sha256: str
     md5: str
+    sha1: str
     size_bytes: int
 
 

@@ -13,6 +13,7 @@ def test_digests_and_content_are_those_of_the_bytes(size):
     digests, kept = digest(io.BytesIO(data), keep_bytes=4 << 20)
     assert digests.sha256 == hashlib.sha256(data).hexdigest()
     assert digests.md5 == hashlib.md5(data).hexdigest()
+    assert digests.sha1 == hashlib.sha1(data).hexdigest()
     assert digests.size_bytes == size
     assert kept == data
 

@@ -22,7 +22,7 @@ def clouds(seed, rows, dim=DIM):
 
 
 def digests(number):
-    return Digests(hashlib.sha256(b"%d" % number).hexdigest(), "0" * 32, 1)
+    return Digests(hashlib.sha256(b"%d" % number).hexdigest(), "0" * 32, "0" * 40, 1)
 
 
 def evidence(number, folder="/media/a", modified="2024-01-01T00:00:00Z"):

@@ -1,0 +1,174 @@
+"""The tables of a case, one script a format version; a script that has shipped never changes."""
+
+from __future__ import annotations
+
+# One script a format version, applied in order; a script that has shipped never changes.
+MIGRATIONS = (
+    """
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE models (
+        model_id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL,
+        weights_sha256 TEXT NOT NULL,
+        dim INTEGER NOT NULL,
+        spec_json TEXT NOT NULL,
+        added_utc TEXT NOT NULL,
+        UNIQUE (name, weights_sha256)
+    ) STRICT;
+    CREATE TABLE runs (
+        run_id INTEGER PRIMARY KEY,
+        command TEXT NOT NULL,
+        version TEXT NOT NULL,
+        runtime TEXT NOT NULL,
+        arguments_json TEXT NOT NULL,
+        started_utc TEXT NOT NULL,
+        finished_utc TEXT,
+        counts_json TEXT
+    ) STRICT;
+    CREATE TABLE items (
+        item_id INTEGER PRIMARY KEY,
+        sha256 BLOB NOT NULL UNIQUE,
+        md5 BLOB NOT NULL,
+        size_bytes INTEGER NOT NULL,
+        format TEXT NOT NULL,
+        width_px INTEGER NOT NULL,
+        height_px INTEGER NOT NULL,
+        orientation INTEGER NOT NULL,
+        partial TEXT
+    ) STRICT;
+    CREATE TABLE sightings (
+        sighting_id INTEGER PRIMARY KEY,
+        item_id INTEGER NOT NULL REFERENCES items,
+        locator TEXT NOT NULL,
+        modified_utc TEXT,
+        modified_ns INTEGER,
+        changed_ns INTEGER,
+        seen_utc TEXT NOT NULL,
+        run_id INTEGER NOT NULL REFERENCES runs,
+        UNIQUE (locator, item_id)
+    ) STRICT;
+    CREATE INDEX sightings_by_item ON sightings (item_id);
+    CREATE TABLE labels (
+        item_id INTEGER NOT NULL REFERENCES items,
+        source TEXT NOT NULL,
+        name TEXT NOT NULL,
+        value TEXT NOT NULL,
+        PRIMARY KEY (item_id, source, name)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE issues (
+        issue_id INTEGER PRIMARY KEY,
+        locator TEXT NOT NULL UNIQUE,
+        stage TEXT NOT NULL,
+        error TEXT NOT NULL,
+        message TEXT NOT NULL,
+        sha256 BLOB,
+        size_bytes INTEGER,
+        modified_ns INTEGER,
+        changed_ns INTEGER,
+        seen_utc TEXT NOT NULL,
+        run_id INTEGER NOT NULL REFERENCES runs
+    ) STRICT;
+    CREATE TABLE segments (
+        segment_id INTEGER PRIMARY KEY,
+        model_id INTEGER NOT NULL REFERENCES models,
+        name TEXT NOT NULL UNIQUE,
+        first_vector_id INTEGER NOT NULL UNIQUE,
+        rows INTEGER NOT NULL,
+        sha256 TEXT NOT NULL,
+        written_utc TEXT NOT NULL
+    ) STRICT;
+    -- Row r of a segment is vector first_vector_id + r. A region is null for the whole picture.
+    CREATE TABLE vectors (
+        vector_id INTEGER PRIMARY KEY,
+        item_id INTEGER NOT NULL REFERENCES items,
+        model_id INTEGER NOT NULL REFERENCES models,
+        x_px INTEGER, y_px INTEGER, width_px INTEGER, height_px INTEGER
+    ) STRICT;
+    CREATE INDEX vectors_by_item ON vectors (item_id, model_id);
+    """,
+    """
+    -- Counters that only grow, so that no number is given twice: segments, generations, vectors, items; deletions.
+    CREATE TABLE state (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    INSERT INTO state SELECT 'segments', count(*) FROM segments;
+    INSERT INTO state VALUES ('generations', 0), ('deletions', 0), ('items', 0), ('vectors', 0);
+    -- Little-endian int64 ids of a segment's rows, ascending; null where they are first_vector_id + row.
+    ALTER TABLE segments ADD COLUMN ids BLOB;
+    -- Rows of segments that belong to nothing any more: no search returns them, compact removes them.
+    CREATE TABLE tombstones (
+        vector_id INTEGER PRIMARY KEY,
+        model_id INTEGER NOT NULL REFERENCES models
+    ) STRICT;
+    -- The index of each model that is in use: a folder below indexes/, and the hash of its manifest.
+    CREATE TABLE generations (
+        model_id INTEGER PRIMARY KEY REFERENCES models,
+        name TEXT NOT NULL,
+        manifest_sha256 TEXT NOT NULL,
+        made_utc TEXT NOT NULL
+    ) STRICT;
+    -- Segment files whose hash was right when they had this size, these times and this place on the disk.
+    CREATE TABLE verified (name TEXT PRIMARY KEY, stamp TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    -- How far another case has been merged: a run can go on where the last one stopped.
+    CREATE TABLE merges (
+        case_id TEXT PRIMARY KEY,
+        run_id INTEGER NOT NULL REFERENCES runs,
+        item_id INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    """,
+    """
+    -- How thoroughly a model has read an item. An item without a row has its whole picture's vector only.
+    CREATE TABLE profiles (
+        item_id INTEGER NOT NULL REFERENCES items,
+        model_id INTEGER NOT NULL REFERENCES models,
+        profile TEXT NOT NULL,
+        PRIMARY KEY (item_id, model_id)
+    ) STRICT, WITHOUT ROWID;
+    """,
+    """
+    -- The scores of different pictures by a model: from which background, and how many items it was drawn from.
+    CREATE TABLE calibrations (
+        model_id INTEGER PRIMARY KEY REFERENCES models,
+        background TEXT NOT NULL,
+        items INTEGER NOT NULL,
+        calibration_json TEXT NOT NULL,
+        made_utc TEXT NOT NULL
+    ) STRICT;
+    -- What examiners said of pairs of contents; rows are only ever added, the newest of a pair stands.
+    CREATE TABLE decisions (
+        decision_id INTEGER PRIMARY KEY,
+        query_sha256 BLOB NOT NULL,
+        item_sha256 BLOB NOT NULL,
+        verdict TEXT NOT NULL CHECK (verdict IN ('confirmed', 'rejected')),
+        note TEXT NOT NULL,
+        examiner TEXT NOT NULL,
+        account TEXT NOT NULL,
+        decided_utc TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX decisions_by_query ON decisions (query_sha256);
+    CREATE INDEX decisions_by_item ON decisions (item_sha256);
+    CREATE TRIGGER decisions_are_not_changed BEFORE UPDATE ON decisions
+        BEGIN SELECT RAISE(ABORT, 'decisions are only added'); END;
+    CREATE TRIGGER decisions_are_not_deleted BEFORE DELETE ON decisions
+        BEGIN SELECT RAISE(ABORT, 'decisions are only added'); END;
+    """,
+    """
+    -- Collections on a Milvus server that hold this case's vectors: the one in use ('current'), the one that a move
+    -- fills ('coming'), and the one that it has left but not yet emptied ('leaving'). Never a token.
+    CREATE TABLE remotes (
+        role TEXT PRIMARY KEY CHECK (role IN ('current', 'coming', 'leaving')),
+        uri TEXT NOT NULL,
+        collection TEXT NOT NULL,
+        namespace TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    -- Up to which vector id a model's rows have certainly been sent there.
+    CREATE TABLE sent (
+        namespace TEXT NOT NULL,
+        model_id INTEGER NOT NULL REFERENCES models,
+        vector_id INTEGER NOT NULL,
+        PRIMARY KEY (namespace, model_id)
+    ) STRICT, WITHOUT ROWID;
+    """,
+    """
+    -- For hash lists that know nothing newer; null for items of older formats.
+    ALTER TABLE items ADD COLUMN sha1 BLOB;
+    """,
+)
