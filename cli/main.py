@@ -547,7 +547,7 @@ def merge(
     format: FormatOpt = Format.table,
     output: OutputOpt = None,
 ) -> None:
-    """Add other cases' items, sightings, labels, issues and vectors; running it again goes on where it stopped."""
+    """Add other cases' items, sightings, labels, issues, decisions, vectors; run again, it goes on where it stopped."""
     import dataclasses
     import threading
 
@@ -564,7 +564,7 @@ def merge(
         if index:
             for _, spec in opened.catalogue.models():
                 _build_if_due(opened, spec, jobs or usable_cores(), threading.Event())
-    emit(records, ["case", "items", "known", "sightings", "vectors", "issues"], format, output)
+    emit(records, ["case", "items", "known", "sightings", "vectors", "issues", "decisions"], format, output)
 
 
 @index_app.callback()

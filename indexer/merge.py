@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -28,6 +28,7 @@ class Merged:
     sightings: int = 0
     vectors: int = 0
     issues: int = 0
+    decisions: int = 0
 
 
 def merge(
@@ -67,8 +68,9 @@ def merge(
                 progress("items", count, total)
         with case.catalogue.transaction() as writer:
             done.issues = writer.merge_issues([*issue, runs[run]] for *issue, run in other.catalogue.issue_rows())
+            done.decisions = writer.merge_decisions(other.catalogue.decisions())
             writer.set_merged(case_id, run_id, None)
-        counts = {"items": done.items, "known": done.known, "sightings": done.sightings, "vectors": done.vectors}
+        counts = asdict(done)
         case.finish_run(run_id, counts)
         details = {"run_id": run_id, "case_id": case_id, "path": str(other.path), "counts": counts}
         # Their log stays with them; its head, noted in this chain, proves later that nothing in it was changed since.

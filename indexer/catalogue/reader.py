@@ -454,7 +454,7 @@ class Catalogue:
         """Every decision, also those that later ones replaced, oldest first."""
         for row in self._stream(
             "SELECT decision_id, lower(hex(query_sha256)), lower(hex(item_sha256)), verdict, note, examiner, account,"
-            " decided_utc FROM decisions ORDER BY decision_id"
+            " decided_utc FROM decisions ORDER BY decided_utc, decision_id"
         ):
             yield DecisionRow(*row)
 
@@ -463,9 +463,10 @@ class Catalogue:
         content = bytes.fromhex(sha256)
         return dict(
             self._rows(
-                "SELECT lower(hex(other)), verdict FROM (SELECT decision_id, item_sha256 AS other, verdict"
-                " FROM decisions WHERE query_sha256 = ?1 UNION ALL SELECT decision_id, query_sha256, verdict"
-                " FROM decisions WHERE item_sha256 = ?1) ORDER BY decision_id",
+                "SELECT lower(hex(other)), verdict FROM (SELECT decision_id, decided_utc, item_sha256 AS other, verdict"
+                " FROM decisions WHERE query_sha256 = ?1"
+                " UNION ALL SELECT decision_id, decided_utc, query_sha256, verdict FROM decisions"
+                " WHERE item_sha256 = ?1) ORDER BY decided_utc, decision_id",
                 (content,),
             )
         )

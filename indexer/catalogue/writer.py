@@ -321,6 +321,23 @@ class Writer:
         )
         return new_id(cursor)
 
+    def merge_decisions(self, decisions: Iterable[DecisionRow]) -> int:
+        """Add another case's decisions that are not here yet; returns how many. The newest of a pair stands."""
+        known = set(
+            self._db.execute(
+                "SELECT hex(query_sha256), hex(item_sha256), verdict, examiner, decided_utc FROM decisions"
+            )
+        )
+        new = [
+            row
+            for row in decisions
+            if (row.query_sha256.upper(), row.item_sha256.upper(), row.verdict, row.examiner, row.decided_utc)
+            not in known
+        ]
+        for row in new:
+            self.add_decision(row)
+        return len(new)
+
     def set_labels(self, item_id: int, source: str, labels: dict[str, str]) -> None:
         """Set what one source says of an item; what it said before is replaced."""
         self._db.execute("DELETE FROM labels WHERE item_id = ? AND source = ?", (item_id, source))

@@ -16,6 +16,7 @@ from imgmatch.errors import CaseError, UsageError
 from imgmatch.types import ModelSpec
 from indexer.case import AUDIT, Batch, Case
 from indexer.compact import compact, delete, join_small
+from indexer.decisions import decide, rejected_items
 from indexer.index.build import BuildConfig, build, inspect
 from indexer.index.open import CaseIndex
 from indexer.merge import merge
@@ -232,6 +233,20 @@ def test_a_merge_brings_the_runs_and_the_head_of_the_log(filled, tmp_path):
         assert (entry["log_entries"], entry["log_sha256"]) == (1, hashlib.sha256(last).hexdigest())
         assert entry["log_faults"] == 0
         assert filled.catalogue.last_run("ingest")["counts"] == {"new_items": 3000}
+
+
+def test_a_merge_brings_decisions_once_and_the_newest_of_a_pair_stands(filled, tmp_path):
+    with Case.create(tmp_path / "other", model=SPEC) as other:
+        add(other, clouds(0, 5))
+        decide(other, "1", "2", "rejected", examiner="B")
+        decide(other, "1", "3", "rejected", examiner="B")
+        decide(filled, "1", "2", "confirmed", examiner="A")
+        assert merge(filled, other).decisions == 2
+        assert merge(filled, other).decisions == 0
+    first = digests(0).sha256
+    third = filled.catalogue.item_by_sha256(digests(2).sha256)
+    assert rejected_items(filled, first) == {third}
+    assert [row.examiner for row in filled.catalogue.decisions()] == ["B", "B", "A"]
 
 
 def test_small_segments_are_joined_without_a_change(filled, vectors):
