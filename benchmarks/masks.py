@@ -23,6 +23,9 @@ from imgmatch.rooms import Room
 if TYPE_CHECKING:
     from imgmatch.types import Pixels
 
+# Masks are drawn on pictures of about this size, as a search decodes them: painting takes long on larger ones.
+_SIDE_PX = 512
+
 Strategy = Callable[[Embedder, "Pixels", np.ndarray], np.ndarray]
 
 
@@ -89,7 +92,7 @@ def main() -> None:
     embedder = load_model(arguments.model, device="cpu")
     found = photographs.pictures(photographs.rooms(arguments.distractors), embedder.spec.input_px)
     distractors = embed_all(embedder, (image.pixels for image in found))
-    houses = [image.pixels for image in photographs.pictures(photographs.houses()[: arguments.limit])]
+    houses = [image.pixels for image in photographs.pictures(photographs.houses()[: arguments.limit], _SIDE_PX)]
     rooms = [Room.random(seed=50_000 + n).views(2, seed=n, min_overlap=0.4) for n in range(arguments.rooms)]
     sets = {
         "houses": (houses, np.concatenate([embed_all(embedder, houses), distractors])),

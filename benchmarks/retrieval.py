@@ -41,6 +41,17 @@ def embed_all(embedder: Embedder, pictures: Iterator[Pixels] | Sequence[Pixels])
     return np.concatenate(vectors)
 
 
+def nearness(embedder: Embedder, pictures: Sequence[Pixels], gallery: np.ndarray) -> np.ndarray:
+    """(Q, N) similarities of query pictures to the gallery, each query read at all its sizes, as a search reads it."""
+    best = np.full((len(pictures), len(gallery)), -1.0, np.float32)
+    for side in embedder.spec.query_sides_px:
+        for start in range(0, len(pictures), _CHUNK):
+            batch = np.stack([embedder.prepare(pixels, side) for pixels in pictures[start : start + _CHUNK]])
+            part = best[start : start + _CHUNK]
+            np.maximum(part, embedder.embed(batch) @ gallery.T, out=part)
+    return best
+
+
 def copies(embedder: Embedder, names: Sequence[str], limit: int | None, distractors: np.ndarray) -> dict[str, float]:
     """recall@1 of each alteration: every house photograph altered, sought among all of them and the distractors."""
     paths = photographs.houses()[:limit]
@@ -55,23 +66,25 @@ def copies(embedder: Embedder, names: Sequence[str], limit: int | None, distract
             relevant[places_of[one], places_of[other]] = relevant[places_of[other], places_of[one]] = True
     figures = {}
     for name in names:
-        altered = (
+        altered = [
             alter(name, pixels, SEED + number, others=[originals[number - other] for other in range(1, 5)])
             for number, pixels in enumerate(originals)
-        )
-        figures[name] = recall_at_k(embed_all(embedder, altered) @ gallery.T, relevant, 1)
+        ]
+        figures[name] = recall_at_k(nearness(embedder, altered, gallery), relevant, 1)
     return figures
 
 
 def places(embedder: Embedder, distractors: np.ndarray) -> dict[str, Any]:
     """mAP and recall@1 of each photograph of a place, the other one sought among all others and the distractors."""
     rows = photographs.places()
-    found = photographs.pictures([path for path, _, _ in rows], embedder.spec.input_px)
-    vectors = embed_all(embedder, (image.pixels for image in found))
+    paths = [path for path, _, _ in rows]
+    vectors = embed_all(embedder, (image.pixels for image in photographs.pictures(paths, embedder.spec.input_px)))
+    # As a search decodes a query: large enough for all the sizes that it is read at.
+    asked = [image.pixels for image in photographs.pictures(paths, max(embedder.spec.query_sides_px))]
     names = np.array([place for _, place, _ in rows])
     environments = np.array([environment for _, _, environment in rows])
     gallery = np.concatenate([vectors, distractors])
-    scores = vectors @ gallery.T
+    scores = nearness(embedder, asked, gallery)
     np.fill_diagonal(scores, -np.inf)
     relevant = np.zeros(scores.shape, dtype=bool)
     relevant[:, : len(rows)] = names[:, None] == names[None]
@@ -93,28 +106,15 @@ def rendered_rooms(embedder: Embedder, count: int, a_design: int) -> dict[str, f
     ``a_design`` rooms share finishes and furniture, as those of a hotel do; 1: each has its own.
     """
 
-    def views() -> Iterator[tuple[Pixels, Pixels]]:
-        for number in range(count):
-            # Far from the seeds that training renders.
-            style = ROOM_SEEDS + number // a_design if a_design > 1 else None
-            room = Room.random(seed=ROOM_SEEDS + number, style=style)
-            first, second = room.views(2, seed=number, min_overlap=0.3)
-            yield first.pixels, alter("person", second.pixels, SEED + number)
-
-    gallery, queries = [], []
-    chunk: list[Pixels] = []
-    for first, second in views():
-        chunk += [embedder.prepare(first), embedder.prepare(second)]
-        if len(chunk) >= _CHUNK:
-            vectors = embedder.embed(np.stack(chunk))
-            gallery.append(vectors[::2])
-            queries.append(vectors[1::2])
-            chunk = []
-    if chunk:
-        vectors = embedder.embed(np.stack(chunk))
-        gallery.append(vectors[::2])
-        queries.append(vectors[1::2])
-    scores = np.concatenate(queries) @ np.concatenate(gallery).T
+    firsts, seconds = [], []
+    for number in range(count):
+        # Far from the seeds that training renders.
+        style = ROOM_SEEDS + number // a_design if a_design > 1 else None
+        room = Room.random(seed=ROOM_SEEDS + number, style=style)
+        first, second = room.views(2, seed=number, min_overlap=0.3)
+        firsts.append(embedder.prepare(first.pixels))
+        seconds.append(alter("person", second.pixels, SEED + number))
+    scores = nearness(embedder, seconds, embed_all(embedder, firsts))
     relevant = np.eye(count, dtype=bool)
     return {
         "rooms": count,

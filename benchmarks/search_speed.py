@@ -43,7 +43,7 @@ class Table:
         self.grid = (7, 7)
         self._vectors = vectors
 
-    def prepare(self, pixels: Pixels) -> Pixels:
+    def prepare(self, pixels: Pixels, side_px: int | None = None) -> Pixels:
         """As it is."""
         return pixels
 

@@ -71,7 +71,8 @@ class ModelSpec:
     ``imgmatch.models.network.DescriptorNetwork`` as JSON, empty where no torch network is known (such a model runs on
     the CPU only). ``graph`` is what the ONNX file takes and gives: empty for ``imgmatch.models.onnx_model`` (pixels and
     cell weights in, vector and feature map out), ``plain`` for ``imgmatch.models.plain_onnx`` (a picture in, a vector
-    out).
+    out). ``query_px`` are further sides, as text with spaces between ("160 320"), at which a query is read besides
+    ``input_px``: a crop shows larger what the picture it was cut from shows small.
     """
 
     name: str
@@ -85,6 +86,12 @@ class ModelSpec:
     description: str = ""
     network: str = ""
     graph: str = ""
+    query_px: str = ""
+
+    @property
+    def query_sides_px(self) -> tuple[int, ...]:
+        """The sides at which a query is read; the first is ``input_px``, at which every picture is."""
+        return (self.input_px, *map(int, self.query_px.split()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +176,11 @@ class FalseMatchRate:
         """The rate, or the bound where there is none."""
         return self.upper if self.rate is None else self.rate
 
-    def of_several(self, tries: int) -> FalseMatchRate:
-        """The rate where the score is the best of several tries (Bonferroni): at most so many times as high."""
+    def of_several(self, tries: float) -> FalseMatchRate:
+        """The rate where the score is the best of several tries (Bonferroni): at most so many times as high.
+
+        Tries that are much alike count less than one each.
+        """
 
         def times(value: float | None, most: float = float("inf")) -> float | None:
             return None if value is None else min(most, value * tries)

@@ -71,7 +71,7 @@ class Background:
         matches: Sequence[Match],
         gallery: int,
         max_fmr: float | None = None,
-        tries: int = 1,
+        tries: float = 1,
     ) -> tuple[Match, ...]:
         """Give each match of a query its false-match rate, and the false matches to expect among ``gallery`` items.
 

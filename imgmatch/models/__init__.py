@@ -28,11 +28,12 @@ MODELS = {
             dim=384,
             input_px=256,
             weights_file="imgmatch-rooms.onnx",
-            weights_sha256="3bf8857226c8d290ccc3883a226d65e58ce7059b0089ce0dd29adca6f9d3f62b",
+            weights_sha256="e758e95b99c5f07409cd718c35c7ef3300a89e1dcedac19339ef786ba0f27d86",
             licence="Apache-2.0",
             source="trained by the imgmatch project; see docs/model-card.md",
             description="EfficientNet-Lite0; a copy part of 224 and a place part of 160 dimensions",
             network='{"backbone": "efficientnet_lite0", "parts": [224, 160]}',
+            query_px="160 320",
         ),
     )
 }
@@ -184,6 +185,10 @@ def read_spec(path: Path) -> ModelSpec:
     for name, value, limits in (("dim", spec.dim, _DIMS), ("input_px", spec.input_px, _INPUTS_PX)):
         if value not in limits:
             raise ModelError(f"{path}: field {name!r} is {value}, must be {limits.start} to {limits.stop - 1}")
+    if not all(side.isdecimal() and int(side) in _INPUTS_PX and int(side) % 32 == 0 for side in spec.query_px.split()):
+        raise ModelError(f"{path}: field 'query_px' is {spec.query_px!r}, must be sides in pixels, multiples of 32")
+    if spec.query_px and (spec.graph or spec.input_px % 32):
+        raise ModelError(f"{path}: field 'query_px' needs a graph of several sizes, all of them multiples of 32")
     return spec
 
 

@@ -29,13 +29,16 @@ class Embedder(Protocol):
 
     @property
     def grid(self) -> tuple[int, int]:
-        """(h, w) of the last feature map: the cells that ``cell_weights`` weigh."""
+        """(h, w) of the last feature map of a picture of ``spec.input_px``: the cells that ``cell_weights`` weigh."""
 
-    def prepare(self, pixels: Pixels) -> Pixels:
-        """Bring (H, W, 3) uint8 sRGB to the network's input, (S, S, 3) uint8: the whole picture, pressed square."""
+    def prepare(self, pixels: Pixels, side_px: int | None = None) -> Pixels:
+        """Bring (H, W, 3) uint8 sRGB to the network's input, (S, S, 3) uint8: the whole picture, pressed square.
+
+        ``side_px`` is S: one of ``spec.query_sides_px`` (default: ``spec.input_px``).
+        """
 
     def embed(self, batch: Pixels, cell_weights: Cells | None = None) -> Vectors:
-        """(N, S, S, 3) uint8 to (N, dim) float32 of unit length; N may be 0.
+        """(N, S, S, 3) uint8 to (N, dim) float32 of unit length; N may be 0. S is one of ``spec.query_sides_px``.
 
         ``cell_weights`` (N, h, w) float32 in 0..1: how much each cell of the last feature map counts (1: all of it),
         so that a masked part of the picture has no say. Raises ModelError on another shape, where no cell is left, and

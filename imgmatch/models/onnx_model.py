@@ -12,7 +12,7 @@ import onnxruntime
 
 from imgmatch.cores import usable_cores
 from imgmatch.errors import ModelError
-from imgmatch.models.vectors import checked, prepared
+from imgmatch.models.vectors import checked, grid_of, prepared
 from imgmatch.types import ModelSpec
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ class OnnxSession:
         """As Embedder.runtime."""
         return f"onnxruntime {onnxruntime.__version__} cpu"
 
-    def prepare(self, pixels: Pixels) -> Pixels:
+    def prepare(self, pixels: Pixels, side_px: int | None = None) -> Pixels:
         """As Embedder.prepare."""
-        return prepared(pixels, self._spec.input_px)
+        return prepared(pixels, side_px or self._spec.input_px)
 
     def run(self, output: str | None, feeds: dict[str, npt.NDArray[Any]], size: int = RUN) -> Vectors:
         """One output (None: the only one) of a batch that is not empty, ``size`` rows at a time. Raises ModelError."""
@@ -82,8 +82,15 @@ class OnnxModel(OnnxSession):
             found = {name: node.type for name, node in nodes.items()}
             if found != wanted:
                 raise ModelError(f"{path}: its {kind} are {found}, must be {wanted}; export it again")
-        self._grid = _sides(path, "weights", inputs["weights"].shape, 2)
-        self._cell_shape = _sides(path, "cells", outputs["cells"].shape, 3)
+        if spec.query_px:  # the graph takes pictures of several sides: a picture of the usual one tells
+            side, grid = spec.input_px, -(-spec.input_px // 32)
+            blank = np.zeros((1, side, side, 3), np.uint8)
+            feeds: dict[str, npt.NDArray[Any]] = {"pixels": blank, "weights": np.ones((1, grid, grid), np.float32)}
+            self._cell_shape: tuple[int, ...] = self.run("cells", feeds).shape[1:]
+            self._grid = self._cell_shape[1:]
+        else:
+            self._grid = _sides(path, "weights", inputs["weights"].shape, 2)
+            self._cell_shape = _sides(path, "cells", outputs["cells"].shape, 3)
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -93,8 +100,9 @@ class OnnxModel(OnnxSession):
     def embed(self, batch: Pixels, cell_weights: Cells | None = None) -> Vectors:
         """As Embedder.embed."""
         weights = self._all_cells(batch) if cell_weights is None else np.asarray(cell_weights, np.float32)
+        grid = grid_of(self._spec, batch, self._grid)
         return checked(
-            self._spec, batch, weights, self._grid, lambda: self.run("vector", {"pixels": batch, "weights": weights})
+            self._spec, batch, weights, grid, lambda: self.run("vector", {"pixels": batch, "weights": weights})
         )
 
     def embed_parts(self, picture: Pixels, cell_weights: Cells) -> Vectors:
@@ -110,7 +118,7 @@ class OnnxModel(OnnxSession):
         return self.run("cells", {"pixels": batch, "weights": self._all_cells(batch)})
 
     def _all_cells(self, batch: Pixels) -> Cells:
-        return np.ones((len(batch), *self._grid), np.float32)
+        return np.ones((len(batch), *grid_of(self._spec, batch, self._grid)), np.float32)
 
     def _pool(self, batch: Pixels, weights: Cells) -> Vectors:
         """Pool one picture's feature map by each of several weights: the graph broadcasts it."""

@@ -14,7 +14,7 @@ import torch
 
 from imgmatch.errors import ModelError
 from imgmatch.models.network import DescriptorNetwork
-from imgmatch.models.vectors import checked, prepared
+from imgmatch.models.vectors import checked, grid_of, prepared
 from imgmatch.optional import require
 from imgmatch.types import ModelSpec
 
@@ -59,13 +59,14 @@ class TorchModel:
         """As Embedder.grid."""
         return self._grid
 
-    def prepare(self, pixels: Pixels) -> Pixels:
+    def prepare(self, pixels: Pixels, side_px: int | None = None) -> Pixels:
         """As Embedder.prepare."""
-        return prepared(pixels, self._spec.input_px)
+        return prepared(pixels, side_px or self._spec.input_px)
 
     def embed(self, batch: Pixels, cell_weights: Cells | None = None) -> Vectors:
         """As Embedder.embed."""
-        weights = np.ones((len(batch), *self._grid), np.float32)
+        grid = grid_of(self._spec, batch, self._grid)
+        weights = np.ones((len(batch), *grid), np.float32)
         if cell_weights is not None:
             weights = np.asarray(cell_weights, np.float32)
 
@@ -77,7 +78,7 @@ class TorchModel:
                 ]
             return np.concatenate(parts)
 
-        return checked(self._spec, batch, weights, self._grid, run)
+        return checked(self._spec, batch, weights, grid, run)
 
     def embed_parts(self, picture: Pixels, cell_weights: Cells) -> Vectors:
         """As Embedder.embed_parts."""

@@ -30,15 +30,20 @@ def prepared(pixels: Pixels, side_px: int) -> Pixels:
     return cv2.resize(pixels, (side_px, side_px), interpolation=kind)
 
 
+def grid_of(spec: ModelSpec, batch: Pixels, grid: tuple[int, ...]) -> tuple[int, ...]:
+    """(h, w) of the feature map of (N, S, S, 3) pictures, where those of ``spec.input_px`` have ``grid``."""
+    side = batch.shape[1] if batch.ndim == 4 else 0
+    return tuple(cells * side // spec.input_px for cells in grid) if side in spec.query_sides_px else grid
+
+
 def checked(
     spec: ModelSpec, batch: Pixels, weights: Cells, grid: tuple[int, ...], run: Callable[[], Vectors]
 ) -> Vectors:
     """Call ``run`` on a batch that fits; give (N, dim) float32 that are certainly unit vectors, or raise ModelError."""
-    side = spec.input_px
-    if batch.shape[1:] != (side, side, 3) or batch.dtype != np.uint8:
-        raise ModelError(
-            f"{spec.name}: takes uint8 pictures of {side} x {side} px, was given {batch.dtype} {batch.shape}"
-        )
+    sides = spec.query_sides_px
+    if batch.shape[1:] not in {(side, side, 3) for side in sides} or batch.dtype != np.uint8:
+        takes = " or ".join(f"{side} x {side}" for side in sides)
+        raise ModelError(f"{spec.name}: takes uint8 pictures of {takes} px, was given {batch.dtype} {batch.shape}")
     if weights.shape != (len(batch), *grid):
         raise ModelError(f"{spec.name}: cell weights must be {(len(batch), *grid)}, were {weights.shape}")
     if not len(batch):

@@ -34,17 +34,26 @@ class _Both(torch.nn.Module):
         return network.join(network.projection(network.pool(cells, weights))), cells
 
 
-def export_onnx(network: PooledNetwork, path: Path, input_px: int) -> None:
-    """Write ``network`` as ONNX: inputs ``pixels`` and ``weights``, outputs ``vector`` and ``cells``, any batch size.
+def query_sides(input_px: int) -> tuple[int, ...]:
+    """The further sides at which queries are read by a network whose input is ``input_px``: 5/8 and 5/4 of it.
+
+    Multiples of 32, at which the padding of a convolution with a stride is that at ``input_px``; none where that is not
+    such a multiple itself.
+    """
+    wanted = {max(32, 32 * round(input_px * share / 32)) for share in (0.625, 1.25)} - {input_px}
+    return tuple(sorted(wanted)) if input_px % 32 == 0 else ()
+
+
+def export_onnx(network: PooledNetwork, path: Path, input_px: int, sides: tuple[int, ...] = ()) -> None:
+    """Write ``network`` as ONNX: inputs ``pixels`` and ``weights``, outputs ``vector`` and ``cells``, any batch size;
+    pictures of ``input_px``, and of further ``sides`` where the network is a fully convolutional one for which
+    ``query_sides`` gave them.
 
     Batch norms are folded into the convolutions; nothing in the file tells where it was made, and the same weights give
     the same bytes. Raises ModelError when ONNX Runtime does not give torch's vectors (cosine >= 0.9999).
     """
     network = network.eval().cpu()
-    rng = np.random.default_rng(0)
-    pixels = torch.from_numpy(rng.integers(0, 256, (2, input_px, input_px, 3), dtype=np.uint8))
-    with torch.no_grad():
-        weights = torch.ones(2, *network.cells(pixels).shape[2:])
+    pixels, weights = _noise(network, input_px)
     batch = torch.export.Dim("batch", min=1, max=4096)
     with tempfile.TemporaryDirectory() as scratch, torch.no_grad():
         draft = Path(scratch) / "draft.onnx"
@@ -61,11 +70,32 @@ def export_onnx(network: PooledNetwork, path: Path, input_px: int) -> None:
             verbose=False,
         )
         model = onnx.load(draft)
-        expected = network(pixels, weights).numpy()
     _strip(model)
     _note(model, network)
+    if sides:
+        free_sides(model)
     path.write_bytes(model.SerializeToString(deterministic=True))
-    _compare(path, pixels.numpy(), weights.numpy(), expected)
+    for side in (input_px, *sides):
+        pixels, weights = _noise(network, side)
+        with torch.no_grad():
+            _compare(path, pixels.numpy(), weights.numpy(), network(pixels, weights).numpy())
+
+
+def _noise(network: PooledNetwork, side_px: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Two random pictures and weights for all their cells."""
+    rng = np.random.default_rng(0)
+    pixels = torch.from_numpy(rng.integers(0, 256, (2, side_px, side_px, 3), dtype=np.uint8))
+    with torch.no_grad():
+        return pixels, torch.ones(2, *network.cells(pixels).shape[2:])
+
+
+def free_sides(model: onnx.ModelProto) -> None:
+    """Let the graph take square pictures of other sides: nothing in it depends on them but what it declares."""
+    names = {"pixels": ("", "side", "side", ""), "weights": ("", "rows", "rows"), "cells": ("", "", "rows", "rows")}
+    for node in (*model.graph.input, *model.graph.output):
+        for dim, name in zip(node.type.tensor_type.shape.dim, names.get(node.name, ()), strict=False):
+            if name:
+                dim.dim_param = name
 
 
 def _strip(model: onnx.ModelProto) -> None:

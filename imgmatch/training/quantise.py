@@ -74,11 +74,7 @@ def quantise(source: Path, target: Path, pictures: Sequence[Pixels], *, reduce_r
         inferred = Path(scratch) / "inferred.onnx"
         quant_pre_process(source, inferred, skip_symbolic_shape=True)
         convolutions = [node.name for node in onnx.load(inferred).graph.node if node.op_type == "Conv"]
-        grid = next(
-            [d.dim_value for d in i.type.tensor_type.shape.dim][1:]
-            for i in onnx.load(source).graph.input
-            if i.name == "weights"
-        )
+        grid = (-(-pictures[0].shape[0] // 32),) * 2
         quantize_static(
             inferred,
             target,

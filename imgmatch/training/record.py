@@ -53,13 +53,14 @@ def write_model(
 
     ``history`` has one entry a step, ``evaluations`` one a validation. The folder is then fit for ``models add``.
     """
-    from imgmatch.training.export import export_onnx
+    from imgmatch.training.export import export_onnx, query_sides
 
     out = config.output
     weights, onnx, spec, record = (out / n for n in ("weights.safetensors", "model.onnx", "spec.json", "training.json"))
     state = {name: value.contiguous() for name, value in network.state_dict().items()}
     replaced(weights, lambda path: save_file(state, path))
-    replaced(onnx, lambda path: export_onnx(network, path, config.input_px))
+    sides = query_sides(config.input_px)
+    replaced(onnx, lambda path: export_onnx(network, path, config.input_px, sides))
     onnx_sha256 = hashlib.sha256(onnx.read_bytes()).hexdigest()
     model = ModelSpec(
         name=config.name,
@@ -72,6 +73,7 @@ def write_model(
         source=f"trained with imgmatch on {len(pictures)} pictures, manifest SHA-256 {pictures.sha256}",
         description=f"{config.backbone}; copy part {config.copy_dim}, place part {config.place_dim}",
         network=json.dumps({"backbone": config.backbone, "parts": [config.copy_dim, config.place_dim]}),
+        query_px=" ".join(map(str, sides)),
     )
     replaced(spec, lambda path: write_spec(model, path))
     last = dict(evaluations[-1]) if evaluations else {}

@@ -353,3 +353,22 @@ def test_right_imagenet_classes_on_real_photographs(data_dir):
     with torch.inference_mode():
         found = network(normal).argmax(dim=1).tolist()
     assert found == list(CLASSES.values())
+
+
+def test_the_shipped_models_read_queries_at_further_sizes(embedder):
+    pixels = np.kron(
+        np.random.default_rng(3).integers(0, 256, (8, 8, 3), dtype=np.uint8), np.ones((50, 60, 1), np.uint8)
+    )
+    usual = embedder.embed(embedder.prepare(pixels)[np.newaxis])
+    sides = embedder.spec.query_sides_px
+    assert len(sides) == 3
+    for side in sides:
+        batch = embedder.prepare(pixels, side)[np.newaxis]
+        assert batch.shape == (1, side, side, 3)
+        grid = (embedder.grid[0] * side // embedder.spec.input_px,) * 2
+        assert embedder.cells(batch).shape[2:] == grid
+        vector = embedder.embed(batch)
+        assert 0.6 < float(vector[0] @ usual[0]) <= 1.0001
+        half = np.zeros((1, *grid), np.float32)
+        half[:, : grid[0] // 2] = 1
+        assert float(embedder.embed(batch, half)[0] @ vector[0]) < 0.999
