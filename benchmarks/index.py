@@ -276,8 +276,10 @@ def draw(found: dict[str, dict[str, Any]], path: Path) -> None:
     left.set(xscale="log", yscale="log", xlabel="rows", ylabel="ms a query", title="Search")
     left.legend()
     built = build_s >= 0.1  # small cases need no build
-    right.plot(sizes[built], build_s[built], "o-")
-    right.set(xscale="log", yscale="log", xlabel="rows", ylabel="s", title="Build")
+    right.set(xlabel="rows", ylabel="s", title="Build")
+    if built.any():
+        right.plot(sizes[built], build_s[built], "o-")
+        right.set(xscale="log", yscale="log")
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
 

@@ -73,7 +73,7 @@ class Catalogue:
         except sqlite3.OperationalError as error:
             hint = "wait for the other program" if "locked" in str(error) else "check disk space and rights"
             raise CaseError(f"{self.path}: {error}; {hint}") from error
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # its messages quote what may be no text
             raise CaseError(f"{self.path}: damaged catalogue ({error}); restore it from a copy of the case") from error
 
     def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
