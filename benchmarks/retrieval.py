@@ -52,9 +52,11 @@ def nearness(embedder: Embedder, pictures: Sequence[Pixels], gallery: np.ndarray
     return best
 
 
-def copies(embedder: Embedder, names: Sequence[str], limit: int | None, distractors: np.ndarray) -> dict[str, float]:
+def copies(
+    embedder: Embedder, names: Sequence[str], limit: int | None, distractors: np.ndarray, every: int = 1
+) -> dict[str, float]:
     """recall@1 of each alteration: every house photograph altered, sought among all of them and the distractors."""
-    paths = photographs.houses()[:limit]
+    paths = photographs.houses()[:limit:every]
     originals = [image.pixels for image in photographs.pictures(paths)]
     stored = (image.pixels for image in photographs.pictures(paths, embedder.spec.input_px))
     gallery = np.concatenate([embed_all(embedder, stored), distractors])
