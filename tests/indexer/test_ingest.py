@@ -12,6 +12,7 @@ import pytest
 from benchmarks.casestate import state
 from imgmatch.errors import CaseError, UsageError
 from imgmatch.image import Limits, decode
+from imgmatch.isolation.work import read_picture
 from indexer.case import Case
 from indexer.ingest import IngestConfig, ingest
 from tests.conftest import ROOT, encode, picture, png_bomb, run, run_json, snapshot, with_wrong_checksum
@@ -167,7 +168,7 @@ def test_stopping_keeps_what_is_done_and_the_next_run_goes_on(tmp_path, embedder
     assert state(tmp_path / "stopped") == state(tmp_path / "whole")
 
 
-def test_memory_in_flight_is_bounded(case, embedder, tmp_path):
+def test_memory_in_flight_is_bounded(case, embedder, tmp_path, monkeypatch):
     """However slow the network, only so many decoded pictures wait for it."""
     folder = many(tmp_path / "many", 300)
     waiting = 0
@@ -177,13 +178,6 @@ def test_memory_in_flight_is_bounded(case, embedder, tmp_path):
     class Slow:
         spec, runtime = embedder.spec, embedder.runtime
 
-        def prepare(self, pixels):
-            nonlocal waiting, most
-            with lock:
-                waiting += 1
-                most = max(most, waiting)
-            return embedder.prepare(pixels)
-
         def embed(self, batch):
             nonlocal waiting
             time.sleep(0.02)
@@ -191,7 +185,15 @@ def test_memory_in_flight_is_bounded(case, embedder, tmp_path):
                 waiting -= len(batch)
             return np.eye(1, embedder.spec.dim, dtype=np.float32).repeat(len(batch), axis=0)
 
-    ingest(case, [folder], Slow(), IngestConfig(jobs=2))
+    def counted(data, request):
+        nonlocal waiting, most
+        with lock:
+            waiting += 1
+            most = max(most, waiting)
+        return read_picture(data, request)
+
+    monkeypatch.setattr("indexer.ingest.read_picture", counted)
+    ingest(case, [folder], Slow(), IngestConfig(jobs=2, isolation=False))
     assert case.catalogue.counts()["items"] == 300
     assert most <= 160
 
