@@ -37,11 +37,11 @@ _F_SETPIPE_SZ = 1031
 class WorkerLimits:
     """What one file may cost its worker: ``decode_seconds`` of wall time, ``worker_memory_bytes`` of address space.
 
-    The largest pictures that Limits lets through take up to about 3 GB (docs/limits.md).
+    The largest pictures that Limits lets through take up to 4.3 GB (docs/limits.md).
     """
 
-    decode_seconds: int = 60
-    worker_memory_bytes: int = 4 << 30
+    decode_seconds: int = 120
+    worker_memory_bytes: int = 5 << 30
 
 
 DEFAULT_WORKER_LIMITS = WorkerLimits()

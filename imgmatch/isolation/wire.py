@@ -90,7 +90,7 @@ def parse_reply(header: dict[str, Any], stream: IO[bytes], request: Request) -> 
     """What a worker made of a file. Raises the EvidenceError that it reports, and WireError on nonsense."""
     if "error" in header:
         kind, message = header["error"], header.get("message")
-        if kind not in _KINDS or not isinstance(message, str):
+        if not (isinstance(kind, str) and kind in _KINDS and isinstance(message, str)):
             raise WireError("an unknown error")
         raise EvidenceError(kind, message[:_MAX_TEXT])
     side = request.input_px
@@ -133,7 +133,8 @@ def _image(told: Any, pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> Image:
         raise WireError("no facts")
     size: Any = told.get("stored_size_px")
     orientation: Any = told.get("orientation")
-    name, partial = told.get("format"), told.get("partial")
+    name: Any = told.get("format")
+    partial: Any = told.get("partial")
     right = (
         isinstance(size, list)
         and len(size) == 2

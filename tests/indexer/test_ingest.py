@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import os
 import signal
@@ -10,8 +11,10 @@ import numpy as np
 import pytest
 
 from benchmarks.casestate import state
+from benchmarks.kill import command, kill_after, orphans
 from imgmatch.errors import CaseError, UsageError
 from imgmatch.image import Limits, decode
+from imgmatch.isolation.pool import WorkerLimits
 from imgmatch.isolation.work import read_picture
 from indexer.case import Case
 from indexer.ingest import IngestConfig, ingest
@@ -148,6 +151,28 @@ def test_limits_are_those_that_are_set(case, embedder, photographs):
     assert case.catalogue.issue_kinds() == {"too_large": 12}
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux")
+def test_a_worker_that_fails_costs_one_issue_and_nothing_else(case, embedder, photographs):
+    (photographs / "05-large.png").write_bytes(png_bomb(12_000))
+    config = IngestConfig(worker_limits=WorkerLimits(worker_memory_bytes=600 << 20))
+    report = ingest(case, [photographs], embedder, config)
+    assert (report.files, report.new_items, report.known, report.unusable) == (13, 11, 1, 1)
+    (issue,) = case.catalogue.issues()
+    assert (issue.issue.stage, issue.issue.error) == ("decode", "worker_memory")
+    assert issue.issue.locator.at.endswith("05-large.png")
+
+
+@pytest.mark.parametrize("profile", ["fast", "thorough"])
+def test_isolated_or_not_the_case_is_the_same(tmp_path, embedder, photographs, profile):
+    states = []
+    for isolation in (True, False):
+        path = tmp_path / str(isolation)
+        with Case.create(path, model=embedder.spec) as case:
+            ingest(case, [photographs], embedder, IngestConfig(isolation=isolation, profile=profile))
+        states.append(state(path))
+    assert states[0] == states[1]
+
+
 def test_the_case_inside_the_evidence_is_left_out(photographs, embedder):
     with Case.create(photographs / "case", model=embedder.spec) as case:
         report = ingest(case, [photographs], embedder)
@@ -221,7 +246,7 @@ def test_kill_9_at_any_moment_loses_and_doubles_nothing(tmp_path):
     folder = many(tmp_path / "many", 120)
     (folder / "broken.jpg").write_bytes(b"no")
     (folder / "z-copy.jpg").write_bytes((folder / "0000.jpg").read_bytes())
-    states = []
+    states, workers = [], 0
     started = time.perf_counter()
     run("init", tmp_path / "whole")
     run_json("ingest", tmp_path / "whole", folder)
@@ -230,20 +255,16 @@ def test_kill_9_at_any_moment_loses_and_doubles_nothing(tmp_path):
     for number in range(5):
         case = tmp_path / f"killed{number}"
         run("init", case)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "cli.main", "ingest", case, folder],
-            cwd=ROOT,
-            stderr=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
-        time.sleep(seconds * (0.2 + 0.15 * number))
-        process.kill()
-        process.wait()
+        with contextlib.chdir(ROOT):
+            found = kill_after(command(case, folder), seconds * (0.2 + 0.15 * number))
+        workers += len(found or ())
+        assert orphans(found or ()) == 0
         states.append(run_json("status", case)["items"])
         run_json("ingest", case, folder)
         assert state(case) == whole
         run_json("check", case)
     assert min(states) < 120
+    assert workers > 0
 
 
 def test_a_file_left_by_a_killed_commit_is_removed(case, embedder, photographs):
