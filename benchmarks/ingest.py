@@ -29,7 +29,7 @@ from imgmatch.models.base import Embedder
 from imgmatch.sources import walk
 from imgmatch.types import Evidence
 from indexer.case import Case
-from indexer.ingest import EMBED_BATCH, ingest
+from indexer.ingest import EMBED_BATCH, IngestConfig, ingest
 
 if TYPE_CHECKING:
     from imgmatch.types import Pixels
@@ -89,8 +89,8 @@ def time_ingest(folder: Path, embedder: Embedder, jobs: int, decoder: Callable[.
         if decoder is None:
             done = ingest(case, [folder], embedder)
         else:
-            with mock.patch("indexer.ingest.decode", decoder):
-                done = ingest(case, [folder], embedder)
+            with mock.patch("imgmatch.isolation.work.decode", decoder):
+                done = ingest(case, [folder], embedder, IngestConfig(isolation=False))
         seconds = time.perf_counter() - started
         assert done.new_items + done.known == done.files, done
         return seconds

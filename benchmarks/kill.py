@@ -1,4 +1,5 @@
-"""Kill -9 at random moments of an ingest, each time followed by a rerun: is the case as if nothing had happened?
+"""Kill -9 at random moments of an ingest, each time followed by a rerun: is the case as if nothing had happened, and
+are its worker processes gone?
 
 python -m benchmarks.kill [--files N] [--kills N] [--json FILE]
 """
@@ -12,7 +13,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+
+import psutil
 
 from benchmarks import report
 from benchmarks.casestate import state
@@ -29,16 +33,23 @@ def init(case: Path) -> None:
     subprocess.run([sys.executable, "-m", "cli.main", "init", str(case)], check=True, capture_output=True)
 
 
-def kill_after(arguments: list[str], seconds: float) -> bool:
-    """Start, kill -9 after so many seconds; False when it had ended by itself before."""
+def kill_after(arguments: list[str], seconds: float) -> list[psutil.Process] | None:
+    """Start, kill -9 after so many seconds; its workers at that moment, or None when it had ended by itself before."""
     process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         process.wait(timeout=seconds)
     except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGSTOP)  # so that it starts none after they were listed
+        workers = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        return True
-    return False
+        return workers
+    return None
+
+
+def orphans(workers: Sequence[psutil.Process], seconds: float = 10.0) -> int:
+    """How many are still there after so many seconds; waits no longer than it must."""
+    return len(psutil.wait_procs(workers, timeout=seconds)[1])
 
 
 def main() -> None:
@@ -56,20 +67,23 @@ def main() -> None:
         subprocess.run(command(whole, folder), check=True, capture_output=True)
         seconds = time.perf_counter() - started
         expected = state(whole)
-        killed, differing, kept = 0, [], []
+        killed, workers, left, differing, kept = 0, 0, 0, [], []
         for number in range(arguments.kills):
             case = Path(scratch) / f"case{number}"
             init(case)
             moment = rng.uniform(0, seconds)
-            killed += kill_after(command(case, folder), moment)
+            found = kill_after(command(case, folder), moment)
+            killed += found is not None
+            workers += len(found or ())
+            left += orphans(found or ())
             kept.append(state(case)["counts"]["items"])
             subprocess.run(command(case, folder), check=True, capture_output=True)
             if state(case) != expected:
                 differing.append(round(moment, 3))
     report.table(
         f"Ingest of {arguments.files} files, {seconds:.1f} s, killed at random moments",
-        ["runs", "killed", "different after the rerun"],
-        [[arguments.kills, killed, len(differing)]],
+        ["runs", "killed", "different after the rerun", "workers at the kill", "left after it"],
+        [[arguments.kills, killed, len(differing), workers, left]],
     )
     print(f"  items kept at the kill: {min(kept)} to {max(kept)} of {expected['counts']['items']}")
     report.finish(
@@ -80,12 +94,14 @@ def main() -> None:
             "killed_while_running": killed,
             "different_after_rerun": len(differing),
             "moments_of_difference_s": differing,
+            "workers_at_the_kill": workers,
+            "workers_left_after_10_s": left,
             "items_kept": kept,
             "seed": arguments.seed,
         },
         arguments.json,
     )
-    sys.exit(1 if differing else 0)
+    sys.exit(1 if differing or left else 0)
 
 
 def _arguments() -> argparse.Namespace:

@@ -165,6 +165,9 @@ def ingest(
     max_bytes: Annotated[
         int | None, typer.Option(min=1, help="Refuse larger files (default: 256 MiB).", show_default=False)
     ] = None,
+    isolation: Annotated[
+        bool, typer.Option("--isolation/--no-isolation", help="Decode in confined processes of their own.")
+    ] = True,
     inside: InsideOpt = True,
     deleted: DeletedOpt = True,
     carve: CarveOpt = False,
@@ -195,7 +198,15 @@ def ingest(
     with Case.open(case) as opened:
         # Pictures are embedded side by side, one thread each: nothing waits for the slowest part of a layer.
         embedder = load_model(model or opened.default_model.name, device=device, threads=1)
-        config = IngestConfig(jobs=jobs, reread=reread, labels=labels, limits=limits, sources=sources, profile=profile)
+        config = IngestConfig(
+            jobs=jobs,
+            reread=reread,
+            labels=labels,
+            limits=limits,
+            sources=sources,
+            profile=profile,
+            isolation=isolation,
+        )
         with stop_on_signal() as stop, ingest_progress(paths) as progress:
             # The build leaves all but one core to the pictures.
             beside = building_beside(opened, embedder.spec, BuildConfig(jobs=1), stop=stop) if index else nullcontext()

@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,7 +19,9 @@ import imgmatch
 from imgmatch.cores import usable_cores
 from imgmatch.errors import EvidenceError, UsageError
 from imgmatch.hashes import digest
-from imgmatch.image import DEFAULT_LIMITS, Limits, decode
+from imgmatch.image import DEFAULT_LIMITS, Limits
+from imgmatch.isolation.pool import DEFAULT_WORKER_LIMITS, Pool, WorkerLimits
+from imgmatch.isolation.work import ReadPicture, Request, read_picture
 from imgmatch.models.base import Embedder
 from imgmatch.regions import FAST, PROFILES, THOROUGH, read_regions
 from imgmatch.sources import DEFAULT_OPTIONS, SourceOptions, walk
@@ -35,7 +38,6 @@ if TYPE_CHECKING:
 EMBED_BATCH = 16
 # Commits between two joinings of their segments: 128 of 512 items fill one.
 _JOIN_EVERY = 128
-_NO_PIXELS = np.empty((0, 0, 3), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,8 @@ class IngestConfig:
 
     ``commit_items`` new items make a commit: what a kill can cost. ``reread`` reads files again that have the same
     place, size and times as when they were last read. ``profile`` is one of imgmatch.regions.PROFILES: ``thorough``
-    adds the vectors of regions, also to items that were read ``fast``.
+    adds the vectors of regions, also to items that were read ``fast``. ``isolation``: decode in confined worker
+    processes, within ``worker_limits``; without it in this process, where a decoder's fault is the run's.
     """
 
     jobs: int | None = None
@@ -54,6 +57,8 @@ class IngestConfig:
     limits: Limits = DEFAULT_LIMITS
     sources: SourceOptions = DEFAULT_OPTIONS
     profile: str = FAST
+    isolation: bool = True
+    worker_limits: WorkerLimits = DEFAULT_WORKER_LIMITS
 
     @property
     def beyond(self) -> str | None:
@@ -128,6 +133,7 @@ def ingest(
         "reread": config.reread,
         "jobs": jobs,
         "profile": config.profile,
+        "isolation": config.isolation,
     }
     arguments |= config.sources.record()
     with case.writing():
@@ -151,9 +157,16 @@ def ingest(
             found = _files(case, paths, model_id, config, report, stop)
             # Two pools, so that reading and decoding go on while pictures are embedded; both are fed in walk order and
             # hand back in walk order, and hold a bounded number of pictures, however many files there are.
-            with ThreadPoolExecutor(jobs, "read") as readers, ThreadPoolExecutor(jobs, "embed") as embedders:
+            with (
+                _decoder(config, jobs) as decoder,
+                ThreadPoolExecutor(jobs, "read") as readers,
+                ThreadPoolExecutor(jobs, "embed") as embedders,
+            ):
                 prepared = _in_order(
-                    readers, lambda item: _read(item, case, model_id, embedder, config), found, 2 * EMBED_BATCH * jobs
+                    readers,
+                    lambda item: _read(item, case, model_id, embedder.spec.input_px, config, decoder),
+                    found,
+                    2 * EMBED_BATCH * jobs,
                 )
                 embedded = _in_order(
                     embedders, lambda group: _embed(group, embedder), _grouped(_unique(prepared), EMBED_BATCH), jobs + 1
@@ -216,7 +229,19 @@ def _files(
             yield found
 
 
-def _read(found: Evidence | Issue, case: Case, model_id: int, embedder: Embedder, config: IngestConfig) -> _Read:
+@contextmanager
+def _decoder(config: IngestConfig, jobs: int) -> Iterator[ReadPicture]:
+    """What decodes: workers that end with the run, or this process."""
+    if not config.isolation:
+        yield read_picture
+        return
+    with Pool(jobs, config.worker_limits) as pool:
+        yield pool.read_picture
+
+
+def _read(
+    found: Evidence | Issue, case: Case, model_id: int, input_px: int, config: IngestConfig, decoder: ReadPicture
+) -> _Read:
     """Read and hash a file once; decode it unless its content is known. Runs in a reader thread."""
     if isinstance(found, Issue):
         return _Read(issue=found)
@@ -234,14 +259,10 @@ def _read(found: Evidence | Issue, case: Case, model_id: int, embedder: Embedder
     try:
         if data is None:
             raise EvidenceError("too_large", f"{digests.size_bytes:,} bytes are more than {config.limits.max_bytes:,}")
-        image = decode(data, min_side_px=embedder.spec.input_px, limits=config.limits)
-        larger = decode(data, min_side_px=2 * embedder.spec.input_px, limits=config.limits) if config.beyond else None
+        done = decoder(data, Request(input_px, 2 * input_px if config.beyond else None, config.limits))
     except EvidenceError as error:
         return _Read(found, digests, Issue(found.locator, "decode", error.kind, str(error)))
-    prepared = embedder.prepare(image.pixels)
-    # The pixels are not needed any more: only what the network takes waits in line, and nothing of it until the commit.
-    facts = dataclasses.replace(image, pixels=_NO_PIXELS)
-    return _Read(found, digests, image=facts, prepared=prepared, larger=larger, whole_known=whole_known)
+    return _Read(found, digests, image=done.image, prepared=done.prepared, larger=done.larger, whole_known=whole_known)
 
 
 def _unique(reads: Iterable[_Read]) -> Iterator[_Read]:

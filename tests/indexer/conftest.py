@@ -1,10 +1,13 @@
 import os
+from contextlib import nullcontext
 
 # Small work on many threads mostly waits for them; set before FAISS is loaded.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
+from imgmatch.cores import usable_cores
+from imgmatch.isolation.pool import DEFAULT_WORKER_LIMITS, Pool
 from imgmatch.models import load_model
 from indexer.case import Case
 from tests.indexer.lite import lite
@@ -13,6 +16,22 @@ from tests.indexer.lite import lite
 @pytest.fixture(scope="session")
 def embedder():
     return load_model(device="cpu", threads=1)
+
+
+@pytest.fixture(scope="session")
+def workers():
+    with Pool(usable_cores()) as pool:
+        yield pool
+
+
+@pytest.fixture(autouse=True)
+def shared_workers(workers, monkeypatch):
+    """Every ingest in this process decodes in the same workers: starting them anew takes longer than most tests."""
+
+    def pool(jobs, limits):
+        return nullcontext(workers) if limits == DEFAULT_WORKER_LIMITS else Pool(jobs, limits)
+
+    monkeypatch.setattr("indexer.ingest.Pool", pool)
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import os
 import signal
@@ -10,8 +11,11 @@ import numpy as np
 import pytest
 
 from benchmarks.casestate import state
+from benchmarks.kill import command, kill_after, orphans
 from imgmatch.errors import CaseError, UsageError
 from imgmatch.image import Limits, decode
+from imgmatch.isolation.pool import WorkerLimits
+from imgmatch.isolation.work import read_picture
 from indexer.case import Case
 from indexer.ingest import IngestConfig, ingest
 from tests.conftest import ROOT, encode, picture, png_bomb, run, run_json, snapshot, with_wrong_checksum
@@ -147,6 +151,28 @@ def test_limits_are_those_that_are_set(case, embedder, photographs):
     assert case.catalogue.issue_kinds() == {"too_large": 12}
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux")
+def test_a_worker_that_fails_costs_one_issue_and_nothing_else(case, embedder, photographs):
+    (photographs / "05-large.png").write_bytes(png_bomb(12_000))
+    config = IngestConfig(worker_limits=WorkerLimits(worker_memory_bytes=600 << 20))
+    report = ingest(case, [photographs], embedder, config)
+    assert (report.files, report.new_items, report.known, report.unusable) == (13, 11, 1, 1)
+    (issue,) = case.catalogue.issues()
+    assert (issue.issue.stage, issue.issue.error) == ("decode", "worker_memory")
+    assert issue.issue.locator.at.endswith("05-large.png")
+
+
+@pytest.mark.parametrize("profile", ["fast", "thorough"])
+def test_isolated_or_not_the_case_is_the_same(tmp_path, embedder, photographs, profile):
+    states = []
+    for isolation in (True, False):
+        path = tmp_path / str(isolation)
+        with Case.create(path, model=embedder.spec) as case:
+            ingest(case, [photographs], embedder, IngestConfig(isolation=isolation, profile=profile))
+        states.append(state(path))
+    assert states[0] == states[1]
+
+
 def test_the_case_inside_the_evidence_is_left_out(photographs, embedder):
     with Case.create(photographs / "case", model=embedder.spec) as case:
         report = ingest(case, [photographs], embedder)
@@ -167,7 +193,7 @@ def test_stopping_keeps_what_is_done_and_the_next_run_goes_on(tmp_path, embedder
     assert state(tmp_path / "stopped") == state(tmp_path / "whole")
 
 
-def test_memory_in_flight_is_bounded(case, embedder, tmp_path):
+def test_memory_in_flight_is_bounded(case, embedder, tmp_path, monkeypatch):
     """However slow the network, only so many decoded pictures wait for it."""
     folder = many(tmp_path / "many", 300)
     waiting = 0
@@ -177,13 +203,6 @@ def test_memory_in_flight_is_bounded(case, embedder, tmp_path):
     class Slow:
         spec, runtime = embedder.spec, embedder.runtime
 
-        def prepare(self, pixels):
-            nonlocal waiting, most
-            with lock:
-                waiting += 1
-                most = max(most, waiting)
-            return embedder.prepare(pixels)
-
         def embed(self, batch):
             nonlocal waiting
             time.sleep(0.02)
@@ -191,7 +210,15 @@ def test_memory_in_flight_is_bounded(case, embedder, tmp_path):
                 waiting -= len(batch)
             return np.eye(1, embedder.spec.dim, dtype=np.float32).repeat(len(batch), axis=0)
 
-    ingest(case, [folder], Slow(), IngestConfig(jobs=2))
+    def counted(data, request):
+        nonlocal waiting, most
+        with lock:
+            waiting += 1
+            most = max(most, waiting)
+        return read_picture(data, request)
+
+    monkeypatch.setattr("indexer.ingest.read_picture", counted)
+    ingest(case, [folder], Slow(), IngestConfig(jobs=2, isolation=False))
     assert case.catalogue.counts()["items"] == 300
     assert most <= 160
 
@@ -219,7 +246,7 @@ def test_kill_9_at_any_moment_loses_and_doubles_nothing(tmp_path):
     folder = many(tmp_path / "many", 120)
     (folder / "broken.jpg").write_bytes(b"no")
     (folder / "z-copy.jpg").write_bytes((folder / "0000.jpg").read_bytes())
-    states = []
+    states, workers = [], 0
     started = time.perf_counter()
     run("init", tmp_path / "whole")
     run_json("ingest", tmp_path / "whole", folder)
@@ -228,20 +255,16 @@ def test_kill_9_at_any_moment_loses_and_doubles_nothing(tmp_path):
     for number in range(5):
         case = tmp_path / f"killed{number}"
         run("init", case)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "cli.main", "ingest", case, folder],
-            cwd=ROOT,
-            stderr=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
-        time.sleep(seconds * (0.2 + 0.15 * number))
-        process.kill()
-        process.wait()
+        with contextlib.chdir(ROOT):
+            found = kill_after(command(case, folder), seconds * (0.2 + 0.15 * number))
+        workers += len(found or ())
+        assert orphans(found or ()) == 0
         states.append(run_json("status", case)["items"])
         run_json("ingest", case, folder)
         assert state(case) == whole
         run_json("check", case)
     assert min(states) < 120
+    assert workers > 0
 
 
 def test_a_file_left_by_a_killed_commit_is_removed(case, embedder, photographs):

@@ -1,0 +1,159 @@
+"""What takes a worker's rights away: resource limits everywhere on Unix, a filter of system calls on Linux.
+
+The filter (seccomp(2)) is a list of the calls that decoding needs: compute, memory, the two pipes that are open
+already. Every other call fails: opening or naming a file, sockets, programs, other processes. It is compiled once in
+the parent, by libseccomp through pyseccomp, and installed by each worker; where either is missing, resource limits
+remain.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import functools
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP = 1, 4, 38, 22
+_SECCOMP_MODE_FILTER = 2
+_CLONE_THREAD = 0x00010000
+_PROT_EXEC = 4
+# Memory, threads (libde265 and dav1d decode in some), time, randomness, signals to itself, the open pipes, the end.
+_ALLOWED = (
+    *("read", "readv", "write", "writev", "close", "lseek", "fstat", "poll", "ppoll", "select", "pselect6"),
+    *("brk", "mmap", "munmap", "mremap", "mprotect", "madvise", "mincore", "membarrier"),
+    *("futex", "futex_time64", "set_robust_list", "get_robust_list", "rseq", "sched_yield", "sched_getaffinity"),
+    *("getcpu", "arch_prctl", "set_tid_address", "gettid", "getpid", "exit", "exit_group", "restart_syscall"),
+    *("clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep", "gettimeofday", "time", "alarm", "setitimer"),
+    *("getrusage", "sysinfo", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "getrandom"),
+)
+_WITHOUT_EXECUTION = ("mmap", "mprotect")
+
+
+@dataclass(frozen=True, slots=True)
+class Confinement:
+    """What holds in a worker, as the worker found by trying it. ``method`` is ``seccomp``, ``rlimits`` or ``none``."""
+
+    method: str
+    no_network: bool
+    no_files: bool
+    no_processes: bool
+    memory_limited: bool
+    dies_with_parent: bool
+
+
+@functools.cache
+def syscall_filter() -> bytes | None:
+    """The filter as a BPF program for this machine's processor; None where it can't be had."""
+    if sys.platform != "linux":
+        return None
+    try:
+        import pyseccomp
+    except (ImportError, RuntimeError, OSError):  # not installed; no libseccomp
+        return None
+    try:
+        made = pyseccomp.SyscallFilter(pyseccomp.ERRNO(errno.EPERM))
+        for name in _ALLOWED:
+            with contextlib.suppress(OSError):  # no such call on this processor
+                if name in _WITHOUT_EXECUTION:
+                    made.add_rule(pyseccomp.ALLOW, name, pyseccomp.Arg(2, pyseccomp.MASKED_EQ, _PROT_EXEC, 0))
+                else:
+                    made.add_rule(pyseccomp.ALLOW, name)
+        made.add_rule(pyseccomp.ALLOW, "clone", pyseccomp.Arg(0, pyseccomp.MASKED_EQ, _CLONE_THREAD, _CLONE_THREAD))
+        # Its flags lie in memory, out of a filter's sight. "No such call" makes the C library use clone.
+        with contextlib.suppress(OSError):
+            made.add_rule(pyseccomp.ERRNO(errno.ENOSYS), "clone3")
+        with tempfile.TemporaryFile() as file:
+            made.export_bpf(file)
+            file.seek(0)
+            return file.read()
+    except OSError:
+        return None
+
+
+def die_with_parent(parent: int) -> bool:
+    """Linux: the system kills this process when the thread that started it ends. Ends it here if that has happened."""
+    if sys.platform != "linux" or not _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL):
+        return False
+    if os.getppid() != parent:
+        os._exit(1)
+    return True
+
+
+def confine(program: bytes | None, memory_bytes: int, dies_with_parent: bool) -> Confinement:
+    """Take this process's rights away for good; nothing can be opened or imported afterwards."""
+    limited = _limit(memory_bytes)
+    filtered = False
+    if sys.platform == "linux":
+        _prctl(_PR_SET_DUMPABLE, 0)
+        # The filter holds for the thread that installs it and those that it starts: there must be no other.
+        if program is not None and len(os.listdir("/proc/self/task")) == 1:
+            filtered = _install(program)
+    return Confinement(
+        "seccomp" if filtered else "rlimits" if limited else "none",
+        filtered and _refused_socket(),
+        filtered and _refused(lambda: os.close(os.open(os.devnull, os.O_WRONLY))),
+        filtered and _refused(_fork),
+        limited,
+        dies_with_parent,
+    )
+
+
+def _limit(memory_bytes: int) -> bool:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return False
+    limits = {"RLIMIT_AS": memory_bytes, "RLIMIT_CORE": 0, "RLIMIT_FSIZE": 0, "RLIMIT_NOFILE": 8, "RLIMIT_NPROC": 64}
+    held = True
+    for name, value in limits.items():
+        which = getattr(resource, name, None)
+        try:
+            if which is not None:
+                hard = resource.getrlimit(which)[1]
+                value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+                resource.setrlimit(which, (value, value))
+            held = held and (which is not None or name != "RLIMIT_AS")
+        except (OSError, ValueError):  # macOS has no RLIMIT_AS to speak of
+            held = held and name != "RLIMIT_AS"
+    return held
+
+
+def _prctl(option: int, value: int) -> bool:
+    zero = ctypes.c_ulong(0)
+    return ctypes.CDLL(None).prctl(option, ctypes.c_ulong(value), zero, zero, zero) == 0
+
+
+def _install(program: bytes) -> bool:
+    class Program(ctypes.Structure):
+        _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
+
+    if not _prctl(_PR_SET_NO_NEW_PRIVS, 1):
+        return False
+    given = Program(len(program) // 8, program)
+    libc = ctypes.CDLL(None)
+    return libc.prctl(_PR_SET_SECCOMP, ctypes.c_ulong(_SECCOMP_MODE_FILTER), ctypes.byref(given), 0, 0) == 0
+
+
+def _refused_socket() -> bool:
+    # Without the socket module, which workers need for nothing.
+    libc = ctypes.CDLL(None, use_errno=True)
+    return libc.socket(2, 1, 0) == -1 and ctypes.get_errno() == errno.EPERM
+
+
+def _refused(attempt: Callable[[], None]) -> bool:
+    try:
+        attempt()
+    except PermissionError:
+        return True
+    return False
+
+
+def _fork() -> None:
+    if os.fork() == 0:
+        os._exit(0)
