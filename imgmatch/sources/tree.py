@@ -46,6 +46,8 @@ def _unfold(found: Evidence, options: SourceOptions, budget: Budget, depth: int)
         return
     if format_of.elsewhere:  # a further part of a set that is read with its first
         return
+    if format_of.itself:
+        yield found
     if depth >= options.limits.max_depth:
         yield Issue(
             found.locator, "walk", "limit", f"lies deeper than max_depth ({options.limits.max_depth}); not opened"
