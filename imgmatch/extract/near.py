@@ -51,9 +51,9 @@ def bits_apart(one: npt.NDArray[np.uint8], others: npt.NDArray[np.uint8]) -> npt
 class Selection(Generic[Frame]):
     """Chooses frames that are neither plain nor near-equal to one chosen before; of each minute those most unlike.
 
-    Frames come in the order of time. A minute's are held until it is over, at most ``per_minute`` of them: when there is
-    one too many, of the two nearest to each other the later goes. So a camera that moves through a room leaves room for
-    the scenes after it.
+    Frames come in the order of time. A minute's are held until it is over, at most ``per_minute`` of them: when there
+    is one too many, of the two nearest to each other the later goes. So a camera that moves through a room leaves room
+    for the scenes after it.
     """
 
     def __init__(self, per_minute: int) -> None:

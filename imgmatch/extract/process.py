@@ -8,6 +8,7 @@ announces. A process serves file after file; one that died is replaced.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import os
 import subprocess
@@ -94,7 +95,9 @@ class _Worker:
                         self._say({"size": len(data)}, data)
                 elif heard["say"] == "piece":
                     if heard["size"] > settings.max_member_bytes:
-                        raise EvidenceError("limit", f"gives more than max_member_bytes ({settings.max_member_bytes:,})")
+                        raise EvidenceError(
+                            "limit", f"gives more than max_member_bytes ({settings.max_member_bytes:,})"
+                        )
                     data = self._bytes(heard["size"])
                     yield Piece(heard["kind"], heard["at"], data, heard["modified"])
                 else:
@@ -140,10 +143,8 @@ class _Worker:
         self._process.kill()
         self._process.wait()
         self._from.close()
-        try:
+        with contextlib.suppress(OSError):  # bytes that it will never take
             self._to.close()
-        except OSError:  # bytes that it will never take
-            pass
 
 
 @atexit.register

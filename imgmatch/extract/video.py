@@ -40,11 +40,10 @@ def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iter
     if at is not None:
         yield Piece("frame", at, png(_upright(_frame_at(stream, settings, int(at)))))
         return
-    given = 0
-    for ms, frame in _distinct(_Reading(stream, settings).key_frames(), Selection(settings.frames_per_minute)):
+    found = _distinct(_Reading(stream, settings).key_frames(), Selection(settings.frames_per_minute))
+    for given, (ms, frame) in enumerate(found):
         if given >= settings.max_frames:
             raise EvidenceError("limit", f"gives more than max_frames ({settings.max_frames:,}); the rest is left")
-        given += 1
         yield Piece("frame", str(ms), png(_upright(frame)))
 
 
@@ -142,7 +141,9 @@ class _Reading:
                 limit = self.settings.max_video_bytes
                 raise EvidenceError("limit", f"reads more than max_video_bytes ({limit:,}); the rest is left")
             if packet.pts is not None:
-                self.last_second = max(self.last_second, float((packet.pts - (track.start_time or 0)) * track.time_base))
+                self.last_second = max(
+                    self.last_second, float((packet.pts - (track.start_time or 0)) * track.time_base)
+                )
             try:
                 yield from packet.decode()
             except failure as error:

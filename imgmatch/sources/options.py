@@ -42,8 +42,8 @@ class SourceOptions:
     ``inside``: look into containers; without it only files as they lie in folders are found. ``deleted``: of disk
     images also files that the file system still names but has let go of. ``carve``: look for pictures in unallocated
     space. ``frames``: of videos and of pictures that hold several, at most ``frames_per_minute`` of what has a time.
-    ``documents``: pictures in PDF, mail and Thumbs.db. ``previews``: previews in the EXIF data of JPEG files, where they
-    show something else.
+    ``documents``: pictures in PDF, mail and Thumbs.db. ``previews``: previews in the EXIF data of JPEG files, where
+    they show something else.
     """
 
     inside: bool = True

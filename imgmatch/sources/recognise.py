@@ -6,8 +6,7 @@ import os
 from dataclasses import dataclass
 
 from imgmatch.locator import Locator
-from imgmatch.sources import files
-from imgmatch.sources import media
+from imgmatch.sources import files, media
 from imgmatch.sources.disk import is_file_system, is_partitioned
 from imgmatch.sources.images import first_part, is_ewf, is_first_segment, parts_of
 from imgmatch.sources.options import SourceOptions
