@@ -71,7 +71,7 @@ def _parts(message: Message, before: str) -> Iterator[Piece | Trouble]:
     when = _when(message)
     waiting: list[tuple[str, Message, str | None]] = [("1", message, when)]
     if message.is_multipart():
-        waiting = [(str(n), part, when) for n, part in enumerate(message.get_payload(), start=1)]  # type: ignore[arg-type]
+        waiting = [(str(n), part, when) for n, part in enumerate(message.get_payload(), start=1)]
     while waiting:
         number, part, when = waiting.pop(0)
         if part.is_multipart():

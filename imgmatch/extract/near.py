@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 LUMA_PX = 64
 NEAR_BITS = 31
 """Hashes no further apart (of 256 bits) are of near-equal pictures: the distance that PDQ's authors recommend."""
+SCENE_BITS = 80
+"""Hashes further apart are of different scenes; unrelated pictures are about 128 apart, half of all bits."""
 _PLAIN_SPREAD = 2.0
 _MINUTE_MS = 60_000
 Frame = TypeVar("Frame")
@@ -52,8 +54,8 @@ class Selection(Generic[Frame]):
     """Chooses frames that are neither plain nor near-equal to one chosen before; of each minute those most unlike.
 
     Frames come in the order of time. A minute's are held until it is over, at most ``per_minute`` of them: when there
-    is one too many, of the two nearest to each other the later goes. So a camera that moves through a room leaves room
-    for the scenes after it.
+    is one too many, of the two most alike the later goes, and where none are alike, of the two nearest in time. So a
+    camera that moves through a room leaves room for the scenes after it.
     """
 
     def __init__(self, per_minute: int) -> None:
@@ -62,6 +64,7 @@ class Selection(Generic[Frame]):
         self._minute = -1
         self._hashes = np.empty((0, 32), np.uint8)
         self._frames: list[Frame] = []
+        self._times: list[int] = []
 
     def offer(self, luma: Pixels, frame: Frame, at_ms: int | None = None) -> list[Frame]:
         """Offer a frame with its (64, 64) uint8 luminance; returns what is chosen for good by now.
@@ -80,6 +83,7 @@ class Selection(Generic[Frame]):
             return out
         self._hashes = np.vstack([self._hashes, made])
         self._frames.append(frame)
+        self._times.append(at_ms or 0)
         if at_ms is None:
             return self.rest()
         if len(self._frames) > self._per_minute:
@@ -90,12 +94,17 @@ class Selection(Generic[Frame]):
         """What is held and now chosen for good."""
         out, self._frames = self._frames, []
         self._chosen = np.vstack([self._chosen, self._hashes])
-        self._hashes = self._hashes[:0]
+        self._hashes, self._times = self._hashes[:0], []
         return out
 
     def _let_go(self) -> None:
-        apart = np.array([bits_apart(one, self._hashes) for one in self._hashes])
-        apart[np.triu_indices(len(apart))] = 257  # each with those before it only
+        """Of the two most alike the later; where none are alike, of the two nearest in time."""
+        apart = (
+            np.array([bits_apart(one, self._hashes) for one in self._hashes]).clip(max=SCENE_BITS).astype(np.float64)
+        )
+        times = np.array(self._times, np.float64)
+        apart += np.abs(times[:, None] - times) / _MINUTE_MS  # less than a bit
+        apart[np.triu_indices(len(apart))] = np.inf  # each with those before it only
         last = int(apart.min(axis=1).argmin()) if len(apart) > 1 else 0
         self._hashes = np.delete(self._hashes, last, axis=0)
-        del self._frames[last]
+        del self._frames[last], self._times[last]

@@ -43,23 +43,13 @@ def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iter
     except Exception as error:
         raise EvidenceError("broken_document", f"the PDF can't be read: {one_line(error)}") from error
     pages, fault = _pages_of(reader)
-    clock, given, masks = Clock(settings), 0, set[int]()
-    attached: list[tuple[str, Any]] = []
-    for number, generation in numbers:
+    clock, given = Clock(settings), 0
+    pictures, masks, attached = _listed(pypdf, reader, numbers, clock)
+    for number, generation in pictures:
         clock.check()
-        try:
-            found = pypdf.generic.IndirectObject(number, generation, reader).get_object()
-            if not isinstance(found, pypdf.generic.DictionaryObject):
-                continue
-            if "/EF" in found:
-                attached.append((str(found.get("/UF") or found.get("/F") or f"file-{number}"), found["/EF"]))
-            if not isinstance(found, pypdf.generic.StreamObject) or found.get("/Subtype") != "/Image":
-                continue
-        except Exception:  # noqa: BLE001  (an object that can't be read is not known to be a picture)
+        if number in masks:  # it says where another picture is transparent
             continue
-        masks |= {mask.idnum for name in ("/SMask", "/Mask") if (mask := _reference(found, name)) is not None}
-        if number in masks or found.get("/ImageMask"):  # a stencil, no picture of its own
-            continue
+        found = pypdf.generic.IndirectObject(number, generation, reader).get_object()
         name = f"page-{pages[number]}/image-{number}" if number in pages else f"image-{number}"
         if given >= settings.max_frames:
             raise EvidenceError("limit", f"gives more than max_frames ({settings.max_frames:,}); the rest is left")
@@ -70,9 +60,38 @@ def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iter
             yield Trouble("pdf", name, error.kind, str(error))
         except Exception as error:  # noqa: BLE001  (pypdf and Pillow raise about everything on broken data)
             yield Trouble("pdf", name, "broken_document", f"the picture can't be taken out: {one_line(error)}")
+        _forget(reader, number, generation)
     yield from _attachments(attached)
     if fault is not None:
         raise EvidenceError("broken_document", f"the PDF is damaged ({fault}); what was found in it is kept")
+
+
+def _listed(
+    pypdf: Any, reader: Any, numbers: list[tuple[int, int]], clock: Clock
+) -> tuple[list[tuple[int, int]], set[int], list[tuple[str, Any]]]:
+    """Which objects are pictures, which are masks of pictures, and what files are attached."""
+    pictures, masks, attached = [], set[int](), []
+    for number, generation in numbers:
+        clock.check()
+        try:
+            found = pypdf.generic.IndirectObject(number, generation, reader).get_object()
+            if not isinstance(found, pypdf.generic.DictionaryObject):
+                continue
+            if "/EF" in found:
+                attached.append((str(found.get("/UF") or found.get("/F") or f"file-{number}"), found["/EF"]))
+            if isinstance(found, pypdf.generic.StreamObject) and found.get("/Subtype") == "/Image":
+                masks |= {mask.idnum for name in ("/SMask", "/Mask") if (mask := _reference(found, name)) is not None}
+                if not found.get("/ImageMask"):  # a stencil shows nothing of its own
+                    pictures.append((number, generation))
+        except Exception:  # noqa: BLE001  (an object that can't be read is not known to be a picture)
+            continue
+        _forget(reader, number, generation)
+    return pictures, masks, attached
+
+
+def _forget(reader: Any, number: int, generation: int) -> None:
+    """pypdf keeps every object that it has read; a scanned book would fill the memory."""
+    reader.resolved_objects.pop((generation, number), None)
 
 
 def _unlock(reader: Any, settings: Settings) -> None:

@@ -14,15 +14,17 @@ import numpy as np
 from PIL import Image as Pillow
 
 from imgmatch.errors import EvidenceError
-from imgmatch.extract.near import LUMA_PX, NEAR_BITS, Selection, bits_apart, frame_hash, is_plain, luma_of
+from imgmatch.extract.near import LUMA_PX, Selection, is_plain, luma_of
 from imgmatch.extract.pieces import Piece, Settings
 
 _SUB_IFDS, _EXIF_IFD = 0x014A, 0x8769
 _STRIPS, _STRIP_BYTES = 0x0111, 0x0117
 _JPEG_AT, _JPEG_BYTES = 0x0201, 0x0202
 _MAX_IFDS = 64
-_ALIKE_BITS = 2 * NEAR_BITS
-"""A thumbnail is small, squeezed hard, sharpened: it differs by more than one frame of a video from the next."""
+_BLOCK = 4
+_ALIKE = 32.0
+"""Grey levels of 255 that a part of a preview may differ by on average: above what size, strong compression and
+sharpening do to one, below what a crop of a twentieth does (docs/sources.md)."""
 
 
 def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iterator[Piece]:
@@ -62,19 +64,25 @@ def distinct_previews(data: bytes, found: list[tuple[int, int]], picture: Pillow
             continue
     opened.sort(key=lambda one: -one[1])
     selection, pieces = Selection[Piece](0), []
-    for start, length, preview in opened:
-        if picture is None or not alike(picture, preview):
+    for start, length, small in opened:
+        if picture is None or not alike(picture, small):
             piece = Piece("preview", f"{start}+{length}", data[start : start + length])
-            pieces += selection.offer(luma_of(preview), piece)
+            pieces += selection.offer(luma_of(small), piece)
     return pieces
 
 
 def alike(picture: Pillow.Image, preview: Pillow.Image) -> bool:
-    """Do both show the same? Bars that bring a preview to 4:3 are cut off first; a plain preview shows nothing."""
+    """Do both show the same, in every part? Bars that bring a preview to 4:3 are cut off first, and brightness and
+    contrast are brought together; a plain preview shows nothing.
+    """
     small = luma_of(_without_bars(preview, picture.width / picture.height))
     if is_plain(small):
         return True
-    return bool(bits_apart(frame_hash(small), frame_hash(luma_of(picture))[None])[0] <= _ALIKE_BITS)
+    shown, seen = luma_of(picture).astype(np.float64), small.astype(np.float64)
+    gain = ((shown - shown.mean()) * (seen - seen.mean())).mean() / seen.var()
+    apart = np.abs(shown - shown.mean() - np.clip(gain, 0.5, 2.0) * (seen - seen.mean()))
+    parts = LUMA_PX // _BLOCK
+    return bool(apart.reshape(parts, _BLOCK, parts, _BLOCK).mean(axis=(1, 3)).max() <= _ALIKE)
 
 
 def _without_bars(preview: Pillow.Image, ratio: float) -> Pillow.Image:
