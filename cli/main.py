@@ -24,8 +24,12 @@ from cli.sources import (
     AskPasswordOpt,
     CarveOpt,
     DeletedOpt,
+    DocumentsOpt,
+    FramesOpt,
+    FramesPerMinuteOpt,
     InsideOpt,
     PasswordFileOpt,
+    PreviewsOpt,
     SourceLimitOpt,
     source_options,
 )
@@ -171,6 +175,10 @@ def ingest(
     inside: InsideOpt = True,
     deleted: DeletedOpt = True,
     carve: CarveOpt = False,
+    frames: FramesOpt = True,
+    frames_per_minute: FramesPerMinuteOpt = 12,
+    documents: DocumentsOpt = True,
+    previews: PreviewsOpt = False,
     password: AskPasswordOpt = False,
     password_file: PasswordFileOpt = None,
     source_limit: SourceLimitOpt = None,
@@ -193,7 +201,18 @@ def ingest(
     limits = Limits(
         min(max_pixels or DEFAULT_LIMITS.max_pixels, DEFAULT_LIMITS.max_pixels), max_bytes or DEFAULT_LIMITS.max_bytes
     )
-    sources = source_options(source_limit, password, password_file, inside=inside, deleted=deleted, carve=carve)
+    sources = source_options(
+        source_limit,
+        password,
+        password_file,
+        inside=inside,
+        deleted=deleted,
+        carve=carve,
+        frames=frames,
+        frames_per_minute=frames_per_minute,
+        documents=documents,
+        previews=previews,
+    )
     jobs = jobs or usable_cores()
     with Case.open(case) as opened:
         # Pictures are embedded side by side, one thread each: nothing waits for the slowest part of a layer.

@@ -6,7 +6,7 @@ import getpass
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -17,11 +17,25 @@ if TYPE_CHECKING:
 
 PASSWORDS_VARIABLE = "IMGMATCH_PASSWORDS"
 
-InsideOpt = Annotated[bool, typer.Option("--inside/--plain-files", help="Look into archives and disk images.")]
+InsideOpt = Annotated[
+    bool, typer.Option("--inside/--plain-files", help="Look into archives, disk images, videos, documents.")
+]
 DeletedOpt = Annotated[
     bool, typer.Option("--deleted/--no-deleted", help="Of disk images, also deleted files that are still named.")
 ]
 CarveOpt = Annotated[bool, typer.Option("--carve", help="Of disk images, also pictures in space that no file owns.")]
+FramesOpt = Annotated[
+    bool, typer.Option("--frames/--no-frames", help="Of videos and pictures that hold several, also their frames.")
+]
+FramesPerMinuteOpt = Annotated[
+    int, typer.Option(min=1, max=600, metavar="N", help="Of a minute of video, at most so many frames.")
+]
+DocumentsOpt = Annotated[
+    bool, typer.Option("--documents/--no-documents", help="Look for pictures in PDF, mail and Thumbs.db.")
+]
+PreviewsOpt = Annotated[
+    bool, typer.Option("--previews", help="Of JPEG files, also EXIF previews that show something else.")
+]
 AskPasswordOpt = Annotated[bool, typer.Option("--password", help="Ask for a password of locked archives.")]
 PasswordFileOpt = Annotated[
     Path | None,
@@ -38,7 +52,9 @@ SourceLimitOpt = Annotated[
 ]
 
 
-def source_options(limits: list[str] | None, ask: bool, password_file: Path | None, **switches: bool) -> SourceOptions:
+def source_options(
+    limits: list[str] | None, ask: bool, password_file: Path | None, **switches: bool | int
+) -> SourceOptions:
     """Options as given. Passwords are never an argument: those stand in the list of processes and in the log."""
     from imgmatch.sources import SourceLimits, SourceOptions
 
@@ -60,5 +76,5 @@ def source_options(limits: list[str] | None, ask: bool, password_file: Path | No
             raise UsageError("--password asks on a terminal, and there is none; give --password-file")
         passwords.append(getpass.getpass("Password: "))
     return SourceOptions(
-        passwords=tuple(dict.fromkeys(filter(None, passwords))), limits=SourceLimits(**given), **switches
+        passwords=tuple(dict.fromkeys(filter(None, passwords))), limits=SourceLimits(**given), **cast(Any, switches)
     )

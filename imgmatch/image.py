@@ -76,7 +76,7 @@ def decode(data: bytes, *, min_side_px: int | None = None, limits: Limits = DEFA
 
 def _decode(data: bytes, min_side_px: int | None, limits: Limits) -> Image:
     data, fault = mend_checksums(data)
-    picture = _open(data)
+    picture = open_picture(data)
     stored = picture.size
     if stored[0] * stored[1] > limits.max_pixels:
         raise _too_many_pixels(stored, limits)
@@ -86,7 +86,7 @@ def _decode(data: bytes, min_side_px: int | None, limits: Limits) -> Image:
         picture.draft(None, (min_side_px, min_side_px))
     loaded, missing = _load(picture, data, min_side_px)
     partial = missing or fault
-    rgb = _to_srgb(loaded)
+    rgb = to_srgb(loaded)
     if orientation in _TRANSPOSE:
         rgb = rgb.transpose(_TRANSPOSE[orientation])
     pixels = np.asarray(rgb)
@@ -95,7 +95,8 @@ def _decode(data: bytes, min_side_px: int | None, limits: Limits) -> Image:
     return Image(pixels, stored, orientation, name, partial)
 
 
-def _open(data: bytes) -> ImageFile.ImageFile:
+def open_picture(data: bytes) -> ImageFile.ImageFile:
+    """The picture, its header read and nothing decoded. Raises whatever Pillow does."""
     Pillow.init()  # loads the plug-ins, once
     if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
         from pi_heif import HeifImageFile
@@ -145,7 +146,7 @@ def _load(picture: ImageFile.ImageFile, data: bytes, min_side_px: int | None) ->
     return picture, None
 
 
-def _to_srgb(picture: Pillow.Image) -> Pillow.Image:
+def to_srgb(picture: Pillow.Image) -> Pillow.Image:
     """Bring any mode and ICC profile to RGB in sRGB, alpha over white."""
     profile = picture.info.get("icc_profile")
     has_key = "transparency" in picture.info

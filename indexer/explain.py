@@ -12,7 +12,7 @@ from imgmatch.errors import EvidenceError, UsageError
 from imgmatch.explain import draw, heat_maps, hidden
 from imgmatch.features import extract
 from imgmatch.models.base import Embedder
-from imgmatch.sources import walk
+from imgmatch.sources import SourceOptions, walk
 from imgmatch.types import Issue, Verification
 from imgmatch.verify import query_features, verify
 from indexer.case import Case
@@ -39,7 +39,7 @@ def explain(
     Raises UsageError when the query or the output can't be used or no such item is in the case; EvidenceError when the
     item's picture is gone or has changed.
     """
-    found = list(walk(query))
+    found = list(walk(query, options=SourceOptions(frames=False)))
     if len(found) != 1:
         raise UsageError(f"{query}: holds {len(found)} files; give one picture")
     read = read_query(found[0], embedder, regions=False)

@@ -16,6 +16,9 @@ class SourceLimits:
     file gives, at every depth together. ``max_member_bytes``: one member that has to be unpacked before it can be read.
     ``max_ratio``: unpacked to packed bytes of one member, once it unpacks to more than ``ratio_from_bytes``.
     ``max_carved_bytes``: the longest picture that carving takes out of unallocated space.
+
+    Of a video, a moving picture or a document: ``max_frames``, ``max_frame_pixels`` each, ``max_video_bytes`` read of a
+    video track, ``max_cpu_seconds`` and ``max_memory_bytes`` of the process that reads it.
     """
 
     max_depth: int = 8
@@ -25,6 +28,11 @@ class SourceLimits:
     max_ratio: int = 250
     ratio_from_bytes: int = 64 << 20
     max_carved_bytes: int = 32 << 20
+    max_frames: int = 2_000
+    max_frame_pixels: int = 64 << 20
+    max_video_bytes: int = 64 << 30
+    max_cpu_seconds: int = 600
+    max_memory_bytes: int = 4 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,28 +41,31 @@ class SourceOptions:
 
     ``inside``: look into containers; without it only files as they lie in folders are found. ``deleted``: of disk
     images also files that the file system still names but has let go of. ``carve``: look for pictures in unallocated
-    space.
+    space. ``frames``: of videos and of pictures that hold several, at most ``frames_per_minute`` of what has a time.
+    ``documents``: pictures in PDF, mail and Thumbs.db. ``previews``: previews in the EXIF data of JPEG files, where
+    they show something else.
     """
 
     inside: bool = True
     deleted: bool = True
     carve: bool = False
+    frames: bool = True
+    frames_per_minute: int = 12
+    documents: bool = True
+    previews: bool = False
     passwords: tuple[str, ...] = field(default=(), repr=False)
     limits: SourceLimits = SourceLimits()
 
     def record(self) -> dict[str, Any]:
         """What differs from the default, for a log: of passwords only how many there were."""
-        fields = ("inside", "deleted", "carve")
-        said: dict[str, Any] = {name: getattr(self, name) for name in fields if getattr(self, name) != _DEFAULTS[name]}
+        switches = [f for f in dataclasses.fields(self) if f.name not in ("passwords", "limits")]
+        said: dict[str, Any] = {f.name: getattr(self, f.name) for f in switches if getattr(self, f.name) != f.default}
         if self.passwords:
             said["passwords"] = len(self.passwords)
         default = SourceLimits()
         limits = {f.name: getattr(self.limits, f.name) for f in dataclasses.fields(default)}
         changed = {name: value for name, value in limits.items() if value != getattr(default, name)}
         return {**said, **({"source_limits": changed} if changed else {})}
-
-
-_DEFAULTS = {"inside": True, "deleted": True, "carve": False}
 
 
 DEFAULT_OPTIONS = SourceOptions()

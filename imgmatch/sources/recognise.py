@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 
 from imgmatch.locator import Locator
-from imgmatch.sources import files
+from imgmatch.sources import files, media
 from imgmatch.sources.disk import is_file_system, is_partitioned
 from imgmatch.sources.images import first_part, is_ewf, is_first_segment, parts_of
 from imgmatch.sources.options import SourceOptions
@@ -21,11 +21,14 @@ _PLAIN = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"II*\
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A class ``name`` in ``imgmatch.sources.<module>``. ``elsewhere``: a part of a set, read with its first."""
+    """A class ``name`` in ``imgmatch.sources.<module>``. ``elsewhere``: a part of a set, read with its first.
+    ``itself``: a picture of its own that holds others.
+    """
 
     module: str
     name: str
     elsewhere: bool = False
+    itself: bool = False
 
 
 _MAGIC = (
@@ -40,6 +43,9 @@ _MAGIC = (
     (b"vhdxfile", Format("images", "Vhd")),
     (b"conectix", Format("images", "Vhd")),
 )
+_ANIMATION = Format("extracted", "Animation", itself=True)
+_PREVIEWS = Format("extracted", "Previews", itself=True)
+_VIDEO = Format("extracted", "Video")
 _ZIP = Format("zips", "Zip")
 _TAR = Format("tars", "Tar")
 
@@ -48,8 +54,16 @@ def recognise(found: Evidence, options: SourceOptions) -> Format | None:
     """What to open ``found`` with, or None for what holds nothing. OSError where it can't be read."""
     with found.open() as stream:
         head = _read(stream, HEAD_BYTES)
+    if options.frames and media.holds_several(found, head):
+        return _ANIMATION
+    if options.previews and media.may_hold_previews(head):
+        return _PREVIEWS
+    if options.frames and media.is_video(head):
+        return _VIDEO
     if head.startswith(_PLAIN):
         return None
+    if options.documents and (document := media.document(head)) is not None:
+        return Format("extracted", document)
     for magic, format_of in _MAGIC:
         if head.startswith(magic):
             return format_of

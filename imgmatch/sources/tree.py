@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import import_module
 
 from imgmatch.errors import EvidenceError, ImgmatchError
@@ -46,6 +47,8 @@ def _unfold(found: Evidence, options: SourceOptions, budget: Budget, depth: int)
         return
     if format_of.elsewhere:  # a further part of a set that is read with its first
         return
+    if format_of.itself:
+        yield found
     if depth >= options.limits.max_depth:
         yield Issue(
             found.locator, "walk", "limit", f"lies deeper than max_depth ({options.limits.max_depth}); not opened"
@@ -82,7 +85,8 @@ class Reopener:
     _KEPT = 16
 
     def __init__(self, options: SourceOptions = DEFAULT_OPTIONS) -> None:
-        self._options = options
+        # What a run found is found again, whatever that run was told to look for.
+        self._options = replace(options, inside=True, frames=True, documents=True, previews=True)
         self._open: OrderedDict[Locator, Container] = OrderedDict()
 
     def reopen(self, locator: Locator) -> Evidence:
