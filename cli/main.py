@@ -16,6 +16,7 @@ from cli import index_move
 from cli.explain import explain
 from cli.export import NoImagesOpt, RevealOpt, export
 from cli.export import report as write_report
+from cli.known import known_app, tell_alerts
 from cli.matches import MaxFmrOpt, emit_labels, no_background, register
 from cli.options import CaseArg, DeviceOpt, FormatOpt, ModelOpt, OutputOpt
 from cli.progress import count_progress, ingest_progress, note, stop_on_signal, train_progress
@@ -55,6 +56,7 @@ index_app = typer.Typer(
 app.add_typer(index_app, name="index")
 index_app.command("move")(index_move.move)
 
+app.add_typer(known_app, name="known")
 app.command()(explain)
 
 JobsOpt = Annotated[
@@ -218,6 +220,7 @@ def _build_if_due(case: Any, spec: Any, jobs: int, stop: Any) -> None:
 
 
 def _close_ingest(case: Path, report: IngestReport, strict: bool) -> None:
+    tell_alerts(case, report)
     if report.unusable:
         note(f"{report.unusable} files could not be used; see: imgmatch issues {case}")
     if report.interrupted:

@@ -25,6 +25,7 @@ from imgmatch.sources import DEFAULT_OPTIONS, SourceOptions, walk
 from imgmatch.types import Digests, Embedding, Evidence, Image, Issue
 from indexer.case import Batch, Case, NewItem
 from indexer.compact import join_small
+from indexer.known import Alert, KnownFiles
 from indexer.labels import apply_labels
 from indexer.remote import follow_commit
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 EMBED_BATCH = 16
 # Commits between two joinings of their segments: 128 of 512 items fill one.
 _JOIN_EVERY = 128
+ALERTS_NAMED = 100
 _NO_PIXELS = np.empty((0, 0, 3), np.uint8)
 
 
@@ -63,9 +65,10 @@ class IngestConfig:
 
 @dataclass(slots=True)
 class IngestReport:
-    """What a run did. Every file met counts in ``files`` and in one of new, known, unchanged and unusable.
+    """What a run did. Every file met counts in ``files`` and in one of new, known, ignored, unchanged and unusable.
 
-    ``deepened`` of the known are items that got vectors of regions now.
+    ``deepened`` of the known are items that got vectors of regions now. ``ignored`` are left out by a hash list;
+    ``alerts`` counts the files that alert lists name, ``alerted`` says which, the first hundred.
     """
 
     files: int = 0
@@ -73,17 +76,20 @@ class IngestReport:
     known: int = 0
     unchanged: int = 0
     unusable: int = 0
+    ignored: int = 0
     partial: int = 0
     new_sightings: int = 0
     new_issues: int = 0
     labelled: int = 0
     deepened: int = 0
+    alerts: int = 0
     read_bytes: int = 0
     interrupted: bool = False
+    alerted: list[Alert] = field(default_factory=list)
 
     def counts(self) -> dict[str, int]:
         """The whole numbers of it."""
-        return {name: int(value) for name, value in dataclasses.asdict(self).items()}
+        return {name: int(value) for name, value in dataclasses.asdict(self).items() if isinstance(value, int)}
 
 
 @dataclass(slots=True)
@@ -99,6 +105,7 @@ class _Read:
     larger: Image | None = None
     regions: tuple[Embedding, ...] | None = None
     whole_known: bool = False
+    ignored: bool = False
     found_at: list[Evidence] = field(default_factory=list)
 
 
@@ -133,6 +140,7 @@ def ingest(
     with case.writing():
         model_id = case.model_id(embedder.spec)
         run_id = case.start_run("ingest", embedder.runtime, arguments)
+        known = KnownFiles(case)
         following = True
         commits = 0
 
@@ -153,7 +161,10 @@ def ingest(
             # hand back in walk order, and hold a bounded number of pictures, however many files there are.
             with ThreadPoolExecutor(jobs, "read") as readers, ThreadPoolExecutor(jobs, "embed") as embedders:
                 prepared = _in_order(
-                    readers, lambda item: _read(item, case, model_id, embedder, config), found, 2 * EMBED_BATCH * jobs
+                    readers,
+                    lambda item: _read(item, case, known, model_id, embedder, config),
+                    found,
+                    2 * EMBED_BATCH * jobs,
                 )
                 embedded = _in_order(
                     embedders, lambda group: _embed(group, embedder), _grouped(_unique(prepared), EMBED_BATCH), jobs + 1
@@ -161,7 +172,7 @@ def ingest(
                 batch = Batch()
                 for group in embedded:
                     for read in group:
-                        _settle(read, batch, report)
+                        _settle(read, batch, report, known)
                         if len(batch.items) >= config.commit_items or len(batch) >= 8 * config.commit_items:
                             commit(batch)
                             batch = Batch()
@@ -216,8 +227,10 @@ def _files(
             yield found
 
 
-def _read(found: Evidence | Issue, case: Case, model_id: int, embedder: Embedder, config: IngestConfig) -> _Read:
-    """Read and hash a file once; decode it unless its content is known. Runs in a reader thread."""
+def _read(
+    found: Evidence | Issue, case: Case, known: KnownFiles, model_id: int, embedder: Embedder, config: IngestConfig
+) -> _Read:
+    """Read and hash a file once; decode it unless its content is known, or to be ignored. Runs in a reader thread."""
     if isinstance(found, Issue):
         return _Read(issue=found)
     try:
@@ -230,6 +243,8 @@ def _read(found: Evidence | Issue, case: Case, model_id: int, embedder: Embedder
         return _Read(found, issue=Issue(found.locator, "read", "unreadable", f"the file can't be read: {reason}"))
     if case.catalogue.has_vectors(digests.sha256, model_id, config.beyond):
         return _Read(found, digests)
+    if known.ignores(digests):
+        return _Read(found, digests, ignored=True)
     whole_known = config.beyond is not None and case.catalogue.has_vectors(digests.sha256, model_id)
     try:
         if data is None:
@@ -272,17 +287,19 @@ def _embed(group: list[_Read], embedder: Embedder) -> list[_Read]:
     return group
 
 
-def _settle(read: _Read, batch: Batch, report: IngestReport) -> None:
+def _settle(read: _Read, batch: Batch, report: IngestReport, known: KnownFiles) -> None:
     """Put a file where it belongs in the next commit, and count it."""
     if read.digests is not None:
         report.read_bytes += read.digests.size_bytes
-    if read.issue is not None:
+        _note_lists(read, batch, report, known)
+    if read.ignored:
+        report.ignored += 1
+    elif read.issue is not None:
         report.unusable += 1
         batch.issues.append((read.issue, read.digests.sha256 if read.digests else None, read.evidence))
-        return
-    assert read.evidence is not None
-    assert read.digests is not None
-    if read.vector is not None and read.image is not None:
+    elif read.vector is not None and read.image is not None:
+        assert read.evidence is not None
+        assert read.digests is not None
         profile = None if read.regions is None else THOROUGH
         vector = None if read.whole_known else read.vector
         report.partial += read.image.partial is not None and not read.whole_known
@@ -290,8 +307,23 @@ def _settle(read: _Read, batch: Batch, report: IngestReport) -> None:
         report.deepened += read.whole_known
         batch.items.append(NewItem(read.digests, read.image, vector, [read.evidence], read.regions or (), profile))
     else:
+        assert read.evidence is not None
+        assert read.digests is not None
         report.known += 1
         batch.seen.append((read.digests.sha256, read.evidence))
+
+
+def _note_lists(read: _Read, batch: Batch, report: IngestReport, known: KnownFiles) -> None:
+    """Count what alert lists name; of what becomes no item, record which lists name it (of items they always tell)."""
+    assert read.evidence is not None
+    assert read.digests is not None
+    hits = known.of(read.digests)
+    alerts = [hit for hit in hits if hit.kind == "alert"]
+    report.alerts += bool(alerts)
+    if len(report.alerted) < ALERTS_NAMED:
+        report.alerted += [Alert(read.evidence.locator, hit.name, hit.category) for hit in alerts]
+    if hits and (read.ignored or read.issue is not None):
+        batch.listed.append((read.digests, read.evidence, hits, read.ignored))
 
 
 _In = TypeVar("_In")

@@ -67,6 +67,7 @@ def merge(
                 progress("items", count, total)
         with case.catalogue.transaction() as writer:
             done.issues = writer.merge_issues([*issue, runs[run]] for *issue, run in other.catalogue.issue_rows())
+            writer.merge_listed_files([*row, runs[run]] for *row, run in other.catalogue.listed_rows())
             writer.set_merged(case_id, run_id, None)
         counts = {"items": done.items, "known": done.known, "sightings": done.sightings, "vectors": done.vectors}
         case.finish_run(run_id, counts)

@@ -248,6 +248,9 @@ class Searcher:
         items = self._case.catalogue.items(ids)
         sightings = self._case.catalogue.sightings(ids)
         labels = self._case.catalogue.labels(ids)
+        lists: dict[int, list[str]] = {}
+        for item_id, hit in self._case.catalogue.item_list_hits(ids):
+            lists.setdefault(item_id, []).append(hit.reason)
         for rank, candidates in enumerate(ranked, start=1):
             candidate = candidates[0]
             item = items[candidate.item_id]
@@ -271,6 +274,7 @@ class Searcher:
             verification = verifications.get(candidate.item_id)
             if verification is not None:
                 reasons.append(verification.reason)
+            reasons += lists.get(candidate.item_id, ())
             if item.partial:
                 reasons.append(f"item partly read: {item.partial}")
             if query.partial:

@@ -5,9 +5,17 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from indexer.filters import Filter
+
+
+class Reads(Protocol):
+    """What a part of the Catalogue reads with."""
+
+    def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]: ...
+
+    def _stream(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]: ...
 
 
 def read_as(profile: str | None) -> str:
