@@ -76,7 +76,7 @@ def decode(data: bytes, *, min_side_px: int | None = None, limits: Limits = DEFA
 
 def _decode(data: bytes, min_side_px: int | None, limits: Limits) -> Image:
     data, fault = mend_checksums(data)
-    picture = _open(data)
+    picture = open_picture(data)
     stored = picture.size
     if stored[0] * stored[1] > limits.max_pixels:
         raise _too_many_pixels(stored, limits)
@@ -95,7 +95,8 @@ def _decode(data: bytes, min_side_px: int | None, limits: Limits) -> Image:
     return Image(pixels, stored, orientation, name, partial)
 
 
-def _open(data: bytes) -> ImageFile.ImageFile:
+def open_picture(data: bytes) -> ImageFile.ImageFile:
+    """Open a picture by its content, without decoding it. Raises what Pillow and its plug-ins raise."""
     Pillow.init()  # loads the plug-ins, once
     if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
         from pi_heif import HeifImageFile

@@ -17,9 +17,11 @@ import numpy as np
 import imgmatch
 from imgmatch.cores import usable_cores
 from imgmatch.errors import EvidenceError, UsageError
+from imgmatch.facts import Facts, facts_of
 from imgmatch.hashes import digest
 from imgmatch.image import DEFAULT_LIMITS, Limits, decode
 from imgmatch.models.base import Embedder
+from imgmatch.pdq import has_pdq
 from imgmatch.regions import FAST, PROFILES, THOROUGH, read_regions
 from imgmatch.sources import DEFAULT_OPTIONS, SourceOptions, walk
 from imgmatch.types import Digests, Embedding, Evidence, Image, Issue
@@ -106,6 +108,7 @@ class _Read:
     regions: tuple[Embedding, ...] | None = None
     whole_known: bool = False
     ignored: bool = False
+    facts: Facts | None = None
     found_at: list[Evidence] = field(default_factory=list)
 
 
@@ -242,7 +245,7 @@ def _read(
         reason = (error.strerror or str(error)).lower()
         return _Read(found, issue=Issue(found.locator, "read", "unreadable", f"the file can't be read: {reason}"))
     if case.catalogue.has_vectors(digests.sha256, model_id, config.beyond):
-        return _Read(found, digests)
+        return _Read(found, digests, facts=_facts_lacking(digests, data, case, config))
     if known.ignores(digests):
         return _Read(found, digests, ignored=True)
     whole_known = config.beyond is not None and case.catalogue.has_vectors(digests.sha256, model_id)
@@ -255,8 +258,19 @@ def _read(
         return _Read(found, digests, Issue(found.locator, "decode", error.kind, str(error)))
     prepared = embedder.prepare(image.pixels)
     # The pixels are not needed any more: only what the network takes waits in line, and nothing of it until the commit.
-    facts = dataclasses.replace(image, pixels=_NO_PIXELS)
-    return _Read(found, digests, image=facts, prepared=prepared, larger=larger, whole_known=whole_known)
+    facts = facts_of(data, image)
+    image = dataclasses.replace(image, pixels=_NO_PIXELS)
+    return _Read(found, digests, image=image, prepared=prepared, larger=larger, whole_known=whole_known, facts=facts)
+
+
+def _facts_lacking(digests: Digests, data: bytes | None, case: Case, config: IngestConfig) -> Facts | None:
+    """Facts of a known item that was read before they were kept: made up for when files are read again."""
+    if not config.reread or data is None or not case.catalogue.lacks_facts(digests.sha256, has_pdq()):
+        return None
+    try:
+        return facts_of(data, decode(data, min_side_px=case.default_model.input_px, limits=config.limits))
+    except EvidenceError:
+        return None
 
 
 def _unique(reads: Iterable[_Read]) -> Iterator[_Read]:
@@ -292,6 +306,8 @@ def _settle(read: _Read, batch: Batch, report: IngestReport, known: KnownFiles) 
     if read.digests is not None:
         report.read_bytes += read.digests.size_bytes
         _note_lists(read, batch, report, known)
+        if read.facts is not None:
+            batch.facts.append((read.digests.sha256, read.facts))
     if read.ignored:
         report.ignored += 1
     elif read.issue is not None:

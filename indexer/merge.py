@@ -128,6 +128,7 @@ def _merge_batch(
         for their_id, *sighting, their_run in other.catalogue.sighting_rows(theirs):
             new.sightings += writer.merge_sighting(ours[their_id], [*sighting, runs[their_run]])
         writer.merge_labels((ours[item], source, name, value) for item, source, name, value in _labels(other, theirs))
+        writer.merge_facts((ours[item], *facts) for item, *facts in other.catalogue.fact_rows(theirs))
         for their_model, (our_model, spec) in models.items():
             lacking = {item for item in theirs if not writer.has_vector_of(ours[item], our_model)}
             wanted = [row for row in other.catalogue.vector_rows(theirs, their_model) if row[0] in lacking]

@@ -13,6 +13,7 @@ from typing import Any
 from imgmatch.errors import CaseError
 from imgmatch.locator import Locator
 from imgmatch.types import Box, Evidence, Issue, ModelSpec, Sighting
+from indexer.catalogue.facts import FactsReader
 from indexer.catalogue.known import KnownReader
 from indexer.catalogue.rows import (
     CalibrationRow,
@@ -32,7 +33,7 @@ from indexer.filters import Filter
 _BUSY_MS = 30_000
 
 
-class Catalogue(KnownReader):
+class Catalogue(KnownReader, FactsReader):
     """Connections to ``catalogue.sqlite``, one a thread. Raises CaseError, naming the file, when it is damaged."""
 
     def __init__(self, path: Path) -> None:

@@ -212,5 +212,15 @@ MIGRATIONS = (
         run_id INTEGER NOT NULL REFERENCES runs,
         UNIQUE (locator, sha256, list_id)
     ) STRICT;
+    -- Metadata of an item's file as JSON: name of a field to value, source and what was found (imgmatch.metadata).
+    CREATE TABLE metadata (item_id INTEGER PRIMARY KEY REFERENCES items, fields_json TEXT NOT NULL) STRICT;
+    CREATE INDEX metadata_by_serial ON metadata (json_extract(fields_json, '$.camera_serial.value'));
+    -- PDQ hashes, numbered as they came in; no number is given twice.
+    CREATE TABLE pdqs (
+        pdq_id INTEGER PRIMARY KEY AUTOINCREMENT,
+        item_id INTEGER NOT NULL UNIQUE REFERENCES items,
+        hash BLOB NOT NULL,
+        quality INTEGER NOT NULL
+    ) STRICT;
     """,
 )

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from imgmatch.types import Digests, Evidence, Image, Issue, ModelSpec
+from indexer.catalogue.facts import FactsWriter
 from indexer.catalogue.known import KnownWriter
 from indexer.catalogue.rows import (
     CalibrationRow,
@@ -21,7 +22,7 @@ from indexer.catalogue.sql import below, new_id
 _FREE_ITEM_ID = "max((SELECT coalesce(max(item_id), 0) FROM items), (SELECT value FROM state WHERE key = 'items')) + 1"
 
 
-class Writer(KnownWriter):
+class Writer(KnownWriter, FactsWriter):
     """What may be written inside ``Catalogue.transaction()``."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
@@ -166,7 +167,7 @@ class Writer(KnownWriter):
         count = self._db.execute(
             f"INSERT INTO tombstones SELECT vector_id, model_id FROM vectors WHERE {within}", (chosen,)
         ).rowcount
-        for table in ("profiles", "vectors", "sightings", "labels", "items"):
+        for table in ("profiles", "vectors", "sightings", "labels", "metadata", "pdqs", "items"):
             self._db.execute(f"DELETE FROM {table} WHERE {within}", (chosen,))
         return count
 
