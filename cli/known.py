@@ -20,6 +20,20 @@ known_app = typer.Typer(
 )
 
 NameOpt = Annotated[str | None, typer.Option("--name", help="Only this list.", show_default=False)]
+MetaOpt = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FIELD[=VALUE]", help="Only items with this metadata, as camera_serial=0123; * ends a beginning."
+    ),
+]
+OnListOpt = Annotated[
+    list[str] | None,
+    typer.Option("--list", metavar="NAME", help="Only items that this hash list names.", show_default=False),
+]
+ExcludeListOpt = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="Not items that this hash list names.", show_default=False),
+]
 KindOpt = Annotated[
     str | None, typer.Option("--as", metavar="ignore|known|alert", help="Only lists of this kind.", show_default=False)
 ]

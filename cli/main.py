@@ -16,11 +16,12 @@ from cli import index_move
 from cli.explain import explain
 from cli.export import NoImagesOpt, RevealOpt, export
 from cli.export import report as write_report
-from cli.known import known_app, tell_alerts
+from cli.known import ExcludeListOpt, MetaOpt, OnListOpt, known_app, tell_alerts
 from cli.matches import MaxFmrOpt, emit_labels, no_background, register
 from cli.options import CaseArg, DeviceOpt, FormatOpt, ModelOpt, OutputOpt
 from cli.progress import count_progress, ingest_progress, note, stop_on_signal, train_progress
 from cli.render import Format, emit, emit_one, emit_search
+from cli.show import show
 from cli.sources import (
     AskPasswordOpt,
     CarveOpt,
@@ -58,6 +59,7 @@ index_app.command("move")(index_move.move)
 
 app.add_typer(known_app, name="known")
 app.command()(explain)
+app.command()(show)
 
 JobsOpt = Annotated[
     int | None, typer.Option("--jobs", "-j", min=1, help="Threads (default: all usable cores).", show_default=False)
@@ -262,6 +264,8 @@ def search(
         list[str] | None, typer.Option(metavar="PATH", help="Only what was found there or below.", show_default=False)
     ] = None,
     item: Annotated[list[int] | None, typer.Option(metavar="ID", help="Only these items.", show_default=False)] = None,
+    meta: MetaOpt = None,
+    on_list: OnListOpt = None,
     exclude_label: Annotated[
         list[str] | None, typer.Option(metavar="[COLUMN=]VALUE", help="Not items with this label.", show_default=False)
     ] = None,
@@ -271,6 +275,7 @@ def search(
     exclude_item: Annotated[
         list[int] | None, typer.Option(metavar="ID", help="Not these items.", show_default=False)
     ] = None,
+    exclude_list: ExcludeListOpt = None,
     together: Annotated[
         bool, typer.Option("--together", help="All queries show one room or thing: one ranking for the set.")
     ] = False,
@@ -314,6 +319,9 @@ def search(
         until=filters.date(until) if until else None,
         sources=tuple(map(filters.source, source or ())),
         items=tuple(item or ()),
+        metadata=tuple(map(filters.metadata, meta or ())),
+        lists=tuple(on_list or ()),
+        exclude_lists=tuple(exclude_list or ()),
         exclude_labels=tuple(map(filters.label, exclude_label or ())),
         exclude_sources=tuple(map(filters.source, exclude_source or ())),
         exclude_items=tuple(exclude_item or ()),

@@ -122,6 +122,7 @@ def search_record(result: SearchResult) -> dict[str, Any]:
                 "false_match": false_match_record(match.false_match),
                 "found_by": match.query.path if match.query else None,
                 "reasons": list(match.reasons),
+                "metadata": match.metadata,
             }
             for match in result.matches
         ],

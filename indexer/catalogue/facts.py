@@ -33,6 +33,12 @@ class FactsReader:
         sql = "SELECT pdq_id, item_id, hash FROM pdqs WHERE pdq_id > ? AND quality >= ? ORDER BY pdq_id LIMIT ?"
         return [(row[0], row[1], row[2]) for row in self._rows(sql, (after, least_quality, limit))]
 
+    def items_by_prefix(self: Reads, digits: str) -> list[int]:
+        """Up to two items whose SHA-256 begins so (hexadecimal)."""
+        first, last = bytes.fromhex(digits.ljust(64, "0")), bytes.fromhex(digits.ljust(64, "f"))
+        rows = self._rows("SELECT item_id FROM items WHERE sha256 BETWEEN ? AND ? LIMIT 2", (first, last))
+        return [row[0] for row in rows]
+
     def lacks_facts(self: Reads, sha256: str, pdq: bool) -> bool:
         """Is this content an item without metadata (with ``pdq``: or without a PDQ hash)?"""
         lacking = "item_id NOT IN (SELECT item_id FROM metadata)"
@@ -56,8 +62,10 @@ class FactsWriter:
     _db: sqlite3.Connection
 
     def set_facts(self, sha256: str, facts: Facts) -> None:
-        """Keep the facts of a content that the case has."""
+        """Keep the facts of a content, where it is an item."""
         row = self._db.execute("SELECT item_id FROM items WHERE sha256 = ?", (bytes.fromhex(sha256),)).fetchone()
+        if row is None:
+            return
         hash, quality = (facts.pdq.hash, facts.pdq.quality) if facts.pdq else (None, None)
         self.merge_facts([(row[0], to_json(facts.metadata), hash, quality)])
 

@@ -214,7 +214,6 @@ MIGRATIONS = (
     ) STRICT;
     -- Metadata of an item's file as JSON: name of a field to value, source and what was found (imgmatch.metadata).
     CREATE TABLE metadata (item_id INTEGER PRIMARY KEY REFERENCES items, fields_json TEXT NOT NULL) STRICT;
-    CREATE INDEX metadata_by_serial ON metadata (json_extract(fields_json, '$.camera_serial.value'));
     -- PDQ hashes, numbered as they came in; no number is given twice.
     CREATE TABLE pdqs (
         pdq_id INTEGER PRIMARY KEY AUTOINCREMENT,

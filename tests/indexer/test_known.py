@@ -40,7 +40,8 @@ def read(path):
         (f"\\{ABC['sha1']}  a\\nb.jpg\nSHA256 (x.jpg) = {XYZ['sha256']}\n", "text", ["sha1", "XYZ sha256"], []),
         (f"{ABC['sha1']},{'f' * 31},file\n{'g' * 40},\n{ABC['sha1'][:39]}\n", "text", ["sha1"], ["line 2", "line 3"]),
         (
-            f'"SHA-1","MD5","CRC32","FileName"\n"{ABC["sha1"].upper()}","{ABC["md5"]}","0","a ""b"""\n"{XYZ["sha1"]}","","","\n',
+            f'"SHA-1","MD5","CRC32","FileName"\n"{ABC["sha1"].upper()}","{ABC["md5"]}","0","a ""b"""\n'
+            f'"{XYZ["sha1"]}","","","\n',
             "nsrl",
             ["sha1", "XYZ sha1"],
             [],
