@@ -16,10 +16,12 @@ from cli import index_move
 from cli.explain import explain
 from cli.export import NoImagesOpt, RevealOpt, export
 from cli.export import report as write_report
+from cli.known import ExcludeListOpt, MetaOpt, OnListOpt, known_app, tell_alerts
 from cli.matches import MaxFmrOpt, emit_labels, no_background, register
 from cli.options import CaseArg, DeviceOpt, FormatOpt, ModelOpt, OutputOpt
 from cli.progress import count_progress, ingest_progress, note, stop_on_signal, train_progress
 from cli.render import Format, emit, emit_one, emit_search
+from cli.show import show
 from cli.sources import (
     AskPasswordOpt,
     CarveOpt,
@@ -59,7 +61,9 @@ index_app = typer.Typer(
 app.add_typer(index_app, name="index")
 index_app.command("move")(index_move.move)
 
+app.add_typer(known_app, name="known")
 app.command()(explain)
+app.command()(show)
 
 JobsOpt = Annotated[
     int | None, typer.Option("--jobs", "-j", min=1, help="Threads (default: all usable cores).", show_default=False)
@@ -248,6 +252,7 @@ def _build_if_due(case: Any, spec: Any, jobs: int, stop: Any) -> None:
 
 
 def _close_ingest(case: Path, report: IngestReport, strict: bool) -> None:
+    tell_alerts(case, report)
     if report.unusable:
         note(f"{report.unusable} files could not be used; see: imgmatch issues {case}")
     if report.interrupted:
@@ -289,6 +294,8 @@ def search(
         list[str] | None, typer.Option(metavar="PATH", help="Only what was found there or below.", show_default=False)
     ] = None,
     item: Annotated[list[int] | None, typer.Option(metavar="ID", help="Only these items.", show_default=False)] = None,
+    meta: MetaOpt = None,
+    on_list: OnListOpt = None,
     exclude_label: Annotated[
         list[str] | None, typer.Option(metavar="[COLUMN=]VALUE", help="Not items with this label.", show_default=False)
     ] = None,
@@ -298,6 +305,7 @@ def search(
     exclude_item: Annotated[
         list[int] | None, typer.Option(metavar="ID", help="Not these items.", show_default=False)
     ] = None,
+    exclude_list: ExcludeListOpt = None,
     together: Annotated[
         bool, typer.Option("--together", help="All queries show one room or thing: one ranking for the set.")
     ] = False,
@@ -341,6 +349,9 @@ def search(
         until=filters.date(until) if until else None,
         sources=tuple(map(filters.source, source or ())),
         items=tuple(item or ()),
+        metadata=tuple(map(filters.metadata, meta or ())),
+        lists=tuple(on_list or ()),
+        exclude_lists=tuple(exclude_list or ()),
         exclude_labels=tuple(map(filters.label, exclude_label or ())),
         exclude_sources=tuple(map(filters.source, exclude_source or ())),
         exclude_items=tuple(exclude_item or ()),

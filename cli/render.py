@@ -122,6 +122,7 @@ def search_record(result: SearchResult) -> dict[str, Any]:
                 "false_match": false_match_record(match.false_match),
                 "found_by": match.query.path if match.query else None,
                 "reasons": list(match.reasons),
+                "metadata": match.metadata,
             }
             for match in result.matches
         ],
@@ -192,9 +193,9 @@ def _box_text(box: Sequence[int] | None) -> str:
 
 
 def _search_table(result: SearchResult) -> str:
-    name = _printable(result.locator.path or str(result.locator))
+    name = printable(result.locator.path or str(result.locator))
     if result.issue is not None:
-        return f"{name}\n  not searched: {_printable(result.issue.message)}\n\n"
+        return f"{name}\n  not searched: {printable(result.issue.message)}\n\n"
     rows = list(_match_rows(result))
     masked = f", {result.masked:.0%} of it left out" if result.masked else ""
     head = f"{name}   {len(rows)} leads by {result.model}{masked}, {result.elapsed_ms:.0f} ms\n"
@@ -270,14 +271,14 @@ def _cell(value: Any) -> str:
         return _join(f"{name}: {_cell(part)}" for name, part in value.items())
     if isinstance(value, list | tuple):
         return _join(_cell(part) for part in value)
-    return _printable(str(value))
+    return printable(str(value))
 
 
 def _join(parts: Iterable[str]) -> str:
     return "; ".join(parts)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """No control or direction-changing character reaches a terminal or a spreadsheet, whatever a file is called."""
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode("ascii") for char in text

@@ -96,7 +96,7 @@ def _decode(data: bytes, min_side_px: int | None, limits: Limits) -> Image:
 
 
 def open_picture(data: bytes) -> ImageFile.ImageFile:
-    """The picture, its header read and nothing decoded. Raises whatever Pillow does."""
+    """Open a picture by its content, without decoding it. Raises what Pillow and its plug-ins raise."""
     Pillow.init()  # loads the plug-ins, once
     if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
         from pi_heif import HeifImageFile

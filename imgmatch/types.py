@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from imgmatch.locator import Locator
 
@@ -210,6 +210,8 @@ class Match:
     false_match: FalseMatchRate | None = None
     query: Locator | None = None
     """The query of a set that found it."""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    """Values by the names in imgmatch.metadata.FIELDS."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,10 @@ import numpy.typing as npt
 
 import imgmatch
 from imgmatch.errors import CaseError
+from imgmatch.facts import Facts
 from imgmatch.types import Box, Digests, Embedding, Evidence, Image, Issue, ModelSpec
 from indexer import audit, segments
-from indexer.catalogue import Catalogue, RemoteRow, SegmentRow
+from indexer.catalogue import Catalogue, ListHit, RemoteRow, SegmentRow
 from indexer.clock import now_utc
 from indexer.lock import locked
 
@@ -58,14 +59,20 @@ class NewItem:
 
 @dataclass(slots=True)
 class Batch:
-    """What one commit adds, all or nothing. ``seen`` are further sightings of content that the case already has."""
+    """What one commit adds, all or nothing. ``seen`` are further sightings of content that the case already has,
+    ``listed`` files that hash lists name and that are no items, with whether they were ignored for it, ``facts`` what
+    is to be kept of contents that are items by then.
+    """
 
     items: list[NewItem] = field(default_factory=list)
     seen: list[tuple[str, Evidence]] = field(default_factory=list)
     issues: list[tuple[Issue, str | None, Evidence | None]] = field(default_factory=list)
+    listed: list[tuple[Digests, Evidence, tuple[ListHit, ...], bool]] = field(default_factory=list)
+
+    facts: list[tuple[str, Facts]] = field(default_factory=list)
 
     def __len__(self) -> int:
-        return len(self.items) + len(self.seen) + len(self.issues)
+        return len(self.items) + len(self.seen) + len(self.issues) + len(self.listed)
 
 
 class Case:
@@ -297,6 +304,10 @@ class Case:
                 counts["sightings"] += writer.add_sighting(content, evidence, now, run_id)
             for issue, content_of, evidence_of in batch.issues:
                 counts["issues"] += writer.add_issue(issue, now, run_id, content_of, evidence_of)
+            for content, facts in batch.facts:
+                writer.set_facts(content, facts)
+            for digests, evidence, hits, ignored in batch.listed:
+                writer.add_listed_file(digests, evidence, hits, ignored, now, run_id)
         return counts
 
     def set_labels(self, labels: Sequence[tuple[int, str, dict[str, str]]]) -> None:

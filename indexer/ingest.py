@@ -18,16 +18,19 @@ import numpy as np
 import imgmatch
 from imgmatch.cores import usable_cores
 from imgmatch.errors import EvidenceError, UsageError
+from imgmatch.facts import Facts
 from imgmatch.hashes import digest
 from imgmatch.image import DEFAULT_LIMITS, Limits
 from imgmatch.isolation.pool import DEFAULT_WORKER_LIMITS, Pool, WorkerLimits
 from imgmatch.isolation.work import ReadPicture, Request, read_picture
 from imgmatch.models.base import Embedder
+from imgmatch.pdq import has_pdq
 from imgmatch.regions import FAST, PROFILES, THOROUGH, read_regions
 from imgmatch.sources import DEFAULT_OPTIONS, SourceOptions, walk
 from imgmatch.types import Digests, Embedding, Evidence, Image, Issue
 from indexer.case import Batch, Case, NewItem
 from indexer.compact import join_small
+from indexer.known import Alert, KnownFiles
 from indexer.labels import apply_labels
 from indexer.remote import follow_commit
 
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 EMBED_BATCH = 16
 # Commits between two joinings of their segments: 128 of 512 items fill one.
 _JOIN_EVERY = 128
+ALERTS_NAMED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +72,10 @@ class IngestConfig:
 
 @dataclass(slots=True)
 class IngestReport:
-    """What a run did. Every file met counts in ``files`` and in one of new, known, unchanged and unusable.
+    """What a run did. Every file met counts in ``files`` and in one of new, known, ignored, unchanged and unusable.
 
-    ``deepened`` of the known are items that got vectors of regions now.
+    ``deepened`` of the known are items that got vectors of regions now. ``ignored`` are left out by a hash list;
+    ``alerts`` counts the files that alert lists name, ``alerted`` says which, the first hundred.
     """
 
     files: int = 0
@@ -78,17 +83,20 @@ class IngestReport:
     known: int = 0
     unchanged: int = 0
     unusable: int = 0
+    ignored: int = 0
     partial: int = 0
     new_sightings: int = 0
     new_issues: int = 0
     labelled: int = 0
     deepened: int = 0
+    alerts: int = 0
     read_bytes: int = 0
     interrupted: bool = False
+    alerted: list[Alert] = field(default_factory=list)
 
     def counts(self) -> dict[str, int]:
         """The whole numbers of it."""
-        return {name: int(value) for name, value in dataclasses.asdict(self).items()}
+        return {name: int(value) for name, value in dataclasses.asdict(self).items() if isinstance(value, int)}
 
 
 @dataclass(slots=True)
@@ -104,6 +112,8 @@ class _Read:
     larger: Image | None = None
     regions: tuple[Embedding, ...] | None = None
     whole_known: bool = False
+    ignored: bool = False
+    facts: Facts | None = None
     found_at: list[Evidence] = field(default_factory=list)
 
 
@@ -139,6 +149,7 @@ def ingest(
     with case.writing():
         model_id = case.model_id(embedder.spec)
         run_id = case.start_run("ingest", embedder.runtime, arguments)
+        known = KnownFiles(case)
         following = True
         commits = 0
 
@@ -164,7 +175,7 @@ def ingest(
             ):
                 prepared = _in_order(
                     readers,
-                    lambda item: _read(item, case, model_id, embedder.spec.input_px, config, decoder),
+                    lambda item: _read(item, case, known, model_id, embedder.spec.input_px, config, decoder),
                     found,
                     2 * EMBED_BATCH * jobs,
                 )
@@ -174,7 +185,7 @@ def ingest(
                 batch = Batch()
                 for group in embedded:
                     for read in group:
-                        _settle(read, batch, report)
+                        _settle(read, batch, report, known)
                         if len(batch.items) >= config.commit_items or len(batch) >= 8 * config.commit_items:
                             commit(batch)
                             batch = Batch()
@@ -240,9 +251,15 @@ def _decoder(config: IngestConfig, jobs: int) -> Iterator[ReadPicture]:
 
 
 def _read(
-    found: Evidence | Issue, case: Case, model_id: int, input_px: int, config: IngestConfig, decoder: ReadPicture
+    found: Evidence | Issue,
+    case: Case,
+    known: KnownFiles,
+    model_id: int,
+    input_px: int,
+    config: IngestConfig,
+    decoder: ReadPicture,
 ) -> _Read:
-    """Read and hash a file once; decode it unless its content is known. Runs in a reader thread."""
+    """Read and hash a file once; decode it unless its content is known, or to be ignored. Runs in a reader thread."""
     if isinstance(found, Issue):
         return _Read(issue=found)
     try:
@@ -254,7 +271,9 @@ def _read(
         reason = (error.strerror or str(error)).lower()
         return _Read(found, issue=Issue(found.locator, "read", "unreadable", f"the file can't be read: {reason}"))
     if case.catalogue.has_vectors(digests.sha256, model_id, config.beyond):
-        return _Read(found, digests)
+        return _Read(found, digests, facts=_facts_lacking(digests, data, case, config, decoder))
+    if known.ignores(digests):
+        return _Read(found, digests, ignored=True)
     whole_known = config.beyond is not None and case.catalogue.has_vectors(digests.sha256, model_id)
     try:
         if data is None:
@@ -262,7 +281,27 @@ def _read(
         done = decoder(data, Request(input_px, 2 * input_px if config.beyond else None, config.limits))
     except EvidenceError as error:
         return _Read(found, digests, Issue(found.locator, "decode", error.kind, str(error)))
-    return _Read(found, digests, image=done.image, prepared=done.prepared, larger=done.larger, whole_known=whole_known)
+    return _Read(
+        found,
+        digests,
+        image=done.image,
+        prepared=done.prepared,
+        larger=done.larger,
+        whole_known=whole_known,
+        facts=done.facts,
+    )
+
+
+def _facts_lacking(
+    digests: Digests, data: bytes | None, case: Case, config: IngestConfig, decoder: ReadPicture
+) -> Facts | None:
+    """Facts of a known item that was read before they were kept: made up for when files are read again."""
+    if not config.reread or data is None or not case.catalogue.lacks_facts(digests.sha256, has_pdq()):
+        return None
+    try:
+        return decoder(data, Request(case.default_model.input_px, None, config.limits)).facts
+    except EvidenceError:
+        return None
 
 
 def _unique(reads: Iterable[_Read]) -> Iterator[_Read]:
@@ -293,17 +332,21 @@ def _embed(group: list[_Read], embedder: Embedder) -> list[_Read]:
     return group
 
 
-def _settle(read: _Read, batch: Batch, report: IngestReport) -> None:
+def _settle(read: _Read, batch: Batch, report: IngestReport, known: KnownFiles) -> None:
     """Put a file where it belongs in the next commit, and count it."""
     if read.digests is not None:
         report.read_bytes += read.digests.size_bytes
-    if read.issue is not None:
+        _note_lists(read, batch, report, known)
+        if read.facts is not None:
+            batch.facts.append((read.digests.sha256, read.facts))
+    if read.ignored:
+        report.ignored += 1
+    elif read.issue is not None:
         report.unusable += 1
         batch.issues.append((read.issue, read.digests.sha256 if read.digests else None, read.evidence))
-        return
-    assert read.evidence is not None
-    assert read.digests is not None
-    if read.vector is not None and read.image is not None:
+    elif read.vector is not None and read.image is not None:
+        assert read.evidence is not None
+        assert read.digests is not None
         profile = None if read.regions is None else THOROUGH
         vector = None if read.whole_known else read.vector
         report.partial += read.image.partial is not None and not read.whole_known
@@ -311,8 +354,23 @@ def _settle(read: _Read, batch: Batch, report: IngestReport) -> None:
         report.deepened += read.whole_known
         batch.items.append(NewItem(read.digests, read.image, vector, [read.evidence], read.regions or (), profile))
     else:
+        assert read.evidence is not None
+        assert read.digests is not None
         report.known += 1
         batch.seen.append((read.digests.sha256, read.evidence))
+
+
+def _note_lists(read: _Read, batch: Batch, report: IngestReport, known: KnownFiles) -> None:
+    """Count what alert lists name; of what becomes no item, record which lists name it (of items they always tell)."""
+    assert read.evidence is not None
+    assert read.digests is not None
+    hits = known.of(read.digests)
+    alerts = [hit for hit in hits if hit.kind == "alert"]
+    report.alerts += bool(alerts)
+    if len(report.alerted) < ALERTS_NAMED:
+        report.alerted += [Alert(read.evidence.locator, hit.name, hit.category) for hit in alerts]
+    if hits and (read.ignored or read.issue is not None):
+        batch.listed.append((read.digests, read.evidence, hits, read.ignored))
 
 
 _In = TypeVar("_In")

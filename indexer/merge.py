@@ -69,6 +69,7 @@ def merge(
         with case.catalogue.transaction() as writer:
             done.issues = writer.merge_issues([*issue, runs[run]] for *issue, run in other.catalogue.issue_rows())
             done.decisions = writer.merge_decisions(other.catalogue.decisions())
+            writer.merge_listed_files([*row, runs[run]] for *row, run in other.catalogue.listed_rows())
             writer.set_merged(case_id, run_id, None)
         counts = asdict(done)
         case.finish_run(run_id, counts)
@@ -129,6 +130,7 @@ def _merge_batch(
         for their_id, *sighting, their_run in other.catalogue.sighting_rows(theirs):
             new.sightings += writer.merge_sighting(ours[their_id], [*sighting, runs[their_run]])
         writer.merge_labels((ours[item], source, name, value) for item, source, name, value in _labels(other, theirs))
+        writer.merge_facts((ours[item], *facts) for item, *facts in other.catalogue.fact_rows(theirs))
         for their_model, (our_model, spec) in models.items():
             lacking = {item for item in theirs if not writer.has_vector_of(ours[item], our_model)}
             wanted = [row for row in other.catalogue.vector_rows(theirs, their_model) if row[0] in lacking]

@@ -17,6 +17,7 @@ from imgmatch.hashes import digest
 from imgmatch.image import DEFAULT_LIMITS, Limits, decode
 from imgmatch.locator import Locator
 from imgmatch.masking import Mask, boxes_mask, cell_weights, checked_box, cut_mask, filled, read_mask
+from imgmatch.metadata import Metadata, read_metadata, same_camera, values
 from imgmatch.models.base import Embedder
 from imgmatch.regions import cut, query_boxes
 from imgmatch.sources import walk
@@ -83,6 +84,7 @@ class Query:
     masked: float
     image: Image
     mask: Mask | None
+    metadata: Metadata
 
     @property
     def tries(self) -> float:
@@ -256,6 +258,10 @@ class Searcher:
         items = self._case.catalogue.items(ids)
         sightings = self._case.catalogue.sightings(ids)
         labels = self._case.catalogue.labels(ids)
+        metadata = self._case.catalogue.metadata(ids)
+        lists: dict[int, list[str]] = {}
+        for item_id, hit in self._case.catalogue.item_list_hits(ids):
+            lists.setdefault(item_id, []).append(hit.reason)
         for rank, candidates in enumerate(ranked, start=1):
             candidate = candidates[0]
             item = items[candidate.item_id]
@@ -279,6 +285,10 @@ class Searcher:
             verification = verifications.get(candidate.item_id)
             if verification is not None:
                 reasons.append(verification.reason)
+            camera = same_camera(query.metadata, metadata.get(candidate.item_id, {}))
+            if camera is not None:
+                reasons.append(f"same camera serial as the query ({camera})")
+            reasons += lists.get(candidate.item_id, ())
             if item.partial:
                 reasons.append(f"item partly read: {item.partial}")
             if query.partial:
@@ -294,6 +304,7 @@ class Searcher:
                 candidates=candidates,
                 verification=verification,
                 reasons=tuple(reasons),
+                metadata=values(metadata.get(candidate.item_id, {})),
             )
 
 
@@ -346,7 +357,17 @@ def read_query(
                 vectors.append(_embed_part(larger, mask, box, embedder, side_px))
     if only is not None:
         boxes = [only if b is None else (b[0] + only[0], b[1] + only[1], b[2], b[3]) for b in boxes]
-    return Query(found.locator, digests.sha256, np.stack(vectors), tuple(boxes), image.partial, masked, shown, unseen)
+    return Query(
+        found.locator,
+        digests.sha256,
+        np.stack(vectors),
+        tuple(boxes),
+        image.partial,
+        masked,
+        shown,
+        unseen,
+        read_metadata(data),
+    )
 
 
 def _part(image: Image, mask: Mask | None, box: Box) -> tuple[Image, Mask | None]:

@@ -14,6 +14,7 @@ from typing import IO, Any
 import numpy as np
 
 from imgmatch.errors import EvidenceError
+from imgmatch.facts import Facts
 from imgmatch.image import Limits
 from imgmatch.isolation.work import Decoded, Request
 from imgmatch.types import Image
@@ -77,11 +78,11 @@ def parse_request(header: dict[str, Any]) -> tuple[Request, int]:
 
 def reply(decoded: Decoded) -> tuple[dict[str, Any], list[Any]]:
     """The header of a reply, and the bytes that follow it."""
-    header: dict[str, Any] = {"image": _facts(decoded.image)}
+    header: dict[str, Any] = {"image": _about(decoded.image), "facts": decoded.facts.record()}
     parts: list[Any] = [np.ascontiguousarray(decoded.prepared).data.cast("B")]
     if decoded.larger is not None:
         pixels = np.ascontiguousarray(decoded.larger.pixels)
-        header["larger"] = {**_facts(decoded.larger), "shape": pixels.shape}
+        header["larger"] = {**_about(decoded.larger), "shape": pixels.shape}
         parts.append(pixels.data.cast("B"))
     return header, parts
 
@@ -105,7 +106,11 @@ def parse_reply(header: dict[str, Any], stream: IO[bytes], request: Request) -> 
         if shape[2] != 3 or shape[0] * shape[1] > request.limits.max_pixels:
             raise WireError("a picture of a wrong shape")
         larger = _image(told, _pixels(stream, (shape[0], shape[1], 3)))
-    return Decoded(image, prepared, larger)
+    try:
+        facts = Facts.of(header.get("facts"))
+    except ValueError as error:
+        raise WireError("facts that make no sense") from error
+    return Decoded(image, prepared, facts, larger)
 
 
 def _write(stream: IO[bytes], data: Any) -> None:
@@ -119,7 +124,7 @@ def _pixels(stream: IO[bytes], shape: tuple[int, int, int]) -> np.ndarray[Any, n
     return np.frombuffer(data, np.uint8).reshape(shape)
 
 
-def _facts(image: Image) -> dict[str, Any]:
+def _about(image: Image) -> dict[str, Any]:
     return {
         "stored_size_px": image.stored_size_px,
         "orientation": image.orientation,
@@ -130,7 +135,7 @@ def _facts(image: Image) -> dict[str, Any]:
 
 def _image(told: Any, pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> Image:
     if not isinstance(told, dict):
-        raise WireError("no facts")
+        raise WireError("a picture without a description")
     size: Any = told.get("stored_size_px")
     orientation: Any = told.get("orientation")
     name: Any = told.get("format")
@@ -145,5 +150,5 @@ def _image(told: Any, pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> Image:
         and isinstance(partial, str | None)
     )
     if not right:
-        raise WireError("facts that make no sense")
+        raise WireError("a description that makes no sense")
     return Image(pixels, (size[0], size[1]), orientation, name[:32], None if partial is None else partial[:_MAX_TEXT])

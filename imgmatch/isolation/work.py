@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from imgmatch.facts import Facts, facts_of
 from imgmatch.image import DEFAULT_LIMITS, Limits, decode
 from imgmatch.models.vectors import prepared
 from imgmatch.types import Image
@@ -32,12 +33,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A picture as ingest needs it: the facts (``image``, without pixels), ``prepared`` (input_px, input_px, 3) uint8
-    for the network, and ``larger`` with pixels where it was asked for.
+    """A picture as ingest needs it: what it is (``image``, without pixels), ``prepared`` (input_px, input_px, 3) uint8
+    for the network, its file's ``facts``, and ``larger`` with pixels where it was asked for.
     """
 
     image: Image
     prepared: Pixels
+    facts: Facts
     larger: Image | None = None
 
 
@@ -50,5 +52,5 @@ def read_picture(data: bytes, request: Request) -> Decoded:
     image = decode(data, min_side_px=request.input_px, limits=request.limits)
     larger = decode(data, min_side_px=request.larger_px, limits=request.limits) if request.larger_px else None
     # Only what the network takes is kept: not the pixels.
-    facts = dataclasses.replace(image, pixels=_NO_PIXELS)
-    return Decoded(facts, prepared(image.pixels, request.input_px), larger)
+    bare = dataclasses.replace(image, pixels=_NO_PIXELS)
+    return Decoded(bare, prepared(image.pixels, request.input_px), facts_of(data, image), larger)

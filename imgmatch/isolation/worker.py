@@ -12,6 +12,7 @@ from imgmatch.errors import EvidenceError
 from imgmatch.isolation import wire
 from imgmatch.isolation.confine import confine, die_with_parent
 from imgmatch.isolation.work import Request, read_picture
+from imgmatch.pdq import has_pdq
 
 
 def main(source: IO[bytes], sink: IO[bytes]) -> None:
@@ -59,7 +60,11 @@ def _load_everything() -> None:
     from PIL import AvifImagePlugin
     from PIL import Image as Pillow
 
+    import imgmatch.metadata  # noqa: F401
+
     Pillow.init()
+    if has_pdq():
+        import pdqhash  # noqa: F401
     # One thread each: pictures are decoded side by side.
     cv2.setNumThreads(1)
     pi_heif.options.DECODE_THREADS = 1

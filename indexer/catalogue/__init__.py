@@ -3,6 +3,7 @@
 It is the one place that says what is committed. The only package that speaks SQL: schema, rows, reading, writing.
 """
 
+from indexer.catalogue.known import ListedFile, ListHit, ListRow
 from indexer.catalogue.reader import Catalogue
 from indexer.catalogue.rows import (
     CalibrationRow,
@@ -23,6 +24,9 @@ __all__ = [
     "GenerationRow",
     "IssueRow",
     "ItemRow",
+    "ListHit",
+    "ListRow",
+    "ListedFile",
     "RemoteRow",
     "SegmentRow",
     "SightingRow",

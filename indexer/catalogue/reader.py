@@ -13,6 +13,8 @@ from typing import Any
 from imgmatch.errors import CaseError
 from imgmatch.locator import Locator
 from imgmatch.types import Box, Evidence, Issue, ModelSpec, Sighting
+from indexer.catalogue.facts import FactsReader
+from indexer.catalogue.known import KnownReader
 from indexer.catalogue.rows import (
     CalibrationRow,
     DecisionRow,
@@ -31,7 +33,7 @@ from indexer.filters import Filter
 _BUSY_MS = 30_000
 
 
-class Catalogue:
+class Catalogue(KnownReader, FactsReader):
     """Connections to ``catalogue.sqlite``, one a thread. Raises CaseError, naming the file, when it is damaged."""
 
     def __init__(self, path: Path) -> None:
@@ -142,14 +144,19 @@ class Catalogue:
         return dict(self._rows("SELECT key, value FROM meta"))
 
     def counts(self) -> dict[str, int]:
-        """How many items, sightings, issues, vectors, segments, labels and partial items there are."""
+        """How many items, sightings, issues, vectors, segments, labels, partial items and ignored files
+        there are.
+        """
         row = self._rows(
             "SELECT (SELECT count(*) FROM items), (SELECT count(*) FROM sightings), (SELECT count(*) FROM issues),"
             " (SELECT coalesce(sum(rows), 0) FROM segments) - (SELECT count(*) FROM tombstones),"
             " (SELECT count(*) FROM segments),"
-            " (SELECT count(DISTINCT item_id) FROM labels), (SELECT count(*) FROM items WHERE partial IS NOT NULL)"
+            " (SELECT count(DISTINCT item_id) FROM labels), (SELECT count(*) FROM items WHERE partial IS NOT NULL),"
+            " (SELECT count(DISTINCT locator) FROM listed_files WHERE ignored)"
         )[0]
-        names = ("items", "sightings", "issues", "vectors", "segments", "labelled_items", "partial_items")
+        names = (
+            "items", "sightings", "issues", "vectors", "segments", "labelled_items", "partial_items", "ignored_files",
+        )  # fmt: skip
         return dict(zip(names, row, strict=True))
 
     def issue_kinds(self) -> dict[str, int]:
@@ -338,7 +345,7 @@ class Catalogue:
 
     def unchanged(self, evidence: Evidence, model_id: int, version: str, profile: str | None = None) -> str | None:
         """Was this very file (place, size, both times) read before (with ``profile``: in this way)? "sighting",
-        "issue" (same version) or None.
+        "issue" (same version), "ignored" (by a list that still stands) or None.
         """
         key = (str(evidence.locator), evidence.size_bytes, evidence.modified_ns, evidence.changed_ns)
         seen = self._one(
@@ -354,7 +361,9 @@ class Catalogue:
             " WHERE locator = ? AND size_bytes = ? AND modified_ns = ? AND changed_ns = ? AND version = ?",
             (*key, version),
         )
-        return "issue" if seen is not None else None
+        if seen is not None:
+            return "issue"
+        return "ignored" if self.is_ignored(evidence) else None
 
     def item_ids(self, vector_ids: Iterable[int]) -> dict[int, int]:
         """The item that owns each vector."""

@@ -171,4 +171,55 @@ MIGRATIONS = (
     -- For hash lists that know nothing newer; null for items of older formats.
     ALTER TABLE items ADD COLUMN sha1 BLOB;
     """,
+    """
+    -- Imported lists of known files: 'ignore', 'known' or 'alert'. An id is never given twice.
+    CREATE TABLE hash_lists (
+        list_id INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL UNIQUE,
+        kind TEXT NOT NULL CHECK (kind IN ('ignore', 'known', 'alert')),
+        format TEXT NOT NULL,
+        hashes INTEGER NOT NULL DEFAULT 0,
+        malformed INTEGER NOT NULL DEFAULT 0,
+        source TEXT NOT NULL,
+        sha256 BLOB NOT NULL,
+        imported_utc TEXT NOT NULL
+    ) STRICT;
+    -- Of each entry the strongest digest that its list gives: 16 bytes MD5, 20 SHA-1, 32 SHA-256.
+    CREATE TABLE list_hashes (
+        list_id INTEGER NOT NULL REFERENCES hash_lists,
+        digest BLOB NOT NULL,
+        category TEXT,
+        PRIMARY KEY (list_id, digest)
+    ) STRICT, WITHOUT ROWID;
+    -- Files that a list names and that are no items: left out by it (ignored), or unusable. The list may be gone.
+    CREATE TABLE listed_files (
+        file_id INTEGER PRIMARY KEY,
+        locator TEXT NOT NULL,
+        sha256 BLOB NOT NULL,
+        sha1 BLOB NOT NULL,
+        md5 BLOB NOT NULL,
+        size_bytes INTEGER NOT NULL,
+        modified_utc TEXT,
+        modified_ns INTEGER,
+        changed_ns INTEGER,
+        ignored INTEGER NOT NULL,
+        list_id INTEGER NOT NULL,
+        list TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        category TEXT,
+        by TEXT NOT NULL,
+        seen_utc TEXT NOT NULL,
+        run_id INTEGER NOT NULL REFERENCES runs,
+        UNIQUE (locator, sha256, list_id)
+    ) STRICT;
+    -- Metadata of an item's file as JSON: name of a field to value, source and what was found (imgmatch.metadata).
+    CREATE TABLE metadata (item_id INTEGER PRIMARY KEY REFERENCES items, fields_json TEXT NOT NULL) STRICT;
+    -- PDQ hashes, numbered as they came in; no number is given twice.
+    CREATE TABLE pdqs (
+        pdq_id INTEGER PRIMARY KEY AUTOINCREMENT,
+        item_id INTEGER NOT NULL UNIQUE REFERENCES items,
+        hash BLOB NOT NULL,
+        quality INTEGER NOT NULL
+    ) STRICT;
+    """,
 )

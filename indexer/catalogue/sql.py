@@ -5,9 +5,18 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
+from imgmatch.metadata import FIELDS
 from indexer.filters import Filter
+
+
+class Reads(Protocol):
+    """What a part of the Catalogue reads with."""
+
+    def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]: ...
+
+    def _stream(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]: ...
 
 
 def read_as(profile: str | None) -> str:
@@ -35,6 +44,30 @@ def below(source: str, column: str = "locator") -> tuple[str, list[str]]:
     # Ranges, so that the index over locators serves: 0 and } are what follows / and | in the order of bytes.
     condition = f"({column} = ? OR ({column} >= ? AND {column} < ?) OR ({column} >= ? AND {column} < ?))"
     return condition, [stem, f"{stem}/", f"{stem}0", f"{stem}|", f"{stem}}}"]
+
+
+LISTED = (
+    "SELECT i.item_id FROM items i CROSS JOIN hash_lists CROSS JOIN list_hashes USING (list_id)"
+    " WHERE name IN (SELECT value FROM json_each(?)) AND digest IN (i.sha256, i.sha1, i.md5)"
+)
+"""Items that one of some lists names: a JSON list of names is its parameter."""
+
+
+def _field(name: str, values: Sequence[str | None], parameters: list[Any]) -> str:
+    """A condition on metadata: the field has one of these values."""
+    assert name in FIELDS
+    field = f"json_extract(fields_json, '$.{name}.value')"
+    parts = []
+    for value in values:
+        if value is None:
+            parts.append(f"{field} IS NOT NULL")
+        elif value.endswith("*"):
+            parts.append(f"substr({field}, 1, ?) = ? COLLATE NOCASE")
+            parameters += [len(value) - 1, value[:-1]]
+        else:
+            parts.append(f"CAST({field} AS TEXT) = ? COLLATE NOCASE")
+            parameters.append(value)
+    return " OR ".join(parts)
 
 
 def conditions(wanted: Filter) -> tuple[list[str], list[Any]]:
@@ -70,6 +103,15 @@ def conditions(wanted: Filter) -> tuple[list[str], list[Any]]:
     if wanted.items:
         where.append("item_id IN (SELECT value FROM json_each(?))")
         parameters.append(json.dumps(wanted.items))
+    for name in dict.fromkeys(name for name, _ in wanted.metadata):
+        values = [value for other, value in wanted.metadata if other == name]
+        where.append(f"item_id IN (SELECT item_id FROM metadata WHERE {_field(name, values, parameters)})")
+    if wanted.lists:
+        where.append(f"item_id IN ({LISTED})")
+        parameters.append(json.dumps(wanted.lists))
+    if wanted.exclude_lists:
+        where.append(f"item_id NOT IN ({LISTED})")
+        parameters.append(json.dumps(wanted.exclude_lists))
     if wanted.exclude_labels:
         where.append(f"item_id NOT IN ({labelled(wanted.exclude_labels)})")
     if wanted.exclude_sources:

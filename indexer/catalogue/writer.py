@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from imgmatch.types import Digests, Evidence, Image, Issue, ModelSpec
+from indexer.catalogue.facts import FactsWriter
+from indexer.catalogue.known import KnownWriter
 from indexer.catalogue.rows import (
     CalibrationRow,
     DecisionRow,
@@ -20,7 +22,7 @@ from indexer.catalogue.sql import below, new_id
 _FREE_ITEM_ID = "max((SELECT coalesce(max(item_id), 0) FROM items), (SELECT value FROM state WHERE key = 'items')) + 1"
 
 
-class Writer:
+class Writer(KnownWriter, FactsWriter):
     """What may be written inside ``Catalogue.transaction()``."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
@@ -76,9 +78,12 @@ class Writer:
         return new_id(cursor)
 
     def add_sighting(self, sha256: str, evidence: Evidence, now_utc: str, run_id: int) -> bool:
-        """Note where known content was found; clears an issue at that place. False when it stood there already."""
+        """Note where known content was found; clears an issue at that place, and the note that a list had it left out.
+        False when it stood there already.
+        """
         locator = str(evidence.locator)
         self._db.execute("DELETE FROM issues WHERE locator = ?", (locator,))
+        self._db.execute("DELETE FROM listed_files WHERE locator = ? AND sha256 = ?", (locator, bytes.fromhex(sha256)))
         times = (evidence.modified_utc, evidence.modified_ns, evidence.changed_ns)
         cursor = self._db.execute(
             "INSERT INTO sightings (item_id, locator, modified_utc, modified_ns, changed_ns, seen_utc, run_id)"
@@ -162,18 +167,19 @@ class Writer:
         count = self._db.execute(
             f"INSERT INTO tombstones SELECT vector_id, model_id FROM vectors WHERE {within}", (chosen,)
         ).rowcount
-        for table in ("profiles", "vectors", "sightings", "labels", "items"):
+        for table in ("profiles", "vectors", "sightings", "labels", "metadata", "pdqs", "items"):
             self._db.execute(f"DELETE FROM {table} WHERE {within}", (chosen,))
         return count
 
-    def delete_source(self, source: str) -> tuple[int, int]:
-        """Remove sightings and issues at a source; returns how many of each. Items without a sighting must be removed
-        in the same transaction.
+    def delete_source(self, source: str) -> tuple[int, int, int]:
+        """Remove sightings, issues and listed files at a source; returns how many of each. Items without a sighting
+        must be removed in the same transaction.
         """
         inside, parameters = below(source)
         return (
             self._db.execute(f"DELETE FROM sightings WHERE {inside}", parameters).rowcount,
             self._db.execute(f"DELETE FROM issues WHERE {inside}", parameters).rowcount,
+            self.delete_listed_files(source),
         )
 
     def replace_segments(

@@ -1,0 +1,76 @@
+"""What the imported lists say of a content: asked at ingest before anything is decoded, and of items at any time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from imgmatch.locator import Locator
+from imgmatch.types import Digests
+
+if TYPE_CHECKING:
+    from indexer.case import Case
+    from indexer.catalogue import ListHit
+
+_ITEMS_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A file that an alert list names."""
+
+    locator: Locator
+    name: str
+    category: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An item, or a file that is no item (``item_id`` None), with a list that names it."""
+
+    item_id: int | None
+    sha256: str
+    hit: ListHit
+    locator: Locator
+    sightings: int
+
+
+class KnownFiles:
+    """The lists of a case as they were when it was made, for one ingest. May be asked from any thread."""
+
+    def __init__(self, case: Case) -> None:
+        self._catalogue = case.catalogue
+        self._any = bool(case.catalogue.hash_lists())
+
+    def of(self, digests: Digests) -> tuple[ListHit, ...]:
+        """The lists that name a content, alert lists first."""
+        return self._catalogue.list_hits(digests) if self._any else ()
+
+    def ignores(self, digests: Digests) -> bool:
+        """Is this content to be left out: does an ignore list name it, and no alert list?"""
+        kinds = {hit.kind for hit in self.of(digests)}
+        return "ignore" in kinds and "alert" not in kinds
+
+
+def listed(case: Case, kind: str | None = None, name: str | None = None) -> Iterator[Listed]:
+    """Items, and then files that are no items, with each list that names them."""
+    block: list[tuple[int, ListHit]] = []
+    for pair in case.catalogue.item_list_hits(name=name):
+        if kind is None or pair[1].kind == kind:
+            block.append(pair)
+        if len(block) >= _ITEMS_AT_ONCE:
+            yield from _with_places(case, block)
+            block = []
+    yield from _with_places(case, block)
+    for file in case.catalogue.listed_files(kind, name):
+        yield Listed(None, file.sha256, file.hit, file.locator, 1)
+
+
+def _with_places(case: Case, block: list[tuple[int, ListHit]]) -> Iterator[Listed]:
+    ids = [item_id for item_id, _ in block]
+    items = case.catalogue.items(ids)
+    places = case.catalogue.sightings(ids)
+    for item_id, hit in block:
+        seen = places[item_id]
+        yield Listed(item_id, items[item_id].sha256, hit, seen[0].locator, len(seen))

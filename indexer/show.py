@@ -1,0 +1,83 @@
+"""Everything that a case knows of one item."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+from imgmatch.errors import UsageError
+from imgmatch.locator import Locator
+
+if TYPE_CHECKING:
+    from indexer.case import Case
+
+_LEAST_PREFIX = 6
+
+
+def find_item(case: Case, text: str) -> int:
+    """The item that a user names: by id, by SHA-256 or six or more of its first digits, by path or by locator.
+
+    Digits alone are an id, unless there is no such item. Raises UsageError when there is none, or more than one.
+    """
+    if text.isascii() and text.isdecimal() and len(text) < 19 and case.catalogue.items([int(text)]):
+        return int(text)
+    if len(text) >= _LEAST_PREFIX and re.fullmatch(r"[0-9a-fA-F]{,64}", text):
+        found = case.catalogue.items_by_prefix(text.lower())
+        if len(found) > 1:
+            raise UsageError(f"{text}: more than one item of {case.path} begins so; give more digits")
+        if found:
+            return found[0]
+    place = Locator.parse(text) if text.startswith("file:") else Locator.file(os.path.abspath(text))
+    item_id = case.catalogue.item_at(place)
+    if item_id is None:
+        raise UsageError(
+            f"{text}: no item of {case.path}; give its id, six or more digits of its SHA-256, or where it was found"
+        )
+    return item_id
+
+
+def item_record(case: Case, item_id: int) -> dict[str, Any]:
+    """One item, ready for JSON: digests, size, sightings, labels, metadata, lists, PDQ, decisions."""
+    catalogue = case.catalogue
+    item = catalogue.items([item_id])[item_id]
+    pdq = catalogue.pdqs([item_id]).get(item_id)
+    return {
+        "item_id": item_id,
+        "sha256": item.sha256,
+        "sha1": item.sha1,
+        "md5": item.md5,
+        "size_bytes": item.size_bytes,
+        "format": item.format,
+        "width_px": item.width_px,
+        "height_px": item.height_px,
+        "partial": item.partial,
+        "pdq": None if pdq is None else pdq.hash.hex(),
+        "pdq_quality": None if pdq is None else pdq.quality,
+        "sightings": [
+            {
+                "path": sighting.locator.path,
+                "modified_utc": sighting.modified_utc,
+                "deleted": sighting.locator.deleted,
+                "locator": str(sighting.locator),
+            }
+            for sighting in catalogue.sightings([item_id])[item_id]
+        ],
+        "labels": {name: list(values) for name, values in catalogue.labels([item_id])[item_id].items()},
+        "metadata": catalogue.metadata([item_id]).get(item_id),
+        "lists": [
+            {"list": hit.name, "kind": hit.kind, "category": hit.category, "by": hit.by}
+            for _, hit in catalogue.item_list_hits([item_id])
+        ],
+        "decisions": [
+            {
+                "verdict": row.verdict,
+                "with_sha256": row.query_sha256 if row.item_sha256 == item.sha256 else row.item_sha256,
+                "examiner": row.examiner,
+                "decided_utc": row.decided_utc,
+                "note": row.note,
+            }
+            for row in catalogue.decisions()
+            if item.sha256 in (row.query_sha256, row.item_sha256)
+        ],
+    }
