@@ -24,6 +24,7 @@ from imgmatch.types import Box, Candidate, Evidence, Image, Issue, Match, Sighti
 from imgmatch.verify import query_features
 from indexer import decisions
 from indexer.case import Case
+from indexer.exchange import vics
 from indexer.filters import Filter
 from indexer.index import Ids, VectorIndex
 from indexer.index.open import CaseIndex
@@ -271,6 +272,7 @@ class Searcher:
             verification = verifications.get(candidate.item_id)
             if verification is not None:
                 reasons.append(verification.reason)
+            reasons.extend(vics.reasons(labels[candidate.item_id]))
             if item.partial:
                 reasons.append(f"item partly read: {item.partial}")
             if query.partial:

@@ -1,0 +1,23 @@
+"""All items of a case, a batch at a time, for writers that stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from indexer.case import Case
+from indexer.catalogue import ItemRow
+
+BATCH = 2048
+Progress = Callable[[str, int, int], None]
+
+
+def item_batches(case: Case, progress: Progress | None = None) -> Iterator[dict[int, ItemRow]]:
+    """Every item by id, ascending, in batches."""
+    total = case.catalogue.counts()["items"]
+    after = done = 0
+    while ids := case.catalogue.item_ids_after(after, BATCH):
+        yield case.catalogue.items(ids)
+        after = ids[-1]
+        done += len(ids)
+        if progress:
+            progress("items", done, total)
