@@ -214,6 +214,14 @@ class Writer(VicsWriting):
         )
         return new_id(cursor)
 
+    def restore_item(self, row: Sequence[Any]) -> None:
+        """Add an item as ``Catalogue.item_rows`` gives it, with the id that it has there."""
+        self._db.execute(
+            "INSERT INTO items (item_id, sha256, md5, sha1, size_bytes, format, width_px, height_px, orientation,"
+            " partial) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            row,
+        )
+
     def has_vector_of(self, item_id: int, model_id: int) -> bool:
         """Has this model embedded this item?"""
         sql = "SELECT 1 FROM vectors WHERE item_id = ? AND model_id = ? LIMIT 1"

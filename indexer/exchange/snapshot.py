@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from imgmatch.errors import UsageError
 from indexer.case import Case
 from indexer.catalogue import ItemRow
 
@@ -21,3 +22,9 @@ def item_batches(case: Case, progress: Progress | None = None) -> Iterator[dict[
         done += len(ids)
         if progress:
             progress("items", done, total)
+
+
+def require_items(case: Case) -> None:
+    """Raises UsageError where a case holds nothing to export."""
+    if not case.catalogue.counts()["items"]:
+        raise UsageError(f"{case.path}: holds no pictures yet; add some with: imgmatch ingest {case.path} FOLDER")

@@ -20,7 +20,7 @@ from indexer.case import Case, command_line
 from indexer.catalogue import ItemRow
 from indexer.clock import now_utc
 from indexer.exchange.places import file_name, file_path, mime_type
-from indexer.exchange.snapshot import Progress, item_batches
+from indexer.exchange.snapshot import Progress, item_batches, require_items
 
 VERSIONS = ("2.0", "1.3")
 MAX_ISSUES = 1000
@@ -140,6 +140,8 @@ def export_vics(
     comments = _comments(case)
     counts = {"media": 0, "items": 0, "known_only": 0}
     with whole_file(path) as file, case.catalogue.snapshot():
+        if not all_known:
+            require_items(case)
         details = {"format": "vics", "file": str(path.absolute()), "version": version, "all_known": all_known}
         case.record("export", details)
         field, context = _CONTEXTS[version]
