@@ -34,3 +34,11 @@ class TableReading:
         """How many sightings each of some items has."""
         sql = "SELECT item_id, count(*) FROM sightings WHERE item_id IN (SELECT value FROM json_each(?)) GROUP BY 1"
         return dict(self._rows(sql, (json.dumps(list(item_ids)),)))
+
+    def sightings_of_run(self, run_id: int) -> Iterator[tuple[Any, ...]]:
+        """SHA-256 and locator of what a run found, in the order in which it did."""
+        yield from self._stream(
+            "SELECT lower(hex(sha256)), locator FROM sightings JOIN items USING (item_id) WHERE run_id = ?"
+            " ORDER BY sighting_id",
+            (run_id,),
+        )
