@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.options import CaseArg, ModelOpt
-from cli.progress import note
+from cli.progress import count_progress, note
 from imgmatch.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,11 +26,24 @@ class ExportFormat(enum.StrEnum):
     """What can be written."""
 
     html = "html"
+    vics = "vics"
+    case_uco = "case-uco"
+    csv = "csv"
+    jsonl = "jsonl"
+    parquet = "parquet"
+    pack = "pack"
+
+
+_TABLES = (ExportFormat.csv, ExportFormat.jsonl, ExportFormat.parquet)
+_SEARCHED = (ExportFormat.html, ExportFormat.case_uco, *_TABLES)
 
 
 def export(
     case: CaseArg,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write: a new folder.", show_default=False)],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="Where to write: a new folder (html, tables) or file.", show_default=False),
+    ],
     queries: Annotated[
         list[Path] | None,
         typer.Argument(metavar="[QUERY...]", help="Pictures or folders to search with.", show_default=False),
@@ -37,24 +51,100 @@ def export(
     format: Annotated[ExportFormat, typer.Option("--format", help="What to write.")] = ExportFormat.html,
     k: Annotated[int, typer.Option("-k", min=1, max=10_000, help="Leads a query.")] = 10,
     model: ModelOpt = None,
-    reveal: RevealOpt = False,
+    reveal: Annotated[
+        bool, typer.Option("--reveal", help="html, pack: pictures that can be seen, not blurred; recorded.")
+    ] = False,
     no_images: NoImagesOpt = False,
+    table: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--table",
+            help="csv, jsonl, parquet: items, sightings, labels, issues, decisions (the default), groups, matches.",
+            show_default=False,
+        ),
+    ] = None,
+    data_model: Annotated[str, typer.Option("--data-model", help="vics: 2.0 or 1.3.")] = "2.0",
+    all_known: Annotated[
+        bool, typer.Option("--all-known", help="vics: also imported media that the case has no picture of.")
+    ] = False,
+    thumbnails: Annotated[
+        bool, typer.Option("--thumbnails", help="pack: small pictures too, blurred; recorded.")
+    ] = False,
+    locators: Annotated[bool, typer.Option("--locators", help="pack: where pictures were found, too.")] = False,
 ) -> None:
-    """Write a report of a case, and of a search with each query."""
+    """Write a report, or what other programs and offices read: of a case, and of a search with each query."""
     from indexer.case import Case
 
-    results: list[SearchResult] = []
-    with Case.open(case) as opened:
-        spec = opened.default_model
-        if queries or model:
-            from imgmatch.models import load_model
-            from indexer.search import Searcher
+    _check(format, queries, reveal, no_images, table, all_known, thumbnails, locators)
+    with Case.open(case) as opened, count_progress() as progress:
+        if format is ExportFormat.vics:
+            from indexer.exchange.vics import export_vics
 
-            embedder = load_model(model or spec.name, device="cpu")
-            spec = embedder.spec
-            if queries:
-                results = list(Searcher(opened, embedder).search(queries, k))
-        report(opened, results, spec, output, reveal, no_images)
+            done = export_vics(opened, output, version=data_model, all_known=all_known, progress=progress)
+            note(f"{output}: {done['media']} media, {done['known_only']} of them known only from imported files")
+        elif format is ExportFormat.pack:
+            from indexer.exchange.pack import PackConfig, write_pack
+
+            config = PackConfig(thumbnails=thumbnails, reveal=reveal, locators=locators)
+            made = write_pack(opened, output, config, progress=progress)
+            note(f"{output}: {made.items} items, {made.vectors} vectors, {made.thumbnails} thumbnails")
+            note(f"SHA-256 of its manifest, to tell the receiver by another way: {made.manifest_sha256}")
+        else:
+            spec, results = _searched(opened, queries or [], k, model)
+            if format is ExportFormat.html:
+                report(opened, list(results), spec, output, reveal, no_images)
+            elif format is ExportFormat.case_uco:
+                from indexer.exchange.caseuco import export_caseuco
+
+                counts = export_caseuco(opened, output, results, spec, progress=progress)
+                note(f"{output}: {', '.join(f'{count} {name}' for name, count in counts.items())}")
+            else:
+                from indexer.exchange.tables import PLAIN, export_tables
+
+                names = table or [*PLAIN, *(["matches"] if queries else [])]
+                rows = export_tables(
+                    opened, output, format.value, names, results=results, model=spec, progress=progress
+                )
+                note(f"{output}: {', '.join(f'{name} {count}' for name, count in rows.items())}")
+
+
+def _check(
+    format: ExportFormat,
+    queries: list[Path] | None,
+    reveal: bool,
+    no_images: bool,
+    table: list[str] | None,
+    all_known: bool,
+    thumbnails: bool,
+    locators: bool,
+) -> None:
+    """An option that another format has is a mistake, not to be passed over."""
+    for given, name, formats in (
+        (queries, "QUERY", _SEARCHED),
+        (reveal, "--reveal", (ExportFormat.html, ExportFormat.pack)),
+        (no_images, "--no-images", (ExportFormat.html,)),
+        (table, "--table", _TABLES),
+        (all_known, "--all-known", (ExportFormat.vics,)),
+        (thumbnails, "--thumbnails", (ExportFormat.pack,)),
+        (locators, "--locators", (ExportFormat.pack,)),
+    ):
+        if given and format not in formats:
+            raise UsageError(f"{name} is for --format {', '.join(formats)}, not {format}; leave it out")
+    if format is ExportFormat.pack and reveal and not thumbnails:
+        raise UsageError("--reveal shows thumbnails; give --thumbnails too")
+    if table and "matches" in table and not queries:
+        raise UsageError("the table matches is of a search; name the pictures to search with")
+
+
+def _searched(case: Any, queries: list[Path], k: int, model: str | None) -> tuple[Any, Iterator[SearchResult]]:
+    """The model and, one by one, the results of searching with each query."""
+    if not queries and not model:
+        return case.default_model, iter(())
+    from imgmatch.models import load_model
+    from indexer.search import Searcher
+
+    embedder = load_model(model or case.default_model.name, device="cpu")
+    return embedder.spec, Searcher(case, embedder).search(queries, k) if queries else iter(())
 
 
 def report(case: Any, results: list[SearchResult], model: Any, folder: Path, reveal: bool, no_images: bool) -> None:

@@ -10,7 +10,8 @@ import typer
 
 from cli.options import CaseArg, FormatOpt, OutputOpt
 from cli.progress import count_progress, note
-from cli.render import Format, emit, emit_one, printable
+from cli.render import Format, emit, emit_one
+from indexer.csvfile import printable
 
 if TYPE_CHECKING:
     from indexer.ingest import IngestReport

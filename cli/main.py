@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import imgmatch
-from cli import index_move
+from cli import exchange, index_move
 from cli.explain import explain
 from cli.export import NoImagesOpt, RevealOpt, export
 from cli.export import report as write_report
@@ -64,6 +64,7 @@ index_app.command("move")(index_move.move)
 app.add_typer(known_app, name="known")
 app.command()(explain)
 app.command()(show)
+app.command("import")(exchange.import_)
 
 JobsOpt = Annotated[
     int | None, typer.Option("--jobs", "-j", min=1, help="Threads (default: all usable cores).", show_default=False)

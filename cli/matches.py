@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -99,7 +100,7 @@ def groups(
 
 def link(
     case: CaseArg,
-    other: Annotated[Path, typer.Argument(metavar="OTHER", help="The other case; it is only read.")],
+    other: Annotated[Path, typer.Argument(metavar="OTHER", help="The other case, or a pack of it; only read.")],
     least: Annotated[float, typer.Option(help="Least similarity of two items, 0..1.")] = 0.6,
     max_fmr: MaxFmrOpt = None,
     model: ModelOpt = None,
@@ -110,6 +111,7 @@ def link(
     from imgmatch.models import model_spec
     from indexer.calibrate import background as background_of
     from indexer.case import Case
+    from indexer.exchange.unpack import open_other
     from indexer.groups import links
 
     def records() -> Iterator[dict[str, Any]]:
@@ -129,14 +131,20 @@ def link(
             }
 
     columns = ["item_id", "other_item_id", "score", "by_chance", "path", "other_path"]
-    with Case.open(case) as opened, Case.open(other) as others, count_progress() as progress:
-        if opened.catalogue.meta().get("case_id") == others.catalogue.meta().get("case_id"):
-            raise UsageError(f"{other}: is the same case as {case}; near-copies within one: imgmatch groups {case}")
+    with Case.open(case) as opened, contextlib.ExitStack() as stack:
         spec = model_spec(model) if model else opened.default_model
+        others = stack.enter_context(open_other(other, spec))
+        progress = stack.enter_context(count_progress())
+        about = others.catalogue.meta()
+        if opened.catalogue.meta().get("case_id") == about.get("case_id"):
+            raise UsageError(f"{other}: is the same case as {case}; near-copies within one: imgmatch groups {case}")
         background = background_of(opened, spec)
         if background is None:
             no_background(case, max_fmr)
-        opened.record("link", {"model": spec.name, "least": least, "other": str(other)})
+        details = {"model": spec.name, "least": least, "other": str(other), "other_case_id": about.get("case_id")}
+        if "pack_sha256" in about:
+            details["pack_sha256"] = about["pack_sha256"]
+        opened.record("link", details)
         more = ["sha256", "other_sha256"] if format is Format.csv else []
         emit(records(), columns + more, format, output)
 

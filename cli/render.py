@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import enum
 import io
 import json
-import os
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from imgmatch.errors import UsageError
+from indexer.atomic import whole_file
+from indexer.csvfile import cell, printable, write_csv
 
 if TYPE_CHECKING:
     from imgmatch.types import FalseMatchRate, Verification
     from indexer.search import SearchResult
 
 Record = Mapping[str, Any]
-# A spreadsheet takes a cell that begins so for a formula (OWASP, "CSV Injection").
-_FORMULA_START = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Format(enum.StrEnum):
@@ -39,9 +35,9 @@ def emit(records: Iterable[Record], columns: Sequence[str], format: Format, outp
     """Write records. ``columns`` are those of the table and the CSV, in order; JSON has every field."""
     with _target(output) as file:
         if format is Format.table:
-            file.write(_table([[_cell(record.get(c)) for c in columns] for record in records], columns))
+            file.write(_table([[cell(record.get(c)) for c in columns] for record in records], columns))
         elif format is Format.csv:
-            _write_csv(file, records, columns)
+            write_csv(file, records, columns)
         elif format is Format.jsonl:
             for record in records:
                 file.write(json.dumps(record, ensure_ascii=False) + "\n")
@@ -71,7 +67,7 @@ def emit_search(results: Iterable[SearchResult], format: Format, output: Path | 
     """Write search results as they come: for JSON and JSON Lines, one object a query, each on one line."""
     with _target(output) as file:
         if format is Format.csv:
-            _write_csv(file, (row for result in results for row in _match_rows(result)), SEARCH_COLUMNS)
+            write_csv(file, (row for result in results for row in _match_rows(result)), SEARCH_COLUMNS)
             return
         for result in results:
             if format is Format.table:
@@ -219,7 +215,7 @@ def _search_table(result: SearchResult) -> str:
             "found at": f"{row['path']}{more}",
             "note": row["reasons"],
         }
-        cells.append([_cell(shown[column]) for column in columns])
+        cells.append([cell(shown[column]) for column in columns])
     return head + _table(cells, columns) + "\n"
 
 
@@ -246,43 +242,8 @@ def _table(rows: list[list[str]], columns: Sequence[str]) -> str:
     return "\n".join(line for line in lines if line) + "\n"
 
 
-def _write_csv(file: IO[str], records: Iterable[Record], columns: Sequence[str]) -> None:
-    writer = csv.writer(file)
-    writer.writerow(columns)
-    for record in records:
-        cells = [_cell(record.get(column)) for column in columns]
-        writer.writerow([f"'{cell}" if _is_formula(cell) else cell for cell in cells])
-
-
-def _is_formula(cell: str) -> bool:
-    if not cell.startswith(_FORMULA_START):
-        return False
-    try:
-        float(cell)
-    except ValueError:
-        return True
-    return False
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, Mapping):
-        return _join(f"{name}: {_cell(part)}" for name, part in value.items())
-    if isinstance(value, list | tuple):
-        return _join(_cell(part) for part in value)
-    return printable(str(value))
-
-
 def _join(parts: Iterable[str]) -> str:
     return "; ".join(parts)
-
-
-def printable(text: str) -> str:
-    """No control or direction-changing character reaches a terminal or a spreadsheet, whatever a file is called."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode("ascii") for char in text
-    )
 
 
 @contextmanager
@@ -292,16 +253,7 @@ def _target(output: Path | None) -> Iterator[IO[str]]:
         yield sys.stdout
         sys.stdout.flush()
         return
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", errors="backslashreplace", newline="", dir=output.parent, delete=False
-        ) as file:
-            draft = Path(file.name)
-            try:
-                yield file
-            except BaseException:
-                draft.unlink()
-                raise
-        os.replace(draft, output)
-    except OSError as error:
-        raise UsageError(f"{output}: can't be written ({error.strerror}); choose another place for --output") from error
+    with whole_file(output, replace=True) as raw:
+        file = io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", newline="")
+        yield file
+        file.detach()  # flushed, and left to whole_file to close

@@ -27,7 +27,7 @@ class Facts:
 
     @classmethod
     def of(cls, record: Any) -> Facts:
-        """From what ``record`` gave. Raises ValueError on anything else: it may come from a process that is not trusted."""
+        """From what ``record`` gave. Raises ValueError on anything else: who gave it may not be trusted."""
         try:
             metadata, told = record["metadata"], record["pdq"]
             fields = all(name in FIELDS and isinstance(entry, dict) for name, entry in metadata.items())

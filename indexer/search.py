@@ -25,6 +25,7 @@ from imgmatch.types import Box, Candidate, Evidence, Image, Issue, Match, Sighti
 from imgmatch.verify import query_features
 from indexer import decisions
 from indexer.case import Case
+from indexer.exchange import vics
 from indexer.filters import Filter
 from indexer.index import Ids, VectorIndex
 from indexer.index.open import CaseIndex
@@ -289,6 +290,7 @@ class Searcher:
             if camera is not None:
                 reasons.append(f"same camera serial as the query ({camera})")
             reasons += lists.get(candidate.item_id, ())
+            reasons.extend(vics.reasons(labels[candidate.item_id]))
             if item.partial:
                 reasons.append(f"item partly read: {item.partial}")
             if query.partial:

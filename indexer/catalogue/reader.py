@@ -27,13 +27,15 @@ from indexer.catalogue.rows import (
 )
 from indexer.catalogue.schema import MIGRATIONS
 from indexer.catalogue.sql import conditions, parts_of, read_as
+from indexer.catalogue.tables import TableReading
+from indexer.catalogue.vics import VicsReading
 from indexer.catalogue.writer import Writer
 from indexer.filters import Filter
 
 _BUSY_MS = 30_000
 
 
-class Catalogue(KnownReader, FactsReader):
+class Catalogue(KnownReader, FactsReader, TableReading, VicsReading):
     """Connections to ``catalogue.sqlite``, one a thread. Raises CaseError, naming the file, when it is damaged."""
 
     def __init__(self, path: Path) -> None:
@@ -102,6 +104,16 @@ class Catalogue(KnownReader, FactsReader):
                 db.execute("ROLLBACK")
                 raise
             db.execute("COMMIT")
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Everything read inside is of one moment, whatever others commit meanwhile."""
+        with self._naming():
+            self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._db.execute("ROLLBACK")
 
     # --- format
 
@@ -388,6 +400,11 @@ class Catalogue(KnownReader, FactsReader):
             ):
                 found[row[0]] = ItemRow(row[0], row[1], row[2], row[3] or None, *row[4:])
         return found
+
+    def item_ids_after(self, after: int, limit: int) -> list[int]:
+        """Ids of items above ``after``, ascending."""
+        sql = "SELECT item_id FROM items WHERE item_id > ? ORDER BY item_id LIMIT ?"
+        return [row[0] for row in self._rows(sql, (after, limit))]
 
     def item_by_sha256(self, sha256: str) -> int | None:
         """The item with this content, or None."""

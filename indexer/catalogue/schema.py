@@ -222,4 +222,48 @@ MIGRATIONS = (
         quality INTEGER NOT NULL
     ) STRICT;
     """,
+    """
+    -- Project VIC files that were imported, and their media records: typed what is searched by, and whole as JSON.
+    CREATE TABLE vics_files (
+        file_id INTEGER PRIMARY KEY,
+        sha256 BLOB NOT NULL UNIQUE,
+        name TEXT NOT NULL,
+        version TEXT NOT NULL,
+        header_json TEXT NOT NULL,
+        media INTEGER NOT NULL,
+        run_id INTEGER NOT NULL REFERENCES runs,
+        imported_utc TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE vics_media (
+        media_id INTEGER PRIMARY KEY,
+        file_id INTEGER NOT NULL REFERENCES vics_files,
+        number INTEGER NOT NULL,
+        md5 BLOB,
+        sha1 BLOB,
+        category INTEGER,
+        series TEXT,
+        tags TEXT,
+        record_json TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX vics_media_by_md5 ON vics_media (md5);
+    CREATE INDEX vics_media_by_sha1 ON vics_media (sha1);
+    -- What they say, as labels of a source of its own.
+    CREATE VIEW vics_facts AS
+        SELECT media_id, file_id, md5, sha1, 'vics:' || substr(lower(hex(f.sha256)), 1, 16) AS source,
+            'vics_category' AS name, CAST(category AS TEXT) AS value
+            FROM vics_media JOIN vics_files f USING (file_id) WHERE category IS NOT NULL
+        UNION ALL
+        SELECT media_id, file_id, md5, sha1, 'vics:' || substr(lower(hex(f.sha256)), 1, 16), 'vics_series', series
+            FROM vics_media JOIN vics_files f USING (file_id) WHERE series IS NOT NULL
+        UNION ALL
+        SELECT media_id, file_id, md5, sha1, 'vics:' || substr(lower(hex(f.sha256)), 1, 16), 'vics_tags', tags
+            FROM vics_media JOIN vics_files f USING (file_id) WHERE tags IS NOT NULL;
+    -- Pictures that come after the file get its labels as they come, whichever way they come.
+    CREATE TRIGGER vics_labels_new_items AFTER INSERT ON items BEGIN
+        INSERT OR REPLACE INTO labels SELECT NEW.item_id, source, name, value FROM vics_facts
+            WHERE md5 = NEW.md5 AND (sha1 IS NULL OR NEW.sha1 IS NULL OR sha1 = NEW.sha1) ORDER BY media_id;
+        INSERT OR REPLACE INTO labels SELECT NEW.item_id, source, name, value FROM vics_facts
+            WHERE md5 IS NULL AND sha1 = NEW.sha1 ORDER BY media_id;
+    END;
+    """,
 )

@@ -17,12 +17,13 @@ from indexer.catalogue.rows import (
     SegmentRow,
 )
 from indexer.catalogue.sql import below, new_id
+from indexer.catalogue.vics import VicsWriting
 
 # A deleted item's id never comes back: reports and logs go on meaning what they meant.
 _FREE_ITEM_ID = "max((SELECT coalesce(max(item_id), 0) FROM items), (SELECT value FROM state WHERE key = 'items')) + 1"
 
 
-class Writer(KnownWriter, FactsWriter):
+class Writer(KnownWriter, FactsWriter, VicsWriting):
     """What may be written inside ``Catalogue.transaction()``."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
@@ -218,6 +219,14 @@ class Writer(KnownWriter, FactsWriter):
             row,
         )
         return new_id(cursor)
+
+    def restore_item(self, row: Sequence[Any]) -> None:
+        """Add an item as ``Catalogue.item_rows`` gives it, with the id that it has there."""
+        self._db.execute(
+            "INSERT INTO items (item_id, sha256, md5, sha1, size_bytes, format, width_px, height_px, orientation,"
+            " partial) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            row,
+        )
 
     def has_vector_of(self, item_id: int, model_id: int) -> bool:
         """Has this model embedded this item?"""

@@ -176,7 +176,7 @@ def _strongest(given: Mapping[str, Any], category: Any, where: str) -> Entry | M
 
 def _vics(path: Path) -> Iterator[Entry | Malformed]:
     """Hashes and categories of a Project VIC file: any version's list of media, alone or within cases."""
-    ijson = require("ijson", "vics")
+    ijson = require("ijson", "exchange")
     count = 0
     found: dict[str, Any] = {}
     try:

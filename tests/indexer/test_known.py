@@ -7,6 +7,7 @@ import sqlite3
 import pytest
 
 from imgmatch.errors import UsageError
+from imgmatch.isolation.pool import Pool
 from indexer.case import Case
 from indexer.compact import delete
 from indexer.ingest import ingest
@@ -140,8 +141,8 @@ def test_ignored_files_are_counted_and_recorded_and_never_decoded(
     ignored = [photographs / "03.jpg", photographs / "05.jpg"]  # 03 has a copy in another folder
     import_list(case, make_list(tmp_path, [digest_of(p, by) for p in ignored]), "ignore", "junk")
     decoded = []
-    prepare = embedder.prepare
-    monkeypatch.setattr(embedder, "prepare", lambda pixels: decoded.append(1) or prepare(pixels))
+    read = Pool.read_picture
+    monkeypatch.setattr(Pool, "read_picture", lambda *asked: decoded.append(1) or read(*asked))
     report = ingest(case, [photographs], embedder)
     assert (report.files, report.new_items, report.ignored, report.known, report.unusable) == (12, 9, 3, 0, 0)
     assert len(decoded) == 9

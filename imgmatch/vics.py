@@ -1,0 +1,316 @@
+"""Project VIC's exchange files (VICS JSON, data models 1.x and 2.x): known media by hash, read a record at a time.
+
+The models are not published as a schema; the layout here is what exporters write. ``value`` holds media (``#Media``) or
+cases with their ``Media`` (``#Cases``); ``odata.metadata`` (1.x) or ``@odata.context`` (2.x) names the model. Writers
+differ: flags as booleans or as "true" and "false", ``Series`` and ``Tags`` as text, lists or objects, a byte order mark
+or none; nothing of that is a fault.
+"""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from imgmatch.errors import UsageError
+from imgmatch.optional import require
+
+MAX_RECORD_BYTES = 64 << 20
+"""A media record and what stands before it may be so long: memory stays bounded whatever a file holds."""
+_MAX_HEADER_EVENTS = 200_000
+_CHUNK_BYTES = 1 << 16
+_VERSION = re.compile(r"DataModels/(\d+)\.(\d+)\.xml")
+_NAMES = {"md5": re.compile(r"[0-9a-fA-F]{32}\Z"), "sha1": re.compile(r"[0-9a-fA-F]{40}\Z")}
+_TAG_ENDS = re.compile(r"[,;|]")
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """One known file. Hashes are lower-case hexadecimal, at least one of them is set; ``photodna`` is as it stands in
+    the file, never computed; ``record`` is the whole record with every field, known or not. ``number`` counts the
+    file's records from 1, ``line`` is the one in which this one ends.
+    """
+
+    number: int
+    line: int
+    md5: str | None
+    sha1: str | None
+    category: int | None
+    series: str | None
+    tags: tuple[str, ...]
+    photodna: str | None
+    record: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A field of a record that can't be what it must be; ``message`` names record, line, field and value."""
+
+    number: int
+    line: int
+    field: str
+    message: str
+
+
+class VicsFile:
+    """A VICS file: iterate over it for ``Media`` and ``Fault``, in the order of the file, in memory that does not grow.
+
+    ``version`` (such as "2.0") is known from the start, ``header`` (all that stands outside media records) and
+    ``sha256`` once the iteration has ended. A record without a usable hash gives only a Fault; one with another wrong
+    field gives a Fault and itself. Raises UsageError, naming file, line, byte and field, where it is no VICS file or no
+    JSON.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._ijson: Any = require("ijson", "exchange")
+        self.header: dict[str, Any] = {}
+        self.sha256 = ""
+        self.bytes_read = 0
+        try:
+            self.version, self._cases = self._layout()
+        except OSError as error:
+            raise UsageError(f"{self.path}: can't be read ({error.strerror}); give a readable VICS file") from error
+
+    def __iter__(self) -> Iterator[Media | Fault]:
+        """Read the file once, from its beginning."""
+        try:
+            yield from self._records()
+        except OSError as error:
+            raise UsageError(f"{self.path}: can't be read ({error.strerror}); check the disk") from error
+
+    def _layout(self) -> tuple[str, bool]:
+        """Data model, and whether media stand in cases: as soon as the first events tell."""
+        events = self._ijson.sendable_list()
+        parser = self._ijson.parse_coro(events)
+        context = None
+        listed = False
+        for line, first_byte, chunk in self._chunks():
+            self._send(parser, chunk, line, first_byte, None)
+            for prefix, event, value in events:
+                if prefix in ("odata.metadata", "@odata.context") and event == "string":
+                    context = value
+                elif prefix == "value" and event == "start_array":
+                    listed = True
+                    version = self._version(context)
+                elif prefix == "value.item.Media" and event == "start_array":
+                    return version, True
+                elif listed and (prefix, event) in (("value.item", "end_map"), ("value", "end_array")):
+                    return version, False
+            events.clear()
+            if first_byte > MAX_RECORD_BYTES:
+                break
+        if not listed:
+            raise UsageError(
+                f"{self.path}: no VICS file: it has no list under the field 'value'; give VICS JSON 1.3 or 2.0"
+            )
+        return version, False
+
+    def _version(self, context: str | None) -> str:
+        found = _VERSION.search(context or "")
+        if found is None:
+            raise UsageError(
+                f"{self.path}: no VICS file: neither 'odata.metadata' nor '@odata.context' before the field 'value' "
+                "names a Project VIC data model; give VICS JSON 1.3 or 2.0"
+            )
+        if int(found[1]) not in (1, 2):
+            raise UsageError(f"{self.path}: VICS {found[1]}.{found[2]} is not known here; export it as 1.3 or 2.0")
+        return f"{found[1]}.{found[2]}"
+
+    def _records(self) -> Iterator[Media | Fault]:
+        found = self._ijson.sendable_list()
+        header = _Header(self._ijson.ObjectBuilder(), "value.item.Media" if self._cases else "value", self.path)
+        parsers = (
+            self._ijson.parse_coro(header),
+            self._ijson.items_coro(found, "value.item.Media.item" if self._cases else "value.item", use_float=True),
+        )
+        number = 0
+        since = 0
+        line, end = 1, 0
+        for line, first_byte, chunk in self._chunks():
+            end = first_byte + len(chunk)
+            for parser in parsers:
+                self._send(parser, chunk, line, first_byte, header)
+            for record in found:
+                number += 1
+                yield from _media(record, number, line)
+            since = 0 if found else since + len(chunk)
+            if since > MAX_RECORD_BYTES:
+                raise UsageError(
+                    f"{self.path}, line {line}: no media record ends within {MAX_RECORD_BYTES >> 20} MiB; "
+                    "this is no usable VICS file"
+                )
+            found.clear()
+        try:
+            for parser in parsers:
+                parser.close()
+        except self._ijson.JSONError as error:
+            raise UsageError(
+                f"{self.path}, line {line} (byte {end:,}): the file ends in the middle{header.after()}; "
+                "get it again, whole"
+            ) from error
+        self.header = header.built.value
+
+    def _send(self, parser: Any, chunk: bytes, line: int, first_byte: int, header: _Header | None) -> None:
+        try:
+            parser.send(chunk)
+        except (self._ijson.JSONError, StopIteration) as error:
+            why = str(error).splitlines()[0].strip() if str(error).strip() else "something follows the end"
+            place = self._place(first_byte)
+            after = "" if header is None else header.after()
+            raise UsageError(
+                f"{self.path}, line {line} (byte {place:,}){after}: not valid JSON ({why}); get the file again"
+            ) from error
+
+    def _place(self, first_byte: int) -> int:
+        """The very byte at which a file stops to be JSON: reads it again, the last chunk byte by byte."""
+        parser = self._ijson.basic_parse_coro(self._ijson.sendable_list())
+        place = first_byte
+        try:
+            for _, start, chunk in self._chunks():
+                if start < first_byte:
+                    parser.send(chunk)
+                    continue
+                for place in range(start, start + len(chunk)):
+                    parser.send(chunk[place - start : place - start + 1])
+                break
+        except (self._ijson.JSONError, StopIteration):
+            pass
+        return place
+
+    def _chunks(self) -> Iterator[tuple[int, int, bytes]]:
+        """Pieces of at most 64 KiB that never hold more than one line: line, first byte, UTF-8 without a mark."""
+        digest = hashlib.sha256()
+        self.bytes_read = 0
+        with self.path.open("rb") as file:
+            start = file.read(4)
+            file.seek(0)
+            wide = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+            decoder = codecs.getincrementaldecoder("utf-16")("replace") if wide else None
+            line, first_byte = 1, 0
+            while chunk := file.readline(_CHUNK_BYTES):
+                digest.update(chunk)
+                piece = chunk
+                if first_byte == 0 and chunk.startswith(codecs.BOM_UTF8):
+                    piece = chunk[len(codecs.BOM_UTF8) :]
+                elif decoder is not None:
+                    piece = decoder.decode(chunk).encode("utf-8", "replace")
+                if piece:
+                    yield line, first_byte, piece
+                first_byte += len(chunk)
+                self.bytes_read = first_byte
+                line += chunk.endswith(b"\n")
+        self.sha256 = digest.hexdigest()
+
+
+class _Header:
+    """Collects what stands outside the media records, and remembers the field that was read last."""
+
+    def __init__(self, built: Any, media: str, path: Path) -> None:
+        self.built = built
+        self._media = media
+        self._below = f"{media}."
+        self._parent, _, self._key = media.rpartition(".")
+        self._path = path
+        self._count = 0
+        self._last = ""
+
+    def send(self, happened: tuple[str, str, Any]) -> None:
+        prefix, event, value = happened
+        self._last = prefix
+        if prefix.startswith(self._media) and (prefix == self._media or prefix.startswith(self._below)):
+            return
+        if event == "map_key" and value == self._key and prefix == self._parent:
+            return
+        self._count += 1
+        if self._count > _MAX_HEADER_EVENTS:
+            raise UsageError(f"{self._path}: holds more beside its media than a VICS file does (at field {prefix!r})")
+        self.built.event(event, value)
+
+    def after(self) -> str:
+        """Where reading had come, for a message."""
+        name = self._last.replace(".item", "")
+        return f", after the field {name!r}" if name else ""
+
+
+def _media(record: Any, number: int, line: int) -> Iterator[Media | Fault]:
+    where = f"media record {number}, ending in line {line}"
+    if not isinstance(record, dict):
+        yield Fault(number, line, "", f"{where}: is no object with fields; it was left out")
+        return
+    fields = {name.lower(): value for name, value in record.items()}
+    photodna = _text(fields.get("photodna"))
+    others = {"md5": fields.get("md5"), "sha1": fields.get("sha1")}
+    for other in fields.get("alternativehashes") or ():
+        if isinstance(other, dict):
+            name = str(other.get("HashName", "")).lower().replace("-", "")
+            if name == "photodna":
+                photodna = photodna or _text(other.get("HashValue"))
+            elif name in others and not others[name]:
+                others[name] = other.get("HashValue")
+    hashes: dict[str, str | None] = {"md5": None, "sha1": None}
+    faults: dict[str, str] = {}
+    for name, pattern in _NAMES.items():
+        value = others[name]
+        if value is None or value == "":
+            continue
+        if isinstance(value, str) and pattern.match(value.strip()):
+            hashes[name] = value.strip().lower()
+        else:
+            faults[name.upper()] = f"{where}, field {name.upper()}: {_short(value)} is no hash"
+    kept = hashes["md5"] is not None or hashes["sha1"] is not None
+    if not kept and not faults:
+        faults["MD5"] = f"{where}, field MD5: no hash, and none under SHA1"
+    for name, message in faults.items():
+        yield Fault(number, line, name, message if kept else f"{message}; the record was left out")
+    if not kept:
+        return
+    category: int | None = None
+    given = fields.get("category")
+    if given is not None and given != "":
+        try:
+            category = int(given) if not isinstance(given, bool) else -1
+        except (TypeError, ValueError, OverflowError):
+            category = -1
+        if not 0 <= category < 2**31:
+            yield Fault(number, line, "Category", f"{where}, field Category: {_short(given)} is no category")
+            category = None
+    yield Media(
+        number,
+        line,
+        hashes["md5"],
+        hashes["sha1"],
+        category,
+        _text(fields.get("series")),
+        tags(fields.get("tags")),
+        photodna,
+        record,
+    )
+
+
+def tags(value: Any) -> tuple[str, ...]:
+    """Tags of a record, which writers give as text with commas, semicolons or bars, as a list, or as objects."""
+    parts = value if isinstance(value, list) else _TAG_ENDS.split(_text(value) or "")
+    return tuple(dict.fromkeys(text for part in parts if (text := _text(part))))
+
+
+def _text(value: Any) -> str | None:
+    """A field that is text with some writers, a number, an object or a list with others."""
+    if value is None or isinstance(value, bool):
+        return None
+    if isinstance(value, dict):
+        named = (value.get(name) for name in ("Name", "SeriesName", "TagName", "Title", "Value"))
+        return next((text for part in named if (text := _text(part))), None)
+    if isinstance(value, list):
+        return "; ".join(text for part in value if (text := _text(part))) or None
+    return str(value).strip() or None
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

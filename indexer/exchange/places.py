@@ -1,0 +1,31 @@
+"""Locators and formats in the words of other programs: file name, path, MIME type."""
+
+from __future__ import annotations
+
+from PIL import Image
+
+from imgmatch.locator import Locator
+
+
+def readable(text: str) -> str:
+    """Text that is Unicode, whatever bytes a name holds: those that are not UTF-8 as \\xNN."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def file_name(locator: Locator) -> str:
+    """The last part of the innermost place, whichever system's separators it has."""
+    return readable(locator.at).replace("\\", "/").rstrip("/").rpartition("/")[2] or readable(locator.at)
+
+
+def file_path(locator: Locator) -> str:
+    """The whole way to it: container after container, each followed by a bar."""
+    own = readable(locator.at)
+    return own if locator.parent is None else f"{file_path(locator.parent)}|{own}"
+
+
+def mime_type(format: str) -> str:
+    """The MIME type of a picture format as items have it."""
+    Image.init()
+    if format == "MPO":  # a JPEG file with further pictures behind the first
+        return "image/jpeg"
+    return Image.MIME.get(format) or f"image/{format.lower()}"
