@@ -58,7 +58,6 @@ def calibrate(
             "lowest_rate_shown": made.calibration.bound,
             "made_utc": made.made_utc,
         }
-        opened.record("calibrate", record)
     emit_one(record, format, output)
 
 
@@ -75,7 +74,10 @@ def groups(
     from indexer.groups import groups as find_groups
 
     def records() -> Iterator[dict[str, Any]]:
+        shown = {"groups": 0, "members": 0}
         for group in find_groups(opened, spec, least, progress=progress):
+            shown["groups"] += 1
+            shown["members"] += len(group.members)
             for member in group.members:
                 yield {
                     "group": group.number,
@@ -89,11 +91,12 @@ def groups(
                     "sightings": len(member.sightings),
                     "sha256": member.item.sha256,
                 }
+        opened.record("groups_shown", arguments={"least": least}, model=spec, counts=shown)
 
     columns = ["group", "best", "item_id", "size_px", "bytes", "format", "differs", "path", "sightings"]
     with Case.open(case) as opened, count_progress() as progress:
         spec = model_spec(model) if model else opened.default_model
-        opened.record("groups", {"model": spec.name, "least": least})
+        opened.record("groups", arguments={"least": least}, model=spec)
         emit(records(), [*columns, *(["sha256"] if format is Format.csv else [])], format, output)
 
 
@@ -113,7 +116,9 @@ def link(
     from indexer.groups import links
 
     def records() -> Iterator[dict[str, Any]]:
+        shown = 0
         for found in links(opened, others, spec, least, background=background, max_fmr=max_fmr, progress=progress):
+            shown += 1
             identical = found.item.sha256 == found.other.sha256
             rate = found.false_match
             yield {
@@ -127,6 +132,7 @@ def link(
                 "other_sha256": found.other.sha256,
                 "false_match": false_match_record(rate),
             }
+        opened.record("link_shown", arguments=arguments, subject=subject, model=spec, counts={"links": shown})
 
     columns = ["item_id", "other_item_id", "score", "by_chance", "path", "other_path"]
     with Case.open(case) as opened, Case.open(other) as others, count_progress() as progress:
@@ -136,7 +142,15 @@ def link(
         background = background_of(opened, spec)
         if background is None:
             no_background(case, max_fmr)
-        opened.record("link", {"model": spec.name, "least": least, "other": str(other)})
+        arguments = {"least": least, "max_fmr": max_fmr}
+        head = others.log.head()
+        subject = {
+            "other": str(other),
+            "other_case_id": others.catalogue.meta().get("case_id"),
+            "other_log_entries": head.entry,
+            "other_log_sha256": head.sha256,
+        }
+        opened.record("link", arguments=arguments, subject=subject, model=spec)
         more = ["sha256", "other_sha256"] if format is Format.csv else []
         emit(records(), columns + more, format, output)
 
@@ -175,6 +189,12 @@ def decide(
         if given:
             row = decisions.decide(opened, given[0], given[1], given[2], note_, examiner)
             emit_one(dataclasses.asdict(row), format, output)
+        if not given:
+            opened.record(
+                "decisions",
+                arguments={"list": list_, "labels": None if labels is None else str(labels)},
+                counts={"decisions": sum(1 for _ in opened.catalogue.decisions())},
+            )
         if labels is not None:
             emit(decisions.labels(opened), ["sha256", "label"], Format.csv, labels)
         if list_:

@@ -3,6 +3,7 @@
 It is the one place that says what is committed. The only package that speaks SQL: schema, rows, reading, writing.
 """
 
+from indexer.catalogue.custody import LogState
 from indexer.catalogue.reader import Catalogue
 from indexer.catalogue.rows import (
     CalibrationRow,
@@ -23,6 +24,7 @@ __all__ = [
     "GenerationRow",
     "IssueRow",
     "ItemRow",
+    "LogState",
     "RemoteRow",
     "SegmentRow",
     "SightingRow",

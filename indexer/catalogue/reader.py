@@ -13,6 +13,8 @@ from typing import Any
 from imgmatch.errors import CaseError
 from imgmatch.locator import Locator
 from imgmatch.types import Box, Evidence, Issue, ModelSpec, Sighting
+from indexer.catalogue import custody
+from indexer.catalogue.custody import LogState
 from indexer.catalogue.rows import (
     CalibrationRow,
     DecisionRow,
@@ -100,6 +102,28 @@ class Catalogue:
                 db.execute("ROLLBACK")
                 raise
             db.execute("COMMIT")
+
+    @contextmanager
+    def log_transaction(self, *, durable: bool = True) -> Iterator[Writer]:
+        """A transaction for the audit log's head alone: ``data_version`` does not count it.
+
+        Not ``durable``: a pulled plug (never a kill) may undo it, for what can be found out again.
+        """
+        db = self._db
+        before = db.total_changes
+        try:
+            with self._naming():
+                db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            with self.transaction() as writer:
+                yield writer
+        finally:
+            self._local.log_changes = self._log_changes + db.total_changes - before
+            if not durable:
+                db.execute("PRAGMA synchronous = FULL")
+
+    @property
+    def _log_changes(self) -> int:
+        return getattr(self._local, "log_changes", 0)
 
     # --- format
 
@@ -201,8 +225,13 @@ class Catalogue:
         return dict(self._rows("SELECT key, value FROM state"))
 
     def data_version(self) -> tuple[int, int]:
-        """Changes whenever this or another process has committed anything."""
-        return int(self._rows("PRAGMA data_version")[0][0]), self._db.total_changes
+        """Changes whenever this or another process has committed anything, but for this one's audit entries."""
+        return int(self._rows("PRAGMA data_version")[0][0]), self._db.total_changes - self._log_changes
+
+    def log_state(self) -> LogState | None:
+        """What the audit log must be; None in a case of an older format whose log nothing was added to since."""
+        with self._naming():
+            return custody.read(self._db)
 
     def tombstones(self, model_id: int) -> list[int]:
         """Vector ids of a model's rows that were deleted and not yet compacted away, ascending."""
