@@ -11,7 +11,7 @@ import typer
 from cli.options import CaseArg, FormatOpt, OutputOpt
 from cli.progress import note
 from cli.render import Format, emit, emit_one
-from imgmatch.errors import ImgmatchError, UsageError
+from imgmatch.errors import ImgmatchError
 
 app = typer.Typer(no_args_is_help=True, help="Who did what with a case: the log, its verification, statements of runs.")
 
@@ -23,9 +23,7 @@ def verify(
     case: CaseArg,
     expect: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="NUMBER:SHA256", help="A head that was noted: the log must hold it.", show_default=False
-        ),
+        typer.Option(metavar="NUMBER:SHA256", help="A head that was noted: the log must hold it.", show_default=False),
     ] = None,
     format: FormatOpt = Format.table,
     output: OutputOpt = None,
@@ -43,7 +41,12 @@ def verify(
         if found.faults:
             emit(({"fault": fault} for fault in found.faults), ["fault"], format, output)
     else:
-        record = {"entries": found.head.entry, "sha256": found.head.sha256, "faults": found.faults, "notes": found.notes}
+        record = {
+            "entries": found.head.entry,
+            "sha256": found.head.sha256,
+            "faults": found.faults,
+            "notes": found.notes,
+        }
         emit_one(record, format, output)
     if found.faults:
         raise ImgmatchError(f"{case}: {len(found.faults):,} faults in the audit log; see the list above")
@@ -75,10 +78,8 @@ def show(
     from indexer import filters
     from indexer.case import Case
 
-    if since is not None:
-        filters.date(since[:10])
     with Case.open(case) as opened:
-        entries = opened.log.entries(since=since, action=action, last=last)
+        entries = opened.log.entries(since=filters.date(since) if since else None, action=action, last=last)
         columns = [*_COLUMNS, *(["weights_sha256", "version", "more", "before"] if format is Format.csv else [])]
         wanted = entries if format in (Format.json, Format.jsonl) else _rows(entries)
         emit(wanted, columns, format, output)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import imgmatch
-from cli import index_move
+from cli import audit, index_move
 from cli.explain import explain
 from cli.export import NoImagesOpt, RevealOpt, export
 from cli.export import report as write_report
@@ -54,6 +54,7 @@ index_app = typer.Typer(
     no_args_is_help=True, help="The index of a case: a cache over its vectors, built again at will."
 )
 app.add_typer(index_app, name="index")
+app.add_typer(audit.app, name="audit")
 index_app.command("move")(index_move.move)
 
 app.command()(explain)

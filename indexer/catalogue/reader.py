@@ -13,7 +13,7 @@ from typing import Any
 from imgmatch.errors import CaseError
 from imgmatch.locator import Locator
 from imgmatch.types import Box, Evidence, Issue, ModelSpec, Sighting
-from indexer.catalogue import custody
+from indexer.catalogue import custody, runs
 from indexer.catalogue.custody import LogState
 from indexer.catalogue.rows import (
     CalibrationRow,
@@ -179,6 +179,21 @@ class Catalogue:
     def issue_kinds(self) -> dict[str, int]:
         """How many issues of each kind, most frequent first."""
         return dict(self._rows("SELECT error, count(*) FROM issues GROUP BY error ORDER BY count(*) DESC, error"))
+
+    def run(self, run_id: int) -> dict[str, Any] | None:
+        """A run with its arguments and totals (None: not finished), or None."""
+        with self._naming():
+            return runs.run(self._db, run_id)
+
+    def found_by(self, run_id: int) -> Iterator[dict[str, Any]]:
+        """Every sighting that a run made or read again, streamed."""
+        with self._naming():
+            yield from runs.found(self._db, run_id)
+
+    def skipped_by(self, run_id: int) -> Iterator[dict[str, Any]]:
+        """Every issue of a run, settled ones too, streamed."""
+        with self._naming():
+            yield from runs.skipped(self._db, run_id)
 
     def last_run(self, command: str) -> dict[str, Any] | None:
         """The latest run of a command, or None."""
