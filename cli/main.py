@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import imgmatch
-from cli import exchange, index_move
+from cli import audit, exchange, index_move
 from cli.explain import explain
 from cli.export import NoImagesOpt, RevealOpt, export
 from cli.export import report as write_report
@@ -59,6 +60,7 @@ index_app = typer.Typer(
     no_args_is_help=True, help="The index of a case: a cache over its vectors, built again at will."
 )
 app.add_typer(index_app, name="index")
+app.add_typer(audit.app, name="audit")
 index_app.command("move")(index_move.move)
 
 app.add_typer(known_app, name="known")
@@ -480,6 +482,8 @@ def issues(
             for row in opened.catalogue.issues()
             if kind is None or row.issue.error == kind
         )
+        counts = {"issues": opened.catalogue.counts()["issues"]}
+        opened.record("issues", arguments={"kind": kind}, counts=counts)  # names of evidence leave the case
         columns = ["error", "stage", "path", "message"]
         if format is Format.csv:
             columns += ["sha256", "seen_utc", "run_id", "locator"]
@@ -499,6 +503,8 @@ def check(
     output: OutputOpt = None,
 ) -> None:
     """Verify a case: segments, indexes, weights, catalogue, audit log; exit with 1 when anything is wrong."""
+    import dataclasses
+
     from indexer.case import Case
     from indexer.check import check as run_check
 
@@ -507,14 +513,20 @@ def check(
         if repair:
             _repair(opened, options, progress)
         faults = [
-            {"part": finding.part, "message": finding.message}
+            dataclasses.asdict(finding)
             for finding in run_check(opened, sources=sources, options=options, progress=progress)
         ]
-        opened.record("check", {"sources": sources, "faults": len(faults)})
+        kinds = Counter(" ".join(filter(None, (finding["part"], finding["kind"]))) for finding in faults)
+        counts = {"faults": len(faults), **kinds}
+        if sources:
+            counts["sightings"] = opened.catalogue.counts()["sightings"]
+        opened.record("check", arguments={"sources": sources, "repair": repair}, counts=counts)
     if faults or format is not Format.table:
-        emit(faults, ["part", "message"], format, output)
+        columns = ["part", "kind", "message", *(["sha256"] if format is Format.csv else [])]
+        emit(faults, columns, format, output)
     if faults:
-        raise ImgmatchError(f"{case}: {len(faults)} faults found; see the list above")
+        listed = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
+        raise ImgmatchError(f"{case}: {len(faults):,} faults found ({listed}); see the list above")
     note(f"{case}: all is well")
 
 

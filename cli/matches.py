@@ -59,7 +59,6 @@ def calibrate(
             "lowest_rate_shown": made.calibration.bound,
             "made_utc": made.made_utc,
         }
-        opened.record("calibrate", record)
     emit_one(record, format, output)
 
 
@@ -76,7 +75,10 @@ def groups(
     from indexer.groups import groups as find_groups
 
     def records() -> Iterator[dict[str, Any]]:
+        shown = {"groups": 0, "members": 0}
         for group in find_groups(opened, spec, least, progress=progress):
+            shown["groups"] += 1
+            shown["members"] += len(group.members)
             for member in group.members:
                 yield {
                     "group": group.number,
@@ -90,11 +92,12 @@ def groups(
                     "sightings": len(member.sightings),
                     "sha256": member.item.sha256,
                 }
+        opened.record("groups_shown", arguments={"least": least}, model=spec, counts=shown)
 
     columns = ["group", "best", "item_id", "size_px", "bytes", "format", "differs", "path", "sightings"]
     with Case.open(case) as opened, count_progress() as progress:
         spec = model_spec(model) if model else opened.default_model
-        opened.record("groups", {"model": spec.name, "least": least})
+        opened.record("groups", arguments={"least": least}, model=spec)
         emit(records(), [*columns, *(["sha256"] if format is Format.csv else [])], format, output)
 
 
@@ -115,7 +118,9 @@ def link(
     from indexer.groups import links
 
     def records() -> Iterator[dict[str, Any]]:
+        shown = 0
         for found in links(opened, others, spec, least, background=background, max_fmr=max_fmr, progress=progress):
+            shown += 1
             identical = found.item.sha256 == found.other.sha256
             rate = found.false_match
             yield {
@@ -129,6 +134,7 @@ def link(
                 "other_sha256": found.other.sha256,
                 "false_match": false_match_record(rate),
             }
+        opened.record("link_shown", arguments=arguments, subject=subject, model=spec, counts={"links": shown})
 
     columns = ["item_id", "other_item_id", "score", "by_chance", "path", "other_path"]
     with Case.open(case) as opened, contextlib.ExitStack() as stack:
@@ -141,10 +147,14 @@ def link(
         background = background_of(opened, spec)
         if background is None:
             no_background(case, max_fmr)
-        details = {"model": spec.name, "least": least, "other": str(other), "other_case_id": about.get("case_id")}
+        arguments = {"least": least, "max_fmr": max_fmr}
+        subject: dict[str, Any] = {"other": str(other), "other_case_id": about.get("case_id")}
         if "pack_sha256" in about:
-            details["pack_sha256"] = about["pack_sha256"]
-        opened.record("link", details)
+            subject["pack_sha256"] = about["pack_sha256"]
+        else:
+            head = others.log.head()
+            subject |= {"other_log_entries": head.entry, "other_log_sha256": head.sha256}
+        opened.record("link", arguments=arguments, subject=subject, model=spec)
         more = ["sha256", "other_sha256"] if format is Format.csv else []
         emit(records(), columns + more, format, output)
 
@@ -183,6 +193,12 @@ def decide(
         if given:
             row = decisions.decide(opened, given[0], given[1], given[2], note_, examiner)
             emit_one(dataclasses.asdict(row), format, output)
+        if not given:
+            opened.record(
+                "decisions",
+                arguments={"list": list_, "labels": None if labels is None else str(labels)},
+                counts={"decisions": sum(1 for _ in opened.catalogue.decisions())},
+            )
         if labels is not None:
             emit(decisions.labels(opened), ["sha256", "label"], Format.csv, labels)
         if list_:

@@ -202,9 +202,16 @@ def _background(
         # A case that may only be read is searched all the same; the next search calibrates again.
         with contextlib.suppress(CaseError):
             ours = case.model_id(spec)
-            with case.catalogue.transaction() as writer:
-                record = made.record() | ({} if parts is None else {"parts": parts.record()})
-                writer.set_calibration(ours, CalibrationRow(where, items, record, made_utc))
+            with case.changing() as (writer, record):
+                table = made.record() | ({} if parts is None else {"parts": parts.record()})
+                writer.set_calibration(ours, CalibrationRow(where, items, table, made_utc))
+                record(
+                    "calibrate",
+                    arguments={"pictures": pictures},
+                    subject={"background": where or "this case", "case_id": source.catalogue.meta().get("case_id")},
+                    model=spec,
+                    counts={"pictures": made.pictures, "pairs": made.pairs, "left_out": made.left_out},
+                )
     case_name = "this case" if source is case else str(source.path)
     return Background(made, parts, vectors, tuple(content for _, content in sample), case_name, made_utc)
 

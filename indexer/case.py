@@ -6,9 +6,8 @@ import contextlib
 import dataclasses
 import json
 import os
-import sys
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,8 +21,9 @@ import imgmatch
 from imgmatch.errors import CaseError
 from imgmatch.facts import Facts
 from imgmatch.types import Box, Digests, Embedding, Evidence, Image, Issue, ModelSpec
-from indexer import audit, segments
-from indexer.catalogue import Catalogue, ListHit, RemoteRow, SegmentRow
+from indexer import segments
+from indexer.audit import EMPTY, AuditLog, Head
+from indexer.catalogue import Catalogue, ListHit, RemoteRow, SegmentRow, Writer
 from indexer.clock import now_utc
 from indexer.lock import locked
 
@@ -81,6 +81,7 @@ class Case:
     def __init__(self, path: Path, catalogue: Catalogue) -> None:
         self.path = path
         self.catalogue = catalogue
+        self.log = AuditLog(path / AUDIT, catalogue)
 
     @classmethod
     def create(
@@ -119,13 +120,14 @@ class Case:
         with draft.transaction() as writer:
             writer.set_meta(meta)
             writer.add_model(model, _spec_json(model), now)
+            writer.set_log_state(EMPTY)
             if remote is not None:
                 writer.set_remote("current", remote)
         draft.close()
         draft.path.rename(folder / CATALOGUE)
         segments.sync_folder(folder)
         case = cls(folder, Catalogue(folder / CATALOGUE))
-        case.record("init", {"case_id": meta["case_id"], "model": model.name, "weights_sha256": model.weights_sha256})
+        case.record("init", arguments=about, subject={"case_id": meta["case_id"]}, model=model)
         return case
 
     @classmethod
@@ -222,9 +224,41 @@ class Case:
         which = f"items {items[0]} to {items[-1]}" if items else "no item"
         return f"it held {len(items)} items ({which}); run: imgmatch check {self.path} --repair"
 
-    def record(self, action: str, details: dict[str, Any]) -> None:
-        """Write to the audit log that something was done."""
-        audit.append(self.path / AUDIT, action, details)
+    def record(
+        self,
+        action: str,
+        details: Mapping[str, Any] | None = None,
+        *,
+        arguments: Mapping[str, Any] | None = None,
+        subject: Mapping[str, Any] | None = None,
+        model: ModelSpec | None = None,
+        counts: Mapping[str, int] | None = None,
+    ) -> Head:
+        """Write to the audit log that something was done: how, to what, by which model, with what numbers, and
+        ``details`` of its own. Returns the log's head with it. Raises CaseError where it can't be written.
+        """
+        return self.log.append(action, _entry(details, arguments, subject, model, counts))
+
+    @contextmanager
+    def changing(self) -> Iterator[tuple[Writer, Callable[..., Head]]]:
+        """A transaction of the catalogue and its record: what may be written, and ``record`` as above. Both are
+        committed together or not at all.
+        """
+
+        def record(
+            action: str,
+            details: Mapping[str, Any] | None = None,
+            *,
+            arguments: Mapping[str, Any] | None = None,
+            subject: Mapping[str, Any] | None = None,
+            model: ModelSpec | None = None,
+            counts: Mapping[str, int] | None = None,
+        ) -> Head:
+            return self.log.add(writer, action, _entry(details, arguments, subject, model, counts))
+
+        with self.catalogue.transaction() as writer:
+            yield writer, record
+        self.log.write_out()
 
     def sizes(self) -> dict[str, int]:
         """Bytes on disk: catalogue (with its write-ahead log), segments, audit log."""
@@ -265,10 +299,12 @@ class Case:
         with self.catalogue.transaction() as writer:
             return writer.add_model(spec, _spec_json(spec), now_utc())
 
-    def start_run(self, command: str, runtime: str, arguments: dict[str, Any]) -> int:
-        """Open a run: what follows is noted as read by it."""
-        with self.catalogue.transaction() as writer:
-            return writer.start_run(command, imgmatch.__version__, runtime, arguments, now_utc())
+    def start_run(self, command: str, runtime: str, arguments: dict[str, Any], model: ModelSpec | None = None) -> int:
+        """Open a run: what follows is noted as read by it; recorded as COMMAND_started."""
+        with self.changing() as (writer, record):
+            run_id = writer.start_run(command, imgmatch.__version__, runtime, arguments, now_utc())
+            record(f"{command}_started", {"run_id": run_id, "runtime": runtime}, arguments=arguments, model=model)
+        return run_id
 
     def finish_run(self, run_id: int, counts: dict[str, int]) -> None:
         """Close a run with its totals."""
@@ -332,6 +368,19 @@ def _spec_json(spec: ModelSpec) -> str:
     return json.dumps(dataclasses.asdict(spec), sort_keys=True)
 
 
-def command_line() -> list[str]:
-    """How this process was started, for the record; bytes that are not UTF-8 as \\xNN."""
-    return [part.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace") for part in sys.argv[1:]]
+def _entry(
+    details: Mapping[str, Any] | None,
+    arguments: Mapping[str, Any] | None,
+    subject: Mapping[str, Any] | None,
+    model: ModelSpec | None,
+    counts: Mapping[str, int] | None,
+) -> dict[str, Any]:
+    """What every entry of the audit log has, empty where an action has none of it."""
+    return {
+        "arguments": dict(arguments or {}),
+        "subject": dict(subject or {}),
+        "model": model.name if model else None,
+        "weights_sha256": model.weights_sha256 if model else None,
+        "counts": dict(counts or {}),
+        **(details or {}),
+    }

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from imgmatch.errors import EvidenceError, ModelError
 from imgmatch.hashes import digest
+from imgmatch.locator import Locator
 from imgmatch.models import verify_model
 from imgmatch.sources import DEFAULT_OPTIONS, Reopener, SourceOptions
-from indexer import audit, remote, segments
-from indexer.case import AUDIT, Case
+from indexer import remote, segments
+from indexer.case import Case
 from indexer.catalogue import SightingRow
 from indexer.index.build import inspect
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One fault: ``part`` is segment, index, weights, catalogue, audit or source; ``message`` names file and fault."""
+    """One fault: ``part`` is segment, index, weights, catalogue, audit or source; ``message`` names file and fault.
+
+    Of a source, ``kind`` is gone, changed or unreadable, and ``sha256`` what was found there when it was read.
+    """
 
     part: str
     message: str
+    kind: str = ""
+    sha256: str | None = None
 
 
 def check(
@@ -37,7 +44,7 @@ def check(
     """
     for fault in case.catalogue.integrity():
         yield Finding("catalogue", f"{case.catalogue.path}: {fault}")
-    for fault in audit.verify(case.path / AUDIT):
+    for fault in case.log.verify().faults:
         yield Finding("audit", fault)
     for _, spec in case.catalogue.models():
         try:
@@ -67,15 +74,33 @@ def check(
         for number, sighting in enumerate(case.catalogue.all_sightings(), start=1):
             source_fault = _compare(sighting, reopener)
             if source_fault is not None:
-                yield Finding("source", f"{sighting.locator}: {source_fault}")
+                yield source_fault
             if progress:
                 progress("sources", number, total)
 
 
-def _compare(sighting: SightingRow, reopener: Reopener) -> str | None:
+def _compare(sighting: SightingRow, reopener: Reopener) -> Finding | None:
+    """Read a source once, a block at a time, and say how it differs from what was read there before."""
     try:
         with reopener.reopen(sighting.locator).open() as stream:
             found, _ = digest(stream)
     except (EvidenceError, OSError) as error:
-        return str(error).removeprefix(f"{sighting.locator}: ")
-    return None if found.sha256 == sighting.sha256 else "its content has changed since it was ingested"
+        why = str(error).removeprefix(f"{sighting.locator}: ")
+        kind = "gone" if _gone(sighting.locator, error) else "unreadable"
+        return Finding("source", f"{sighting.locator}: {why}", kind, sighting.sha256)
+    if found.sha256 == sighting.sha256:
+        return None
+    size = f", from {sighting.size_bytes:,} to {found.size_bytes:,} bytes"
+    message = f"{sighting.locator}: its content has changed since it was ingested"
+    return Finding(
+        "source", message + (size if found.size_bytes != sighting.size_bytes else ""), "changed", sighting.sha256
+    )
+
+
+def _gone(place: Locator, error: Exception) -> bool:
+    """Is there nothing at this place any more, nor what it lay in?"""
+    if isinstance(error, FileNotFoundError) or getattr(error, "kind", "") == "gone":
+        return True
+    while place.parent is not None:
+        place = place.parent
+    return not os.path.lexists(place.at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -48,7 +48,7 @@ def delete(
         if missing:
             raise UsageError(f"item {min(missing)}: not in {case.path}; nothing was deleted")
         sightings = issues = 0
-        with case.catalogue.transaction() as writer:
+        with case.changing() as (writer, record):
             for source in sources:
                 removed = writer.delete_source(source)
                 if not any(removed):
@@ -59,9 +59,14 @@ def delete(
             gone = case.catalogue.items(wanted)
             sightings += sum(len(seen) for seen in case.catalogue.sightings(wanted).values())
             vectors = writer.delete_items(sorted(wanted))
-        done = Deleted(len(wanted), vectors, sightings, issues)
-        details = {"items": len(gone), "sha256": [item.sha256 for item in gone.values()][:_NAMED]}
-        case.record("delete", {**details, "sources": list(sources), "reason": reason, "vectors": vectors})
+            done = Deleted(len(wanted), vectors, sightings, issues)
+            record(
+                "delete",
+                {"reason": reason},
+                arguments={"items": list(items)[:_NAMED], "sha256": list(sha256)[:_NAMED], "sources": list(sources)},
+                subject={"sha256": [item.sha256 for item in gone.values()][:_NAMED]},
+                counts=asdict(done),
+            )
     return done
 
 
@@ -99,7 +104,7 @@ def compact(case: Case, *, progress: Callable[[str, int, int], None] | None = No
         case.catalogue.checkpoint()
         after = case.catalogue.segments()
         result = Compacted(len(before), len(after), removed)
-        case.record("compact", {"segments_before": len(before), "segments": len(after), "rows_removed": removed})
+        case.record("compact", counts=asdict(result))
     return result
 
 
@@ -124,8 +129,7 @@ def join_small(case: Case) -> int:
     if saved:
         after = case.catalogue.segments()
         segments.remove_unnamed(case.segments_folder, after)
-        counts = {"segments_before": len(before), "segments": len(after), "rows_removed": removed}
-        case.record("compact", counts)
+        case.record("compact", {"during": "ingest"}, counts=asdict(Compacted(len(before), len(after), removed)))
     return saved
 
 

@@ -34,12 +34,14 @@ def decide(
         raise UsageError(f"{query}: has the same content as item {item}; nothing to decide")
     who = examiner or case.catalogue.meta().get("examiner", "")
     row = DecisionRow(0, first, second, verdict, note, who, audit.account(), now_utc())
-    with case.catalogue.transaction() as writer:
+    with case.changing() as (writer, record):
         row = replace(row, decision_id=writer.add_decision(row))
-    case.record(
-        "decide",
-        {"query_sha256": first, "item_sha256": second, "verdict": verdict, "note": note, "examiner": row.examiner},
-    )
+        record(
+            "decide",
+            {"decision_id": row.decision_id, "verdict": verdict},
+            arguments={"query": os.fspath(query), "item": item, "note": note, "examiner": row.examiner},
+            subject={"query_sha256": first, "item_sha256": second},
+        )
     return row
 
 

@@ -6,7 +6,6 @@ import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from imgmatch.errors import EvidenceError, UsageError
 from imgmatch.explain import draw, heat_maps, hidden
@@ -68,15 +67,19 @@ def explain(
         (read.image.upright_size_px, item.upright_size_px),
     )
     # Recorded before anything is shown: use that leaves no trace is none.
-    details: dict[str, Any] = {
-        "model": embedder.spec.name,
-        "query": str(read.locator),
-        "query_sha256": read.sha256,
-        "item_id": item_id,
-        "revealed": reveal,
-        "written_to": str(output),
-    }
-    case.record("explain", details)
+    case.record(
+        "explain",
+        {"similarity": round(similarity, 6), "verified": verification.verified},
+        arguments={"reveal": reveal, "output": str(output)},
+        subject={
+            "query": str(read.locator),
+            "query_sha256": read.sha256,
+            "item_id": item_id,
+            "item_sha256": items[item_id].sha256,
+        },
+        model=embedder.spec,
+        counts={"tentative": verification.tentative, "inliers": verification.inliers},
+    )
     try:
         with tempfile.NamedTemporaryFile(dir=output.parent, suffix=".png", delete=False) as file:
             draft = Path(file.name)

@@ -29,6 +29,7 @@ from imgmatch.regions import FAST, PROFILES, THOROUGH, read_regions
 from imgmatch.sources import DEFAULT_OPTIONS, SourceOptions, walk
 from imgmatch.types import Digests, Embedding, Evidence, Image, Issue
 from indexer.case import Batch, Case, NewItem
+from indexer.clock import now_utc
 from indexer.compact import join_small
 from indexer.known import Alert, KnownFiles
 from indexer.labels import apply_labels
@@ -145,10 +146,13 @@ def ingest(
         "profile": config.profile,
         "isolation": config.isolation,
     }
-    arguments |= config.sources.record()
+    arguments |= config.sources.record() | {
+        "labels": None if config.labels is None else _text(config.labels),
+        "limits": dataclasses.asdict(config.limits),
+    }
     with case.writing():
         model_id = case.model_id(embedder.spec)
-        run_id = case.start_run("ingest", embedder.runtime, arguments)
+        run_id = case.start_run("ingest", embedder.runtime, arguments, embedder.spec)
         known = KnownFiles(case)
         following = True
         commits = 0
@@ -201,18 +205,16 @@ def ingest(
             report.interrupted = stop.is_set()
             join_small(case)
         finally:
-            case.finish_run(run_id, report.counts())
-            case.record(
-                "ingest",
-                {
-                    "run_id": run_id,
-                    "arguments": arguments,
-                    "model": embedder.spec.name,
-                    "weights_sha256": embedder.spec.weights_sha256,
-                    "runtime": embedder.runtime,
-                    "counts": report.counts(),
-                },
-            )
+            with case.changing() as (writer, record):
+                writer.finish_run(run_id, report.counts(), now_utc())
+                record(
+                    "ingest",
+                    {"run_id": run_id, "runtime": embedder.runtime},
+                    arguments=arguments,
+                    subject={"paths": arguments["paths"]},
+                    model=embedder.spec,
+                    counts=report.counts(),
+                )
     if progress:
         progress(report)
     return report

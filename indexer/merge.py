@@ -9,8 +9,8 @@ import numpy as np
 
 from imgmatch.errors import CaseError, UsageError
 from imgmatch.types import ModelSpec
-from indexer import audit, segments
-from indexer.case import AUDIT, Case
+from indexer import segments
+from indexer.case import Case
 from indexer.catalogue import SegmentRow
 from indexer.clock import now_utc
 from indexer.index.open import open_store
@@ -49,8 +49,7 @@ def merge(
     case_id = other.catalogue.meta().get("case_id", "")
     if case_id == case.catalogue.meta().get("case_id"):
         raise UsageError(f"{other.path}: is the same case as {case.path}; nothing to merge")
-    entries, log_sha256 = audit.head(other.path / AUDIT)
-    faults = len(audit.verify(other.path / AUDIT))
+    their_log = other.log.verify()
     with case.writing():
         models = _models(case, other)
         stores = {theirs: open_store(other, spec, theirs) for theirs, (_, spec) in models.items()}
@@ -72,10 +71,17 @@ def merge(
             writer.merge_listed_files([*row, runs[run]] for *row, run in other.catalogue.listed_rows())
             writer.set_merged(case_id, run_id, None)
         counts = asdict(done)
-        case.finish_run(run_id, counts)
-        details = {"run_id": run_id, "case_id": case_id, "path": str(other.path), "counts": counts}
-        # Their log stays with them; its head, noted in this chain, proves later that nothing in it was changed since.
-        case.record("merge", {**details, "log_entries": entries, "log_sha256": log_sha256, "log_faults": faults})
+        with case.changing() as (writer, record):
+            writer.finish_run(run_id, counts, now_utc())
+            # Their log stays with them; its head, noted in this chain, proves later that nothing in it was changed.
+            subject = {
+                "case_id": case_id,
+                "path": str(other.path),
+                "log_entries": their_log.head.entry,
+                "log_sha256": their_log.head.sha256,
+                "log_faults": len(their_log.faults),
+            }
+            record("merge", {"run_id": run_id}, subject=subject, counts=counts)
     return done
 
 

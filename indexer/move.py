@@ -69,12 +69,12 @@ def _same(one: RemoteRow | None, other: RemoteRow | None) -> bool:
 
 
 def _switch(case: Case, target: RemoteRow | None) -> None:
-    with case.catalogue.transaction() as writer:
+    place = {"to": "milvus", "uri": target.uri, "collection": target.collection} if target else {"to": "faiss"}
+    with case.changing() as (writer, record):
         writer.set_remote("leaving", case.catalogue.remote())
         writer.set_remote("current", target)
         writer.set_remote("coming", None)
-    place = {"to": "milvus", "uri": target.uri, "collection": target.collection} if target else {"to": "faiss"}
-    case.record("index_move", place)
+        record("index_move", arguments=place, counts={"vectors": case.catalogue.counts()["vectors"]})
 
 
 def _leave(case: Case, role: str, abandon: bool) -> None:

@@ -49,6 +49,7 @@ def repair(
     reopener = Reopener(options)
     with case.writing():
         specs = dict(case.catalogue.models())
+        used: dict[str, str] = {}
         for segment in case.catalogue.segments():
             if segments.check(case.segments_folder, segment) is None:
                 continue
@@ -59,10 +60,12 @@ def repair(
                     f"{case.segments_folder / segment.name}: was made by {spec.name} with other weights than those "
                     "installed; repair it with the imgmatch version that made it"
                 )
+            used[spec.name] = spec.weights_sha256
             _repair(case, segment, embedder, reopener, done, progress)
             done.segments += 1
         if done.segments:
-            case.record("repair", {"segments": done.segments, "vectors": done.vectors, "lost": done.lost[:1000]})
+            counts = {"segments": done.segments, "vectors": done.vectors, "lost": len(done.lost)}
+            case.record("repair", {"models": used}, subject={"lost_sha256": done.lost[:1000]}, counts=counts)
     return done
 
 

@@ -174,20 +174,18 @@ class Searcher:
         started = time.perf_counter()
         query = read_query(found, self._embedder, leave_out, regions=regions)
         model = self._embedder.spec
-        details: dict[str, Any] = {
-            "model": model.name,
-            "weights_sha256": model.weights_sha256,
-            "query": str(found.locator),
-            "k": k,
-            "regions": regions,
-            "verify_top": verify_top,
-        }
+        arguments: dict[str, Any] = {"k": k, "regions": regions, "verify_top": verify_top, "max_fmr": self._max_fmr}
+        if leave_out.mask is not None:
+            arguments["mask"] = os.fsdecode(leave_out.mask)
+        if leave_out.boxes:
+            arguments["ignore_boxes"] = leave_out.boxes
         if leave_out.outside is not None:
-            details["box"] = leave_out.outside
+            arguments["box"] = leave_out.outside
         if within:
-            details["within"] = dataclasses.asdict(within)
+            arguments["within"] = dataclasses.asdict(within)
+        subject = {"query": str(found.locator)}
         if isinstance(query, Issue):
-            self._case.record("search", {**details, "issue": query.error})
+            self._case.record("search", {"issue": query.error}, arguments=arguments, subject=subject, model=model)
             return SearchResult(query.locator, None, model.name, _ms_since(started), issue=query)
         rejected = decisions.rejected_items(self._case, query.sha256)
         near = self._nearest(query, max(k, verify_top) + len(rejected), self._allowed(within))
@@ -201,7 +199,12 @@ class Searcher:
             gallery = self._case.catalogue.item_count(self._model_id, within)
             matches = self._background.judge(query.vector, query.sha256, matches, gallery, self._max_fmr, query.tries)
         self._case.record(
-            "search", {**details, "query_sha256": query.sha256, "masked": query.masked, "matches": len(matches)}
+            "search",
+            {"masked": query.masked},
+            arguments=arguments,
+            subject={**subject, "query_sha256": query.sha256},
+            model=model,
+            counts={"matches": len(matches)},
         )
         return SearchResult(query.locator, query.sha256, model.name, _ms_since(started), matches, masked=query.masked)
 

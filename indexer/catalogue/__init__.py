@@ -3,6 +3,7 @@
 It is the one place that says what is committed. The only package that speaks SQL: schema, rows, reading, writing.
 """
 
+from indexer.catalogue.custody import LogState
 from indexer.catalogue.known import ListedFile, ListHit, ListRow
 from indexer.catalogue.reader import Catalogue
 from indexer.catalogue.rows import (
@@ -27,6 +28,7 @@ __all__ = [
     "ListHit",
     "ListRow",
     "ListedFile",
+    "LogState",
     "RemoteRow",
     "SegmentRow",
     "SightingRow",

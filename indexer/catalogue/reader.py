@@ -13,6 +13,8 @@ from typing import Any
 from imgmatch.errors import CaseError
 from imgmatch.locator import Locator
 from imgmatch.types import Box, Evidence, Issue, ModelSpec, Sighting
+from indexer.catalogue import custody, runs
+from indexer.catalogue.custody import LogState
 from indexer.catalogue.facts import FactsReader
 from indexer.catalogue.known import KnownReader
 from indexer.catalogue.rows import (
@@ -115,6 +117,28 @@ class Catalogue(KnownReader, FactsReader, TableReading, VicsReading):
         finally:
             self._db.execute("ROLLBACK")
 
+    @contextmanager
+    def log_transaction(self, *, durable: bool = True) -> Iterator[Writer]:
+        """A transaction for the audit log's head alone: ``data_version`` does not count it.
+
+        Not ``durable``: a pulled plug (never a kill) may undo it, for what can be found out again.
+        """
+        db = self._db
+        before = db.total_changes
+        try:
+            with self._naming():
+                db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            with self.transaction() as writer:
+                yield writer
+        finally:
+            self._local.log_changes = self._log_changes + db.total_changes - before
+            if not durable:
+                db.execute("PRAGMA synchronous = FULL")
+
+    @property
+    def _log_changes(self) -> int:
+        return getattr(self._local, "log_changes", 0)
+
     # --- format
 
     def create(self) -> None:
@@ -175,6 +199,21 @@ class Catalogue(KnownReader, FactsReader, TableReading, VicsReading):
         """How many issues of each kind, most frequent first."""
         return dict(self._rows("SELECT error, count(*) FROM issues GROUP BY error ORDER BY count(*) DESC, error"))
 
+    def run(self, run_id: int) -> dict[str, Any] | None:
+        """A run with its arguments and totals (None: not finished), or None."""
+        with self._naming():
+            return runs.run(self._db, run_id)
+
+    def found_by(self, run_id: int) -> Iterator[dict[str, Any]]:
+        """Every sighting that a run made or read again, streamed."""
+        with self._naming():
+            yield from runs.found(self._db, run_id)
+
+    def skipped_by(self, run_id: int) -> Iterator[dict[str, Any]]:
+        """Every issue of a run, settled ones too, streamed."""
+        with self._naming():
+            yield from runs.skipped(self._db, run_id)
+
     def last_run(self, command: str) -> dict[str, Any] | None:
         """The latest run of a command, or None."""
         row = self._one(
@@ -220,8 +259,13 @@ class Catalogue(KnownReader, FactsReader, TableReading, VicsReading):
         return dict(self._rows("SELECT key, value FROM state"))
 
     def data_version(self) -> tuple[int, int]:
-        """Changes whenever this or another process has committed anything."""
-        return int(self._rows("PRAGMA data_version")[0][0]), self._db.total_changes
+        """Changes whenever this or another process has committed anything, but for this one's audit entries."""
+        return int(self._rows("PRAGMA data_version")[0][0]), self._db.total_changes - self._log_changes
+
+    def log_state(self) -> LogState | None:
+        """What the audit log must be; None in a case of an older format whose log nothing was added to since."""
+        with self._naming():
+            return custody.read(self._db)
 
     def tombstones(self, model_id: int) -> list[int]:
         """Vector ids of a model's rows that were deleted and not yet compacted away, ascending."""

@@ -266,4 +266,39 @@ MIGRATIONS = (
             WHERE md5 IS NULL AND sha1 = NEW.sha1 ORDER BY media_id;
     END;
     """,
+    """
+    -- The audit log's last entry, kept here too, so that a cut at the log's end shows; and entries that are decided on
+    -- but perhaps not yet in its file. One row, or none until an older case's log is added to.
+    CREATE TABLE audit_head (
+        only INTEGER PRIMARY KEY CHECK (only = 1),
+        entry INTEGER NOT NULL,
+        sha256 TEXT NOT NULL,
+        settled_bytes INTEGER NOT NULL,
+        waiting BLOB NOT NULL
+    ) STRICT;
+    -- Known content that a later run has read again at the same place: how often, and when last.
+    CREATE TABLE rereads (
+        run_id INTEGER NOT NULL REFERENCES runs,
+        sighting_id INTEGER NOT NULL REFERENCES sightings,
+        times INTEGER NOT NULL,
+        read_utc TEXT NOT NULL,
+        PRIMARY KEY (run_id, sighting_id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX rereads_by_sighting ON rereads (sighting_id);
+    CREATE INDEX sightings_by_run ON sightings (run_id);
+    CREATE INDEX issues_by_run ON issues (run_id);
+    -- Issues that a later reading has settled or replaced: what a run could not use stays known.
+    CREATE TABLE past_issues (
+        run_id INTEGER NOT NULL REFERENCES runs,
+        locator TEXT NOT NULL,
+        stage TEXT NOT NULL,
+        error TEXT NOT NULL,
+        message TEXT NOT NULL,
+        sha256 BLOB,
+        size_bytes INTEGER,
+        seen_utc TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX past_issues_by_run ON past_issues (run_id);
+    CREATE INDEX past_issues_by_place ON past_issues (locator);
+    """,
 )

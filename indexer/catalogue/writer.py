@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from imgmatch.types import Digests, Evidence, Image, Issue, ModelSpec
+from indexer.catalogue import custody
+from indexer.catalogue.custody import LogState
 from indexer.catalogue.facts import FactsWriter
 from indexer.catalogue.known import KnownWriter
 from indexer.catalogue.rows import (
@@ -28,6 +30,14 @@ class Writer(KnownWriter, FactsWriter, VicsWriting):
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
+
+    def log_state(self) -> LogState | None:
+        """What the audit log must be."""
+        return custody.read(self._db)
+
+    def set_log_state(self, state: LogState) -> None:
+        """Say what the audit log must be from now on."""
+        custody.write(self._db, state)
 
     def set_meta(self, values: dict[str, str]) -> None:
         """Say something of the case."""
@@ -83,7 +93,7 @@ class Writer(KnownWriter, FactsWriter, VicsWriting):
         False when it stood there already.
         """
         locator = str(evidence.locator)
-        self._db.execute("DELETE FROM issues WHERE locator = ?", (locator,))
+        self._settle_issue(locator)
         self._db.execute("DELETE FROM listed_files WHERE locator = ? AND sha256 = ?", (locator, bytes.fromhex(sha256)))
         times = (evidence.modified_utc, evidence.modified_ns, evidence.changed_ns)
         cursor = self._db.execute(
@@ -99,14 +109,29 @@ class Writer(KnownWriter, FactsWriter, VicsWriting):
             " AND item_id = (SELECT item_id FROM items WHERE sha256 = ?)",
             (*times, locator, bytes.fromhex(sha256)),
         )
+        self._db.execute(
+            "INSERT INTO rereads SELECT ?, sighting_id, 1, ? FROM sightings JOIN items USING (item_id)"
+            " WHERE locator = ? AND sha256 = ?"
+            " ON CONFLICT DO UPDATE SET times = times + 1, read_utc = excluded.read_utc",
+            (run_id, now_utc, locator, bytes.fromhex(sha256)),
+        )
         return False
+
+    def _settle_issue(self, locator: str) -> int:
+        """Take an issue out of those that stand; it stays known as its run's. Returns how many there were."""
+        self._db.execute(
+            "INSERT INTO past_issues SELECT run_id, locator, stage, error, message, sha256, size_bytes, seen_utc"
+            " FROM issues WHERE locator = ?",
+            (locator,),
+        )
+        return self._db.execute("DELETE FROM issues WHERE locator = ?", (locator,)).rowcount
 
     def add_issue(
         self, issue: Issue, now_utc: str, run_id: int, sha256: str | None = None, evidence: Evidence | None = None
     ) -> bool:
         """Record an issue; the newest at a place stands. False when one stood there already."""
         locator = str(issue.locator)
-        replaced = self._db.execute("DELETE FROM issues WHERE locator = ?", (locator,)).rowcount
+        replaced = self._settle_issue(locator)
         times = (evidence.size_bytes, evidence.modified_ns, evidence.changed_ns) if evidence else (None, None, None)
         self._db.execute(
             "INSERT INTO issues (locator, stage, error, message, sha256, size_bytes, modified_ns, changed_ns, seen_utc,"
@@ -168,6 +193,8 @@ class Writer(KnownWriter, FactsWriter, VicsWriting):
         count = self._db.execute(
             f"INSERT INTO tombstones SELECT vector_id, model_id FROM vectors WHERE {within}", (chosen,)
         ).rowcount
+        seen = f"SELECT sighting_id FROM sightings WHERE {within}"
+        self._db.execute(f"DELETE FROM rereads WHERE sighting_id IN ({seen})", (chosen,))
         for table in ("profiles", "vectors", "sightings", "labels", "metadata", "pdqs", "items"):
             self._db.execute(f"DELETE FROM {table} WHERE {within}", (chosen,))
         return count
@@ -177,6 +204,9 @@ class Writer(KnownWriter, FactsWriter, VicsWriting):
         must be removed in the same transaction.
         """
         inside, parameters = below(source)
+        seen = f"SELECT sighting_id FROM sightings WHERE {inside}"
+        self._db.execute(f"DELETE FROM rereads WHERE sighting_id IN ({seen})", parameters)
+        self._db.execute(f"DELETE FROM past_issues WHERE {inside}", parameters)
         return (
             self._db.execute(f"DELETE FROM sightings WHERE {inside}", parameters).rowcount,
             self._db.execute(f"DELETE FROM issues WHERE {inside}", parameters).rowcount,

@@ -16,7 +16,7 @@ from imgmatch.locator import Locator
 from imgmatch.types import Issue, Sighting
 from imgmatch.vics import Fault, Media, VicsFile, tags
 from indexer.atomic import whole_file
-from indexer.case import Case, command_line
+from indexer.case import Case
 from indexer.catalogue import ItemRow
 from indexer.clock import now_utc
 from indexer.exchange.places import file_name, file_path, mime_type
@@ -61,7 +61,7 @@ def import_vics(
     case.record("import", {"format": "vics", "path": str(place), "version": source.version})
     media = faults = 0
     with case.writing(), case.catalogue.transaction() as writer:
-        run_id = writer.start_run("import", imgmatch.__version__, "", {"command_line": command_line()}, now)
+        run_id = writer.start_run("import", imgmatch.__version__, "", {"format": "vics", "path": str(place)}, now)
         file_id = writer.add_vics_file(source.path.name, source.version, run_id, now)
         for batch in _batches(source):
             rows = []

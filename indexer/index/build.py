@@ -77,7 +77,7 @@ def build(
         store = open_store(case, spec, model_id)
         chosen = policy.plan(store.rows, spec.dim, config.kind)
         if chosen.kind == "exact":
-            _switch(case, model_id, None, "")
+            _switch(case, model_id, spec, None, "")
             return None
         with case.catalogue.transaction() as writer:
             number = writer.next_number("generations")
@@ -94,8 +94,7 @@ def build(
             if isinstance(error, OSError | RuntimeError) and not isinstance(error, CaseError):
                 raise CaseError(f"{draft}: the index can't be built ({error}); check disk space and memory") from error
             raise
-        _switch(case, model_id, name, digest)
-        case.record("index", {"model": spec.name, "generation": name, "factory": made.factory, "rows": made.rows})
+        _switch(case, model_id, spec, name, digest, made)
         return made
 
 
@@ -317,9 +316,9 @@ def tune(base: Base, store: Store, ids: Ids, target: float) -> dict[str, Any]:
 def drop_generations(case: Case) -> None:
     """Do without index files; every row is compared where nothing else serves."""
     with _building(case):
-        for model_id, _ in case.catalogue.models():
+        for model_id, spec in case.catalogue.models():
             if case.catalogue.generation(model_id) is not None:
-                _switch(case, model_id, None, "")
+                _switch(case, model_id, spec, None, "")
 
 
 def _follow(case: Case, progress: Progress | None) -> None:
@@ -335,9 +334,18 @@ def _sample(store: Store, ids: Ids, rows: int) -> Queries:
     return store.gather(chosen)[0].astype(np.float32)
 
 
-def _switch(case: Case, model_id: int, name: str | None, digest: str) -> None:
-    with case.catalogue.transaction() as writer:
+def _switch(
+    case: Case, model_id: int, spec: ModelSpec, name: str | None, digest: str, made: Manifest | None = None
+) -> None:
+    with case.changing() as (writer, record):
         writer.set_generation(model_id, name, digest, now_utc())
+        record(
+            "index",
+            {"factory": made.factory if made else "exact"},
+            subject={"generation": name, "manifest_sha256": digest or None},
+            model=spec,
+            counts={"rows": made.rows if made else 0},
+        )
     _remove_unnamed(case)
 
 

@@ -17,9 +17,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 import imgmatch
 from imgmatch.locator import Locator
 from imgmatch.types import ModelSpec
-from indexer import audit
 from indexer.atomic import whole_folder
-from indexer.case import AUDIT, Case
+from indexer.case import Case
 from indexer.clock import now_utc
 from indexer.report.pictures import Thumbnail, write_thumbnail
 from indexer.search import SearchResult
@@ -53,20 +52,16 @@ def write_report(
     config = config or ReportConfig()
     target = Path(folder)
     with whole_folder(target) as draft:
-        details = {
-            "folder": str(target.absolute()),
-            "queries": len(results),
-            "images": config.images,
-            "reveal": config.images and config.reveal,
-        }
-        case.record("report", details)
-        _, head = audit.head(case.path / AUDIT)
+        arguments = {"images": config.images, "reveal": config.images and config.reveal}
+        subject = {"folder": str(target.absolute())}
+        counts = {"queries": len(results), "matches": sum(len(result.matches) for result in results)}
+        head = case.record("report", arguments=arguments, subject=subject, model=model, counts=counts)
         thumbnails = _thumbnails(draft, results, config) if config.images else {}
         html = draft / "index.html"
         with html.open("w", encoding="utf-8") as file:
-            file.writelines(_render(case, results, model, config, thumbnails, head))
+            file.writelines(_render(case, results, model, config, thumbnails, head.sha256))
         digest = hashlib.sha256(html.read_bytes()).hexdigest()
-    case.record("report_written", {"folder": details["folder"], "index_sha256": digest})
+    case.record("report_written", {"index_sha256": digest}, subject=subject, model=model, counts=counts)
     return target / "index.html"
 
 

@@ -230,8 +230,9 @@ def test_a_merge_brings_the_runs_and_the_head_of_the_log(filled, tmp_path):
         assert runs[0][5:] == next(row for row in other.catalogue.run_rows() if row[1] == "ingest")[5:]
         entry = json.loads((filled.path / AUDIT).read_text().splitlines()[-1])
         last = (other.path / AUDIT).read_bytes().splitlines(keepends=True)[-1]
-        assert (entry["log_entries"], entry["log_sha256"]) == (1, hashlib.sha256(last).hexdigest())
-        assert entry["log_faults"] == 0
+        head = (entry["subject"]["log_entries"], entry["subject"]["log_sha256"])
+        assert head == (other.log.head().entry, hashlib.sha256(last).hexdigest())
+        assert entry["subject"]["log_faults"] == 0
         assert filled.catalogue.last_run("ingest")["counts"] == {"new_items": 3000}
 
 

@@ -137,7 +137,7 @@ def test_a_folder_of_bad_input_is_taken_in_with_an_issue_for_each(tmp_path):
     assert issues == expected
     assert report["new_items"] == len(files) + 2 - len(expected) + 1  # the second frame of the moving picture
     assert report["partial"] == 2
-    assert report["files"] == len(files) + 2
+    assert report["files"] == len(files) + 2 + 1
     assert snapshot(folder) == before
     found = run_json("search", tmp_path / "case", folder / "good.jpg", "-k", 20)
     assert any("\\xe9 \\xff.jpg" in m["sightings"][0]["path"] for m in found["matches"])

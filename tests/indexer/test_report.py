@@ -13,7 +13,6 @@ import pytest
 from PIL import Image
 
 from imgmatch.errors import UsageError
-from indexer import audit
 from indexer.case import AUDIT
 from indexer.ingest import ingest
 from indexer.report import ReportConfig, write_report
@@ -57,10 +56,10 @@ def test_it_says_what_was_searched_and_what_was_found(searched, tmp_path):
     assert "identical content (SHA-256)" in text
     assert "not_a_picture" in text
     made = next(entry for entry in entries(case) if entry["action"] == "report")
-    assert made["reveal"] is False
+    assert made["arguments"]["reveal"] is False
     # The head named in the report is the entry that recorded it: the line that the next one continues from.
     assert entries(case)[made["entry"]]["before"] in text
-    assert audit.verify(case.path / AUDIT) == []
+    assert case.log.verify().faults == []
 
 
 def test_a_hostile_file_name_stays_text_and_nothing_is_fetched(searched, tmp_path):
@@ -101,7 +100,7 @@ def test_reveal_adds_one_switch_a_picture_and_is_recorded(searched, tmp_path):
     assert {radio["name"] for radio in radios} == {"shown"}
     assert [("id" in radio) for radio in radios if "checked" in radio] == [False]
     assert len(radios) == 1 + sum(1 + len(result.matches) for result in results)
-    assert any(entry["action"] == "report" and entry["reveal"] for entry in entries(case))
+    assert any(entry["action"] == "report" and entry["arguments"]["reveal"] for entry in entries(case))
 
 
 def test_without_images_there_are_none(searched, tmp_path):

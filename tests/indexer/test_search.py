@@ -109,8 +109,8 @@ def test_every_search_is_recorded(filled, embedder, photographs):
         entry = json.loads(line)
         entries[entry["action"]].append(entry)
     assert len(entries["search"]) == 1
-    assert entries["search"][0]["query"].endswith("00.jpg")
-    assert len(entries["search"][0]["query_sha256"]) == 64
+    assert entries["search"][0]["subject"]["query"].endswith("00.jpg")
+    assert len(entries["search"][0]["subject"]["query_sha256"]) == 64
     assert entries["ingest"][0]["counts"]["new_items"] == 11
 
 

@@ -1,0 +1,153 @@
+"""``imgmatch audit``: read the log of a case, verify it, and state what a run did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.options import CaseArg, FormatOpt, OutputOpt
+from cli.progress import note
+from cli.render import Format, emit, emit_one
+from imgmatch.errors import ImgmatchError
+
+app = typer.Typer(no_args_is_help=True, help="Who did what with a case: the log, its verification, statements of runs.")
+
+_COLUMNS = ("entry", "time_utc", "actor", "action", "subject", "arguments", "counts", "model")
+
+
+@app.command()
+def verify(
+    case: CaseArg,
+    expect: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NUMBER:SHA256", help="A head that was noted: the log must hold it.", show_default=False),
+    ] = None,
+    format: FormatOpt = Format.table,
+    output: OutputOpt = None,
+) -> None:
+    """Find any edit, cut, reorder or gap in the audit log, its end included; exit with 1 when there is one."""
+    from indexer.audit import Head
+    from indexer.case import Case
+
+    heads = [Head.parse(text) for text in expect or ()]
+    with Case.open(case) as opened:
+        found = opened.log.verify(heads)
+    for line in found.notes:
+        note(f"imgmatch: {line}")
+    if format is Format.table:
+        if found.faults:
+            emit(({"fault": fault} for fault in found.faults), ["fault"], format, output)
+    else:
+        record = {
+            "entries": found.head.entry,
+            "sha256": found.head.sha256,
+            "faults": found.faults,
+            "notes": found.notes,
+        }
+        emit_one(record, format, output)
+    if found.faults:
+        raise ImgmatchError(f"{case}: {len(found.faults):,} faults in the audit log; see the list above")
+    note(f"{case}: {found.head.entry:,} entries, each as it was written; head {found.head}")
+
+
+@app.command()
+def head(case: CaseArg, format: FormatOpt = Format.table, output: OutputOpt = None) -> None:
+    """The number and SHA-256 of the last entry: noted elsewhere, they prove later that nothing before was changed."""
+    from indexer.case import Case
+
+    with Case.open(case) as opened:
+        found = opened.log.head()
+    emit_one({"entry": found.entry, "sha256": found.sha256, "expect": str(found)}, format, output)
+
+
+@app.command()
+def show(
+    case: CaseArg,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Only entries of then or later (UTC).", show_default=False)
+    ] = None,
+    action: Annotated[str | None, typer.Option(help="Only entries of this action.", show_default=False)] = None,
+    last: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the last N.", show_default=False)] = None,
+    format: FormatOpt = Format.table,
+    output: OutputOpt = None,
+) -> None:
+    """List the audit log: when, who, what, to what."""
+    from indexer import filters
+    from indexer.case import Case
+
+    with Case.open(case) as opened:
+        entries = opened.log.entries(since=filters.date(since) if since else None, action=action, last=last)
+        columns = [*_COLUMNS, *(["weights_sha256", "version", "more", "before"] if format is Format.csv else [])]
+        wanted = entries if format in (Format.json, Format.jsonl) else _rows(entries)
+        emit(wanted, columns, format, output)
+
+
+def _rows(entries: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Entries for people: what an action has of its own goes with what it was done to."""
+    known = {*_COLUMNS, "weights_sha256", "version", "before"}
+    for entry in entries:
+        more = {name: value for name, value in entry.items() if name not in known}
+        parts = {
+            name: {key: value for key, value in entry.get(name, {}).items() if value not in (None, [], {}, "")}
+            for name in ("subject", "arguments", "counts")
+        }
+        yield {**entry, **parts, "more": more}
+
+
+@app.command()
+def statement(
+    case: CaseArg,
+    run: Annotated[int, typer.Argument(metavar="RUN", help="Number of an ingest run; status shows the last.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="DIR", help="New folder (default: statement-RUN).", show_default=False),
+    ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(help="Sign with this Ed25519 private key (PEM); needs imgmatch[sign].", show_default=False),
+    ] = None,
+) -> None:
+    """State what a run read, found and could not use, with totals that add up, bound to the audit log."""
+    from indexer.case import Case
+    from indexer.statement import write_statement
+
+    folder = output or Path(f"statement-{run}")
+    with Case.open(case) as opened:
+        made = write_statement(opened, run, folder, key)
+    note(f"Statement: {folder / 'statement.txt'}; SHA-256 {made['seal']['sha256']}")
+    if not made["adds_up"]:
+        raise ImgmatchError(f"{case}: run {run}: the totals do not add up; the statement says where")
+
+
+@app.command("verify-statement")
+def verify_statement(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Its statement.json.", show_default=False)],
+    case: Annotated[
+        Path | None,
+        typer.Option("--case", help="Also check that this case's audit log recorded it.", show_default=False),
+    ] = None,
+    public_key: Annotated[
+        Path | None,
+        typer.Option(help="It must be signed by the owner of this Ed25519 public key (PEM).", show_default=False),
+    ] = None,
+    format: FormatOpt = Format.table,
+    output: OutputOpt = None,
+) -> None:
+    """Check that a statement and its lists are as they were made, and who signed it; exit with 1 when not."""
+    from indexer.case import Case
+    from indexer.statement import check_statement
+
+    if case is None:
+        found = check_statement(file, None, public_key)
+    else:
+        with Case.open(case) as opened:
+            found = check_statement(file, opened, public_key)
+    if format is not Format.table or found["faults"]:
+        emit_one(found, format, output)
+    if found["faults"]:
+        raise ImgmatchError(f"{file}: {len(found['faults'])} faults: {'; '.join(found['faults'])}")
+    signed = f"signed by {found['public_key']}" if found["public_key"] else "not signed"
+    note(f"{file}: as it was made; {signed}")
