@@ -12,7 +12,7 @@ import codecs
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,11 +33,10 @@ _TAG_ENDS = re.compile(r"[,;|]")
 class Media:
     """One known file. Hashes are lower-case hexadecimal, at least one of them is set; ``photodna`` is as it stands in
     the file, never computed; ``record`` is the whole record with every field, known or not. ``number`` counts the
-    file's records from 1, ``line`` is the one in which this one ends.
+    file's records from 1.
     """
 
     number: int
-    line: int
     md5: str | None
     sha1: str | None
     category: int | None
@@ -49,10 +48,9 @@ class Media:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A field of a record that can't be what it must be; ``message`` names record, line, field and value."""
+    """A field of a record that can't be what it must be; ``message`` names the field and its value."""
 
     number: int
-    line: int
     field: str
     message: str
 
@@ -84,28 +82,51 @@ class VicsFile:
         except OSError as error:
             raise UsageError(f"{self.path}: can't be read ({error.strerror}); check the disk") from error
 
+    def lines(self, numbers: Collection[int]) -> dict[int, int]:
+        """The line in which each of some records ends; reads the file again, up to the last of them, line by line."""
+        found = self._ijson.sendable_list()
+        parser = self._ijson.items_coro(found, self._media_at, use_float=True)
+        lines: dict[int, int] = {}
+        number, line = 0, 1
+        for _, chunk in self._chunks():
+            *ended, rest = chunk.split(b"\n")
+            for piece in (*(part + b"\n" for part in ended), rest):
+                parser.send(piece)
+                for _ in range(len(found)):
+                    number += 1
+                    if number in numbers:
+                        lines[number] = line
+                found.clear()
+                line += piece.endswith(b"\n")
+            if len(lines) == len(numbers):
+                break
+        return lines
+
+    @property
+    def _media_at(self) -> str:
+        return "value.item.Media.item" if self._cases else "value.item"
+
     def _layout(self) -> tuple[str, bool]:
         """Data model, and whether media stand in cases: as soon as the first events tell."""
         events = self._ijson.sendable_list()
         parser = self._ijson.parse_coro(events)
         context = None
-        listed = False
-        for line, first_byte, chunk in self._chunks():
-            self._send(parser, chunk, line, first_byte, None)
+        version = ""
+        for first_byte, chunk in self._chunks():
+            self._send(parser, chunk, first_byte)
             for prefix, event, value in events:
                 if prefix in ("odata.metadata", "@odata.context") and event == "string":
                     context = value
                 elif prefix == "value" and event == "start_array":
-                    listed = True
                     version = self._version(context)
-                elif prefix == "value.item.Media" and event == "start_array":
+                elif prefix == "value.item.Media" and event == "start_array" and version:
                     return version, True
-                elif listed and (prefix, event) in (("value.item", "end_map"), ("value", "end_array")):
+                elif (prefix, event) in (("value.item", "end_map"), ("value", "end_array")) and version:
                     return version, False
             events.clear()
             if first_byte > MAX_RECORD_BYTES:
                 break
-        if not listed:
+        if not version:
             raise UsageError(
                 f"{self.path}: no VICS file: it has no list under the field 'value'; give VICS JSON 1.3 or 2.0"
             )
@@ -124,25 +145,23 @@ class VicsFile:
 
     def _records(self) -> Iterator[Media | Fault]:
         found = self._ijson.sendable_list()
-        header = _Header(self._ijson.ObjectBuilder(), "value.item.Media" if self._cases else "value", self.path)
+        header = _Header(self._ijson.ObjectBuilder(), self._media_at.removesuffix(".item"), self.path)
         parsers = (
             self._ijson.parse_coro(header),
-            self._ijson.items_coro(found, "value.item.Media.item" if self._cases else "value.item", use_float=True),
+            self._ijson.items_coro(found, self._media_at, use_float=True),
         )
         number = 0
         since = 0
-        line, end = 1, 0
-        for line, first_byte, chunk in self._chunks():
-            end = first_byte + len(chunk)
+        for first_byte, chunk in self._chunks():
             for parser in parsers:
-                self._send(parser, chunk, line, first_byte, header)
+                self._send(parser, chunk, first_byte)
             for record in found:
                 number += 1
-                yield from _media(record, number, line)
+                yield from _media(record, number)
             since = 0 if found else since + len(chunk)
             if since > MAX_RECORD_BYTES:
                 raise UsageError(
-                    f"{self.path}, line {line}: no media record ends within {MAX_RECORD_BYTES >> 20} MiB; "
+                    f"{self.path}, byte {first_byte:,}: no media record ends within {MAX_RECORD_BYTES >> 20} MiB; "
                     "this is no usable VICS file"
                 )
             found.clear()
@@ -150,66 +169,83 @@ class VicsFile:
             for parser in parsers:
                 parser.close()
         except self._ijson.JSONError as error:
+            line = 1 + sum(chunk.count(b"\n") for _, chunk in self._chunks())
             raise UsageError(
-                f"{self.path}, line {line} (byte {end:,}): the file ends in the middle{header.after()}; "
+                f"{self.path}, line {line} (byte {self.bytes_read:,}): the file ends in the middle{header.after()}; "
                 "get it again, whole"
             ) from error
         self.header = header.built.value
 
-    def _send(self, parser: Any, chunk: bytes, line: int, first_byte: int, header: _Header | None) -> None:
+    def _send(self, parser: Any, chunk: bytes, first_byte: int) -> None:
         try:
             parser.send(chunk)
         except (self._ijson.JSONError, StopIteration) as error:
             why = str(error).splitlines()[0].strip() if str(error).strip() else "something follows the end"
-            place = self._place(first_byte)
-            after = "" if header is None else header.after()
+            line, place, after = self._place(first_byte)
             raise UsageError(
                 f"{self.path}, line {line} (byte {place:,}){after}: not valid JSON ({why}); get the file again"
             ) from error
 
-    def _place(self, first_byte: int) -> int:
-        """The very byte at which a file stops to be JSON: reads it again, the last chunk byte by byte."""
-        parser = self._ijson.basic_parse_coro(self._ijson.sendable_list())
-        place = first_byte
+    def _place(self, first_byte: int) -> tuple[int, int, str]:
+        """The line and byte at which a file stops to be JSON, and after which field: reads it again, the last chunk
+        byte by byte.
+        """
+        last = _Last()
+        parser = self._ijson.parse_coro(last)
+        line, place = 1, first_byte
         try:
-            for _, start, chunk in self._chunks():
+            for start, chunk in self._chunks():
                 if start < first_byte:
                     parser.send(chunk)
+                    line += chunk.count(b"\n")
                     continue
-                for place in range(start, start + len(chunk)):
-                    parser.send(chunk[place - start : place - start + 1])
+                for offset in range(len(chunk)):
+                    place = start + offset
+                    parser.send(chunk[offset : offset + 1])
+                    line += chunk[offset] == 0x0A
                 break
         except (self._ijson.JSONError, StopIteration):
             pass
-        return place
+        return line, place, last.after()
 
-    def _chunks(self) -> Iterator[tuple[int, int, bytes]]:
-        """Pieces of at most 64 KiB that never hold more than one line: line, first byte, UTF-8 without a mark."""
+    def _chunks(self) -> Iterator[tuple[int, bytes]]:
+        """The file in pieces: the first byte's place, and UTF-8 without a byte order mark."""
         digest = hashlib.sha256()
         self.bytes_read = 0
         with self.path.open("rb") as file:
-            start = file.read(4)
+            wide = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
             file.seek(0)
-            wide = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
             decoder = codecs.getincrementaldecoder("utf-16")("replace") if wide else None
-            line, first_byte = 1, 0
-            while chunk := file.readline(_CHUNK_BYTES):
+            while chunk := file.read(_CHUNK_BYTES):
                 digest.update(chunk)
-                piece = chunk
+                first_byte = self.bytes_read
+                self.bytes_read += len(chunk)
                 if first_byte == 0 and chunk.startswith(codecs.BOM_UTF8):
-                    piece = chunk[len(codecs.BOM_UTF8) :]
+                    first_byte = len(codecs.BOM_UTF8)
+                    chunk = chunk[first_byte:]
                 elif decoder is not None:
-                    piece = decoder.decode(chunk).encode("utf-8", "replace")
-                if piece:
-                    yield line, first_byte, piece
-                first_byte += len(chunk)
-                self.bytes_read = first_byte
-                line += chunk.endswith(b"\n")
+                    chunk = decoder.decode(chunk).encode("utf-8", "replace")
+                if chunk:
+                    yield first_byte, chunk
         self.sha256 = digest.hexdigest()
 
 
-class _Header:
-    """Collects what stands outside the media records, and remembers the field that was read last."""
+class _Last:
+    """Remembers the field that was read last."""
+
+    _last = ""
+
+    def send(self, happened: tuple[str, str, Any]) -> None:
+        self._last = happened[0]
+
+    def after(self) -> str:
+        """Where reading had come, for a message."""
+        name = self._last.replace(".item", "")
+        return f", after the field {name!r}" if name else ""
+
+
+class _Header(_Last):
+    """Collects what stands outside the media records."""
 
     def __init__(self, built: Any, media: str, path: Path) -> None:
         self.built = built
@@ -218,7 +254,6 @@ class _Header:
         self._parent, _, self._key = media.rpartition(".")
         self._path = path
         self._count = 0
-        self._last = ""
 
     def send(self, happened: tuple[str, str, Any]) -> None:
         prefix, event, value = happened
@@ -232,16 +267,10 @@ class _Header:
             raise UsageError(f"{self._path}: holds more beside its media than a VICS file does (at field {prefix!r})")
         self.built.event(event, value)
 
-    def after(self) -> str:
-        """Where reading had come, for a message."""
-        name = self._last.replace(".item", "")
-        return f", after the field {name!r}" if name else ""
 
-
-def _media(record: Any, number: int, line: int) -> Iterator[Media | Fault]:
-    where = f"media record {number}, ending in line {line}"
+def _media(record: Any, number: int) -> Iterator[Media | Fault]:
     if not isinstance(record, dict):
-        yield Fault(number, line, "", f"{where}: is no object with fields; it was left out")
+        yield Fault(number, "", "is no object with fields; the record was left out")
         return
     fields = {name.lower(): value for name, value in record.items()}
     photodna = _text(fields.get("photodna"))
@@ -262,12 +291,12 @@ def _media(record: Any, number: int, line: int) -> Iterator[Media | Fault]:
         if isinstance(value, str) and pattern.match(value.strip()):
             hashes[name] = value.strip().lower()
         else:
-            faults[name.upper()] = f"{where}, field {name.upper()}: {_short(value)} is no hash"
+            faults[name.upper()] = f"field {name.upper()}: {_short(value)} is no hash"
     kept = hashes["md5"] is not None or hashes["sha1"] is not None
     if not kept and not faults:
-        faults["MD5"] = f"{where}, field MD5: no hash, and none under SHA1"
+        faults["MD5"] = "field MD5: no hash, and none under SHA1"
     for name, message in faults.items():
-        yield Fault(number, line, name, message if kept else f"{message}; the record was left out")
+        yield Fault(number, name, message if kept else f"{message}; the record was left out")
     if not kept:
         return
     category: int | None = None
@@ -278,11 +307,10 @@ def _media(record: Any, number: int, line: int) -> Iterator[Media | Fault]:
         except (TypeError, ValueError, OverflowError):
             category = -1
         if not 0 <= category < 2**31:
-            yield Fault(number, line, "Category", f"{where}, field Category: {_short(given)} is no category")
+            yield Fault(number, "Category", f"field Category: {_short(given)} is no category")
             category = None
     yield Media(
         number,
-        line,
         hashes["md5"],
         hashes["sha1"],
         category,

@@ -44,7 +44,10 @@ class VicsReading:
             "SELECT file_id, name, lower(hex(sha256)), version, media, header_json, imported_utc FROM vics_files"
             " ORDER BY file_id"
         )
-        return [VicsRow(*row[:5], json.loads(row[5]), row[6]) for row in rows]
+        return [
+            VicsRow(file_id, name, sha256, version, media, json.loads(header), utc)
+            for file_id, name, sha256, version, media, header, utc in rows
+        ]
 
     def vics_records(self, item_ids: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
         """Records that imported files hold of items, in the order of import."""

@@ -180,7 +180,7 @@ def _write_model(case: Case, members: _Members, model_id: int, spec: ModelSpec) 
     """A model's live vectors, a block a segment: rows (n, dim) float16, their items (n,) and regions (n, 4) int64, -1
     where a vector is of the whole picture.
     """
-    blocks = []
+    blocks: list[dict[str, Any]] = []
     for ids, rows in open_store(case, spec, model_id).blocks():
         if not len(ids):
             continue

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from PIL import Image
 
 from imgmatch.locator import Locator
+
+# A drive or a share: only there is a backslash no part of a name.
+_WINDOWS = re.compile(r"[A-Za-z]:\\|\\\\")
 
 
 def readable(text: str) -> str:
@@ -14,7 +19,8 @@ def readable(text: str) -> str:
 
 def file_name(locator: Locator) -> str:
     """The last part of the innermost place, whichever system's separators it has."""
-    return readable(locator.at).replace("\\", "/").rstrip("/").rpartition("/")[2] or readable(locator.at)
+    separator = "\\" if _WINDOWS.match(locator.at) else "/"
+    return readable(locator.at.rstrip(separator).rpartition(separator)[2] or locator.at)
 
 
 def file_path(locator: Locator) -> str:

@@ -184,15 +184,15 @@ def _filled(
             for model_id, (spec, model) in zip(ids, models, strict=True):
                 for block in model["vectors"]:
                     number, first = writer.next_segment()
-                    row = _segment(case, files[block["vectors"]], model_id, spec, number, first, block["rows"])
-                    fault = segments.check(case.segments_folder, row)
+                    segment = _segment(case, files[block["vectors"]], model_id, spec, number, first, block["rows"])
+                    fault = segments.check(case.segments_folder, segment)
                     if fault is not None:
                         raise CaseError(fault)
-                    items = _array(files[block["items"]], (row.rows,))
-                    regions = _array(files[block["regions"]], (row.rows, 4))
+                    items = _array(files[block["items"]], (segment.rows,))
+                    regions = _array(files[block["regions"]], (segment.rows, 4))
                     if not np.isin(items, all_items).all():
                         raise _damaged(path, f"{block['items']!r} names items that it does not hold")
-                    writer.add_segment(row, now)
+                    writer.add_segment(segment, now)
                     boxes = ([None] * 4 if box[0] < 0 else box for box in regions.tolist())
                     owned = zip(items.tolist(), boxes, strict=True)
                     writer.add_vectors((first + n, item, model_id, *box) for n, (item, box) in enumerate(owned))

@@ -60,31 +60,36 @@ def import_vics(
     now = now_utc()
     case.record("import", {"format": "vics", "path": str(place), "version": source.version})
     media = faults = 0
+    named: list[Fault] = []
     with case.writing(), case.catalogue.transaction() as writer:
         run_id = writer.start_run("import", imgmatch.__version__, "", {"format": "vics", "path": str(place)}, now)
         file_id = writer.add_vics_file(source.path.name, source.version, run_id, now)
         for batch in _batches(source):
             rows = []
             for found in batch:
-                if isinstance(found, Media):
-                    try:
+                try:
+                    if isinstance(found, Media):
                         rows.append(_row(found))
                         continue
-                    except RecursionError:
-                        where = f"media record {found.number}, ending in line {found.line}"
-                        found = Fault(found.number, found.line, "", f"{where}: nested too deeply; it was left out")
+                except RecursionError:
+                    found = Fault(found.number, "", "nested too deeply; the record was left out")
                 faults += 1
-                if faults <= MAX_ISSUES:
-                    at = Locator("record", f"{found.number} {found.field}".strip(), place)
-                    writer.add_issue(Issue(at, "import", "bad_record", found.message), now, run_id)
+                if len(named) < MAX_ISSUES:
+                    named.append(found)
             writer.add_vics_media(file_id, rows)
             media += len(rows)
             if progress:
                 progress("bytes", source.bytes_read, total)
-        if writer.has_vics_file(source.sha256):
+        digest, header = source.sha256, source.header
+        if writer.has_vics_file(digest):
             raise UsageError(f"{path}: this very file has been imported into {case.path} already; nothing was done")
-        items = writer.finish_vics_file(file_id, source.sha256, source.header, media)
-        done = Imported(source.version, media, items, faults, source.sha256)
+        lines = source.lines({fault.number for fault in named}) if named else {}
+        for fault in named:
+            at = Locator("record", f"{fault.number} {fault.field}".strip(), place)
+            told = f"media record {fault.number}, ending in line {lines.get(fault.number)}: {fault.message}"
+            writer.add_issue(Issue(at, "import", "bad_record", told), now, run_id)
+        items = writer.finish_vics_file(file_id, digest, header, media)
+        done = Imported(source.version, media, items, faults, digest)
         writer.finish_run(run_id, {"media": media, "items": items, "faults": faults}, now_utc())
     case.record("imported", {"format": "vics", "path": str(place), "sha256": done.sha256, "media": media})
     return done
