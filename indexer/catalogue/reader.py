@@ -13,6 +13,7 @@ from typing import Any
 from imgmatch.errors import CaseError
 from imgmatch.locator import Locator
 from imgmatch.types import Box, Evidence, Issue, ModelSpec, Sighting
+from indexer.catalogue.browse import Browsing
 from indexer.catalogue.rows import (
     CalibrationRow,
     DecisionRow,
@@ -31,7 +32,7 @@ from indexer.filters import Filter
 _BUSY_MS = 30_000
 
 
-class Catalogue:
+class Catalogue(Browsing):
     """Connections to ``catalogue.sqlite``, one a thread. Raises CaseError, naming the file, when it is damaged."""
 
     def __init__(self, path: Path) -> None:
