@@ -20,6 +20,7 @@ from cli.matches import MaxFmrOpt, emit_labels, no_background, register
 from cli.options import CaseArg, DeviceOpt, FormatOpt, ModelOpt, OutputOpt
 from cli.progress import count_progress, ingest_progress, note, stop_on_signal, train_progress
 from cli.render import Format, emit, emit_one, emit_search
+from cli.review import review
 from cli.sources import (
     AskPasswordOpt,
     CarveOpt,
@@ -56,6 +57,7 @@ app.add_typer(index_app, name="index")
 index_app.command("move")(index_move.move)
 
 app.command()(explain)
+app.command()(review)
 
 JobsOpt = Annotated[
     int | None, typer.Option("--jobs", "-j", min=1, help="Threads (default: all usable cores).", show_default=False)

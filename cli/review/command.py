@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -43,6 +42,6 @@ def _say(address: str, minutes: float) -> None:
     sys.stdout.write(f"{address}\n")
     sys.stdout.flush()
     note(
-        f"imgmatch: this address works once, on this machine only; the page ends after {minutes:g} minutes without use, "
-        "or with Ctrl-C"
+        f"imgmatch: this address works once, on this machine only; the page ends after {minutes:g} minutes without "
+        "use, or with Ctrl-C"
     )

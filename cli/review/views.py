@@ -229,7 +229,9 @@ def place(locator: Locator) -> str:
 
 def file_name(locator: Locator) -> str:
     """The last part of where something is."""
-    return plain(locator.at.rstrip("/").rsplit("/", 1)[-1].encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+    return plain(
+        locator.at.rstrip("/").rsplit("/", 1)[-1].encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    )
 
 
 def container(locator: Locator) -> str:

@@ -1,4 +1,4 @@
-"""One reviewer's sitting with one case: what is at hand, what was searched, what was decided. Safe to use from threads."""
+"""One reviewer's sitting with one case: what is at hand, searched and decided. Safe to use from threads."""
 
 from __future__ import annotations
 
