@@ -22,6 +22,7 @@ from cli.matches import MaxFmrOpt, emit_labels, no_background, register
 from cli.options import CaseArg, DeviceOpt, FormatOpt, ModelOpt, OutputOpt
 from cli.progress import count_progress, ingest_progress, note, stop_on_signal, train_progress
 from cli.render import Format, emit, emit_one, emit_search
+from cli.review import review
 from cli.show import show
 from cli.sources import (
     AskPasswordOpt,
@@ -67,6 +68,7 @@ app.add_typer(known_app, name="known")
 app.command()(explain)
 app.command()(show)
 app.command("import")(exchange.import_)
+app.command()(review)
 
 JobsOpt = Annotated[
     int | None, typer.Option("--jobs", "-j", min=1, help="Threads (default: all usable cores).", show_default=False)

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 Mask = npt.NDArray[np.bool_]
 """(H, W), true where the picture is to be left out."""
 
+Stroke = tuple[int, tuple[tuple[int, int], ...]]
+"""Width of the brush and the points it went through, in upright full-size pixels."""
+
+_MAX_BRUSH_PX = 32_767
+
 
 def read_mask(path: Path, size_px: tuple[int, int]) -> Mask:
     """Read a mask picture: white is left out, black is kept (the brighter half counts as white).
@@ -50,6 +55,21 @@ def boxes_mask(boxes: Sequence[Box], size_px: tuple[int, int]) -> Mask:
         x, y, w, h = checked_box(box, size_px)
         mask[y : y + h, x : x + w] = True
     return mask
+
+
+def strokes_mask(strokes: Sequence[Stroke], size_px: tuple[int, int]) -> Mask:
+    """A mask that leaves out what a brush went over. Raises UsageError on a brush that is no width."""
+    width, height = size_px
+    painted = np.zeros((height, width), np.uint8)
+    for brush_px, points in strokes:
+        if not 1 <= brush_px <= min(max(size_px), _MAX_BRUSH_PX):
+            raise UsageError(f"{brush_px}: no width of a brush for a picture of {width} x {height} px")
+        # OpenCV counts in 32 bits: what lies far outside paints nothing anyway.
+        path = np.clip(np.array(points, np.int64).reshape(-1, 1, 2), -_MAX_BRUSH_PX, 2 * max(size_px)).astype(np.int32)
+        for point in path[:: max(1, len(path) - 1)]:
+            cv2.circle(painted, point[0].tolist(), max(1, brush_px // 2), 1, -1)
+        cv2.polylines(painted, [path], False, 1, brush_px)
+    return painted > 0
 
 
 def checked_box(box: Box, size_px: tuple[int, int]) -> Box:

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imgmatch.errors import EvidenceError, UsageError
-from imgmatch.explain import draw, heat_maps, hidden
+from imgmatch.explain import Heat, draw, heat_maps, hidden
 from imgmatch.features import extract
 from imgmatch.models.base import Embedder
 from imgmatch.sources import SourceOptions, walk
-from imgmatch.types import Issue, Verification
+from imgmatch.types import Image, Issue, Verification
 from imgmatch.verify import query_features, verify
 from indexer.case import Case
-from indexer.search import read_query
+from indexer.search import Query, read_query
 from indexer.verification import reread
 
 
@@ -28,6 +28,43 @@ class Explanation:
     similarity: float
     verification: Verification
     revealed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A query and an item, looked at closely: the item's picture, the whole pictures' cosine, geometry, heat maps (None
+    where the model has no cells).
+    """
+
+    sha256: str
+    item: Image
+    similarity: float
+    verification: Verification
+    heat: tuple[Heat, Heat] | None
+
+
+def compare(case: Case, embedder: Embedder, query: Query, item_id: int) -> Comparison:
+    """Read an item again where it was found and compare it with a query; what the query masks is not looked at.
+
+    Raises UsageError when no such item is in the case; EvidenceError when its picture is gone or has changed.
+    """
+    items = case.catalogue.items([item_id])
+    if item_id not in items:
+        raise UsageError(f"{item_id}: no such item in {case.path}; give an item_id that imgmatch search prints")
+    try:
+        item = reread(items[item_id], case.catalogue.sightings([item_id])[item_id], embedder.spec.input_px)
+    except EvidenceError as error:
+        raise EvidenceError(
+            error.kind, f"item {item_id} can't be shown: {error}; bring its files back to their place"
+        ) from error
+    seen = query_features(query.image.pixels, query.image.upright_size_px, query.mask)
+    return Comparison(
+        items[item_id].sha256,
+        item,
+        float(query.vector @ embedder.embed(embedder.prepare(item.pixels)[None])[0]),
+        verify(seen, extract(item.pixels, item.upright_size_px)),
+        heat_maps(embedder, query.image.pixels, item.pixels),
+    )
 
 
 def explain(
@@ -44,25 +81,14 @@ def explain(
     read = read_query(found[0], embedder, regions=False)
     if isinstance(read, Issue):
         raise UsageError(f"{query}: {read.message}; give a picture that can be read")
-    items = case.catalogue.items([item_id])
-    if item_id not in items:
-        raise UsageError(f"{item_id}: no such item in {case.path}; give an item_id that imgmatch search prints")
-    try:
-        item = reread(items[item_id], case.catalogue.sightings([item_id])[item_id], embedder.spec.input_px)
-    except EvidenceError as error:
-        raise EvidenceError(
-            error.kind, f"item {item_id} can't be shown: {error}; bring its files back to their place"
-        ) from error
-    verification = verify(
-        query_features(read.image.pixels, read.image.upright_size_px), extract(item.pixels, item.upright_size_px)
-    )
-    similarity = float(read.vector @ embedder.embed(embedder.prepare(item.pixels)[None])[0])
+    compared = compare(case, embedder, read, item_id)
+    item, verification, similarity = compared.item, compared.verification, compared.similarity
     seen = (read.image.pixels, item.pixels)
     shown = seen if reveal else (hidden(seen[0]), hidden(seen[1]))
     picture = draw(
         *shown,
         verification,
-        heat_maps(embedder, *seen),
+        compared.heat,
         _lines(case, embedder, query, item_id, similarity, verification, reveal),
         (read.image.upright_size_px, item.upright_size_px),
     )
@@ -75,7 +101,7 @@ def explain(
             "query": str(read.locator),
             "query_sha256": read.sha256,
             "item_id": item_id,
-            "item_sha256": items[item_id].sha256,
+            "item_sha256": compared.sha256,
         },
         model=embedder.spec,
         counts={"tentative": verification.tentative, "inliers": verification.inliers},
@@ -91,7 +117,7 @@ def explain(
         os.replace(draft, output)
     except OSError as error:
         raise UsageError(f"{output}: can't be written ({error.strerror}); choose another place for --output") from error
-    return Explanation(item_id, items[item_id].sha256, round(similarity, 6), verification, reveal)
+    return Explanation(item_id, compared.sha256, round(similarity, 6), verification, reveal)
 
 
 def _lines(

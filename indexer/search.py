@@ -16,7 +16,17 @@ from imgmatch.errors import CaseError, EvidenceError, UsageError
 from imgmatch.hashes import digest
 from imgmatch.image import DEFAULT_LIMITS, Limits, decode
 from imgmatch.locator import Locator
-from imgmatch.masking import Mask, boxes_mask, cell_weights, checked_box, cut_mask, filled, read_mask
+from imgmatch.masking import (
+    Mask,
+    Stroke,
+    boxes_mask,
+    cell_weights,
+    checked_box,
+    cut_mask,
+    filled,
+    read_mask,
+    strokes_mask,
+)
 from imgmatch.metadata import Metadata, read_metadata, same_camera, values
 from imgmatch.models.base import Embedder
 from imgmatch.regions import cut, query_boxes
@@ -50,18 +60,21 @@ MOST_MASKED = 0.5
 
 @dataclass(frozen=True, slots=True)
 class LeaveOut:
-    """What an examiner wants left out of a query: the white part of a mask picture, and boxes in its upright pixels."""
+    """What an examiner wants left out of a query: the white part of a mask picture, boxes in its upright pixels, and
+    what was painted over by hand.
+    """
 
     mask: Path | None = None
     boxes: tuple[Box, ...] = ()
     outside: Box | None = None
     """Search with this part of the query only."""
+    strokes: tuple[Stroke, ...] = ()
 
     def of(self, image: Image) -> Mask | None:
         """(H, W) bool at the full upright size, or None. Raises UsageError when it does not fit the picture."""
-        if self.mask is None and not self.boxes:
+        if self.mask is None and not self.boxes and not self.strokes:
             return None
-        mask = boxes_mask(self.boxes, image.upright_size_px)
+        mask = boxes_mask(self.boxes, image.upright_size_px) | strokes_mask(self.strokes, image.upright_size_px)
         return mask if self.mask is None else mask | read_mask(self.mask, image.upright_size_px)
 
 
@@ -162,15 +175,27 @@ class Searcher:
 
         Raises UsageError on a path that does not exist or a wrong k.
         """
-        if not 1 <= k <= MAX_K:
-            raise UsageError(f"k is {k}; it must be between 1 and {MAX_K:,}")
+        _check(k)
         for path in queries:
             for found in walk(path):
-                yield self._search_one(found, k, leave_out, within or Filter(), regions, verify_top)
+                yield self.search_one(found, k, leave_out, within, regions, verify_top)
 
-    def _search_one(
-        self, found: Evidence | Issue, k: int, leave_out: LeaveOut, within: Filter, regions: bool, verify_top: int
+    def search_one(
+        self,
+        found: Evidence | Issue,
+        k: int = 10,
+        leave_out: LeaveOut = NOTHING_LEFT_OUT,
+        within: Filter | None = None,
+        regions: bool = True,
+        verify_top: int = 0,
+        *,
+        with_rejected: bool = False,
     ) -> SearchResult:
+        """Search with one picture, wherever it is; as ``search``. ``with_rejected``: matches that an examiner rejected
+        are returned too.
+        """
+        _check(k)
+        within = within or Filter()
         started = time.perf_counter()
         query = read_query(found, self._embedder, leave_out, regions=regions)
         model = self._embedder.spec
@@ -187,7 +212,7 @@ class Searcher:
         if isinstance(query, Issue):
             self._case.record("search", {"issue": query.error}, arguments=arguments, subject=subject, model=model)
             return SearchResult(query.locator, None, model.name, _ms_since(started), issue=query)
-        rejected = decisions.rejected_items(self._case, query.sha256)
+        rejected = set() if with_rejected else decisions.rejected_items(self._case, query.sha256)
         near = self._nearest(query, max(k, verify_top) + len(rejected), self._allowed(within))
         kept = [found for found in near if found[0].item_id not in rejected]
         verifications: dict[int, Verification] = {}
@@ -311,6 +336,11 @@ class Searcher:
                 reasons=tuple(reasons),
                 metadata=values(metadata.get(candidate.item_id, {})),
             )
+
+
+def _check(k: int) -> None:
+    if not 1 <= k <= MAX_K:
+        raise UsageError(f"k is {k}; it must be between 1 and {MAX_K:,}")
 
 
 def read_query(

@@ -23,7 +23,7 @@ def find_item(case: Case, text: str) -> int:
     if text.isascii() and text.isdecimal() and len(text) < 19 and case.catalogue.items([int(text)]):
         return int(text)
     if len(text) >= _LEAST_PREFIX and re.fullmatch(r"[0-9a-fA-F]{,64}", text):
-        found = case.catalogue.items_by_prefix(text.lower())
+        found = case.catalogue.items_by_prefix(text.lower(), 2)
         if len(found) > 1:
             raise UsageError(f"{text}: more than one item of {case.path} begins so; give more digits")
         if found:

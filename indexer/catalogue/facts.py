@@ -33,12 +33,6 @@ class FactsReader:
         sql = "SELECT pdq_id, item_id, hash FROM pdqs WHERE pdq_id > ? AND quality >= ? ORDER BY pdq_id LIMIT ?"
         return [(row[0], row[1], row[2]) for row in self._rows(sql, (after, least_quality, limit))]
 
-    def items_by_prefix(self: Reads, digits: str) -> list[int]:
-        """Up to two items whose SHA-256 begins so (hexadecimal)."""
-        first, last = bytes.fromhex(digits.ljust(64, "0")), bytes.fromhex(digits.ljust(64, "f"))
-        rows = self._rows("SELECT item_id FROM items WHERE sha256 BETWEEN ? AND ? LIMIT 2", (first, last))
-        return [row[0] for row in rows]
-
     def lacks_facts(self: Reads, sha256: str, pdq: bool) -> bool:
         """Is this content an item without metadata (with ``pdq``: or without a PDQ hash)?"""
         lacking = "item_id NOT IN (SELECT item_id FROM metadata)"

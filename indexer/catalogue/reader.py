@@ -14,6 +14,7 @@ from imgmatch.errors import CaseError
 from imgmatch.locator import Locator
 from imgmatch.types import Box, Evidence, Issue, ModelSpec, Sighting
 from indexer.catalogue import custody, runs
+from indexer.catalogue.browse import Browsing
 from indexer.catalogue.custody import LogState
 from indexer.catalogue.facts import FactsReader
 from indexer.catalogue.known import KnownReader
@@ -37,7 +38,7 @@ from indexer.filters import Filter
 _BUSY_MS = 30_000
 
 
-class Catalogue(KnownReader, FactsReader, TableReading, VicsReading):
+class Catalogue(Browsing, KnownReader, FactsReader, TableReading, VicsReading):
     """Connections to ``catalogue.sqlite``, one a thread. Raises CaseError, naming the file, when it is damaged."""
 
     def __init__(self, path: Path) -> None:

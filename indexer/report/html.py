@@ -99,7 +99,7 @@ def _render(
         lstrip_blocks=True,
     )
     environment.filters["plain"] = plain
-    environment.filters["place"] = lambda locator: plain(locator.path if locator.parent is None else str(locator))
+    environment.filters["place"] = lambda locator: plain((locator.parent is None and locator.path) or locator)
     items = case.catalogue.items(match.item_id for result in results for match in result.matches)
     issues = list(itertools.islice(case.catalogue.issues(), MAX_ISSUES))
     return environment.get_template("report.html.j2").generate(

@@ -1,0 +1,258 @@
+"""One reviewer's sitting with one case: what is at hand, searched and decided. Safe to use from threads."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from imgmatch.errors import UsageError
+from imgmatch.models.base import Embedder
+from imgmatch.types import Issue, Match
+from indexer import decisions
+from indexer.calibrate import background
+from indexer.case import Case
+from indexer.catalogue import DecisionRow
+from indexer.combined import LabelMatch, by_label
+from indexer.explain import Comparison, compare
+from indexer.filters import Filter
+from indexer.report import ReportConfig, write_report
+from indexer.review.pictures import Pictures
+from indexer.review.queries import Queries, QueryPicture
+from indexer.review.stacks import Stacks
+from indexer.search import NOTHING_LEFT_OUT, LeaveOut, Query, Searcher, SearchResult, read_query
+from indexer.verification import VERIFY_TOP
+
+DEPTH = 500
+"""So many matches does a search keep for paging through."""
+MAX_SEARCHES = 30
+_LOOKED_AT = 8
+
+State = Literal["open", "confirmed", "rejected"]
+STATES: tuple[State, ...] = ("open", "confirmed", "rejected")
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSearch:
+    """A search that was made, as it was asked for."""
+
+    search_id: int
+    query: QueryPicture
+    leave_out: LeaveOut
+    within: Filter
+    regions: bool
+    verified: bool
+    result: SearchResult
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A match as it stands now: with what the examiners say of it."""
+
+    match: Match
+    state: State
+
+
+class Desk:
+    """Everything that a review does. Raises CaseError when the case holds no vectors by this model."""
+
+    def __init__(self, case: Case, embedder: Embedder, examiner: str = "") -> None:
+        self.case = case
+        self.embedder = embedder
+        self.examiner = examiner or case.catalogue.meta().get("examiner", "")
+        self.queries = Queries(case)
+        self.pictures = Pictures(case)
+        self.stacks = Stacks(case, embedder.spec)
+        self._lock = threading.RLock()
+        self.background = background(case, embedder.spec)
+        self._searcher = Searcher(case, embedder, background=self.background)
+        self._searches: OrderedDict[int, KeptSearch] = OrderedDict()
+        self._last_search = 0
+        self._read: OrderedDict[int, Query] = OrderedDict()
+        self._compared: OrderedDict[tuple[int, int], Comparison] = OrderedDict()
+        self._labels: tuple[dict[str, int], list[tuple[str, str]]] | None = None
+
+    def close(self) -> None:
+        """Break off what runs beside."""
+        self.stacks.stop()
+
+    # --- query pictures
+
+    def upload(self, name: str, data: bytes) -> QueryPicture:
+        """Take in a picture to search with; its bytes stay in memory. Raises UsageError when it can't be used."""
+        picture = self.queries.upload(name, data)
+        self._record("review_query", picture)
+        return picture
+
+    def choose(self, text: str) -> QueryPicture:
+        """Take an item of the case to search with, as ``Queries.choose``."""
+        picture = self.queries.choose(text)
+        self._record("review_query", picture)
+        return picture
+
+    def _record(self, action: str, picture: QueryPicture) -> None:
+        place = {"query": str(picture.found.locator), "query_sha256": picture.sha256, "item_id": picture.item_id}
+        self.case.record(action, {**place, "examiner": self.examiner})
+
+    # --- pictures shown as they are
+
+    def reveal_item(self, item_id: int, px: int, grey: bool) -> bytes:
+        """An item's clear picture (JPEG); recorded before it is given."""
+        made = self.pictures.item(item_id, px, grey)
+        sha256 = self.case.catalogue.items([item_id])[item_id].sha256
+        details = {"item_id": item_id, "sha256": sha256, "px": px, "grey": grey, "examiner": self.examiner}
+        self.case.record("reveal", details)
+        return made
+
+    def reveal_query(self, query_id: int, px: int, grey: bool) -> bytes:
+        """A query's clear picture (JPEG); recorded before it is given."""
+        picture = self.queries.get(query_id)
+        made = self.pictures.query(picture, px, grey)
+        details = {"query": str(picture.found.locator), "sha256": picture.sha256, "px": px, "grey": grey}
+        self.case.record("reveal", {**details, "examiner": self.examiner})
+        return made
+
+    # --- searching
+
+    def search(
+        self,
+        query_id: int,
+        leave_out: LeaveOut = NOTHING_LEFT_OUT,
+        within: Filter | None = None,
+        regions: bool = True,
+        verify: bool = False,
+    ) -> KeptSearch:
+        """Search; without ``verify`` the first answer comes at once, ``verify`` of it later brings geometry.
+
+        Raises UsageError when the query can't be read or what is to be left out does not fit it.
+        """
+        with self._lock:
+            self._last_search += 1
+            return self._search(
+                self._last_search, self.queries.get(query_id), leave_out, within or Filter(), regions, verify
+            )
+
+    def verify(self, search_id: int) -> KeptSearch:
+        """The same search with its nearest matches verified, the verified ones first; under the same id."""
+        kept = self.kept(search_id)
+        if kept.verified:
+            return kept
+        with self._lock:
+            return self._search(search_id, kept.query, kept.leave_out, kept.within, kept.regions, True)
+
+    def _search(
+        self, search_id: int, picture: QueryPicture, leave_out: LeaveOut, within: Filter, regions: bool, verify: bool
+    ) -> KeptSearch:
+        result = self._searcher.search_one(
+            picture.found, DEPTH, leave_out, within, regions, VERIFY_TOP if verify else 0, with_rejected=True
+        )
+        if result.issue is not None:
+            raise UsageError(f"{picture.name}: {result.issue.message}; give a picture that can be read")
+        kept = KeptSearch(search_id, picture, leave_out, within, regions, verify, result)
+        self._searches[search_id] = kept
+        while len(self._searches) > MAX_SEARCHES:
+            self._searches.popitem(last=False)
+        return kept
+
+    def kept(self, search_id: int) -> KeptSearch:
+        """A search that was made. Raises UsageError when it is not kept any more."""
+        found = self._searches.get(search_id)
+        if found is None:
+            raise UsageError(f"search {search_id}: not kept any more; search again")
+        return found
+
+    def searches(self) -> list[KeptSearch]:
+        """Those that are kept, newest first."""
+        return list(reversed(self._searches.values()))
+
+    def shown(self, kept: KeptSearch, states: Sequence[str] = STATES, min_score: float = -1.0) -> list[Shown]:
+        """The matches of a search in these states and with at least this score, in their order."""
+        verdicts = self.case.catalogue.verdicts(kept.query.sha256)
+        every = (Shown(match, _state(verdicts.get(match.sha256))) for match in kept.result.matches)
+        return [shown for shown in every if shown.state in states and shown.match.score >= min_score]
+
+    def by_label(self, kept: KeptSearch, shown: Sequence[Shown], column: str) -> tuple[LabelMatch, ...]:
+        """Labels ranked over such matches."""
+        found = replace(kept.result, matches=tuple(one.match for one in shown))
+        return by_label(found, column, DEPTH).labels
+
+    def label_choices(self) -> list[tuple[str, str]]:
+        """Columns and values that labels have, the first thousand; read again when the case has changed."""
+        state = self.case.catalogue.state()
+        if self._labels is None or self._labels[0] != state:
+            self._labels = (state, self.case.catalogue.label_values(1000))
+        return self._labels[1]
+
+    # --- looking closely
+
+    def compare(self, search_id: int, item_id: int) -> Comparison:
+        """A search's query and an item, read again and compared; recorded."""
+        key = (search_id, item_id)
+        with self._lock:
+            if key not in self._compared:
+                kept = self.kept(search_id)
+                self._compared[key] = compare(self.case, self.embedder, self._query(kept), item_id)
+                details = {
+                    "model": self.embedder.spec.name,
+                    "query": str(kept.query.found.locator),
+                    "query_sha256": kept.query.sha256,
+                    "item_id": item_id,
+                    "revealed": False,
+                    "examiner": self.examiner,
+                }
+                self.case.record("explain", details)
+                if len(self._compared) > _LOOKED_AT:
+                    self._compared.popitem(last=False)
+            return self._compared[key]
+
+    def _query(self, kept: KeptSearch) -> Query:
+        if kept.search_id not in self._read:
+            read = read_query(kept.query.found, self.embedder, kept.leave_out, regions=False)
+            if isinstance(read, Issue):
+                raise UsageError(f"{kept.query.name}: {read.message}; upload or choose it again")
+            self._read[kept.search_id] = read
+            if len(self._read) > 2:  # decoded pictures are large
+                self._read.popitem(last=False)
+        return self._read[kept.search_id]
+
+    # --- deciding
+
+    def decide(self, query_sha256: str, item_id: int, verdict: str, note: str = "") -> DecisionRow:
+        """Confirm or reject, in the examiner's name. Raises UsageError when nobody has said who that is."""
+        if not self.examiner:
+            raise UsageError("nobody is named as the examiner; say who decides first")
+        return decisions.decide(self.case, query_sha256, str(item_id), verdict, note, self.examiner)
+
+    def name_examiner(self, name: str) -> None:
+        """Who decides from now on; recorded. Raises UsageError when it is no name."""
+        name = name.strip()
+        if not name or len(name) > 200 or not name.isprintable():
+            raise UsageError("that is no name; give one of up to 200 printable characters")
+        self.examiner = name
+        self.case.record("review_examiner", {"examiner": name})
+
+    # --- handing over
+
+    def export(self, folder: str, search_ids: Sequence[int], k: int, reveal: bool, images: bool) -> Path:
+        """Write an HTML report of searches, the first ``k`` matches each, to a new folder; nothing is overwritten.
+
+        Raises UsageError when the folder exists or can't be written, or is not named in full.
+        """
+        target = Path(folder).expanduser()
+        if not target.is_absolute():
+            raise UsageError(f"{folder!r}: name the folder in full, from the root or from ~")
+        if not 1 <= k <= DEPTH:
+            raise UsageError(f"{k}: give between 1 and {DEPTH} matches a query")
+        results = []
+        for search_id in search_ids:
+            kept = self.kept(search_id)
+            matches = [one.match for one in self.shown(kept, ("open", "confirmed"))][:k]
+            results.append(replace(kept.result, matches=tuple(matches)))
+        return write_report(self.case, results, self.embedder.spec, target, ReportConfig(reveal and images, images))
+
+
+def _state(verdict: str | None) -> State:
+    return "confirmed" if verdict == "confirmed" else "rejected" if verdict == "rejected" else "open"

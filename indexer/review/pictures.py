@@ -1,0 +1,92 @@
+"""Pictures for a reviewer's eyes: blurred and grey in their very bytes, or clear when that was asked for."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from PIL import Image as Pillow
+
+from imgmatch.errors import UsageError
+from imgmatch.explain import Heat
+from imgmatch.hashes import digest
+from imgmatch.image import DEFAULT_LIMITS, decode
+from imgmatch.types import Image
+from indexer.case import Case
+from indexer.report.pictures import blur
+from indexer.review.queries import QueryPicture
+from indexer.verification import reread
+
+CLEAR_PX = (320, 1600)
+"""Least and most length of a clear picture's longer side."""
+_KEPT = 4096
+
+
+class Pictures:
+    """Reads pictures again where they were found. The last blurred ones are kept, a few kilobytes each, in memory."""
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+        self._blurred: OrderedDict[str, bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def item(self, item_id: int, clear_px: int | None = None, grey: bool = False) -> bytes:
+        """An item's picture as JPEG, blurred unless ``clear_px`` says how long it may be.
+
+        Raises UsageError when there is no such item, EvidenceError when no source has its content any more.
+        """
+        item = self._case.catalogue.items([item_id]).get(item_id)
+        if item is None:
+            raise UsageError(f"{item_id}: no such item in {self._case.path}")
+
+        def read(min_side_px: int) -> Image:
+            return reread(item, self._case.catalogue.sightings([item_id])[item_id], min_side_px)
+
+        return self._shown(item.sha256, read, clear_px, grey)
+
+    def query(self, picture: QueryPicture, clear_px: int | None = None, grey: bool = False) -> bytes:
+        """A query picture as JPEG, as ``item``."""
+
+        def read(min_side_px: int) -> Image:
+            with picture.found.open() as stream:
+                _, data = digest(stream, DEFAULT_LIMITS.max_bytes)
+            return decode(data or b"", min_side_px=min_side_px)
+
+        return self._shown(picture.sha256, read, clear_px, grey)
+
+    def _shown(self, sha256: str, read: Callable[[int], Image], clear_px: int | None, grey: bool) -> bytes:
+        if clear_px is not None:
+            clear_px = min(max(clear_px, CLEAR_PX[0]), CLEAR_PX[1])
+            picture = Pillow.fromarray(read(clear_px).pixels)
+            picture.thumbnail((clear_px, clear_px), Pillow.Resampling.LANCZOS)
+            return _jpeg(picture.convert("L") if grey else picture, 88)
+        with self._lock:
+            if sha256 in self._blurred:
+                self._blurred.move_to_end(sha256)
+                return self._blurred[sha256]
+        made = _jpeg(blur(Pillow.fromarray(read(CLEAR_PX[0]).pixels)), 70)
+        with self._lock:
+            self._blurred[sha256] = made
+            if len(self._blurred) > _KEPT:
+                self._blurred.popitem(last=False)
+        return made
+
+
+def heat_png(values: Heat, peak: float) -> bytes:
+    """A heat map (h, w), as colours that lie over a picture: PNG with the share of ``peak`` as opacity."""
+    spread = np.clip(cv2.resize(values, (160, 160), interpolation=cv2.INTER_CUBIC) / max(peak, 1e-9), 0, 1)
+    colours = cv2.cvtColor(cv2.applyColorMap((spread * 255).astype(np.uint8), cv2.COLORMAP_TURBO), cv2.COLOR_BGR2RGB)
+    alpha = (60 + 150 * spread).astype(np.uint8)
+    buffer = io.BytesIO()
+    Pillow.fromarray(np.dstack([colours, alpha])).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _jpeg(picture: Pillow.Image, quality: int) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()

@@ -1,0 +1,132 @@
+"""Query pictures that a reviewer has at hand: uploaded ones, which live in memory only, and items of the case."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass
+
+from imgmatch.errors import EvidenceError, UsageError
+from imgmatch.hashes import digest
+from imgmatch.image import DEFAULT_LIMITS, Limits, decode
+from imgmatch.locator import Locator
+from imgmatch.sources import reopen
+from imgmatch.types import Evidence
+from indexer.case import Case
+
+MAX_UPLOAD_BYTES = 64 << 20
+MAX_TOTAL_BYTES = 256 << 20
+MAX_QUERIES = 50
+_PREFIX = re.compile(r"[0-9a-fA-F]{4,64}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class QueryPicture:
+    """A picture to search with. ``item_id`` is set where it was chosen as, or happens to be, an item of the case."""
+
+    query_id: int
+    name: str
+    sha256: str
+    size_px: tuple[int, int]
+    """Upright width and height: what boxes and strokes are given in."""
+    size_bytes: int
+    item_id: int | None
+    uploaded: bool
+    found: Evidence
+
+
+class Queries:
+    """The query pictures of one sitting, oldest first; bounded."""
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+        self._last = 0
+        self._held: dict[int, QueryPicture] = {}
+
+    def get(self, query_id: int) -> QueryPicture:
+        """Raises UsageError when there is no such picture."""
+        if query_id not in self._held:
+            raise UsageError(f"query {query_id}: is not here any more; upload or choose it again")
+        return self._held[query_id]
+
+    def all(self) -> list[QueryPicture]:
+        """Every picture, oldest first."""
+        return list(self._held.values())
+
+    def remove(self, query_id: int) -> QueryPicture:
+        """Forget a picture; an uploaded one is gone with that."""
+        picture = self.get(query_id)
+        del self._held[query_id]
+        return picture
+
+    def upload(self, name: str, data: bytes) -> QueryPicture:
+        """Take in a picture's bytes. Raises UsageError when they are no picture, or too many."""
+        held = sum(picture.size_bytes for picture in self._held.values() if picture.uploaded)
+        if len(data) > MAX_UPLOAD_BYTES or held + len(data) > MAX_TOTAL_BYTES:
+            raise UsageError(
+                f"{name}: too large; up to {MAX_UPLOAD_BYTES >> 20} MiB a picture and {MAX_TOTAL_BYTES >> 20} MiB in "
+                "all: remove others, or ingest it and choose it as an item"
+            )
+        locator = Locator("upload", name or "unnamed")
+        digests, _ = digest(io.BytesIO(data), MAX_UPLOAD_BYTES)
+        item_id = self._case.catalogue.item_by_sha256(digests.sha256)
+        return self._add(
+            name or "unnamed",
+            item_id,
+            True,
+            Evidence(locator, len(data), None, None, None, lambda: io.BytesIO(data)),
+            DEFAULT_LIMITS,
+        )
+
+    def choose(self, text: str) -> QueryPicture:
+        """Take an item of the case: its id, or the beginning of its SHA-256 (four digits or more).
+
+        Raises UsageError when it names none or several; EvidenceError when the item's picture is not at hand.
+        """
+        item_id = self._find(text.strip())
+        item = self._case.catalogue.items([item_id])[item_id]
+        for sighting in self._case.catalogue.sightings([item_id])[item_id]:
+            try:
+                found = reopen(sighting.locator)
+                with found.open() as stream:
+                    same = digest(stream, DEFAULT_LIMITS.max_bytes)[0].sha256 == item.sha256
+            except (EvidenceError, OSError):
+                continue
+            if same:
+                return self._add(f"item {item_id}", item_id, False, found, DEFAULT_LIMITS)
+        raise EvidenceError(
+            "source_gone", f"item {item_id}: no source has this picture any more; bring its files back to their place"
+        )
+
+    def _find(self, text: str) -> int:
+        catalogue = self._case.catalogue
+        if text.isdecimal() and len(text) < 19 and int(text) in catalogue.items([int(text)]):
+            return int(text)
+        if not _PREFIX.match(text):
+            raise UsageError(f"{text!r}: no such item; give an item id, or four or more digits of a SHA-256")
+        ids = catalogue.items_by_prefix(text.lower(), 2)
+        if len(ids) != 1:
+            what = "several items begin so; give more digits" if ids else "no such item in this case"
+            raise UsageError(f"{text}: {what}")
+        return ids[0]
+
+    def _add(self, name: str, item_id: int | None, uploaded: bool, found: Evidence, limits: Limits) -> QueryPicture:
+        try:
+            with found.open() as stream:
+                digests, data = digest(stream, limits.max_bytes)
+            if data is None:
+                raise EvidenceError("too_large", f"{digests.size_bytes:,} bytes are too many")
+            image = decode(data, min_side_px=1, limits=limits)
+        except (OSError, EvidenceError) as error:
+            raise UsageError(f"{name}: {error}; give a picture that can be read") from error
+        for picture in self._held.values():
+            if picture.sha256 == digests.sha256:
+                return picture
+        if len(self._held) >= MAX_QUERIES:
+            raise UsageError(f"{name}: there are {MAX_QUERIES} query pictures already; remove some")
+        self._last += 1
+        picture = QueryPicture(
+            self._last, name, digests.sha256, image.upright_size_px, digests.size_bytes, item_id, uploaded, found
+        )
+        self._held[self._last] = picture
+        return picture
