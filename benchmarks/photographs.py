@@ -20,7 +20,7 @@ HOUSES_DOUBLES = (
 """The same photograph twice among the houses, looked at one by one; only the second pair is equal byte for byte."""
 
 DOUBLES: tuple[tuple[str, str], ...] = ()
-"""Photographs of houses/ and rooms/ that show one thing twice, by the names that ``name`` gives, looked at one by one."""
+"""Photographs of houses/ and rooms/ that show one thing twice, looked at one by one, by the names of ``name``."""
 
 
 def data_folder() -> Path:

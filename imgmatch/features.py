@@ -96,9 +96,8 @@ def mirrored(features: Features) -> Features:
     A SIFT descriptor (4 rows, 4 columns, 8 directions, in the frame of its point) of a mirrored picture holds the same
     numbers: the rows in reverse and each direction negated.
     """
-    height, width = features.grey.shape
     points = features.points.copy()
-    points[:, 0] = width - 1 - points[:, 0]
+    points[:, 0] = features.grey.shape[1] - 1 - points[:, 0]
     cells = features.descriptors.reshape(-1, 4, 4, 8)[:, ::-1][..., -np.arange(8) % 8]
     return replace(
         features,
