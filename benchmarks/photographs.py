@@ -19,6 +19,9 @@ HOUSES_DOUBLES = (
 )
 """The same photograph twice among the houses, looked at one by one; only the second pair is equal byte for byte."""
 
+DOUBLES: tuple[tuple[str, str], ...] = ()
+"""Photographs of houses/ and rooms/ that show one thing twice, looked at one by one, by the names of ``name``."""
+
 
 def data_folder() -> Path:
     """The folder of the photographs. Raises UsageError where there is none."""
@@ -46,6 +49,19 @@ def rooms(limit: int | None = None) -> list[Path]:
     with (folder / "manifest.csv").open(encoding="utf-8", newline="") as file:
         paths = [folder / row["file"] for row in csv.DictReader(file)]
     return paths if limit is None else paths[:: max(1, len(paths) // limit)][:limit]
+
+
+def alike(limit: int) -> list[Path]:
+    """Photographs of rooms with much in common: bathrooms, kitchens and bedrooms of rooms/, spread evenly."""
+    folder = data_folder() / "rooms"
+    with (folder / "manifest.csv").open(encoding="utf-8", newline="") as file:
+        paths = [folder / r["file"] for r in csv.DictReader(file) if r["class"] in ("bathroom", "kitchen", "bedroom")]
+    return paths[:: max(1, len(paths) // limit)][:limit]
+
+
+def name(path: Path) -> str:
+    """A photograph's name within the development photographs."""
+    return path.relative_to(data_folder()).as_posix()
 
 
 def pictures(paths: Sequence[Path], min_side_px: int = 448) -> Iterator[Image]:

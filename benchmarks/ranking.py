@@ -1,6 +1,7 @@
 """Do stated false-match rates hold on unseen pictures? Which fusion of a set, which aggregation over labels is best?
 
-python -m benchmarks.ranking [--model NAME] [--photographs N] [--splits N] [--rooms N] [--vectors N] [--json FILE]
+python -m benchmarks.ranking [--model NAME] [--photographs N] [--splits N] [--rooms N] [--every N] [--vectors N]
+                             [--json FILE]
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def _at(made: Calibration, stated: float) -> tuple[float, float, float]:
     return made.thresholds[place], made.lower[place], made.upper[place]
 
 
-def normalisation(embedder: Embedder, vectors: np.ndarray) -> dict[str, Any]:
+def normalisation(embedder: Embedder, vectors: np.ndarray, every: int) -> dict[str, Any]:
     """Share of true pairs above the threshold of a rate, by plain and by normalised scores: copies and places."""
     known = vectors[:_BACKGROUND]
     similarities = known @ known.T
@@ -81,7 +82,7 @@ def normalisation(embedder: Embedder, vectors: np.ndarray) -> dict[str, Any]:
         "plain": similarities[~related],
         "normalised": (lambda scores: scores[~np.isnan(scores)])(normalised(similarities, related)),
     }
-    paths = photographs.houses()[::4]
+    paths = photographs.houses()[::every]
     originals = [image.pixels for image in photographs.pictures(paths)]
     stored = embed_all(embedder, originals)
     queries, targets = [], []
@@ -233,9 +234,10 @@ def main() -> None:
     parser = report.parser("Rates, sets of queries, labels, groups")
     parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--photographs", type=int, default=6000, help="room photographs for background and queries")
-    parser.add_argument("--splits", type=int, default=20, help="random splits into background and unseen")
-    parser.add_argument("--rooms", type=int, default=100, help="rendered rooms")
-    parser.add_argument("--vectors", type=int, default=0, help="also group so many synthetic vectors")
+    parser.add_argument("--splits", type=int, default=10, help="random splits into background and unseen")
+    parser.add_argument("--rooms", type=int, default=120, help="rendered rooms")
+    parser.add_argument("--every", type=int, default=8, help="alter each so-manieth house photograph")
+    parser.add_argument("--vectors", type=int, default=20_000, help="also group so many synthetic vectors")
     arguments: argparse.Namespace = parser.parse_args()
     embedder = load_model(arguments.model, device="cpu")
     found = photographs.pictures(photographs.rooms(arguments.photographs), embedder.spec.input_px)
@@ -271,7 +273,7 @@ def main() -> None:
     for name, by_method in figures["labels"].items():
         rows = [[method, *f.values()] for method, f in by_method.items()]
         report.table(f"Labels, {name}", ["aggregation", "MAP@5", "top 1", "top 5", "top 10"], rows)
-    figures["normalisation"] = normalisation(embedder, vectors)
+    figures["normalisation"] = normalisation(embedder, vectors, arguments.every)
     for name, by_kind in figures["normalisation"].items():
         rows = [[kind, *f.values()] for kind, f in by_kind.items()]
         report.table(f"True pairs above the threshold of a rate, {name}", ["scores", "1e-3", "1e-4", "1e-5"], rows)

@@ -1,6 +1,6 @@
 """What regions gain and cost: recall@1 of altered copies and of places, without them, with the query's, with both.
 
-python -m benchmarks.regions [--model NAME] [--distractors N] [--limit N] [--others N] [--json FILE]
+python -m benchmarks.regions [--model NAME] [--distractors N] [--limit N] [--others N] [--costs] [--json FILE]
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks import photographs, report
-from benchmarks.retrieval import SEED
+from benchmarks.retrieval import SEED, embed_all
 from imgmatch.alterations import ALTERATIONS, alter
 from imgmatch.cores import usable_cores
 from imgmatch.image import decode
@@ -36,6 +36,10 @@ PARTS = ("crop_quarter", "crop_tenth", "collage_inset", "paste_inset")
 """Alterations that show a part of a picture, or a picture as a part of another."""
 WAYS = ("whole", "query_regions", "thorough")
 """Whole pictures only; parts of the query against whole pictures; parts of both."""
+
+
+COSTS = (0.0, 0.02, 0.05, 0.08, 0.1, 0.15, 2.0)
+"""What a match through a part of the query may count less; 2 leaves the parts out."""
 
 
 class Gallery:
@@ -99,6 +103,45 @@ def copies(
         yield name, {"queries": count} | {way: recall_at_k(scores[way], relevant[chosen], 1) for way in WAYS}
 
 
+def costs(
+    embedder: Embedder, paths: Sequence[Path], distractors: Sequence[Path], count: int, pool: ThreadPoolExecutor
+) -> dict[str, Any]:
+    """recall@1 against whole pictures by how much less a match through a part of the query counts."""
+    side = embedder.spec.input_px
+    stored = embed_all(embedder, (image.pixels for image in photographs.pictures([*paths, *distractors], side)))
+    originals = [image.pixels for image in photographs.pictures(paths)]
+    chosen = np.linspace(0, len(paths) - 1, count).round().astype(int).tolist()
+    places_of = {path.name: number for number, path in enumerate(paths)}
+    doubles = {places_of[a]: places_of[b] for pair in photographs.HOUSES_DOUBLES for a, b in (pair, pair[::-1])}
+    figures: dict[str, Any] = {}
+    for name in (*PARTS, "screenshot", "chain_four", "person"):
+
+        def query(number: int, name: str = name) -> np.ndarray:
+            others = [originals[number - back] for back in range(1, 5)]
+            similarities = (
+                query_vectors(embedder, alter(name, originals[number], SEED + number, others=others)) @ stored.T
+            )
+            if name.endswith("_inset"):
+                around = {(number - back) % len(paths) for back in range(1, 5)} - {number, doubles.get(number)}
+                similarities[:, sorted(around)] = -np.inf
+            return similarities
+
+        found = list(pool.map(query, chosen))
+        figures[name] = {"queries": count} | {
+            f"{cost:g}": float(
+                np.mean(
+                    [
+                        int(np.concatenate([s[:1], s[1:] - cost]).max(axis=0).argmax()) in (n, doubles.get(n, n))
+                        for s, n in zip(found, chosen, strict=True)
+                    ]
+                )
+            )
+            for cost in COSTS
+        }
+        print(name, figures[name], flush=True)
+    return figures
+
+
 def places(embedder: Embedder, gallery: Gallery, pool: ThreadPoolExecutor) -> dict[str, Any]:
     """recall@1 of one photograph a place, sought by the other one; the gallery begins with the places' photographs."""
     rows = photographs.places()
@@ -145,6 +188,14 @@ def main() -> None:
     embedder = load_model(arguments.model, threads=1)
     say: Callable[[str], None] = lambda text: print(text, flush=True)  # noqa: E731
     houses = photographs.houses()
+    if arguments.costs:
+        with ThreadPoolExecutor(usable_cores()) as pool:
+            found = costs(embedder, houses, photographs.rooms(arguments.distractors), arguments.limit, pool)
+        rows = [[name, *f.values()] for name, f in found.items()]
+        report.table("recall@1 by cost", ["alteration", "queries", *(f"{cost:g}" for cost in COSTS)], rows)
+        head = {"model": embedder.spec.name, "weights_sha256": embedder.spec.weights_sha256, "seed": SEED}
+        report.finish("regions-costs", {**head, "distractors": arguments.distractors, "costs": found}, arguments.json)
+        return
     cost = ingest_cost(embedder, houses[:40])
     say(f"ingest: {cost}")
     with ThreadPoolExecutor(usable_cores()) as pool:
@@ -185,6 +236,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--distractors", type=int, default=500, help="so many room photographs more in the gallery")
     parser.add_argument("--limit", type=int, default=240, help="queries of each crop and inset")
     parser.add_argument("--others", type=int, default=240, help="queries of each other alteration")
+    parser.add_argument("--costs", action="store_true", help="only how much less parts of a query should count")
     return parser.parse_args()
 
 

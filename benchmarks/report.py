@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -51,6 +52,7 @@ def save(name: str, figures: Mapping[str, Any], file: Path | None) -> dict[str, 
         "command": "python -m " + " ".join([f"benchmarks.{name.partition('-')[0]}", *_arguments()]),
         "time_utc": now_utc(),
         "machine": machine(),
+        "cpu_s": round(time.process_time(), 1),
         "versions": {
             "imgmatch": imgmatch.__version__,
             "python": platform.python_version(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import cv2
@@ -90,6 +90,24 @@ def extract(
     )
 
 
+def mirrored(features: Features) -> Features:
+    """The features of the picture mirrored left to right, without seeking points again.
+
+    A SIFT descriptor (4 rows, 4 columns, 8 directions, in the frame of its point) of a mirrored picture holds the same
+    numbers: the rows in reverse and each direction negated.
+    """
+    points = features.points.copy()
+    points[:, 0] = features.grey.shape[1] - 1 - points[:, 0]
+    cells = features.descriptors.reshape(-1, 4, 4, 8)[:, ::-1][..., -np.arange(8) % 8]
+    return replace(
+        features,
+        points=points,
+        angles=(180 - features.angles) % 360,
+        descriptors=np.ascontiguousarray(cells).reshape(-1, 128),
+        grey=np.ascontiguousarray(features.grey[:, ::-1]),
+    )
+
+
 def pairs(one: Features, other: Features, ratio: float = _RATIO) -> tuple[Indexes, Indexes]:
     """Which points pair: mutual nearest neighbours whose second-nearest is clearly farther (Lowe's ratio test).
 
@@ -99,10 +117,11 @@ def pairs(one: Features, other: Features, ratio: float = _RATIO) -> tuple[Indexe
         return np.empty(0, np.intp), np.empty(0, np.intp)
     similarity = one.descriptors @ other.descriptors.T
     nearest = similarity.argmax(axis=1)
-    rows = np.arange(len(one))
-    mutual = similarity.argmax(axis=0)[nearest] == rows
-    rows, columns = rows[mutual], nearest[mutual]
-    best = similarity[rows, columns]
+    best = similarity[np.arange(len(one)), nearest]
+    rows = np.flatnonzero(best == similarity.max(axis=0)[nearest])
+    # Of two equal descriptors the first one pairs.
+    rows = np.sort(rows[np.unique(nearest[rows], return_index=True)[1]])
+    columns, best = nearest[rows], best[rows]
     rest = similarity[rows]
     rest[np.arange(len(rows)), columns] = -1
     # The same spot found twice (a second orientation, a neighbouring scale) is no rival.

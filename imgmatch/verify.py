@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from imgmatch.features import QUERY_LIMIT, QUERY_PX, Features, extract, pairs
+from imgmatch.features import QUERY_LIMIT, QUERY_PX, Features, extract, mirrored, pairs
 from imgmatch.types import Verification
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ _HULL, _THICKNESS = 0.01, 0.06
 _PLANES = 4
 _SAME_PLACE = 0.02
 _AGREE = 0.35
+_MIRRORED_LEAD = 1.5
+"""So many times the inliers of the upright reading must the mirrored one have where both are verified: a symmetric
+front agrees with its mirror image too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +58,8 @@ class _Plane:
 
 def query_features(pixels: Pixels, size_px: tuple[int, int], mask: Mask | None = None) -> QueryFeatures:
     """Features of a query, (H, W, 3) uint8; ``mask`` (H', W') bool is true where it is left out."""
-    flipped = None if mask is None else np.ascontiguousarray(mask[:, ::-1])
-    return QueryFeatures(
-        extract(pixels, size_px, mask, QUERY_PX, QUERY_LIMIT),
-        extract(np.ascontiguousarray(pixels[:, ::-1]), size_px, flipped, QUERY_PX, QUERY_LIMIT),
-    )
+    upright = extract(pixels, size_px, mask, QUERY_PX, QUERY_LIMIT)
+    return QueryFeatures(upright, mirrored(upright))
 
 
 def verify(query: QueryFeatures, item: Features) -> Verification:
@@ -69,14 +69,19 @@ def verify(query: QueryFeatures, item: Features) -> Verification:
         return Verification(
             False, "none", False, 0, 0, None, None, 0.0, f"nothing to verify: {whose} has too little texture"
         )
-    found = [_one_way(query.upright, item, False), _one_way(query.mirrored, item, True)]
-    return max(found, key=lambda v: (v.verified, v.inliers, not v.mirrored))
+    upright = _one_way(query.upright, item, False)
+    least = _MIRRORED_LEAD * upright.inliers if upright.verified else 0.0
+    flipped = _one_way(query.mirrored, item, True, least)
+    if flipped.verified:
+        return flipped if flipped.inliers > least else upright
+    return upright if upright.verified or upright.inliers >= flipped.inliers else flipped
 
 
-def _one_way(query: Features, item: Features, mirrored: bool) -> Verification:
+def _one_way(query: Features, item: Features, mirrored: bool, least: float = 0.0) -> Verification:
+    """One reading; no geometry is sought where there are no more than ``least`` pairs of points."""
     rows, columns = pairs(query, item)
     tentative = len(rows)
-    if tentative < _LEAST:
+    if tentative < _LEAST or tentative <= least:
         reason = f"not verified: only {tentative} pairs of points"
         return Verification(False, "none", mirrored, tentative, 0, None, None, 0.0, reason)
     source, target = query.points[rows].astype(np.float64), item.points[columns].astype(np.float64)

@@ -39,7 +39,7 @@ from indexer.exchange import vics
 from indexer.filters import Filter
 from indexer.index import Ids, VectorIndex
 from indexer.index.open import CaseIndex
-from indexer.verification import verified_first
+from indexer.verification import ItemFeatures, verified_first
 
 if TYPE_CHECKING:
     from imgmatch.models.base import Vectors
@@ -154,6 +154,7 @@ class Searcher:
         self._max_fmr = max_fmr
         self._allowed_of: tuple[Any, ...] = ()
         self._allowed_ids: Ids = np.empty(0, np.int64)
+        self._features = ItemFeatures()
         self._index = index or CaseIndex(case, embedder.spec, warn)
 
     def search(
@@ -218,7 +219,7 @@ class Searcher:
         verifications: dict[int, Verification] = {}
         if verify_top and kept:
             features = query_features(query.image.pixels, query.image.upright_size_px, query.mask)
-            kept, verifications = verified_first(self._case, features, kept, verify_top)
+            kept, verifications = verified_first(self._case, features, kept, verify_top, self._features)
         matches = tuple(self._matches(query, kept[:k], verifications))
         if self._background is not None:
             gallery = self._case.catalogue.item_count(self._model_id, within)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from imgmatch.cores import usable_cores
+from imgmatch.cores import one_thread_each, usable_cores
 from imgmatch.errors import EvidenceError
 from imgmatch.features import ITEM_PX, Features, extract
 from imgmatch.hashes import digest
 from imgmatch.image import DEFAULT_LIMITS, decode
-from imgmatch.sources import reopen
-from imgmatch.types import Candidate, Image, Sighting, Verification
+from imgmatch.locator import Locator
+from imgmatch.sources import Reopener, reopen
+from imgmatch.types import Candidate, Evidence, Image, Sighting, Verification
 from imgmatch.verify import QueryFeatures, verify
 from indexer.case import Case
 
@@ -21,28 +24,65 @@ if TYPE_CHECKING:
 
 VERIFY_TOP = 50
 """Candidates of a query that are verified, the nearest ones."""
+_KEPT = 128
+"""Items whose features stay in memory, a third of a megabyte each: queries of one room share most candidates."""
+
+
+class ItemFeatures:
+    """Local features of items, from their pictures as they are found again; those used last are kept in memory only.
+
+    May be used by several threads at once.
+    """
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, Features] = OrderedDict()
+        self._lock = threading.Lock()
+        self._of_thread = threading.local()
+
+    def of(self, item: ItemRow, sightings: Sequence[Sighting]) -> Features:
+        """The features of an item. Raises EvidenceError as ``reread`` does."""
+        with self._lock:
+            known = self._kept.get(item.sha256)
+            if known is not None:
+                self._kept.move_to_end(item.sha256)
+                return known
+        # An archive or a disk image is opened once a thread, not once a candidate.
+        if not hasattr(self._of_thread, "reopener"):
+            self._of_thread.reopener = Reopener()
+        image = reread(item, sightings, ITEM_PX * 3 // 4, self._of_thread.reopener.reopen)
+        made = extract(image.pixels, image.upright_size_px)
+        with self._lock:
+            self._kept[item.sha256] = made
+            if len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        return made
 
 
 def verified_first(
-    case: Case, query: QueryFeatures, candidates: Sequence[tuple[Candidate, ...]], top: int = VERIFY_TOP
+    case: Case,
+    query: QueryFeatures,
+    candidates: Sequence[tuple[Candidate, ...]],
+    top: int = VERIFY_TOP,
+    features: ItemFeatures | None = None,
 ) -> tuple[list[tuple[Candidate, ...]], dict[int, Verification]]:
     """Verify the first ``top`` candidates and put the verified ones first, those with the most inliers foremost.
 
     Each candidate is an item's near vectors, the best first. The others follow in their order; none is left out. Gives
     the candidates and what was found of each item. A candidate whose picture can't be read any more keeps its place,
-    with a verification that says so.
+    with a verification that says so. ``features`` are those of earlier queries.
     """
+    features = features or ItemFeatures()
     ids = [vectors[0].item_id for vectors in candidates[:top]]
     items, sightings = case.catalogue.items(ids), case.catalogue.sightings(ids)
 
     def one(item_id: int) -> Verification:
         try:
-            features = _features(items[item_id], sightings[item_id])
+            of_item = features.of(items[item_id], sightings[item_id])
         except EvidenceError as error:
             return Verification(False, "none", False, 0, 0, None, None, 0.0, f"can't be verified: {error}")
-        return verify(query, features)
+        return verify(query, of_item)
 
-    with ThreadPoolExecutor(usable_cores()) as threads:
+    with one_thread_each(), ThreadPoolExecutor(usable_cores()) as threads:
         found = dict(zip(ids, threads.map(one, ids), strict=True))
 
     def place(vectors: tuple[Candidate, ...]) -> tuple[bool, int]:
@@ -53,7 +93,12 @@ def verified_first(
     return sorted(candidates, key=place), found
 
 
-def reread(item: ItemRow, sightings: Sequence[Sighting], min_side_px: int | None = None) -> Image:
+def reread(
+    item: ItemRow,
+    sightings: Sequence[Sighting],
+    min_side_px: int | None = None,
+    find: Callable[[Locator], Evidence] = reopen,
+) -> Image:
     """Decode an item's picture from the first place that still holds its content, as its SHA-256 shows.
 
     Raises EvidenceError of kind ``source_gone`` when no place does, and as ``decode`` does.
@@ -61,7 +106,7 @@ def reread(item: ItemRow, sightings: Sequence[Sighting], min_side_px: int | None
     changed = False
     for sighting in sightings:
         try:
-            with reopen(sighting.locator).open() as stream:
+            with find(sighting.locator).open() as stream:
                 digests, data = digest(stream, DEFAULT_LIMITS.max_bytes)
         except (EvidenceError, OSError):
             continue
@@ -69,8 +114,3 @@ def reread(item: ItemRow, sightings: Sequence[Sighting], min_side_px: int | None
             return decode(data, min_side_px=min_side_px)
         changed = True
     raise EvidenceError("source_gone", "source changed since ingest" if changed else "source gone")
-
-
-def _features(item: ItemRow, sightings: Sequence[Sighting]) -> Features:
-    image = reread(item, sightings, min_side_px=ITEM_PX * 3 // 4)
-    return extract(image.pixels, image.upright_size_px)
