@@ -22,6 +22,7 @@ from imgmatch.hashes import digest
 from imgmatch.image import DEFAULT_LIMITS, Limits
 from imgmatch.isolation.pool import DEFAULT_WORKER_LIMITS, Pool, WorkerLimits
 from imgmatch.isolation.work import ReadPicture, Request, read_picture
+from imgmatch.limits import AllLimits
 from imgmatch.models.base import Embedder
 from imgmatch.regions import FAST, PROFILES, THOROUGH, read_regions
 from imgmatch.sources import DEFAULT_OPTIONS, SourceOptions, walk
@@ -136,6 +137,8 @@ def ingest(
         "isolation": config.isolation,
     }
     arguments |= config.sources.record()
+    changed = AllLimits(config.limits, config.worker_limits, config.sources.limits).changed()
+    arguments |= {"limits": changed} if changed else {}
     with case.writing():
         model_id = case.model_id(embedder.spec)
         run_id = case.start_run("ingest", embedder.runtime, arguments)

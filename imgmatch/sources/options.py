@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +14,8 @@ class SourceLimits:
     ``max_depth``: containers in containers below one file. ``max_members``, ``max_total_bytes``: all that one outermost
     file gives, at every depth together. ``max_member_bytes``: one member that has to be unpacked before it can be read.
     ``max_ratio``: unpacked to packed bytes of one member, once it unpacks to more than ``ratio_from_bytes``.
-    ``max_carved_bytes``: the longest picture that carving takes out of unallocated space.
+    ``max_carved_bytes``: the longest picture that carving takes out of unallocated space. ``max_temp_bytes``: unpacked
+    bytes in temporary files at one time.
     """
 
     max_depth: int = 8
@@ -25,6 +25,7 @@ class SourceLimits:
     max_ratio: int = 250
     ratio_from_bytes: int = 64 << 20
     max_carved_bytes: int = 32 << 20
+    max_temp_bytes: int = 256 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +49,7 @@ class SourceOptions:
         said: dict[str, Any] = {name: getattr(self, name) for name in fields if getattr(self, name) != _DEFAULTS[name]}
         if self.passwords:
             said["passwords"] = len(self.passwords)
-        default = SourceLimits()
-        limits = {f.name: getattr(self.limits, f.name) for f in dataclasses.fields(default)}
-        changed = {name: value for name, value in limits.items() if value != getattr(default, name)}
-        return {**said, **({"source_limits": changed} if changed else {})}
+        return said
 
 
 _DEFAULTS = {"inside": True, "deleted": True, "carve": False}
