@@ -14,11 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 
 from benchmarks import report
 from imgmatch.cores import usable_cores
 from imgmatch.models import DEFAULT_MODEL, load_model
+from imgmatch.models.runtime import onnxruntime
 
 _SECONDS = 6.0
 

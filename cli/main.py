@@ -32,9 +32,9 @@ from cli.sources import (
     FramesOpt,
     FramesPerMinuteOpt,
     InsideOpt,
+    LimitOpt,
     PasswordFileOpt,
     PreviewsOpt,
-    SourceLimitOpt,
     source_options,
 )
 from imgmatch.errors import CaseError, ImgmatchError, UsageError
@@ -172,12 +172,6 @@ def ingest(
     index: Annotated[
         bool, typer.Option("--index/--no-index", help="Build the index when it is due, beside and afterwards.")
     ] = True,
-    max_pixels: Annotated[
-        int | None, typer.Option(min=1, help="Refuse larger pictures (default: 178,956,970).", show_default=False)
-    ] = None,
-    max_bytes: Annotated[
-        int | None, typer.Option(min=1, help="Refuse larger files (default: 256 MiB).", show_default=False)
-    ] = None,
     isolation: Annotated[
         bool, typer.Option("--isolation/--no-isolation", help="Decode in confined processes of their own.")
     ] = True,
@@ -190,14 +184,14 @@ def ingest(
     previews: PreviewsOpt = False,
     password: AskPasswordOpt = False,
     password_file: PasswordFileOpt = None,
-    source_limit: SourceLimitOpt = None,
+    limit: LimitOpt = None,
     strict: StrictOpt = False,
     format: FormatOpt = Format.table,
     output: OutputOpt = None,
 ) -> None:
     """Bring pictures into a case. Sources are only read; running it again goes on where it stopped."""
     from imgmatch.cores import usable_cores
-    from imgmatch.image import DEFAULT_LIMITS, Limits
+    from imgmatch.limits import limits as all_limits
     from imgmatch.models import load_model
     from indexer.case import Case
     from indexer.index.build import BuildConfig, building_beside
@@ -207,11 +201,9 @@ def ingest(
     for path in paths:
         if not os.path.lexists(path):
             raise UsageError(f"{path}: no such file or folder; give existing ones")
-    limits = Limits(
-        min(max_pixels or DEFAULT_LIMITS.max_pixels, DEFAULT_LIMITS.max_pixels), max_bytes or DEFAULT_LIMITS.max_bytes
-    )
+    limits = all_limits(limit or ())
     sources = source_options(
-        source_limit,
+        limits.source,
         password,
         password_file,
         inside=inside,
@@ -230,10 +222,11 @@ def ingest(
             jobs=jobs,
             reread=reread,
             labels=labels,
-            limits=limits,
+            limits=limits.picture,
             sources=sources,
             profile=profile,
             isolation=isolation,
+            worker_limits=limits.worker,
         )
         with stop_on_signal() as stop, ingest_progress(paths) as progress:
             # The build leaves all but one core to the pictures.

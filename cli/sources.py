@@ -13,7 +13,7 @@ import typer
 from imgmatch.errors import UsageError
 
 if TYPE_CHECKING:
-    from imgmatch.sources import SourceOptions
+    from imgmatch.sources import SourceLimits, SourceOptions
 
 PASSWORDS_VARIABLE = "IMGMATCH_PASSWORDS"
 
@@ -44,27 +44,23 @@ PasswordFileOpt = Annotated[
         show_default=False,
     ),
 ]
-SourceLimitOpt = Annotated[
+LimitOpt = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="NAME=N", help="A limit of docs/sources.md, as max_depth=4; may be repeated.", show_default=False
+        "--limit",
+        metavar="NAME=N",
+        help="A limit of docs/limits.md, as max_depth=4; may be repeated.",
+        show_default=False,
     ),
 ]
 
 
 def source_options(
-    limits: list[str] | None, ask: bool, password_file: Path | None, **switches: bool | int
+    limits: SourceLimits | None, ask: bool, password_file: Path | None, **switches: bool | int
 ) -> SourceOptions:
     """Options as given. Passwords are never an argument: those stand in the list of processes and in the log."""
     from imgmatch.sources import SourceLimits, SourceOptions
 
-    names = set(SourceLimits.__dataclass_fields__)
-    given: dict[str, Any] = {}
-    for text in limits or ():
-        name, _, value = text.partition("=")
-        if name not in names or not value.isdecimal():
-            raise UsageError(f"{text!r} is no limit; write NAME=N with one of {', '.join(sorted(names))}")
-        given[name] = int(value)
     passwords = os.environ.get(PASSWORDS_VARIABLE, "").splitlines()
     if password_file is not None:
         try:
@@ -76,5 +72,5 @@ def source_options(
             raise UsageError("--password asks on a terminal, and there is none; give --password-file")
         passwords.append(getpass.getpass("Password: "))
     return SourceOptions(
-        passwords=tuple(dict.fromkeys(filter(None, passwords))), limits=SourceLimits(**given), **cast(Any, switches)
+        passwords=tuple(dict.fromkeys(filter(None, passwords))), limits=limits or SourceLimits(), **cast(Any, switches)
     )

@@ -23,6 +23,7 @@ from imgmatch.hashes import digest
 from imgmatch.image import DEFAULT_LIMITS, Limits
 from imgmatch.isolation.pool import DEFAULT_WORKER_LIMITS, Pool, WorkerLimits
 from imgmatch.isolation.work import ReadPicture, Request, read_picture
+from imgmatch.limits import AllLimits
 from imgmatch.models.base import Embedder
 from imgmatch.pdq import has_pdq
 from imgmatch.regions import FAST, PROFILES, THOROUGH, read_regions
@@ -146,10 +147,9 @@ def ingest(
         "profile": config.profile,
         "isolation": config.isolation,
     }
-    arguments |= config.sources.record() | {
-        "labels": None if config.labels is None else _text(config.labels),
-        "limits": dataclasses.asdict(config.limits),
-    }
+    changed = AllLimits(config.limits, config.worker_limits, config.sources.limits).changed()
+    arguments |= config.sources.record() | {"labels": None if config.labels is None else _text(config.labels)}
+    arguments |= {"limits": changed} if changed else {}
     with case.writing():
         model_id = case.model_id(embedder.spec)
         run_id = case.start_run("ingest", embedder.runtime, arguments, embedder.spec)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnxruntime
 
 from imgmatch.cores import usable_cores
 from imgmatch.errors import ModelError
+from imgmatch.models.runtime import onnxruntime
 from imgmatch.models.vectors import checked, grid_of, prepared
 from imgmatch.types import ModelSpec
 

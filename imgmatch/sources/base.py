@@ -105,7 +105,7 @@ class Container:
 
     def access(self) -> RandomAccess:
         """The container's own bytes, at any place."""
-        return access(self.outer.open(), self.options.limits.max_member_bytes)
+        return access(self.outer.open(), self.options.limits)
 
     def check_ratio(self, unpacked: int, packed: int) -> None:
         """Raises EvidenceError of kind ``limit`` when so few bytes claim to be so many."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import IO, ClassVar, cast
 
 from imgmatch.errors import EvidenceError
 from imgmatch.extract import process
 from imgmatch.extract.pieces import Settings, Trouble
 from imgmatch.locator import Locator
 from imgmatch.sources.base import Container
-from imgmatch.sources.streams import new_spool
+from imgmatch.sources.streams import Spool
 from imgmatch.types import Evidence, Issue
 
 
@@ -39,10 +39,16 @@ class _Extracted(Container):
             if isinstance(found, Trouble):
                 yield self.issue(found.at, found.error, found.message, found.kind)
             else:
-                kept = new_spool()
-                kept.write(found.data)
+                kept = Spool(limits)
+                try:
+                    kept.write(found.data)
+                except EvidenceError as error:
+                    yield self.issue(found.at, error.kind, str(error), found.kind)
+                    continue
                 # A frame, or a picture in a document, is as old as what it lies in where nothing else is said.
-                yield self.kept(found.at, kept, found.modified_utc or self.outer.modified_utc, found.kind)
+                yield self.kept(
+                    found.at, cast(IO[bytes], kept), found.modified_utc or self.outer.modified_utc, found.kind
+                )
 
 
 class _Moving(_Extracted):

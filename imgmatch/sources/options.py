@@ -15,7 +15,8 @@ class SourceLimits:
     ``max_depth``: containers in containers below one file. ``max_members``, ``max_total_bytes``: all that one outermost
     file gives, at every depth together. ``max_member_bytes``: one member that has to be unpacked before it can be read.
     ``max_ratio``: unpacked to packed bytes of one member, once it unpacks to more than ``ratio_from_bytes``.
-    ``max_carved_bytes``: the longest picture that carving takes out of unallocated space.
+    ``max_carved_bytes``: the longest picture that carving takes out of unallocated space. ``max_temp_bytes``: unpacked
+    bytes in temporary files at one time.
 
     Of a video, a moving picture or a document: ``max_frames``, ``max_frame_pixels`` each, ``max_video_bytes`` read of a
     video track, ``max_cpu_seconds`` and ``max_memory_bytes`` of the process that reads it.
@@ -33,6 +34,7 @@ class SourceLimits:
     max_video_bytes: int = 64 << 30
     max_cpu_seconds: int = 600
     max_memory_bytes: int = 4 << 30
+    max_temp_bytes: int = 256 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +64,7 @@ class SourceOptions:
         said: dict[str, Any] = {f.name: getattr(self, f.name) for f in switches if getattr(self, f.name) != f.default}
         if self.passwords:
             said["passwords"] = len(self.passwords)
-        default = SourceLimits()
-        limits = {f.name: getattr(self.limits, f.name) for f in dataclasses.fields(default)}
-        changed = {name: value for name, value in limits.items() if value != getattr(default, name)}
-        return {**said, **({"source_limits": changed} if changed else {})}
+        return said
 
 
 DEFAULT_OPTIONS = SourceOptions()

@@ -6,12 +6,12 @@ import contextlib
 import queue
 import threading
 from collections.abc import Iterator
-from typing import IO, Any, ClassVar
+from typing import IO, Any, ClassVar, cast
 
 from imgmatch.errors import EvidenceError
 from imgmatch.optional import require
 from imgmatch.sources.base import Container, Names
-from imgmatch.sources.streams import Window, new_spool, one_line
+from imgmatch.sources.streams import Spool, Window, one_line
 from imgmatch.types import Evidence, Issue
 
 _WAITING = 8  # unpacked members that may wait to be taken
@@ -38,7 +38,8 @@ class SevenZip(Container):
         numbers = {entry.filename: index for index, entry in enumerate(entries)}
         ready: queue.Queue[tuple[int, IO[bytes]] | Exception | None] = queue.Queue(_WAITING)
         stop = threading.Event()
-        limit = self.options.limits.max_member_bytes
+        limits = self.options.limits
+        limit = limits.max_member_bytes
 
         def put(found: tuple[int, IO[bytes]] | Exception | None) -> None:
             while not stop.is_set():
@@ -52,7 +53,7 @@ class SevenZip(Container):
         class Target(py7zr.io.Py7zIO):  # type: ignore[name-defined]
             def __init__(self, name: str) -> None:
                 self.index = numbers.get(name)
-                self.stream = new_spool()
+                self.stream = cast(IO[bytes], Spool(limits))
                 self.count = 0
 
             def write(self, data: bytes | bytearray) -> int:

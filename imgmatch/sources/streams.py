@@ -6,9 +6,10 @@ import io
 import tempfile
 import threading
 from collections.abc import Callable
-from typing import IO, BinaryIO, Protocol, cast
+from typing import IO, Any, BinaryIO, ClassVar, Protocol, cast
 
 from imgmatch.errors import EvidenceError
+from imgmatch.sources.options import SourceLimits
 
 BLOCK_BYTES = 1 << 20
 # Unpacked content up to this size is kept in memory; more goes to a temporary file.
@@ -142,32 +143,64 @@ class Unpacked(io.RawIOBase):
         super().close()
 
 
-def access(stream: BinaryIO, limit: int) -> RandomAccess:
-    """RandomAccess to a stream; one that only goes forwards is unpacked first, at most ``limit`` bytes of it.
+def access(stream: BinaryIO, limits: SourceLimits) -> RandomAccess:
+    """RandomAccess to a stream; one that only goes forwards is unpacked first, within ``limits``.
 
     Unpacked bytes lie in memory or in a temporary file without a name, which the system removes with the process.
     """
     if isinstance(stream, Window | io.BytesIO | io.FileIO):
         return Shared(stream)
     with stream:
-        return Shared(spool(stream, limit))
+        return Shared(spool(stream, limits))
 
 
-def spool(stream: IO[bytes], limit: int) -> IO[bytes]:
-    """Copy a stream to memory or an unnamed temporary file. Raises EvidenceError of kind ``limit`` beyond ``limit``."""
-    kept = new_spool()
+def spool(stream: IO[bytes], limits: SourceLimits) -> IO[bytes]:
+    """Copy a stream to memory or an unnamed temporary file. Raises EvidenceError of kind ``limit`` where it is more
+    than ``max_member_bytes``, or makes more than ``max_temp_bytes`` of temporary files.
+    """
+    kept = Spool(limits)
     size = 0
     while block := stream.read(BLOCK_BYTES):
         size += len(block)
-        if size > limit:
-            raise EvidenceError("limit", f"unpacks to more than max_member_bytes ({limit:,})")
+        if size > limits.max_member_bytes:
+            raise EvidenceError("limit", f"unpacks to more than max_member_bytes ({limits.max_member_bytes:,})")
         kept.write(block)
-    return kept
+    return cast(IO[bytes], kept)
 
 
-def new_spool() -> IO[bytes]:
-    """An empty place for unpacked bytes: memory, or past some size a temporary file that never has a name."""
-    return cast(IO[bytes], tempfile.SpooledTemporaryFile(_MEMORY_BYTES))
+class Spool(tempfile.SpooledTemporaryFile[bytes]):
+    """An empty place for unpacked bytes, to be written once from the start: memory, or past some size a temporary file
+    that never has a name. ``write`` raises EvidenceError of kind ``limit`` where all of them together would take more
+    than ``max_temp_bytes``.
+    """
+
+    _in_use: ClassVar[int] = 0
+
+    def __init__(self, limits: SourceLimits) -> None:
+        super().__init__(_MEMORY_BYTES)
+        self._limit = limits.max_temp_bytes
+        self._taken = 0
+
+    def write(self, data: Any) -> int:
+        """Append; returns how many bytes there were."""
+        size = len(data)
+        with LOCK:
+            if Spool._in_use + size > self._limit:
+                raise EvidenceError("limit", f"unpacked content takes more than max_temp_bytes ({self._limit:,})")
+            Spool._in_use += size
+            self._taken += size
+        return super().write(data)
+
+    def close(self) -> None:
+        """Give the space back."""
+        with LOCK:
+            Spool._in_use -= self._taken
+            self._taken = 0
+        super().close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_taken"):
+            self.close()
 
 
 def one_line(error: BaseException) -> str:

@@ -56,7 +56,7 @@ class Tar(Container):
                 else:
                     content = archive.extractfile(member)
                     assert content is not None  # a plain file
-                    yield self.kept(at, spool(content, self.options.limits.max_member_bytes), when)
+                    yield self.kept(at, spool(content, self.options.limits), when)
         except (tarfile.TarError, EOFError, OSError, KeyError, ValueError) as error:
             raise EvidenceError(
                 "broken_archive", f"the archive is damaged ({one_line(error)}); what came before it is kept"

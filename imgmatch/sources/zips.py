@@ -13,7 +13,7 @@ from typing import IO, Any, BinaryIO, ClassVar, cast
 from imgmatch.errors import EvidenceError
 from imgmatch.optional import require
 from imgmatch.sources.base import Container, Names
-from imgmatch.sources.streams import BLOCK_BYTES, RandomAccess, Unpacked, Window, new_spool, one_line
+from imgmatch.sources.streams import BLOCK_BYTES, RandomAccess, Spool, Unpacked, Window, one_line
 from imgmatch.types import Evidence, Issue
 
 _AES = 99  # compression method of WinZip's AES encryption (AE-x)
@@ -110,7 +110,7 @@ class Zip(Container):
             if name.endswith("/") or flags & 1 or method not in (0, 8):
                 continue
             at = place_of(name)
-            kept, size, used, whole = new_spool(), 0, 0, method == 0
+            kept, size, used, whole = Spool(limits), 0, 0, method == 0
             if method == 0:
                 data = source.read_at(start, min(packed, limits.max_member_bytes))
                 kept.write(data)
@@ -133,7 +133,7 @@ class Zip(Container):
                 whole = inflate.eof
             offset = start + used if whole else start
             if size:
-                yield self.kept(at, kept)
+                yield self.kept(at, cast(IO[bytes], kept))
             else:
                 yield self.issue(at, "broken_archive", "nothing of it can be unpacked")
         raise EvidenceError("broken_archive", f"the archive is damaged ({reason}); what was found of it is kept")

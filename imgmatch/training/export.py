@@ -123,7 +123,7 @@ def _note(model: onnx.ModelProto, network: PooledNetwork) -> None:
 
 
 def _compare(path: Path, pixels: np.ndarray, weights: np.ndarray, expected: np.ndarray) -> None:
-    import onnxruntime
+    from imgmatch.models.runtime import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     found = session.run(["vector"], {"pixels": pixels, "weights": weights})[0]

@@ -18,7 +18,13 @@ import numpy as np
 
 from imgmatch.errors import EvidenceError, UsageError
 from imgmatch.image import decode
-from imgmatch.models import load_model, verify_model, weights_path, write_spec
+from imgmatch.models import (
+    load_model,
+    runtime,  # noqa: F401  (ONNX Runtime is first imported here: without telemetry)
+    verify_model,
+    weights_path,
+    write_spec,
+)
 from imgmatch.optional import require
 from imgmatch.types import ModelSpec
 

@@ -50,5 +50,7 @@ class Browsing:
         else:
             where = "(query_sha256 = ?1 AND item_sha256 = ?2) OR (query_sha256 = ?2 AND item_sha256 = ?1)"
             parameters = [one, bytes.fromhex(other)]
-        rows = self._rows(f"SELECT {_DECISION} FROM decisions WHERE {where} ORDER BY decided_utc, decision_id", parameters)
+        rows = self._rows(
+            f"SELECT {_DECISION} FROM decisions WHERE {where} ORDER BY decided_utc, decision_id", parameters
+        )
         return [DecisionRow(*row) for row in rows]

@@ -67,7 +67,7 @@ def test_passwords_are_used_and_never_written_down(photographs, tmp_path):
 def test_options_say_what_is_wrong_with_them(tmp_path, photographs):
     case = tmp_path / "c"
     run("init", case)
-    result = run("ingest", case, photographs, "--source-limit", "max_dept=4")
+    result = run("ingest", case, photographs, "--limit", "max_dept=4")
     assert result.returncode == 1
     assert b"max_depth" in result.stderr
 

@@ -1,0 +1,30 @@
+"""Hostile evidence in small: benchmarks/hostile.py does the same in numbers."""
+
+import random
+
+import pytest
+
+pytest.importorskip("psutil", reason="psutil is not installed: pip install psutil")
+
+from benchmarks import hostile
+from benchmarks.hostile_files import bombs, mutate, seeds
+
+
+@pytest.mark.slow
+def test_mutants_and_bombs_end_as_items_or_issues_and_nothing_else_happens(tmp_path, monkeypatch):
+    monkeypatch.setattr(hostile, "_BOMB_EVERY", 9)
+    figures = hostile.run(180, 90, seed=2, limit_s=300, folder=tmp_path)
+    assert figures["faults"] == {}, figures["examples"]
+    assert figures["by_kind"]["bomb"] == 20
+    assert figures["found"]["files"] >= 180
+    assert figures["items"] > 20
+    assert sum(figures["issues_by_kind"].values()) > 50
+
+
+def test_the_same_seed_makes_the_same_files():
+    assert bombs() == bombs.__wrapped__()
+    pool = [data for kind in seeds().values() for data in kind]
+    for data in pool[:20]:
+        first, again, other = (mutate(data, random.Random(seed), pool) for seed in (1, 1, 2))
+        assert first == again
+        assert first != other
