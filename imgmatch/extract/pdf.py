@@ -6,6 +6,7 @@ often stays behind.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -22,6 +23,7 @@ _AS_THEY_ARE = ("/DCTDecode", "/DCT", "/JPXDecode")
 # pypdf hands these to another program.
 _NOT_READ = ("/JBIG2Decode",)
 _MAX_PAGES = 20_000
+_MAX_MENDED_BYTES = 512 << 20
 
 
 def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iterator[Piece | Trouble]:
@@ -35,7 +37,7 @@ def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iter
 
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)
     try:
-        reader = pypdf.PdfReader(stream, strict=False)
+        reader, cut_off = _opened(pypdf, stream)
         _unlock(reader, settings)
         numbers = _objects(reader)
     except (EvidenceError, MemoryError):
@@ -43,6 +45,7 @@ def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iter
     except Exception as error:
         raise EvidenceError("broken_document", f"the PDF can't be read: {one_line(error)}") from error
     pages, fault = _pages_of(reader)
+    fault = cut_off or fault
     clock, given = Clock(settings), 0
     pictures, masks, attached = _listed(pypdf, reader, numbers, clock)
     for number, generation in pictures:
@@ -92,6 +95,17 @@ def _listed(
 def _forget(reader: Any, number: int, generation: int) -> None:
     """pypdf keeps every object that it has read; a scanned book would fill the memory."""
     reader.resolved_objects.pop((generation, number), None)
+
+
+def _opened(pypdf: Any, stream: BinaryIO) -> tuple[Any, str | None]:
+    """The PDF; one whose end is missing by the objects that are there, and with what is wrong with it."""
+    try:
+        return pypdf.PdfReader(stream, strict=False), None
+    except (pypdf.errors.PyPdfError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        stream.seek(0)
+        # An end that names no table makes pypdf look for the objects themselves.
+        mended = stream.read(_MAX_MENDED_BYTES) + b"\nstartxref\n0\n%%EOF\n"
+        return pypdf.PdfReader(io.BytesIO(mended), strict=False), one_line(error)
 
 
 def _unlock(reader: Any, settings: Settings) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image as Pillow
 
 from imgmatch.errors import EvidenceError
-from imgmatch.extract.near import LUMA_PX, Selection, is_plain, luma_of
+from imgmatch.extract.near import LUMA_PX, is_plain, luma_of
 from imgmatch.extract.pieces import Piece, Settings
 
 _SUB_IFDS, _EXIF_IFD = 0x014A, 0x8769
@@ -63,11 +63,12 @@ def distinct_previews(data: bytes, found: list[tuple[int, int]], picture: Pillow
         except (OSError, SyntaxError, ValueError):  # not a picture that could be shown
             continue
     opened.sort(key=lambda one: -one[1])
-    selection, pieces = Selection[Piece](0), []
+    shown, pieces = [] if picture is None else [picture], []
     for start, length, small in opened:
-        if picture is None or not alike(picture, small):
-            piece = Piece("preview", f"{start}+{length}", data[start : start + length])
-            pieces += selection.offer(luma_of(small), piece)
+        if is_plain(luma_of(small)) or any(alike(one, small) for one in shown):
+            continue
+        shown.append(small)
+        pieces.append(Piece("preview", f"{start}+{length}", data[start : start + length]))
     return pieces
 
 

@@ -1,4 +1,4 @@
-"""Frames of videos and moving pictures: the same from folder and archive, found again, within limits, never fatal."""
+"""Frames of videos and moving pictures: the same from a folder and an archive, found again, within limits."""
 
 import gzip
 import hashlib

@@ -76,3 +76,37 @@ def test_plain_files_leaves_archives_closed(case, embedder, photographs, tmp_pat
     sources = archived(photographs, tmp_path / "sources")
     report = ingest(case, [sources], embedder, IngestConfig(sources=SourceOptions(inside=False)))
     assert (report.files, report.unusable) == (2, 2)
+
+
+def test_frames_and_attachments_are_items_that_check_finds_again(case, embedder, photographs, tmp_path):
+    from email.message import EmailMessage
+
+    from PIL import Image
+
+    sources = tmp_path / "sources"
+    sources.mkdir()
+    names = sorted(photographs.glob("*.jpg"))[:3]
+    pictures = [Image.open(path).convert("RGB").resize((320, 240)) for path in names]
+    pictures[0].save(sources / "a.png", save_all=True, append_images=pictures[1:], duration=100)
+    mail = EmailMessage()
+    mail["From"], mail["Subject"] = "a@example.org", "x"
+    mail.set_content("x")
+    mail.add_attachment((sources / "a.png").read_bytes(), maintype="image", subtype="png", filename="a.png")
+    (sources / "a.eml").write_bytes(bytes(mail))
+    before = snapshot(sources)
+    first = ingest(case, [sources], embedder)
+    assert (first.files, first.new_items, first.new_sightings, first.unusable) == (6, 3, 6, 0)
+    again = ingest(case, [sources], embedder)
+    assert (again.files, again.unchanged) == (6, 6)
+    assert list(check(case, sources=True)) == []
+    assert snapshot(sources) == before
+
+
+def test_how_media_were_read_stands_in_the_log(photographs, tmp_path):
+    case = tmp_path / "c"
+    run("init", case)
+    given = ["--frames-per-minute", 3, "--no-documents", "--previews", "--source-limit", "max_frames=7"]
+    assert run("ingest", case, photographs, *given).returncode == 0
+    log = (case / "audit.jsonl").read_text().replace(" ", "")
+    for said in ('"frames_per_minute":3', '"documents":false', '"previews":true', '"max_frames":7'):
+        assert said in log
