@@ -61,6 +61,14 @@ app.add_typer(known_app, name="known")
 app.command()(explain)
 app.command()(show)
 
+ManifestOpt = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="CSV|JSONL",
+        help="Where pictures come from: path and further columns; without PATH its files are ingested.",
+        show_default=False,
+    ),
+]
 JobsOpt = Annotated[
     int | None, typer.Option("--jobs", "-j", min=1, help="Threads (default: all usable cores).", show_default=False)
 ]
@@ -146,13 +154,14 @@ def init(
 def ingest(
     case: CaseArg,
     paths: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(metavar="PATH...", help="Files, folders, archives, disk images.", show_default=False),
-    ],
+    ] = None,
     labels: Annotated[
         Path | None,
         typer.Option(help="CSV with file (or sha256), label and further columns.", show_default=False),
     ] = None,
+    manifest: ManifestOpt = None,
     model: ModelOpt = None,
     device: DeviceOpt = "auto",
     jobs: JobsOpt = None,
@@ -188,6 +197,9 @@ def ingest(
     from indexer.ingest import IngestConfig
     from indexer.ingest import ingest as run_ingest
 
+    paths = paths or []
+    if not paths and manifest is None:
+        raise UsageError("nothing to ingest is named; give a PATH, or --manifest")
     for path in paths:
         if not os.path.lexists(path):
             raise UsageError(f"{path}: no such file or folder; give existing ones")
@@ -199,7 +211,15 @@ def ingest(
     with Case.open(case) as opened:
         # Pictures are embedded side by side, one thread each: nothing waits for the slowest part of a layer.
         embedder = load_model(model or opened.default_model.name, device=device, threads=1)
-        config = IngestConfig(jobs=jobs, reread=reread, labels=labels, limits=limits, sources=sources, profile=profile)
+        config = IngestConfig(
+            jobs=jobs,
+            reread=reread,
+            labels=labels,
+            manifest=manifest,
+            limits=limits,
+            sources=sources,
+            profile=profile,
+        )
         with stop_on_signal() as stop, ingest_progress(paths) as progress:
             # The build leaves all but one core to the pictures.
             beside = building_beside(opened, embedder.spec, BuildConfig(jobs=1), stop=stop) if index else nullcontext()

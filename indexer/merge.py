@@ -15,6 +15,7 @@ from indexer.catalogue import SegmentRow
 from indexer.clock import now_utc
 from indexer.index.open import open_store
 from indexer.index.store import Store
+from indexer.known import match_pdq
 
 _BATCH = 16_384
 
@@ -69,6 +70,8 @@ def merge(
             done.issues = writer.merge_issues([*issue, runs[run]] for *issue, run in other.catalogue.issue_rows())
             writer.merge_listed_files([*row, runs[run]] for *row, run in other.catalogue.listed_rows())
             writer.set_merged(case_id, run_id, None)
+        for _ in match_pdq(case):
+            pass  # their items against the PDQ lists of this case: kept in the catalogue
         counts = {"items": done.items, "known": done.known, "sightings": done.sightings, "vectors": done.vectors}
         case.finish_run(run_id, counts)
         details = {"run_id": run_id, "case_id": case_id, "path": str(other.path), "counts": counts}
