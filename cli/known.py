@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -45,12 +45,18 @@ def import_(
     case: CaseArg,
     path: Annotated[
         Path,
-        typer.Argument(metavar="LIST", help="Text, CSV, NSRL RDS (2 or 3) or VICS JSON.", show_default=False),
+        typer.Argument(metavar="LIST", help="Text, CSV, NSRL RDS (2 or 3), VICS JSON, PDQ.", show_default=False),
     ],
     kind: Annotated[
         str, typer.Option("--as", metavar="ignore|known|alert", help="What to do with files that it names.")
     ],
     name: Annotated[str, typer.Option("--name", help="What to call the list.")],
+    pdq: Annotated[
+        bool, typer.Option("--pdq", help="Its 64 digits are PDQ hashes, not SHA-256; known or alert only.")
+    ] = False,
+    distance: Annotated[
+        int, typer.Option("--distance", min=0, max=255, metavar="BITS", help="Within how many bits PDQ hashes match.")
+    ] = 31,
     format: FormatOpt = Format.table,
     output: OutputOpt = None,
 ) -> None:
@@ -59,7 +65,7 @@ def import_(
     from indexer.known import import_list
 
     with Case.open(case) as opened, count_progress() as progress:
-        done = import_list(opened, path, kind, name, progress=progress)
+        done = import_list(opened, path, kind, name, pdq=pdq, distance=distance, progress=progress)
     emit_one(dataclasses.asdict(done), format, output)
     if done.malformed:
         note(f"imgmatch: {path}: {done.malformed} lines hold no hash, the first: {printable(done.examples[0])}")
@@ -74,7 +80,7 @@ def list_(case: CaseArg, format: FormatOpt = Format.table, output: OutputOpt = N
 
     with Case.open(case) as opened:
         rows = [dataclasses.asdict(row) for row in opened.catalogue.hash_lists()]
-    columns = ["name", "kind", "format", "hashes", "malformed", "imported_utc", "source"]
+    columns = ["name", "kind", "format", "hashes", "malformed", "distance", "imported_utc", "source"]
     emit(rows, [*columns, *(["sha256"] if format is Format.csv else [])], format, output)
 
 
@@ -111,6 +117,7 @@ def match(
                 "list": found.hit.name,
                 "category": found.hit.category,
                 "by": found.hit.by,
+                "distance": found.hit.distance,
                 "item_id": found.item_id,
                 "path": found.locator.path,
                 "sightings": found.sightings,
@@ -119,7 +126,7 @@ def match(
             }
             for found in listed(opened, kind, name)
         )
-        columns = ["kind", "list", "category", "by", "item_id", "path", "sightings"]
+        columns = ["kind", "list", "category", "by", "distance", "item_id", "path", "sightings"]
         emit(records, [*columns, *(["sha256", "locator"] if format is Format.csv else [])], format, output)
 
 
@@ -131,8 +138,3 @@ def tell_alerts(case: Path, report: IngestReport) -> None:
         category = f", category {alert.category}" if alert.category else ""
         note(printable(f"ALERT {alert.name}{category}: {alert.locator.path or alert.locator}"))
     note(f"{report.alerts} files are on alert lists; see: imgmatch known match {case} --as alert")
-
-
-def hit_record(hit: Any) -> dict[str, Any]:
-    """A list that names an item, in JSON."""
-    return {"list": hit.name, "kind": hit.kind, "category": hit.category, "by": hit.by}

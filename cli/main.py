@@ -70,6 +70,14 @@ app.command()(show)
 app.command("import")(exchange.import_)
 app.command()(review)
 
+ManifestOpt = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="CSV|JSONL",
+        help="Where pictures come from: path and further columns; without PATH its files are ingested.",
+        show_default=False,
+    ),
+]
 JobsOpt = Annotated[
     int | None, typer.Option("--jobs", "-j", min=1, help="Threads (default: all usable cores).", show_default=False)
 ]
@@ -155,13 +163,14 @@ def init(
 def ingest(
     case: CaseArg,
     paths: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(metavar="PATH...", help="Files, folders, archives, disk images.", show_default=False),
-    ],
+    ] = None,
     labels: Annotated[
         Path | None,
         typer.Option(help="CSV with file (or sha256), label and further columns.", show_default=False),
     ] = None,
+    manifest: ManifestOpt = None,
     model: ModelOpt = None,
     device: DeviceOpt = "auto",
     jobs: JobsOpt = None,
@@ -198,6 +207,9 @@ def ingest(
     from indexer.ingest import IngestConfig
     from indexer.ingest import ingest as run_ingest
 
+    paths = paths or []
+    if not paths and manifest is None:
+        raise UsageError("nothing to ingest is named; give a PATH, or --manifest")
     for path in paths:
         if not os.path.lexists(path):
             raise UsageError(f"{path}: no such file or folder; give existing ones")
@@ -222,6 +234,7 @@ def ingest(
             jobs=jobs,
             reread=reread,
             labels=labels,
+            manifest=manifest,
             limits=limits.picture,
             sources=sources,
             profile=profile,

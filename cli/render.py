@@ -60,6 +60,7 @@ def emit_one(record: Record, format: Format, output: Path | None) -> None:
 SEARCH_COLUMNS = (
     "query", "rank", "score", "item_id", "label", "path", "sightings", "reasons", "sha256", "locator",
     "query_region_px", "region_px", "false_match_rate", "false_match_upper", "expected_false_matches", "found_by",
+    "labels",
 )  # fmt: skip
 
 
@@ -200,6 +201,7 @@ def _search_table(result: SearchResult) -> str:
     rated = any(row["false_match"] for row in rows)
     columns = ["rank", "score", *(["by chance", "expected"] if rated else []), "item"]
     columns += [*(["label"] if any(row["label"] for row in rows) else []), "found at"]
+    columns += ["context"] if any(row["labels"].keys() - {"label"} for row in rows) else []
     columns += [name for name in ("query_region_px", "region_px") if any(row[name] for row in rows)]
     columns += [*(["found by"] if result.queries else []), "note"]
     cells = []
@@ -214,6 +216,7 @@ def _search_table(result: SearchResult) -> str:
             "item": row["item_id"],
             "found at": f"{row['path']}{more}",
             "note": row["reasons"],
+            "context": {name: values for name, values in row["labels"].items() if name != "label"},
         }
         cells.append([cell(shown[column]) for column in columns])
     return head + _table(cells, columns) + "\n"

@@ -40,16 +40,16 @@ def _lines(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 found = f", found {told['found']}" if "found" in told else ""
                 yield {"field": field, "value": told["value"], "source": f"{told['source']}{found}"}
         elif name == "labels":
-            for column, values in value.items():
-                yield {"field": f"label {column}", "value": values}
+            for said in value:
+                for column, text in said["columns"].items():
+                    yield {"field": f"label {column}", "value": text, "source": said["source"]}
         elif name == "sightings":
             for seen in value:
                 deleted = ", deleted" if seen["deleted"] else ""
                 yield {"field": "seen at", "value": seen["path"], "source": f"{seen['modified_utc'] or ''}{deleted}"}
         elif name == "lists":
             for hit in value:
-                category = f"{hit['kind']}{', category ' + hit['category'] if hit['category'] else ''}"
-                yield {"field": "on list", "value": hit["list"], "source": f"{category}, by {hit['by']}"}
+                yield {"field": "list", "value": hit["list"], "source": hit["reason"]}
         elif name == "decisions":
             for made in value:
                 yield {

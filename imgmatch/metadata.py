@@ -13,8 +13,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from PIL import ExifTags, ImageCms
 from PIL import Image as Pillow
-from PIL import ImageCms
 
 from imgmatch.image import open_picture
 from imgmatch.jumbf import jumbf_kind
@@ -55,7 +55,7 @@ FIELDS = {
 MOST_TEXT = 512
 """Longer texts are cut."""
 
-_EXIF, _GPS, _THUMBNAIL = 0x8769, 0x8825, 1
+_EXIF, _GPS, _THUMBNAIL = ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo, ExifTags.IFD.IFD1
 _IMAGE_TEXTS = {
     "camera_make": ("Make", 0x010F),
     "camera_model": ("Model", 0x0110),

@@ -32,8 +32,9 @@ from imgmatch.types import Digests, Embedding, Evidence, Image, Issue
 from indexer.case import Batch, Case, NewItem
 from indexer.clock import now_utc
 from indexer.compact import join_small
-from indexer.known import Alert, KnownFiles
-from indexer.labels import apply_labels
+from indexer.known import Alert, KnownFiles, match_pdq
+from indexer.labels import apply_labels, read_labels
+from indexer.manifest import manifest_files, read_manifest
 from indexer.remote import follow_commit
 
 if TYPE_CHECKING:
@@ -53,13 +54,15 @@ class IngestConfig:
     ``commit_items`` new items make a commit: what a kill can cost. ``reread`` reads files again that have the same
     place, size and times as when they were last read. ``profile`` is one of imgmatch.regions.PROFILES: ``thorough``
     adds the vectors of regions, also to items that were read ``fast``. ``isolation``: decode in confined worker
-    processes, within ``worker_limits``; without it in this process, where a decoder's fault is the run's.
+    processes, within ``worker_limits``; without it in this process, where a decoder's fault is the run's. ``manifest``
+    says where pictures come from (indexer.manifest); without any path its files are what is ingested.
     """
 
     jobs: int | None = None
     commit_items: int = 512
     reread: bool = False
     labels: Path | None = None
+    manifest: Path | None = None
     limits: Limits = DEFAULT_LIMITS
     sources: SourceOptions = DEFAULT_OPTIONS
     profile: str = FAST
@@ -77,7 +80,7 @@ class IngestReport:
     """What a run did. Every file met counts in ``files`` and in one of new, known, ignored, unchanged and unusable.
 
     ``deepened`` of the known are items that got vectors of regions now. ``ignored`` are left out by a hash list;
-    ``alerts`` counts the files that alert lists name, ``alerted`` says which, the first hundred.
+    ``alerts`` counts the files that alert lists name (by PDQ: the items), ``alerted`` says which, the first hundred.
     """
 
     files: int = 0
@@ -137,6 +140,11 @@ def ingest(
     config = config or IngestConfig()
     if config.profile not in PROFILES:
         raise UsageError(f"no profile {config.profile!r}; there are: {', '.join(PROFILES)}")
+    # A table of another layout is named now, not after hours of work.
+    if config.labels is not None:
+        next(read_labels(config.labels), None)
+    if config.manifest is not None:
+        next(read_manifest(config.manifest), None)
     stop = stop or threading.Event()
     report = IngestReport()
     jobs = config.jobs or usable_cores()
@@ -150,6 +158,8 @@ def ingest(
     changed = AllLimits(config.limits, config.worker_limits, config.sources.limits).changed()
     arguments |= config.sources.record() | {"labels": None if config.labels is None else _text(config.labels)}
     arguments |= {"limits": changed} if changed else {}
+    if config.manifest is not None:
+        arguments["manifest"] = _text(config.manifest)
     with case.writing():
         model_id = case.model_id(embedder.spec)
         run_id = case.start_run("ingest", embedder.runtime, arguments, embedder.spec)
@@ -168,8 +178,12 @@ def ingest(
             report.new_issues += new["issues"]
             following = following and follow_commit(case)
 
+        def record_issues(issues: list[Issue]) -> None:
+            commit(Batch(issues=[(issue, None, None) for issue in issues]))
+
         try:
-            found = _files(case, paths, model_id, config, report, stop)
+            named = paths if paths or config.manifest is None else manifest_files(config.manifest)
+            found = _files(case, named, model_id, config, report, stop)
             # Two pools, so that reading and decoding go on while pictures are embedded; both are fed in walk order and
             # hand back in walk order, and hold a bounded number of pictures, however many files there are.
             with (
@@ -197,11 +211,16 @@ def ingest(
                         progress(report)
                 if len(batch):
                     commit(batch)
-            if config.labels is not None and not stop.is_set():
-                labelled, issues = apply_labels(case, config.labels, paths)
-                report.labelled = labelled
-                if issues:
-                    commit(Batch(issues=[(issue, None, None) for issue in issues]))
+            for alert in match_pdq(case):
+                report.alerts += 1
+                report.alerted += [alert] if len(report.alerted) < ALERTS_NAMED else []
+            if not stop.is_set():
+                if config.labels is not None:
+                    rows = read_labels(config.labels)
+                    report.labelled += apply_labels(case, config.labels, rows, paths, record_issues, "labels")
+                if config.manifest is not None:
+                    told = read_manifest(config.manifest)
+                    report.labelled += apply_labels(case, config.manifest, told, paths, record_issues, "manifest")
             report.interrupted = stop.is_set()
             join_small(case)
         finally:
@@ -222,7 +241,7 @@ def ingest(
 
 def _files(
     case: Case,
-    paths: Sequence[str | os.PathLike[str]],
+    paths: Iterable[str | os.PathLike[str]],
     model_id: int,
     config: IngestConfig,
     report: IngestReport,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,36 +21,72 @@ _SHA256 = re.compile(r"[0-9a-fA-F]{64}\Z")
 _COMMIT_ROWS = 4096
 
 
-def apply_labels(case: Case, path: Path, roots: Sequence[str | os.PathLike[str]]) -> tuple[int, list[Issue]]:
-    """Read the CSV and set its labels on the items that it names. Returns how many rows were set, and an Issue for
-    each row that names nothing in the case.
+@dataclass(frozen=True, slots=True)
+class LabelRow:
+    """A row that says something of a picture: its number, the picture's file name or SHA-256, its columns.
 
-    The first column is ``file`` (absolute, or relative to the CSV's folder or to an ingested path) or ``sha256``, then
-    ``label``, then any further columns (chain, city, ...). Empty cells set nothing. Raises UsageError on another
-    layout.
+    ``spoken`` is what the catalogue keeps as the source of these labels: what the same source says later replaces them.
+    """
+
+    number: int
+    key: str
+    columns: dict[str, str]
+    spoken: str
+
+
+def apply_labels(
+    case: Case,
+    path: Path,
+    rows: Iterable[LabelRow | Issue],
+    roots: Sequence[str | os.PathLike[str]],
+    record: Callable[[list[Issue]], None],
+    stage: str,
+) -> int:
+    """Set the labels of a table (``read_labels``, or a manifest) on the items that its rows name; returns how many
+    rows were set. ``record`` is given an Issue for each row that names nothing in the case, some thousand at a time;
+    those of an earlier run are cleared.
+
+    A file is named by its absolute path, or relative to the table's folder or to an ingested path.
     """
     source = Locator.file(path)
-    issues = []
+    with case.catalogue.transaction() as writer:
+        writer.clear_issues(f"{source}|row:")
+    issues: list[Issue] = []
     ready: list[tuple[int, str, dict[str, str]]] = []
     count = 0
-    for number, key, columns in read_labels(path):
-        item_id = _item(case, key, path, roots)
-        if item_id is None:
-            message = f"row {number}: no item in the case for {key!r}; its labels were not set"
-            issues.append(Issue(Locator("row", str(number), source), "labels", "no_item", message))
-            continue
-        # Same content in two files may be in two hotels: each row that names it speaks for itself.
-        ready.append((item_id, key, columns))
-        count += 1
+    for row in rows:
+        if isinstance(row, Issue):
+            issues.append(row)
+        elif (item_id := _item(case, row.key, path, roots)) is None:
+            issues.append(_no_item(row, source, stage, path))
+        else:
+            # Same content in two files may be in two hotels: each row that names it speaks for itself.
+            ready.append((item_id, row.spoken, row.columns))
+            count += 1
         if len(ready) >= _COMMIT_ROWS:
             case.set_labels(ready)
             ready = []
+        if len(issues) >= _COMMIT_ROWS:
+            record(issues)
+            issues = []
     case.set_labels(ready)
-    return count, issues
+    if issues:
+        record(issues)
+    return count
 
 
-def read_labels(path: Path) -> Iterator[tuple[int, str, dict[str, str]]]:
-    """Rows of a label CSV (UTF-8): line number, file name or SHA-256, and the named columns that are not empty.
+def _no_item(row: LabelRow, source: Locator, stage: str, path: Path) -> Issue:
+    place = Locator("row", str(row.number), source)
+    if not _SHA256.match(row.key) and stage == "manifest" and not os.path.lexists(os.path.join(path.parent, row.key)):
+        message = f"row {row.number}: no file {row.key!r}; what it says of it was not kept"
+        return Issue(place, stage, "missing_file", message)
+    message = f"row {row.number}: no item in the case for {row.key!r}; its labels were not set"
+    return Issue(place, stage, "no_item", message)
+
+
+def read_labels(path: Path) -> Iterator[LabelRow]:
+    """Rows of a label CSV (UTF-8). The first column is ``file`` or ``sha256``, then ``label``, then any further columns
+    (chain, city, ...). Empty cells set nothing.
 
     Raises UsageError, naming the file and the line, when it has another layout.
     """
@@ -73,7 +110,8 @@ def read_labels(path: Path) -> Iterator[tuple[int, str, dict[str, str]]]:
                         "mend the line"
                     )
                 named = dict(zip(header[1:], (cell.strip() for cell in cells[1:]), strict=True))
-                yield rows.line_num, cells[0], {name: value for name, value in named.items() if value}
+                columns = {name: value for name, value in named.items() if value}
+                yield LabelRow(rows.line_num, cells[0], columns, cells[0])
     except OSError as error:
         raise UsageError(f"{path}: can't be read ({error.strerror}); give an existing CSV file") from error
     except csv.Error as error:

@@ -15,6 +15,7 @@ from indexer.catalogue import SegmentRow
 from indexer.clock import now_utc
 from indexer.index.open import open_store
 from indexer.index.store import Store
+from indexer.known import match_pdq
 
 _BATCH = 16_384
 
@@ -70,6 +71,8 @@ def merge(
             done.decisions = writer.merge_decisions(other.catalogue.decisions())
             writer.merge_listed_files([*row, runs[run]] for *row, run in other.catalogue.listed_rows())
             writer.set_merged(case_id, run_id, None)
+        for _ in match_pdq(case):
+            pass  # their items against the PDQ lists of this case: kept in the catalogue
         counts = asdict(done)
         with case.changing() as (writer, record):
             writer.finish_run(run_id, counts, now_utc())

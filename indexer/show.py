@@ -37,6 +37,14 @@ def find_item(case: Case, text: str) -> int:
     return item_id
 
 
+def _labels(case: Case, item_id: int) -> dict[str, dict[str, str]]:
+    """What each source (a row of a label table or manifest) says of an item."""
+    found: dict[str, dict[str, str]] = {}
+    for _, source, name, value in case.catalogue.label_rows([item_id]):
+        found.setdefault(source, {})[name] = value
+    return found
+
+
 def item_record(case: Case, item_id: int) -> dict[str, Any]:
     """One item, ready for JSON: digests, size, sightings, labels, metadata, lists, PDQ, decisions."""
     catalogue = case.catalogue
@@ -63,10 +71,17 @@ def item_record(case: Case, item_id: int) -> dict[str, Any]:
             }
             for sighting in catalogue.sightings([item_id])[item_id]
         ],
-        "labels": {name: list(values) for name, values in catalogue.labels([item_id])[item_id].items()},
+        "labels": [{"source": source, "columns": columns} for source, columns in _labels(case, item_id).items()],
         "metadata": catalogue.metadata([item_id]).get(item_id),
         "lists": [
-            {"list": hit.name, "kind": hit.kind, "category": hit.category, "by": hit.by}
+            {
+                "list": hit.name,
+                "kind": hit.kind,
+                "category": hit.category,
+                "by": hit.by,
+                "distance": hit.distance,
+                "reason": hit.reason,
+            }
             for _, hit in catalogue.item_list_hits([item_id])
         ],
         "decisions": [

@@ -30,23 +30,32 @@ class ListRow:
     source: str
     sha256: str
     imported_utc: str
+    distance: int | None
+    """Of PDQ lists: within how many bits they match."""
+    matched_to: int
+    """Of PDQ lists: up to which number of a PDQ hash the items have been compared."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListHit:
-    """A list names a content: by which hash (sha256, sha1, md5), and in which of the list's categories."""
+    """A list names a content: by which hash (sha256, sha1, md5, or pdq with how many bits differ), and in which of the
+    list's categories.
+    """
 
     list_id: int
     name: str
     kind: str
     category: str | None
     by: str
+    distance: int | None = None
 
     @property
     def reason(self) -> str:
         """For a person, as a reason of a match."""
         category = f", category {self.category}" if self.category else ""
-        return f"on {self.kind} list {self.name}{category} ({_HASHES[self.by]})"
+        return (
+            f"on {self.kind} list {self.name}{category} ({_HASHES.get(self.by) or f'PDQ, {self.distance} bits differ'})"
+        )
 
 
 _HASHES = {"sha256": "SHA-256", "sha1": "SHA-1", "md5": "MD5"}
@@ -71,8 +80,8 @@ class KnownReader:
     def hash_lists(self: Reads) -> list[ListRow]:
         """Every list, in the order of names."""
         rows = self._rows(
-            "SELECT list_id, name, kind, format, hashes, malformed, source, lower(hex(sha256)), imported_utc"
-            " FROM hash_lists ORDER BY name"
+            "SELECT list_id, name, kind, format, hashes, malformed, source, lower(hex(sha256)), imported_utc, distance,"
+            " matched_to FROM hash_lists ORDER BY name"
         )
         return [ListRow(*row) for row in rows]
 
@@ -91,16 +100,24 @@ class KnownReader:
         """Items with each list that names them, in the order of items; of some items (None: all), by one list."""
         where, parameters = "", [] if item_ids is None else [json.dumps(list(item_ids))]
         if item_ids is not None:
-            where = " AND items.item_id IN (SELECT value FROM json_each(?))"
+            where = " AND item_id IN (SELECT value FROM json_each(?))"
         if name is not None:
             where += " AND name = ?"
             parameters.append(name)
         for item_id, *hit in self._stream(
-            f"SELECT items.item_id, {_HIT} FROM items CROSS JOIN hash_lists CROSS JOIN list_hashes USING (list_id)"
-            f" WHERE digest IN (items.sha256, items.sha1, items.md5){where} ORDER BY items.item_id, {_ORDER}",
-            parameters,
+            f"SELECT * FROM (SELECT item_id, {_HIT} AS by, NULL AS distance"
+            f" FROM items CROSS JOIN hash_lists CROSS JOIN list_hashes USING (list_id)"
+            f" WHERE digest IN (items.sha256, items.sha1, items.md5){where}"
+            " UNION ALL SELECT item_id, list_id, name, kind, category, 'pdq', pdq_matches.distance FROM pdq_matches"
+            f" JOIN hash_lists USING (list_id) WHERE 1{where}) ORDER BY item_id, {_ORDER}, distance",
+            parameters * 2,
         ):
             yield item_id, ListHit(*hit)
+
+    def list_pdqs(self: Reads, list_id: int, least_quality: int) -> list[tuple[bytes, str | None]]:
+        """The hashes of a PDQ list with their categories, in the order of hashes; not those of a lower quality."""
+        sql = "SELECT hash, category FROM list_pdqs WHERE list_id = ? AND coalesce(quality, 100) >= ? ORDER BY hash"
+        return [(row[0], row[1]) for row in self._rows(sql, (list_id, least_quality))]
 
     def listed_files(self: Reads, kind: str | None = None, name: str | None = None) -> Iterator[ListedFile]:
         """Files that a list names and that are no items, oldest first."""
@@ -145,12 +162,17 @@ class KnownWriter:
 
     _db: sqlite3.Connection
 
-    def add_list(self, name: str, kind: str, source: tuple[str, str, str], now_utc: str) -> int:
-        """Name a list; ``source`` is the path, SHA-256 and format of its file. Returns its id, never given twice."""
+    def add_list(
+        self, name: str, kind: str, source: tuple[str, str, str], now_utc: str, distance: int | None = None
+    ) -> int:
+        """Name a list; ``source`` is the path, SHA-256 and format of its file, ``distance`` that of a PDQ list. Returns
+        its id, never given twice.
+        """
         path, sha256, format = source
         cursor = self._db.execute(
-            "INSERT INTO hash_lists (name, kind, source, sha256, format, imported_utc) VALUES (?, ?, ?, ?, ?, ?)",
-            (name, kind, path, bytes.fromhex(sha256), format, now_utc),
+            "INSERT INTO hash_lists (name, kind, source, sha256, format, imported_utc, distance)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (name, kind, path, bytes.fromhex(sha256), format, now_utc, distance),
         )
         return new_id(cursor)
 
@@ -170,6 +192,22 @@ class KnownWriter:
         self._db.execute("DROP TABLE temp.staged")
         return count
 
+    def fill_pdq_list(self, list_id: int, rows: Iterable[tuple[bytes, int | None, str | None]]) -> int:
+        """Give a PDQ list its hashes with their qualities and categories; returns how many distinct ones."""
+        sql = "INSERT INTO list_pdqs VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+        return self._db.executemany(sql, ((list_id, *row) for row in rows)).rowcount
+
+    def add_pdq_matches(self, found: Iterable[tuple[int, ListHit]]) -> None:
+        """Keep which items are near an entry of a PDQ list."""
+        self._db.executemany(
+            "INSERT OR REPLACE INTO pdq_matches VALUES (?, ?, ?, ?)",
+            ((item_id, hit.list_id, hit.distance, hit.category) for item_id, hit in found),
+        )
+
+    def set_matched_to(self, list_id: int, pdq_id: int) -> None:
+        """Note up to which number of a PDQ hash a list has been compared."""
+        self._db.execute("UPDATE hash_lists SET matched_to = ? WHERE list_id = ?", (pdq_id, list_id))
+
     def close_list(self, list_id: int, hashes: int, malformed: int) -> None:
         """Say what a list holds."""
         sql = "UPDATE hash_lists SET hashes = ?, malformed = ? WHERE list_id = ?"
@@ -177,7 +215,7 @@ class KnownWriter:
 
     def remove_list(self, list_id: int) -> None:
         """Forget a list and its hashes. The record of files that it named stays."""
-        for table in ("list_hashes", "hash_lists"):
+        for table in ("list_hashes", "list_pdqs", "pdq_matches", "hash_lists"):
             self._db.execute(f"DELETE FROM {table} WHERE list_id = ?", (list_id,))
 
     def add_listed_file(

@@ -182,8 +182,18 @@ MIGRATIONS = (
         malformed INTEGER NOT NULL DEFAULT 0,
         source TEXT NOT NULL,
         sha256 BLOB NOT NULL,
-        imported_utc TEXT NOT NULL
+        imported_utc TEXT NOT NULL,
+        -- Of PDQ lists: within how many bits they match, and up to which number of pdqs they have been compared.
+        distance INTEGER,
+        matched_to INTEGER NOT NULL DEFAULT 0
     ) STRICT;
+    CREATE TABLE list_pdqs (
+        list_id INTEGER NOT NULL REFERENCES hash_lists,
+        hash BLOB NOT NULL,
+        quality INTEGER,
+        category TEXT,
+        PRIMARY KEY (list_id, hash)
+    ) STRICT, WITHOUT ROWID;
     -- Of each entry the strongest digest that its list gives: 16 bytes MD5, 20 SHA-1, 32 SHA-256.
     CREATE TABLE list_hashes (
         list_id INTEGER NOT NULL REFERENCES hash_lists,
@@ -221,6 +231,14 @@ MIGRATIONS = (
         hash BLOB NOT NULL,
         quality INTEGER NOT NULL
     ) STRICT;
+    -- Items within the distance of a PDQ list: how far its nearest entry is.
+    CREATE TABLE pdq_matches (
+        item_id INTEGER NOT NULL REFERENCES items,
+        list_id INTEGER NOT NULL REFERENCES hash_lists,
+        distance INTEGER NOT NULL,
+        category TEXT,
+        PRIMARY KEY (item_id, list_id)
+    ) STRICT, WITHOUT ROWID;
     """,
     """
     -- Project VIC files that were imported, and their media records: typed what is searched by, and whole as JSON.

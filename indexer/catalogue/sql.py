@@ -49,8 +49,10 @@ def below(source: str, column: str = "locator") -> tuple[str, list[str]]:
 LISTED = (
     "SELECT i.item_id FROM items i CROSS JOIN hash_lists CROSS JOIN list_hashes USING (list_id)"
     " WHERE name IN (SELECT value FROM json_each(?)) AND digest IN (i.sha256, i.sha1, i.md5)"
+    " UNION ALL SELECT item_id FROM pdq_matches JOIN hash_lists USING (list_id)"
+    " WHERE name IN (SELECT value FROM json_each(?))"
 )
-"""Items that one of some lists names: a JSON list of names is its parameter."""
+"""Items that one of some lists names: a JSON list of names is its parameter, twice."""
 
 
 def _field(name: str, values: Sequence[str | None], parameters: list[Any]) -> str:
@@ -108,10 +110,10 @@ def conditions(wanted: Filter) -> tuple[list[str], list[Any]]:
         where.append(f"item_id IN (SELECT item_id FROM metadata WHERE {_field(name, values, parameters)})")
     if wanted.lists:
         where.append(f"item_id IN ({LISTED})")
-        parameters.append(json.dumps(wanted.lists))
+        parameters += [json.dumps(wanted.lists)] * 2
     if wanted.exclude_lists:
         where.append(f"item_id NOT IN ({LISTED})")
-        parameters.append(json.dumps(wanted.exclude_lists))
+        parameters += [json.dumps(wanted.exclude_lists)] * 2
     if wanted.exclude_labels:
         where.append(f"item_id NOT IN ({labelled(wanted.exclude_labels)})")
     if wanted.exclude_sources:

@@ -149,6 +149,10 @@ class Writer(KnownWriter, FactsWriter, VicsWriting):
         )
         return not replaced
 
+    def clear_issues(self, stem: str) -> None:
+        """Forget the issues at places that begin so."""
+        self._db.execute("DELETE FROM issues WHERE locator >= ? AND locator < ?", (stem, f"{stem}\U0010ffff"))
+
     def next_number(self, counter: str) -> int:
         """Count one further: a number that was never given before, even if what bore it is gone."""
         row = self._db.execute(
@@ -195,7 +199,7 @@ class Writer(KnownWriter, FactsWriter, VicsWriting):
         ).rowcount
         seen = f"SELECT sighting_id FROM sightings WHERE {within}"
         self._db.execute(f"DELETE FROM rereads WHERE sighting_id IN ({seen})", (chosen,))
-        for table in ("profiles", "vectors", "sightings", "labels", "metadata", "pdqs", "items"):
+        for table in ("profiles", "vectors", "sightings", "labels", "metadata", "pdq_matches", "pdqs", "items"):
             self._db.execute(f"DELETE FROM {table} WHERE {within}", (chosen,))
         return count
 

@@ -2,5 +2,6 @@
 
 from indexer.known.lists import KINDS, Imported, import_list, remove_list
 from indexer.known.matching import Alert, KnownFiles, Listed, listed
+from indexer.known.near import match_pdq
 
-__all__ = ["KINDS", "Alert", "Imported", "KnownFiles", "Listed", "import_list", "listed", "remove_list"]
+__all__ = ["KINDS", "Alert", "Imported", "KnownFiles", "Listed", "import_list", "listed", "match_pdq", "remove_list"]

@@ -16,6 +16,7 @@ from typing import Any, TextIO
 
 from imgmatch.errors import UsageError
 from imgmatch.optional import require
+from imgmatch.pdq import BITS
 from indexer.catalogue.rds import is_database, rds_hashes
 
 DIGEST_BYTES = {"md5": 16, "sha1": 20, "sha256": 32}
@@ -26,6 +27,9 @@ _MOST_LINE = 65_536
 _HEAD_BYTES = 65_536
 _BSD_SUM = re.compile(r"(?:MD5|SHA1|SHA256|SHA2-256) ?\(.*\) ?= ?([0-9a-fA-F]+)\Z")
 # Objects of a VICS file that describe a picture or film; what lies deeper (its copies) bears the same hashes.
+_PDQ_COLUMNS = {"pdq", "pdqhash", "pdqhex"}
+# As pdq-photo-hasher writes: hash, quality, name. Hashes alone can't be told from SHA-256.
+_PDQ_LINE = re.compile(r"[0-9a-fA-F]{64}\s*[,;\t]\s*(?:100|\d{1,2})\s*(?:[,;\t]|\Z)")
 _VICS_MEDIA = {"value.item", "value.item.Media.item", "Media.item", "item"}
 
 
@@ -37,6 +41,7 @@ class ListFormat(enum.StrEnum):
     nsrl = "nsrl"
     rds3 = "rds3"
     vics = "vics"
+    pdq = "pdq"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,15 @@ class Entry:
     """One listed content: its digest (16 bytes: MD5, 20: SHA-1, 32: SHA-256), the strongest that the list gives."""
 
     digest: bytes
+    category: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PdqEntry:
+    """One listed picture: its PDQ hash, 32 bytes, and the quality 0..100 where the list gives it."""
+
+    hash: bytes
+    quality: int | None = None
     category: str | None = None
 
 
@@ -68,6 +82,8 @@ def recognise(path: Path) -> ListFormat:
         return ListFormat.vics
     for _, line in _lines(path):
         columns = _columns(line)
+        if columns.keys() & _PDQ_COLUMNS or {"hash", "quality"} <= columns.keys() or _PDQ_LINE.match(line):
+            return ListFormat.pdq
         if columns.keys() & {*DIGEST_BYTES, "hash"}:
             return ListFormat.nsrl if {"sha1", "crc32", "filename"} <= columns.keys() else ListFormat.csv
         if _digest_of(line) is not None:
@@ -77,6 +93,33 @@ def recognise(path: Path) -> ListFormat:
         f"{path}: not a list of hashes that is known: its first line is neither a hash nor names a column md5, sha1 or "
         "sha256; give text, CSV, NSRL RDS or VICS JSON"
     )
+
+
+def pdq_entries(path: Path) -> Iterator[PdqEntry | Malformed]:
+    """Every entry of a PDQ list, in its order: hexadecimal hashes; or a CSV with quality and name after each, or with a
+    header that names its columns (pdq or hash, quality, category).
+    """
+    columns: dict[str, int] | None = None
+    for number, line in _lines(path):
+        try:
+            cells = [cell.strip() for cell in next(csv.reader((line,), delimiter=_delimiter(line)))]
+        except csv.Error as error:
+            yield Malformed(f"line {number}", str(error))
+            continue
+        if columns is None:
+            columns = _columns(line)
+            if read_hex(cells[0]) is None:
+                continue
+            columns = {"hash": 0, "quality": 1}
+        place = next((columns[name] for name in (*_PDQ_COLUMNS, "hash") if name in columns), 0)
+        hash = read_hex(cells[place]) if place < len(cells) else None
+        if hash is None or len(hash) != BITS // 8:
+            yield Malformed(f"line {number}", _shown(line))
+            continue
+        named = {name: cells[at] for name, at in columns.items() if at < len(cells)}
+        quality = named.get("quality", "")
+        category = next((named[name] for name in _CATEGORY_COLUMNS if named.get(name)), None)
+        yield PdqEntry(hash, int(quality) if re.fullmatch(r"100|\d{1,2}", quality) else None, category)
 
 
 def entries(path: Path, format: ListFormat) -> Iterator[Entry | Malformed]:
