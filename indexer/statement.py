@@ -1,9 +1,9 @@
 """A statement of a run: what it read, found and could not use, with totals that add up, bound to the audit log.
 
 A folder: ``statement.json`` (head, totals, checks, seal), ``statement.txt`` (the same for people), and the lists that
-the totals count, one JSON object a line: ``found.jsonl``, ``skipped.jsonl``. The seal is the SHA-256 of the canonical JSON
-(RFC 8785 as far as text and whole numbers go: sorted keys, no spaces, UTF-8) of all else in statement.json, which names
-the SHA-256 of the other files and the audit log's head; with a key it is signed too (Ed25519, RFC 8032).
+the totals count, one JSON object a line: ``found.jsonl``, ``skipped.jsonl``. The seal is the SHA-256 of the canonical
+JSON (RFC 8785 as far as text and whole numbers go: sorted keys, no spaces, UTF-8) of all else in statement.json, which
+names the SHA-256 of the other files and the audit log's head; with a key it is signed too (Ed25519, RFC 8032).
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def write_statement(case: Case, run_id: int, folder: Path, key: Path | None = No
     """Write the statement of an ingest into a new folder; returns what statement.json holds.
 
     ``adds_up`` is False where a total is not that of the lists; ``checks`` says which and why. The statement is
-    recorded in the audit log with its SHA-256. Raises UsageError when there is no such run, it is no ingest of this case, the
-    folder exists or can't be written, or the key can't be used; nothing half-written stays.
+    recorded in the audit log with its SHA-256. Raises UsageError when there is no such run or it is no ingest of this
+    case, the folder exists or can't be written, or the key can't be used; nothing half-written stays.
     """
     run = case.catalogue.run(run_id)
     if run is None:
