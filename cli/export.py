@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.matches import no_background
 from cli.options import CaseArg, ModelOpt
 from cli.progress import note
 from imgmatch.errors import UsageError
@@ -40,7 +41,7 @@ def export(
     reveal: RevealOpt = False,
     no_images: NoImagesOpt = False,
 ) -> None:
-    """Write a report of a case, and of a search with each query."""
+    """Write a report of a case, and of a search with each query, verified and with false-match rates."""
     from indexer.case import Case
 
     results: list[SearchResult] = []
@@ -48,12 +49,18 @@ def export(
         spec = opened.default_model
         if queries or model:
             from imgmatch.models import load_model
+            from indexer.calibrate import background as background_of
             from indexer.search import Searcher
+            from indexer.verification import VERIFY_TOP
 
             embedder = load_model(model or spec.name, device="cpu")
             spec = embedder.spec
             if queries:
-                results = list(Searcher(opened, embedder).search(queries, k))
+                background = background_of(opened, spec)
+                if background is None:
+                    no_background(case, None)
+                searcher = Searcher(opened, embedder, background=background)
+                results = list(searcher.search(queries, k, verify_top=VERIFY_TOP))
         report(opened, results, spec, output, reveal, no_images)
 
 

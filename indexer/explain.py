@@ -10,14 +10,13 @@ from typing import Any
 
 from imgmatch.errors import EvidenceError, UsageError
 from imgmatch.explain import draw, heat_maps, hidden
-from imgmatch.features import extract
 from imgmatch.models.base import Embedder
 from imgmatch.sources import walk
 from imgmatch.types import Issue, Verification
 from imgmatch.verify import query_features, verify
 from indexer.case import Case
 from indexer.search import read_query
-from indexer.verification import reread
+from indexer.verification import ItemFeatures, reread
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +48,15 @@ def explain(
     if item_id not in items:
         raise UsageError(f"{item_id}: no such item in {case.path}; give an item_id that imgmatch search prints")
     try:
-        item = reread(items[item_id], case.catalogue.sightings([item_id])[item_id], embedder.spec.input_px)
+        sightings = case.catalogue.sightings([item_id])[item_id]
+        item = reread(items[item_id], sightings, embedder.spec.input_px)
+        features = ItemFeatures().of(items[item_id], sightings)
     except EvidenceError as error:
         raise EvidenceError(
             error.kind, f"item {item_id} can't be shown: {error}; bring its files back to their place"
         ) from error
-    verification = verify(
-        query_features(read.image.pixels, read.image.upright_size_px), extract(item.pixels, item.upright_size_px)
-    )
+    # Of the same pixels as in a search, so that both say the same.
+    verification = verify(query_features(read.image.pixels, read.image.upright_size_px), features)
     similarity = float(read.vector @ embedder.embed(embedder.prepare(item.pixels)[None])[0])
     seen = (read.image.pixels, item.pixels)
     shown = seen if reveal else (hidden(seen[0]), hidden(seen[1]))

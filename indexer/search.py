@@ -38,7 +38,9 @@ MAX_K = 10_000
 CANDIDATES = 4
 """So many of its vectors does a match keep."""
 QUERY_SCALE = 3
-"""A query is decoded to so many times the network's input: its regions are embedded one by one."""
+"""A query is decoded to so many times the network's input: its regions are embedded one by one, and verified in detail."""
+PART_COST = 0.1
+"""A match through a part of the query scores so much less: of several tries one is near by chance (docs/regions.md)."""
 MOST_MASKED = 0.5
 """A region with more than this covered is not searched."""
 
@@ -125,7 +127,7 @@ class Searcher:
             raise CaseError(_no_vectors(case, embedder))
         self._model_id = model_id
         self._background = background
-        self._max_fmr = max_fmr
+        self.max_fmr = max_fmr
         self._allowed_of: tuple[Any, ...] = ()
         self._allowed_ids: Ids = np.empty(0, np.int64)
         self._features = ItemFeatures()
@@ -139,11 +141,13 @@ class Searcher:
         within: Filter | None = None,
         regions: bool = True,
         verify_top: int = 0,
+        cut: bool = True,
     ) -> Iterator[SearchResult]:
         """Search with each query file, and each file in a query folder, in order; every use is recorded.
 
         ``within`` says which items may be returned; ``regions``: search with parts of each query too; ``verify_top``
-        how many of the nearest are verified by geometry (``indexer.verification``), which puts the verified ones first.
+        how many of the nearest are verified by geometry (``indexer.verification``), which puts the verified ones first;
+        ``cut`` False keeps matches above ``max_fmr``, for who cuts later.
 
         One list of at most ``k`` matches a query, each item once, best first; equal scores in the order of items. A
         query that can't be read gives a result with its issue.
@@ -154,10 +158,17 @@ class Searcher:
             raise UsageError(f"k is {k}; it must be between 1 and {MAX_K:,}")
         for path in queries:
             for found in walk(path):
-                yield self._search_one(found, k, leave_out, within or Filter(), regions, verify_top)
+                yield self._search_one(found, k, leave_out, within or Filter(), regions, verify_top, cut)
 
     def _search_one(
-        self, found: Evidence | Issue, k: int, leave_out: LeaveOut, within: Filter, regions: bool, verify_top: int
+        self,
+        found: Evidence | Issue,
+        k: int,
+        leave_out: LeaveOut,
+        within: Filter,
+        regions: bool,
+        verify_top: int,
+        cut: bool,
     ) -> SearchResult:
         started = time.perf_counter()
         query = read_query(found, self._embedder, leave_out, regions=regions)
@@ -187,9 +198,9 @@ class Searcher:
         matches = tuple(self._matches(query, kept[:k], verifications))
         if self._background is not None:
             gallery = self._case.catalogue.item_count(self._model_id, within)
-            matches = self._background.judge(
-                query.vector, query.sha256, matches, gallery, self._max_fmr, len(query.vectors)
-            )
+            self._background.check(self.max_fmr)
+            limit = self.max_fmr if cut else None
+            matches = self._background.judge(query.vector, query.sha256, matches, gallery, limit, len(query.vectors))
         self._case.record(
             "search", {**details, "query_sha256": query.sha256, "masked": query.masked, "matches": len(matches)}
         )
@@ -212,6 +223,7 @@ class Searcher:
         filtered: dict[str, Ids] = {} if allowed is None else {"within": allowed}
         while total:
             similarities, ids = self._index.search(query.vectors, min(wanted, total), **filtered)
+            similarities = np.concatenate([similarities[:1], similarities[1:] - np.float32(PART_COST)])
             owners = self._case.catalogue.item_ids(i for i in np.unique(ids).tolist() if i >= 0)
             best: dict[int, dict[int, tuple[float, int]]] = {}
             part, place = np.nonzero(ids >= 0)
@@ -236,7 +248,13 @@ class Searcher:
         regions = self._case.catalogue.regions([vector_id for _, met in found for vector_id in met])
         return [
             tuple(
-                Candidate(vector_id, item_id, similarity, query.boxes[number], regions.get(vector_id))
+                Candidate(
+                    vector_id,
+                    item_id,
+                    similarity + (PART_COST if number else 0.0),
+                    query.boxes[number],
+                    regions.get(vector_id),
+                )
                 for vector_id, (similarity, number) in met.items()
             )
             for item_id, met in found
@@ -251,6 +269,7 @@ class Searcher:
         labels = self._case.catalogue.labels(ids)
         for rank, candidates in enumerate(ranked, start=1):
             candidate = candidates[0]
+            cost = 0.0 if candidate.query_region_px == query.boxes[0] else PART_COST
             item = items[candidate.item_id]
             same = item.sha256 == query.sha256
             seen = tuple(
@@ -281,7 +300,7 @@ class Searcher:
                 item_id=candidate.item_id,
                 sha256=item.sha256,
                 # Rounding of float16 can carry a cosine a hair past its bounds.
-                score=max(-1.0, min(1.0, candidate.similarity)),
+                score=max(-1.0, min(1.0, candidate.similarity) - cost),
                 sightings=seen,
                 labels=labels[candidate.item_id],
                 candidates=candidates,
@@ -311,8 +330,7 @@ def read_query(
         side_px = embedder.spec.input_px
         # The whole picture as ingest reads it, so that the same file has the same vector.
         image = decode(data, min_side_px=side_px, limits=limits)
-        needs_more = regions or leave_out.outside is not None
-        larger = decode(data, min_side_px=QUERY_SCALE * side_px, limits=limits) if needs_more else image
+        larger = decode(data, min_side_px=QUERY_SCALE * side_px, limits=limits)
     except OSError as error:
         return Issue(
             found.locator, "read", "unreadable", f"the file can't be read: {(error.strerror or str(error)).lower()}"
