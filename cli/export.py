@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.matches import no_background
 from cli.options import CaseArg, ModelOpt
 from cli.progress import count_progress, note
 from imgmatch.errors import UsageError
@@ -72,7 +73,9 @@ def export(
     ] = False,
     locators: Annotated[bool, typer.Option("--locators", help="pack: where pictures were found, too.")] = False,
 ) -> None:
-    """Write a report, or what other programs and offices read: of a case, and of a search with each query."""
+    """Write a report, or what other programs and offices read: of a case, and of a search with each
+    query, verified and with false-match rates.
+    """
     from indexer.case import Case
 
     _check(format, queries, reveal, no_images, table, all_known, thumbnails, locators)
@@ -141,10 +144,18 @@ def _searched(case: Any, queries: list[Path], k: int, model: str | None) -> tupl
     if not queries and not model:
         return case.default_model, iter(())
     from imgmatch.models import load_model
+    from indexer.calibrate import background as background_of
     from indexer.search import Searcher
+    from indexer.verification import VERIFY_TOP
 
     embedder = load_model(model or case.default_model.name, device="cpu")
-    return embedder.spec, Searcher(case, embedder).search(queries, k) if queries else iter(())
+    if not queries:
+        return embedder.spec, iter(())
+    background = background_of(case, embedder.spec)
+    if background is None:
+        no_background(case.path, None)
+    searcher = Searcher(case, embedder, background=background)
+    return embedder.spec, searcher.search(queries, k, verify_top=VERIFY_TOP)
 
 
 def report(case: Any, results: list[SearchResult], model: Any, folder: Path, reveal: bool, no_images: bool) -> None:

@@ -11,7 +11,8 @@ import typer
 
 from cli.options import CaseArg, FormatOpt, ModelOpt, OutputOpt
 from cli.progress import count_progress, note
-from cli.render import Format, emit, emit_one, false_match_record, false_match_text, search_record
+from cli.render import Format, emit, emit_one, false_match_record, search_record, verification_record
+from imgmatch.calibration import false_match_text
 from imgmatch.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ MaxFmrOpt = Annotated[
     typer.Option(
         "--max-fmr", min=0, max=1, help="Only matches with at most this false-match rate.", show_default=False
     ),
+]
+
+VerifyOpt = Annotated[
+    bool, typer.Option("--verify", help="Read the pictures again and say what geometry says of each pair.")
 ]
 
 
@@ -65,6 +70,7 @@ def calibrate(
 def groups(
     case: CaseArg,
     least: Annotated[float, typer.Option(help="Least similarity of two near-copies, 0..1.")] = 0.9,
+    verify: VerifyOpt = False,
     model: ModelOpt = None,
     format: FormatOpt = Format.table,
     output: OutputOpt = None,
@@ -72,11 +78,13 @@ def groups(
     """Near-copies within a case: the best of each group first, and how the others differ."""
     from imgmatch.models import model_spec
     from indexer.case import Case
+    from indexer.closer import closer_look
     from indexer.groups import groups as find_groups
 
     def records() -> Iterator[dict[str, Any]]:
+        compare = closer_look(opened) if verify else None
         shown = {"groups": 0, "members": 0}
-        for group in find_groups(opened, spec, least, progress=progress):
+        for group in find_groups(opened, spec, least, compare=compare, progress=progress):
             shown["groups"] += 1
             shown["members"] += len(group.members)
             for member in group.members:
@@ -97,7 +105,7 @@ def groups(
     columns = ["group", "best", "item_id", "size_px", "bytes", "format", "differs", "path", "sightings"]
     with Case.open(case) as opened, count_progress() as progress:
         spec = model_spec(model) if model else opened.default_model
-        opened.record("groups", arguments={"least": least}, model=spec)
+        opened.record("groups", arguments={"least": least, "verify": verify}, model=spec)
         emit(records(), [*columns, *(["sha256"] if format is Format.csv else [])], format, output)
 
 
@@ -105,6 +113,8 @@ def link(
     case: CaseArg,
     other: Annotated[Path, typer.Argument(metavar="OTHER", help="The other case, or a pack of it; only read.")],
     least: Annotated[float, typer.Option(help="Least similarity of two items, 0..1.")] = 0.6,
+    top: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many links, the nearest ones.")] = 1000,
+    verify: VerifyOpt = False,
     max_fmr: MaxFmrOpt = None,
     model: ModelOpt = None,
     format: FormatOpt = Format.table,
@@ -114,12 +124,17 @@ def link(
     from imgmatch.models import model_spec
     from indexer.calibrate import background as background_of
     from indexer.case import Case
+    from indexer.closer import verify_links
     from indexer.exchange.unpack import open_other
-    from indexer.groups import links
+    from indexer.groups import links, nearest_links
 
     def records() -> Iterator[dict[str, Any]]:
         shown = 0
-        for found in links(opened, others, spec, least, background=background, max_fmr=max_fmr, progress=progress):
+        streamed = links(opened, others, spec, least, background=background, max_fmr=max_fmr, progress=progress)
+        nearest, count = nearest_links(streamed, top)
+        if count > len(nearest):
+            note(f"imgmatch: the {len(nearest):,} nearest of {count:,} links; more with --top, fewer with --least")
+        for found in verify_links(opened, others, nearest, progress) if verify else nearest:
             shown += 1
             identical = found.item.sha256 == found.other.sha256
             rate = found.false_match
@@ -133,10 +148,13 @@ def link(
                 "sha256": found.item.sha256,
                 "other_sha256": found.other.sha256,
                 "false_match": false_match_record(rate),
+                "verified": None if found.verification is None else found.verification.verified,
+                "reason": "" if found.verification is None else found.verification.reason,
+                "verification": None if found.verification is None else verification_record(found.verification),
             }
         opened.record("link_shown", arguments=arguments, subject=subject, model=spec, counts={"links": shown})
 
-    columns = ["item_id", "other_item_id", "score", "by_chance", "path", "other_path"]
+    columns = ["item_id", "other_item_id", "score", "by_chance", *(["reason"] if verify else []), "path", "other_path"]
     with Case.open(case) as opened, contextlib.ExitStack() as stack:
         spec = model_spec(model) if model else opened.default_model
         others = stack.enter_context(open_other(other, spec))
@@ -147,7 +165,7 @@ def link(
         background = background_of(opened, spec)
         if background is None:
             no_background(case, max_fmr)
-        arguments = {"least": least, "max_fmr": max_fmr}
+        arguments = {"least": least, "max_fmr": max_fmr, "verify": verify, "top": top}
         subject: dict[str, Any] = {"other": str(other), "other_case_id": about.get("case_id")}
         if "pack_sha256" in about:
             subject["pack_sha256"] = about["pack_sha256"]
@@ -155,7 +173,7 @@ def link(
             head = others.log.head()
             subject |= {"other_log_entries": head.entry, "other_log_sha256": head.sha256}
         opened.record("link", arguments=arguments, subject=subject, model=spec)
-        more = ["sha256", "other_sha256"] if format is Format.csv else []
+        more = ["sha256", "other_sha256", *(["verified"] if verify else [])] if format is Format.csv else []
         emit(records(), columns + more, format, output)
 
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from imgmatch.calibration import expected_text, false_match_text
 from indexer.atomic import whole_file
 from indexer.csvfile import cell, printable, write_csv
 
@@ -115,7 +116,7 @@ def search_record(result: SearchResult) -> dict[str, Any]:
                     }
                     for candidate in match.candidates
                 ],
-                "verification": None if match.verification is None else _verification(match.verification),
+                "verification": None if match.verification is None else verification_record(match.verification),
                 "false_match": false_match_record(match.false_match),
                 "found_by": match.query.path if match.query else None,
                 "reasons": list(match.reasons),
@@ -143,22 +144,7 @@ def false_match_record(rate: FalseMatchRate | None) -> dict[str, Any] | None:
     }
 
 
-def false_match_text(rate: FalseMatchRate | None) -> str:
-    """A false-match rate in words: of how many unrelated pairs one scores this high."""
-    if rate is None:
-        return ""
-    if rate.rate is None:
-        return f"fewer than 1 in {1 / rate.upper:,.0f}"
-    return f"1 in {1 / rate.rate:,.0f}" if rate.rate < 0.5 else "more than 1 in 2"
-
-
-def _expected_text(rate: FalseMatchRate) -> str:
-    value = rate.expected if rate.expected is not None else rate.expected_upper
-    assert value is not None
-    return f"{'<' if rate.expected is None else ''}{value:.2g}" if value < 100 else f"{value:,.0f}"
-
-
-def _verification(verification: Verification) -> dict[str, Any]:
+def verification_record(verification: Verification) -> dict[str, Any]:
     """All but the lines, which ``imgmatch explain`` draws."""
     record = dataclasses.asdict(verification)
     del record["lines"]
@@ -208,7 +194,7 @@ def _search_table(result: SearchResult) -> str:
     for row, match in zip(rows, result.matches, strict=True):
         more = f" (+{row['sightings'] - 1} more)" if row["sightings"] > 1 else ""
         rate = match.false_match
-        chance = {"by chance": false_match_text(rate), "expected": _expected_text(rate) if rate else ""}
+        chance = {"by chance": false_match_text(rate), "expected": expected_text(rate) if rate else ""}
         shown = {
             **row,
             **chance,

@@ -66,6 +66,22 @@ class Calibration:
         return Calibration(**values)
 
 
+def false_match_text(rate: FalseMatchRate | None) -> str:
+    """A false-match rate in words: of how many unrelated pairs one scores this high."""
+    if rate is None:
+        return ""
+    if rate.rate is None:
+        return f"fewer than 1 in {1 / rate.upper:,.0f}"
+    return f"1 in {1 / rate.rate:,.0f}" if rate.rate < 0.5 else "more than 1 in 2"
+
+
+def expected_text(rate: FalseMatchRate) -> str:
+    """How many false matches to expect in a search, in words; ``rate`` must know the size of the gallery."""
+    value = rate.expected if rate.expected is not None else rate.expected_upper
+    assert value is not None
+    return f"{'<' if rate.expected is None else ''}{value:.2g}" if value < 100 else f"{value:,.0f}"
+
+
 def normalised(similarities: Matrix, related: Flags) -> Matrix:
     """Scores of each picture of a background as a query against each other one, as a search would give them.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -81,21 +80,20 @@ def draw(
     """
     shown = [_fitted(query), _fitted(item)]
     width = _MARGIN * 2 + _GAP + 2 * _PANEL[0]
-    characters = (width - 2 * _MARGIN) // 8
-    text = [part for line in lines for part in textwrap.wrap(line, characters, break_long_words=True) or [""]]
+    font = ImageFont.load_default(_FONT)
+    text = [part for line in lines for part in _wrapped(line, font, width - 2 * _MARGIN)]
     row = max(picture.height for picture in shown)
     rows = 1 if heat is None else 2
     top = _MARGIN + _LINE + 4
     canvas = Pillow.new("RGB", (width, top + rows * (row + _LINE + 16) + len(text) * _LINE + _MARGIN), _PAPER)
     pen = ImageDraw.Draw(canvas)
-    font = ImageFont.load_default(_FONT)
     lefts = [_MARGIN, _MARGIN + _PANEL[0] + _GAP]
     for left, picture, title in zip(lefts, shown, ("query", "item"), strict=True):
         pen.text((left, _MARGIN), title, _QUIET, font)
         canvas.paste(picture, (left, top))
     scales = [p.width / s[0] for p, s in zip(shown, sizes_px, strict=True)]
     below = [p.height / s[1] for p, s in zip(shown, sizes_px, strict=True)]
-    _geometry(canvas, shown, verification, lefts, top, scales, below)
+    _geometry(canvas, shown, verification, lefts, top, scales, below, sizes_px)
     pen = ImageDraw.Draw(canvas)
     at = top + row + 8
     if heat is not None:
@@ -118,23 +116,67 @@ def _geometry(
     top: int,
     scales: Sequence[float],
     below: Sequence[float],
+    sizes_px: tuple[tuple[int, int], tuple[int, int]],
 ) -> None:
     if not verification.verified:
         return
     pen = ImageDraw.Draw(canvas, "RGBA")
-    if verification.outline:
-        # Drawn on a layer of the item's size: an outline may reach far out of the picture.
-        layer = Pillow.new("RGBA", shown[1].size, (0, 0, 0, 0))
-        corners = [(x * scales[1], y * below[1]) for x, y in verification.outline]
-        ImageDraw.Draw(layer).line([*corners, corners[0]], fill=(*_OUTLINE, 255), width=4)
-        canvas.paste(layer, (lefts[1], top), layer)
-    chosen = verification.lines[:: max(1, len(verification.lines) // _SHOWN_LINES)]
+    # The query's frame in the item, and the item's frame in the query (a collage, a page).
+    for side, outline in ((0, _item_in_query(verification, sizes_px)), (1, verification.outline)):
+        if outline:
+            # Drawn on a layer of the picture's size: an outline may reach far out of the picture.
+            layer = Pillow.new("RGBA", shown[side].size, (0, 0, 0, 0))
+            corners = [(x * scales[side], y * below[side]) for x, y in outline]
+            ImageDraw.Draw(layer).line([*corners, corners[0]], fill=(*_OUTLINE, 255), width=4)
+            canvas.paste(layer, (lefts[side], top), layer)
+    chosen = verification.lines[:: max(1, -(-len(verification.lines) // _SHOWN_LINES))]
     for x1, y1, x2, y2 in chosen:
         one = (lefts[0] + x1 * scales[0], top + y1 * below[0])
         two = (lefts[1] + x2 * scales[1], top + y2 * below[1])
         pen.line([one, two], fill=(*_INLIER, 110), width=1)
         for x, y in (one, two):
             pen.ellipse([x - 3, y - 3, x + 3, y + 3], outline=(*_INLIER, 255), width=2)
+
+
+def _item_in_query(
+    verification: Verification, sizes_px: tuple[tuple[int, int], tuple[int, int]]
+) -> tuple[tuple[float, float], ...]:
+    """The four corners of the item in the query, full-size pixels; empty where no homography says, or it folds over."""
+    if verification.kind != "homography" or verification.transform is None:
+        return ()
+    (query_width, _), (width, height) = sizes_px
+    matrix = np.array(verification.transform)
+    if abs(np.linalg.det(matrix)) < 1e-12:
+        return ()
+    corners = np.array([[0, 0, 1], [width, 0, 1], [width, height, 1], [0, height, 1]], float)
+    moved = corners @ np.linalg.inv(matrix).T
+    # In front of the camera as the middle of what agrees is, or it is no outline.
+    anchor = np.array([*np.mean([line[2:] for line in verification.lines], axis=0), 1.0]) @ np.linalg.inv(matrix)[2]
+    if (moved[:, 2] * anchor <= 0).any():
+        return ()
+    moved = moved[:, :2] / moved[:, 2:]
+    if verification.mirrored:
+        moved[:, 0] = query_width - moved[:, 0]
+    return tuple((float(x), float(y)) for x, y in moved)
+
+
+def _wrapped(line: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> list[str]:
+    """A line of text cut at spaces, or within a long name, into lines of at most ``width`` pixels."""
+    rows, row = [], ""
+    for word in line.split(" "):
+        joined = f"{row} {word}" if row else word
+        if font.getlength(joined) <= width:
+            row = joined
+            continue
+        if row:
+            rows.append(row)
+        row = ""
+        for character in word:
+            if font.getlength(row + character) > width:
+                rows.append(row)
+                row = ""
+            row += character
+    return [*rows, row]
 
 
 def _fitted(pixels: Pixels) -> Pillow.Image:

@@ -9,14 +9,13 @@ from pathlib import Path
 
 from imgmatch.errors import EvidenceError, UsageError
 from imgmatch.explain import Heat, draw, heat_maps, hidden
-from imgmatch.features import extract
 from imgmatch.models.base import Embedder
 from imgmatch.sources import SourceOptions, walk
 from imgmatch.types import Image, Issue, Verification
 from imgmatch.verify import query_features, verify
 from indexer.case import Case
 from indexer.search import Query, read_query
-from indexer.verification import reread
+from indexer.verification import ItemFeatures, reread
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +51,20 @@ def compare(case: Case, embedder: Embedder, query: Query, item_id: int) -> Compa
     if item_id not in items:
         raise UsageError(f"{item_id}: no such item in {case.path}; give an item_id that imgmatch search prints")
     try:
-        item = reread(items[item_id], case.catalogue.sightings([item_id])[item_id], embedder.spec.input_px)
+        sightings = case.catalogue.sightings([item_id])[item_id]
+        item = reread(items[item_id], sightings, embedder.spec.input_px)
+        features = ItemFeatures().of(items[item_id], sightings)
     except EvidenceError as error:
         raise EvidenceError(
             error.kind, f"item {item_id} can't be shown: {error}; bring its files back to their place"
         ) from error
+    # Of the same pixels as in a search, so that both say the same.
     seen = query_features(query.image.pixels, query.image.upright_size_px, query.mask)
     return Comparison(
         items[item_id].sha256,
         item,
         float(query.vector @ embedder.embed(embedder.prepare(item.pixels)[None])[0]),
-        verify(seen, extract(item.pixels, item.upright_size_px)),
+        verify(seen, features),
         heat_maps(embedder, query.image.pixels, item.pixels),
     )
 

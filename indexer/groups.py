@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from imgmatch.errors import CaseError, UsageError
 from imgmatch.locator import Locator
-from imgmatch.types import FalseMatchRate, ModelSpec
+from imgmatch.types import FalseMatchRate, ModelSpec, Verification
 from indexer.calibrate import COPY_SIMILARITY, Background
 from indexer.case import Case
 from indexer.catalogue import ItemRow
@@ -21,9 +22,11 @@ from indexer.index.store import Store
 
 Progress = Callable[[str, int, int], None]
 Compare = Callable[[ItemRow, ItemRow], Sequence[str]]
-"""What a closer look says of two near-copies (best, other), such as cropped or mirrored; a hook for verification."""
+"""What a closer look says of two near-copies (best, other), such as cropped or mirrored (``indexer.closer``)."""
 
 LINK_SIMILARITY = 0.6
+LINKS = 1000
+"""So many links are kept, the nearest ones."""
 # Shapes that differ by less are a matter of rounding.
 _SHAPE = 0.02
 
@@ -55,6 +58,7 @@ class Link:
     path: str
     other_path: str
     false_match: FalseMatchRate | None
+    verification: Verification | None = None
 
 
 def groups(
@@ -101,7 +105,7 @@ def links(
     max_fmr: float | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Link]:
-    """Pairs of an item of ``case`` and one of ``other``, which is only read, that are near enough; streamed.
+    """Pairs of an item of ``case`` and one of ``other``, which is only read, that are near enough; in no order.
 
     With a ``background`` each says its false-match rate, and how many false links to expect of all pairs of the two.
     """
@@ -135,6 +139,22 @@ def links(
                 seen_there[second][0].locator.path or "",
                 rate,
             )
+
+
+def nearest_links(found: Iterable[Link], top: int = LINKS) -> tuple[list[Link], int]:
+    """The ``top`` nearest links, the nearest first, equal ones in the order of their items, and how many there were.
+
+    Memory: ``top`` links, however many there are.
+    """
+    count = 0
+
+    def counted() -> Iterator[Link]:
+        nonlocal count
+        for link in found:
+            count += 1
+            yield link
+
+    return heapq.nsmallest(top, counted(), key=lambda k: (-k.similarity, k.item.item_id, k.other.item_id)), count
 
 
 def _group(case: Case, number: int, ids: Sequence[int], compare: Compare | None) -> Group:

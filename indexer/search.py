@@ -54,6 +54,8 @@ QUERY_SCALE = 3
 READINGS = 1.5
 """The best of three readings of a whole picture passes a score that 1 in 100 to 1 in 10,000 unrelated pairs pass, 1.4
 times as often as one reading does (500 room photographs)."""
+PART_COST = 0.1
+"""A match through a part of the query scores so much less: of several tries one is near by chance (docs/regions.md)."""
 MOST_MASKED = 0.5
 """A region with more than this covered is not searched."""
 
@@ -151,7 +153,7 @@ class Searcher:
             raise CaseError(_no_vectors(case, embedder))
         self._model_id = model_id
         self._background = background
-        self._max_fmr = max_fmr
+        self.max_fmr = max_fmr
         self._allowed_of: tuple[Any, ...] = ()
         self._allowed_ids: Ids = np.empty(0, np.int64)
         self._features = ItemFeatures()
@@ -165,11 +167,13 @@ class Searcher:
         within: Filter | None = None,
         regions: bool = True,
         verify_top: int = 0,
+        cut: bool = True,
     ) -> Iterator[SearchResult]:
         """Search with each query file, and each file in a query folder, in order; every use is recorded.
 
         ``within`` says which items may be returned; ``regions``: search with parts of each query too; ``verify_top``
-        how many of the nearest are verified by geometry (``indexer.verification``), which puts the verified ones first.
+        how many of the nearest are verified by geometry (``indexer.verification``), which puts the verified ones first;
+        ``cut`` False keeps matches above ``max_fmr``, for who cuts later.
 
         One list of at most ``k`` matches a query, each item once, best first; equal scores in the order of items. A
         query that can't be read gives a result with its issue.
@@ -179,7 +183,7 @@ class Searcher:
         _check(k)
         for path in queries:
             for found in walk(path):
-                yield self.search_one(found, k, leave_out, within, regions, verify_top)
+                yield self.search_one(found, k, leave_out, within, regions, verify_top, cut=cut)
 
     def search_one(
         self,
@@ -191,6 +195,7 @@ class Searcher:
         verify_top: int = 0,
         *,
         with_rejected: bool = False,
+        cut: bool = True,
     ) -> SearchResult:
         """Search with one picture, wherever it is; as ``search``. ``with_rejected``: matches that an examiner rejected
         are returned too.
@@ -200,7 +205,7 @@ class Searcher:
         started = time.perf_counter()
         query = read_query(found, self._embedder, leave_out, regions=regions)
         model = self._embedder.spec
-        arguments: dict[str, Any] = {"k": k, "regions": regions, "verify_top": verify_top, "max_fmr": self._max_fmr}
+        arguments: dict[str, Any] = {"k": k, "regions": regions, "verify_top": verify_top, "max_fmr": self.max_fmr}
         if leave_out.mask is not None:
             arguments["mask"] = os.fsdecode(leave_out.mask)
         if leave_out.boxes:
@@ -223,7 +228,9 @@ class Searcher:
         matches = tuple(self._matches(query, kept[:k], verifications))
         if self._background is not None:
             gallery = self._case.catalogue.item_count(self._model_id, within)
-            matches = self._background.judge(query.vector, query.sha256, matches, gallery, self._max_fmr, query.tries)
+            self._background.check(self.max_fmr)
+            limit = self.max_fmr if cut else None
+            matches = self._background.judge(query.vector, query.sha256, matches, gallery, limit, query.tries)
         self._case.record(
             "search",
             {"masked": query.masked},
@@ -251,6 +258,8 @@ class Searcher:
         filtered: dict[str, Ids] = {} if allowed is None else {"within": allowed}
         while total:
             similarities, ids = self._index.search(query.vectors, min(wanted, total), **filtered)
+            parts = np.array([box != query.boxes[0] for box in query.boxes])
+            similarities = similarities - np.float32(PART_COST) * parts[:, np.newaxis].astype(np.float32)
             owners = self._case.catalogue.item_ids(i for i in np.unique(ids).tolist() if i >= 0)
             best: dict[int, dict[int, tuple[float, int]]] = {}
             part, place = np.nonzero(ids >= 0)
@@ -275,7 +284,13 @@ class Searcher:
         regions = self._case.catalogue.regions([vector_id for _, met in found for vector_id in met])
         return [
             tuple(
-                Candidate(vector_id, item_id, similarity, query.boxes[number], regions.get(vector_id))
+                Candidate(
+                    vector_id,
+                    item_id,
+                    similarity + (PART_COST if number else 0.0),
+                    query.boxes[number],
+                    regions.get(vector_id),
+                )
                 for vector_id, (similarity, number) in met.items()
             )
             for item_id, met in found
@@ -294,6 +309,7 @@ class Searcher:
             lists.setdefault(item_id, []).append(hit.reason)
         for rank, candidates in enumerate(ranked, start=1):
             candidate = candidates[0]
+            cost = 0.0 if candidate.query_region_px == query.boxes[0] else PART_COST
             item = items[candidate.item_id]
             same = item.sha256 == query.sha256
             seen = tuple(
@@ -329,7 +345,7 @@ class Searcher:
                 item_id=candidate.item_id,
                 sha256=item.sha256,
                 # Rounding of float16 can carry a cosine a hair past its bounds.
-                score=max(-1.0, min(1.0, candidate.similarity)),
+                score=max(-1.0, min(1.0, candidate.similarity) - cost),
                 sightings=seen,
                 labels=labels[candidate.item_id],
                 candidates=candidates,
@@ -366,8 +382,7 @@ def read_query(
         # The whole picture as ingest reads it, so that the same file has the same vector.
         image = decode(data, min_side_px=side_px, limits=limits)
         sides = embedder.spec.query_sides_px
-        needs_more = regions or leave_out.outside is not None or max(sides) > side_px
-        larger = decode(data, min_side_px=QUERY_SCALE * side_px, limits=limits) if needs_more else image
+        larger = decode(data, min_side_px=QUERY_SCALE * side_px, limits=limits)
     except OSError as error:
         return Issue(
             found.locator, "read", "unreadable", f"the file can't be read: {(error.strerror or str(error)).lower()}"

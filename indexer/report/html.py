@@ -15,8 +15,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import imgmatch
+from imgmatch.calibration import expected_text, false_match_text
 from imgmatch.locator import Locator
-from imgmatch.types import ModelSpec
+from imgmatch.types import FalseMatchRate, ModelSpec, Verification
 from indexer.atomic import whole_folder
 from indexer.case import Case
 from indexer.clock import now_utc
@@ -133,6 +134,12 @@ def further(match: Any) -> list[tuple[str, str]]:
 def _words(value: Any) -> str:
     if isinstance(value, Locator):
         return value.path or str(value)
+    if isinstance(value, FalseMatchRate):
+        said = f"{false_match_text(value)} unrelated pairs of pictures score this high"
+        expected = "" if value.expected_upper is None else f"; {expected_text(value)} such false matches expected here"
+        return said.replace("1 in ", "one in ", 1) + expected
+    if isinstance(value, Verification):
+        return f"{value.inliers} points agree of {value.tentative} pairs; {value.overlap:.0%} of the item covered"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         named = ((field.name.replace("_", " "), getattr(value, field.name)) for field in dataclasses.fields(value))
         # Long sequences (points, matrices) are for programs.
