@@ -19,7 +19,7 @@ from imgmatch.types import Image
 
 # Formats with a signature and a decoder inside Pillow: none that starts another program (EPS, WMF). JPEG brings MPO.
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "AVIF", "JPEG2000", "PPM", "ICO")
-_HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 _ORIENTATION_TAG = 0x0112
 _TRANSPOSE = {
     2: Pillow.Transpose.FLIP_LEFT_RIGHT,
@@ -98,7 +98,7 @@ def _decode(data: bytes, min_side_px: int | None, limits: Limits) -> Image:
 def open_picture(data: bytes) -> ImageFile.ImageFile:
     """Open a picture by its content, without decoding it. Raises what Pillow and its plug-ins raise."""
     Pillow.init()  # loads the plug-ins, once
-    if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
+    if data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS:
         from pi_heif import HeifImageFile
 
         # The class itself: registering the plug-in would change Pillow for the whole process.

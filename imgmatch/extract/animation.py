@@ -33,8 +33,12 @@ def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iter
     Pillow.MAX_IMAGE_PIXELS = settings.max_frame_pixels  # this process decodes nothing else
     tiff = data.startswith((b"II*\0", b"MM\0*"))
     given = 0
+    fault: Exception | None = None
     try:
-        picture = open_picture(data)
+        picture = _opened(data)
+        if picture.width * picture.height > settings.max_frame_pixels:
+            limit = settings.max_frame_pixels
+            raise EvidenceError("limit", f"its frames have more than max_frame_pixels ({limit:,}); not opened")
         if at is not None:
             picture.seek(int(at))
             yield Piece("frame", at, png(to_srgb(picture)))
@@ -44,14 +48,29 @@ def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iter
                 raise EvidenceError("limit", f"gives more than max_frames ({settings.max_frames:,}); the rest is left")
             given += 1
             yield Piece("frame", str(number), png(rgb))
+    except _UnopenedError:  # the file itself says so, and of a raw format that Pillow does not know it has previews
+        pass
     except (EvidenceError, MemoryError):
         raise
-    except Exception as error:
-        # Pillow knows few raw formats: of such a TIFF the file itself says so, and its previews may still be had.
-        if not tiff or at is not None or given:
-            raise EvidenceError("broken_picture", f"its further frames can't be read: {one_line(error)}") from error
-    if tiff:
+    except Exception as error:  # noqa: BLE001  (decoders raise about everything on broken data)
+        fault = error
+    if tiff and at is None:
         yield from distinct_previews(data, previews_in(data, 0))
+    if fault is not None:
+        raise EvidenceError("broken_picture", f"its further frames can't be read: {one_line(fault)}") from fault
+
+
+class _UnopenedError(Exception):
+    """Not even the first picture can be had."""
+
+
+def _opened(data: bytes) -> Any:
+    try:
+        return open_picture(data)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise _UnopenedError from error
 
 
 def _distinct(picture: Any, clock: Clock, selection: Selection[_Numbered]) -> Iterator[_Numbered]:

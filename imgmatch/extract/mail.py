@@ -85,7 +85,11 @@ def _parts(message: Message, before: str) -> Iterator[Piece | Trouble]:
         at = f"{before}{number}"
         try:
             name = part.get_filename()
-            if name is None and part.get_content_maintype() == "text" and not part.get_content_disposition():
+            if (
+                name is None
+                and part.get_content_maintype() == "text"
+                and part.get_content_disposition() != "attachment"
+            ):
                 continue
             at = f"{at}/{name}" if name else f"{at}.{part.get_content_subtype()}"
             data = part.get_payload(decode=True)

@@ -147,6 +147,10 @@ class _Worker:
             self._to.close()
 
 
+if hasattr(os, "register_at_fork"):  # the readers of a program are not those of its copy
+    os.register_at_fork(after_in_child=_idle.clear)
+
+
 @atexit.register
 def _end_all() -> None:
     for worker in _idle:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import BinaryIO
 
+from imgmatch.image import HEIF_BRANDS
 from imgmatch.types import Evidence
 
 # Brands of ISO base media files (ISO/IEC 14496-12) that are pictures; all others are videos or sound.
-_HEIF = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
-_PICTURE_BRANDS = _HEIF | {b"avif", b"avis", b"jpx ", b"jp2 ", b"crx ", b"jxl "}
+_PICTURE_BRANDS = HEIF_BRANDS | {b"avif", b"avis", b"jpx ", b"jp2 ", b"crx ", b"jxl "}
 _QUICKTIME_ATOMS = (b"moov", b"mdat", b"wide", b"pnot")
 _VIDEO = (
     b"\x1a\x45\xdf\xa3",  # Matroska, WebM
@@ -53,7 +53,7 @@ def holds_several(found: Evidence, head: bytes) -> bool:
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return head[12:16] == b"VP8X" and bool(head[20] & 2)
     if head[4:8] == b"ftyp":
-        return head[8:12] in _HEIF or head[8:12] == b"avis"
+        return head[8:12] in HEIF_BRANDS or head[8:12] == b"avis"
     return head.startswith((b"II*\0", b"MM\0*"))
 
 

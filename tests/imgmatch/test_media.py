@@ -86,7 +86,7 @@ def scenes_in(found, scenes=SCENES) -> list[int]:
 
 
 # Key frames where a scene begins: encoders leave them out when scenes are as short as here.
-KEYS = {"libx264": {"g": "20", "keyint_min": "1"}, "libvpx": {"deadline": "realtime", "cpu-used": "8"}}
+KEYS = {"libx264": {"g": "20", "keyint_min": "1"}, "libvpx": {"g": "20", "deadline": "realtime", "cpu-used": "8"}}
 FORMATS = {
     "a.mp4": "libx264",
     "a.mov": "libx264",
