@@ -1,6 +1,6 @@
 """How fast the same photographs come in out of a folder, a ZIP, a raw disk image and E01, as a ratio to the folder.
 
-python -m benchmarks.sources [--files N] [--repeat N] [--json FILE]
+python -m benchmarks.sources [--files N] [--large N] [--repeat N] [--json FILE]
 
 Every source is measured in turn within one round, so that a slow moment hits all alike; the ratio is taken within each
 round, and its median over the rounds is what counts. Needs mkfs.vfat, mcopy and ewfacquire; what is missing is named
@@ -19,8 +19,10 @@ import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from benchmarks import photographs, report
+from benchmarks.ingest import twelve_megapixels
 from imgmatch.cores import usable_cores
 from imgmatch.hashes import digest
 from imgmatch.image import decode
@@ -97,12 +99,9 @@ def time_ingest(source: Path, embedder: Embedder) -> tuple[float, int]:
         return time.perf_counter() - started, done.new_items + done.known
 
 
-def main() -> None:
-    """Measure and report."""
-    arguments = _arguments()
+def measure(files: list[Path], embedder: Embedder, repeat: int) -> dict[str, Any]:
+    """Seconds of each stage by source and round, and the median ratio to the folder within a round."""
     jobs = usable_cores()
-    embedder = load_model(arguments.model, device="cpu", threads=1)
-    files = photographs.rooms(arguments.files)
     stages: dict[str, Callable[[Path], tuple[float, int]]] = {
         "read and hash": lambda source: time_reading(source, embedder, jobs, decoding=False),
         "read, hash, decode": lambda source: time_reading(source, embedder, jobs, decoding=True),
@@ -112,54 +111,59 @@ def main() -> None:
     load = report.load()
     with tempfile.TemporaryDirectory() as scratch:
         sources, missing = make_sources(Path(scratch), files)
-        for stage, measure in stages.items():
-            for _ in range(arguments.repeat):
+        for stage, timed in stages.items():
+            for _ in range(repeat):
                 for name, source in sources.items():
-                    taken, count = measure(source)
+                    taken, count = timed(source)
                     assert count == len(files), (stage, name, count, len(files))
-                    seconds[stage].setdefault(name, []).append(taken)
-        size = sum(path.stat().st_size for path in files)
+                    seconds[stage].setdefault(name, []).append(round(taken, 4))
     ratios = {
         stage: {
-            name: statistics.median(folder / taken for folder, taken in zip(by_name["folder"], of_name, strict=True))
+            name: round(statistics.median(f / t for f, t in zip(by_name["folder"], of_name, strict=True)), 3)
             for name, of_name in by_name.items()
         }
         for stage, by_name in seconds.items()
     }
-    report.table(
-        f"{len(files)} photographs, {size / 1e6:.0f} MB, {jobs} cores: files/s, and speed as a ratio to the folder",
-        ["source", *(f"{stage} {what}" for stage in stages for what in ("files/s", "ratio"))],
-        [
+    return {
+        "files": len(files),
+        "megabytes": round(sum(path.stat().st_size for path in files) / 1e6, 1),
+        "load_before": load,
+        "seconds": seconds,
+        "ratio_to_folder": ratios,
+        "left_out": missing,
+    }
+
+
+def main() -> None:
+    """Measure and report."""
+    arguments = _arguments()
+    embedder = load_model(arguments.model, device="cpu", threads=1)
+    with tempfile.TemporaryDirectory() as scratch:
+        large = Path(scratch) / "large"
+        twelve_megapixels(large, arguments.large)
+        sets = {"rooms": photographs.rooms(arguments.files), "12 megapixels": sorted(large.iterdir())}
+        found = {name: measure(files, embedder, arguments.repeat) for name, files in sets.items()}
+    for name, figures in found.items():
+        seconds, ratios = figures["seconds"], figures["ratio_to_folder"]
+        report.table(
+            f"{name}: {figures['files']} photographs, {figures['megabytes']} MB: files/s, and ratio to the folder",
+            ["source", *(f"{stage}{what}" for stage in seconds for what in ("", ", ratio"))],
             [
-                name,
-                *(cell for stage in stages for cell in (len(files) / min(seconds[stage][name]), ratios[stage][name])),
-            ]
-            for name in sources
-        ],
-    )
-    for name, why in missing.items():
-        print(f"  left out: {name}: {why}")
-    report.finish(
-        "sources",
-        {
-            "model": embedder.spec.name,
-            "files": len(files),
-            "megabytes": round(size / 1e6, 1),
-            "repeat": arguments.repeat,
-            "load_before": load,
-            "seconds": {s: {n: [round(t, 3) for t in ts] for n, ts in found.items()} for s, found in seconds.items()},
-            "ratio_to_folder": {s: {n: round(r, 3) for n, r in found.items()} for s, found in ratios.items()},
-            "goal_e01_ingest": GOAL,
-            "left_out": missing,
-        },
-        arguments.json,
-    )
+                [source, *(c for s in seconds for c in (figures["files"] / min(seconds[s][source]), ratios[s][source]))]
+                for source in ratios["ingest"]
+            ],
+        )
+        for source, why in figures["left_out"].items():
+            print(f"  left out: {source}: {why}")
+    figures = {"model": embedder.spec.name, "repeat": arguments.repeat, "goal_e01_ingest": GOAL, "sets": found}
+    report.finish("sources", figures, arguments.json)
 
 
 def _arguments() -> argparse.Namespace:
     parser = report.parser("The same photographs out of a folder, an archive and disk images")
     parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--files", type=int, default=300, help="how many photographs of rooms")
+    parser.add_argument("--large", type=int, default=24, help="how many photographs of 12 megapixels")
     parser.add_argument("--repeat", type=int, default=3, help="rounds")
     return parser.parse_args()
 

@@ -15,6 +15,7 @@ from imgmatch.locator import Locator
 from imgmatch.optional import require
 from imgmatch.sources import files
 from imgmatch.sources.base import Container
+from imgmatch.sources.ewf_chunks import EwfChunks, UnknownLayoutError
 from imgmatch.sources.streams import LOCK, Joined, RandomAccess, Shared, Window
 from imgmatch.types import Evidence, Issue
 
@@ -79,12 +80,18 @@ class Ewf(DiskContainer):
                 # Names only: the library opens the files, for reading.
                 parts = [name for name in pyewf.glob(root.at) if os.path.isfile(name)]
                 handle.open(parts)
+                sources: list[RandomAccess] = [Shared(files.reopen(Locator.file(name)).open()) for name in parts]
             else:
-                parts = [Window(self.access())]
+                sources = [self.access()]
+                parts = [Window(sources[0])]
                 handle.open_file_objects(parts)
-            return _Media(handle, parts)
+            media = _Media(handle, parts)
         except OSError as error:
             raise EvidenceError("broken_image", f"the image can't be opened: {_reason(error)}") from error
+        try:
+            return EwfChunks(sources, media)
+        except UnknownLayoutError:
+            return media
 
 
 class _OneFile(DiskContainer):
