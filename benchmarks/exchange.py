@@ -126,7 +126,7 @@ def main() -> None:
             made, out, case = folder / f"{count}.json", folder / f"{count}-out.json", folder / f"case-{count}"
             generate(made, count)
             Case.create(case, model=model_spec(DEFAULT_MODEL)).close()
-            run = {"file_mb": round(made.stat().st_size / 1e6, 1)}
+            run: dict[str, Any] = {"file_mb": round(made.stat().st_size / 1e6, 1)}
             run |= {what: measured(what, case, file) for what, file in (("import", made), ("export", out))}
             run["records_equal"] = _same(made, out)
             figures[str(count)] = run

@@ -4,6 +4,7 @@ import csv
 import errno
 import hashlib
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from imgmatch.locator import Locator
 from imgmatch.types import Digests, Evidence, Image, Issue
 from indexer import atomic, decisions
 from indexer.case import Batch, Case, NewItem
+from indexer.exchange.caseuco import export_caseuco
+from indexer.exchange.pack import write_pack
 from indexer.exchange.pdq import export_pdq
 from indexer.exchange.tables import TABLES, export_tables
 from indexer.exchange.vics import export_vics, import_vics, reasons
@@ -33,9 +36,9 @@ def digests(number):
     return Digests(*(hashlib.new(name, data).hexdigest() for name in ("sha256", "md5", "sha1")), len(data))
 
 
-def add(case, numbers, name="{}.jpg", issues=()):
+def add(case, numbers, name="{}.jpg", issues=(), vectors=None):
     """Items whose hashes are those of their number's digits."""
-    vectors = clouds(1, max(numbers) + 1)
+    vectors = clouds(1, max(numbers) + 1) if vectors is None else vectors
     items = [
         NewItem(
             digests(number),
@@ -238,10 +241,13 @@ def test_bytes_that_are_no_text_can_be_written_in_every_format(case, tmp_path):
 
 
 def test_groups_are_a_table_by_request(case, tmp_path):
-    vectors = clouds(1, 3)
-    vectors[1] = vectors[0]
-    add(case, [1, 2])
-    assert export_tables(case, tmp_path / "out", "jsonl", ["groups"])["groups"] in (0, 2)
+    vectors = clouds(1, 5)
+    vectors[3] = vectors[1]
+    add(case, [1, 2, 3], vectors=vectors)
+    export_tables(case, tmp_path / "out", "jsonl", ["groups"])
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["groups.jsonl"]
+    rows = read_table(tmp_path / "out", "groups", "jsonl")
+    assert [(row["item_id"], row["best"]) for row in rows] == [(1, True), (3, False)]
     with pytest.raises(UsageError, match="'pictures' is no table; choose from items, sightings"):
         export_tables(case, tmp_path / "no", "csv", ["pictures"])
 
@@ -260,6 +266,8 @@ WRITERS = {
     "vics": lambda case, path: export_vics(case, path),
     "csv": lambda case, path: export_tables(case, path, "csv"),
     "jsonl": lambda case, path: export_tables(case, path, "jsonl"),
+    "pack": lambda case, path: write_pack(case, path),
+    "case-uco": lambda case, path: export_caseuco(case, path),
     "pdq": lambda case, path: export_pdq(case, path, [("0", "0" * 64, 100)]),
 }
 
@@ -272,6 +280,24 @@ def test_nothing_is_overwritten(case, tmp_path, name):
     with pytest.raises(UsageError, match="exists already"):
         WRITERS[name](case, tmp_path / "there")
     assert [path.name for path in (tmp_path / "there").iterdir()] == ["file"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit on the size of files there")
+@pytest.mark.parametrize("name", ["vics", "csv", "jsonl", "pack", "case-uco"])
+def test_a_disk_that_is_full_half_way_leaves_no_result(case, tmp_path, monkeypatch, name):
+    import resource
+
+    add(case, range(200))
+    monkeypatch.setattr(case, "record", lambda *_: None)  # the log lies on another disk
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        with pytest.raises(UsageError, match=r"out: can't be written \(File too large\); check disk space"):
+            WRITERS[name](case, tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path.name for path in tmp_path.iterdir()] == ["case"]
+    WRITERS[name](case, tmp_path / "out")  # and the next try is whole
 
 
 @pytest.mark.parametrize("name", ["vics", "pdq"])
