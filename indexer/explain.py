@@ -12,7 +12,7 @@ from imgmatch.explain import Heat, draw, heat_maps, hidden
 from imgmatch.models.base import Embedder
 from imgmatch.sources import SourceOptions, walk
 from imgmatch.types import Image, Issue, Verification
-from imgmatch.verify import query_features, verify
+from imgmatch.verify import QueryFeatures, query_features, verify
 from indexer.case import Case
 from indexer.search import Query, read_query
 from indexer.verification import ItemFeatures, reread
@@ -42,8 +42,12 @@ class Comparison:
     heat: tuple[Heat, Heat] | None
 
 
-def compare(case: Case, embedder: Embedder, query: Query, item_id: int) -> Comparison:
+def compare(
+    case: Case, embedder: Embedder, query: Query, item_id: int, known: Verification | None = None
+) -> Comparison:
     """Read an item again where it was found and compare it with a query; what the query masks is not looked at.
+
+    ``known``: the verification of a search, which then is not made again.
 
     Raises UsageError when no such item is in the case; EvidenceError when its picture is gone or has changed.
     """
@@ -58,13 +62,16 @@ def compare(case: Case, embedder: Embedder, query: Query, item_id: int) -> Compa
         raise EvidenceError(
             error.kind, f"item {item_id} can't be shown: {error}; bring its files back to their place"
         ) from error
-    # Of the same pixels as in a search, so that both say the same.
-    seen = query_features(query.image.pixels, query.image.upright_size_px, query.mask)
+
+    def seen() -> QueryFeatures:
+        # Of the same pixels as in a search, so that both say the same.
+        return query_features(query.image.pixels, query.image.upright_size_px, query.mask)
+
     return Comparison(
         items[item_id].sha256,
         item,
         float(query.vector @ embedder.embed(embedder.prepare(item.pixels)[None])[0]),
-        verify(seen, features),
+        known or verify(seen(), features),
         heat_maps(embedder, query.image.pixels, item.pixels),
     )
 

@@ -46,6 +46,7 @@ def listen(port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((LOOPBACK, port))
+        listening.listen()  # who is told the address may ask at once, and waits until the page is there
     except OSError as error:
         listening.close()
         raise UsageError(f"port {port}: can't be used ({error.strerror}); leave --port out for a free one") from error

@@ -62,6 +62,7 @@ class Views:
             model=desk.embedder.spec,
             examiner=desk.examiner,
             tray=self.tray() if here == "matches" else "",
+            last=next(iter(desk.searches()), None),
             columns=list(dict.fromkeys(column for column, _ in choices)),
             values=choices,
             rated=desk.background is not None,
@@ -134,12 +135,12 @@ class Views:
     def _said(self, kept: KeptSearch, total: int, by: str) -> str:
         what = "label" if by == "label" else "match" if total == 1 else "matches"
         text = f"{total:,} {what}{'s' if by == 'label' and total != 1 else ''}"
-        text += f" in {kept.result.elapsed_ms / 1000:.2f} s"
+        text += f" in {kept.first_ms / 1000:.2f} s"
         if kept.result.masked:
             text += f", {kept.result.masked:.0%} of the query left out"
         if kept.verified:
             good = sum(m.verification is not None and m.verification.verified for m in kept.result.matches)
-            text += f"; {good} confirmed by geometry"
+            text += f"; {good} verified by geometry"
         return text
 
     def match(self, kept: KeptSearch, item_id: int) -> str:

@@ -46,6 +46,8 @@ class KeptSearch:
     regions: bool
     verified: bool
     result: SearchResult
+    first_ms: float
+    """How long the first answer took."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,11 @@ class Desk:
         if kept.verified:
             return kept
         with self._lock:
-            return self._search(search_id, kept.query, kept.leave_out, kept.within, kept.regions, True)
+            again = self._search(search_id, kept.query, kept.leave_out, kept.within, kept.regions, True)
+            self._searches[search_id] = replace(again, first_ms=kept.first_ms)
+            for key in [key for key in self._compared if key[0] == search_id]:
+                del self._compared[key]  # what is shown closely is what the ranking went by
+            return self._searches[search_id]
 
     def _search(
         self, search_id: int, picture: QueryPicture, leave_out: LeaveOut, within: Filter, regions: bool, verify: bool
@@ -151,7 +157,7 @@ class Desk:
         )
         if result.issue is not None:
             raise UsageError(f"{picture.name}: {result.issue.message}; give a picture that can be read")
-        kept = KeptSearch(search_id, picture, leave_out, within, regions, verify, result)
+        kept = KeptSearch(search_id, picture, leave_out, within, regions, verify, result, result.elapsed_ms)
         self._searches[search_id] = kept
         while len(self._searches) > MAX_SEARCHES:
             self._searches.popitem(last=False)
@@ -194,7 +200,8 @@ class Desk:
         with self._lock:
             if key not in self._compared:
                 kept = self.kept(search_id)
-                self._compared[key] = compare(self.case, self.embedder, self._query(kept), item_id)
+                known = next((m.verification for m in kept.result.matches if m.item_id == item_id), None)
+                self._compared[key] = compare(self.case, self.embedder, self._query(kept), item_id, known)
                 details = {
                     "model": self.embedder.spec.name,
                     "query": str(kept.query.found.locator),

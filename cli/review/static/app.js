@@ -152,7 +152,7 @@ function pick(query) {
   const picture = $("#query-picture");
   picture.dataset.query = query;
   picture.setAttribute("width", marks.width); picture.setAttribute("height", marks.height);
-  picture.style.aspectRatio = `${marks.width} / ${marks.height}`;
+  $("#draw").style.maxWidth = `${Math.round(260 * marks.width / marks.height)}px`;
   picture.src = `/queries/${query}/picture`;
   $("#query-size").textContent = `The picture is ${marks.width} × ${marks.height} px.`;
   $("#marking").hidden = false;
@@ -361,6 +361,9 @@ async function compare() {
   holdable($('[data-do="hold"]', place), () => $$("#two img[data-side]"));
   $("#decide").addEventListener("submit", (event) => event.preventDefault());
   pressed();
+  $$("#two img[data-side]").forEach((picture) => picture.addEventListener("load", () => {
+    if (geometry === null) picture.style.setProperty("--ratio", picture.naturalWidth / picture.naturalHeight);
+  }));
   $("h2", place).focus({ preventScroll: true });
   scrollTo(0, 0);
   try {
@@ -371,7 +374,7 @@ async function compare() {
     const drawn = () => { if (geometry === found) draw(); };
     $$("#two img[data-side]").forEach((picture) => {
       const px = picture.dataset.side === "query" ? found.query_px : found.item_px;
-      picture.setAttribute("width", px[0]); picture.setAttribute("height", px[1]);
+      picture.style.setProperty("--ratio", px[0] / px[1]);
       picture.addEventListener("load", drawn);
     });
     if (found.heat) $$("#two img.heat").forEach((layer) => {
@@ -527,8 +530,15 @@ const pagesOf = {
       if (what === "next" || what === "previous") await move(what === "next" ? 1 : -1);
       if (what === "confirm" || what === "reject") await decide(what === "confirm" ? "confirmed" : "rejected");
     }));
-    const first = $(".query");
-    if (first) pick(Number(first.dataset.query));
+    // What was searched last stands again when one comes back from another page.
+    const last = $('meta[name="search"]');
+    const row = $(`.query[data-query="${last.dataset.query}"]`) || $(".query");
+    if (row) pick(Number(row.dataset.query));
+    if (last.content) {
+      state.search = Number(last.content);
+      $("#bar").hidden = false;
+      tried(page)(0);
+    }
     if (!state.examiner) name();
   },
 

@@ -1,0 +1,346 @@
+"""The review page from outside: raw requests against a live server, as another program or page would send them."""
+
+import http.client
+import io
+import json
+import re
+import signal
+import subprocess
+import sys
+import urllib.parse
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from indexer import audit
+from tests.conftest import ROOT, encode, picture, run, run_json
+
+pytest.importorskip("starlette", reason="starlette is not installed: pip install 'imgmatch[review]'")
+pytest.importorskip("uvicorn", reason="uvicorn is not installed: pip install 'imgmatch[review]'")
+
+
+class Live:
+    """A running review and what its address says."""
+
+    def __init__(self, case, *options):
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "cli.main", "review", str(case), "--no-browser", *options],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.address = self.process.stdout.readline().strip()
+        parts = urllib.parse.urlsplit(self.address)
+        self.host, self.port, self.token = parts.hostname, parts.port, parts.query
+        self.cookie = self.csrf = ""
+
+    def ask(self, method, path, body=None, headers=None, *, host=None):
+        """One request as it is written: status, headers, bytes."""
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=120)
+        connection.putrequest(method, path, skip_host=True)
+        if host != "":
+            connection.putheader("Host", host or f"{self.host}:{self.port}")
+        data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        for name, value in {"Cookie": self.cookie, "Content-Length": len(data), **(headers or {})}.items():
+            if value != "":
+                connection.putheader(name, str(value))
+        connection.endheaders(data)
+        answer = connection.getresponse()
+        found = answer.status, dict(answer.getheaders()), answer.read()
+        connection.close()
+        return found
+
+    def enter(self):
+        """Exchange the token and read the page's secret."""
+        status, headers, _ = self.ask("GET", f"/?{self.token}")
+        assert status == 303
+        assert {"HttpOnly", "SameSite=strict"} <= set(headers["set-cookie"].split("; "))
+        self.cookie = headers["set-cookie"].split(";")[0]
+        status, _, page = self.ask("GET", "/")
+        assert status == 200
+        self.csrf = re.search(r'name="csrf" content="([^"]+)"', page.decode())[1]
+        return self
+
+    @property
+    def own(self):
+        """What the page itself sends with a POST."""
+        return {"Origin": f"http://{self.host}:{self.port}", "X-Imgmatch-Csrf": self.csrf}
+
+    def post(self, path, body):
+        status, _, data = self.ask("POST", path, body, self.own)
+        return status, data
+
+    def stop(self, how=signal.SIGINT):
+        self.process.send_signal(how)
+        _, said = self.process.communicate(timeout=60)
+        return self.process.returncode, said
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A case of ten pictures, one of them with a hostile name."""
+    folder = tmp_path_factory.mktemp("review")
+    (folder / "photographs").mkdir()
+    for seed in range(9):
+        (folder / "photographs" / f"{seed:02}.jpg").write_bytes(encode(picture(seed, (480, 360)), "JPEG", quality=90))
+    (folder / "photographs" / "<script>alert(1)<\u202escript>.jpg").write_bytes(encode(checks(), "JPEG", quality=95))
+    assert run("init", folder / "case", "--examiner", "R. Example").returncode == 0
+    assert run("ingest", folder / "case", folder / "photographs").returncode == 0
+    return folder
+
+
+def checks():
+    """A picture of fine detail."""
+    board = np.kron(np.indices((36, 48)).sum(0) % 2, np.ones((10, 10))).astype(np.uint8) * 255
+    return Image.fromarray(np.dstack([board, board // 2, 255 - board]))
+
+
+@pytest.fixture(scope="module")
+def live(made):
+    found = Live(made / "case").enter()
+    yield found
+    found.stop()
+
+
+def entries(made, action):
+    lines = (made / "case" / "audit.jsonl").read_text().splitlines()
+    return [entry for entry in map(json.loads, lines) if entry["action"] == action]
+
+
+def detail(data):
+    """Energy of fine detail: mean square of the difference between neighbours."""
+    grey = np.asarray(Image.open(io.BytesIO(data)).convert("L").resize((480, 360)), np.float32)
+    return float((np.diff(grey, axis=1) ** 2).mean() + (np.diff(grey, axis=0) ** 2).mean())
+
+
+def test_only_the_right_address_and_a_fresh_token_let_in(made):
+    live = Live(made / "case")
+    try:
+        assert live.host == "127.0.0.1"
+        assert live.ask("GET", "/")[0] == 401
+        assert live.ask("GET", "/?token=wrong")[0] == 401
+        for host in ("evil.example", f"localhost:{live.port}", f"127.0.0.1.evil.example:{live.port}", ""):
+            assert live.ask("GET", f"/?{live.token}", host=host)[0] in (400, 421)
+        live.enter()
+        # Used once, it is dead, also for those who know it.
+        live.cookie = ""
+        assert live.ask("GET", f"/?{live.token}")[0] == 401
+        assert live.ask("GET", "/static/app.js")[0] == 401
+        assert live.ask("GET", "/", headers={"Cookie": f"imgmatch-review-{live.port}=guess"})[0] == 401
+    finally:
+        code, said = live.stop()
+    assert code == 0
+    assert "Traceback" not in said
+    assert entries(made, "review_start")
+    assert audit.verify(made / "case" / "audit.jsonl") == []
+
+
+def test_nothing_listens_but_on_loopback(live):
+    import psutil
+
+    listening = [c.laddr.ip for c in psutil.Process(live.process.pid).net_connections() if c.status == "LISTEN"]
+    assert listening == ["127.0.0.1"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": ""},
+        {"Origin": "http://127.0.0.1:1"},
+        {"X-Imgmatch-Csrf": ""},
+        {"X-Imgmatch-Csrf": "guess"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "none"},
+    ],
+)
+def test_a_post_of_another_page_is_refused_and_does_nothing(live, made, change):
+    before = len(entries(made, "review_examiner"))
+    status, _, _ = live.ask("POST", "/examiner", {"name": "Mallory"}, {**live.own, **change})
+    assert status == 403
+    assert len(entries(made, "review_examiner")) == before
+
+
+def test_a_picture_embedded_by_another_page_is_refused(live):
+    for site in ("cross-site", "same-site"):
+        assert live.ask("GET", "/items/1/picture", headers={"Sec-Fetch-Site": site})[0] == 403
+    assert live.ask("PUT", "/examiner", {}, live.own)[0] == 405
+
+
+def test_every_answer_says_how_it_is_to_be_treated(live):
+    for path in ("/", "/items/1/picture", "/static/app.js", "/nowhere", "/searches/99"):
+        _, headers, _ = live.ask("GET", path)
+        assert headers["cache-control"].startswith("no-store")
+        policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
+        assert policy["default-src"] == "'none'"
+        assert policy["script-src"] == policy["style-src"] == "'self'"
+        assert policy["frame-ancestors"] == "'none'"
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["cross-origin-resource-policy"] == headers["cross-origin-opener-policy"] == "same-origin"
+        assert "server" not in headers
+
+
+def test_pictures_are_blurred_in_their_bytes_until_one_is_asked_for(live, made):
+    item = _hostile_item(live)
+    _, _, blurred = live.ask("GET", f"/items/{item}/picture")
+    before = len(entries(made, "reveal"))
+    status, clear = live.post(f"/items/{item}/clear", {"px": 480, "grey": False})
+    assert status == 200
+    assert Image.open(io.BytesIO(blurred)).mode == "L"
+    assert Image.open(io.BytesIO(clear)).mode == "RGB"
+    assert detail(blurred) < detail(clear) / 100
+    shown = entries(made, "reveal")
+    assert len(shown) == before + 1
+    assert (shown[-1]["item_id"], shown[-1]["examiner"]) == (item, "R. Example")
+    _, grey = live.post(f"/items/{item}/clear", {"px": 480, "grey": True})
+    assert Image.open(io.BytesIO(grey)).mode == "L"
+    # Asking again without a word gives the blurred one again.
+    assert live.ask("GET", f"/items/{item}/picture")[2] == blurred
+
+
+def _hostile_item(live):
+    query = json.loads(live.ask("POST", "/queries?name=x", encode(checks(), "JPEG", quality=95), live.own)[2])
+    found = json.loads(live.post("/searches", {"query": query["query"], "regions": False})[1])
+    return json.loads(live.ask("GET", f"/searches/{found['search']}")[2])["items"][0]
+
+
+def test_a_hostile_name_stays_text(live):
+    item = _hostile_item(live)
+    page = live.ask("GET", f"/items/{item}")[2].decode()
+    assert "&lt;script&gt;alert(1)" in page
+    assert "\u202e" not in page
+    assert "<script" not in page
+
+
+def test_search_decide_and_read_the_decision_from_the_case(live, made):
+    data = (made / "photographs" / "03.jpg").read_bytes()
+    query = json.loads(live.ask("POST", "/queries?name=03.jpg", data, live.own)[2])["query"]
+    found = json.loads(live.post("/searches", {"query": query, "regions": True})[1])
+    first = json.loads(live.ask("GET", f"/searches/{found['search']}?states=open,confirmed,rejected")[2])
+    assert first["total"] == found["found"] == 10
+    other = first["items"][1]
+    note = "same bed"
+    asked = {"search": found["search"], "item": other, "verdict": "rejected", "note": note}
+    assert live.post("/decisions", asked)[0] == 200
+    kept = run_json("decide", made / "case", "--list")[-1]
+    assert (kept["verdict"], kept["examiner"], kept["note"]) == ("rejected", "R. Example", note)
+    after = json.loads(live.ask("GET", f"/searches/{found['search']}")[2])
+    assert after["total"] == 9
+    assert other not in after["items"]
+    rejected = json.loads(live.ask("GET", f"/searches/{found['search']}?states=rejected")[2])
+    assert rejected["items"] == [other]
+    # A search of the page can show again what was rejected; the command line leaves it out.
+    again = json.loads(live.post("/searches", {"query": query, "regions": False})[1])
+    assert again["found"] == 10
+    high = json.loads(live.ask("GET", f"/searches/{found['search']}?least=0.999")[2])
+    assert high["total"] == 1
+
+
+def test_marks_and_filters_reach_the_search(live):
+    query = json.loads(live.ask("POST", "/queries?name=a", encode(picture(4, (480, 360)), "JPEG"), live.own)[2])[
+        "query"
+    ]
+    asked = {
+        "query": query,
+        "ignore": [[0, 0, 240, 180]],
+        "strokes": [{"width": 40, "points": [[300, 200], [400, 300]]}],
+    }
+    found = json.loads(live.post("/searches", asked)[1])
+    said = json.loads(live.ask("GET", f"/searches/{found['search']}")[2])["said"]
+    share = int(re.search(r"(\d+)% of the query left out", said)[1])
+    assert 26 <= share <= 33  # a quarter, and a stroke of about 150 x 40 pixels
+    assert json.loads(live.post("/searches", {"query": query, "since": "2999"})[1])["found"] == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/searches", {"query": 10**9}),
+        ("/searches", {"query": 1, "box": [0, 0, -1, 5]}),
+        ("/searches", {"query": 1, "strokes": [{"width": 0, "points": [[1, 1]]}]}),
+        ("/searches", {"query": 1, "strokes": [{"width": 3, "points": []}]}),
+        ("/searches", {"query": 1, "since": "yesterday"}),
+        ("/searches", []),
+        ("/searches", b"\xff{"),
+        ("/queries/item", {"item": "99999"}),
+        ("/queries/item", {"item": "../../etc/passwd"}),
+        ("/decisions", {"search": 10**6, "item": 1, "verdict": "confirmed"}),
+        ("/examiner", {"name": "a\u202eb"}),
+        ("/groups/start", {"least": "nan"}),
+        ("/export", {"folder": "relative", "searches": [], "k": 5}),
+        ("/items/999999/clear", {"px": 400}),
+        ("/queries?name=x.jpg", b"no picture"),
+    ],
+)
+def test_bad_requests_are_answered_in_one_line(live, path, body):
+    live.ask("POST", "/queries?name=some", encode(picture(1, (480, 360)), "JPEG"), live.own)
+    status, data = live.post(path, body)
+    assert status == 400
+    assert "\n" not in json.loads(data)["error"]
+    assert "Traceback" not in data.decode()
+
+
+def test_groups_are_found_beside_the_work(live):
+    live.post("/groups/start", {"least": "0.99"})
+    found = {"running": True}
+    while found["running"]:
+        found = json.loads(live.ask("GET", "/groups/found")[2])
+    assert "0 groups" in found["html"]
+
+
+def test_an_export_is_written_once_and_never_over_anything(live, made):
+    folder = made / "report"
+    asked = {"folder": str(folder), "searches": [], "k": 5, "images": True, "reveal": False}
+    assert live.post("/export", asked)[0] == 200
+    kept = (folder / "index.html").read_bytes()
+    status, data = live.post("/export", asked)
+    assert status == 400
+    assert "exists already" in json.loads(data)["error"]
+    assert (folder / "index.html").read_bytes() == kept
+
+
+def test_the_log_is_paged_from_its_end(live, made):
+    path = made / "case" / "audit.jsonl"
+    first, begin = audit.page(path, 3)
+    second, _ = audit.page(path, 2, begin)
+    numbers = [entry["entry"] for entry in first + second]
+    assert numbers == list(range(numbers[0], numbers[0] - 5, -1))
+    last = len(path.read_text().splitlines())
+    assert audit.page(path, last + 5)[1] == 0
+    assert json.loads(live.post("/audit/verify", {})[1]) == {"faults": []}
+
+
+def test_a_session_without_use_ends_and_so_does_the_page(made):
+    live = Live(made / "case", "--idle-minutes", "0.02").enter()
+    code = live.process.wait(timeout=60)
+    assert code == 0
+    assert "idle" in live.process.stderr.read()
+
+
+def test_the_page_can_end_itself(made):
+    live = Live(made / "case").enter()
+    assert live.post("/end", {})[0] == 200
+    assert live.process.wait(timeout=60) == 0
+    assert entries(made, "review_end")[-1]["why"] == "ended on the page"
+
+
+def test_a_port_in_use_is_said_in_one_line(made, live):
+    done = run("review", made / "case", "--no-browser", "--port", str(live.port))
+    assert done.returncode == 1
+    assert done.stderr.count(b"\n") == 1
+    assert b"can't be used" in done.stderr
+
+
+def test_no_upload_reaches_the_disk(live, made, tmp_path):
+    """The process has no file open but those of the case, and no temporary one."""
+    import psutil
+
+    live.ask("POST", "/queries?name=large.png", encode(picture(77, (1200, 900)), "PNG"), live.own)
+    names = [file.path for file in psutil.Process(live.process.pid).open_files()]
+    assert not [name for name in names if name.startswith(("/tmp/tmp", "/var/tmp"))]
