@@ -105,10 +105,14 @@ def _lines(
         numbers += f", median error {verification.error_px:.1f} px of the item"
     if verification.verified:
         numbers += f", {verification.overlap:.0%} of the item covered"
+    legend = (
+        ["green: where the one picture lies in the other; orange: points that agree"] if verification.verified else []
+    )
     return [
-        f"{query.name.encode('ascii', 'backslashreplace').decode()}  and  item {item_id} of {case.path.name}",
+        f"{query.name.encode('ascii', 'backslashreplace').decode()} and item {item_id} of {case.path.name}",
         verification.reason,
         numbers,
+        *legend,
         f"cosine similarity {similarity:.4f} by {embedder.spec.name}; the heat maps are an approximate split of it",
         "Shown as found." if reveal else "Pictures are coarsened, skin-coloured parts strongly; --reveal shows them.",
         "A lead for an examiner, never a verdict.",

@@ -38,7 +38,7 @@ MAX_K = 10_000
 CANDIDATES = 4
 """So many of its vectors does a match keep."""
 QUERY_SCALE = 3
-"""A query is decoded to so many times the network's input: its regions are embedded one by one, and verified in detail."""
+"""A query is decoded to so many times the network's input: for its regions, embedded one by one, and its points."""
 PART_COST = 0.1
 """A match through a part of the query scores so much less: of several tries one is near by chance (docs/regions.md)."""
 MOST_MASKED = 0.5
