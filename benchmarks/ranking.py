@@ -233,10 +233,10 @@ def main() -> None:
     """Measure and report."""
     parser = report.parser("Rates, sets of queries, labels, groups")
     parser.add_argument("--model", default=DEFAULT_MODEL)
-    parser.add_argument("--photographs", type=int, default=6000, help="room photographs for background and queries")
+    parser.add_argument("--photographs", type=int, default=2400, help="room photographs for background and queries")
     parser.add_argument("--splits", type=int, default=10, help="random splits into background and unseen")
-    parser.add_argument("--rooms", type=int, default=120, help="rendered rooms")
-    parser.add_argument("--every", type=int, default=8, help="alter each so-manieth house photograph")
+    parser.add_argument("--rooms", type=int, default=40, help="rendered rooms")
+    parser.add_argument("--every", type=int, default=12, help="alter each so-manieth house photograph")
     parser.add_argument("--vectors", type=int, default=20_000, help="also group so many synthetic vectors")
     arguments: argparse.Namespace = parser.parse_args()
     embedder = load_model(arguments.model, device="cpu")

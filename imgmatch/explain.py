@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Heat = npt.NDArray[np.float32]
 
 _PANEL = (600, 450)
+_LEAST_WIDTH = 800
 _GAP, _MARGIN, _LINE, _FONT = 24, 20, 21, 15
 _INK, _QUIET, _PAPER = (25, 25, 25), (110, 110, 110), (255, 255, 255)
 _OUTLINE, _INLIER = (0, 200, 90), (255, 140, 0)
@@ -79,7 +80,7 @@ def draw(
     in which ``verification`` speaks.
     """
     shown = [_fitted(query), _fitted(item)]
-    width = _MARGIN * 2 + _GAP + 2 * _PANEL[0]
+    width = max(_MARGIN * 2 + _GAP + shown[0].width + shown[1].width, _LEAST_WIDTH)
     font = ImageFont.load_default(_FONT)
     text = [part for line in lines for part in _wrapped(line, font, width - 2 * _MARGIN)]
     row = max(picture.height for picture in shown)
@@ -87,7 +88,7 @@ def draw(
     top = _MARGIN + _LINE + 4
     canvas = Pillow.new("RGB", (width, top + rows * (row + _LINE + 16) + len(text) * _LINE + _MARGIN), _PAPER)
     pen = ImageDraw.Draw(canvas)
-    lefts = [_MARGIN, _MARGIN + _PANEL[0] + _GAP]
+    lefts = [_MARGIN, _MARGIN + shown[0].width + _GAP]
     for left, picture, title in zip(lefts, shown, ("query", "item"), strict=True):
         pen.text((left, _MARGIN), title, _QUIET, font)
         canvas.paste(picture, (left, top))
@@ -99,7 +100,8 @@ def draw(
     if heat is not None:
         pen.text((lefts[0], at), "where the similarity comes from (blue: little, red: much)", _QUIET, font)
         at += _LINE + 4
-        peak = max(float(heat[0].max()), float(heat[1].max()), 1e-9)
+        # Two pictures that have next to nothing in common stay blue: red is at least what all cells of equal ones have.
+        peak = max(float(heat[0].max()), float(heat[1].max()), 1 / max(heat[0].size, heat[1].size))
         for left, picture, values in zip(lefts, shown, heat, strict=True):
             canvas.paste(_heated(picture, values / peak), (left, at))
         at += row + 8

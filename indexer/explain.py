@@ -12,7 +12,7 @@ from imgmatch.explain import Heat, draw, heat_maps, hidden
 from imgmatch.models.base import Embedder
 from imgmatch.sources import SourceOptions, walk
 from imgmatch.types import Image, Issue, Verification
-from imgmatch.verify import QueryFeatures, query_features, verify
+from imgmatch.verify import query_features, verify
 from indexer.case import Case
 from indexer.search import Query, read_query
 from indexer.verification import ItemFeatures, reread
@@ -57,21 +57,20 @@ def compare(
     try:
         sightings = case.catalogue.sightings([item_id])[item_id]
         item = reread(items[item_id], sightings, embedder.spec.input_px)
-        features = ItemFeatures().of(items[item_id], sightings)
+        # Of the same pixels as in a search, so that both say the same.
+        verification = known or verify(
+            query_features(query.image.pixels, query.image.upright_size_px, query.mask),
+            ItemFeatures().of(items[item_id], sightings),
+        )
     except EvidenceError as error:
         raise EvidenceError(
             error.kind, f"item {item_id} can't be shown: {error}; bring its files back to their place"
         ) from error
-
-    def seen() -> QueryFeatures:
-        # Of the same pixels as in a search, so that both say the same.
-        return query_features(query.image.pixels, query.image.upright_size_px, query.mask)
-
     return Comparison(
         items[item_id].sha256,
         item,
         float(query.vector @ embedder.embed(embedder.prepare(item.pixels)[None])[0]),
-        known or verify(seen(), features),
+        verification,
         heat_maps(embedder, query.image.pixels, item.pixels),
     )
 
@@ -143,10 +142,14 @@ def _lines(
         numbers += f", median error {verification.error_px:.1f} px of the item"
     if verification.verified:
         numbers += f", {verification.overlap:.0%} of the item covered"
+    legend = (
+        ["green: where the one picture lies in the other; orange: points that agree"] if verification.verified else []
+    )
     return [
-        f"{query.name.encode('ascii', 'backslashreplace').decode()}  and  item {item_id} of {case.path.name}",
+        f"{query.name.encode('ascii', 'backslashreplace').decode()} and item {item_id} of {case.path.name}",
         verification.reason,
         numbers,
+        *legend,
         f"cosine similarity {similarity:.4f} by {embedder.spec.name}; the heat maps are an approximate split of it",
         "Shown as found." if reveal else "Pictures are coarsened, skin-coloured parts strongly; --reveal shows them.",
         "A lead for an examiner, never a verdict.",

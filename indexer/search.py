@@ -50,7 +50,7 @@ MAX_K = 10_000
 CANDIDATES = 4
 """So many of its vectors does a match keep."""
 QUERY_SCALE = 3
-"""A query is decoded to so many times the network's input: its regions are embedded one by one."""
+"""A query is decoded to so many times the network's input: for its regions, embedded one by one, and its points."""
 READINGS = 1.5
 """The best of three readings of a whole picture passes a score that 1 in 100 to 1 in 10,000 unrelated pairs pass, 1.4
 times as often as one reading does (500 room photographs)."""
