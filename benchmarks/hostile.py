@@ -1,7 +1,7 @@
 """Hostile evidence: mutants of real files of every kind, and bombs, in numbers. Does the run end with every file
 accounted for, nothing written outside the case, nothing hanging, no process left?
 
-python -m benchmarks.hostile [--inputs N] [--chunk N] [--seed N] [--json FILE]
+python -m benchmarks.hostile [--inputs N] [--chunk N] [--seed N] [--leave-out KIND]... [--json FILE]
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,12 +55,13 @@ class Faults:
             self.examples.append(f"{kind}: {example[:300]}")
 
 
-def write_inputs(folder: Path, first: int, count: int, seed: int) -> Counter[str]:
+def write_inputs(folder: Path, first: int, count: int, seed: int, leave_out: Sequence[str] = ()) -> Counter[str]:
     """Write inputs number ``first`` on to a new folder: the same bytes for the same number and seed, always."""
     folder.mkdir()
     made: Counter[str] = Counter()
     by_kind, all_bombs = seeds(), bombs()
-    kinds, pool = sorted(by_kind), [data for kind in sorted(by_kind) for data in by_kind[kind]]
+    kinds = sorted(set(by_kind) - set(leave_out))
+    pool = [data for kind in sorted(by_kind) for data in by_kind[kind]]
     for number in range(first, first + count):
         rng = random.Random(f"{seed} {number}")
         if number % _BOMB_EVERY == 0:
@@ -110,8 +111,11 @@ def workers_without_parent(since: float) -> Iterator[psutil.Process]:
             yield process
 
 
-def run(inputs: int, chunk: int, seed: int, limit_s: float, folder: Path) -> dict[str, object]:
-    """Ingest so many inputs into one case, a chunk a run, and check after each. ``folder`` is an empty scratch folder.
+def run(
+    inputs: int, chunk: int, seed: int, limit_s: float, folder: Path, leave_out: Sequence[str] = ()
+) -> dict[str, object]:
+    """Ingest so many inputs into one case, a chunk a run, and check after each. ``folder`` is an empty scratch folder;
+    ``leave_out`` names kinds of files.
 
     Raises CalledProcessError when no case can be made at all.
     """
@@ -126,7 +130,7 @@ def run(inputs: int, chunk: int, seed: int, limit_s: float, folder: Path) -> dic
     environment = {**os.environ, "TMPDIR": str(temporary)}
     for first in range(0, inputs, chunk):
         count = min(chunk, inputs - first)
-        made += write_inputs(evidence, first, count, seed)
+        made += write_inputs(evidence, first, count, seed, leave_out)
         before, began = listing(evidence), time.time()
         arguments = ["ingest", str(case), str(evidence), "--no-index", "--format", "json"]
         try:
@@ -167,6 +171,7 @@ def run(inputs: int, chunk: int, seed: int, limit_s: float, folder: Path) -> dic
         faults.add("case damaged", str(broken))
     return {
         "inputs": inputs,
+        "left_out": list(leave_out),
         "by_kind": dict(sorted(made.items())),
         "found": dict(totals),
         "items": items,
@@ -184,7 +189,9 @@ def main() -> None:
     """Measure and report; exit with 1 on any fault."""
     arguments = _arguments()
     with tempfile.TemporaryDirectory() as scratch:
-        figures = run(arguments.inputs, arguments.chunk, arguments.seed, arguments.limit, Path(scratch))
+        figures = run(
+            arguments.inputs, arguments.chunk, arguments.seed, arguments.limit, Path(scratch), arguments.leave_out
+        )
     kinds = figures["by_kind"]
     assert isinstance(kinds, dict)
     report.table("Hostile inputs", ["kind", "inputs"], [[kind, count] for kind, count in kinds.items()])
@@ -200,6 +207,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--chunk", type=int, default=1_000, help="files a run of ingest")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--limit", type=float, default=3_600.0, help="seconds that a run may take")
+    parser.add_argument("--leave-out", action="append", default=[], choices=sorted(seeds()), help="a kind of files")
     return parser.parse_args()
 
 

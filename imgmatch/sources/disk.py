@@ -17,6 +17,9 @@ from imgmatch.types import Evidence, Issue
 
 _MAX_PATH_DEPTH = 64
 _NTFS_DATA = 128
+# No file system keeps a file's record, or a folder, in less. Damaged ones claim numbers of them that take years.
+_LEAST_RECORD_BYTES = 128
+_LEAST_FOLDER_BYTES = 32
 
 
 def is_partitioned(head: bytes) -> bool:
@@ -102,6 +105,8 @@ class FileSystem(Container):
                 raise EvidenceError("broken_image", f"the file system can't be read: {one_line(error)}") from error
         # FAT's "inodes" are every 32 bytes that might be a folder's entry: TSK looks through them itself, by folder.
         self._slots = bool(self._fs.info.ftype & pytsk3.TSK_FS_TYPE_FAT_DETECT)  # exFAT too
+        self._size = source.size
+        self._folders_left = 64 + source.size // _LEAST_FOLDER_BYTES
         seen: set[int] = set()
         yield from self._folder(self._fs.info.root_inum, "", False, seen, frozenset())
         if self.options.deleted and not self._slots:
@@ -113,6 +118,9 @@ class FileSystem(Container):
         self, inode: int, path: str, deleted: bool, seen: set[int], above: frozenset[int]
     ) -> Iterator[Evidence | Issue]:
         tsk = self._tsk
+        self._folders_left -= 1
+        if self._folders_left < 0:
+            raise EvidenceError("broken_image", "its folders lead into each other without end; the rest is left")
         try:
             with LOCK:
                 entries = list(self._fs.open_dir(inode=inode))
@@ -178,7 +186,7 @@ class FileSystem(Container):
     def _orphans(self, seen: set[int]) -> Iterator[Evidence | Issue]:
         """Deleted files whose inode is left where no folder names them."""
         tsk = self._tsk
-        for inode in range(self._fs.info.first_inum, self._fs.info.last_inum + 1):
+        for inode in self._inodes():
             if inode in seen:
                 continue
             try:
@@ -195,12 +203,26 @@ class FileSystem(Container):
                 and meta.size
             ):
                 yield from self._file(entry, meta, "/$orphan", True, seen)
+        claimed, held = self._fs.info.last_inum, self._inodes().stop - 1
+        if claimed > held:
+            yield self.issue(
+                "/$orphan",
+                "broken_image",
+                f"says it has {claimed:,} inodes, more than fit in it; looked through {held:,}",
+                "deleted",
+            )
+
+    def _inodes(self) -> range:
+        """Numbers of the inodes that there can be."""
+        first, last = self._fs.info.first_inum, self._fs.info.last_inum
+        return range(first, min(last, first + self._size // _LEAST_RECORD_BYTES) + 1)
 
     def _free_blocks(self, seen: set[int]) -> Iterator[tuple[int, int]]:
         """Start and length, in bytes, of runs of blocks that no file owns."""
         tsk, info = self._tsk, self._fs.info
         allocated: set[int] = set()
-        for inode in sorted(seen) if self._slots else range(info.first_inum, info.last_inum + 1):
+        last_block = min(info.last_block, self._size // info.block_size)
+        for inode in sorted(seen) if self._slots else self._inodes():
             try:
                 with LOCK:
                     entry = self._fs.open_meta(inode=inode)
@@ -209,12 +231,12 @@ class FileSystem(Container):
                         continue
                     for attribute in entry:
                         for run in attribute:
-                            allocated.update(range(run.addr, run.addr + run.len))
+                            allocated.update(range(run.addr, min(run.addr + run.len, last_block + 1)))
             except OSError:
                 continue
         start: int | None = None
-        for block in range(info.first_block, info.last_block + 2):
-            free = block <= info.last_block and block not in allocated
+        for block in range(info.first_block, last_block + 2):
+            free = block <= last_block and block not in allocated
             if free and start is None:
                 start = block
             elif not free and start is not None:
