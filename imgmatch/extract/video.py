@@ -129,6 +129,8 @@ class _Reading:
             self._track = track = container.streams.best("video")
             if track is None or track.codec_context is None:
                 raise EvidenceError("not_a_picture", "holds no video track that can be decoded")
+            # Side by side is for pictures; and what a file costs is counted over all threads.
+            track.codec_context.thread_count = 1
             track.codec_context.options = {"max_pixels": str(self.settings.max_frame_pixels)}
             if from_ms is not None:
                 container.seek((track.start_time or 0) + int((from_ms + 1) / 1000 / track.time_base), stream=track)

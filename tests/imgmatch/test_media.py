@@ -42,7 +42,7 @@ def film(path, codec="libx264", scenes=SCENES, seconds=2.0, rotate=0, size=SIZE,
         track = out.add_stream(codec, rate=FPS)
         track.width, track.height = size
         track.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
-        track.options = options
+        track.options = {"threads": "1", **options}
         track.bit_rate = 4_000_000
         if rotate:
             track.set_display_rotation(rotate)
@@ -86,7 +86,7 @@ def scenes_in(found, scenes=SCENES) -> list[int]:
 
 
 # Key frames where a scene begins: encoders leave them out when scenes are as short as here.
-KEYS = {"libx264": {"g": "20", "keyint_min": "1"}, "libvpx": {"g": "20", "deadline": "realtime", "cpu-used": "8"}}
+KEYS = {"libx264": {"g": "20", "keyint_min": "1"}, "libvpx": {"g": "20"}}
 FORMATS = {
     "a.mp4": "libx264",
     "a.mov": "libx264",
