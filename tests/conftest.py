@@ -32,6 +32,16 @@ def picture(seed: int, size: tuple[int, int] = (96, 72)) -> Image.Image:
     return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
 
 
+def scene(seed, size=(640, 480)):
+    """Shapes of many sizes: a picture with enough detail for PDQ's full quality."""
+    rng = np.random.default_rng(seed)
+    picture = Image.new("RGB", size, tuple(rng.integers(0, 256, 3).tolist()))
+    for _ in range(60):
+        patch = Image.new("RGB", tuple(rng.integers(20, 260, 2).tolist()), tuple(rng.integers(0, 256, 3).tolist()))
+        picture.paste(patch, tuple(rng.integers(-40, size[0], 2).tolist()))
+    return picture
+
+
 def encode(image: Image.Image, format: str, **options) -> bytes:
     """A picture as a file's bytes."""
     buffer = io.BytesIO()

@@ -30,6 +30,8 @@ _BSD_SUM = re.compile(r"(?:MD5|SHA1|SHA256|SHA2-256) ?\(.*\) ?= ?([0-9a-fA-F]+)\
 _PDQ_COLUMNS = {"pdq", "pdqhash", "pdqhex"}
 # As pdq-photo-hasher writes: hash, quality, name. Hashes alone can't be told from SHA-256.
 _PDQ_LINE = re.compile(r"[0-9a-fA-F]{64}\s*[,;\t]\s*(?:100|\d{1,2})\s*(?:[,;\t]|\Z)")
+# As python-threatexchange writes: the kind of each hash before it.
+_PDQ_PREFIX = re.compile(r"pdq\s+(?=[0-9a-fA-F]{64}\b)")
 _VICS_MEDIA = {"value.item", "value.item.Media.item", "Media.item", "item"}
 
 
@@ -82,7 +84,8 @@ def recognise(path: Path) -> ListFormat:
         return ListFormat.vics
     for _, line in _lines(path):
         columns = _columns(line)
-        if columns.keys() & _PDQ_COLUMNS or {"hash", "quality"} <= columns.keys() or _PDQ_LINE.match(line):
+        says_so = _PDQ_PREFIX.match(line) or _PDQ_LINE.match(line)
+        if says_so or columns.keys() & _PDQ_COLUMNS or {"hash", "quality"} <= columns.keys():
             return ListFormat.pdq
         if columns.keys() & {*DIGEST_BYTES, "hash"}:
             return ListFormat.nsrl if {"sha1", "crc32", "filename"} <= columns.keys() else ListFormat.csv
@@ -96,11 +99,12 @@ def recognise(path: Path) -> ListFormat:
 
 
 def pdq_entries(path: Path) -> Iterator[PdqEntry | Malformed]:
-    """Every entry of a PDQ list, in its order: hexadecimal hashes; or a CSV with quality and name after each, or with a
-    header that names its columns (pdq or hash, quality, category).
+    """Every entry of a PDQ list, in its order: hexadecimal hashes, alone or after the word pdq; or a CSV with quality
+    and name after each, or with a header that names its columns (pdq or hash, quality, category).
     """
     columns: dict[str, int] | None = None
-    for number, line in _lines(path):
+    for number, text in _lines(path):
+        line = _PDQ_PREFIX.sub("", text)
         try:
             cells = [cell.strip() for cell in next(csv.reader((line,), delimiter=_delimiter(line)))]
         except csv.Error as error:

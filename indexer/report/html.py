@@ -152,6 +152,8 @@ def _words(value: Any) -> str:
         return f"{value:.4g}"
     if isinstance(value, tuple | list):
         return "; ".join(map(_words, value))
+    if isinstance(value, dict):
+        return "; ".join(f"{str(name).replace('_', ' ')}: {_words(part)}" for name, part in value.items())
     return str(value)
 
 

@@ -8,18 +8,9 @@ from PIL import Image as Pillow
 
 from imgmatch.image import decode
 from imgmatch.pdq import BITS, DISTANCE, LEAST_QUALITY, distance, pdq_of, scaled
+from tests.conftest import scene
 
 pdqhash = pytest.importorskip("pdqhash", reason="pdqhash is not installed: pip install 'imgmatch[pdq]'")
-
-
-def scene(seed, size=(640, 480)):
-    """Shapes of many sizes: a picture with enough detail for PDQ's full quality."""
-    rng = np.random.default_rng(seed)
-    picture = Pillow.new("RGB", size, tuple(rng.integers(0, 256, 3).tolist()))
-    for _ in range(60):
-        patch = Pillow.new("RGB", tuple(rng.integers(20, 260, 2).tolist()), tuple(rng.integers(0, 256, 3).tolist()))
-        picture.paste(patch, tuple(rng.integers(-40, size[0], 2).tolist()))
-    return picture
 
 
 def hash_of(picture, **options):

@@ -16,9 +16,8 @@ from indexer.known.formats import ListFormat, Malformed, PdqEntry, pdq_entries, 
 from indexer.merge import merge
 from indexer.search import Searcher
 from indexer.show import find_item, item_record
-from tests.conftest import encode, picture, run, run_json
+from tests.conftest import encode, picture, run, run_json, scene
 from tests.imgmatch.test_metadata import exif
-from tests.imgmatch.test_pdq import scene
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what Pillow says of broken EXIF
 needs_pdq = pytest.mark.skipif(not has_pdq(), reason="pdqhash is not installed: pip install 'imgmatch[pdq]'")
@@ -112,6 +111,15 @@ def test_reading_again_makes_up_for_facts_that_an_older_version_did_not_keep(fil
     report = ingest(filled, [folder], embedder, IngestConfig(reread=True))
     assert (report.known, report.new_items, report.deepened) == (5, 0, 0)
     assert (filled.catalogue.metadata(range(1, 6)), filled.catalogue.pdqs(range(1, 6))) == before
+
+
+def test_pdq_lists_of_threatexchange_are_known(tmp_path):
+    path = tmp_path / "list"
+    path.write_text(f"pdq {'ab' * 32}\npdq {'CD' * 32}\nmd5 {'ab' * 16}\n")
+    assert recognise(path) is ListFormat.pdq
+    first, second, bad = pdq_entries(path)
+    assert (first, second) == (PdqEntry(b"\xab" * 32), PdqEntry(b"\xcd" * 32))
+    assert isinstance(bad, Malformed)
 
 
 def test_every_hash_within_a_distance_is_found_and_none_beyond():

@@ -2,7 +2,11 @@
 
 import hashlib
 import json
+import random
 import sqlite3
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -15,7 +19,7 @@ from indexer.known import import_list, listed, remove_list
 from indexer.known.formats import Entry, ListFormat, Malformed, entries, recognise
 from indexer.merge import merge
 from indexer.search import Searcher
-from tests.conftest import encode, picture, run, run_json, snapshot
+from tests.conftest import ROOT, encode, picture, run, run_json, snapshot
 
 ABC = {name: hashlib.new(name, b"abc").hexdigest() for name in ("md5", "sha1", "sha256")}
 XYZ = {name: hashlib.new(name, b"xyz").hexdigest() for name in ("md5", "sha1", "sha256")}
@@ -245,3 +249,27 @@ def test_the_command_line_tells_all(tmp_path):
     wrong = run("known", "import", case, folder / "0.jpg", "--as", "known", "--name", "x")
     assert wrong.returncode == 1
     assert b"not a list of hashes" in wrong.stderr
+
+
+@pytest.mark.slow
+def test_an_import_that_is_killed_leaves_nothing_and_can_be_run_again(tmp_path):
+    rng = random.Random(5)
+    path = make_list(tmp_path, [f"{rng.getrandbits(160):040x}" for _ in range(150_000)])
+    case = tmp_path / "case"
+    run("init", case)
+    arguments = ["known", "import", case, path, "--as", "ignore", "--name", "big"]
+    killed = 0
+    for delay in (0.8, 1.6, 2.4):
+        command = [sys.executable, "-m", "cli.main", *map(str, arguments)]
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(delay)
+        killed += process.poll() is None
+        process.kill()
+        process.wait()
+        found = run_json("known", "list", case)
+        assert [row["hashes"] for row in found] in ([], [150_000])
+        if found:
+            run("known", "remove", case, "big")
+    assert killed
+    assert run_json(*arguments)["hashes"] == 150_000
+    assert run("check", case).returncode == 0
