@@ -34,7 +34,7 @@ class UnknownLayoutError(ValueError):
 class EwfChunks:
     """The bytes of the disk in E01 segment files, given in order, as RandomAccess.
 
-    Raises UnknownLayoutError when they are not laid out as expected, or don't hold all of the ``size`` bytes. Reads that meet a
+    Raises UnknownLayoutError when they are not laid out as expected, or don't hold all of the disk. Reads that meet a
     chunk which can't be unpacked, or whose checksum is wrong, come from ``otherwise``.
     """
 
