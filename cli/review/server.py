@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import threading
@@ -79,6 +80,7 @@ def serve(
         ws="none",
         lifespan="off",
         log_config=None,
+        log_level="error" if os.environ.get("IMGMATCH_DEBUG") else "critical",
         access_log=False,
         server_header=False,
         proxy_headers=False,

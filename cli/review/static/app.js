@@ -413,12 +413,18 @@ function draw() {
   const svg = $("#lines");
   svg.replaceChildren();
   if (!state.lines) return;
-  const add = (kind, values) => {
+  const add = (kind, values, to = svg) => {
     const part = document.createElementNS("http://www.w3.org/2000/svg", kind);
     for (const [key, value] of Object.entries(values)) part.setAttribute(key, value);
-    svg.append(part);
+    return to.appendChild(part);
   };
-  if (geometry.outline.length) add("polygon", { points: geometry.outline.map(([x, y]) => at.item(x, y).join(",")).join(" ") });
+  if (geometry.outline.length) {
+    // In a frame of the item's size: an outline may reach far out of the picture.
+    const [x, y] = at.item(0, 0), [right, bottom] = at.item(...geometry.item_px);
+    const frame = add("svg", { x, y, width: right - x, height: bottom - y });
+    const points = geometry.outline.map((corner) => at.item(...corner)).map(([a, b]) => `${a - x},${b - y}`);
+    add("polygon", { points: points.join(" ") }, frame);
+  }
   const step = Math.max(1, Math.ceil(geometry.lines.length / 80));
   for (let index = 0; index < geometry.lines.length; index += step) {
     const [x1, y1, x2, y2] = geometry.lines[index];

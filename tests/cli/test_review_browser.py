@@ -1,0 +1,203 @@
+"""The review page in a real browser: what an examiner does, and what the browser is given to see."""
+
+import io
+import json
+import re
+import shutil
+import urllib.parse
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.cli.test_review import Live
+from tests.conftest import run, run_json
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
+CHROMIUM = shutil.which("chromium")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: apt-get install chromium"),
+]
+WAIT_MS = 120_000
+"""Long: nothing here is about time."""
+
+
+@pytest.fixture(scope="module")
+def rooms(tmp_path_factory):
+    """A case of rendered rooms, two views each, with labels; and another view of the first as query."""
+    from imgmatch.rooms import Room
+
+    folder = tmp_path_factory.mktemp("rooms")
+    (folder / "photographs").mkdir()
+    rows = ["file,label"]
+    for number in range(6):
+        views = Room.random(seed=number, style=number % 3).views(3, seed=number, size_px=(480, 360), min_overlap=0.3)
+        for position, view in enumerate(views[:2]):
+            name = f"photographs/room-{number}-{position}.jpg"
+            Image.fromarray(view.pixels).save(folder / name, quality=92)
+            rows.append(f"{name},Room {number}")
+        if number == 0:
+            # The same photograph cropped: geometry must find it again.
+            Image.fromarray(views[0].pixels[20:340, 30:450]).save(folder / "query.jpg", quality=85)
+    (folder / "labels.csv").write_text("\n".join(rows))
+    assert run("init", folder / "case").returncode == 0
+    assert run("ingest", folder / "case", folder / "photographs", "--labels", folder / "labels.csv").returncode == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def seen(rooms):
+    """One browser with the page open, and everything that it asked for and complained of."""
+    live = Live(rooms / "case")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        context = browser.new_context(viewport={"width": 1400, "height": 900})
+        context.set_default_timeout(WAIT_MS)
+        page = context.new_page()
+        page.asked, page.said, page.live = [], [], live
+        context.on("request", lambda request: page.asked.append(request.url))
+        page.on("console", lambda message: page.said.append(message.text))
+        page.on("pageerror", lambda error: page.said.append(str(error)))
+        page.goto(live.address)
+        yield page
+        browser.close()
+    live.stop()
+
+
+def expect(found):
+    return sync_api.expect(found)
+
+
+def entries(rooms, action):
+    lines = (rooms / "case" / "audit.jsonl").read_text().splitlines()
+    return [entry for entry in map(json.loads, lines) if entry["action"] == action]
+
+
+def detail(data):
+    grey = np.asarray(Image.open(io.BytesIO(data)).convert("L").resize((480, 360)), np.float32)
+    return float((np.diff(grey, axis=1) ** 2).mean() + (np.diff(grey, axis=0) ** 2).mean())
+
+
+def test_an_examiners_way_through_the_page(seen, rooms, tmp_path):
+    page = seen
+    # Nobody is named in this case: the page asks first.
+    page.fill("#name-form input", "R. Example")
+    page.click("#name-form button.main")
+    expect(page.locator("#who")).to_have_text("R. Example")
+
+    page.set_input_files("#file", rooms / "query.jpg")
+    expect(page.locator(".query")).to_have_count(1)
+    canvas = page.locator("#canvas").bounding_box()
+    page.check("input[name=tool][value=brush]", force=True)
+    x, y = canvas["x"] + canvas["width"] * 0.8, canvas["y"] + canvas["height"] * 0.3
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x, y + canvas["height"] * 0.4, steps=4)
+    page.mouse.up()
+    page.click("#go")
+    expect(page.locator("#summary")).to_contain_text("of the query left out", timeout=WAIT_MS)
+    expect(page.locator("#summary")).to_contain_text("verified by geometry", timeout=WAIT_MS)
+    assert 0.01 < entries(rooms, "search")[-1]["masked"] < 0.3
+    cards = page.locator("#results .card")
+    expect(cards).to_have_count(12)
+    expect(cards.first).to_contain_text("geometry")
+    expect(cards.first).to_contain_text("room-0-0.jpg")
+
+    # What is shown is blurred: by no style (there is none to take away), by its bytes.
+    for picture in page.locator("#results img").all()[:3]:
+        assert picture.evaluate("e => getComputedStyle(e).filter") == "none"
+        served = page.request.get(urllib.parse.urljoin(page.url, picture.get_attribute("src"))).body()
+        assert Image.open(io.BytesIO(served)).mode == "L"
+    original = (rooms / "photographs" / "room-0-0.jpg").read_bytes()
+    served = page.request.get(urllib.parse.urljoin(page.url, cards.first.locator("img").get_attribute("src"))).body()
+    assert detail(served) < detail(original) / 20
+
+    # Held, a picture is shown; let go, it is not; both is recorded.
+    assert not entries(rooms, "reveal")
+    first = cards.first.locator("img")
+    page.keyboard.down("s")
+    expect(first).to_have_attribute("src", re.compile("^blob:"), timeout=WAIT_MS)
+    page.keyboard.up("s")
+    expect(first).to_have_attribute("src", re.compile("^/items/"))
+    assert [entry["examiner"] for entry in entries(rooms, "reveal")] == ["R. Example"]
+
+    # Side by side, with lines and heat.
+    page.keyboard.press("Enter")
+    expect(page.locator("#geometry")).to_contain_text("verified", timeout=WAIT_MS)
+    assert page.locator("#lines line").count() > 5
+    page.keyboard.press("h")
+    expect(page.locator("img.heat:visible")).to_have_count(2)
+    page.keyboard.press("l")
+    expect(page.locator("#lines line")).to_have_count(0)
+    page.fill("#decide input", "same sofa")
+    page.keyboard.press("Escape")
+    page.keyboard.press("c")
+    expect(page.locator(".compare .tag.confirmed").first).to_be_visible()
+
+    page.keyboard.press("j")
+    expect(page.locator(".compare h2")).to_contain_text("Match 2")
+    page.keyboard.press("Escape")
+    expect(page.locator("#results .card.on .rank")).to_have_text("2")
+    page.keyboard.press("r")
+    expect(page.locator("#results .card.on .state")).to_have_text("rejected")
+    kept = run_json("decide", rooms / "case", "--list")
+    assert [(row["verdict"], row["examiner"], row["note"]) for row in kept] == [
+        ("confirmed", "R. Example", "same sofa"),
+        ("rejected", "R. Example", ""),
+    ]
+    page.select_option("#states", "rejected")
+    expect(cards).to_have_count(1)
+    page.select_option("#states", "open,confirmed")
+    expect(cards).to_have_count(11)
+    page.select_option("#by", "label")
+    expect(page.locator(".labels h3").first).to_have_text("Room 0")
+
+    # Coming back from another page, the search stands again; then it is handed over.
+    page.click("nav >> text=Audit trail")
+    page.click("#audit-verify")
+    expect(page.locator("#audit-verdict")).to_contain_text("whole")
+    page.click("nav >> text=Matches")
+    expect(cards).to_have_count(11)
+    page.click("nav >> text=Export")
+    page.fill("input[name=folder]", str(tmp_path / "report"))
+    page.click("#export-form button.main")
+    expect(page.locator("#exported")).to_contain_text("Written", timeout=WAIT_MS)
+    text = (tmp_path / "report" / "index.html").read_text()
+    assert text.count('class="match"') == 11
+    page.click("#export-form button.main")
+    expect(page.locator("#exported")).to_contain_text("exists already")
+
+
+def test_groups_as_stacks(seen):
+    page = seen
+    page.click("nav >> text=Groups")
+    page.fill("input[name=least]", "0.5")
+    page.click("#group-form button")
+    stack = page.locator(".stack").first
+    expect(stack).to_be_visible(timeout=WAIT_MS)
+    stack.click()
+    expect(page.locator("#spread .card").nth(1)).to_be_visible()
+    page.keyboard.press("Escape")
+
+
+def test_everything_can_be_reached_by_keyboard_and_has_a_name(seen):
+    page = seen
+    page.click("nav >> text=Matches")
+    expect(page.locator("#results .card").first).to_be_visible(timeout=WAIT_MS)
+    page.keyboard.press("?")
+    expect(page.locator("#helping")).to_be_visible()
+    page.keyboard.press("Escape")
+    nameless = page.evaluate(
+        "[...document.querySelectorAll('button, input, select, a')].filter(e => e.offsetParent && !(e.innerText ||"
+        " e.getAttribute('aria-label') || e.labels?.length)).map(e => e.outerHTML)"
+    )
+    assert nameless == []
+
+
+def test_nothing_left_this_machine_and_nothing_went_wrong(seen):
+    """Last in this file: what the whole visit asked for."""
+    hosts = {urllib.parse.urlsplit(url).netloc for url in seen.asked if not url.startswith(("blob:", "data:"))}
+    assert hosts == {f"127.0.0.1:{seen.live.port}"}
+    # The second export was refused on purpose; the browser notes such an answer by itself.
+    assert [text for text in seen.said if "400 (Bad Request)" not in text] == []
