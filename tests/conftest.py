@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,6 +30,18 @@ def picture(seed: int, size: tuple[int, int] = (96, 72)) -> Image.Image:
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (5, 6, 3), dtype=np.uint8)
     return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
+
+
+def textured(seed: int, size: tuple[int, int] = (320, 240)) -> Image.Image:
+    """A picture full of corners, unlike that of any other seed: something to verify."""
+    rng = np.random.default_rng(seed)
+    made = Image.new("RGB", size, tuple(rng.integers(0, 256, 3).tolist()))
+    pen = ImageDraw.Draw(made)
+    for _ in range(160):
+        x, y = rng.integers(0, size[0]), rng.integers(0, size[1])
+        corners = [(int(x + dx), int(y + dy)) for dx, dy in rng.integers(-24, 25, (int(rng.integers(3, 6)), 2))]
+        pen.polygon(corners, fill=tuple(rng.integers(0, 256, 3).tolist()))
+    return made
 
 
 def encode(image: Image.Image, format: str, **options) -> bytes:
