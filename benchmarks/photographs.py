@@ -19,8 +19,11 @@ HOUSES_DOUBLES = (
 )
 """The same photograph twice among the houses, looked at one by one; only the second pair is equal byte for byte."""
 
-DOUBLES: tuple[tuple[str, str], ...] = ()
-"""Photographs of houses/ and rooms/ that show one thing twice, looked at one by one, by the names of ``name``."""
+DOUBLES = (
+    ("houses/59_bathroom.jpg", "rooms/houses/72_bathroom.jpg"),
+    ("houses/59_kitchen.jpg", "rooms/houses/72_kitchen.jpg"),
+)
+"""The same thing twice in houses/ and rooms/, by the names that ``name`` gives, looked at one by one."""
 
 
 def data_folder() -> Path:
@@ -52,8 +55,8 @@ def rooms(limit: int | None = None) -> list[Path]:
 
 
 def alike(limit: int) -> list[Path]:
-    """Photographs of rooms with much in common: bathrooms, kitchens and bedrooms of rooms/, in the manifest's order, which
-    begins with those of the source of houses/: the hardest.
+    """Bathrooms, kitchens and bedrooms of rooms/, which have much in common, in the manifest's order: it begins with
+    those of the source of houses/, the hardest.
     """
     folder = data_folder() / "rooms"
     with (folder / "manifest.csv").open(encoding="utf-8", newline="") as file:

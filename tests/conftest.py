@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 ROOT = Path(__file__).parents[1]
 
@@ -40,6 +40,18 @@ def scene(seed, size=(640, 480)):
         patch = Image.new("RGB", tuple(rng.integers(20, 260, 2).tolist()), tuple(rng.integers(0, 256, 3).tolist()))
         picture.paste(patch, tuple(rng.integers(-40, size[0], 2).tolist()))
     return picture
+
+
+def textured(seed: int, size: tuple[int, int] = (320, 240)) -> Image.Image:
+    """A picture full of corners, unlike that of any other seed: something to verify."""
+    rng = np.random.default_rng(seed)
+    made = Image.new("RGB", size, tuple(rng.integers(0, 256, 3).tolist()))
+    pen = ImageDraw.Draw(made)
+    for _ in range(160):
+        x, y = rng.integers(0, size[0]), rng.integers(0, size[1])
+        corners = [(int(x + dx), int(y + dy)) for dx, dy in rng.integers(-24, 25, (int(rng.integers(3, 6)), 2))]
+        pen.polygon(corners, fill=tuple(rng.integers(0, 256, 3).tolist()))
+    return made
 
 
 def encode(image: Image.Image, format: str, **options) -> bytes:
