@@ -174,6 +174,13 @@ class Catalogue(Browsing, KnownReader, FactsReader, TableReading, VicsReading):
             faults.append(f"{bare} items without a sighting")
         return faults
 
+    def require_sound(self) -> None:
+        """Raises CaseError where SQLite's own check finds a fault."""
+        faults = self.integrity()
+        if faults:
+            what = " ".join(faults[0].split())
+            raise CaseError(f"{self.path}: damaged catalogue ({what}); restore it from a copy of the case")
+
     # --- reading
 
     def meta(self) -> dict[str, str]:

@@ -35,6 +35,9 @@ class CaseIndex:
         model_id = case.catalogue.model_id(spec)
         if model_id is None:
             raise CaseError(f"{case.path}: holds no vectors by {spec.name!r}")
+        if not case.catalogue.segments(model_id):
+            # Nothing to search, or a catalogue that is damaged where it names what there is: that must not look alike.
+            case.catalogue.require_sound()
         self._model_id = model_id
         self._base: tuple[str, Base | None] = ("", None)
         self._state: dict[str, int] = {}
