@@ -20,6 +20,7 @@ from imgmatch.locator import Locator
 from imgmatch.sources import Reopener
 from imgmatch.types import ModelSpec
 from indexer.atomic import whole_folder
+from indexer.audit import Head
 from indexer.case import Case
 from indexer.clock import now_utc
 from indexer.report.pictures import Thumbnail, write_thumbnail
@@ -61,7 +62,7 @@ def write_report(
         thumbnails = _thumbnails(draft, results, config) if config.images else {}
         html = draft / "index.html"
         with html.open("w", encoding="utf-8") as file:
-            file.writelines(_render(case, results, model, config, thumbnails, head.sha256))
+            file.writelines(_render(case, results, model, config, thumbnails, head))
         digest = hashlib.sha256(html.read_bytes()).hexdigest()
     case.record("report_written", {"index_sha256": digest}, subject=subject, model=model, counts=counts)
     return target / "index.html"
@@ -101,7 +102,7 @@ def _render(
     model: ModelSpec,
     config: ReportConfig,
     thumbnails: dict[str, Thumbnail],
-    head: str,
+    head: Head,
 ) -> Any:
     environment = Environment(
         loader=PackageLoader("indexer.report"),
