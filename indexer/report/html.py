@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import itertools
 import os
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,8 +18,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 import imgmatch
 from imgmatch.calibration import expected_text, false_match_text
 from imgmatch.locator import Locator
+from imgmatch.sources import Reopener
 from imgmatch.types import FalseMatchRate, ModelSpec, Verification
 from indexer.atomic import whole_folder
+from indexer.audit import Head
 from indexer.case import Case
 from indexer.clock import now_utc
 from indexer.report.pictures import Thumbnail, write_thumbnail
@@ -60,7 +63,7 @@ def write_report(
         thumbnails = _thumbnails(draft, results, config) if config.images else {}
         html = draft / "index.html"
         with html.open("w", encoding="utf-8") as file:
-            file.writelines(_render(case, results, model, config, thumbnails, head.sha256))
+            file.writelines(_render(case, results, model, config, thumbnails, head))
         digest = hashlib.sha256(html.read_bytes()).hexdigest()
     case.record("report_written", {"index_sha256": digest}, subject=subject, model=model, counts=counts)
     return target / "index.html"
@@ -71,17 +74,27 @@ def _thumbnails(draft: Path, results: Sequence[SearchResult], config: ReportConf
     for name in ("blurred", *(["clear"] if config.reveal else [])):
         (pictures / name).mkdir(parents=True)
     wanted: dict[str, list[Locator]] = {}
+    order: dict[str, int] = {}
     for result in results:
         if result.sha256 is not None:
             wanted.setdefault(result.sha256, []).insert(0, result.locator)
         for match in result.matches:
             wanted.setdefault(match.sha256, []).extend(sighting.locator for sighting in match.sightings)
+            order[match.sha256] = match.item_id
+    # Items have their ids in the order in which their sources were walked: in it, a thread goes through an archive or a
+    # disk image once, not once a picture.
+    contents = sorted(wanted, key=lambda sha256: (order.get(sha256, 0), sha256))
+    own = threading.local()
+
+    def write(sha256: str) -> Thumbnail | None:
+        if not hasattr(own, "reopener"):
+            own.reopener = Reopener()
+        places = list(dict.fromkeys(wanted[sha256]))
+        return write_thumbnail(pictures, sha256, places, config.reveal, own.reopener)
+
     with ThreadPoolExecutor(config.jobs, "report") as pool:
-        made = pool.map(
-            lambda entry: write_thumbnail(pictures, entry[0], list(dict.fromkeys(entry[1])), config.reveal),
-            wanted.items(),
-        )
-        return {sha256: made_one for sha256, made_one in zip(wanted, made, strict=True) if made_one is not None}
+        made = zip(contents, pool.map(write, contents), strict=True)
+        return {sha256: thumbnail for sha256, thumbnail in made if thumbnail is not None}
 
 
 def _render(
@@ -90,7 +103,7 @@ def _render(
     model: ModelSpec,
     config: ReportConfig,
     thumbnails: dict[str, Thumbnail],
-    head: str,
+    head: Head,
 ) -> Any:
     environment = Environment(
         loader=PackageLoader("indexer.report"),

@@ -13,7 +13,7 @@ from imgmatch.errors import ImgmatchError
 from imgmatch.hashes import digest
 from imgmatch.image import DEFAULT_LIMITS, decode
 from imgmatch.locator import Locator
-from imgmatch.sources import reopen
+from imgmatch.sources import Reopener
 
 CLEAR_PX = 320
 _BLUR_PX = 160
@@ -29,13 +29,15 @@ class Thumbnail:
     clear: str | None
 
 
-def write_thumbnail(folder: Path, sha256: str, places: Sequence[Locator], reveal: bool) -> Thumbnail | None:
+def write_thumbnail(
+    folder: Path, sha256: str, places: Sequence[Locator], reveal: bool, reopener: Reopener
+) -> Thumbnail | None:
     """Write the small picture(s) of an item under ``folder``; None when no place has this very content any more.
 
     ``places`` are tried in order; only bytes with this SHA-256 count. OSError from writing passes through.
     """
     for place in places:
-        picture = _read(place, sha256)
+        picture = _read(place, sha256, reopener)
         if picture is not None:
             blurred = _save(blur(picture), folder, f"blurred/{sha256}.jpg", 70)
             clear = None
@@ -57,9 +59,9 @@ def blur(picture: Image.Image) -> Image.Image:
     return cells.resize(size, Image.Resampling.BICUBIC).filter(ImageFilter.GaussianBlur(4))
 
 
-def _read(place: Locator, sha256: str) -> Image.Image | None:
+def _read(place: Locator, sha256: str, reopener: Reopener) -> Image.Image | None:
     try:
-        with reopen(place).open() as stream:
+        with reopener.reopen(place).open() as stream:
             digests, data = digest(stream, DEFAULT_LIMITS.max_bytes)
         if digests.sha256 != sha256 or data is None:
             return None

@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import re
+import zipfile
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 
 from imgmatch.errors import UsageError
+from imgmatch.sources import zips
 from indexer.case import AUDIT
 from indexer.ingest import ingest
 from indexer.report import ReportConfig, write_report
@@ -101,6 +103,21 @@ def test_reveal_adds_one_switch_a_picture_and_is_recorded(searched, tmp_path):
     assert [("id" in radio) for radio in radios if "checked" in radio] == [False]
     assert len(radios) == 1 + sum(1 + len(result.matches) for result in results)
     assert any(entry["action"] == "report" and entry["arguments"]["reveal"] for entry in entries(case))
+
+
+def test_an_archive_is_gone_through_once_not_once_a_picture(case, embedder, photographs, tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for path in sorted(photographs.glob("*.jpg")):
+            archive.write(path, path.name)
+    ingest(case, [tmp_path / "all.zip"], embedder)
+    results = list(Searcher(case, embedder).search([photographs / "03.jpg"], 10))
+    assert len(results[0].matches) == 10
+    walks = []
+    real = zips.Zip.members
+    monkeypatch.setattr(zips.Zip, "members", lambda self: walks.append(1) or real(self))
+    write_report(case, results, embedder.spec, tmp_path / "r", ReportConfig(jobs=1))
+    assert len(walks) == 1
+    assert len(list((tmp_path / "r").rglob("*.jpg"))) == 10
 
 
 def test_without_images_there_are_none(searched, tmp_path):

@@ -79,7 +79,7 @@ def test_a_disk_that_fills_half_way(searched, tmp_path, limit, photographs):
     size = log.stat().st_size if log.stat().st_size > limit else 0
     command = ["export", case.path, photographs / "01.jpg", "-o", tmp_path / "r", "-k", 3]
     done = subprocess.run(
-        [sys.executable, "-c", FULL, str(limit), *map(str, command)], cwd=ROOT, capture_output=True, timeout=120
+        [sys.executable, "-c", FULL, str(limit), *map(str, command)], cwd=ROOT, capture_output=True, timeout=300
     )
     assert done.returncode == 1, done
     assert done.stderr.count(b"\n") == 1, done.stderr
