@@ -145,7 +145,7 @@ def export_vics(
     comments = _comments(case)
     counts = {"media": 0, "items": 0, "known_only": 0}
     with whole_file(path) as file, case.catalogue.snapshot():
-        if not all_known:
+        if not (all_known and case.catalogue.vics_files()):
             require_items(case)
         details = {"format": "vics", "file": str(path.absolute()), "version": version, "all_known": all_known}
         case.record("export", details)
