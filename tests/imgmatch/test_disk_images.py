@@ -215,3 +215,17 @@ def test_archives_of_the_same_pictures_give_the_same_digests(tmp_path):
     (tmp_path / "b.tar.gz").write_bytes(gzip.compress((tmp_path / "a.tar").read_bytes()))
     for name in ("a.zip", "a.tar", "b.tar.gz"):
         assert pictures(tmp_path / name) == (LIVE | {DELETED}, set())
+
+
+def test_a_file_system_that_claims_more_inodes_than_fit_is_looked_through_as_far_as_it_goes(tmp_path):
+    image = tmp_path / "claims.dd"
+    with open(image, "wb") as file:
+        file.truncate(1 << 20)
+    call("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-d", _folder(tmp_path), image)
+    data = bytearray(image.read_bytes())
+    data[1024:1028] = (0xFFFFFFF0).to_bytes(4, "little")  # s_inodes_count: four thousand million
+    image.write_bytes(data)
+    found = list(walk(image, options=SourceOptions(carve=True)))
+    assert sum(isinstance(f, Evidence) for f in found) >= len(PICTURES)
+    assert [f.error for f in found if isinstance(f, Issue)] == ["broken_image"]
+    assert any("4,294,967,281 inodes" in f.message for f in found if isinstance(f, Issue))
