@@ -189,6 +189,16 @@ def test_limits_keep_what_came_before(tmp_path):
     assert split(path, frames=False)[0][0].locator == Locator.file(path)
 
 
+def test_a_picture_that_needs_too_much_memory_is_an_issue(tmp_path):
+    pytest.importorskip("resource", reason="needs a system with resource limits")
+    path = tmp_path / "a.tif"
+    pages = [Image.new("1", (8000, 8000), colour) for colour in (0, 1)]
+    pages[0].save(path, save_all=True, append_images=pages[1:], compression="tiff_deflate")
+    found, issues = split(path, limits=SourceLimits(max_memory_bytes=400 << 20))
+    assert ([f.locator.kind for f in found], [i.error for i in issues]) == (["file"], ["limit"])
+    assert "max_memory_bytes" in issues[0].message
+
+
 @pytest.mark.parametrize("name", ["a.mkv", "a.avi", "a.ts", "b.avi"])
 def test_a_truncated_video_gives_its_frames_and_an_issue(tmp_path, name):
     path = film(tmp_path / name, FORMATS[name], seconds=3, **KEYS.get(FORMATS[name], {}))
