@@ -2,10 +2,10 @@
 
 python -m benchmarks.review_speed QUERY [--rows 100000] [--queries 20] [--scratch FOLDER] [--json FILE]
 
-The case holds vectors in clouds under the default model's name, one item, one sighting and one label a vector, and the
-index that its size asks for; it holds no pictures. ``imgmatch review`` runs as a process of its own; what is
-timed is what the page does when Search is pressed: the search with the real network and parts of the query, and the first page of
-results as HTML. QUERY is a photograph.
+The case holds vectors in clouds under the default model's name, one item, one sighting and one label a vector, and
+the index that its size asks for; it holds no pictures. ``imgmatch review`` runs as a process of its own; what is
+timed is what the page does when Search is pressed: the search with the real network and parts of the query, and the
+first page of results as HTML. QUERY is a photograph.
 """
 
 from __future__ import annotations

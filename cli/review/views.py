@@ -135,7 +135,7 @@ class Views:
     def _said(self, kept: KeptSearch, total: int, by: str) -> str:
         what = "label" if by == "label" else "match" if total == 1 else "matches"
         text = f"{total:,} {what}{'s' if by == 'label' and total != 1 else ''}"
-        text += f" in {kept.first_ms / 1000:.2f} s"
+        text += f" in {kept.result.elapsed_ms / 1000:.2f} s"
         if kept.result.masked:
             text += f", {kept.result.masked:.0%} of the query left out"
         if kept.verified:

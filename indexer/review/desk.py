@@ -12,6 +12,7 @@ from typing import Literal
 from imgmatch.errors import UsageError
 from imgmatch.models.base import Embedder
 from imgmatch.types import Issue, Match
+from imgmatch.verify import query_features
 from indexer import decisions
 from indexer.calibrate import background
 from indexer.case import Case
@@ -24,7 +25,7 @@ from indexer.review.pictures import Pictures
 from indexer.review.queries import Queries, QueryPicture
 from indexer.review.stacks import Stacks
 from indexer.search import NOTHING_LEFT_OUT, LeaveOut, Query, Searcher, SearchResult, read_query
-from indexer.verification import VERIFY_TOP
+from indexer.verification import verified_first
 
 DEPTH = 500
 """So many matches does a search keep for paging through."""
@@ -42,12 +43,9 @@ class KeptSearch:
     search_id: int
     query: QueryPicture
     leave_out: LeaveOut
-    within: Filter
     regions: bool
     verified: bool
     result: SearchResult
-    first_ms: float
-    """How long the first answer took."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,8 @@ class Desk:
         self.queries = Queries(case)
         self.pictures = Pictures(case)
         self.stacks = Stacks(case, embedder.spec)
-        self._lock = threading.RLock()
+        self._search_lock = threading.Lock()
+        self._look_lock = threading.RLock()
         self.background = background(case, embedder.spec)
         self._searcher = Searcher(case, embedder, background=self.background)
         self._searches: OrderedDict[int, KeptSearch] = OrderedDict()
@@ -125,43 +124,51 @@ class Desk:
         leave_out: LeaveOut = NOTHING_LEFT_OUT,
         within: Filter | None = None,
         regions: bool = True,
-        verify: bool = False,
     ) -> KeptSearch:
-        """Search; without ``verify`` the first answer comes at once, ``verify`` of it later brings geometry.
+        """Search; the first answer comes at once, ``verify`` of it later brings geometry.
 
         Raises UsageError when the query can't be read or what is to be left out does not fit it.
         """
-        with self._lock:
+        picture = self.queries.get(query_id)
+        with self._search_lock:
+            result = self._searcher.search_one(picture.found, DEPTH, leave_out, within, regions, with_rejected=True)
+            if result.issue is not None:
+                raise UsageError(f"{picture.name}: {result.issue.message}; give a picture that can be read")
             self._last_search += 1
-            return self._search(
-                self._last_search, self.queries.get(query_id), leave_out, within or Filter(), regions, verify
-            )
+            kept = KeptSearch(self._last_search, picture, leave_out, regions, False, result)
+            self._searches[kept.search_id] = kept
+            while len(self._searches) > MAX_SEARCHES:
+                self._searches.popitem(last=False)
+            return kept
 
     def verify(self, search_id: int) -> KeptSearch:
-        """The same search with its nearest matches verified, the verified ones first; under the same id."""
+        """The same search with its nearest matches verified, the verified ones first, as ``Searcher`` orders them.
+
+        Nothing else waits meanwhile. Raises UsageError when the query can't be read any more.
+        """
         kept = self.kept(search_id)
         if kept.verified:
             return kept
-        with self._lock:
-            again = self._search(search_id, kept.query, kept.leave_out, kept.within, kept.regions, True)
-            self._searches[search_id] = replace(again, first_ms=kept.first_ms)
+        query = self._query(kept)
+        features = query_features(query.image.pixels, query.image.upright_size_px, query.mask)
+        before = {match.item_id: match for match in kept.result.matches}
+        order, found = verified_first(self.case, features, [match.candidates for match in kept.result.matches])
+        matches = []
+        for rank, candidates in enumerate(order, start=1):
+            match = before[candidates[0].item_id]
+            verification = found.get(match.item_id)
+            reasons = match.reasons if verification is None else (*match.reasons, verification.reason)
+            matches.append(replace(match, rank=rank, verification=verification, reasons=reasons))
+        details = {"query_sha256": kept.query.sha256, "looked_at": len(found)}
+        self.case.record("verify", {**details, "verified": sum(one.verified for one in found.values())})
+        verified = replace(kept, verified=True, result=replace(kept.result, matches=tuple(matches)))
+        with self._search_lock:
+            if search_id in self._searches:
+                self._searches[search_id] = verified
+        with self._look_lock:
             for key in [key for key in self._compared if key[0] == search_id]:
                 del self._compared[key]  # what is shown closely is what the ranking went by
-            return self._searches[search_id]
-
-    def _search(
-        self, search_id: int, picture: QueryPicture, leave_out: LeaveOut, within: Filter, regions: bool, verify: bool
-    ) -> KeptSearch:
-        result = self._searcher.search_one(
-            picture.found, DEPTH, leave_out, within, regions, VERIFY_TOP if verify else 0, with_rejected=True
-        )
-        if result.issue is not None:
-            raise UsageError(f"{picture.name}: {result.issue.message}; give a picture that can be read")
-        kept = KeptSearch(search_id, picture, leave_out, within, regions, verify, result, result.elapsed_ms)
-        self._searches[search_id] = kept
-        while len(self._searches) > MAX_SEARCHES:
-            self._searches.popitem(last=False)
-        return kept
+        return verified
 
     def kept(self, search_id: int) -> KeptSearch:
         """A search that was made. Raises UsageError when it is not kept any more."""
@@ -197,7 +204,7 @@ class Desk:
     def compare(self, search_id: int, item_id: int) -> Comparison:
         """A search's query and an item, read again and compared; recorded."""
         key = (search_id, item_id)
-        with self._lock:
+        with self._look_lock:
             if key not in self._compared:
                 kept = self.kept(search_id)
                 known = next((m.verification for m in kept.result.matches if m.item_id == item_id), None)
@@ -216,14 +223,16 @@ class Desk:
             return self._compared[key]
 
     def _query(self, kept: KeptSearch) -> Query:
-        if kept.search_id not in self._read:
-            read = read_query(kept.query.found, self.embedder, kept.leave_out, regions=False)
-            if isinstance(read, Issue):
-                raise UsageError(f"{kept.query.name}: {read.message}; upload or choose it again")
-            self._read[kept.search_id] = read
-            if len(self._read) > 2:  # decoded pictures are large
-                self._read.popitem(last=False)
-        return self._read[kept.search_id]
+        with self._look_lock:
+            if kept.search_id not in self._read:
+                # As the search read it: geometry sees the same pixels.
+                read = read_query(kept.query.found, self.embedder, kept.leave_out, regions=kept.regions)
+                if isinstance(read, Issue):
+                    raise UsageError(f"{kept.query.name}: {read.message}; upload or choose it again")
+                self._read[kept.search_id] = read
+                if len(self._read) > 2:  # decoded pictures are large
+                    self._read.popitem(last=False)
+            return self._read[kept.search_id]
 
     # --- deciding
 

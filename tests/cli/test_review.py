@@ -242,6 +242,17 @@ def test_search_decide_and_read_the_decision_from_the_case(live, made):
     assert high["total"] == 1
 
 
+def test_the_verified_order_is_that_of_the_command_line(live, made):
+    path = made / "photographs" / "05.jpg"
+    query = json.loads(live.ask("POST", "/queries?name=05.jpg", path.read_bytes(), live.own)[2])["query"]
+    found = json.loads(live.post("/searches", {"query": query, "regions": True})[1])
+    assert not found["verified"]
+    assert json.loads(live.post(f"/searches/{found['search']}/verify", {})[1])["verified"]
+    shown = json.loads(live.ask("GET", f"/searches/{found['search']}")[2])["items"]
+    told = run_json("search", made / "case", path, "-k", 10)
+    assert shown == [match["item_id"] for match in told["matches"]]
+
+
 def test_marks_and_filters_reach_the_search(live):
     query = json.loads(live.ask("POST", "/queries?name=a", encode(picture(4, (480, 360)), "JPEG"), live.own)[2])[
         "query"

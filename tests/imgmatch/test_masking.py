@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from imgmatch.errors import UsageError
-from imgmatch.masking import boxes_mask, cell_weights, filled, read_mask
+from imgmatch.masking import boxes_mask, cell_weights, filled, read_mask, strokes_mask
 
 SIZE = (80, 60)
 
@@ -19,6 +19,23 @@ def test_a_box_is_left_out_where_it_says():
 def test_a_box_outside_is_refused_with_the_size(box):
     with pytest.raises(UsageError, match="not inside the picture of 80 x 60"):
         boxes_mask([box], SIZE)
+
+
+def test_a_stroke_leaves_out_what_its_brush_went_over():
+    mask = strokes_mask([(6, ((10, 30), (60, 30)))], SIZE)
+    assert mask[30, 10:61].all()
+    assert mask[28:33, 35].all()
+    assert not mask[:25].any()
+    assert not mask[:, :5].any()
+    # A dot, and a stroke that leaves the picture and comes back.
+    assert strokes_mask([(8, ((40, 20),))], SIZE)[20, 37:44].all()
+    assert strokes_mask([(4, ((-500, 10), (10**9, 10)))], SIZE)[10].all()
+
+
+@pytest.mark.parametrize("brush_px", [0, -3, 81])
+def test_a_brush_without_a_width_is_refused(brush_px):
+    with pytest.raises(UsageError, match=f"{brush_px}: no width of a brush"):
+        strokes_mask([(brush_px, ((1, 1), (5, 5)))], SIZE)
 
 
 def test_white_is_left_out(tmp_path):
