@@ -109,6 +109,11 @@ class Query:
         return len(self.boxes) - whole + (READINGS if whole > 1 else 1)
 
     @property
+    def costs(self) -> Vector:
+        """(n,) float32: what is taken off the similarity of each vector, PART_COST of those of parts."""
+        return np.array([0.0 if box == self.boxes[0] else PART_COST for box in self.boxes], np.float32)
+
+    @property
     def vector(self) -> Vector:
         """The vector of all that was asked for, (dim,) float32."""
         return self.vectors[0]
@@ -258,8 +263,7 @@ class Searcher:
         filtered: dict[str, Ids] = {} if allowed is None else {"within": allowed}
         while total:
             similarities, ids = self._index.search(query.vectors, min(wanted, total), **filtered)
-            parts = np.array([box != query.boxes[0] for box in query.boxes])
-            similarities = similarities - np.float32(PART_COST) * parts[:, np.newaxis].astype(np.float32)
+            similarities = similarities - query.costs[:, np.newaxis]
             owners = self._case.catalogue.item_ids(i for i in np.unique(ids).tolist() if i >= 0)
             best: dict[int, dict[int, tuple[float, int]]] = {}
             part, place = np.nonzero(ids >= 0)
@@ -287,7 +291,7 @@ class Searcher:
                 Candidate(
                     vector_id,
                     item_id,
-                    similarity + (PART_COST if number else 0.0),
+                    similarity + float(query.costs[number]),
                     query.boxes[number],
                     regions.get(vector_id),
                 )

@@ -51,17 +51,26 @@ class Catalogue(Browsing, KnownReader, FactsReader, TableReading, VicsReading):
     def _db(self) -> sqlite3.Connection:
         db: sqlite3.Connection | None = getattr(self._local, "db", None)
         if db is None:
-            # Closed by whichever thread closes the case, hence check_same_thread.
-            db = sqlite3.connect(
-                self.path, timeout=_BUSY_MS / 1000, isolation_level=None, check_same_thread=False, cached_statements=256
-            )
-            db.execute("PRAGMA foreign_keys = ON")
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten, not only let go of
-            db.execute("PRAGMA synchronous = FULL")  # a committed batch outlives a pulled plug
-            self._local.db = db
-            with self._lock:
-                self._open.append(db)
+            db = self._local.db = self._connect()
+        return db
+
+    @property
+    def _writing(self) -> sqlite3.Connection:
+        """What this thread writes by: inside a snapshot another connection than it reads by."""
+        db: sqlite3.Connection = getattr(self._local, "writing", None) or self._db
+        return db
+
+    def _connect(self) -> sqlite3.Connection:
+        # Closed by whichever thread closes the case, hence check_same_thread.
+        db = sqlite3.connect(
+            self.path, timeout=_BUSY_MS / 1000, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+        db.execute("PRAGMA foreign_keys = ON")
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten, not only let go of
+        db.execute("PRAGMA synchronous = FULL")  # a committed batch outlives a pulled plug
+        with self._lock:
+            self._open.append(db)
         return db
 
     def close(self) -> None:
@@ -99,7 +108,7 @@ class Catalogue(Browsing, KnownReader, FactsReader, TableReading, VicsReading):
     def transaction(self) -> Iterator[Writer]:
         """All or nothing: what is written inside is committed together, on disk, when the block ends without error."""
         with self._naming():
-            db = self._db
+            db = self._writing
             db.execute("BEGIN IMMEDIATE")
             try:
                 yield Writer(db)
@@ -110,13 +119,20 @@ class Catalogue(Browsing, KnownReader, FactsReader, TableReading, VicsReading):
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Everything read inside is of one moment, whatever others commit meanwhile."""
+        """Everything that this thread reads inside is of one moment, whatever is committed meanwhile, by itself too."""
+        writing = self._db
         with self._naming():
-            self._db.execute("BEGIN")
+            reading = self._connect()
+            reading.execute("BEGIN")
+        self._local.db, self._local.writing = reading, writing
         try:
             yield
         finally:
-            self._db.execute("ROLLBACK")
+            self._local.db, self._local.writing = writing, None
+            reading.execute("ROLLBACK")
+            with self._lock:
+                self._open.remove(reading)
+            reading.close()
 
     @contextmanager
     def log_transaction(self, *, durable: bool = True) -> Iterator[Writer]:
@@ -124,7 +140,7 @@ class Catalogue(Browsing, KnownReader, FactsReader, TableReading, VicsReading):
 
         Not ``durable``: a pulled plug (never a kill) may undo it, for what can be found out again.
         """
-        db = self._db
+        db = self._writing
         before = db.total_changes
         try:
             with self._naming():

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import tempfile
+import threading
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,13 +23,15 @@ import numpy as np
 
 import imgmatch
 from imgmatch.cores import usable_cores
+from imgmatch.locator import Locator
+from imgmatch.sources import Reopener
 from imgmatch.types import ModelSpec
 from indexer.atomic import whole_file
 from indexer.case import Case
 from indexer.clock import now_utc
 from indexer.exchange.snapshot import BATCH, Progress, item_batches, require_items
 from indexer.index.open import open_store
-from indexer.report.pictures import write_thumbnail
+from indexer.report.pictures import Thumbnail, write_thumbnail
 
 FORMAT = "imgmatch-pack"
 VERSION = 1
@@ -211,10 +214,17 @@ def _write_thumbnails(case: Case, members: _Members, reveal: bool, progress: Pro
         folder = Path(name) / "pictures"
         for kind in ("blurred", "clear"):
             (folder / kind).mkdir(parents=True)
+        own = threading.local()
+
+        def write(entry: tuple[str, list[Locator]]) -> Thumbnail | None:
+            if not hasattr(own, "reopener"):
+                own.reopener = Reopener()
+            return write_thumbnail(folder, *entry, reveal, own.reopener)
+
         for items in item_batches(case, progress):
             seen = case.catalogue.sightings(items)
             wanted = [(item.sha256, [one.locator for one in seen[item_id]]) for item_id, item in items.items()]
-            made = pool.map(lambda entry: write_thumbnail(folder, entry[0], entry[1], reveal), wanted)
+            made = pool.map(write, wanted)
             for (sha256, _), thumbnail in zip(wanted, made, strict=True):
                 if thumbnail is None:
                     continue

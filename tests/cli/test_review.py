@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from indexer import audit
+from indexer.case import Case
 from tests.conftest import ROOT, encode, picture, run, run_json
 
 pytest.importorskip("starlette", reason="starlette is not installed: pip install 'imgmatch[review]'")
@@ -134,7 +134,8 @@ def test_only_the_right_address_and_a_fresh_token_let_in(made):
     assert code == 0
     assert "Traceback" not in said
     assert entries(made, "review_start")
-    assert audit.verify(made / "case" / "audit.jsonl") == []
+    with Case.open(made / "case") as case:
+        assert case.log.verify().faults == []
 
 
 def test_nothing_listens_but_on_loopback(live):

@@ -63,7 +63,8 @@ def test_every_kind_of_pair_is_drawn(filled, embedder, tmp_path, kind):
     if "black" in kind or kind == "one pixel":
         assert found.verification.reason.startswith("nothing to verify: ")
     last = json.loads((filled.path / AUDIT).read_text().splitlines()[-1])
-    assert (last["action"], last["item_id"], last["revealed"]) == ("explain", item, False)
+    said = (last["action"], last["subject"]["item_id"], last["arguments"]["reveal"])
+    assert said == ("explain", item, False)
 
 
 def test_a_picture_in_a_page_is_outlined_on_the_page(filled, embedder, tmp_path):

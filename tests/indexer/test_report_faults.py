@@ -24,9 +24,11 @@ def searched(case, embedder, photographs):
 
 def one_line(done):
     assert done.returncode == 1, done
-    assert done.stderr.count(b"\n") == 1, done.stderr
-    assert b"Traceback" not in done.stderr
-    return done.stderr.decode()
+    said = done.stderr.decode()
+    errors = [line for line in said.splitlines() if "too few to state" not in line]  # a note on a small case
+    assert len(errors) == 1, said
+    assert "Traceback" not in said
+    return errors[0]
 
 
 def test_an_empty_case(case, photographs, tmp_path):

@@ -105,7 +105,7 @@ def test_frames_and_attachments_are_items_that_check_finds_again(case, embedder,
 def test_how_media_were_read_stands_in_the_log(photographs, tmp_path):
     case = tmp_path / "c"
     run("init", case)
-    given = ["--frames-per-minute", 3, "--no-documents", "--previews", "--source-limit", "max_frames=7"]
+    given = ["--frames-per-minute", 3, "--no-documents", "--previews", "--limit", "max_frames=7"]
     assert run("ingest", case, photographs, *given).returncode == 0
     log = (case / "audit.jsonl").read_text().replace(" ", "")
     for said in ('"frames_per_minute":3', '"documents":false', '"previews":true', '"max_frames":7'):
