@@ -189,6 +189,7 @@ def test_limits_keep_what_came_before(tmp_path):
     assert split(path, frames=False)[0][0].locator == Locator.file(path)
 
 
+@pytest.mark.slow
 def test_a_picture_that_needs_too_much_memory_is_an_issue(tmp_path):
     pytest.importorskip("resource", reason="needs a system with resource limits")
     path = tmp_path / "a.tif"
@@ -278,6 +279,7 @@ def test_a_reader_that_dies_costs_one_issue_and_is_replaced(tmp_path):
     assert len(digests(film(tmp_path / "b.mp4", g="20"))) == 4
 
 
+@pytest.mark.slow
 def test_a_reader_ends_with_the_program_that_started_it(tmp_path):
     psutil = pytest.importorskip("psutil", reason="needs psutil")
     import subprocess
