@@ -32,6 +32,7 @@ class ExportFormat(enum.StrEnum):
     csv = "csv"
     jsonl = "jsonl"
     parquet = "parquet"
+    pdq = "pdq"
     pack = "pack"
 
 
@@ -85,6 +86,11 @@ def export(
 
             done = export_vics(opened, output, version=data_model, all_known=all_known, progress=progress)
             note(f"{output}: {done['media']} media, {done['known_only']} of them known only from imported files")
+        elif format is ExportFormat.pdq:
+            from indexer.exchange.pdq import export_pdq
+
+            hashes, poor = export_pdq(opened, output, opened.catalogue.pdq_table())
+            note(f"{output}: {hashes} PDQ hashes, {poor} items left out: too little detail")
         elif format is ExportFormat.pack:
             from indexer.exchange.pack import PackConfig, write_pack
 

@@ -33,6 +33,14 @@ class FactsReader:
         sql = "SELECT pdq_id, item_id, hash FROM pdqs WHERE pdq_id > ? AND quality >= ? ORDER BY pdq_id LIMIT ?"
         return [(row[0], row[1], row[2]) for row in self._rows(sql, (after, least_quality, limit))]
 
+    def pdq_table(self: Reads) -> Iterator[tuple[str, str, int]]:
+        """Every PDQ hash: SHA-256 of the content, hash in hexadecimal, quality; in the order of items."""
+        sql = (
+            "SELECT lower(hex(sha256)), lower(hex(hash)), quality FROM pdqs JOIN items USING (item_id) ORDER BY item_id"
+        )
+        for row in self._stream(sql):
+            yield row[0], row[1], row[2]
+
     def lacks_facts(self: Reads, sha256: str, pdq: bool) -> bool:
         """Is this content an item without metadata (with ``pdq``: or without a PDQ hash)?"""
         lacking = "item_id NOT IN (SELECT item_id FROM metadata)"

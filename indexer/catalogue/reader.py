@@ -112,10 +112,11 @@ class Catalogue(Browsing, KnownReader, FactsReader, TableReading, VicsReading):
             db.execute("BEGIN IMMEDIATE")
             try:
                 yield Writer(db)
+                db.execute("COMMIT")
             except BaseException:
-                db.execute("ROLLBACK")
+                if db.in_transaction:  # SQLite itself rolls back on a full disk
+                    db.execute("ROLLBACK")
                 raise
-            db.execute("COMMIT")
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -140,21 +141,20 @@ class Catalogue(Browsing, KnownReader, FactsReader, TableReading, VicsReading):
 
         Not ``durable``: a pulled plug (never a kill) may undo it, for what can be found out again.
         """
-        db = self._writing
-        before = db.total_changes
-        try:
-            with self._naming():
-                db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-            with self.transaction() as writer:
-                yield writer
-        finally:
-            self._local.log_changes = self._log_changes + db.total_changes - before
-            if not durable:
+        with self._naming():
+            db = self._writing
+            before = db.total_changes
+            db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            try:
+                with self.transaction() as writer:
+                    yield writer
+            finally:
+                self._local.log_changes = self._log_changes + db.total_changes - before
                 db.execute("PRAGMA synchronous = FULL")
 
     @property
     def _log_changes(self) -> int:
-        return getattr(self._local, "log_changes", 0)
+        return int(getattr(self._local, "log_changes", 0))
 
     # --- format
 

@@ -10,11 +10,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from imgmatch.errors import UsageError
+from imgmatch.pdq import LEAST_QUALITY
 from indexer.atomic import whole_file
 from indexer.case import Case
 
-LEAST_QUALITY = 50
-"""Hashes of pictures with less detail match anything (PDQ's own advice)."""
 _HEX = re.compile(r"[0-9a-f]{64}\Z")
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from indexer import audit
 from indexer.case import Case
 from tests.conftest import ROOT, encode, picture, run, run_json
 

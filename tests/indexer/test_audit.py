@@ -298,3 +298,13 @@ def test_kills_at_random_moments_never_look_like_tampering(tmp_path):
         found = log.verify()
         assert (found.faults, found.notes) == ([], [])
     assert "log_fault" not in log.path.read_text()
+
+
+def test_an_entry_does_not_look_like_a_change_of_the_case(log):
+    """What searches keep until the case changes (which vectors a filter lets through) outlives their own recording."""
+    before = log._catalogue.data_version()
+    log.append("search", {})
+    assert log._catalogue.data_version() == before
+    with log._catalogue.transaction() as writer:
+        writer.set_meta({"purpose": "changed"})
+    assert log._catalogue.data_version() != before
