@@ -73,7 +73,9 @@ def write_inputs(folder: Path, first: int, count: int, seed: int, leave_out: Seq
             data = mutate(rng.choice(by_kind[kind]), rng, pool)
         made[kind] += 1
         name = _NAMES[0] if number % 20 else rng.choice(_NAMES)
-        (folder / name.format(n=f"{number:07}")).write_bytes(data)
+        # The library that opens E01 looks for the other segments by name.
+        ending = ".E01" if kind == "e01" else ""
+        (folder / (name.format(n=f"{number:07}") + ending)).write_bytes(data)
     return made
 
 
