@@ -83,8 +83,7 @@ def verified(pixels: Pixels, candidates: Sequence[Callable[[], Features]]) -> li
 def copies(
     embedder: Embedder, gallery: Gallery, paths: Sequence[Path], every: int, done: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    """Adds to ``done``, and gives it after each alteration: recall@1 without and with verification, and the share of the
-    true copies verified.
+    """Adds to ``done``, and gives it after each alteration: recall@1 before and after, true copies verified.
 
     ``paths`` are the house photographs, with which the gallery begins. The photographs around an inset are in the query
     as well, and rightly found: they are left out of its gallery.

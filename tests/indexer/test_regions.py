@@ -47,7 +47,7 @@ def test_a_crop_finds_its_picture_with_the_rectangle_in_it(case, embedder, large
     (result,) = Searcher(case, embedder).search([query], 6)
     first = result.matches[0]
     assert names(first) == ["3.jpg"]
-    assert first.score > 0.95
+    assert first.candidates[0].similarity > 0.95
     assert overlap(first.candidates[0].region_px, (240, 180, 240, 180)) > 0.9
     assert "part of the item" in first.reasons or "part of the query and of the item" in first.reasons
     # However many of its regions met, an item stands in the list once.
