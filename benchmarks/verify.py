@@ -14,7 +14,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +56,7 @@ class Gallery:
     def ranked(self, pixels: Pixels, similarities: np.ndarray) -> tuple[list[int], list[Verification]]:
         """The nearest pictures, verified ones first as in a search, and what was found of each, in the same order."""
         nearest = np.argsort(-similarities, kind="stable")[: self._top].tolist()
-        found = verified(pixels, [lambda n=n: self.features(n) for n in nearest])
+        found = verified(pixels, [partial(self.features, n) for n in nearest])
         order = sorted(
             range(len(nearest)), key=lambda n: (not found[n].verified, -found[n].inliers * found[n].verified)
         )
@@ -110,7 +110,7 @@ def copies(
             if number in order:
                 true_verified += found[order.index(number)].verified
             else:
-                true_verified += verified(pixels, [lambda n=number: gallery.features(n)])[0].verified
+                true_verified += verified(pixels, [partial(gallery.features, number)])[0].verified
         done[name] = {
             "recall_at_1_before": before / len(chosen),
             "recall_at_1": after / len(chosen),
@@ -194,12 +194,13 @@ def unrelated(hard: Gallery, paths: Sequence[Path], queries: Sequence[Path], vec
     Pairs that were looked at and show one thing twice (``photographs.DOUBLES``) are no wrong ones, and count apart.
     """
     doubles = {frozenset(pair) for pair in photographs.DOUBLES}
-    wrong, true = [], []
+    wrong: list[list[Any]] = []
+    true: list[list[Any]] = []
     pairs = 0
     for path, vector in zip(queries, vectors, strict=True):
         nearest = np.argsort(-(hard.vectors @ vector), kind="stable")[:_UNRELATED].tolist()
         pixels = next(photographs.pictures([path])).pixels
-        found = verified(pixels, [lambda n=n: hard.features(n) for n in nearest])
+        found = verified(pixels, [partial(hard.features, n) for n in nearest])
         pairs += len(found)
         for number, verification in zip(nearest, found, strict=True):
             if verification.verified:
@@ -229,7 +230,7 @@ def speed(paths: Sequence[Path], queries: int = 5) -> dict[str, float]:
         chosen = paths[query * VERIFY_TOP % (len(paths) - VERIFY_TOP) :][:VERIFY_TOP]
         data = paths[-1 - query].read_bytes()
         started, cpu = time.perf_counter(), time.process_time()
-        verified(decode(data, min_side_px=512).pixels, [lambda p=path: _features.__wrapped__(p) for path in chosen])
+        verified(decode(data, min_side_px=512).pixels, [partial(_features.__wrapped__, path) for path in chosen])
         wall.append(time.perf_counter() - started)
         used.append(time.process_time() - cpu)
     return {
