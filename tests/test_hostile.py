@@ -24,6 +24,7 @@ def test_mutants_and_bombs_end_as_items_or_issues_and_nothing_else_happens(tmp_p
     assert sum(figures["issues_by_kind"].values()) > 50
 
 
+@pytest.mark.slow
 def test_the_same_seed_makes_the_same_files():
     assert bombs() == bombs.__wrapped__()
     pool = [data for kind in seeds().values() for data in kind]
