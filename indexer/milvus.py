@@ -38,6 +38,8 @@ _ROWS = 4096
 _HNSW = {"M": 32, "efConstruction": 200}
 _EF = 128
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+# No proxy; and no pings while nothing is asked: the client's default of ten seconds makes a server hang up.
+_GRPC = {"grpc.enable_http_proxy": 0, "grpc.keepalive_time_ms": 2**31 - 1, "grpc.keepalive_permit_without_calls": False}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}\Z")
 
 
@@ -258,4 +260,4 @@ def _connect(library: Any, uri: str) -> Any:
     if token and uri.startswith("http:") and urlsplit(uri).hostname not in _LOOPBACK:
         raise ImgmatchError(f"{uri}: the token in {TOKEN} would go over the network unencrypted; use https")
     # No proxy: vectors go to the address that the user chose, and nowhere else.
-    return library.MilvusClient(uri=uri, token=token, timeout=_CONNECT_S, grpc_options={"grpc.enable_http_proxy": 0})
+    return library.MilvusClient(uri=uri, token=token, timeout=_CONNECT_S, grpc_options=_GRPC)
