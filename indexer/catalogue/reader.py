@@ -88,9 +88,10 @@ class Catalogue(Browsing, KnownReader, FactsReader, TableReading, VicsReading):
             yield
         except sqlite3.OperationalError as error:
             hint = "wait for the other program" if "locked" in str(error) else "check disk space and rights"
-            raise CaseError(f"{self.path}: {error}; {hint}") from error
+            raise CaseError(f"{self.path}: {_one_line(error)}; {hint}") from error
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # its messages quote what may be no text
-            raise CaseError(f"{self.path}: damaged catalogue ({error}); restore it from a copy of the case") from error
+            what = f"damaged catalogue ({_one_line(error)})"
+            raise CaseError(f"{self.path}: {what}; restore it from a copy of the case") from error
 
     def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with self._naming():
@@ -571,3 +572,8 @@ class Catalogue(Browsing, KnownReader, FactsReader, TableReading, VicsReading):
             "SELECT locator, stage, error, message, lower(hex(sha256)), seen_utc, run_id FROM issues ORDER BY issue_id"
         ):
             yield IssueRow(Issue(Locator.parse(locator), stage, error, message), sha256 or None, seen, run_id)
+
+
+def _one_line(error: Exception) -> str:
+    """SQLite quotes a damaged schema with its line ends."""
+    return " ".join(str(error).split())
