@@ -82,4 +82,9 @@ class Locator:
             root = root.parent
         if root.kind != "file":
             return None
-        return root.at.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        return readable(root.at)
+
+
+def readable(text: str) -> str:
+    """A name as text that any terminal, JSON and database can hold: bytes that are not UTF-8 read \\xNN."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

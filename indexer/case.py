@@ -245,16 +245,8 @@ class Case:
         committed together or not at all.
         """
 
-        def record(
-            action: str,
-            details: Mapping[str, Any] | None = None,
-            *,
-            arguments: Mapping[str, Any] | None = None,
-            subject: Mapping[str, Any] | None = None,
-            model: ModelSpec | None = None,
-            counts: Mapping[str, int] | None = None,
-        ) -> Head:
-            return self.log.add(writer, action, _entry(details, arguments, subject, model, counts))
+        def record(action: str, details: Mapping[str, Any] | None = None, **fields: Any) -> Head:
+            return self.log.add(writer, action, _entry(details, **fields))
 
         with self.catalogue.transaction() as writer:
             yield writer, record
@@ -370,10 +362,10 @@ def _spec_json(spec: ModelSpec) -> str:
 
 def _entry(
     details: Mapping[str, Any] | None,
-    arguments: Mapping[str, Any] | None,
-    subject: Mapping[str, Any] | None,
-    model: ModelSpec | None,
-    counts: Mapping[str, int] | None,
+    arguments: Mapping[str, Any] | None = None,
+    subject: Mapping[str, Any] | None = None,
+    model: ModelSpec | None = None,
+    counts: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """What every entry of the audit log has, empty where an action has none of it."""
     return {

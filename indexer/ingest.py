@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from imgmatch.image import DEFAULT_LIMITS, Limits
 from imgmatch.isolation.pool import DEFAULT_WORKER_LIMITS, Pool, WorkerLimits
 from imgmatch.isolation.work import ReadPicture, Request, read_picture
 from imgmatch.limits import AllLimits
+from imgmatch.locator import readable
 from imgmatch.models.base import Embedder
 from imgmatch.pdq import has_pdq
 from imgmatch.regions import FAST, PROFILES, THOROUGH, read_regions
@@ -149,17 +150,19 @@ def ingest(
     report = IngestReport()
     jobs = config.jobs or usable_cores()
     arguments = {
-        "paths": [_text(path) for path in paths],
+        "paths": [readable(os.fsdecode(path)) for path in paths],
         "reread": config.reread,
         "jobs": jobs,
         "profile": config.profile,
         "isolation": config.isolation,
     }
     changed = AllLimits(config.limits, config.worker_limits, config.sources.limits).changed()
-    arguments |= config.sources.record() | {"labels": None if config.labels is None else _text(config.labels)}
+    arguments |= config.sources.record() | {
+        "labels": None if config.labels is None else readable(os.fsdecode(config.labels))
+    }
     arguments |= {"limits": changed} if changed else {}
     if config.manifest is not None:
-        arguments["manifest"] = _text(config.manifest)
+        arguments["manifest"] = readable(os.fsdecode(config.manifest))
     with case.writing():
         model_id = case.model_id(embedder.spec)
         run_id = case.start_run("ingest", embedder.runtime, arguments, embedder.spec)
@@ -427,7 +430,3 @@ def _grouped(reads: Iterable[_Read], size: int) -> Iterator[list[_Read]]:
             group, new = [], 0
     if group:
         yield group
-
-
-def _text(path: Any) -> str:
-    return os.fsdecode(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -81,6 +81,8 @@ class LeaveOut:
 
 
 NOTHING_LEFT_OUT = LeaveOut()
+_Met = tuple[float, int, float]
+"""How an item's vector met the query: score, number of the query's vector, similarity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +110,9 @@ class Query:
         whole = sum(box == self.boxes[0] for box in self.boxes)
         return len(self.boxes) - whole + (READINGS if whole > 1 else 1)
 
-    @property
-    def costs(self) -> Vector:
-        """(n,) float32: what is taken off the similarity of each vector, PART_COST of those of parts."""
-        return np.array([0.0 if box == self.boxes[0] else PART_COST for box in self.boxes], np.float32)
+    def cost(self, box: Box | None) -> float:
+        """What is taken off the similarity of a vector of this part."""
+        return 0.0 if box == self.boxes[0] else PART_COST
 
     @property
     def vector(self) -> Vector:
@@ -215,6 +216,8 @@ class Searcher:
             arguments["mask"] = os.fsdecode(leave_out.mask)
         if leave_out.boxes:
             arguments["ignore_boxes"] = leave_out.boxes
+        if leave_out.strokes:
+            arguments["strokes"] = len(leave_out.strokes)
         if leave_out.outside is not None:
             arguments["box"] = leave_out.outside
         if within:
@@ -263,39 +266,32 @@ class Searcher:
         filtered: dict[str, Ids] = {} if allowed is None else {"within": allowed}
         while total:
             similarities, ids = self._index.search(query.vectors, min(wanted, total), **filtered)
-            similarities = similarities - query.costs[:, np.newaxis]
+            scores = similarities - np.array([[query.cost(box)] for box in query.boxes], np.float32)
             owners = self._case.catalogue.item_ids(i for i in np.unique(ids).tolist() if i >= 0)
-            best: dict[int, dict[int, tuple[float, int]]] = {}
+            best: dict[int, dict[int, _Met]] = {}
             part, place = np.nonzero(ids >= 0)
-            met = zip(similarities[part, place].tolist(), ids[part, place].tolist(), part.tolist(), strict=True)
-            for similarity, vector_id, number in sorted(met, key=lambda m: (-m[0], m[1], m[2])):
+            columns = (scores[part, place], ids[part, place], part, similarities[part, place])
+            met = zip(*(column.tolist() for column in columns), strict=True)
+            for score, vector_id, number, similarity in sorted(met, key=lambda m: (-m[0], m[1], m[2])):
                 if vector_id in owners:
                     of_item = best.setdefault(owners[vector_id], {})
                     if len(of_item) < CANDIDATES:
-                        of_item.setdefault(vector_id, (similarity, number))
+                        of_item.setdefault(vector_id, (score, number, similarity))
             ranked = sorted((-next(iter(found.values()))[0], item_id) for item_id, found in best.items())
             # What no list reached is at most as near as the last of the nearest list: look further until k are above.
-            floor = float(similarities[:, -1].max()) if (ids[:, -1] >= 0).any() else -np.inf
+            floor = float(scores[:, -1].max()) if (ids[:, -1] >= 0).any() else -np.inf
             if sum(-near >= floor for near, _ in ranked) >= k or wanted >= total:
                 return self._candidates(query, [(item_id, best[item_id]) for _, item_id in ranked[:k]])
             wanted *= 2
         return []
 
-    def _candidates(
-        self, query: Query, found: Sequence[tuple[int, dict[int, tuple[float, int]]]]
-    ) -> list[tuple[Candidate, ...]]:
+    def _candidates(self, query: Query, found: Sequence[tuple[int, dict[int, _Met]]]) -> list[tuple[Candidate, ...]]:
         """Vectors that met, with their rectangles in both pictures."""
         regions = self._case.catalogue.regions([vector_id for _, met in found for vector_id in met])
         return [
             tuple(
-                Candidate(
-                    vector_id,
-                    item_id,
-                    similarity + float(query.costs[number]),
-                    query.boxes[number],
-                    regions.get(vector_id),
-                )
-                for vector_id, (similarity, number) in met.items()
+                Candidate(vector_id, item_id, similarity, query.boxes[number], regions.get(vector_id))
+                for vector_id, (_, number, similarity) in met.items()
             )
             for item_id, met in found
         ]
@@ -313,7 +309,6 @@ class Searcher:
             lists.setdefault(item_id, []).append(hit.reason)
         for rank, candidates in enumerate(ranked, start=1):
             candidate = candidates[0]
-            cost = 0.0 if candidate.query_region_px == query.boxes[0] else PART_COST
             item = items[candidate.item_id]
             same = item.sha256 == query.sha256
             seen = tuple(
@@ -349,7 +344,7 @@ class Searcher:
                 item_id=candidate.item_id,
                 sha256=item.sha256,
                 # Rounding of float16 can carry a cosine a hair past its bounds.
-                score=max(-1.0, min(1.0, candidate.similarity) - cost),
+                score=max(-1.0, min(1.0, candidate.similarity) - query.cost(candidate.query_region_px)),
                 sightings=seen,
                 labels=labels[candidate.item_id],
                 candidates=candidates,

@@ -15,19 +15,29 @@ if TYPE_CHECKING:
 _LEAST_PREFIX = 6
 
 
+def item_by_number_or_digits(case: Case, text: str, least: int) -> int | None:
+    """The item with this id, or whose SHA-256 begins with these hexadecimal digits, ``least`` or more; else None.
+
+    Digits alone are an id, unless there is no such item. Raises UsageError where more than one item begins so.
+    """
+    if text.isascii() and text.isdecimal() and len(text) < 19 and case.catalogue.items([int(text)]):
+        return int(text)
+    if len(text) < least or not re.fullmatch(r"[0-9a-fA-F]{,64}", text):
+        return None
+    found = case.catalogue.items_by_prefix(text.lower(), 2)
+    if len(found) > 1:
+        raise UsageError(f"{text}: more than one item of {case.path} begins so; give more digits")
+    return found[0] if found else None
+
+
 def find_item(case: Case, text: str) -> int:
     """The item that a user names: by id, by SHA-256 or six or more of its first digits, by path or by locator.
 
     Digits alone are an id, unless there is no such item. Raises UsageError when there is none, or more than one.
     """
-    if text.isascii() and text.isdecimal() and len(text) < 19 and case.catalogue.items([int(text)]):
-        return int(text)
-    if len(text) >= _LEAST_PREFIX and re.fullmatch(r"[0-9a-fA-F]{,64}", text):
-        found = case.catalogue.items_by_prefix(text.lower(), 2)
-        if len(found) > 1:
-            raise UsageError(f"{text}: more than one item of {case.path} begins so; give more digits")
-        if found:
-            return found[0]
+    named = item_by_number_or_digits(case, text, _LEAST_PREFIX)
+    if named is not None:
+        return named
     place = Locator.parse(text) if text.startswith("file:") else Locator.file(os.path.abspath(text))
     item_id = case.catalogue.item_at(place)
     if item_id is None:

@@ -12,6 +12,7 @@ import imgmatch
 from imgmatch.errors import UsageError
 from imgmatch.evaluation.evaluate import Evaluation
 from imgmatch.evaluation.plots import draw_precision_recall, draw_recall, draw_worst
+from imgmatch.locator import readable
 from imgmatch.optional import require
 
 
@@ -67,7 +68,7 @@ def shown(path: str, root: Path) -> str:
     """A file's path within its data set, as text that any file can hold."""
     relative = os.path.relpath(path, root)
     text = path if relative.startswith("..") else relative
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return readable(text)
 
 
 _RANKS = ("task", "query", "alteration", "usable", "first_rank", "positives", "found", "right", "right_score", "wrong",

@@ -16,6 +16,7 @@ from imgmatch.evaluation.dataset import Picture
 from imgmatch.evaluation.measures import predictions, recall_at
 from imgmatch.evaluation.ranking import Ranking
 from imgmatch.evaluation.vectors import load_pixels
+from imgmatch.locator import readable
 from imgmatch.metrics import precision_recall
 from imgmatch.optional import require
 
@@ -161,7 +162,7 @@ def _score(answer: tuple[int, float] | None) -> str:
 
 def _name(picture: Picture) -> str:
     path = Path(picture.path)
-    text = f"{path.parent.name}/{path.name}".encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    text = readable(f"{path.parent.name}/{path.name}")
     # matplotlib takes text between dollar signs as mathematics.
     return textwrap.shorten(text, 44, placeholder="...").replace("$", r"\$") or text[-44:].replace("$", r"\$")
 

@@ -82,12 +82,10 @@ class OnnxModel(OnnxSession):
             found = {name: node.type for name, node in nodes.items()}
             if found != wanted:
                 raise ModelError(f"{path}: its {kind} are {found}, must be {wanted}; export it again")
-        if spec.query_px:  # the graph takes pictures of several sides: a picture of the usual one tells
-            side, grid = spec.input_px, -(-spec.input_px // 32)
-            blank = np.zeros((1, side, side, 3), np.uint8)
-            feeds: dict[str, npt.NDArray[Any]] = {"pixels": blank, "weights": np.ones((1, grid, grid), np.float32)}
-            self._cell_shape: tuple[int, ...] = self.run("cells", feeds).shape[1:]
-            self._grid = self._cell_shape[1:]
+        self._grid: tuple[int, ...]
+        if spec.query_px:  # the graph takes pictures of several sides, with a cell for each 32 pixels
+            self._grid = (-(-spec.input_px // 32),) * 2
+            self._cell_shape = (*_sides(path, "cells", outputs["cells"].shape[:2], 1), *self._grid)
         else:
             self._grid = _sides(path, "weights", inputs["weights"].shape, 2)
             self._cell_shape = _sides(path, "cells", outputs["cells"].shape, 3)

@@ -89,15 +89,6 @@ class Pdf(_Extracted):
     kind: ClassVar[str] = "pdf"
     task: ClassVar[str] = "pdf"
 
-    def members(self) -> Iterator[Evidence | Issue]:
-        """What is in it; where that is nothing, an issue that says so: no file ends as neither."""
-        empty = True
-        for found in super().members():
-            empty = False
-            yield found
-        if empty:
-            yield Issue(self.outer.locator, "walk", "not_a_picture", "a PDF in which there is no picture")
-
 
 class Mail(_Extracted):
     """Attachments and inline pictures of a message (RFC 5322) or a mailbox of them (RFC 4155)."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import BinaryIO
 
 from imgmatch.errors import EvidenceError, UsageError
-from imgmatch.locator import Locator
+from imgmatch.locator import Locator, readable
 from imgmatch.types import Evidence, Issue
 
 _SPECIAL = {
@@ -33,7 +33,7 @@ def walk(
     try:
         mode = os.stat(root).st_mode  # a path that the user names may itself be a link
     except OSError as error:
-        raise UsageError(f"{printable(root)}: {_reason(error)}; give an existing file or folder") from error
+        raise UsageError(f"{readable(root)}: {_reason(error)}; give an existing file or folder") from error
     skip = os.path.realpath(leave_out) if leave_out is not None else None
     if stat.S_ISDIR(mode):
         yield from _walk_folder(root, os.path.realpath(root), skip)
@@ -49,11 +49,6 @@ def reopen(locator: Locator) -> Evidence:
     if isinstance(found, Issue):
         raise EvidenceError(found.error, f"{locator}: {found.message}")
     return found
-
-
-def printable(path: str) -> str:
-    """A path as text that any terminal and JSON can hold; bytes that are not UTF-8 read \\xNN."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _walk_folder(folder: str, real_root: str, skip: str | None) -> Iterator[Evidence | Issue]:
@@ -81,7 +76,7 @@ def _examine_link(path: str, real_root: str) -> Evidence | Issue:
     except OSError as error:
         return _issue(path, "dangling_link", f"the link leads nowhere: {_reason(error)}")
     if os.path.commonpath([target, real_root]) != real_root:
-        return _issue(path, "link_out", f"the link leads out of the given path, to {printable(target)}; not followed")
+        return _issue(path, "link_out", f"the link leads out of the given path, to {readable(target)}; not followed")
     if os.path.isdir(target):
         return _issue(path, "folder_link", "a link to a folder inside the given path; its files are read there")
     return _examine(path)

@@ -54,14 +54,18 @@ def _unfold(found: Evidence, options: SourceOptions, budget: Budget, depth: int)
             found.locator, "walk", "limit", f"lies deeper than max_depth ({options.limits.max_depth}); not opened"
         )
         return
+    empty = not format_of.itself
     try:
         for member in _open(format_of, found, options).members():
+            empty = False
             if isinstance(member, Issue):
                 budget.count(0)
                 yield member
             else:
                 budget.count(member.size_bytes)
                 yield from _unfold(member, options, budget, depth + 1)
+        if empty:  # no file ends as neither items nor issues
+            yield Issue(found.locator, "walk", "not_a_picture", "nothing to look into is in it")
     except EvidenceError as error:
         yield Issue(found.locator, "walk", error.kind, str(error))
     except ImgmatchError as error:

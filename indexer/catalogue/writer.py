@@ -68,25 +68,9 @@ class Writer(KnownWriter, FactsWriter, VicsWriting):
 
     def add_item(self, digests: Digests, image: Image) -> int:
         """Add new content, or find it where another model has added it; returns its id."""
-        sha256 = bytes.fromhex(digests.sha256)
-        row = self._db.execute("SELECT item_id FROM items WHERE sha256 = ?", (sha256,)).fetchone()
-        if row is not None:
-            return int(row[0])
-        cursor = self._db.execute(
-            "INSERT INTO items (item_id, sha256, md5, sha1, size_bytes, format, width_px, height_px, orientation,"
-            f" partial) VALUES ({_FREE_ITEM_ID}, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                sha256,
-                bytes.fromhex(digests.md5),
-                bytes.fromhex(digests.sha1),
-                digests.size_bytes,
-                image.format,
-                *image.stored_size_px,
-                image.orientation,
-                image.partial,
-            ),
-        )
-        return new_id(cursor)
+        hashes = (bytes.fromhex(digest) for digest in (digests.sha256, digests.md5, digests.sha1))
+        about = (image.format, *image.stored_size_px, image.orientation, image.partial)
+        return self.merge_item((*hashes, digests.size_bytes, *about))
 
     def add_sighting(self, sha256: str, evidence: Evidence, now_utc: str, run_id: int) -> bool:
         """Note where known content was found; clears an issue at that place, and the note that a list had it left out.

@@ -6,15 +6,10 @@ import re
 
 from PIL import Image
 
-from imgmatch.locator import Locator
+from imgmatch.locator import Locator, readable
 
 # A drive or a share: only there is a backslash no part of a name.
 _WINDOWS = re.compile(r"[A-Za-z]:\\|\\\\")
-
-
-def readable(text: str) -> str:
-    """Text that is Unicode, whatever bytes a name holds: those that are not UTF-8 as \\xNN."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def file_name(locator: Locator) -> str:

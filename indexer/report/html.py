@@ -24,6 +24,7 @@ from indexer.atomic import whole_folder
 from indexer.audit import Head
 from indexer.case import Case
 from indexer.clock import now_utc
+from indexer.csvfile import printable
 from indexer.report.pictures import Thumbnail, write_thumbnail
 from indexer.search import SearchResult
 
@@ -172,7 +173,4 @@ def _words(value: Any) -> str:
 
 def plain(text: Any) -> str:
     """No control or direction-changing character reaches a reader, whatever a file is called."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode("ascii")
-        for char in str(text)
-    )
+    return printable(str(text))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from dataclasses import dataclass
 
 from imgmatch.errors import EvidenceError, UsageError
@@ -13,11 +12,12 @@ from imgmatch.locator import Locator
 from imgmatch.sources import reopen
 from imgmatch.types import Evidence
 from indexer.case import Case
+from indexer.show import item_by_number_or_digits
 
 MAX_UPLOAD_BYTES = 64 << 20
 MAX_TOTAL_BYTES = 256 << 20
 MAX_QUERIES = 50
-_PREFIX = re.compile(r"[0-9a-fA-F]{4,64}\Z")
+_LEAST_DIGITS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,9 @@ class Queries:
 
         Raises UsageError when it names none or several; EvidenceError when the item's picture is not at hand.
         """
-        item_id = self._find(text.strip())
+        item_id = item_by_number_or_digits(self._case, text.strip(), _LEAST_DIGITS)
+        if item_id is None:
+            raise UsageError(f"{text!r}: no such item; give an item id, or four or more digits of a SHA-256")
         item = self._case.catalogue.items([item_id])[item_id]
         for sighting in self._case.catalogue.sightings([item_id])[item_id]:
             try:
@@ -97,18 +99,6 @@ class Queries:
         raise EvidenceError(
             "source_gone", f"item {item_id}: no source has this picture any more; bring its files back to their place"
         )
-
-    def _find(self, text: str) -> int:
-        catalogue = self._case.catalogue
-        if text.isdecimal() and len(text) < 19 and int(text) in catalogue.items([int(text)]):
-            return int(text)
-        if not _PREFIX.match(text):
-            raise UsageError(f"{text!r}: no such item; give an item id, or four or more digits of a SHA-256")
-        ids = catalogue.items_by_prefix(text.lower(), 2)
-        if len(ids) != 1:
-            what = "several items begin so; give more digits" if ids else "no such item in this case"
-            raise UsageError(f"{text}: {what}")
-        return ids[0]
 
     def _add(self, name: str, item_id: int | None, uploaded: bool, found: Evidence, limits: Limits) -> QueryPicture:
         try:

@@ -79,7 +79,7 @@ def test_categories_come_along(tmp_path):
 
 @pytest.mark.parametrize("wrapped", ["#Media", "#Cases", "bare"])
 def test_vics_gives_the_hashes_of_media_and_not_those_of_their_copies(tmp_path, wrapped):
-    pytest.importorskip("ijson", reason="ijson is not installed: pip install 'imgmatch[vics]'")
+    pytest.importorskip("ijson", reason="ijson is not installed: pip install 'imgmatch[exchange]'")
     media = [
         {"MediaID": 1, "Category": 2, "MD5": ABC["md5"], "SHA1": ABC["sha1"], "MediaFiles": [{"MD5": "0" * 32}]},
         {"MediaID": 2, "Category": 1, "MD5": XYZ["md5"].upper()},
