@@ -9,13 +9,8 @@ collection of their own and taken out at the end. Recall is against every row co
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +18,7 @@ import numpy as np
 
 from benchmarks import report
 from benchmarks.index_fuzz import fill
+from benchmarks.lite import lite
 from benchmarks.mixtures import anchors, mixture, queries
 from imgmatch.types import ModelSpec
 from indexer.case import Case
@@ -30,28 +26,6 @@ from indexer.index import ExactIndex
 from indexer.index.open import CaseIndex
 from indexer.move import move
 from indexer.remote import follow, place
-
-
-@contextmanager
-def lite(folder: Path) -> Iterator[str]:
-    """Milvus Lite as a server bound to this machine only; yields its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "milvus_lite.cmdline", "server", "--host", "127.0.0.1", "--port", str(port)]
-    with (folder / "server.log").open("ab") as log:
-        process = subprocess.Popen([*command, "--data-dir", str(folder / "data")], stdout=log, stderr=log)
-    try:
-        for _ in range(300):
-            with socket.socket() as probe:
-                probe.settimeout(0.2)
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def measure(uri: str, folder: Path, arguments: Any) -> dict[str, float]:

@@ -2,8 +2,8 @@
 
 import pytest
 
+from benchmarks.lite import free_port, lite
 from tests.conftest import encode, picture, run, run_json
-from tests.indexer.lite import free_port, lite
 
 pytestmark = pytest.mark.slow
 

@@ -6,11 +6,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
+from benchmarks.lite import lite
 from imgmatch.cores import usable_cores
 from imgmatch.isolation.pool import DEFAULT_WORKER_LIMITS, Pool
 from imgmatch.models import load_model
 from indexer.case import Case
-from tests.indexer.lite import lite
 
 
 @pytest.fixture(scope="session")

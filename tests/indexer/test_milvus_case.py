@@ -13,6 +13,7 @@ import threading
 import numpy as np
 import pytest
 
+from benchmarks.lite import free_port, lite
 from imgmatch.errors import CaseError
 from indexer.case import Case
 from indexer.compact import compact, delete
@@ -22,7 +23,6 @@ from indexer.merge import merge
 from indexer.move import move
 from indexer.remote import follow, place
 from tests.conftest import ROOT
-from tests.indexer.lite import free_port, lite
 from tests.indexer.vectors import SPEC, add, clouds
 
 pytestmark = pytest.mark.slow

@@ -1,20 +1,25 @@
 """Milvus Lite as a server of its own, bound to this machine only."""
 
+from __future__ import annotations
+
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
-def free_port():
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        return int(probe.getsockname()[1])
 
 
 @contextmanager
-def lite(folder, port=None):
+def lite(folder: Path, port: int | None = None) -> Iterator[str]:
     """Yields its URI; ``folder`` keeps what it holds."""
     port = port or free_port()
     command = [sys.executable, "-m", "milvus_lite.cmdline", "server", "--host", "127.0.0.1", "--port", str(port)]
