@@ -34,6 +34,8 @@ def lite(folder: Path, port: int | None = None) -> Iterator[str]:
                 break
             except OSError:
                 time.sleep(0.1)
+        else:
+            raise RuntimeError(f"Milvus Lite does not listen after 30 s: {(folder / 'server.log').read_text()}")
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
