@@ -2,8 +2,9 @@
 
 The chain alone says nothing of its end, so the catalogue keeps the number and hash of the last entry too. An entry is
 first committed there, together with what it tells of where that is a change of the catalogue, with its whole line, and
-then written to the log; only then it no longer waits. So a kill between the two leaves lines that the catalogue still
-holds, which the next use writes out, and never anything that looks like a cut. All appending happens under the
+then written to the log. The catalogue is forced to disk with each entry, the log only now and then and at the end of
+the use: until then its last lines wait in the catalogue too. So a kill or a pulled plug leaves lines that the catalogue
+still holds, which the next use writes out, and never anything that looks like a cut. All appending happens under the
 catalogue's write lock.
 """
 
@@ -28,6 +29,8 @@ from indexer.segments import sync_folder
 FIRST = "0" * 64
 """What the first entry names as the hash of the one before."""
 EMPTY = LogState(0, FIRST, 0)
+_MOST_WAITING_BYTES = 16_000
+"""The catalogue writes all that waits again with each entry: more than this costs more than forcing the log to disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +67,12 @@ class AuditLog:
     def __init__(self, path: Path, catalogue: Catalogue) -> None:
         self.path = path
         self._catalogue = catalogue
+        self._unsettled = False
 
     def append(self, action: str, fields: Mapping[str, Any]) -> Head:
-        """Add one entry and force it to disk. Raises CaseError where that can't be done: use that leaves no trace is
-        none. ``fields`` must be what ``json`` can write; text that is not Unicode is escaped.
+        """Add one entry; it is on disk, in the catalogue or in the log, when this returns. Raises CaseError where that
+        can't be done: use that leaves no trace is none. ``fields`` must be what ``json`` can write; text that is not
+        Unicode is escaped.
         """
         with self._catalogue.log_transaction() as writer:
             made = self.add(writer, action, fields)
@@ -98,20 +103,33 @@ class AuditLog:
         return head
 
     def write_out(self) -> None:
-        """Write entries that wait to the log, whatever part of them is there already, and force them to disk."""
+        """Write entries that wait to the log, whatever part of them is there already."""
+        self._write_out(_MOST_WAITING_BYTES)
+
+    def settle(self) -> None:
+        """Force to disk what this log wrote; nothing waits then."""
+        if self._unsettled:
+            self._write_out(0)
+
+    def _write_out(self, most_waiting: int) -> None:
         try:
             with self._catalogue.log_transaction(durable=False) as writer:
                 state = writer.log_state()
                 if state is None or not state.waiting:
+                    self._unsettled = False
                     return
                 new = not self.path.exists()
                 with self.path.open("ab+") as file:
                     rest = _after(file, state.settled_bytes, len(state.waiting))
-                    if rest is not None and state.waiting.startswith(rest):
+                    as_left = rest is not None and state.waiting.startswith(rest)
+                    if rest is not None and as_left:
                         file.write(state.waiting[len(rest) :])
                     else:  # somebody changed the log: nothing of it is touched, and the chain shows it
                         file.write((b"" if _ends_whole(file) else b"\n") + state.waiting)
                     file.flush()
+                    self._unsettled = as_left and not new and len(state.waiting) <= most_waiting
+                    if self._unsettled:
+                        return
                     os.fsync(file.fileno())
                     size = file.seek(0, os.SEEK_END)
                 if new:

@@ -143,6 +143,8 @@ class Case:
 
     def close(self) -> None:
         """Let go of every file."""
+        with contextlib.suppress(CaseError):  # what can't be written now waits in the catalogue for the next use
+            self.log.settle()
         self.catalogue.close()
 
     def __enter__(self) -> Self:

@@ -79,7 +79,9 @@ def quantise(source: Path, target: Path, pictures: Sequence[Pixels], *, reduce_r
     with tempfile.TemporaryDirectory() as scratch:
         inferred = Path(scratch) / "inferred.onnx"
         quant_pre_process(source, inferred, skip_symbolic_shape=True)
-        convolutions = [node.name for node in onnx.load(inferred).graph.node if node.op_type == "Conv"]
+        # With convolutions alone every activation and every sum between them would go through float32 and back.
+        graph = onnx.load(inferred).graph
+        quantised = [node.name for node in graph.node if node.op_type in ("Conv", "Clip", "Add")]
         grid = (-(-pictures[0].shape[0] // 32),) * 2
         quantize_static(
             inferred,
@@ -91,14 +93,48 @@ def quantise(source: Path, target: Path, pictures: Sequence[Pixels], *, reduce_r
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax,
-            nodes_to_quantize=convolutions,
+            nodes_to_quantize=quantised,
             extra_options={"ActivationSymmetric": False},
         )
     model = onnx.load(target)
+    _take_pixels_as_they_are(model.graph)
     model.producer_name, model.producer_version = "imgmatch", ""
     del model.metadata_props[:]
     del model.graph.value_info[:]
     target.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _take_pixels_as_they_are(graph: Any) -> None:
+    """Scaled pixels, (x - mean) / spread, in 8 bits are the pixels themselves with another zero point and scale.
+
+    So what scales and rounds them is left out, and nothing is rounded, where mean and spread are the same in every
+    channel; a graph that begins in another way is left as it is.
+    """
+    from onnx import numpy_helper
+
+    constants = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
+    by_input = {node.input[0]: node for node in graph.node if node.input}
+    chain = [by_input.get("pixels")]
+    for kind in ("Cast", "Sub", "Div", "QuantizeLinear", "DequantizeLinear"):
+        following = by_input.get(chain[-1].output[0]) if chain[-1] is not None else None
+        if following is None or following.op_type != kind:
+            return
+        chain.append(following)
+    turned, *between, dequantise = chain
+    mean, spread = (constants.get(node.input[1]) for node in between[1:3])
+    if mean is None or spread is None or mean.size != 1 or spread.size != 1 or not 0 <= mean.item() <= 255:
+        return
+    if float(mean.item()) != round(mean.item()):
+        return
+    graph.initializer.extend(
+        [
+            numpy_helper.from_array(np.array(1 / spread.item(), np.float32), "pixels_scale"),
+            numpy_helper.from_array(np.array(mean.item(), np.uint8), "pixels_zero_point"),
+        ]
+    )
+    dequantise.input[:] = [turned.output[0], "pixels_scale", "pixels_zero_point"]
+    for node in between:
+        graph.node.remove(node)
 
 
 class _Pictures:

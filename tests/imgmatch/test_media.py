@@ -266,7 +266,7 @@ def test_a_reader_that_dies_costs_one_issue_and_is_replaced(tmp_path, monkeypatc
         pytest.skip("needs a system with SIGKILL")
     noise = [Image.fromarray(np.random.default_rng(n).integers(0, 256, (480, 640, 3), np.uint8)) for n in range(6)]
     path = film(tmp_path / "a.avi", "mjpeg", noise, seconds=0.2, size=(640, 480))
-    monkeypatch.setattr(process, "_idle", [])  # so that it is a new one, and known by that among this process's children
+    monkeypatch.setattr(process, "_idle", [])  # so that it is a new one, and told by that from others
     before = {child.pid for child in psutil.Process().children()}
     found = walk(path)
     first = next(found)

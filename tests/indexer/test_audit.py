@@ -14,8 +14,10 @@ import time
 import pytest
 
 from imgmatch.errors import CaseError, UsageError
+from imgmatch.models import DEFAULT_MODEL, model_spec
 from indexer import audit
 from indexer.audit import AuditLog, Head
+from indexer.case import Case
 from indexer.catalogue import Catalogue
 
 ENTRIES = 20
@@ -36,6 +38,7 @@ def template(tmp_path_factory):
     made = make(folder)
     for number in range(ENTRIES):
         made.append("search", {"query": f"file:/q{number}.jpg", "k": number, "note": "ä" * (number * 50)})
+    made.settle()
     made._catalogue.checkpoint()
     made._catalogue.close()
     return folder
@@ -298,6 +301,35 @@ def test_kills_at_random_moments_never_look_like_tampering(tmp_path):
         found = log.verify()
         assert (found.faults, found.notes) == ([], [])
     assert "log_fault" not in log.path.read_text()
+
+
+def test_entries_stand_in_the_log_at_once_and_wait_in_the_catalogue_until_it_is_forced_to_disk(log):
+    written = log.path.read_bytes()
+    most = 0
+    for number in range(40):
+        log.append("search", {"query": f"{number}" * 100})
+        state = log._catalogue.log_state()
+        assert log.path.read_bytes().endswith(state.waiting)
+        most = max(most, len(state.waiting))
+    assert 5_000 < most < 20_000
+    lost = log.path.read_bytes()
+    log.path.write_bytes(lost[: -len(state.waiting)])  # as a pulled plug may leave it
+    assert log.verify().faults == []
+    log.settle()
+    assert log.path.read_bytes() == lost
+    assert lost.startswith(written)
+    assert log._catalogue.log_state().waiting == b""
+    assert (log.verify().faults, log.verify().notes) == ([], [])
+
+
+def test_a_case_that_is_closed_leaves_nothing_waiting(tmp_path):
+    with Case.create(tmp_path / "case", model=model_spec(DEFAULT_MODEL)) as case:
+        for _ in range(3):
+            case.record("search")
+        assert case.catalogue.log_state().waiting
+    with Case.open(tmp_path / "case") as case:
+        assert case.catalogue.log_state().waiting == b""
+        assert case.log.verify().faults == []
 
 
 def test_an_entry_does_not_look_like_a_change_of_the_case(log):
