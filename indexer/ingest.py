@@ -302,7 +302,8 @@ def _read(
     try:
         if data is None:
             raise EvidenceError("too_large", f"{digests.size_bytes:,} bytes are more than {config.limits.max_bytes:,}")
-        done = decoder(data, Request(input_px, 2 * input_px if config.beyond else None, config.limits))
+        sides = (2 * input_px,) if config.beyond else ()
+        done = decoder(data, Request(input_px, sides, metadata=True, pdq=True, limits=config.limits))
     except EvidenceError as error:
         return _Read(found, digests, Issue(found.locator, "decode", error.kind, str(error)))
     return _Read(
@@ -310,7 +311,7 @@ def _read(
         digests,
         image=done.image,
         prepared=done.prepared,
-        larger=done.larger,
+        larger=done.pictures[0] if done.pictures else None,
         whole_known=whole_known,
         facts=done.facts,
     )
@@ -323,7 +324,8 @@ def _facts_lacking(
     if not config.reread or data is None or not case.catalogue.lacks_facts(digests.sha256, has_pdq()):
         return None
     try:
-        return decoder(data, Request(case.default_model.input_px, None, config.limits)).facts
+        sides = (case.default_model.input_px,)
+        return decoder(data, Request(sides_px=sides, metadata=True, pdq=True, limits=config.limits)).facts
     except EvidenceError:
         return None
 
