@@ -41,6 +41,7 @@ from indexer.exchange import vics
 from indexer.filters import Filter
 from indexer.index import Ids, VectorIndex
 from indexer.index.open import CaseIndex
+from indexer.known import lies_in
 from indexer.verification import ItemFeatures, verified_first
 
 if TYPE_CHECKING:
@@ -336,6 +337,7 @@ class Searcher:
             if camera is not None:
                 reasons.append(f"same camera serial as the query ({camera})")
             reasons += lists.get(candidate.item_id, ())
+            reasons += [f"in {outer}, {hit.reason}" for outer, hit in lies_in(self._case, seen)]
             reasons.extend(vics.reasons(labels[candidate.item_id]))
             if item.partial:
                 reasons.append(f"item partly read: {item.partial}")
