@@ -81,12 +81,14 @@ def show(
     with Case.open(case) as opened:
         entries = opened.log.entries(since=filters.date(since) if since else None, action=action, last=last)
         columns = [*_COLUMNS, *(["weights_sha256", "version", "more", "before"] if format is Format.csv else [])]
-        wanted = entries if format in (Format.json, Format.jsonl) else _rows(entries)
+        wanted = entries if format in (Format.json, Format.jsonl) else _rows(entries, format is Format.table)
         emit(wanted, columns, format, output)
 
 
-def _rows(entries: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Entries for people: what an action has of its own goes with what it was done to."""
+def _rows(entries: Iterator[dict[str, Any]], narrow: bool) -> Iterator[dict[str, Any]]:
+    """Entries for people. What an action has of its own is ``more``; where that is all that it has, as in older ones, a
+    ``narrow`` table without that column shows it as what it was done to.
+    """
     known = {*_COLUMNS, "weights_sha256", "version", "before"}
     for entry in entries:
         more = {name: value for name, value in entry.items() if name not in known}
@@ -94,6 +96,8 @@ def _rows(entries: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             name: {key: value for key, value in entry.get(name, {}).items() if value not in (None, [], {}, "")}
             for name in ("subject", "arguments", "counts")
         }
+        if narrow and not any(parts.values()):
+            parts["subject"] = more
         yield {**entry, **parts, "more": more}
 
 

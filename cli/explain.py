@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.options import CaseArg, DeviceOpt, ModelOpt
+from cli.options import CaseArg, DeviceOpt, IsolationOpt, ModelOpt, decode_soon
 from cli.progress import note
 from cli.render import Format, emit_one
 
@@ -26,6 +26,7 @@ def explain(
     ] = False,
     model: ModelOpt = None,
     device: DeviceOpt = "cpu",
+    isolation: IsolationOpt = True,
     format: Annotated[Format, typer.Option("--format", help="How to write the figures.")] = Format.table,
 ) -> None:
     """Draw why a query and an item match: geometry, inliers, heat maps. Pictures are coarsened unless --reveal."""
@@ -34,6 +35,7 @@ def explain(
     from indexer.explain import explain as run_explain
 
     with Case.open(case) as opened:
+        decode_soon(isolation)
         embedder = load_model(model or opened.default_model.name, device=device)
         found = run_explain(opened, embedder, query, item, output, reveal=reveal)
     verification = found.verification

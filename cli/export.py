@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.matches import no_background
-from cli.options import CaseArg, ModelOpt
+from cli.options import CaseArg, IsolationOpt, ModelOpt, decode_soon
 from cli.progress import count_progress, note
 from imgmatch.errors import UsageError
 
@@ -57,6 +57,7 @@ def export(
         bool, typer.Option("--reveal", help="html, pack: pictures that can be seen, not blurred; recorded.")
     ] = False,
     no_images: NoImagesOpt = False,
+    isolation: IsolationOpt = True,
     table: Annotated[
         list[str] | None,
         typer.Option(
@@ -81,6 +82,8 @@ def export(
 
     _check(format, queries, reveal, no_images, table, all_known, thumbnails, locators)
     with Case.open(case) as opened, count_progress() as progress:
+        if queries or thumbnails:
+            decode_soon(isolation)
         if format is ExportFormat.vics:
             from indexer.exchange.vics import export_vics
 

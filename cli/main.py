@@ -19,7 +19,7 @@ from cli.export import NoImagesOpt, RevealOpt, export
 from cli.export import report as write_report
 from cli.known import ExcludeListOpt, MetaOpt, OnListOpt, known_app, tell_alerts
 from cli.matches import MaxFmrOpt, emit_labels, no_background, register
-from cli.options import CaseArg, DeviceOpt, FormatOpt, ModelOpt, OutputOpt
+from cli.options import CaseArg, DeviceOpt, FormatOpt, IsolationOpt, ModelOpt, OutputOpt, decode_soon
 from cli.progress import count_progress, ingest_progress, note, stop_on_signal, train_progress
 from cli.render import Format, emit, emit_one, emit_search
 from cli.review import review
@@ -42,6 +42,7 @@ from imgmatch.errors import CaseError, ImgmatchError, UsageError
 if TYPE_CHECKING:
     from imgmatch.types import ModelSpec
     from indexer.ingest import IngestReport
+    from indexer.search import SearchResult
 
 EXIT_ERROR = 1
 EXIT_UNREADABLE = 3
@@ -181,9 +182,7 @@ def ingest(
     index: Annotated[
         bool, typer.Option("--index/--no-index", help="Build the index when it is due, beside and afterwards.")
     ] = True,
-    isolation: Annotated[
-        bool, typer.Option("--isolation/--no-isolation", help="Decode in confined processes of their own.")
-    ] = True,
+    isolation: IsolationOpt = True,
     inside: InsideOpt = True,
     deleted: DeletedOpt = True,
     carve: CarveOpt = False,
@@ -338,6 +337,7 @@ def search(
     ] = None,
     reveal: RevealOpt = False,
     no_images: NoImagesOpt = False,
+    isolation: IsolationOpt = True,
     strict: StrictOpt = False,
     format: FormatOpt = Format.table,
     output: OutputOpt = None,
@@ -347,7 +347,7 @@ def search(
     from indexer import combined, filters
     from indexer.calibrate import background as background_of
     from indexer.case import Case
-    from indexer.search import LeaveOut, Searcher, SearchResult
+    from indexer.search import LeaveOut, Searcher
 
     if by not in ("item", "label"):
         raise UsageError(f"--by {by}: say item or label")
@@ -368,8 +368,14 @@ def search(
         exclude_items=tuple(exclude_item or ()),
     )
     failed: list[SearchResult] = []
-    searched = 0
+    searched = told = 0
     kept: list[SearchResult] = []
+
+    def tell() -> None:
+        nonlocal told
+        for result in failed[told:]:
+            note(f"imgmatch: {_why_not(result)}; not searched")
+        told = len(failed)
 
     def results() -> Any:
         nonlocal searched
@@ -380,12 +386,14 @@ def search(
                 searched += 1
             else:
                 failed.append(result)
-                note(f"imgmatch: {result.locator.path}: {result.issue.message}; not searched")
+            if searched or len(failed) > 1:  # else it may be all that is said
+                tell()
             if report is not None:
                 kept.append(result)
             yield result
 
     with Case.open(case) as opened:
+        decode_soon(isolation)
         embedder = load_model(model or opened.default_model.name, device=device)
         background = background_of(opened, embedder.spec)
         searcher = Searcher(
@@ -401,9 +409,15 @@ def search(
             write_report(opened, kept, embedder.spec, report, reveal, no_images)
     if not searched:
         what = failed[0].locator.path if failed else " ".join(map(str, queries))
-        raise UsageError(f"{what}: no query could be searched; give pictures")
+        why = _why_not(failed[0]) if len(failed) == 1 else what
+        raise UsageError(f"{why}: no query could be searched; give pictures")
     if strict and failed:
         raise typer.Exit(EXIT_UNREADABLE)
+
+
+def _why_not(result: SearchResult) -> str:
+    assert result.issue is not None
+    return f"{result.locator.path}: {result.issue.message}"
 
 
 def _box(text: str) -> tuple[int, int, int, int]:
@@ -505,6 +519,7 @@ def check(
     repair: Annotated[
         bool, typer.Option("--repair", help="First embed what damaged segments held again, from the sources.")
     ] = False,
+    isolation: IsolationOpt = True,
     password: AskPasswordOpt = False,
     password_file: PasswordFileOpt = None,
     format: FormatOpt = Format.table,
@@ -519,6 +534,7 @@ def check(
     options = source_options(None, password, password_file)
     with Case.open(case) as opened, count_progress() as progress:
         if repair:
+            decode_soon(isolation)
             _repair(opened, options, progress)
         faults = [
             dataclasses.asdict(finding)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.options import CaseArg, FormatOpt, ModelOpt, OutputOpt
+from cli.options import CaseArg, FormatOpt, IsolationOpt, ModelOpt, OutputOpt, decode_soon
 from cli.progress import count_progress, note
 from cli.render import Format, emit, emit_one, false_match_record, search_record, verification_record
 from imgmatch.calibration import false_match_text
@@ -71,6 +71,7 @@ def groups(
     case: CaseArg,
     least: Annotated[float, typer.Option(help="Least similarity of two near-copies, 0..1.")] = 0.9,
     verify: VerifyOpt = False,
+    isolation: IsolationOpt = True,
     model: ModelOpt = None,
     format: FormatOpt = Format.table,
     output: OutputOpt = None,
@@ -104,6 +105,8 @@ def groups(
 
     columns = ["group", "best", "item_id", "size_px", "bytes", "format", "differs", "path", "sightings"]
     with Case.open(case) as opened, count_progress() as progress:
+        if verify:
+            decode_soon(isolation)
         spec = model_spec(model) if model else opened.default_model
         opened.record("groups", arguments={"least": least, "verify": verify}, model=spec)
         emit(records(), [*columns, *(["sha256"] if format is Format.csv else [])], format, output)
@@ -115,6 +118,7 @@ def link(
     least: Annotated[float, typer.Option(help="Least similarity of two items, 0..1.")] = 0.6,
     top: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many links, the nearest ones.")] = 1000,
     verify: VerifyOpt = False,
+    isolation: IsolationOpt = True,
     max_fmr: MaxFmrOpt = None,
     model: ModelOpt = None,
     format: FormatOpt = Format.table,
@@ -156,6 +160,8 @@ def link(
 
     columns = ["item_id", "other_item_id", "score", "by_chance", *(["reason"] if verify else []), "path", "other_path"]
     with Case.open(case) as opened, contextlib.ExitStack() as stack:
+        if verify:
+            decode_soon(isolation)
         spec = model_spec(model) if model else opened.default_model
         others = stack.enter_context(open_other(other, spec))
         progress = stack.enter_context(count_progress())

@@ -17,4 +17,16 @@ OutputOpt = Annotated[
 ModelOpt = Annotated[
     str | None, typer.Option("--model", help="Model to use (default: the case's).", show_default=False)
 ]
+IsolationOpt = Annotated[
+    bool, typer.Option("--isolation/--no-isolation", help="Decode pictures in confined processes of their own.")
+]
 DeviceOpt = Annotated[str, typer.Option("--device", help="Where the network runs: auto, cpu or cuda.")]
+
+
+def decode_soon(isolation: bool) -> None:
+    """Say where pictures are decoded, as an IsolationOpt has it; workers come up while the command loads the rest."""
+    from imgmatch.isolation import shared
+    from imgmatch.isolation.choice import set_isolated
+
+    set_isolated(isolation)
+    shared.start()

@@ -25,7 +25,7 @@ def show(
 
     with Case.open(case) as opened:
         record = item_record(opened, find_item(opened, item))
-        opened.record("show", {"item_id": record["item_id"], "sha256": record["sha256"]})
+        opened.record("show", subject={"item_id": record["item_id"], "sha256": record["sha256"]})
     if format is Format.table:
         emit(_lines(record), ["field", "value", "source"], format, output)
     else:

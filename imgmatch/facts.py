@@ -6,9 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from imgmatch.metadata import FIELDS, Metadata, read_metadata
-from imgmatch.pdq import BITS, Pdq, pdq_of
-from imgmatch.types import Image
+from imgmatch.metadata import FIELDS, Metadata
+from imgmatch.pdq import BITS, Pdq
 
 _MOST_CHARACTERS = 200_000
 
@@ -39,8 +38,3 @@ class Facts:
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError("no facts") from error
         return cls(metadata, pdq)
-
-
-def facts_of(data: bytes, image: Image) -> Facts:
-    """The facts of a file that was decoded to ``image``."""
-    return Facts(read_metadata(data), pdq_of(image.pixels))

@@ -20,6 +20,7 @@ import numpy.typing as npt
 import imgmatch
 from imgmatch.errors import CaseError
 from imgmatch.facts import Facts
+from imgmatch.isolation.choice import isolated
 from imgmatch.types import Box, Digests, Embedding, Evidence, Image, Issue, ModelSpec
 from indexer import segments
 from indexer.audit import EMPTY, AuditLog, Head
@@ -371,7 +372,7 @@ def _entry(
 ) -> dict[str, Any]:
     """What every entry of the audit log has, empty where an action has none of it."""
     return {
-        "arguments": dict(arguments or {}),
+        "arguments": {**({} if isolated() else {"isolation": False}), **(arguments or {})},
         "subject": dict(subject or {}),
         "model": model.name if model else None,
         "weights_sha256": model.weights_sha256 if model else None,

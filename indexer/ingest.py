@@ -33,13 +33,14 @@ from imgmatch.types import Digests, Embedding, Evidence, Image, Issue
 from indexer.case import Batch, Case, NewItem
 from indexer.clock import now_utc
 from indexer.compact import join_small
-from indexer.known import Alert, KnownFiles, match_pdq
+from indexer.known import Alert, Container, KnownFiles, match_pdq
 from indexer.labels import apply_labels, read_labels
 from indexer.manifest import manifest_files, read_manifest
 from indexer.remote import follow_commit
 
 if TYPE_CHECKING:
     from imgmatch.types import Pixels, Vector
+    from indexer.catalogue import ListHit
 
 # Pictures that go through the network together. More gains nothing on a CPU and costs memory.
 EMBED_BATCH = 16
@@ -119,6 +120,7 @@ class _Read:
     regions: tuple[Embedding, ...] | None = None
     whole_known: bool = False
     ignored: bool = False
+    container: Container | None = None
     facts: Facts | None = None
     found_at: list[Evidence] = field(default_factory=list)
 
@@ -186,7 +188,7 @@ def ingest(
 
         try:
             named = paths if paths or config.manifest is None else manifest_files(config.manifest)
-            found = _files(case, named, model_id, config, report, stop)
+            found = _files(case, named, known, model_id, config, report, stop)
             # Two pools, so that reading and decoding go on while pictures are embedded; both are fed in walk order and
             # hand back in walk order, and hold a bounded number of pictures, however many files there are.
             with (
@@ -245,16 +247,41 @@ def ingest(
 def _files(
     case: Case,
     paths: Iterable[str | os.PathLike[str]],
+    known: KnownFiles,
     model_id: int,
     config: IngestConfig,
     report: IngestReport,
     stop: threading.Event,
-) -> Iterator[Evidence | Issue]:
-    """Walk all paths; leave out what this case has read before and what has not changed since."""
+) -> Iterator[Evidence | Issue | Container]:
+    """Walk all paths; leave out what this case has read before and what has not changed since. Containers that hash
+    lists name come before what is in them, or without it.
+    """
+    named: list[Container] = []
+
+    def pass_over(found: Evidence, is_picture: bool) -> bool:
+        # A picture is compared, and its hits are recorded, when it is read itself.
+        if not is_picture and not config.reread and case.catalogue.is_ignored(found):
+            report.files += 1
+            report.unchanged += 1
+            return True
+        container = known.of_container(found)
+        if container is None:
+            return False
+        if is_picture:
+            return container.ignored and not case.catalogue.has_vectors(container.digests.sha256, model_id)
+        named.append(container)
+        return container.ignored
+
+    def told() -> Iterator[Container]:
+        while named:
+            report.files += named[0].ignored  # else what is in it is counted
+            yield named.pop(0)
+
     for path in paths:
-        for found in walk(path, leave_out=case.path, options=config.sources):
+        for found in walk(path, leave_out=case.path, options=config.sources, pass_over=pass_over):
             if stop.is_set():
                 return
+            yield from told()
             report.files += 1
             if isinstance(found, Evidence) and not config.reread:
                 before = case.catalogue.unchanged(found, model_id, imgmatch.__version__, config.beyond)
@@ -262,6 +289,7 @@ def _files(
                     report.unchanged += 1
                     continue
             yield found
+        yield from told()
 
 
 @contextmanager
@@ -275,7 +303,7 @@ def _decoder(config: IngestConfig, jobs: int) -> Iterator[ReadPicture]:
 
 
 def _read(
-    found: Evidence | Issue,
+    found: Evidence | Issue | Container,
     case: Case,
     known: KnownFiles,
     model_id: int,
@@ -286,6 +314,8 @@ def _read(
     """Read and hash a file once; decode it unless its content is known, or to be ignored. Runs in a reader thread."""
     if isinstance(found, Issue):
         return _Read(issue=found)
+    if isinstance(found, Container):
+        return _Read(container=found)
     try:
         with found.open() as stream:
             digests, data = digest(stream, config.limits.max_bytes)
@@ -302,7 +332,8 @@ def _read(
     try:
         if data is None:
             raise EvidenceError("too_large", f"{digests.size_bytes:,} bytes are more than {config.limits.max_bytes:,}")
-        done = decoder(data, Request(input_px, 2 * input_px if config.beyond else None, config.limits))
+        sides = (2 * input_px,) if config.beyond else ()
+        done = decoder(data, Request(input_px, sides, metadata=True, pdq=True, limits=config.limits))
     except EvidenceError as error:
         return _Read(found, digests, Issue(found.locator, "decode", error.kind, str(error)))
     return _Read(
@@ -310,7 +341,7 @@ def _read(
         digests,
         image=done.image,
         prepared=done.prepared,
-        larger=done.larger,
+        larger=done.pictures[0] if done.pictures else None,
         whole_known=whole_known,
         facts=done.facts,
     )
@@ -323,7 +354,8 @@ def _facts_lacking(
     if not config.reread or data is None or not case.catalogue.lacks_facts(digests.sha256, has_pdq()):
         return None
     try:
-        return decoder(data, Request(case.default_model.input_px, None, config.limits)).facts
+        sides = (case.default_model.input_px,)
+        return decoder(data, Request(sides_px=sides, metadata=True, pdq=True, limits=config.limits)).facts
     except EvidenceError:
         return None
 
@@ -358,6 +390,9 @@ def _embed(group: list[_Read], embedder: Embedder) -> list[_Read]:
 
 def _settle(read: _Read, batch: Batch, report: IngestReport, known: KnownFiles) -> None:
     """Put a file where it belongs in the next commit, and count it."""
+    if read.container is not None:
+        _settle_container(read.container, batch, report)
+        return
     if read.digests is not None:
         report.read_bytes += read.digests.size_bytes
         _note_lists(read, batch, report, known)
@@ -389,12 +424,25 @@ def _note_lists(read: _Read, batch: Batch, report: IngestReport, known: KnownFil
     assert read.evidence is not None
     assert read.digests is not None
     hits = known.of(read.digests)
+    _tell_alerts(read.evidence, hits, report)
+    if hits and (read.ignored or read.issue is not None):
+        batch.listed.append((read.digests, read.evidence, hits, read.ignored))
+
+
+def _settle_container(found: Container, batch: Batch, report: IngestReport) -> None:
+    """Record which lists name a container, and count it where it is left out; else what is in it is counted."""
+    _tell_alerts(found.evidence, found.new, report)
+    batch.listed.append((found.digests, found.evidence, found.hits, found.ignored))
+    if found.ignored:
+        report.ignored += 1
+        report.read_bytes += found.digests.size_bytes
+
+
+def _tell_alerts(evidence: Evidence, hits: Iterable[ListHit], report: IngestReport) -> None:
     alerts = [hit for hit in hits if hit.kind == "alert"]
     report.alerts += bool(alerts)
     if len(report.alerted) < ALERTS_NAMED:
-        report.alerted += [Alert(read.evidence.locator, hit.name, hit.category) for hit in alerts]
-    if hits and (read.ignored or read.issue is not None):
-        batch.listed.append((read.digests, read.evidence, hits, read.ignored))
+        report.alerted += [Alert(evidence.locator, hit.name, hit.category) for hit in alerts]
 
 
 _In = TypeVar("_In")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imgmatch.errors import CaseError, EvidenceError
-from imgmatch.hashes import digest
-from imgmatch.image import DEFAULT_LIMITS, decode
+from imgmatch.isolation import shared
+from imgmatch.isolation.work import Request
 from imgmatch.models.base import Embedder
 from imgmatch.sources import DEFAULT_OPTIONS, Reopener, SourceOptions
 from imgmatch.types import Sighting
@@ -18,6 +18,7 @@ from indexer import segments
 from indexer.case import Case, ids_of
 from indexer.catalogue import SegmentRow
 from indexer.clock import now_utc
+from indexer.verification import content
 
 if TYPE_CHECKING:
     from imgmatch.types import Vector
@@ -112,15 +113,11 @@ def _repair(
 
 def _again(places: list[Sighting], sha256: str, embedder: Embedder, reopener: Reopener) -> Vector | None:
     """The vector of an item from the first of its sources that still holds it, made as ingest makes it."""
-    for place in places:
-        try:
-            with reopener.reopen(place.locator).open() as stream:
-                digests, data = digest(stream, DEFAULT_LIMITS.max_bytes)
-            if digests.sha256 != sha256 or data is None:
-                continue
-            image = decode(data, min_side_px=embedder.spec.input_px)
-        except (EvidenceError, OSError):
-            continue
-        vector: Vector = embedder.embed(embedder.prepare(image.pixels)[np.newaxis])[0]
-        return vector
-    return None
+    try:
+        data = content(sha256, (place.locator for place in places), reopener.reopen)
+        prepared = shared.read_picture(data, Request(embedder.spec.input_px)).prepared
+    except EvidenceError:
+        return None
+    assert prepared is not None
+    vector: Vector = embedder.embed(prepared[np.newaxis])[0]
+    return vector

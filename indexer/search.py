@@ -14,7 +14,9 @@ import numpy as np
 
 from imgmatch.errors import CaseError, EvidenceError, UsageError
 from imgmatch.hashes import digest
-from imgmatch.image import DEFAULT_LIMITS, Limits, decode
+from imgmatch.image import DEFAULT_LIMITS, Limits
+from imgmatch.isolation import shared
+from imgmatch.isolation.work import Request
 from imgmatch.locator import Locator
 from imgmatch.masking import (
     Mask,
@@ -27,7 +29,7 @@ from imgmatch.masking import (
     read_mask,
     strokes_mask,
 )
-from imgmatch.metadata import Metadata, read_metadata, same_camera, values
+from imgmatch.metadata import Metadata, same_camera, values
 from imgmatch.models.base import Embedder
 from imgmatch.regions import cut, query_boxes
 from imgmatch.sources import walk
@@ -39,6 +41,7 @@ from indexer.exchange import vics
 from indexer.filters import Filter
 from indexer.index import Ids, VectorIndex
 from indexer.index.open import CaseIndex
+from indexer.known import lies_in
 from indexer.verification import ItemFeatures, verified_first
 
 if TYPE_CHECKING:
@@ -334,6 +337,7 @@ class Searcher:
             if camera is not None:
                 reasons.append(f"same camera serial as the query ({camera})")
             reasons += lists.get(candidate.item_id, ())
+            reasons += [f"in {outer}, {hit.reason}" for outer, hit in lies_in(self._case, seen)]
             reasons.extend(vics.reasons(labels[candidate.item_id]))
             if item.partial:
                 reasons.append(f"item partly read: {item.partial}")
@@ -378,16 +382,17 @@ def read_query(
         if data is None:
             raise EvidenceError("too_large", f"{digests.size_bytes:,} bytes are more than {limits.max_bytes:,}")
         side_px = embedder.spec.input_px
-        # The whole picture as ingest reads it, so that the same file has the same vector.
-        image = decode(data, min_side_px=side_px, limits=limits)
-        sides = embedder.spec.query_sides_px
-        larger = decode(data, min_side_px=QUERY_SCALE * side_px, limits=limits)
+        # The whole picture as ingest reads it, so that the same file has the same vector; and larger.
+        wanted = Request(sides_px=(side_px, QUERY_SCALE * side_px), metadata=True, limits=limits)
+        decoded = shared.read_picture(data, wanted)
     except OSError as error:
         return Issue(
             found.locator, "read", "unreadable", f"the file can't be read: {(error.strerror or str(error)).lower()}"
         )
     except EvidenceError as error:
         return Issue(found.locator, "decode", error.kind, str(error))
+    image, larger = decoded.pictures
+    sides = embedder.spec.query_sides_px
     mask = leave_out.of(image)
     masked = 0.0 if mask is None else round(float(mask.mean()), 4)
     size, only = image.upright_size_px, leave_out.outside
@@ -416,7 +421,7 @@ def read_query(
         masked,
         shown,
         unseen,
-        read_metadata(data),
+        decoded.facts.metadata,
     )
 
 

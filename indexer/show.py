@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgmatch.errors import UsageError
 from imgmatch.locator import Locator
+from indexer.known import lies_in
 
 if TYPE_CHECKING:
     from indexer.case import Case
@@ -59,6 +60,7 @@ def item_record(case: Case, item_id: int) -> dict[str, Any]:
     """One item, ready for JSON: digests, size, sightings, labels, metadata, lists, PDQ, decisions."""
     catalogue = case.catalogue
     item = catalogue.items([item_id])[item_id]
+    sightings = catalogue.sightings([item_id])[item_id]
     pdq = catalogue.pdqs([item_id]).get(item_id)
     return {
         "item_id": item_id,
@@ -79,7 +81,7 @@ def item_record(case: Case, item_id: int) -> dict[str, Any]:
                 "deleted": sighting.locator.deleted,
                 "locator": str(sighting.locator),
             }
-            for sighting in catalogue.sightings([item_id])[item_id]
+            for sighting in sightings
         ],
         "labels": [{"source": source, "columns": columns} for source, columns in _labels(case, item_id).items()],
         "metadata": catalogue.metadata([item_id]).get(item_id),
@@ -90,9 +92,13 @@ def item_record(case: Case, item_id: int) -> dict[str, Any]:
                 "category": hit.category,
                 "by": hit.by,
                 "distance": hit.distance,
-                "reason": hit.reason,
+                "reason": hit.reason if outer is None else f"in {outer}, {hit.reason}",
+                "in": outer,
             }
-            for _, hit in catalogue.item_list_hits([item_id])
+            for outer, hit in (
+                *((None, hit) for _, hit in catalogue.item_list_hits([item_id])),
+                *lies_in(case, sightings),
+            )
         ],
         "decisions": [
             {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,9 @@ from imgmatch.cores import one_thread_each, usable_cores
 from imgmatch.errors import EvidenceError
 from imgmatch.features import ITEM_PX, Features, extract
 from imgmatch.hashes import digest
-from imgmatch.image import DEFAULT_LIMITS, decode
+from imgmatch.image import DEFAULT_LIMITS
+from imgmatch.isolation import shared
+from imgmatch.isolation.pool import WORKER_ISSUES
 from imgmatch.locator import Locator
 from imgmatch.sources import Reopener, reopen
 from imgmatch.types import Candidate, Evidence, Image, Sighting, Verification
@@ -35,7 +37,7 @@ class ItemFeatures:
     """
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, Features] = OrderedDict()
+        self._kept: OrderedDict[str, Features | EvidenceError] = OrderedDict()
         self._lock = threading.Lock()
         self._of_thread = threading.local()
 
@@ -45,17 +47,28 @@ class ItemFeatures:
             known = self._kept.get(item.sha256)
             if known is not None:
                 self._kept.move_to_end(item.sha256)
-                return known
+        if isinstance(known, EvidenceError):
+            raise EvidenceError(known.kind, str(known))
+        if known is not None:
+            return known
         # An archive or a disk image is opened once a thread, not once a candidate.
         if not hasattr(self._of_thread, "reopener"):
             self._of_thread.reopener = Reopener()
-        image = reread(item, sightings, ITEM_PX * 3 // 4, self._of_thread.reopener.reopen)
+        try:
+            image = reread(item, sightings, ITEM_PX * 3 // 4, self._of_thread.reopener.reopen)
+        except EvidenceError as error:
+            if error.kind in WORKER_ISSUES:  # what kills or holds up its worker does so once, not once a query
+                self._keep(item, error)
+            raise
         made = extract(image.pixels, image.upright_size_px)
+        self._keep(item, made)
+        return made
+
+    def _keep(self, item: ItemRow, found: Features | EvidenceError) -> None:
         with self._lock:
-            self._kept[item.sha256] = made
+            self._kept[item.sha256] = found
             if len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
-        return made
 
 
 def verified_first(
@@ -96,21 +109,29 @@ def verified_first(
 def reread(
     item: ItemRow,
     sightings: Sequence[Sighting],
-    min_side_px: int | None = None,
+    min_side_px: int,
     find: Callable[[Locator], Evidence] = reopen,
 ) -> Image:
-    """Decode an item's picture from the first place that still holds its content, as its SHA-256 shows.
+    """Decode an item's picture from the first place that still holds its content.
 
-    Raises EvidenceError of kind ``source_gone`` when no place does, and as ``decode`` does.
+    Raises EvidenceError as ``content`` and as imgmatch.isolation.shared.read_picture.
+    """
+    return shared.read_image(content(item.sha256, (s.locator for s in sightings), find), min_side_px)
+
+
+def content(sha256: str, places: Iterable[Locator], find: Callable[[Locator], Evidence]) -> bytes:
+    """The bytes with this SHA-256 from the first place that still holds them.
+
+    Raises EvidenceError of kind ``source_gone`` when no place does.
     """
     changed = False
-    for sighting in sightings:
+    for place in places:
         try:
-            with find(sighting.locator).open() as stream:
+            with find(place).open() as stream:
                 digests, data = digest(stream, DEFAULT_LIMITS.max_bytes)
         except (EvidenceError, OSError):
             continue
-        if digests.sha256 == item.sha256 and data is not None:
-            return decode(data, min_side_px=min_side_px)
+        if digests.sha256 == sha256 and data is not None:
+            return data
         changed = True
     raise EvidenceError("source_gone", "source changed since ingest" if changed else "source gone")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli.options import CaseArg, DeviceOpt, ModelOpt
+from cli.options import CaseArg, DeviceOpt, IsolationOpt, ModelOpt, decode_soon
 from cli.progress import note
 from imgmatch.optional import require
 
@@ -22,6 +22,7 @@ def review(
     examiner: Annotated[str, typer.Option(help="Who decides (default: the case's examiner).", show_default=False)] = "",
     model: ModelOpt = None,
     device: DeviceOpt = "cpu",
+    isolation: IsolationOpt = True,
 ) -> None:
     """Look through matches in the browser, on this machine only: search, compare, confirm, reject, export."""
     for module in ("starlette", "uvicorn"):
@@ -32,6 +33,7 @@ def review(
     from indexer.review import Desk
 
     with Case.open(case) as opened:
+        decode_soon(isolation)
         embedder = load_model(model or opened.default_model.name, device=device)
         desk = Desk(opened, embedder, examiner)
         why = serve(desk, port=port, idle_s=idle_minutes * 60, open_browser=browser, say=_say)

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -27,8 +28,11 @@ from imgmatch.isolation.work import Decoded, Request
 _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "SYSTEMROOT", "TEMP", "TZ")
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 _BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from imgmatch.isolation.worker import run; run()"
+WORKER_ISSUES = frozenset({"worker_died", "worker_timeout", "worker_memory"})
+"""Kinds of issues of files that a worker was lost over."""
 _START_SECONDS = 120.0
 _ALARM_LATER_SECONDS = 5
+_PATIENCE_SECONDS = 0.05
 _PIPE_BYTES = 1 << 20
 _F_SETPIPE_SZ = 1031
 
@@ -48,17 +52,22 @@ DEFAULT_WORKER_LIMITS = WorkerLimits()
 
 
 class Pool:
-    """Up to ``workers`` processes, each started when there is work for it. Safe to use from several threads.
+    """Up to ``workers`` processes, each started when there is work for it and none gets free within a moment: starting
+    one takes as long as decoding many pictures. Safe to use from several threads.
 
     Raises ImgmatchError when workers can't be started at all.
     """
 
     def __init__(self, workers: int, limits: WorkerLimits = DEFAULT_WORKER_LIMITS) -> None:
         self._limits = limits
-        self._free = threading.Semaphore(workers)
+        self._most = workers
+        self._held = 0  # with those that are coming up
+        self._coming = 0
+        self._waiting = 0
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
+        self._failed: Exception | None = None
         self._closed = False
         # The system kills a worker when the thread that started it ends: so one that lives as long as the pool.
         self._starter = ThreadPoolExecutor(1, "isolation")
@@ -71,12 +80,19 @@ class Pool:
 
     def close(self) -> None:
         """End all workers, at once."""
-        with self._lock:
+        with self._changed:
             self._closed = True
             workers = list(self._all)
+            self._changed.notify_all()
         for worker in workers:
             worker.end()
         self._starter.shutdown()
+
+    def start(self) -> None:
+        """Have a first worker come up beside; does not wait for it."""
+        with self._changed:
+            if not self._held and not self._closed:
+                self._launch()
 
     def read_picture(self, data: bytes, request: Request) -> Decoded:
         """As imgmatch.isolation.work.read_picture. Also raises EvidenceError of kind ``worker_died``,
@@ -88,49 +104,102 @@ class Pool:
     def confinement(self) -> Confinement:
         """What holds in a worker of this pool."""
         with self._worker() as worker:
+            assert worker.confinement is not None
             return worker.confinement
 
     def pids(self) -> list[int]:
-        """The processes that are alive."""
-        with self._lock:
-            return sorted(worker.process.pid for worker in self._all if worker.process.poll() is None)
+        """The processes that are up."""
+        with self._changed:
+            return sorted(w.process.pid for w in self._all if w.confinement and w.process.poll() is None)
 
     @contextmanager
     def _worker(self) -> Iterator[_Worker]:
-        with self._free:
-            worker = self._take()
-            try:
-                yield worker
-            finally:
-                with self._lock:
-                    if worker.usable and not self._closed:
-                        self._idle.append(worker)
-                    else:
-                        self._all.discard(worker)
-                if not worker.usable:
-                    worker.end()
+        worker = self._take()
+        try:
+            yield worker
+        finally:
+            with self._changed:
+                if worker.usable and not self._closed:
+                    self._idle.append(worker)
+                else:
+                    self._drop(worker)
+                self._changed.notify()
+            if not worker.usable:
+                worker.end()
 
     def _take(self) -> _Worker:
-        with self._lock:
+        with self._changed:
+            if not self._held:
+                self._failed = None
+            self._waiting += 1
+            try:
+                return self._wait(time.monotonic() + _PATIENCE_SECONDS)
+            finally:
+                self._waiting -= 1
+
+    def _wait(self, patient_until: float) -> _Worker:
+        while True:
             while self._idle:
                 worker = self._idle.pop()
                 if worker.process.poll() is None:
                     return worker
-                self._all.discard(worker)  # died between two files, of neither
+                self._drop(worker)  # died between two files, of neither
                 worker.end()
             if self._closed:
                 raise ImgmatchError("the workers were ended")
-        worker = self._starter.submit(_Worker, self._limits).result()
-        with self._lock:
-            self._all.add(worker)
+            if not self._held:
+                if self._failed is not None:
+                    raise ImgmatchError(str(self._failed)) from self._failed
+                self._launch()
+            elif (
+                self._held < self._most
+                and self._coming < self._waiting
+                and self._failed is None
+                and time.monotonic() >= patient_until
+            ):
+                self._launch()
+            self._changed.wait(_PATIENCE_SECONDS)
+
+    def _launch(self) -> None:
+        self._held += 1
+        self._coming += 1
+        self._starter.submit(self._bring_up)
+
+    def _bring_up(self) -> None:
+        """Start a worker. Runs in the starter's thread, which does not wait until it is up: others may be wanted."""
+        worker = None
+        try:
+            worker = _Worker(self._limits)
+            with self._changed:
+                self._all.add(worker)
+            threading.Thread(target=self._greet, args=(worker,), name="isolation", daemon=True).start()
+        except Exception as error:  # noqa: BLE001  (whoever waits for it must hear of it)
+            self._settle(worker, error)
+
+    def _greet(self, worker: _Worker) -> None:
         try:
             worker.greet()
-        except BaseException:
-            with self._lock:
-                self._all.discard(worker)
+        except Exception as error:  # noqa: BLE001  (as above)
+            self._settle(worker, error)
+        else:
+            self._settle(worker, None)
+
+    def _settle(self, worker: _Worker | None, failure: Exception | None) -> None:
+        with self._changed:
+            self._coming -= 1
+            if worker is not None and failure is None and not self._closed:
+                self._idle.append(worker)
+            else:
+                self._drop(worker)
+                self._failed = failure
+            self._changed.notify_all()
+        if worker is not None and (failure is not None or self._closed):
             worker.end()
-            raise
-        return worker
+
+    def _drop(self, worker: _Worker | None) -> None:
+        self._held -= 1
+        if worker is not None:
+            self._all.discard(worker)
 
 
 class _Worker:
@@ -138,6 +207,7 @@ class _Worker:
 
     def __init__(self, limits: WorkerLimits) -> None:
         self.usable = False
+        self.confinement: Confinement | None = None
         self._limits = limits
         self._late = False
         here = str(Path(__file__).parents[2])

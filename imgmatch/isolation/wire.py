@@ -73,18 +73,25 @@ def request_header(data: bytes, request: Request) -> dict[str, Any]:
 
 def parse_request(header: dict[str, Any]) -> tuple[Request, int]:
     """The request, and how many bytes follow."""
-    return Request(header["input_px"], header["larger_px"], Limits(**header["limits"])), header["size"]
+    told = {field.name: header[field.name] for field in dataclasses.fields(Request)}
+    told |= {"sides_px": tuple(header["sides_px"]), "limits": Limits(**header["limits"])}
+    return Request(**told), header["size"]
 
 
 def reply(decoded: Decoded) -> tuple[dict[str, Any], list[Any]]:
     """The header of a reply, and the bytes that follow it."""
-    header: dict[str, Any] = {"image": _about(decoded.image), "facts": decoded.facts.record()}
-    parts: list[Any] = [np.ascontiguousarray(decoded.prepared).data.cast("B")]
-    if decoded.larger is not None:
-        pixels = np.ascontiguousarray(decoded.larger.pixels)
-        header["larger"] = {**_about(decoded.larger), "shape": pixels.shape}
+    parts: list[Any] = []
+    if decoded.prepared is not None:
+        parts.append(np.ascontiguousarray(decoded.prepared).data.cast("B"))
+    pictures: list[dict[str, Any]] = []
+    for number, image in enumerate(decoded.pictures):
+        if number and image is decoded.pictures[number - 1]:
+            pictures.append({"again": True})
+            continue
+        pixels = np.ascontiguousarray(image.pixels)
+        pictures.append({**_about(image), "shape": pixels.shape})
         parts.append(pixels.data.cast("B"))
-    return header, parts
+    return {"image": _about(decoded.image), "facts": decoded.facts.record(), "pictures": pictures}, parts
 
 
 def parse_reply(header: dict[str, Any], stream: IO[bytes], request: Request) -> Decoded:
@@ -94,23 +101,19 @@ def parse_reply(header: dict[str, Any], stream: IO[bytes], request: Request) -> 
         if not (isinstance(kind, str) and kind in _KINDS and isinstance(message, str)):
             raise WireError("an unknown error")
         raise EvidenceError(kind, message[:_MAX_TEXT])
-    side = request.input_px
     image = _image(header.get("image"), _pixels(stream, (0, 0, 3)))
-    prepared = _pixels(stream, (side, side, 3))
-    larger = None
-    if request.larger_px is not None:
-        told = header.get("larger")
-        shape = told.get("shape") if isinstance(told, dict) else None
-        if not (isinstance(shape, list) and len(shape) == 3 and all(type(n) is int and n > 0 for n in shape)):
-            raise WireError("a picture of no shape")
-        if shape[2] != 3 or shape[0] * shape[1] > request.limits.max_pixels:
-            raise WireError("a picture of a wrong shape")
-        larger = _image(told, _pixels(stream, (shape[0], shape[1], 3)))
+    prepared = None if request.input_px is None else _pixels(stream, (request.input_px, request.input_px, 3))
+    told = header.get("pictures")
+    if not (isinstance(told, list) and len(told) == len(request.sides_px)):
+        raise WireError("another number of pictures")
+    pictures: list[Image] = []
+    for about in told:
+        pictures.append(pictures[-1] if about == {"again": True} and pictures else _picture(about, stream, request))
     try:
         facts = Facts.of(header.get("facts"))
     except ValueError as error:
         raise WireError("facts that make no sense") from error
-    return Decoded(image, prepared, facts, larger)
+    return Decoded(image, prepared, tuple(pictures), facts)
 
 
 def _write(stream: IO[bytes], data: Any) -> None:
@@ -122,6 +125,15 @@ def _write(stream: IO[bytes], data: Any) -> None:
 def _pixels(stream: IO[bytes], shape: tuple[int, int, int]) -> np.ndarray[Any, np.dtype[np.uint8]]:
     data = receive_bytes(stream, shape[0] * shape[1] * 3)
     return np.frombuffer(data, np.uint8).reshape(shape)
+
+
+def _picture(about: Any, stream: IO[bytes], request: Request) -> Image:
+    shape = about.get("shape") if isinstance(about, dict) else None
+    if not (isinstance(shape, list) and len(shape) == 3 and all(type(n) is int and n > 0 for n in shape)):
+        raise WireError("a picture of no shape")
+    if shape[2] != 3 or shape[0] * shape[1] > request.limits.max_pixels:
+        raise WireError("a picture of a wrong shape")
+    return _image(about, _pixels(stream, (shape[0], shape[1], 3)))
 
 
 def _about(image: Image) -> dict[str, Any]:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imgmatch.facts import Facts, facts_of
+from imgmatch.facts import Facts
 from imgmatch.image import DEFAULT_LIMITS, Limits, decode
+from imgmatch.metadata import read_metadata
 from imgmatch.models.vectors import prepared
+from imgmatch.pdq import pdq_of
 from imgmatch.types import Image
 
 if TYPE_CHECKING:
@@ -22,25 +24,28 @@ _NO_PIXELS = np.empty((0, 0, 3), np.uint8)
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is wanted of a picture: the input of a network of ``input_px``, and where ``larger_px`` is given the picture
-    itself too, decoded so that both sides are at least that long.
+    """What is wanted of a picture: the input of a network of ``input_px``, and for each of ``sides_px`` the picture
+    itself, decoded so that both sides are at least that long. At least one of them is asked for; ``pdq`` is that of the
+    first. ``metadata``: what its file says.
     """
 
-    input_px: int
-    larger_px: int | None = None
+    input_px: int | None = None
+    sides_px: tuple[int, ...] = ()
+    metadata: bool = False
+    pdq: bool = False
     limits: Limits = DEFAULT_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A picture as ingest needs it: what it is (``image``, without pixels), ``prepared`` (input_px, input_px, 3) uint8
-    for the network, its file's ``facts``, and ``larger`` with pixels where it was asked for.
+    """What was asked for: what the picture is (``image``, without pixels), ``prepared`` (input_px, input_px, 3) uint8
+    for the network, the ``pictures`` with pixels, and the ``facts``, as far as they were wanted.
     """
 
     image: Image
-    prepared: Pixels
+    prepared: Pixels | None
+    pictures: tuple[Image, ...]
     facts: Facts
-    larger: Image | None = None
 
 
 ReadPicture = Callable[[bytes, Request], Decoded]
@@ -49,8 +54,21 @@ ReadPicture = Callable[[bytes, Request], Decoded]
 
 def read_picture(data: bytes, request: Request) -> Decoded:
     """Decode and prepare one picture. Raises EvidenceError as imgmatch.image.decode does."""
-    image = decode(data, min_side_px=request.input_px, limits=request.limits)
-    larger = decode(data, min_side_px=request.larger_px, limits=request.limits) if request.larger_px else None
-    # Only what the network takes is kept: not the pixels.
-    bare = dataclasses.replace(image, pixels=_NO_PIXELS)
-    return Decoded(bare, prepared(image.pixels, request.input_px), facts_of(data, image), larger)
+    read: list[Image] = []
+    least = 0
+    for side in request.sides_px if request.input_px is None else (request.input_px, *request.sides_px):
+        # What was not reduced for a shorter side is not for a longer one: the same picture.
+        again = bool(read) and side >= least and _whole(read[-1])
+        read.append(read[-1] if again else decode(data, min_side_px=side, limits=request.limits))
+        least = side
+    first, pictures = read[0], read
+    network = None
+    if request.input_px is not None:
+        # Only what the network takes is kept: not the pixels.
+        network, pictures = prepared(first.pixels, request.input_px), read[1:]
+    facts = Facts(read_metadata(data) if request.metadata else {}, pdq_of(first.pixels) if request.pdq else None)
+    return Decoded(dataclasses.replace(first, pixels=_NO_PIXELS), network, tuple(pictures), facts)
+
+
+def _whole(image: Image) -> bool:
+    return image.pixels.shape[1::-1] == image.upright_size_px

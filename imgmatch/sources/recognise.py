@@ -15,6 +15,7 @@ from imgmatch.sources.zips import is_zip
 from imgmatch.types import Evidence
 
 HEAD_BYTES = 4096
+_LARGEST_WHOLE_ARCHIVE_BYTES = 1 << 30
 # Nothing is looked for inside these: said first, since most files are such.
 _PLAIN = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")
 
@@ -29,6 +30,14 @@ class Format:
     name: str
     elsewhere: bool = False
     itself: bool = False
+
+    def is_whole(self, size_bytes: int) -> bool:
+        """Is a file of this size one that others keep hashes of: a video, moving picture or document, or an archive
+        (an Office file is one) that is not large? Disk images never are.
+        """
+        return self.module == "extracted" or (
+            self.module not in ("disk", "images") and size_bytes <= _LARGEST_WHOLE_ARCHIVE_BYTES
+        )
 
 
 _MAGIC = (

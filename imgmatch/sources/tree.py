@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib import import_module
 
@@ -16,27 +16,34 @@ from imgmatch.sources.options import DEFAULT_OPTIONS, SourceOptions
 from imgmatch.sources.streams import one_line
 from imgmatch.types import Evidence, Issue
 
+PassOver = Callable[[Evidence, bool], bool]
+"""Is told of a container before it is opened, and whether it is a picture too; says whether to pass it over."""
+
 
 def walk(
     path: str | os.PathLike[str],
     *,
     leave_out: str | os.PathLike[str] | None = None,
     options: SourceOptions = DEFAULT_OPTIONS,
+    pass_over: PassOver | None = None,
 ) -> Iterator[Evidence | Issue]:
     """Find every file under ``path`` (or ``path`` itself), and every file in archives and disk images among
     them, in the same order every time.
 
     A container is given as what is in it; what of it can't be had is an Issue at its place. ``leave_out`` is a folder
-    to pass over (the case's own). Raises UsageError when ``path`` does not exist.
+    to pass over (the case's own). ``pass_over`` is asked, on the thread that walks, about every video, moving picture,
+    document, and archive that is not large. Raises UsageError when ``path`` does not exist.
     """
     for found in files.walk(path, leave_out=leave_out):
         if isinstance(found, Issue) or not options.inside:
             yield found
         else:
-            yield from _unfold(found, options, Budget(options.limits), 0)
+            yield from _unfold(found, options, Budget(options.limits), 0, pass_over)
 
 
-def _unfold(found: Evidence, options: SourceOptions, budget: Budget, depth: int) -> Iterator[Evidence | Issue]:
+def _unfold(
+    found: Evidence, options: SourceOptions, budget: Budget, depth: int, pass_over: PassOver | None
+) -> Iterator[Evidence | Issue]:
     # Whatever a parser raises on hostile bytes is an Issue of the container that holds them.
     try:
         format_of = recognise.recognise(found, options)
@@ -49,6 +56,8 @@ def _unfold(found: Evidence, options: SourceOptions, budget: Budget, depth: int)
         return
     if format_of.itself:
         yield found
+    if pass_over is not None and format_of.is_whole(found.size_bytes) and pass_over(found, format_of.itself):
+        return
     if depth >= options.limits.max_depth:
         yield Issue(
             found.locator, "walk", "limit", f"lies deeper than max_depth ({options.limits.max_depth}); not opened"
@@ -63,7 +72,7 @@ def _unfold(found: Evidence, options: SourceOptions, budget: Budget, depth: int)
                 yield member
             else:
                 budget.count(member.size_bytes)
-                yield from _unfold(member, options, budget, depth + 1)
+                yield from _unfold(member, options, budget, depth + 1, pass_over)
         if empty:  # no file ends as neither items nor issues
             yield Issue(found.locator, "walk", "not_a_picture", "nothing to look into is in it")
     except EvidenceError as error:

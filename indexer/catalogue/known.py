@@ -134,6 +134,29 @@ class KnownReader:
         """Listed files, every column but the id, for another case."""
         yield from self._stream(f"SELECT {', '.join(_FILE_COLUMNS)} FROM listed_files ORDER BY file_id")
 
+    def noted_lists(self: Reads, locator: Locator, sha256: str) -> set[int]:
+        """The lists that this content at this place was noted for as a file that is no item."""
+        sql = "SELECT list_id FROM listed_files WHERE locator = ? AND sha256 = ?"
+        return {row[0] for row in self._rows(sql, (str(locator), bytes.fromhex(sha256)))}
+
+    def container_hits(self: Reads, places: Iterable[Locator]) -> dict[Locator, list[ListHit]]:
+        """Of places that lie in others: the lists that name the files they lie in, by that file, alert lists first."""
+        outer: dict[str, Locator] = {}
+        for place in places:
+            inner = place.parent
+            while inner is not None:
+                outer[str(inner)] = inner
+                inner = inner.parent
+        found: dict[Locator, list[ListHit]] = {}
+        if outer:
+            for locator, *hit in self._rows(
+                "SELECT * FROM (SELECT locator, list_id, name, l.kind, category, by FROM listed_files JOIN hash_lists l"
+                f" USING (list_id) WHERE locator IN (SELECT value FROM json_each(?))) ORDER BY {_ORDER}",
+                [json.dumps(list(outer))],
+            ):
+                found.setdefault(outer[locator], []).append(ListHit(*hit))
+        return found
+
     def is_ignored(self: Reads, evidence: Evidence) -> bool:
         """Was this very file (place, size, both times) left out by an ignore list that still stands?"""
         key = (str(evidence.locator), evidence.size_bytes, evidence.modified_ns, evidence.changed_ns)
@@ -225,6 +248,8 @@ class KnownWriter:
         locator = str(evidence.locator)
         if ignored:
             self._db.execute("DELETE FROM issues WHERE locator = ?", (locator,))
+        else:  # by a list that is gone, or that an alert overrules now
+            self._db.execute("DELETE FROM listed_files WHERE locator = ? AND ignored", (locator,))
         contents = [bytes.fromhex(digest) for digest in (digests.sha256, digests.sha1, digests.md5)]
         times = (evidence.modified_utc, evidence.modified_ns, evidence.changed_ns)
         for hit in hits:

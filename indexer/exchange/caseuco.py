@@ -54,10 +54,10 @@ def export_caseuco(
     path = Path(target)
     with whole_file(path) as file, case.catalogue.snapshot():
         require_items(case)
-        details = {"format": "case-uco", "file": str(path.absolute())}
-        case.record("export", details)
+        arguments, subject = {"format": "case-uco"}, {"file": str(path.absolute())}
+        case.record("export", arguments=arguments, subject=subject, model=model)
         counts = _Graph(case, file, model or case.default_model).write(results, progress)
-    case.record("exported", {**details, **counts})
+    case.record("exported", arguments=arguments, subject=subject, model=model, counts=counts)
     return counts
 
 

@@ -119,8 +119,9 @@ def write_pack(
     shown = "none" if not config.thumbnails else "clear" if config.reveal else "blurred"
     with whole_file(path) as file, case.catalogue.snapshot():
         require_items(case)
-        details = {"format": "pack", "file": str(path.absolute()), "thumbnails": shown, "locators": config.locators}
-        case.record("export", details)
+        arguments = {"format": "pack", "thumbnails": shown, "locators": config.locators}
+        subject = {"file": str(path.absolute())}
+        case.record("export", arguments=arguments, subject=subject)
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             members = _Members(archive)
             items = _write_items(case, members)
@@ -145,7 +146,12 @@ def write_pack(
             with _Members(archive).member(MANIFEST) as member:
                 member.write(json.dumps(manifest, indent=1).encode("ascii"))
     made = Pack(items, vectors, thumbnails, member.digest.hexdigest())
-    case.record("exported", {**details, "items": items, "vectors": vectors, "manifest_sha256": made.manifest_sha256})
+    case.record(
+        "exported",
+        arguments=arguments,
+        subject={**subject, "manifest_sha256": made.manifest_sha256},
+        counts={"items": items, "vectors": vectors, "thumbnails": thumbnails},
+    )
     return made
 
 

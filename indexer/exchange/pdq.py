@@ -24,11 +24,11 @@ def export_pdq(case: Case, target: str | os.PathLike[str], rows: Iterable[tuple[
     Raises UsageError on a hash that is none, and where the file exists or can't be written.
     """
     path = Path(target)
-    details = {"format": "pdq", "file": str(path.absolute())}
+    arguments, subject = {"format": "pdq"}, {"file": str(path.absolute())}
     written: set[bytes] = set()
     poor = 0
     with whole_file(path) as file:
-        case.record("export", details)
+        case.record("export", arguments=arguments, subject=subject)
         for sha256, text, quality in rows:
             if not _HEX.match(text):
                 raise UsageError(f"{case.path}: {text!r}, of the content {sha256}, is no PDQ hash")
@@ -38,5 +38,6 @@ def export_pdq(case: Case, target: str | os.PathLike[str], rows: Iterable[tuple[
             if (key := bytes.fromhex(text)) not in written:
                 written.add(key)
                 file.write(f"pdq {text}\n".encode("ascii"))
-    case.record("exported", {**details, "hashes": len(written), "poor": poor})
+    counts = {"hashes": len(written), "poor": poor}
+    case.record("exported", arguments=arguments, subject=subject, counts=counts)
     return len(written), poor

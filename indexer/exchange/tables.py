@@ -111,8 +111,8 @@ def export_tables(
         require("pyarrow", "exchange")
     counts = {}
     with whole_folder(target) as draft, case.catalogue.snapshot():
-        details = {"format": format, "folder": str(target.absolute()), "tables": wanted}
-        case.record("export", details)
+        arguments, subject = {"format": format, "tables": wanted}, {"folder": str(target.absolute())}
+        case.record("export", arguments=arguments, subject=subject, model=model)
         makers: dict[str, Callable[[], Iterator[Record]]] = {
             "items": lambda: _items(case, progress),
             "sightings": lambda: _sightings(case),
@@ -124,7 +124,7 @@ def export_tables(
         }
         for name in wanted:
             counts[name] = write(draft / f"{name}.{format}", makers[name](), TABLES[name])
-    case.record("exported", {**details, "rows": counts})
+    case.record("exported", arguments=arguments, subject=subject, model=model, counts=counts)
     return counts
 
 

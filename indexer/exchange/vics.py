@@ -58,7 +58,8 @@ def import_vics(
     place = Locator.file(path)
     total = source.path.stat().st_size
     now = now_utc()
-    case.record("import", {"format": "vics", "path": str(place), "version": source.version})
+    arguments, subject = {"format": "vics", "version": source.version}, {"path": str(place)}
+    case.record("import", arguments=arguments, subject=subject)
     media = faults = 0
     named: list[Fault] = []
     with case.writing(), case.catalogue.transaction() as writer:
@@ -90,8 +91,9 @@ def import_vics(
             writer.add_issue(Issue(at, "import", "bad_record", told), now, run_id)
         items = writer.finish_vics_file(file_id, digest, header, media)
         done = Imported(source.version, media, items, faults, digest)
-        writer.finish_run(run_id, {"media": media, "items": items, "faults": faults}, now_utc())
-    case.record("imported", {"format": "vics", "path": str(place), "sha256": done.sha256, "media": media})
+        counts = {"media": media, "items": items, "faults": faults}
+        writer.finish_run(run_id, counts, now_utc())
+    case.record("imported", arguments=arguments, subject={**subject, "sha256": done.sha256}, counts=counts)
     return done
 
 
@@ -147,8 +149,9 @@ def export_vics(
     with whole_file(path) as file, case.catalogue.snapshot():
         if not (all_known and case.catalogue.vics_files()):
             require_items(case)
-        details = {"format": "vics", "file": str(path.absolute()), "version": version, "all_known": all_known}
-        case.record("export", details)
+        arguments = {"format": "vics", "version": version, "all_known": all_known}
+        subject = {"file": str(path.absolute())}
+        case.record("export", arguments=arguments, subject=subject)
         field, context = _CONTEXTS[version]
         head = json.dumps({field: context, "value": [_about(case, all_known)]}, ensure_ascii=False, indent=1)
         # The case's object is left open for its media, the last of its fields.
@@ -165,7 +168,7 @@ def export_vics(
             counts["media"] += 1
             counts["known_only" if known else "items"] += 1
         file.write(b"\n]\n}]\n}\n")
-    case.record("exported", {**details, **counts})
+    case.record("exported", arguments=arguments, subject=subject, counts=counts)
     return counts
 
 

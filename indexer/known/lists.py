@@ -91,15 +91,9 @@ def import_list(
         done.items = len({item_id for item_id, _ in case.catalogue.item_list_hits(name=name)})
         case.record(
             "import hash list",
-            {
-                "list": name,
-                "kind": kind,
-                "format": format.value,
-                "path": str(path),
-                "sha256": sha256,
-                "hashes": done.hashes,
-                "malformed": done.malformed,
-            },
+            arguments={"list": name, "kind": kind, "format": format.value},
+            subject={"path": str(path), "sha256": sha256},
+            counts={"hashes": done.hashes, "malformed": done.malformed, "items": done.items},
         )
     return done
 
@@ -114,7 +108,12 @@ def remove_list(case: Case, name: str) -> int:
             raise UsageError(f"{name}: no list of this name in {case.path}; see: imgmatch known list {case.path}")
         with case.catalogue.transaction() as writer:
             writer.remove_list(found.list_id)
-        case.record("remove hash list", {"list": name, "kind": found.kind, "sha256": found.sha256})
+        case.record(
+            "remove hash list",
+            arguments={"list": name},
+            subject={"kind": found.kind, "sha256": found.sha256},
+            counts={"hashes": found.hashes},
+        )
     return found.hashes
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from imgmatch.locator import Locator
-from imgmatch.types import Digests
+from imgmatch.errors import EvidenceError
+from imgmatch.hashes import digest
+from imgmatch.locator import Locator, readable
+from imgmatch.types import Digests, Evidence, Sighting
 
 if TYPE_CHECKING:
     from indexer.case import Case
@@ -41,7 +43,9 @@ class KnownFiles:
 
     def __init__(self, case: Case) -> None:
         self._catalogue = case.catalogue
-        self._any = bool(case.catalogue.hash_lists())
+        self._any = any(row.distance is None for row in case.catalogue.hash_lists())
+        # Left out by a list that may be gone: the record of it ends when the file is opened.
+        self._left_out = case.catalogue.counts()["ignored_files"] > 0
 
     def of(self, digests: Digests) -> tuple[ListHit, ...]:
         """The lists that name a content, alert lists first."""
@@ -49,8 +53,43 @@ class KnownFiles:
 
     def ignores(self, digests: Digests) -> bool:
         """Is this content to be left out: does an ignore list name it, and no alert list?"""
-        kinds = {hit.kind for hit in self.of(digests)}
-        return "ignore" in kinds and "alert" not in kinds
+        return _ignored(self.of(digests))
+
+    def of_container(self, found: Evidence) -> Container | None:
+        """What the lists say of a file that is opened for what is in it, its digests taken as it streams by; None where
+        there is nothing to say, or it can't be read (opening it says why).
+        """
+        if not (self._any or self._left_out):
+            return None
+        try:
+            with found.open() as stream:
+                digests, _ = digest(stream)
+        except (EvidenceError, OSError):
+            return None
+        hits = self.of(digests)
+        noted = self._catalogue.noted_lists(found.locator, digests.sha256)
+        if not hits and not noted:
+            return None
+        new = tuple(hit for hit in hits if hit.list_id not in noted)
+        return Container(digests, found, hits, new, _ignored(hits))
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A video, document or archive that lists name, ``new`` ones of them for the first time. ``ignored``: it is not
+    opened because of that.
+    """
+
+    digests: Digests
+    evidence: Evidence
+    hits: tuple[ListHit, ...]
+    new: tuple[ListHit, ...]
+    ignored: bool
+
+
+def _ignored(hits: Iterable[ListHit]) -> bool:
+    kinds = {hit.kind for hit in hits}
+    return "ignore" in kinds and "alert" not in kinds
 
 
 def listed(case: Case, kind: str | None = None, name: str | None = None) -> Iterator[Listed]:
@@ -65,6 +104,12 @@ def listed(case: Case, kind: str | None = None, name: str | None = None) -> Iter
     yield from _with_places(case, block)
     for file in case.catalogue.listed_files(kind, name):
         yield Listed(None, file.sha256, file.hit, file.locator, 1)
+
+
+def lies_in(case: Case, seen: Iterable[Sighting]) -> list[tuple[str, ListHit]]:
+    """The videos, documents and archives that an item was found in and that lists name, each with such a list."""
+    hits = case.catalogue.container_hits(sighting.locator for sighting in seen)
+    return [(readable(outer.at), hit) for outer, found in hits.items() for hit in found]
 
 
 def _with_places(case: Case, block: list[tuple[int, ListHit]]) -> Iterator[Listed]:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from PIL import Image, ImageFilter
 
-from imgmatch.errors import ImgmatchError
-from imgmatch.hashes import digest
-from imgmatch.image import DEFAULT_LIMITS, decode
+from imgmatch.errors import EvidenceError, ImgmatchError
+from imgmatch.isolation import shared
 from imgmatch.locator import Locator
 from imgmatch.sources import Reopener
+from indexer.verification import content
 
 CLEAR_PX = 320
 _BLUR_PX = 160
@@ -36,16 +36,19 @@ def write_thumbnail(
 
     ``places`` are tried in order; only bytes with this SHA-256 count. OSError from writing passes through.
     """
-    for place in places:
-        picture = _read(place, sha256, reopener)
-        if picture is not None:
-            blurred = _save(blur(picture), folder, f"blurred/{sha256}.jpg", 70)
-            clear = None
-            if reveal:
-                picture.thumbnail((CLEAR_PX, CLEAR_PX), Image.Resampling.LANCZOS)
-                clear = _save(picture, folder, f"clear/{sha256}.jpg", 78)
-            return Thumbnail(blurred, clear)
-    return None
+    data = next(filter(None, (_read(place, sha256, reopener) for place in places)), None)
+    if data is None:
+        return None
+    try:
+        picture = Image.fromarray(shared.read_image(data, CLEAR_PX).pixels)
+    except EvidenceError:
+        return None
+    blurred = _save(blur(picture), folder, f"blurred/{sha256}.jpg", 70)
+    clear = None
+    if reveal:
+        picture.thumbnail((CLEAR_PX, CLEAR_PX), Image.Resampling.LANCZOS)
+        clear = _save(picture, folder, f"clear/{sha256}.jpg", 78)
+    return Thumbnail(blurred, clear)
 
 
 def blur(picture: Image.Image) -> Image.Image:
@@ -59,14 +62,10 @@ def blur(picture: Image.Image) -> Image.Image:
     return cells.resize(size, Image.Resampling.BICUBIC).filter(ImageFilter.GaussianBlur(4))
 
 
-def _read(place: Locator, sha256: str, reopener: Reopener) -> Image.Image | None:
+def _read(place: Locator, sha256: str, reopener: Reopener) -> bytes | None:
     try:
-        with reopener.reopen(place).open() as stream:
-            digests, data = digest(stream, DEFAULT_LIMITS.max_bytes)
-        if digests.sha256 != sha256 or data is None:
-            return None
-        return Image.fromarray(decode(data, min_side_px=CLEAR_PX).pixels)
-    except (ImgmatchError, OSError):
+        return content(sha256, (place,), reopener.reopen)
+    except ImgmatchError:  # also where a package for this kind of source is missing
         return None
 
 

@@ -96,7 +96,7 @@ class Desk:
 
     def _record(self, action: str, picture: QueryPicture) -> None:
         place = {"query": str(picture.found.locator), "query_sha256": picture.sha256, "item_id": picture.item_id}
-        self.case.record(action, {**place, "examiner": self.examiner})
+        self.case.record(action, arguments={"examiner": self.examiner}, subject=place)
 
     # --- pictures shown as they are
 
@@ -104,16 +104,17 @@ class Desk:
         """An item's clear picture (JPEG); recorded before it is given."""
         made = self.pictures.item(item_id, px, grey)
         sha256 = self.case.catalogue.items([item_id])[item_id].sha256
-        details = {"item_id": item_id, "sha256": sha256, "px": px, "grey": grey, "examiner": self.examiner}
-        self.case.record("reveal", details)
+        arguments = {"px": px, "grey": grey, "examiner": self.examiner}
+        self.case.record("reveal", arguments=arguments, subject={"item_id": item_id, "sha256": sha256})
         return made
 
     def reveal_query(self, query_id: int, px: int, grey: bool) -> bytes:
         """A query's clear picture (JPEG); recorded before it is given."""
         picture = self.queries.get(query_id)
         made = self.pictures.query(picture, px, grey)
-        details = {"query": str(picture.found.locator), "sha256": picture.sha256, "px": px, "grey": grey}
-        self.case.record("reveal", {**details, "examiner": self.examiner})
+        arguments = {"px": px, "grey": grey, "examiner": self.examiner}
+        subject = {"query": str(picture.found.locator), "sha256": picture.sha256}
+        self.case.record("reveal", arguments=arguments, subject=subject)
         return made
 
     # --- searching
@@ -159,8 +160,13 @@ class Desk:
             verification = found.get(match.item_id)
             reasons = match.reasons if verification is None else (*match.reasons, verification.reason)
             matches.append(replace(match, rank=rank, verification=verification, reasons=reasons))
-        details = {"query_sha256": kept.query.sha256, "looked_at": len(found)}
-        self.case.record("verify", {**details, "verified": sum(one.verified for one in found.values())})
+        self.case.record(
+            "verify",
+            arguments={"examiner": self.examiner},
+            subject={"query_sha256": kept.query.sha256},
+            model=self.embedder.spec,
+            counts={"looked_at": len(found), "verified": sum(one.verified for one in found.values())},
+        )
         verified = replace(kept, verified=True, result=replace(kept.result, matches=tuple(matches)))
         with self._search_lock:
             if search_id in self._searches:
@@ -209,15 +215,14 @@ class Desk:
                 kept = self.kept(search_id)
                 known = next((m.verification for m in kept.result.matches if m.item_id == item_id), None)
                 self._compared[key] = compare(self.case, self.embedder, self._query(kept), item_id, known)
-                details = {
-                    "model": self.embedder.spec.name,
+                subject = {
                     "query": str(kept.query.found.locator),
                     "query_sha256": kept.query.sha256,
                     "item_id": item_id,
-                    "revealed": False,
-                    "examiner": self.examiner,
+                    "item_sha256": self._compared[key].sha256,
                 }
-                self.case.record("explain", details)
+                arguments = {"reveal": False, "examiner": self.examiner}
+                self.case.record("explain", arguments=arguments, subject=subject, model=self.embedder.spec)
                 if len(self._compared) > _LOOKED_AT:
                     self._compared.popitem(last=False)
             return self._compared[key]
@@ -248,7 +253,7 @@ class Desk:
         if not name or len(name) > 200 or not name.isprintable():
             raise UsageError("that is no name; give one of up to 200 printable characters")
         self.examiner = name
-        self.case.record("review_examiner", {"examiner": name})
+        self.case.record("review_examiner", arguments={"examiner": name})
 
     # --- handing over
 

@@ -14,7 +14,8 @@ from PIL import Image as Pillow
 from imgmatch.errors import UsageError
 from imgmatch.explain import Heat
 from imgmatch.hashes import digest
-from imgmatch.image import DEFAULT_LIMITS, decode
+from imgmatch.image import DEFAULT_LIMITS
+from imgmatch.isolation import shared
 from imgmatch.types import Image
 from indexer.case import Case
 from indexer.report.pictures import blur
@@ -54,7 +55,7 @@ class Pictures:
         def read(min_side_px: int) -> Image:
             with picture.found.open() as stream:
                 _, data = digest(stream, DEFAULT_LIMITS.max_bytes)
-            return decode(data or b"", min_side_px=min_side_px)
+            return shared.read_image(data or b"", min_side_px)
 
         return self._shown(picture.sha256, read, clear_px, grey)
 

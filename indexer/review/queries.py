@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from imgmatch.errors import EvidenceError, UsageError
 from imgmatch.hashes import digest
-from imgmatch.image import DEFAULT_LIMITS, Limits, decode
+from imgmatch.image import DEFAULT_LIMITS, Limits
+from imgmatch.isolation import shared
 from imgmatch.locator import Locator
 from imgmatch.sources import reopen
 from imgmatch.types import Evidence
@@ -106,7 +107,7 @@ class Queries:
                 digests, data = digest(stream, limits.max_bytes)
             if data is None:
                 raise EvidenceError("too_large", f"{digests.size_bytes:,} bytes are too many")
-            image = decode(data, min_side_px=1, limits=limits)
+            image = shared.read_image(data, 1, limits)
         except (OSError, EvidenceError) as error:
             raise UsageError(f"{name}: {error}; give a picture that can be read") from error
         for picture in self._held.values():

@@ -47,7 +47,7 @@ class Stacks:
         if not 0 < least <= 1:
             raise UsageError(f"{least} is no least similarity; give one above 0 and up to 1")
         self.stop()
-        self._case.record("groups", {"model": self._spec.name, "least": least, "review": True})
+        self._case.record("groups", arguments={"least": least, "review": True}, model=self._spec)
         self._stop = threading.Event()
         self._found = []
         self._progress = Progress("running", least, 0, 0, 0, 0)

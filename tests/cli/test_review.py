@@ -199,7 +199,7 @@ def test_pictures_are_blurred_in_their_bytes_until_one_is_asked_for(live, made):
     assert detail(blurred) < detail(clear) / 100
     shown = entries(made, "reveal")
     assert len(shown) == before + 1
-    assert (shown[-1]["item_id"], shown[-1]["examiner"]) == (item, "R. Example")
+    assert (shown[-1]["subject"]["item_id"], shown[-1]["arguments"]["examiner"]) == (item, "R. Example")
     _, grey = live.post(f"/items/{item}/clear", {"px": 480, "grey": True})
     assert Image.open(io.BytesIO(grey)).mode == "L"
     # Asking again without a word gives the blurred one again.
@@ -340,7 +340,7 @@ def test_the_page_can_end_itself(made):
     live = Live(made / "case").enter()
     assert live.post("/end", {})[0] == 200
     assert live.process.wait(timeout=60) == 0
-    assert entries(made, "review_end")[-1]["why"] == "ended on the page"
+    assert entries(made, "review_end")[-1]["arguments"]["why"] == "ended on the page"
 
 
 def test_a_port_in_use_is_said_in_one_line(made, live):
@@ -357,3 +357,17 @@ def test_no_upload_reaches_the_disk(live, made, tmp_path):
     live.ask("POST", "/queries?name=large.png", encode(picture(77, (1200, 900)), "PNG"), live.own)
     names = [file.path for file in psutil.Process(live.process.pid).open_files()]
     assert not [name for name in names if name.startswith(("/tmp/tmp", "/var/tmp"))]
+
+
+def test_what_the_page_records_stands_in_the_fields_for_it(made, live):
+    data = encode(picture(77), "JPEG")
+    assert live.ask("POST", "/queries?name=new.jpg", data, live.own)[0] == 200
+    always = {"entry", "time_utc", "actor", "version", "action", "before", "arguments", "subject", "counts"}
+    lines = (made / "case" / "audit.jsonl").read_text().splitlines()
+    found = [entry for entry in map(json.loads, lines) if entry["action"] in {"reveal", "verify", "groups", "show"}]
+    found += [entry for entry in map(json.loads, lines) if entry["action"].startswith("review_")]
+    assert {"review_start", "review_session", "review_query"} <= {entry["action"] for entry in found}
+    for entry in found:
+        assert set(entry) == {*always, "model", "weights_sha256"}
+        assert entry["arguments"] or entry["subject"]
+        assert (entry["model"] is None) == (entry["weights_sha256"] is None)

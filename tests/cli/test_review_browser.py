@@ -120,7 +120,7 @@ def test_an_examiners_way_through_the_page(seen, rooms, tmp_path):
     expect(first).to_have_attribute("src", re.compile("^blob:"), timeout=WAIT_MS)
     page.keyboard.up("s")
     expect(first).to_have_attribute("src", re.compile("^/items/"))
-    assert [entry["examiner"] for entry in entries(rooms, "reveal")] == ["R. Example"]
+    assert [entry["arguments"]["examiner"] for entry in entries(rooms, "reveal")] == ["R. Example"]
 
     # Side by side, with lines and heat.
     page.keyboard.press("Enter")

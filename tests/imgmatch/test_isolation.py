@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from imgmatch.errors import EvidenceError, ImgmatchError
+from imgmatch.image import decode
 from imgmatch.isolation import wire
 from imgmatch.isolation.confine import syscall_filter
 from imgmatch.isolation.pool import Pool, WorkerLimits
@@ -47,11 +48,14 @@ def gone(pids, seconds=10.0):
 @pytest.mark.parametrize("name", [*COLOUR, *SHADES])
 def test_a_worker_reads_every_format_as_this_process_does(pool, name):
     data = {**COLOUR, **SHADES}[name]()
-    wanted = Request(input_px=64, larger_px=128)
+    wanted = Request(input_px=64, sides_px=(128, 256), metadata=True, pdq=True)
     here, there = read_picture(data, wanted), pool.read_picture(data, wanted)
     np.testing.assert_array_equal(there.prepared, here.prepared)
-    np.testing.assert_array_equal(there.larger.pixels, here.larger.pixels)
-    for a, b in ((here.image, there.image), (here.larger, there.larger)):
+    assert there.facts == here.facts
+    for side, a, b in zip(wanted.sides_px, here.pictures, there.pictures, strict=True):
+        np.testing.assert_array_equal(a.pixels, decode(data, min_side_px=side).pixels)
+        np.testing.assert_array_equal(b.pixels, a.pixels)
+    for a, b in zip((here.image, *here.pictures), (there.image, *there.pictures), strict=True):
         assert (a.stored_size_px, a.orientation, a.format, a.partial) == (
             b.stored_size_px,
             b.orientation,
@@ -249,19 +253,29 @@ def test_workers_end_with_a_parent_that_is_killed(busy):
         {"image": {"stored_size_px": [1, 2], "orientation": 1, "format": "JPEG", "partial": 1}},
         {
             "image": {"stored_size_px": [1, 2], "orientation": 1, "format": "JPEG", "partial": None},
-            "larger": {
-                "stored_size_px": [1, 2],
-                "orientation": 1,
-                "format": "J",
-                "partial": None,
-                "shape": [9**9, 9, 3],
-            },
+            "pictures": [
+                {
+                    "stored_size_px": [1, 2],
+                    "orientation": 1,
+                    "format": "J",
+                    "partial": None,
+                    "shape": [9**9, 9, 3],
+                }
+            ],
+        },
+        {
+            "image": {"stored_size_px": [1, 2], "orientation": 1, "format": "JPEG", "partial": None},
+            "pictures": [{"again": True}],
+        },
+        {
+            "image": {"stored_size_px": [1, 2], "orientation": 1, "format": "JPEG", "partial": None},
+            "pictures": [],
         },
     ],
 )
 def test_what_a_worker_says_is_checked(header):
     with pytest.raises((wire.WireError, TypeError)) as caught:
-        wire.parse_reply(header, io.BytesIO(bytes(64 * 64 * 3)), Request(64, 128))
+        wire.parse_reply(header, io.BytesIO(bytes(64 * 64 * 3)), Request(64, (128,)))
     assert caught.type is wire.WireError
 
 

@@ -7,7 +7,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 
 from benchmarks.lite import lite
-from imgmatch.cores import usable_cores
+from imgmatch.isolation import shared
 from imgmatch.isolation.pool import DEFAULT_WORKER_LIMITS, Pool
 from imgmatch.models import load_model
 from indexer.case import Case
@@ -18,18 +18,12 @@ def embedder():
     return load_model(device="cpu", threads=1)
 
 
-@pytest.fixture(scope="session")
-def workers():
-    with Pool(usable_cores()) as pool:
-        yield pool
-
-
 @pytest.fixture(autouse=True)
-def shared_workers(workers, monkeypatch):
-    """Every ingest in this process decodes in the same workers: starting them anew takes longer than most tests."""
+def shared_workers(monkeypatch):
+    """Every ingest in this process decodes in the workers of its searches: new ones take longer than most tests."""
 
     def pool(jobs, limits):
-        return nullcontext(workers) if limits == DEFAULT_WORKER_LIMITS else Pool(jobs, limits)
+        return nullcontext(shared.pool()) if limits == DEFAULT_WORKER_LIMITS else Pool(jobs, limits)
 
     monkeypatch.setattr("indexer.ingest.Pool", pool)
 

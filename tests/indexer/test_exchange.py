@@ -4,6 +4,7 @@ import csv
 import errno
 import hashlib
 import json
+import os
 import sys
 
 import numpy as np
@@ -19,7 +20,8 @@ from indexer.exchange.pack import write_pack
 from indexer.exchange.pdq import export_pdq
 from indexer.exchange.tables import TABLES, export_tables
 from indexer.exchange.vics import export_vics, import_vics, reasons
-from tests.conftest import ROOT
+from indexer.known import import_list, remove_list
+from tests.conftest import ROOT, run, run_json
 from tests.indexer.vectors import SPEC, clouds
 
 CONTEXT = "http://github.com/VICSDATAMODEL/ProjectVic/DataModels/2.0.xml/US/$metadata#Cases"
@@ -288,7 +290,7 @@ def test_a_disk_that_is_full_half_way_leaves_no_result(case, tmp_path, monkeypat
     import resource
 
     add(case, range(200))
-    monkeypatch.setattr(case, "record", lambda *_: None)  # the log lies on another disk
+    monkeypatch.setattr(case, "record", lambda *_, **__: None)  # the log lies on another disk
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
     try:
@@ -308,7 +310,7 @@ def test_a_full_disk_is_one_error_and_leaves_no_file(case, tmp_path, monkeypatch
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(atomic.os, "fsync", full)
-    monkeypatch.setattr(case, "record", lambda *_: None)  # the log lies on another disk
+    monkeypatch.setattr(case, "record", lambda *_, **__: None)  # the log lies on another disk
     target = tmp_path / "out"
     with pytest.raises(UsageError, match=r"No space left on device.*check disk space") as caught:
         WRITERS[name](case, target)
@@ -330,3 +332,50 @@ def test_every_column_is_documented():
     for table in TABLES.values():
         assert f"`{table.name}`" in page
         assert not [column for column in table.columns if f"`{column}`" not in page]
+
+
+ALWAYS = {
+    *("entry", "time_utc", "actor", "version", "action", "before"),
+    *("arguments", "subject", "counts", "model", "weights_sha256"),
+}
+
+
+def test_every_entry_says_how_what_and_how_many_in_the_fields_for_it(case, known, tmp_path):
+    add(case, [1, 2])
+    import_vics(case, known)
+    export_vics(case, tmp_path / "out.json")
+    export_tables(case, tmp_path / "tables", "csv", ["items"])
+    export_caseuco(case, tmp_path / "out.jsonld", ())
+    export_pdq(case, tmp_path / "out.txt", [("0" * 64, "1" * 64, 100)])
+    write_pack(case, tmp_path / "out.pack")
+    (tmp_path / "list.txt").write_text(digests(1).sha1 + "\n")
+    import_list(case, tmp_path / "list.txt", "known", "films")
+    remove_list(case, "films")
+    entries = {}
+    for line in (case.path / "audit.jsonl").open():
+        entry = json.loads(line)
+        entries.setdefault(entry["action"], []).append(entry)
+        assert set(entry) - ALWAYS <= {"run_id", "runtime"}
+    assert [e["arguments"]["format"] for e in entries["export"]] == ["vics", "csv", "case-uco", "pdq", "pack"]
+    for entry in entries["export"] + entries["exported"]:
+        assert entry["subject"].get("file", entry["subject"].get("folder")).startswith(str(tmp_path))
+    assert [e["counts"] for e in entries["exported"]][:2] == [{"media": 2, "items": 2, "known_only": 0}, {"items": 2}]
+    assert entries["exported"][3]["counts"] == {"hashes": 1, "poor": 0}
+    (imported,) = entries["imported"]
+    assert imported["subject"]["path"].endswith("known.json")
+    assert imported["counts"] == {"media": 3, "items": 2, "faults": 0}
+    (listed,) = entries["import hash list"]
+    assert listed["arguments"] == {"list": "films", "kind": "known", "format": "text"}
+    assert listed["counts"] == {"hashes": 1, "malformed": 0, "items": 1}
+    assert entries["remove hash list"][0]["arguments"] == {"list": "films"}
+
+
+def test_audit_show_lists_what_older_entries_have_beside_these_fields(case, tmp_path):
+    case.record("export", {"format": "pdq", "file": "/media/old.txt"})
+    case.record("export", arguments={"format": "pdq"}, subject={"file": "/media/new.txt"})
+    case.close()
+    old, new = run_json("audit", "show", case.path, "--action", "export")
+    assert (old["file"], new["subject"]["file"]) == ("/media/old.txt", "/media/new.txt")
+    table = run("audit", "show", case.path, "--action", "export", env={**os.environ, "COLUMNS": "400"}).stdout.decode()
+    assert "/media/old.txt" in table
+    assert "/media/new.txt" in table

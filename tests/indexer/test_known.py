@@ -1,5 +1,6 @@
 """Hash lists: what is read of them, and that an ingest leaves out, marks and tells what they name."""
 
+import email.message
 import hashlib
 import json
 import random
@@ -7,19 +8,24 @@ import sqlite3
 import subprocess
 import sys
 import time
+import tracemalloc
+import zipfile
 
 import pytest
 
 from imgmatch.errors import UsageError
 from imgmatch.isolation.pool import Pool
+from imgmatch.sources import SourceOptions, walk
 from indexer.case import Case
 from indexer.compact import delete
 from indexer.ingest import ingest
-from indexer.known import import_list, listed, remove_list
+from indexer.known import KnownFiles, import_list, listed, remove_list
 from indexer.known.formats import Entry, ListFormat, Malformed, entries, recognise
 from indexer.merge import merge
 from indexer.search import Searcher
-from tests.conftest import ROOT, encode, picture, run, run_json, snapshot
+from indexer.show import item_record
+from tests.conftest import ROOT, encode, picture, run, run_json, scene, snapshot
+from tests.imgmatch.test_media import SIZE, film
 
 ABC = {name: hashlib.new(name, b"abc").hexdigest() for name in ("md5", "sha1", "sha256")}
 XYZ = {name: hashlib.new(name, b"xyz").hexdigest() for name in ("md5", "sha1", "sha256")}
@@ -273,3 +279,108 @@ def test_an_import_that_is_killed_leaves_nothing_and_can_be_run_again(tmp_path):
     assert killed
     assert run_json(*arguments)["hashes"] == 150_000
     assert run("check", case).returncode == 0
+
+
+def moving_gif(seeds):
+    first, *rest = (scene(seed, (120, 90)) for seed in seeds)
+    return encode(first, "GIF", save_all=True, append_images=rest, duration=500)
+
+
+@pytest.fixture
+def containers(tmp_path):
+    """A video in an archive and beside it, a message with a picture attached, a moving picture, and a picture."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    film(folder / "film.avi", "mjpeg", [scene(n, SIZE) for n in (1, 2)])
+    with zipfile.ZipFile(folder / "films.zip", "w") as archive:
+        archive.write(film(tmp_path / "inner.avi", "mjpeg", [scene(3, SIZE)]), "deeper/inner.avi")
+        archive.writestr("note.png", encode(picture(4), "PNG"))
+    message = email.message.EmailMessage()
+    message["Subject"], message["From"] = "holiday", "a@example.org"
+    message.add_attachment(encode(picture(5), "PNG"), maintype="image", subtype="png", filename="beach.png")
+    (folder / "mail.eml").write_bytes(message.as_bytes())
+    (folder / "moving.gif").write_bytes(moving_gif([6, 7, 8]))
+    (folder / "plain.jpg").write_bytes(encode(picture(9), "JPEG"))
+    return folder
+
+
+def places_of(case):
+    return [str(row.locator).removeprefix("file:").rsplit("/in/")[-1] for row in case.catalogue.all_sightings()]
+
+
+@pytest.mark.parametrize("by", ["md5", "sha1", "sha256"])
+def test_an_ignored_container_is_passed_over_whole(case, embedder, containers, tmp_path, by):
+    names = ["film.avi", "mail.eml", "moving.gif"]
+    digests = [digest_of(p, by) for p in (*(containers / name for name in names), tmp_path / "inner.avi")]
+    import_list(case, make_list(tmp_path, digests), "ignore", "junk")
+    report = ingest(case, [containers], embedder)
+    assert (report.files, report.new_items, report.ignored, report.unusable) == (6, 2, 4, 0)
+    assert [place.split("|")[0] for place in places_of(case)] == ["films.zip", "plain.jpg"]
+    files = list(case.catalogue.listed_files())
+    assert sorted(f.locator.at.rsplit("/")[-1] for f in files) == [names[0], "inner.avi", *names[1:]]
+    assert {(f.hit.name, f.hit.kind, f.hit.by, f.ignored) for f in files} == {("junk", "ignore", by, True)}
+    assert case.catalogue.counts()["ignored_files"] == 4
+    again = ingest(case, [containers], embedder)
+    assert (again.files, again.unchanged) == (6, 6)
+
+    remove_list(case, "junk")
+    ingest(case, [containers], embedder)
+    assert {place.split("|")[0] for place in places_of(case)} == {*names, "films.zip", "plain.jpg"}
+    assert case.catalogue.counts()["ignored_files"] == 0
+
+
+@pytest.mark.parametrize("kind", ["known", "alert"])
+def test_what_lists_say_of_a_container_is_told_of_it_and_of_what_is_in_it(case, embedder, containers, tmp_path, kind):
+    wanted = [containers / "film.avi", tmp_path / "inner.avi", containers / "films.zip", containers / "mail.eml"]
+    import_list(case, make_list(tmp_path, map(digest_of, wanted)), kind, "wanted")
+    report = ingest(case, [containers], embedder)
+    assert report.ignored == report.unusable == 0
+    assert report.files == report.new_items  # a container is no file of its own
+    told = ["film.avi", "films.zip", "inner.avi", "mail.eml"] if kind == "alert" else []
+    assert [a.locator.at.rsplit("/")[-1] for a in report.alerted] == told
+    assert report.alerts == len(told)
+    found = [(f.item_id, f.locator.at.rsplit("/")[-1], f.hit.kind) for f in listed(case, name="wanted")]
+    assert found == [(None, name, kind) for name in ("film.avi", "films.zip", "inner.avi", "mail.eml")]
+
+    (case.path.parent / "q.png").write_bytes(encode(scene(3, SIZE), "PNG"))
+    def inner():
+        (result,) = Searcher(case, embedder).search([case.path.parent / "q.png"], k=20)
+        (match,) = [m for m in result.matches if "inner.avi" in str(m.sightings[0].locator)]
+        return match
+
+    reasons = [reason for reason in inner().reasons if "wanted" in reason]
+    assert reasons == [
+        f"in {containers / 'films.zip'}, on {kind} list wanted (SHA-1)",
+        f"in deeper/inner.avi, on {kind} list wanted (SHA-1)",
+    ]
+    assert [entry["reason"] for entry in item_record(case, inner().item_id)["lists"]] == reasons
+    again = ingest(case, [containers], embedder)
+    assert (again.alerts, again.unchanged) == (0, again.files)  # told once
+    remove_list(case, "wanted")
+    assert not any("wanted" in reason for reason in inner().reasons)
+
+
+def test_an_alert_on_a_container_overrules_an_ignore_list(case, embedder, containers, tmp_path):
+    film_sha1 = digest_of(containers / "film.avi")
+    import_list(case, make_list(tmp_path, [film_sha1]), "ignore", "junk")
+    import_list(case, make_list(tmp_path, [film_sha1], "alert.txt"), "alert", "wanted")
+    report = ingest(case, [containers], embedder)
+    assert (report.ignored, report.alerts) == (0, 1)
+    assert any(place.startswith("film.avi|") for place in places_of(case))
+
+
+def test_a_large_container_is_hashed_a_block_at_a_time(case, tmp_path):
+    size = 200 << 20
+    with (tmp_path / "large.avi").open("wb") as file:
+        file.write(b"RIFF\0\0\0\0AVI LIST")
+        file.truncate(size)
+    with (tmp_path / "large.avi").open("rb") as file:
+        right = hashlib.file_digest(file, "sha1").hexdigest()
+    import_list(case, make_list(tmp_path, [right]), "known", "films")
+    (found,) = walk(tmp_path / "large.avi", options=SourceOptions(inside=False))
+    tracemalloc.start()
+    container = KnownFiles(case).of_container(found)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert container.digests.sha1 == right
+    assert peak < 8 << 20

@@ -63,8 +63,8 @@ def test_locators_come_along_by_choice_and_that_is_recorded(pair, tmp_path):
         assert found(case, opened) == found(case, other)
     log = [json.loads(line) for line in (other.path / "audit.jsonl").open()][-2:]
     assert [entry["action"] for entry in log] == ["export", "exported"]
-    assert (log[0]["locators"], log[0]["thumbnails"]) == (True, "none")
-    assert log[1]["manifest_sha256"] == made.manifest_sha256
+    assert (log[0]["arguments"]["locators"], log[0]["arguments"]["thumbnails"]) == (True, "none")
+    assert log[1]["subject"]["manifest_sha256"] == made.manifest_sha256
 
 
 def test_an_empty_case_is_one_error(tmp_path):
@@ -243,7 +243,7 @@ def test_thumbnails_are_blurred_unless_they_are_to_be_seen(tmp_path, photographs
         made = write_pack(case, tmp_path / "blurred.pack", PackConfig(thumbnails=True))
         write_pack(case, tmp_path / "clear.pack", PackConfig(thumbnails=True, reveal=True))
         log = [json.loads(line) for line in (case.path / "audit.jsonl").open()]
-    assert [entry["thumbnails"] for entry in log if entry["action"] == "export"] == ["blurred", "clear"]
+    assert [e["arguments"]["thumbnails"] for e in log if e["action"] == "export"] == ["blurred", "clear"]
     assert made.thumbnails == made.items == 11
     sharpness = {}
     for name in ("blurred", "clear"):
