@@ -21,6 +21,7 @@ from typing import IO, Any, cast
 from imgmatch.errors import EvidenceError, ImgmatchError
 from imgmatch.isolation import wire
 from imgmatch.isolation.confine import Confinement, syscall_filter
+from imgmatch.isolation.pipes import widen
 from imgmatch.isolation.work import Decoded, Request
 
 # A worker gets what the loader of libraries needs, and no more of the environment: it may hold passwords.
@@ -29,8 +30,6 @@ _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THR
 _BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from imgmatch.isolation.worker import run; run()"
 _START_SECONDS = 120.0
 _ALARM_LATER_SECONDS = 5
-_PIPE_BYTES = 1 << 20
-_F_SETPIPE_SZ = 1031
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +156,7 @@ class _Worker:
             start_new_session=os.name == "posix",
         )
         self._to, self._from = cast(IO[bytes], self.process.stdin), cast(IO[bytes], self.process.stdout)
-        _widen(self._to, self._from)
+        widen(self._to, self._from)
 
     def greet(self) -> None:
         """Have it confine itself. Raises ImgmatchError when it does not come up."""
@@ -247,14 +246,3 @@ class _Worker:
             self.process.kill()
             return "it answered nonsense"
         return f"killed by signal {-code}" if code < 0 else f"it ended with {code}"
-
-
-def _widen(*streams: IO[Any]) -> None:
-    """Linux: pipes that hold a prepared picture, so that neither side waits for the other in the middle of one."""
-    if sys.platform != "linux":
-        return
-    import fcntl
-
-    for stream in streams:
-        with suppress(OSError):
-            fcntl.fcntl(stream.fileno(), _F_SETPIPE_SZ, _PIPE_BYTES)
