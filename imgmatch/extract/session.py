@@ -21,7 +21,7 @@ from imgmatch.sources.options import SourceLimits
 from imgmatch.sources.streams import LOCK, RandomAccess, one_line
 from imgmatch.types import Evidence
 
-_MOST_DEATHS = 8
+_MOST_DEATHS = 16
 _MOST_OPEN = 8  # processes that hold a parser between two questions
 _LEAST_SECONDS = 10
 _MOST_REMEMBERED = 10_000
@@ -31,11 +31,13 @@ _uses = itertools.count()
 
 
 class LostError(EvidenceError):
-    """A question that a parser died of, or did not answer in time. ``done``: steps of it that were done before."""
+    """A question that a parser died of, or did not answer in time. ``done``: how many of what it was about had been
+    dealt with; ``ticks``: how many steps the parser had told of.
+    """
 
-    def __init__(self, kind: str, message: str, done: int = 0) -> None:
+    def __init__(self, kind: str, message: str, done: int = 0, ticks: int = 0) -> None:
         super().__init__(kind, message)
-        self.done = done
+        self.done, self.ticks = done, ticks
 
 
 class _Memory:
@@ -109,7 +111,7 @@ class Session:
             for done, key in enumerate(keys):
                 if (lost := _memory.get(key)) is not None:
                     self._deaths.add(key)
-                    raise LostError(lost.kind, str(lost), done)
+                    raise LostError(lost.kind, str(lost), done, lost.ticks)
             seconds = _memory.patience(self._root, self._limits.max_cpu_seconds) + extra_seconds
             worker = self._attach(seconds)
             return self._ask(worker, {"call": name, "with": arguments}, seconds, keys)
@@ -176,7 +178,7 @@ class Session:
 
     def _lost(self, keys: Sequence[Hashable], ticks: int, kind: str, message: str, *, hung: bool = False) -> LostError:
         done = min(ticks, len(keys) - 1)
-        lost = LostError(kind, message, done)
+        lost = LostError(kind, message, done, ticks)
         self._deaths.add(keys[done])
         _memory.add(self._root, keys[done], lost, hung)
         return lost
@@ -192,10 +194,13 @@ class Session:
 
 
 class Reading:
-    """Bytes that a parser gives with its method ``read``, as RandomAccess. ``which``: what it takes before the place."""
+    """Bytes that a parser gives with its method ``read``, as RandomAccess.
 
-    def __init__(self, session: Session, size: int, *which: object) -> None:
-        self._session, self._which = session, which
+    ``which``: what that takes before the place. ``about``: as in ``Session.call`` (default: the place).
+    """
+
+    def __init__(self, session: Session, size: int, *which: object, about: Hashable = None) -> None:
+        self._session, self._which, self._about = session, which, about
         self.size = size
 
     def read_at(self, offset: int, size: int) -> bytes:
@@ -203,7 +208,7 @@ class Reading:
         parts = []
         size = min(size, self.size - offset)
         while size > 0:
-            about = [("content", *(self._which or (offset,)))]
+            about = [self._about if self._about is not None else ("read", offset)]
             wanted = min(size, _MAX_READ)
             part = self._session.call("read", *self._which, offset, wanted, about=about)
             if len(part) > wanted:

@@ -5,8 +5,11 @@ Names are str with surrogate escapes for bytes that are not UTF-8.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import struct
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from imgmatch.extract.pipe import Pipe
@@ -15,6 +18,7 @@ from imgmatch.sources.streams import RandomAccess
 
 _NTFS_DATA = 128
 _KEPT_OPEN = 64
+_LONGEST_FOLDER = 256 << 20
 
 
 def _image(source: RandomAccess) -> Any:
@@ -68,16 +72,19 @@ class FileSystem:
         info = self._fs.info
         return {
             "slots": bool(info.ftype & self._tsk.TSK_FS_TYPE_FAT_DETECT),
+            "ext": bool(info.ftype & self._tsk.TSK_FS_TYPE_EXT_DETECT),
             "root": info.root_inum,
             "inodes": (info.first_inum, info.last_inum),
             "blocks": (info.first_block, info.last_block),
             "block_bytes": info.block_size,
         }
 
-    def folder(self, inode: int) -> list[dict[str, Any]]:
-        """Entries of a folder as they lie."""
+    def folder(self, inode: int, most: int | None = None) -> list[dict[str, Any]]:
+        """Entries of a folder as they lie, of the first ``most`` only. A tick for each that is met."""
         tsk, found = self._tsk, []
-        for entry in self._fs.open_dir(inode=inode):
+        entries = self._fs.open_dir(inode=inode)
+        for entry in entries if most is None else itertools.islice(entries, most):
+            self._pipe.tick()
             name, meta = entry.info.name, entry.info.meta
             if name is None or name.name in (b".", b".."):
                 continue
@@ -90,6 +97,23 @@ class FileSystem:
                     "meta": None if meta is None else self._meta(entry),
                 }
             )
+        return found
+
+    def ext_names(self, inode: int) -> list[tuple[str, int]]:
+        """Name and inode of the live entries of a folder of ext2/3/4, by its content alone: none is looked at."""
+        folder = self._fs.open_meta(inode=inode)
+        size, block = min(folder.info.meta.size, _LONGEST_FOLDER), self._fs.info.block_size
+        return [found for at in range(0, size, block) for found in _entries(bytes(folder.read_random(at, block)))]
+
+    def metas(self, inodes: Iterable[int]) -> list[tuple[int, dict[str, Any]]]:
+        """What each of ``inodes`` is, where it can be read. A tick for each."""
+        found = []
+        for inode in inodes:
+            with contextlib.suppress(OSError):
+                entry = self._fs.open_meta(inode=inode)
+                if entry.info.meta is not None:
+                    found.append((inode, self._meta(entry)))
+            self._pipe.tick()
         return found
 
     def orphans(self, inodes: Iterable[int]) -> list[dict[str, Any]]:
@@ -166,3 +190,16 @@ class FileSystem:
             for a in entry
             if int(a.info.type) == _NTFS_DATA and a.info.name
         ]
+
+
+def _entries(block: bytes) -> Iterator[tuple[str, int]]:
+    """Entries of a block of a folder (struct ext4_dir_entry_2)."""
+    at = 0
+    while at + 8 <= len(block):
+        inode, length, name_bytes = struct.unpack_from("<IHB", block, at)
+        name = block[at + 8 : at + 8 + name_bytes]
+        if inode and name not in (b"", b".", b".."):
+            yield name.decode("utf-8", "surrogateescape"), inode
+        if length < 8:
+            break
+        at += length

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, cast
 
 from imgmatch.errors import EvidenceError, ImgmatchError
 from imgmatch.isolation import wire

@@ -6,7 +6,7 @@ holds it up costs one issue."""
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, ClassVar, cast
 
@@ -83,6 +83,8 @@ class FileSystem(Container):
             raise EvidenceError("broken_image", f"the file system can't be read: {one_line(error)}") from error
         # FAT's "inodes" are every 32 bytes that might be a folder's entry: TSK looks through them itself, by folder.
         self._slots: bool = about["slots"]  # exFAT too
+        self._ext: bool = about["ext"]
+        self._told: set[int] = set()  # inodes that there is an issue of
         self._first_inode, self._last_inode = about["inodes"]
         self._size = source.size
         self._folders_left = 64 + source.size // _LEAST_FOLDER_BYTES
@@ -111,8 +113,7 @@ class FileSystem(Container):
             yield self.issue(at, "unreadable_folder", f"the folder can't be listed: {one_line(error)}", kind)
             return
         except session.LostError as error:
-            yield from self._lost(at, "the folder can't be listed", error, kind)
-            return
+            entries = yield from self._rescued(error, inode, path, at, kind)
         for entry in entries:
             meta = entry["meta"]
             where = f"{path}/{entry['name']}"
@@ -134,9 +135,41 @@ class FileSystem(Container):
                     continue
                 yield from self._file(meta, where, gone, seen)
 
-    def _lost(self, at: str, what: str, error: session.LostError, kind: str | None) -> Iterator[Issue]:
-        """The issue of what its reader died of. Raises EvidenceError when that was once too often."""
-        yield self.issue(at, error.kind, f"{what}: {error}", kind)
+    def _rescued(
+        self, error: session.LostError, inode: int, path: str, at: str, kind: str | None
+    ) -> Generator[Issue, None, list[dict[str, Any]]]:
+        """Entries of a folder whose listing was deadly, without the one that it was: ext's by their names alone, each
+        looked at by itself; of other file systems those that come before."""
+        try:
+            if self._ext:
+                names = self._system.call("ext_names", inode, about=[("names", inode)])
+            else:
+                entries: list[dict[str, Any]] = self._system.call("folder", inode, error.ticks) if error.ticks else []
+        except (OSError, session.LostError):
+            names = entries = []
+        if not (self._ext and names):
+            yield from self._lost(at, "the folder can't be listed further", error, kind, inode)
+            return [] if self._ext else entries
+        metas: dict[int, Any] = {}
+        lost: dict[int, session.LostError] = {}
+        for answer in self._step_by_step("metas", (number for _, number in names)):
+            if isinstance(answer, _Lost):
+                lost[answer.inode] = answer.error
+            else:
+                metas.update(answer)
+        for name, number in names:
+            if number in lost:
+                place = f"{path}/{name}@{number}" if kind else f"{path}/{name}"
+                yield from self._lost(place, "it can't be read", lost[number], kind, number)
+        if not lost:  # an entry that was deleted, or the listing itself
+            yield from self._lost(at, "its deleted entries can't be listed", error, kind, inode)
+        return [{"name": name, "gone": False, "meta": metas[number]} for name, number in names if number in metas]
+
+    def _lost(self, at: str, what: str, error: session.LostError, kind: str | None, inode: int) -> Iterator[Issue]:
+        """The issue of what its reader died of, once. Raises EvidenceError when that was once too often."""
+        if inode not in self._told:
+            self._told.add(inode)
+            yield self.issue(at, error.kind, f"{what}: {error}", kind)
         if self._system.given_up is not None:
             raise self._system.given_up
 
@@ -161,14 +194,17 @@ class FileSystem(Container):
             yield self.found(f"{at}:{name}", length, lambda n=number: self._open(inode, n), when, kind)  # type: ignore[misc]
 
     def _open(self, inode: int, attribute: int | None = None) -> BinaryIO:
-        size = self._system.call("size", inode, attribute, about=[("content", inode, attribute)])
-        return cast(BinaryIO, Window(session.Reading(self._system, size, inode, attribute)))
+        about = ("inode", inode)
+        size = self._system.call("size", inode, attribute, about=[about])
+        return cast(BinaryIO, Window(session.Reading(self._system, size, inode, attribute, about=about)))
 
     def _orphans(self, seen: set[int]) -> Iterator[Evidence | Issue]:
         """Deleted files whose inode is left where no folder names them."""
         for answer in self._step_by_step("orphans", (inode for inode in self._inodes() if inode not in seen)):
             if isinstance(answer, _Lost):
-                yield from self._lost(f"/$orphan@{answer.inode}", "the inode can't be read", answer.error, "deleted")
+                yield from self._lost(
+                    f"/$orphan@{answer.inode}", "the inode can't be read", answer.error, "deleted", answer.inode
+                )
                 continue
             for meta in answer:
                 yield from self._file(meta, "/$orphan", True, seen)
@@ -189,12 +225,11 @@ class FileSystem(Container):
     def _owned(self, seen: set[int], owned: list[tuple[int, int]]) -> Iterator[Issue]:
         """Fills ``owned`` with the runs of blocks, first and number, that belong to a file."""
         for answer in self._step_by_step("owned", sorted(seen) if self._slots else self._inodes()):
-            if isinstance(answer, _Lost):
-                yield from self._lost(
-                    f"/$inode@{answer.inode}", "its blocks are taken for free", answer.error, "carved"
-                )
-            else:
+            if not isinstance(answer, _Lost):
                 owned.extend((first, count) for first, count in answer)
+            elif answer.inode not in seen:  # whose content could not be read
+                place = f"/$inode@{answer.inode}"
+                yield from self._lost(place, "its blocks count as free", answer.error, "carved", answer.inode)
 
     def _step_by_step(self, question: str, inodes: Iterable[int]) -> Iterator[Any]:
         """Answers to a question about inodes, many at a time; of an inode that it was deadly to ask about, _Lost."""
@@ -202,7 +237,7 @@ class FileSystem(Container):
         while step := list(itertools.islice(left, _STEP)):
             while step:
                 try:
-                    yield self._system.call(question, step, about=[(question, inode) for inode in step])
+                    yield self._system.call(question, step, about=[("inode", inode) for inode in step])
                     break
                 except session.LostError as error:
                     if error.done:  # whose answers went with the process
