@@ -1,7 +1,8 @@
 """Hostile evidence: mutants of real files of every kind, and bombs, in numbers. Does the run end with every file
 accounted for, nothing written outside the case, nothing hanging, no process left?
 
-python -m benchmarks.hostile [--inputs N] [--chunk N] [--seed N] [--leave-out KIND]... [--json FILE]
+python -m benchmarks.hostile [--inputs N] [--chunk N] [--seed N] [--leave-out KIND]... [--only KIND]...
+[--json FILE]
 """
 
 from __future__ import annotations
@@ -105,11 +106,12 @@ def listing(folder: Path) -> dict[str, tuple[int, int, int]]:
 
 
 def workers_without_parent(since: float) -> Iterator[psutil.Process]:
-    """Decoding processes that were started since then and whose parent is gone."""
+    """Worker processes that were started since then and whose parent is gone."""
     for process in psutil.process_iter(["cmdline", "ppid", "create_time"]):
         line = " ".join(process.info["cmdline"] or ())
         orphan = process.info["ppid"] == 1 or not psutil.pid_exists(process.info["ppid"] or 0)
-        if "imgmatch.isolation.worker" in line and orphan and process.info["create_time"] >= since:
+        worker = "imgmatch.isolation.worker" in line or "imgmatch.extract" in line
+        if worker and orphan and process.info["create_time"] >= since:
             yield process
 
 
@@ -209,8 +211,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--chunk", type=int, default=1_000, help="files a run of ingest")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--limit", type=float, default=3_600.0, help="seconds that a run may take")
-    parser.add_argument("--leave-out", action="append", default=[], choices=sorted(seeds()), help="a kind of files")
-    return parser.parse_args()
+    kinds = sorted(seeds())
+    parser.add_argument("--leave-out", action="append", default=[], choices=kinds, help="a kind of files")
+    parser.add_argument("--only", action="append", default=[], choices=kinds, help="a kind of files; bombs come too")
+    arguments = parser.parse_args()
+    if arguments.only:
+        arguments.leave_out += [kind for kind in kinds if kind not in arguments.only]
+    return arguments
 
 
 if __name__ == "__main__":

@@ -225,10 +225,10 @@ _open: weakref.WeakSet[Session] = weakref.WeakSet()
 
 
 def _take() -> process.Worker:
-    """A process; where many hold a parser, of that one which was asked longest ago."""
+    """A process; where many hold a parser, those are closed that were asked longest ago."""
     held = [session for session in _open if session._worker is not None and not session._busy]
-    if len(held) >= _MOST_OPEN:
-        min(held, key=lambda session: session._used).close()
+    for session in sorted(held, key=lambda session: session._used)[: max(0, len(held) + 1 - _MOST_OPEN)]:
+        session.close()
     return process.take()
 
 
