@@ -11,8 +11,9 @@ from typing import IO, Any
 
 from imgmatch.sources.streams import RandomAccess
 
-_BLOCK_BYTES = 1 << 18
-_KEPT_BLOCKS = 64
+_BLOCK_BYTES = 1 << 16
+_AHEAD = 8
+_KEPT_BLOCKS = 256
 _MAX_READ = 4 << 20
 
 
@@ -102,7 +103,10 @@ class Remote:
 
 
 class Kept:
-    """What was read of ``source`` last, in blocks: parsers of file systems read a little at a time, again and again."""
+    """What was read of ``source`` last, in blocks: parsers of file systems read a little at a time, again and again.
+
+    Where a block follows one that is kept, some more are read ahead.
+    """
 
     def __init__(self, source: RandomAccess) -> None:
         self._source = source
@@ -114,7 +118,7 @@ class Kept:
         size = min(size, self.size - offset)
         if size <= 0:
             return b""
-        if size >= _BLOCK_BYTES:
+        if size > _BLOCK_BYTES:
             return self._source.read_at(offset, size)
         first, last = offset // _BLOCK_BYTES, (offset + size - 1) // _BLOCK_BYTES
         try:
@@ -125,11 +129,12 @@ class Kept:
         return data[start : start + size]
 
     def _block(self, number: int) -> bytes:
-        if number in self._blocks:
-            self._blocks.move_to_end(number)
-            return self._blocks[number]
-        data = self._source.read_at(number * _BLOCK_BYTES, _BLOCK_BYTES)
-        self._blocks[number] = data
-        if len(self._blocks) > _KEPT_BLOCKS:
-            self._blocks.popitem(last=False)
-        return data
+        if number not in self._blocks:
+            count = _AHEAD if number - 1 in self._blocks else 1
+            data = self._source.read_at(number * _BLOCK_BYTES, count * _BLOCK_BYTES)
+            for place in range(count):
+                self._blocks[number + place] = data[place * _BLOCK_BYTES : (place + 1) * _BLOCK_BYTES]
+            while len(self._blocks) > _KEPT_BLOCKS:
+                self._blocks.popitem(last=False)
+        self._blocks.move_to_end(number)
+        return self._blocks[number]

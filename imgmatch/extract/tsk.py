@@ -14,9 +14,11 @@ from typing import Any
 
 from imgmatch.extract.pipe import Pipe
 from imgmatch.optional import require
+from imgmatch.sources.disk import file_system_of
 from imgmatch.sources.streams import RandomAccess
 
 _NTFS_DATA = 128
+_HEAD_BYTES = 4096
 _KEPT_OPEN = 64
 _LONGEST_FOLDER = 256 << 20
 
@@ -63,9 +65,17 @@ class FileSystem:
     def __init__(self, pipe: Pipe, images: list[RandomAccess]) -> None:
         self._pipe = pipe
         self._tsk = require("pytsk3", "forensic")
-        self._fs = self._tsk.FS_Info(_image(images[0]))
+        self._fs = self._opened(images[0])
         self._ntfs = self._fs.info.ftype == self._tsk.TSK_FS_TYPE_NTFS
         self._open: OrderedDict[int, Any] = OrderedDict()
+
+    def _opened(self, source: RandomAccess) -> Any:
+        # Told nothing, TSK tries all that it knows, and reads some 50 MB for it.
+        family = file_system_of(source.read_at(0, _HEAD_BYTES))
+        if family is not None:
+            with contextlib.suppress(OSError):
+                return self._tsk.FS_Info(_image(source), type=getattr(self._tsk, f"TSK_FS_TYPE_{family}_DETECT"))
+        return self._tsk.FS_Info(_image(source))
 
     def about(self) -> dict[str, Any]:
         """What holds of all of it. ``slots``: its inodes are places where a folder's entry might lie (FAT, exFAT)."""

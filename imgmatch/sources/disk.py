@@ -38,13 +38,20 @@ def is_partitioned(head: bytes) -> bool:
 
 
 def is_file_system(head: bytes) -> bool:
-    """FAT, exFAT, NTFS, ext2/3/4 or HFS+ by the magic of its boot sector or superblock."""
-    return (
-        head[3:11] in (b"NTFS    ", b"EXFAT   ")
-        or (head[510:512] == b"\x55\xaa" and (head[54:59] in (b"FAT12", b"FAT16") or head[82:87] == b"FAT32"))
-        or head[0x438:0x43A] == b"\x53\xef"
-        or head[1024:1026] in (b"H+", b"HX")
-    )
+    """FAT, exFAT, NTFS, ext2/3/4 or HFS+."""
+    return file_system_of(head) is not None
+
+
+def file_system_of(head: bytes) -> str | None:
+    """The family of a file system, as TSK calls it, by the magic of its boot sector or superblock."""
+    if head[3:11] == b"NTFS    ":
+        return "NTFS"
+    boot = head[510:512] == b"\x55\xaa"
+    if head[3:11] == b"EXFAT   " or (boot and (head[54:59] in (b"FAT12", b"FAT16") or head[82:87] == b"FAT32")):
+        return "FAT"
+    if head[0x438:0x43A] == b"\x53\xef":
+        return "EXT"
+    return "HFS" if head[1024:1026] in (b"H+", b"HX") else None
 
 
 class Partitions(Container):
