@@ -28,6 +28,7 @@ from benchmarks.hostile_files import bombs, mutate, seeds
 from indexer.case import Case
 
 _BOMB_EVERY = 250
+_MAX_CPU_SECONDS = 5
 # Names that must stay names: of files in the folder, as members of archives have theirs in hostile_files.
 _NAMES = (
     "{n}",
@@ -136,7 +137,9 @@ def run(
         count = min(chunk, inputs - first)
         made += write_inputs(evidence, first, count, seed, leave_out)
         before, began = listing(evidence), time.time()
-        arguments = ["ingest", str(case), str(evidence), "--no-index", "--format", "json"]
+        # Some mutants hold a parser up for as long as it is let.
+        limits = ["--limit", f"max_cpu_seconds={_MAX_CPU_SECONDS}"]
+        arguments = ["ingest", str(case), str(evidence), "--no-index", "--format", "json", *limits]
         try:
             done = subprocess.run([*command, *arguments], capture_output=True, timeout=limit_s, env=environment)
         except subprocess.TimeoutExpired:
