@@ -1,7 +1,8 @@
 """Hostile evidence: mutants of real files of every kind, and bombs, in numbers. Does the run end with every file
 accounted for, nothing written outside the case, nothing hanging, no process left?
 
-python -m benchmarks.hostile [--inputs N] [--chunk N] [--seed N] [--leave-out KIND]... [--json FILE]
+python -m benchmarks.hostile [--inputs N] [--chunk N] [--seed N] [--leave-out KIND]... [--only KIND]...
+[--json FILE]
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from benchmarks.hostile_files import bombs, mutate, seeds
 from indexer.case import Case
 
 _BOMB_EVERY = 250
+_MAX_CPU_SECONDS = 5
 # Names that must stay names: of files in the folder, as members of archives have theirs in hostile_files.
 _NAMES = (
     "{n}",
@@ -105,11 +107,12 @@ def listing(folder: Path) -> dict[str, tuple[int, int, int]]:
 
 
 def workers_without_parent(since: float) -> Iterator[psutil.Process]:
-    """Decoding processes that were started since then and whose parent is gone."""
+    """Worker processes that were started since then and whose parent is gone."""
     for process in psutil.process_iter(["cmdline", "ppid", "create_time"]):
         line = " ".join(process.info["cmdline"] or ())
         orphan = process.info["ppid"] == 1 or not psutil.pid_exists(process.info["ppid"] or 0)
-        if "imgmatch.isolation.worker" in line and orphan and process.info["create_time"] >= since:
+        worker = "imgmatch.isolation.worker" in line or "imgmatch.extract" in line
+        if worker and orphan and process.info["create_time"] >= since:
             yield process
 
 
@@ -134,7 +137,9 @@ def run(
         count = min(chunk, inputs - first)
         made += write_inputs(evidence, first, count, seed, leave_out)
         before, began = listing(evidence), time.time()
-        arguments = ["ingest", str(case), str(evidence), "--no-index", "--format", "json"]
+        # Some mutants hold a parser up for as long as it is let.
+        limits = ["--limit", f"max_cpu_seconds={_MAX_CPU_SECONDS}"]
+        arguments = ["ingest", str(case), str(evidence), "--no-index", "--format", "json", *limits]
         try:
             done = subprocess.run([*command, *arguments], capture_output=True, timeout=limit_s, env=environment)
         except subprocess.TimeoutExpired:
@@ -209,8 +214,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--chunk", type=int, default=1_000, help="files a run of ingest")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--limit", type=float, default=3_600.0, help="seconds that a run may take")
-    parser.add_argument("--leave-out", action="append", default=[], choices=sorted(seeds()), help="a kind of files")
-    return parser.parse_args()
+    kinds = sorted(seeds())
+    parser.add_argument("--leave-out", action="append", default=[], choices=kinds, help="a kind of files")
+    parser.add_argument("--only", action="append", default=[], choices=kinds, help="a kind of files; bombs come too")
+    arguments = parser.parse_args()
+    if arguments.only:
+        arguments.leave_out += [kind for kind in kinds if kind not in arguments.only]
+    return arguments
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
-"""Pictures out of videos, moving pictures and documents: ``extract(stream, settings, at)`` of each module here.
+"""What runs in a process of its own: extractors and parsers of disk images.
 
-Each is bytes in, pictures out, with no state, no storage and no files, and runs in a process of its own
-(``imgmatch.extract.process``): what a hostile file does to a decoder is done there.
+Extractors take pictures out of videos, moving pictures and documents: ``extract(stream, settings, at)`` of a module.
+Each is bytes in, pictures out, with no state, no storage and no files (``imgmatch.extract.process``). Parsers of disk
+images (``tsk``, ``libyal``) stay open and are asked again and again (``imgmatch.extract.session``). What a hostile file
+does to a decoder or parser is done there.
 """

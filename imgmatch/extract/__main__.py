@@ -1,99 +1,38 @@
-"""The process that extractors run in: reads requests on standard input, answers on standard output, touches no file."""
+"""The process that extractors and parsers of disks run in: reads requests on standard input, answers on standard
+output, touches no file. Its argument is the process that it ends with."""
 
 from __future__ import annotations
 
 import contextlib
-import faulthandler
 import io
 import json
 import os
 import signal
 import sys
 from importlib import import_module
-from typing import IO, Any, BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from imgmatch.errors import EvidenceError, ImgmatchError
 from imgmatch.extract.pieces import Piece, Settings
-from imgmatch.sources.streams import one_line
+from imgmatch.extract.pipe import Kept, Pipe, Remote
+from imgmatch.isolation.confine import die_with_parent
+from imgmatch.sources.streams import Window, one_line
 
 TASKS = ("animation", "mail", "pdf", "previews", "thumbs", "video")
+# By module; each class takes the pipe and the images, and its public methods are what can be called.
+PARSERS = {"Partitions": "tsk", "FileSystem": "tsk", "Ewf": "libyal", "Vhd": "libyal", "Qcow": "libyal",
+           "Vmdk": "libyal", "VmdkDescriptor": "libyal"}  # fmt: skip
 _BUFFER_BYTES = 1 << 18
 
 
-class _Pipe:
-    """Both ways to the other side. A watch that needs no Python runs whenever it is this side's turn."""
-
-    def __init__(self, source: IO[bytes], target: IO[bytes]) -> None:
-        self._from, self._to = source, target
-        self.patience = 0.0
-
-    def say(self, message: dict[str, Any], data: bytes = b"") -> None:
-        faulthandler.cancel_dump_traceback_later()
-        self._to.write(json.dumps(message).encode() + b"\n")
-        self._to.write(data)
-        self._to.flush()
-        self._watch()
-
-    def hear(self) -> dict[str, Any] | None:
-        faulthandler.cancel_dump_traceback_later()
-        line = self._from.readline()
-        self._watch()
-        return json.loads(line) if line else None
-
-    def take(self, size: int) -> bytes:
-        return self._from.read(size)
-
-    def _watch(self) -> None:
-        if self.patience:
-            faulthandler.dump_traceback_later(self.patience, exit=True)
-
-
-class _Remote(io.RawIOBase):
-    """The file, which lies on the other side."""
-
-    def __init__(self, pipe: _Pipe, size: int) -> None:
-        self._pipe, self._size, self._at = pipe, size, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        place = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        if place < 0:
-            raise ValueError("a place before the start")
-        self._at = place
-        return place
-
-    def tell(self) -> int:
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        wanted = min(len(buffer), max(0, self._size - self._at))
-        if not wanted:
-            return 0
-        self._pipe.say({"say": "read", "offset": self._at, "size": wanted})
-        heard = self._pipe.hear()
-        if heard is None:
-            os._exit(0)  # nobody is there any more
-        if "failed" in heard:
-            raise OSError("can't be read")
-        data = self._pipe.take(heard["size"])
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)
-
-
-def _serve(pipe: _Pipe, request: dict[str, Any]) -> dict[str, Any]:
+def _serve(pipe: Pipe, request: dict[str, Any]) -> dict[str, Any]:
     settings = Settings(**{**request["settings"], "passwords": tuple(request["settings"]["passwords"])})
-    pipe.patience = 2.0 * settings.max_cpu_seconds + 30
+    pipe.limit(settings.max_cpu_seconds)
     _limit_memory(settings.max_memory_bytes)
     try:
         if request["task"] not in TASKS:
             raise EvidenceError("unreadable", f"no extractor {request['task']!r}")
-        stream = cast(BinaryIO, io.BufferedReader(_Remote(pipe, request["size"]), _BUFFER_BYTES))
+        stream = cast(BinaryIO, io.BufferedReader(Window(Remote(pipe, request["size"])), _BUFFER_BYTES))
         extractor = import_module(f"imgmatch.extract.{request['task']}")
         for found in extractor.extract(stream, settings, request["at"]):
             told = {"kind": found.kind, "at": found.at}
@@ -113,6 +52,43 @@ def _serve(pipe: _Pipe, request: dict[str, Any]) -> dict[str, Any]:
     return {"error": None, "message": None}
 
 
+class _Session:
+    """A parser that is open, if one is."""
+
+    def __init__(self, pipe: Pipe) -> None:
+        self._pipe = pipe
+        self._parser: Any = None
+
+    def close(self) -> None:
+        self._parser = None
+
+    def serve(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """Open a parser, or call it: the answer, and its bytes. What is no bytes is sent as JSON."""
+        self._pipe.limit_all(request["seconds"])
+        try:
+            made: Any = None
+            if "open" in request:
+                _limit_memory(request["memory"])
+                self._parser = self._open(request["open"], request["sizes"])
+            else:
+                made = getattr(self._parser, request["call"])(*request["with"])
+        except ImgmatchError as error:
+            return {"error": "needs_package", "message": str(error)}, b""
+        except MemoryError:
+            return {"error": "memory", "message": ""}, b""
+        except OSError as error:
+            return {"error": "system", "message": str(error)}, b""
+        except Exception as error:  # noqa: BLE001  (parsers raise about everything on hostile bytes)
+            return {"error": "other", "message": one_line(error)}, b""
+        finally:
+            self._pipe.limit_all(0)
+        return {"error": None}, made if isinstance(made, bytes) else json.dumps(made).encode()
+
+    def _open(self, name: str, sizes: list[int]) -> Any:
+        images = [Kept(Remote(self._pipe, size, number)) for number, size in enumerate(sizes)]
+        return getattr(import_module(f"imgmatch.extract.{PARSERS[name]}"), name)(self._pipe, images)
+
+
 def _limit_memory(limit: int) -> None:
     try:
         import resource
@@ -125,15 +101,25 @@ def _limit_memory(limit: int) -> None:
 
 def main() -> None:
     """Serve until nobody asks any more."""
+    die_with_parent(int(sys.argv[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a run that is told to stop finishes what is in flight
+    if hasattr(signal, "SIGPROF"):
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)
     target = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # what a library prints goes nowhere
-    pipe = _Pipe(sys.stdin.buffer, io.BufferedWriter(target))
-    with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
-        while (request := pipe.hear()) is not None:
-            answer = _serve(pipe, request)
-            pipe.patience = 0.0
-            pipe.say({"say": "end", **answer})
+    pipe = Pipe(sys.stdin.buffer, target)
+    session = _Session(pipe)
+    while True:
+        request = pipe.hear()
+        if "task" in request:
+            session.close()
+            answer, data = _serve(pipe, request), b""
+            pipe.limit(0)
+        else:
+            if "open" in request:
+                session.close()
+            answer, data = session.serve(request)
+        pipe.say({"say": "end", "size": len(data), **answer}, data)
 
 
 if __name__ == "__main__":

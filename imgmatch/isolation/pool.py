@@ -17,11 +17,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, cast
 
 from imgmatch.errors import EvidenceError, ImgmatchError
 from imgmatch.isolation import wire
 from imgmatch.isolation.confine import Confinement, syscall_filter
+from imgmatch.isolation.pipes import widen
 from imgmatch.isolation.work import Decoded, Request
 
 # A worker gets what the loader of libraries needs, and no more of the environment: it may hold passwords.
@@ -33,8 +34,6 @@ WORKER_ISSUES = frozenset({"worker_died", "worker_timeout", "worker_memory"})
 _START_SECONDS = 120.0
 _ALARM_LATER_SECONDS = 5
 _PATIENCE_SECONDS = 0.05
-_PIPE_BYTES = 1 << 20
-_F_SETPIPE_SZ = 1031
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +226,7 @@ class _Worker:
             start_new_session=os.name == "posix",
         )
         self._to, self._from = cast(IO[bytes], self.process.stdin), cast(IO[bytes], self.process.stdout)
-        _widen(self._to, self._from)
+        widen(self._to, self._from)
 
     def greet(self) -> None:
         """Have it confine itself. Raises ImgmatchError when it does not come up."""
@@ -317,14 +316,3 @@ class _Worker:
             self.process.kill()
             return "it answered nonsense"
         return f"killed by signal {-code}" if code < 0 else f"it ended with {code}"
-
-
-def _widen(*streams: IO[Any]) -> None:
-    """Linux: pipes that hold a prepared picture, so that neither side waits for the other in the middle of one."""
-    if sys.platform != "linux":
-        return
-    import fcntl
-
-    for stream in streams:
-        with suppress(OSError):
-            fcntl.fcntl(stream.fileno(), _F_SETPIPE_SZ, _PIPE_BYTES)

@@ -1,22 +1,28 @@
 """The bytes of a disk: partitions (MBR, GPT) and file systems, by The Sleuth Kit (pytsk3, extra ``forensic``).
 
-TSK keeps state in its handles: every call is made under LOCK."""
+The Sleuth Kit runs in a process of its own (``imgmatch.extract.tsk``): a folder, an inode or a file that kills it or
+holds it up costs one issue."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, BinaryIO, ClassVar, cast
 
 from imgmatch.errors import EvidenceError
-from imgmatch.optional import require
+from imgmatch.extract import session
 from imgmatch.sources.base import Container
 from imgmatch.sources.carve import carve
 from imgmatch.sources.files import utc
-from imgmatch.sources.streams import LOCK, RandomAccess, Window, one_line
+from imgmatch.sources.streams import Window, one_line
 from imgmatch.types import Evidence, Issue
 
 _MAX_PATH_DEPTH = 64
-_NTFS_DATA = 128
+# Inodes that are looked at by one question.
+_STEP = 1024
+# Of FAT all free space is looked through for folders' entries, by one question.
+_SCANNED_BYTES_A_SECOND = 20 << 20
 # No file system keeps a file's record, or a folder, in less. Damaged ones claim numbers of them that take years.
 _LEAST_RECORD_BYTES = 128
 _LEAST_FOLDER_BYTES = 32
@@ -32,32 +38,20 @@ def is_partitioned(head: bytes) -> bool:
 
 
 def is_file_system(head: bytes) -> bool:
-    """FAT, exFAT, NTFS, ext2/3/4 or HFS+ by the magic of its boot sector or superblock."""
-    return (
-        head[3:11] in (b"NTFS    ", b"EXFAT   ")
-        or (head[510:512] == b"\x55\xaa" and (head[54:59] in (b"FAT12", b"FAT16") or head[82:87] == b"FAT32"))
-        or head[0x438:0x43A] == b"\x53\xef"
-        or head[1024:1026] in (b"H+", b"HX")
-    )
+    """FAT, exFAT, NTFS, ext2/3/4 or HFS+."""
+    return file_system_of(head) is not None
 
 
-def _image(source: RandomAccess) -> Any:
-    pytsk3 = require("pytsk3", "forensic")
-
-    class Image(pytsk3.Img_Info):  # type: ignore[name-defined]
-        def __init__(self) -> None:
-            super().__init__(url="", type=pytsk3.TSK_IMG_TYPE_EXTERNAL)
-
-        def read(self, offset: int, size: int) -> bytes:
-            return source.read_at(offset, size)
-
-        def get_size(self) -> int:
-            return source.size
-
-        def close(self) -> None:
-            pass
-
-    return Image()
+def file_system_of(head: bytes) -> str | None:
+    """The family of a file system, as TSK calls it, by the magic of its boot sector or superblock."""
+    if head[3:11] == b"NTFS    ":
+        return "NTFS"
+    boot = head[510:512] == b"\x55\xaa"
+    if head[3:11] == b"EXFAT   " or (boot and (head[54:59] in (b"FAT12", b"FAT16") or head[82:87] == b"FAT32")):
+        return "FAT"
+    if head[0x438:0x43A] == b"\x53\xef":
+        return "EXT"
+    return "HFS" if head[1024:1026] in (b"H+", b"HX") else None
 
 
 class Partitions(Container):
@@ -67,18 +61,11 @@ class Partitions(Container):
 
     def members(self) -> Iterator[Evidence | Issue]:
         """Partitions in the order of the table."""
-        pytsk3 = require("pytsk3", "forensic")
         source = self.access()
-        with LOCK:
-            try:
-                volume = pytsk3.Volume_Info(_image(source))
-                parts = [
-                    (part.start * volume.info.block_size, part.len * volume.info.block_size)
-                    for part in volume
-                    if part.flags & pytsk3.TSK_VS_PART_FLAG_ALLOC
-                ]
-            except OSError as error:
-                raise EvidenceError("broken_image", f"the partitions can't be read: {one_line(error)}") from error
+        try:
+            parts = session.Session("Partitions", [source], self.outer, self.options.limits).call("table")
+        except OSError as error:
+            raise EvidenceError("broken_image", f"the partitions can't be read: {one_line(error)}") from error
         for number, (start, size) in enumerate(parts, start=1):
             inside = max(0, min(size, source.size - start))
             yield self.part(f"{number}@{start}", source, start, inside)
@@ -95,115 +82,140 @@ class FileSystem(Container):
 
     def members(self) -> Iterator[Evidence | Issue]:
         """Files in the order of folders as they lie, then deleted ones that no folder names any more, then carved."""
-        pytsk3 = require("pytsk3", "forensic")
-        self._tsk = pytsk3
         source = self.access()
-        with LOCK:
-            try:
-                self._fs = pytsk3.FS_Info(_image(source))
-            except OSError as error:
-                raise EvidenceError("broken_image", f"the file system can't be read: {one_line(error)}") from error
+        self._system = session.Session("FileSystem", [source], self.outer, self.options.limits)
+        try:
+            about = self._system.call("about")
+        except OSError as error:
+            raise EvidenceError("broken_image", f"the file system can't be read: {one_line(error)}") from error
         # FAT's "inodes" are every 32 bytes that might be a folder's entry: TSK looks through them itself, by folder.
-        self._slots = bool(self._fs.info.ftype & pytsk3.TSK_FS_TYPE_FAT_DETECT)  # exFAT too
+        self._slots: bool = about["slots"]  # exFAT too
+        self._ext: bool = about["ext"]
+        self._told: set[int] = set()  # inodes that there is an issue of
+        self._first_inode, self._last_inode = about["inodes"]
         self._size = source.size
         self._folders_left = 64 + source.size // _LEAST_FOLDER_BYTES
         seen: set[int] = set()
-        yield from self._folder(self._fs.info.root_inum, "", False, seen, frozenset())
+        yield from self._folder(about["root"], "", False, seen, frozenset())
         if self.options.deleted and not self._slots:
             yield from self._orphans(seen)
         if self.options.carve:
-            yield from carve(self, source, self._free_blocks(seen))
+            owned: list[tuple[int, int]] = []
+            yield from self._owned(seen, owned)
+            first, last = about["blocks"]
+            last = min(last, self._size // about["block_bytes"])
+            yield from carve(self, source, _gaps(owned, first, last + 1, about["block_bytes"]))
 
     def _folder(
         self, inode: int, path: str, deleted: bool, seen: set[int], above: frozenset[int]
     ) -> Iterator[Evidence | Issue]:
-        tsk = self._tsk
         self._folders_left -= 1
         if self._folders_left < 0:
             raise EvidenceError("broken_image", "its folders lead into each other without end; the rest is left")
+        at, kind = (f"{path or '/'}@{inode}", "deleted") if deleted else (path or "/", None)
+        scan_seconds = self._size / _SCANNED_BYTES_A_SECOND if self._slots and path == "/$OrphanFiles" else 0
         try:
-            with LOCK:
-                entries = list(self._fs.open_dir(inode=inode))
+            entries = self._system.call("folder", inode, extra_seconds=scan_seconds)
         except OSError as error:
-            at = f"{path or '/'}@{inode}" if deleted else path or "/"
-            yield self.issue(at, "unreadable_folder", f"the folder can't be listed: {one_line(error)}",
-                             "deleted" if deleted else None)  # fmt: skip
+            yield self.issue(at, "unreadable_folder", f"the folder can't be listed: {one_line(error)}", kind)
             return
+        except session.LostError as error:
+            entries = yield from self._rescued(error, inode, path, at, kind)
         for entry in entries:
-            name, meta = entry.info.name, entry.info.meta
-            if name is None or name.name in (b".", b".."):
-                continue
-            where = f"{path}/{name.name.decode('utf-8', 'surrogateescape')}"
-            gone = deleted or bool(name.flags & tsk.TSK_FS_NAME_FLAG_UNALLOC)
+            meta = entry["meta"]
+            where = f"{path}/{entry['name']}"
+            gone = deleted or entry["gone"]
             if gone and not self.options.deleted:
                 continue
             if meta is None:
-                if gone and name.type == tsk.TSK_FS_NAME_TYPE_REG:
-                    yield self.issue(f"{where}@{name.meta_addr}", "lost", "deleted; nothing but its name is left",
+                if gone and entry["named_file"]:
+                    yield self.issue(f"{where}@{entry['names']}", "lost", "deleted; nothing but its name is left",
                                      "deleted")  # fmt: skip
                 continue
-            if meta.type == tsk.TSK_FS_META_TYPE_DIR:
+            if meta["folder"]:
                 scanned = where.startswith("/$OrphanFiles") and not self._slots  # by _orphans
-                if meta.addr not in above and len(above) < _MAX_PATH_DEPTH and not scanned:
-                    yield from self._folder(meta.addr, where, gone, seen, above | {inode})
-            elif meta.type == tsk.TSK_FS_META_TYPE_REG and not self._own(where):
+                if meta["inode"] not in above and len(above) < _MAX_PATH_DEPTH and not scanned:
+                    yield from self._folder(meta["inode"], where, gone, seen, above | {inode})
+            elif meta["file"] and not self._own(where):
                 # A deleted name whose inode was given to another file since says nothing of that file's content.
-                if gone and not deleted and meta.flags & tsk.TSK_FS_META_FLAG_ALLOC:
+                if gone and not deleted and meta["allocated"]:
                     continue
-                yield from self._file(entry, meta, where, gone, seen)
+                yield from self._file(meta, where, gone, seen)
+
+    def _rescued(
+        self, error: session.LostError, inode: int, path: str, at: str, kind: str | None
+    ) -> Generator[Issue, None, list[dict[str, Any]]]:
+        """Entries of a folder whose listing was deadly, without the one that it was: ext's by their names alone, each
+        looked at by itself; of other file systems those that come before."""
+        try:
+            if self._ext:
+                names = self._system.call("ext_names", inode, about=[("names", inode)])
+            else:
+                entries: list[dict[str, Any]] = self._system.call("folder", inode, error.ticks) if error.ticks else []
+        except (OSError, session.LostError):
+            names = entries = []
+        if not (self._ext and names):
+            yield from self._lost(at, "the folder can't be listed further", error, kind, inode)
+            return [] if self._ext else entries
+        metas: dict[int, Any] = {}
+        lost: dict[int, session.LostError] = {}
+        for answer in self._step_by_step("metas", (number for _, number in names)):
+            if isinstance(answer, _Lost):
+                lost[answer.inode] = answer.error
+            else:
+                metas.update(answer)
+        for name, number in names:
+            if number in lost:
+                place = f"{path}/{name}@{number}" if kind else f"{path}/{name}"
+                yield from self._lost(place, "it can't be read", lost[number], kind, number)
+        if not lost:  # an entry that was deleted, or the listing itself
+            yield from self._lost(at, "its deleted entries can't be listed", error, kind, inode)
+        return [{"name": name, "gone": False, "meta": metas[number]} for name, number in names if number in metas]
+
+    def _lost(self, at: str, what: str, error: session.LostError, kind: str | None, inode: int) -> Iterator[Issue]:
+        """The issue of what its reader died of, once. Raises EvidenceError when that was once too often."""
+        if inode not in self._told:
+            self._told.add(inode)
+            yield self.issue(at, error.kind, f"{what}: {error}", kind)
+        if self._system.given_up is not None:
+            raise self._system.given_up
 
     def _own(self, path: str) -> bool:
         """Is it the file system's own book-keeping (as TSK shows it: $MBR, $FAT1, NTFS's $MFT)?"""
         name = path.rsplit("/", 1)[-1]
         return path.startswith("/$") and (path.count("/") == 1 or path.startswith("/$Extend/")) and "." not in name
 
-    def _file(self, entry: Any, meta: Any, where: str, gone: bool, seen: set[int]) -> Iterator[Evidence | Issue]:
+    def _file(self, meta: dict[str, Any], where: str, gone: bool, seen: set[int]) -> Iterator[Evidence | Issue]:
         kind = "deleted" if gone else None
-        if gone and meta.addr in seen:  # renamed before it was deleted, or listed twice
+        inode, size = meta["inode"], meta["size"]
+        if gone and inode in seen:  # renamed before it was deleted, or listed twice
             return
-        seen.add(meta.addr)
-        at = f"{where}@{meta.addr}" if gone else where
-        when = utc(meta.mtime) if meta.mtime else None
-        if gone and meta.size == 0:
+        seen.add(inode)
+        at = f"{where}@{inode}" if gone else where
+        when = utc(meta["modified"]) if meta["modified"] else None
+        if gone and size == 0:
             yield self.issue(at, "lost", "deleted; the file system no longer says where its content lies", kind)
             return
-        yield self.found(at, meta.size, lambda: self._open(meta.addr), when, kind)
-        if self._fs.info.ftype == self._tsk.TSK_FS_TYPE_NTFS:
-            with LOCK:
-                streams = [
-                    (a.info.name.decode("utf-8", "surrogateescape"), int(a.info.size), int(a.info.id))
-                    for a in entry
-                    if int(a.info.type) == _NTFS_DATA and a.info.name
-                ]
-            for name, size, number in streams:
-                yield self.found(f"{at}:{name}", size, lambda n=number: self._open(meta.addr, n), when, kind)  # type: ignore[misc]
+        yield self.found(at, size, lambda: self._open(inode), when, kind)
+        for name, length, number in meta["streams"]:
+            yield self.found(f"{at}:{name}", length, lambda n=number: self._open(inode, n), when, kind)  # type: ignore[misc]
 
     def _open(self, inode: int, attribute: int | None = None) -> BinaryIO:
-        with LOCK:
-            opened = self._fs.open_meta(inode=inode)
-        return cast(BinaryIO, Window(_File(opened, attribute)))
+        about = ("inode", inode)
+        size = self._system.call("size", inode, attribute, about=[about])
+        return cast(BinaryIO, Window(session.Reading(self._system, size, inode, attribute, about=about)))
 
     def _orphans(self, seen: set[int]) -> Iterator[Evidence | Issue]:
         """Deleted files whose inode is left where no folder names them."""
-        tsk = self._tsk
-        for inode in self._inodes():
-            if inode in seen:
+        for answer in self._step_by_step("orphans", (inode for inode in self._inodes() if inode not in seen)):
+            if isinstance(answer, _Lost):
+                yield from self._lost(
+                    f"/$orphan@{answer.inode}", "the inode can't be read", answer.error, "deleted", answer.inode
+                )
                 continue
-            try:
-                with LOCK:
-                    entry = self._fs.open_meta(inode=inode)
-                    meta = entry.info.meta
-            except OSError:
-                continue
-            if (
-                meta is not None
-                and meta.type == tsk.TSK_FS_META_TYPE_REG
-                and meta.flags & tsk.TSK_FS_META_FLAG_UNALLOC
-                and meta.flags & tsk.TSK_FS_META_FLAG_USED
-                and meta.size
-            ):
-                yield from self._file(entry, meta, "/$orphan", True, seen)
-        claimed, held = self._fs.info.last_inum, self._inodes().stop - 1
+            for meta in answer:
+                yield from self._file(meta, "/$orphan", True, seen)
+        claimed, held = self._last_inode, self._inodes().stop - 1
         if claimed > held:
             yield self.issue(
                 "/$orphan",
@@ -214,53 +226,45 @@ class FileSystem(Container):
 
     def _inodes(self) -> range:
         """Numbers of the inodes that there can be."""
-        first, last = self._fs.info.first_inum, self._fs.info.last_inum
+        first, last = self._first_inode, self._last_inode
         return range(first, min(last, first + self._size // _LEAST_RECORD_BYTES) + 1)
 
-    def _free_blocks(self, seen: set[int]) -> Iterator[tuple[int, int]]:
-        """Start and length, in bytes, of runs of blocks that no file owns."""
-        tsk, info = self._tsk, self._fs.info
-        allocated: set[int] = set()
-        last_block = min(info.last_block, self._size // info.block_size)
-        for inode in sorted(seen) if self._slots else self._inodes():
-            try:
-                with LOCK:
-                    entry = self._fs.open_meta(inode=inode)
-                    meta = entry.info.meta
-                    if meta is None or not meta.flags & tsk.TSK_FS_META_FLAG_ALLOC:
-                        continue
-                    for attribute in entry:
-                        for run in attribute:
-                            allocated.update(range(run.addr, min(run.addr + run.len, last_block + 1)))
-            except OSError:
-                continue
-        start: int | None = None
-        for block in range(info.first_block, last_block + 2):
-            free = block <= last_block and block not in allocated
-            if free and start is None:
-                start = block
-            elif not free and start is not None:
-                yield start * info.block_size, (block - start) * info.block_size
-                start = None
+    def _owned(self, seen: set[int], owned: list[tuple[int, int]]) -> Iterator[Issue]:
+        """Fills ``owned`` with the runs of blocks, first and number, that belong to a file."""
+        for answer in self._step_by_step("owned", sorted(seen) if self._slots else self._inodes()):
+            if not isinstance(answer, _Lost):
+                owned.extend((first, count) for first, count in answer)
+            elif answer.inode not in seen:  # whose content could not be read
+                place = f"/$inode@{answer.inode}"
+                yield from self._lost(place, "its blocks count as free", answer.error, "carved", answer.inode)
+
+    def _step_by_step(self, question: str, inodes: Iterable[int]) -> Iterator[Any]:
+        """Answers to a question about inodes, many at a time; of an inode that it was deadly to ask about, _Lost."""
+        left = iter(inodes)
+        while step := list(itertools.islice(left, _STEP)):
+            while step:
+                try:
+                    yield self._system.call(question, step, about=[("inode", inode) for inode in step])
+                    break
+                except session.LostError as error:
+                    if error.done:  # whose answers went with the process
+                        yield from self._step_by_step(question, step[: error.done])
+                    yield _Lost(step[error.done], error)
+                    step = step[error.done + 1 :]
 
 
-class _File:
-    """A file of a TSK file system as RandomAccess."""
+@dataclass(frozen=True, slots=True)
+class _Lost:
+    inode: int
+    error: session.LostError
 
-    def __init__(self, opened: Any, attribute: int | None) -> None:
-        self._opened = opened
-        self._attribute = attribute
-        self.size = int(opened.info.meta.size)
-        if attribute is not None:
-            with LOCK:
-                self.size = next(int(a.info.size) for a in opened if int(a.info.id) == attribute)
 
-    def read_at(self, offset: int, size: int) -> bytes:
-        """Up to ``size`` bytes from ``offset``."""
-        size = min(size, self.size - offset)
-        if size <= 0:
-            return b""
-        with LOCK:
-            if self._attribute is None:
-                return bytes(self._opened.read_random(offset, size))
-            return bytes(self._opened.read_random(offset, size, _NTFS_DATA, self._attribute))
+def _gaps(runs: list[tuple[int, int]], first: int, end: int, block_bytes: int) -> Iterator[tuple[int, int]]:
+    """Start and length, in bytes, of what no run (first block and number of blocks) covers of blocks up to ``end``."""
+    at = first
+    for start, count in sorted(runs):
+        if start > at and at < end:
+            yield at * block_bytes, (min(start, end) - at) * block_bytes
+        at = max(at, start + count)
+    if at < end:
+        yield at * block_bytes, (end - at) * block_bytes

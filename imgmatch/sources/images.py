@@ -1,6 +1,7 @@
 """Disk images in a container format of their own, as the bytes of the disk: E01/Ex01, VHD, VMDK, QCOW2, split raw.
 
-Read by libyal's libraries (extra ``forensic``). Each has one member, ``disk``.
+Read by libyal's libraries (extra ``forensic``) in a process of their own (``imgmatch.extract.libyal``). Each has one
+member, ``disk``.
 """
 
 from __future__ import annotations
@@ -8,32 +9,19 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from imgmatch.errors import EvidenceError
+from imgmatch.extract import session
 from imgmatch.locator import Locator
 from imgmatch.optional import require
 from imgmatch.sources import files
 from imgmatch.sources.base import Container
 from imgmatch.sources.ewf_chunks import EwfChunks, UnknownLayoutError
-from imgmatch.sources.streams import LOCK, Joined, RandomAccess, Shared, Window
+from imgmatch.sources.streams import Joined, RandomAccess, Shared
 from imgmatch.types import Evidence, Issue
 
 _NUMBER = re.compile(r"\.(\d{3})\Z")
-
-
-class _Media:
-    """A libyal handle as RandomAccess. ``keep`` lives as long as it."""
-
-    def __init__(self, handle: Any, keep: Any) -> None:
-        self._handle, self._keep = handle, keep
-        self.size = int(handle.get_media_size())
-
-    def read_at(self, offset: int, size: int) -> bytes:
-        """Up to ``size`` bytes from ``offset``."""
-        size = max(0, min(size, self.size - offset))
-        with LOCK:
-            return bytes(self._handle.read_buffer_at_offset(size, offset)) if size else b""
 
 
 _EWF, _EWF2 = b"EVF\x09\x0d\x0a\xff\x00", b"EVF2\r\n\x81\0"
@@ -61,6 +49,19 @@ class DiskContainer(Container):
         media = self.media()
         yield self.part("disk", media, 0, media.size)
 
+    def parsed(self, parser: str, sources: list[RandomAccess]) -> RandomAccess:
+        """What a parser of ``imgmatch.extract.libyal`` reads out of ``sources``."""
+        opened = session.Session(parser, sources, self.outer, self.options.limits)
+        try:
+            return session.Reading(opened, opened.call("size"))
+        except OSError as error:
+            raise EvidenceError("broken_image", f"the image can't be opened: {_reason(error)}") from error
+
+    def plain_file(self) -> str | None:
+        """Its path where it lies in a folder, so that others lie beside it."""
+        place = self.outer.locator
+        return place.at if place.kind == "file" and place.parent is None else None
+
 
 class Ewf(DiskContainer):
     """Expert Witness Format: E01 and Ex01, in one segment file or several."""
@@ -72,83 +73,65 @@ class Ewf(DiskContainer):
         pyewf = require("pyewf", "forensic")
         if not is_first_segment(self.access().read_at(0, 16)):
             raise EvidenceError("broken_image", "a later part of a set of segment files whose first is not beside it")
-        handle = pyewf.handle()
-        root = self.outer.locator
-        parts: list[Any] = []
-        try:
-            if root.kind == "file" and root.parent is None:
-                # Names only: the library opens the files, for reading.
-                parts = [name for name in pyewf.glob(root.at) if os.path.isfile(name)]
-                handle.open(parts)
-                sources: list[RandomAccess] = [Shared(files.reopen(Locator.file(name)).open()) for name in parts]
-            else:
-                sources = [self.access()]
-                parts = [Window(sources[0])]
-                handle.open_file_objects(parts)
-            media = _Media(handle, parts)
-        except OSError as error:
-            raise EvidenceError("broken_image", f"the image can't be opened: {_reason(error)}") from error
+        path = self.plain_file()
+        if path is None:
+            sources = [self.access()]
+        else:
+            try:
+                names = [name for name in pyewf.glob(path) if os.path.isfile(name)]  # looks at names only
+            except OSError as error:
+                raise EvidenceError("broken_image", f"the image can't be opened: {_reason(error)}") from error
+            sources = [_beside(name) for name in names]
+        media = self.parsed("Ewf", sources)
         try:
             return EwfChunks(sources, media)
         except UnknownLayoutError:
             return media
 
 
-class _OneFile(DiskContainer):
-    module: ClassVar[str]
-
-    def media(self) -> RandomAccess:
-        """The disk's bytes."""
-        library = require(self.module, "forensic")
-        handle = self._new(library)
-        try:
-            return _Media(handle, self._load(handle))
-        except OSError as error:
-            raise EvidenceError("broken_image", f"the image can't be opened: {_reason(error)}") from error
-
-    def _new(self, library: Any) -> Any:
-        return library.file()
-
-    def _load(self, handle: Any) -> Any:
-        """Open the handle; returns what must live as long as it."""
-        stream = Window(self.access())
-        handle.open_file_object(stream)
-        return stream
-
-
-class Vhd(_OneFile):
+class Vhd(DiskContainer):
     """VHD and VHDX, not the differing kind."""
 
     kind: ClassVar[str] = "vhd"
-    module: ClassVar[str] = "pyvhdi"
+
+    def media(self) -> RandomAccess:
+        """The disk's bytes."""
+        return self.parsed("Vhd", [self.access()])
 
 
-class Vmdk(_OneFile):
-    """VMDK in one file."""
+class Vmdk(DiskContainer):
+    """VMDK, in one file or with extents in files beside it."""
 
     kind: ClassVar[str] = "vmdk"
-    module: ClassVar[str] = "pyvmdk"
 
-    def _new(self, library: Any) -> Any:
-        return library.handle()
+    def media(self) -> RandomAccess:
+        """The disk's bytes; raises EvidenceError when an extent is missing."""
+        own = self.access()
+        try:
+            descriptor = session.Session("VmdkDescriptor", [own], self.outer, self.options.limits)
+            names = descriptor.call("extents")
+        except OSError as error:
+            raise EvidenceError("broken_image", f"the image can't be opened: {_reason(error)}") from error
+        return self.parsed("Vmdk", [own, *(self._extent(name, own) for name in names)])
 
-    def _load(self, handle: Any) -> Any:
-        root = self.outer.locator
-        if root.kind == "file" and root.parent is None:
-            handle.open(root.at)
-            handle.open_extent_data_files()
-            return None
-        streams = [Window(self.access()), Window(self.access())]
-        handle.open_file_object(streams[0])
-        handle.open_extent_data_files_as_file_objects(streams[1:])
-        return streams
+    def _extent(self, name: str | None, own: RandomAccess) -> RandomAccess:
+        """The file of an extent: beside this one, and nowhere else, whatever the descriptor says; or this one."""
+        path = self.plain_file()
+        if path is not None and name is not None:
+            beside = os.path.join(os.path.dirname(path), re.split(r"[\\/]", name)[-1])
+            if os.path.isfile(beside):
+                return _beside(beside)
+        return own
 
 
-class Qcow(_OneFile):
+class Qcow(DiskContainer):
     """QCOW, QCOW2 and QCOW3 without a backing file."""
 
     kind: ClassVar[str] = "qcow"
-    module: ClassVar[str] = "pyqcow"
+
+    def media(self) -> RandomAccess:
+        """The disk's bytes."""
+        return self.parsed("Qcow", [self.access()])
 
 
 class SplitRaw(DiskContainer):
@@ -158,7 +141,7 @@ class SplitRaw(DiskContainer):
 
     def media(self) -> RandomAccess:
         """The disk's bytes, as far as parts follow one another."""
-        return Joined([Shared(files.reopen(Locator.file(name)).open()) for name in parts_of(self.outer.locator.at)])
+        return Joined([_beside(name) for name in parts_of(self.outer.locator.at)])
 
 
 def parts_of(first: str) -> list[str]:
@@ -183,6 +166,10 @@ def first_part(name: str) -> str | None:
         if first != name and os.path.isfile(first):
             return first if name in parts_of(first) else None
     return None
+
+
+def _beside(path: str) -> RandomAccess:
+    return Shared(files.reopen(Locator.file(path)).open())
 
 
 def _reason(error: OSError) -> str:

@@ -19,7 +19,8 @@ class SourceLimits:
     bytes in temporary files at one time.
 
     Of a video, a moving picture or a document: ``max_frames``, ``max_frame_pixels`` each, ``max_video_bytes`` read of a
-    video track, ``max_cpu_seconds`` and ``max_memory_bytes`` of the process that reads it.
+    video track, ``max_cpu_seconds`` and ``max_memory_bytes`` of the process that reads it. The last two hold of a disk
+    image too, the first of each question to it.
     """
 
     max_depth: int = 8

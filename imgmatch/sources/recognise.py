@@ -105,7 +105,8 @@ def _has_first(name: str) -> bool:
     """Does the first segment file of an E01 set lie beside a later one?"""
     stem, ending = os.path.splitext(name)
     first = "01" if ending[1:2].lower() == "e" and ending[2:3].lower() != "x" else "x01"
-    return any(os.path.isfile(f"{stem}.{letter}{first}") for letter in "Ee")
+    firsts = (f"{stem}.{letter}{first}" for letter in "Ee")
+    return any(beside != name and os.path.isfile(beside) for beside in firsts)
 
 
 def _read(stream: object, size: int) -> bytes:

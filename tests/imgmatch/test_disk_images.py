@@ -207,6 +207,19 @@ def test_a_later_segment_alone_is_said(images, tmp_path):
     assert all(isinstance(f, Issue) and f.error == "broken_image" for f in found)
 
 
+def test_a_segment_that_is_called_the_first_and_says_that_it_is_another_is_not_passed_over(images, tmp_path):
+    folder = tmp_path / "e"
+    folder.mkdir()
+    as_e01(images("fat"), folder)
+    for path in folder.iterdir():
+        if path.suffix != ".E01":
+            path.unlink()
+    data = bytearray((folder / "disk.E01").read_bytes())
+    data[9:11] = (2).to_bytes(2, "little")
+    (folder / "disk.E01").write_bytes(data)
+    assert [f.error for f in walk(folder) if isinstance(f, Issue)] == ["broken_image"]
+
+
 def test_archives_of_the_same_pictures_give_the_same_digests(tmp_path):
     folder = _folder(tmp_path)
     shutil.make_archive(str(tmp_path / "a"), "zip", folder)
