@@ -35,6 +35,18 @@ MODELS = {
             network='{"backbone": "efficientnet_lite0", "parts": [224, 160]}',
             query_px="160 320",
         ),
+        ModelSpec(
+            name="imgmatch-rooms-int8",
+            task="copies and places",
+            dim=384,
+            input_px=256,
+            weights_file="imgmatch-rooms-int8.onnx",
+            weights_sha256="f658b1fa76e41236cce99179cf11a14d73b676553024ca73f46423f22e3bfdb3",
+            licence="Apache-2.0",
+            source="8-bit version of imgmatch-rooms, made by imgmatch models quantise; see docs/model-card.md",
+            description="imgmatch-rooms in 8 bits: twice as fast on processors with VNNI",
+            query_px="160 320",
+        ),
     )
 }
 OPTIONAL = {sscd.SPEC.name: sscd.SPEC}
