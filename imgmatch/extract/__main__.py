@@ -12,6 +12,8 @@ import sys
 from importlib import import_module
 from typing import Any, BinaryIO, cast
 
+from PIL import Image as Pillow
+
 from imgmatch.errors import EvidenceError, ImgmatchError
 from imgmatch.extract.pieces import Piece, Settings
 from imgmatch.extract.pipe import Kept, Pipe, Remote
@@ -23,17 +25,21 @@ TASKS = ("animation", "mail", "pdf", "previews", "thumbs", "video")
 PARSERS = {"Partitions": "tsk", "FileSystem": "tsk", "Ewf": "libyal", "Vhd": "libyal", "Qcow": "libyal",
            "Vmdk": "libyal", "VmdkDescriptor": "libyal"}  # fmt: skip
 _BUFFER_BYTES = 1 << 18
+_UNLIMITED = 1 << 62
 
 
 def _serve(pipe: Pipe, request: dict[str, Any]) -> dict[str, Any]:
     settings = Settings(**{**request["settings"], "passwords": tuple(request["settings"]["passwords"])})
-    pipe.limit(settings.max_cpu_seconds)
-    _limit_memory(settings.max_memory_bytes)
+    pipe.limit(max(1, settings.max_cpu_seconds))
     try:
         if request["task"] not in TASKS:
             raise EvidenceError("unreadable", f"no extractor {request['task']!r}")
-        stream = cast(BinaryIO, io.BufferedReader(Window(Remote(pipe, request["size"])), _BUFFER_BYTES))
+        # Unlimited: a plug-in of Pillow that can't be loaded for want of memory would be missing for good, silently.
+        _limit_memory(_UNLIMITED)
         extractor = import_module(f"imgmatch.extract.{request['task']}")
+        Pillow.init()
+        _limit_memory(settings.max_memory_bytes)
+        stream = cast(BinaryIO, io.BufferedReader(Window(Remote(pipe, request["size"])), _BUFFER_BYTES))
         for found in extractor.extract(stream, settings, request["at"]):
             told = {"kind": found.kind, "at": found.at}
             if isinstance(found, Piece):
@@ -46,7 +52,7 @@ def _serve(pipe: Pipe, request: dict[str, Any]) -> dict[str, Any]:
     except ImgmatchError as error:
         return {"error": "needs_package", "message": str(error)}
     except MemoryError:
-        return {"error": "limit", "message": f"needs more than max_memory_bytes ({settings.max_memory_bytes:,})"}
+        return {"error": "memory", "message": f"needs more than max_memory_bytes ({settings.max_memory_bytes:,})"}
     except Exception as error:  # noqa: BLE001  (parsers raise about everything on hostile bytes)
         return {"error": "unreadable", "message": f"can't be read further: {one_line(error)}"}
     return {"error": None, "message": None}

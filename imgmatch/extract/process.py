@@ -139,6 +139,8 @@ class Worker:
         if heard["error"] is not None:
             if unread is not None:
                 raise _Ended(unread)
+            if heard["error"] == "memory":  # what could not be loaded may be missing there for good
+                raise EvidenceError("limit", heard["message"])
             if heard["error"] == "needs_package":
                 raise _Ended(ImgmatchError(heard["message"]))
             raise _Ended(EvidenceError(heard["error"], heard["message"]))

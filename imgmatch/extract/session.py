@@ -60,7 +60,7 @@ class _Memory:
 
     def patience(self, root: Hashable, seconds: float) -> float:
         """Halved each time that one outermost file held a parser up: all that it holds must end some time."""
-        return max(min(_LEAST_SECONDS, seconds), seconds / 2 ** min(self._hung.get(root, 0), 30))
+        return max(1, min(_LEAST_SECONDS, seconds), seconds / 2 ** min(self._hung.get(root, 0), 30))
 
 
 _memory = _Memory()
@@ -172,6 +172,8 @@ class Session:
             case "memory":
                 limit = self._limits.max_memory_bytes
                 message = f"its reader needs more than max_memory_bytes ({limit:,})"
+                worker.end()  # what could not be loaded may be missing there for good
+                self._worker = None
                 raise self._lost(keys, worker.ticks, "limit", message)
             case _:
                 raise RuntimeError(heard["message"])

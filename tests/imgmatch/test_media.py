@@ -190,14 +190,16 @@ def test_limits_keep_what_came_before(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_picture_that_needs_too_much_memory_is_an_issue(tmp_path):
+def test_a_picture_that_needs_too_much_memory_is_an_issue(tmp_path, monkeypatch):
     pytest.importorskip("resource", reason="needs a system with resource limits")
+    monkeypatch.setattr(process, "_idle", [])
     path = tmp_path / "a.tif"
     pages = [Image.new("1", (8000, 8000), colour) for colour in (0, 1)]
     pages[0].save(path, save_all=True, append_images=pages[1:], compression="tiff_deflate")
     found, issues = split(path, limits=SourceLimits(max_memory_bytes=400 << 20))
     assert ([f.locator.kind for f in found], [i.error for i in issues]) == (["file"], ["limit"])
     assert "max_memory_bytes" in issues[0].message
+    assert process._idle == []  # a plug-in that could not be loaded would be missing there for good
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.avi", "a.ts", "b.avi"])
