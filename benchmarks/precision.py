@@ -19,7 +19,7 @@ from benchmarks import photographs, report
 from benchmarks.retrieval import copies, embed_all, places
 from benchmarks.speed import rate
 from imgmatch.cores import usable_cores
-from imgmatch.models import DEFAULT_MODEL, load_model
+from imgmatch.models import load_model
 from imgmatch.models.base import Embedder
 from imgmatch.models.onnx_model import OnnxModel
 from imgmatch.training.quantise import quantised_model
@@ -76,7 +76,7 @@ def _embedding(embedder: Embedder, batch: np.ndarray) -> Callable[[], object]:
 
 def _arguments() -> argparse.Namespace:
     parser = report.parser("Float32 against 8 bits")
-    parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("--model", default="imgmatch-rooms")
     parser.add_argument("--distractors", type=int, default=500, help="so many room photographs more in the gallery")
     parser.add_argument("--limit", type=int, default=None, help="only so many houses photographs")
     return parser.parse_args()

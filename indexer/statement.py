@@ -25,7 +25,7 @@ from indexer.report.html import plain
 
 KIND = "imgmatch statement of a run"
 FORMAT = 1
-_LISTS = ("found", "skipped")
+_LISTS = ("found", "skipped", "ignored")
 
 
 def write_statement(case: Case, run_id: int, folder: Path, key: Path | None = None) -> dict[str, Any]:
@@ -122,8 +122,9 @@ def check_statement(file: Path, case: Case | None = None, public_key: Path | Non
 
 
 def _write_lists(case: Case, run_id: int, draft: Path) -> tuple[dict[str, int], dict[str, Any]]:
-    """Write what the run found and skipped, a line at a time; returns totals and the files' digests."""
-    totals = {"places_first_seen": 0, "files_read": 0, "files_skipped": 0, "label_rows_skipped": 0, "read_bytes": 0}
+    """Write what the run found, skipped and ignored, a line at a time; returns totals and the files' digests."""
+    names = ("places_first_seen", "files_read", "files_skipped", "files_ignored", "label_rows_skipped", "read_bytes")
+    totals = dict.fromkeys(names, 0)
 
     def found() -> Iterable[dict[str, Any]]:
         for row in case.catalogue.found_by(run_id):
@@ -138,7 +139,13 @@ def _write_lists(case: Case, run_id: int, draft: Path) -> tuple[dict[str, int], 
             totals["read_bytes"] += row["size_bytes"] or 0 if row["sha256"] else 0
             yield row
 
-    rows = zip(_LISTS, (found(), skipped()), strict=True)
+    def ignored() -> Iterable[dict[str, Any]]:
+        for row in case.catalogue.ignored_by(run_id):
+            totals["files_ignored"] += 1
+            totals["read_bytes"] += row["size_bytes"]
+            yield row
+
+    rows = zip(_LISTS, (found(), skipped(), ignored()), strict=True)
     return totals, {name: _write_list(draft / f"{name}.jsonl", listed) for name, listed in rows}
 
 
@@ -161,14 +168,16 @@ def _checks(case: Case, run: dict[str, Any], totals: dict[str, int]) -> list[dic
         return [{"what": "the run is finished", "counted": None, "listed": None, "holds": False, "why": why}]
     removed = "since then items or sources were deleted from the case, or a place was met under two names"
     logged = next((e for e in case.log.entries(action="ingest") if e.get("run_id") == run["run_id"]), None)
+    left_out = counts.get("ignored", 0)  # runs of an older version have no such count
     sums = [
-        ("files met = new items + known content + unchanged + unusable", counts["files"],
-         counts["new_items"] + counts["known"] + counts["unchanged"] + counts["unusable"],
+        ("files met = new items + known content + ignored + unchanged + unusable", counts["files"],
+         counts["new_items"] + counts["known"] + left_out + counts["unchanged"] + counts["unusable"],
          "the run was broken off by an error: files in hand then are in none of them"),
         ("files read (new items + known content) = readings listed",
          counts["new_items"] + counts["known"], totals["files_read"], removed),
         ("places first seen = places listed", counts["new_sightings"], totals["places_first_seen"], removed),
         ("unusable files = files listed as skipped", counts["unusable"], totals["files_skipped"], removed),
+        ("ignored files = files listed as ignored", left_out, totals["files_ignored"], removed),
         ("bytes read = bytes of what is listed", counts["read_bytes"], totals["read_bytes"], removed),
         ("totals in the audit log = totals in the catalogue", counts, logged and logged["counts"],
          "the log has no such entry, or another"),

@@ -17,7 +17,7 @@ from imgmatch.models import sscd
 from imgmatch.models.base import Embedder
 from imgmatch.types import ModelSpec
 
-DEFAULT_MODEL = "imgmatch-rooms"
+DEFAULT_MODEL = "imgmatch-rooms-int8"
 
 MODELS = {
     spec.name: spec

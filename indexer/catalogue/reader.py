@@ -239,6 +239,11 @@ class Catalogue(Browsing, KnownReader, FactsReader, TableReading, VicsReading):
         with self._naming():
             yield from runs.skipped(self._db, run_id)
 
+    def ignored_by(self, run_id: int) -> Iterator[dict[str, Any]]:
+        """Every file that a run left out by hash lists, streamed."""
+        with self._naming():
+            yield from runs.ignored(self._db, run_id)
+
     def last_run(self, command: str) -> dict[str, Any] | None:
         """The latest run of a command, or None."""
         row = self._one(

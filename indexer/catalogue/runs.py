@@ -74,3 +74,24 @@ def skipped(db: sqlite3.Connection, run_id: int) -> Iterator[dict[str, Any]]:
             "read_utc": seen,
             "settled_since": bool(settled),
         }
+
+
+def ignored(db: sqlite3.Connection, run_id: int) -> Iterator[dict[str, Any]]:
+    """Every file that a run left out by hash lists, with their names."""
+    rows = db.execute(
+        "SELECT locator, lower(hex(sha256)), lower(hex(sha1)), lower(hex(md5)), size_bytes, modified_utc,"
+        " json_group_array(list), min(seen_utc) FROM listed_files WHERE run_id = ? AND ignored"
+        " GROUP BY locator, sha256 ORDER BY min(file_id)",
+        (run_id,),
+    )
+    for locator, sha256, sha1, md5, size, modified, lists, seen in rows:
+        yield {
+            "locator": locator,
+            "sha256": sha256,
+            "sha1": sha1,
+            "md5": md5,
+            "size_bytes": size,
+            "modified_utc": modified,
+            "lists": sorted(json.loads(lists)),
+            "read_utc": seen,
+        }

@@ -10,8 +10,10 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from imgmatch.errors import UsageError
+from imgmatch.locator import Locator
 from indexer.compact import delete
 from indexer.ingest import IngestConfig, ingest
+from indexer.known import import_list
 from indexer.statement import check_statement, write_statement
 from tests.conftest import encode, picture, run
 
@@ -65,6 +67,26 @@ def test_reading_again_is_a_run_of_its_own_and_the_first_statement_stays_true(fi
     assert first["adds_up"], first["checks"]
     assert [row["settled_since"] for row in lines(tmp_path / "1", "skipped.jsonl")].count(True) == 2
     assert write_statement(filled, 3, tmp_path / "3")["adds_up"]
+
+
+def test_files_that_hash_lists_left_out_are_listed_and_add_up(case, embedder, tmp_path, photographs):
+    left_out = photographs / "05.jpg"
+    digest = hashlib.sha256(left_out.read_bytes()).hexdigest()
+    for name in ("junk", "more junk"):
+        (tmp_path / "list.txt").write_text(digest + "\n")
+        import_list(case, tmp_path / "list.txt", "ignore", name)
+    ingest(case, [photographs], embedder)
+    made = write_statement(case, 1, tmp_path / "s")
+    assert made["adds_up"], made["checks"]
+    (row,) = lines(tmp_path / "s", "ignored.jsonl")
+    assert (row["locator"], row["sha256"]) == (str(Locator.file(left_out)), digest)
+    assert row["lists"] == ["junk", "more junk"]
+    assert made["totals"]["files_ignored"] == 1
+    assert check_statement(tmp_path / "s" / "statement.json", case)["faults"] == []
+    assert made["totals"]["read_bytes"] == sum(p.stat().st_size for p in photographs.rglob("*") if p.is_file())
+    (tmp_path / "s" / "ignored.jsonl").write_text("")
+    faults = check_statement(tmp_path / "s" / "statement.json", case)["faults"]
+    assert faults == ["ignored.jsonl is not as it was made"]
 
 
 def test_what_does_not_add_up_is_said(filled, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from imgmatch.errors import UsageError
-from imgmatch.models import DEFAULT_MODEL, add_model, load_model, model_spec, weights_path, write_spec
+from imgmatch.models import add_model, load_model, model_spec, weights_path, write_spec
 from imgmatch.rooms import Room
 from imgmatch.training.quantise import quantise, quantised_model
 
@@ -19,9 +19,9 @@ def test_an_8_bit_model_is_small_gives_near_vectors_and_can_be_added(tmp_path, m
     for number in range(32):
         files.append(tmp_path / f"{number}.png")
         Image.fromarray(Room.random(seed=number // 4).view(seed=number, size_px=(256, 256)).pixels).save(files[-1])
-    spec = dataclasses.replace(model_spec(DEFAULT_MODEL), name="tuned")
+    spec = dataclasses.replace(model_spec("imgmatch-rooms"), name="tuned")
     (tmp_path / "tuned").mkdir()
-    shutil.copy(weights_path(model_spec(DEFAULT_MODEL)), tmp_path / "tuned")
+    shutil.copy(weights_path(model_spec("imgmatch-rooms")), tmp_path / "tuned")
     write_spec(spec, tmp_path / "tuned" / "spec.json")
     add_model(tmp_path / "tuned")
     made = quantised_model("tuned", files, tmp_path / "int8")
