@@ -11,6 +11,7 @@ import numpy as np
 
 from imgmatch.cores import usable_cores
 from imgmatch.errors import ModelError
+from imgmatch.models.processor import sums_in_8_bits_are_exact
 from imgmatch.models.runtime import onnxruntime
 from imgmatch.models.vectors import checked, grid_of, prepared
 from imgmatch.types import ModelSpec
@@ -143,8 +144,8 @@ def open_session(path: Path, threads: int | None, *, broadcasts: bool = False) -
     options.enable_mem_reuse = not broadcasts  # buffers planned for equal batches would be too small
     # Waiting threads sleep: spinning ones would take the cores that decode the next pictures.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Without VNNI the fastest 8-bit kernels let sums overflow: the exact ones give every processor the same vectors.
-    options.add_session_config_entry("session.x64quantprecision", "1")
+    if not sums_in_8_bits_are_exact():  # slower kernels give these processors the vectors that others have
+        options.add_session_config_entry("session.x64quantprecision", "1")
     options.log_severity_level = 3
     try:
         return onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])

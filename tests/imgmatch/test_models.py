@@ -23,6 +23,7 @@ from imgmatch.models import (
     list_models,
     load_model,
     model_spec,
+    processor,
     verify_model,
     weights_path,
 )
@@ -384,3 +385,28 @@ def test_the_shipped_models_read_queries_at_further_sizes(embedder):
         half = np.zeros((1, *grid), np.float32)
         half[:, : grid[0] // 2] = 1
         assert float(embedder.embed(batch, half)[0] @ vector[0]) < 0.999
+
+
+@pytest.mark.parametrize(
+    ("machine", "flags", "exact"),
+    [
+        ("x86_64", "fpu avx2 avx512_vnni", True),
+        ("x86_64", "fpu avx2 avx_vnni", True),
+        ("AMD64", "fpu avx2 avx512f", False),
+        ("aarch64", "", True),
+    ],
+)
+def test_exact_kernels_are_asked_for_where_8_bit_sums_overflow(monkeypatch, tmp_path, machine, flags, exact):
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
+    monkeypatch.setattr(processor, "_CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(processor.platform, "machine", lambda: machine)
+    assert processor.sums_in_8_bits_are_exact.__wrapped__() is exact
+
+
+@pytest.mark.skipif(not processor.sums_in_8_bits_are_exact(), reason="this processor has the exact kernels only")
+def test_both_kinds_of_8_bit_kernels_give_the_same_vectors(monkeypatch):
+    fast = load_model("imgmatch-rooms-int8", device="cpu", threads=1)
+    monkeypatch.setattr("imgmatch.models.onnx_model.sums_in_8_bits_are_exact", lambda: False)
+    exact = load_model("imgmatch-rooms-int8", device="cpu", threads=1)
+    batch = np.random.default_rng(4).integers(0, 256, (3, 256, 256, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(fast.embed(batch), exact.embed(batch))
