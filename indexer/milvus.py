@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import re
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -33,6 +34,7 @@ MOST = 16_384
 _FORMAT = 1
 _CONNECT_S = 10.0
 _ANSWER_S = 120.0
+_MADE_S = 5.0  # between a collection and its index, when another workstation makes them
 # Rows sent together: some megabytes, well below the 64 MiB that a server takes in one message.
 _ROWS = 4096
 _HNSW = {"M": 32, "efConstruction": 200}
@@ -81,7 +83,9 @@ class Collection:
         self._library = _pymilvus()
         with self._naming():
             self._client = _connect(self._library, remote.uri)
-            if not self._client.has_collection(self.name, timeout=_ANSWER_S):
+            if self._client.has_collection(self.name, timeout=_ANSWER_S):
+                self._appears()
+            else:
                 self._create()
             self._check(self._client.describe_collection(self.name, timeout=_ANSWER_S))
             self._client.load_collection(self.name, timeout=_ANSWER_S)
@@ -194,9 +198,21 @@ class Collection:
                 self.name, schema=schema, index_params=index, consistency_level="Strong", timeout=_ANSWER_S
             )
         except self._library.MilvusException:
-            # Another workstation may have made it just now.
-            if not self._client.has_collection(self.name, timeout=_ANSWER_S):
+            # Another workstation may be making it just now.
+            if not self._appears():
                 raise
+
+    def _appears(self) -> bool:
+        """Whether the collection is there, or soon is, with the index that is made after it."""
+        until = time.monotonic() + _MADE_S
+        while not (
+            self._client.has_collection(self.name, timeout=_ANSWER_S)
+            and self._client.list_indexes(self.name, timeout=_ANSWER_S)
+        ):
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.1)
+        return True
 
     def _check(self, found: dict[str, Any]) -> None:
         fields = {field["name"]: field for field in found["fields"]}
