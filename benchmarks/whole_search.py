@@ -53,7 +53,7 @@ def main() -> None:
             _run("init", case, "--purpose", "benchmark")
             _run("ingest", case, *sources, others, "--profile", profile)
             output = _run("search", case, folder / "queries", "-k", 1, "--format", "jsonl")
-            figures["found"][profile] = _found(output, wanted)
+            figures["found"][profile] = _found(output, wanted, figures["queries"])
             report.save("whole_search", figures, arguments.json)
     rows = [
         [kind, count, *(figures["found"][profile][kind][way] for profile in PROFILES for way in ("first", "verified"))]
@@ -88,7 +88,9 @@ def _queries(folder: Path, houses: list[Path], beside: list[Path], rooms: int) -
     return wanted
 
 
-def _found(output: str, wanted: dict[str, tuple[str, str]]) -> dict[str, dict[str, float]]:
+def _found(
+    output: str, wanted: dict[str, tuple[str, str]], counts: dict[str, int]
+) -> dict[str, dict[str, float]]:
     first: Counter[str] = Counter()
     verified: Counter[str] = Counter()
     for line in output.splitlines():
@@ -98,7 +100,6 @@ def _found(output: str, wanted: dict[str, tuple[str, str]]) -> dict[str, dict[st
             if any(sighting["path"] == target for sighting in match["sightings"]):
                 first[kind] += 1
                 verified[kind] += bool((match["verification"] or {}).get("verified"))
-    counts = Counter(kind for kind, _ in wanted.values())
     return {
         kind: {"first": round(first[kind] / count, 3), "verified": round(verified[kind] / count, 3)}
         for kind, count in counts.items()

@@ -14,7 +14,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -83,11 +83,10 @@ class Collection:
         self._library = _pymilvus()
         with self._naming():
             self._client = _connect(self._library, remote.uri)
-            if self._client.has_collection(self.name, timeout=_ANSWER_S):
-                self._appears()
-            else:
+            if not self._exists():
                 self._create()
             self._check(self._client.describe_collection(self.name, timeout=_ANSWER_S))
+            self._soon(lambda: self._client.list_indexes(self.name, timeout=_ANSWER_S))
             self._client.load_collection(self.name, timeout=_ANSWER_S)
 
     @property
@@ -198,21 +197,20 @@ class Collection:
                 self.name, schema=schema, index_params=index, consistency_level="Strong", timeout=_ANSWER_S
             )
         except self._library.MilvusException:
-            # Another workstation may be making it just now.
-            if not self._appears():
+            if not self._soon(self._exists):
                 raise
 
-    def _appears(self) -> bool:
-        """Whether the collection is there, or soon is, with the index that is made after it."""
+    def _soon(self, there: Callable[[], object]) -> bool:
+        """Whether something is there, or will be in a moment: another workstation may be making it."""
         until = time.monotonic() + _MADE_S
-        while not (
-            self._client.has_collection(self.name, timeout=_ANSWER_S)
-            and self._client.list_indexes(self.name, timeout=_ANSWER_S)
-        ):
+        while not there():
             if time.monotonic() > until:
                 return False
             time.sleep(0.1)
         return True
+
+    def _exists(self) -> bool:
+        return bool(self._client.has_collection(self.name, timeout=_ANSWER_S))
 
     def _check(self, found: dict[str, Any]) -> None:
         fields = {field["name"]: field for field in found["fields"]}

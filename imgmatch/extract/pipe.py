@@ -7,14 +7,16 @@ import json
 import os
 import signal
 from collections import OrderedDict
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from imgmatch.sources.streams import RandomAccess
+if TYPE_CHECKING:
+    from imgmatch.sources.streams import RandomAccess
 
 _BLOCK_BYTES = 1 << 16
 _AHEAD = 8
 _KEPT_BLOCKS = 256
-_MAX_READ = 4 << 20
+MAX_READ = 4 << 20
+"""The most bytes that are asked for at once, either way."""
 
 
 class Pipe:
@@ -89,7 +91,7 @@ class Remote:
         parts = []
         size = min(size, self.size - offset)
         while size > 0:
-            self._pipe.say({"say": "read", "of": self._number, "offset": offset, "size": min(size, _MAX_READ)})
+            self._pipe.say({"say": "read", "of": self._number, "offset": offset, "size": min(size, MAX_READ)})
             heard = self._pipe.hear()
             if "failed" in heard:
                 raise OSError(heard["failed"])

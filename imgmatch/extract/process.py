@@ -24,11 +24,11 @@ from typing import IO, Any
 import imgmatch
 from imgmatch.errors import EvidenceError, ImgmatchError
 from imgmatch.extract.pieces import Piece, Settings, Trouble
+from imgmatch.extract.pipe import MAX_READ
 from imgmatch.isolation.pipes import widen
 from imgmatch.sources.streams import RandomAccess, one_line
 
 _FILES_EACH = 500  # what a process leaks goes with it
-_MAX_READ = 4 << 20
 _MOST_IDLE = 8
 _idle: list[Worker] = []
 _alive: set[Worker] = set()
@@ -178,7 +178,7 @@ class Worker:
     def give(self, sources: Sequence[RandomAccess], asked: dict[str, Any]) -> Exception | None:
         """Send bytes of a source that are asked for; returns the error where they can't be read."""
         try:
-            data = sources[asked["of"]].read_at(asked["offset"], min(asked["size"], _MAX_READ))
+            data = sources[asked["of"]].read_at(asked["offset"], min(asked["size"], MAX_READ))
         except Exception as error:  # noqa: BLE001  (archives that it lies in raise about everything)
             self.say({"failed": one_line(error)})
             return error

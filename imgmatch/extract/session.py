@@ -16,6 +16,7 @@ from typing import Any
 
 from imgmatch.errors import EvidenceError, ImgmatchError
 from imgmatch.extract import process
+from imgmatch.extract.pipe import MAX_READ
 from imgmatch.locator import Locator
 from imgmatch.sources.options import SourceLimits
 from imgmatch.sources.streams import LOCK, RandomAccess, one_line
@@ -26,7 +27,6 @@ _MOST_OPEN = 8  # processes that hold a parser between two questions
 _LEAST_SECONDS = 10
 _MOST_REMEMBERED = 10_000
 _MAX_ANSWER = 1 << 30
-_MAX_READ = 4 << 20
 _uses = itertools.count()
 
 
@@ -211,7 +211,7 @@ class Reading:
         size = min(size, self.size - offset)
         while size > 0:
             about = [self._about if self._about is not None else ("read", offset)]
-            wanted = min(size, _MAX_READ)
+            wanted = min(size, MAX_READ)
             part = self._session.call("read", *self._which, offset, wanted, about=about)
             if len(part) > wanted:
                 raise EvidenceError("crashed", "its reader gave more than was asked for")
