@@ -16,11 +16,11 @@ import numpy as np
 
 from benchmarks import photographs, report
 from benchmarks.retrieval import ROOM_SEEDS, SEED, embed_all
-from imgmatch.alterations import alter
-from imgmatch.metrics import first_ranks
+from imgmatch.lab.alterations import alter
+from imgmatch.lab.metrics import first_ranks
+from imgmatch.lab.rooms import Room
 from imgmatch.models import DEFAULT_MODEL, load_model
 from imgmatch.optional import require
-from imgmatch.rooms import Room
 
 if TYPE_CHECKING:
     from imgmatch.types import Pixels

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from indexer.case import Case
+from indexer.case.case import Case
 from indexer.index.open import open_store
 
 

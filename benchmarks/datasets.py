@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks import report
 from imgmatch.errors import ImgmatchError
-from imgmatch.evaluation import DATASETS, run_evaluation
+from imgmatch.lab.evaluation import DATASETS, run_evaluation
 
 
 def main() -> None:

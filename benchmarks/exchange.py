@@ -21,9 +21,9 @@ from typing import Any
 
 from benchmarks import report
 from imgmatch.models import DEFAULT_MODEL, model_spec
-from imgmatch.vics import Media, VicsFile
-from indexer.case import Case
-from indexer.exchange.vics import export_vics, import_vics
+from indexer.case.case import Case
+from indexer.out.exchange.vics import export_vics, import_vics
+from indexer.out.exchange.vics_file import Media, VicsFile
 
 _CONTEXT = "http://github.com/VICSDATAMODEL/ProjectVic/DataModels/2.0.xml/US/$metadata#Cases"
 

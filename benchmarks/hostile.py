@@ -25,7 +25,7 @@ import psutil
 
 from benchmarks import report
 from benchmarks.hostile_files import bombs, mutate, seeds
-from indexer.case import Case
+from indexer.case.case import Case
 
 _BOMB_EVERY = 250
 _MAX_CPU_SECONDS = 5
@@ -111,7 +111,7 @@ def workers_without_parent(since: float) -> Iterator[psutil.Process]:
     for process in psutil.process_iter(["cmdline", "ppid", "create_time"]):
         line = " ".join(process.info["cmdline"] or ())
         orphan = process.info["ppid"] == 1 or not psutil.pid_exists(process.info["ppid"] or 0)
-        worker = "imgmatch.isolation.worker" in line or "imgmatch.extract" in line
+        worker = "imgmatch.workers.worker" in line or "imgmatch.parsers" in line
         if worker and orphan and process.info["create_time"] >= since:
             yield process
 

@@ -65,7 +65,7 @@ def ours(folder: Path, jobs: int) -> tuple[float, Iterator[tuple[str, Search]]]:
     """A case with these vectors: built as a user builds it; ids from 1 brought to rows from 0."""
     from benchmarks.index_fuzz import fill
     from imgmatch.types import ModelSpec
-    from indexer.case import Case
+    from indexer.case.case import Case
     from indexer.index import kinds
     from indexer.index.build import BuildConfig, build
     from indexer.index.open import CaseIndex

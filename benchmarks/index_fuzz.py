@@ -22,7 +22,7 @@ import numpy as np
 from benchmarks import report
 from imgmatch.errors import ImgmatchError
 from imgmatch.types import Digests, Evidence, Image, ModelSpec
-from indexer.case import Batch, Case, NewItem
+from indexer.case.case import Batch, Case, NewItem
 from indexer.index.build import BuildConfig, build
 from indexer.index.open import CaseIndex
 

@@ -20,15 +20,15 @@ import numpy as np
 from benchmarks import report
 from benchmarks.casestate import state
 from benchmarks.index_fuzz import DIM, SPEC, fill
-from indexer.case import Case
+from indexer.case.case import Case
 from indexer.index import ExactIndex
 from indexer.index.open import CaseIndex, open_store
 
 WORK = {
     "build": "from indexer.index.build import BuildConfig, build; build(case, SPEC, BuildConfig('ivf', jobs=1))",
-    "delete": "from indexer.compact import delete; [delete(case, items=[i]) for i in range(1000, 1100)]",
-    "compact": "from indexer.compact import compact; compact(case)",
-    "merge": "import indexer.merge as m; m._BATCH = 200; m.merge(case, Case.open(sys.argv[2]))",
+    "delete": "from indexer.care.compact import delete; [delete(case, items=[i]) for i in range(1000, 1100)]",
+    "compact": "from indexer.care.compact import compact; compact(case)",
+    "merge": "import indexer.care.merge as m; m._BATCH = 200; m.merge(case, Case.open(sys.argv[2]))",
 }
 
 
@@ -41,7 +41,7 @@ def vectors(seed: int, rows: int) -> np.ndarray:
 def start(work: str, case: Path, other: Path) -> subprocess.Popen[bytes]:
     """Begin the work in a process of its own; comes back when its modules are loaded."""
     script = (
-        "import sys; from indexer.case import Case; from benchmarks.index_fuzz import SPEC\n"
+        "import sys; from indexer.case.case import Case; from benchmarks.index_fuzz import SPEC\n"
         "import indexer.index.build\n"
         f"case = Case.open(sys.argv[1]); print('go', flush=True); {WORK[work]}"
     )
@@ -124,7 +124,7 @@ def main() -> None:
 
 
 _DELETE_SOME = (
-    "import sys; from indexer.case import Case; from indexer.compact import delete\n"
+    "import sys; from indexer.case.case import Case; from indexer.care.compact import delete\n"
     "with Case.open(sys.argv[1]) as case: delete(case, items=range(1, 500))"
 )
 

@@ -22,14 +22,14 @@ from PIL import Image as Pillow
 
 from benchmarks import photographs, report
 from imgmatch.cores import usable_cores
-from imgmatch.hashes import digest
-from imgmatch.image import decode
+from imgmatch.evidence import walk
 from imgmatch.models import DEFAULT_MODEL, load_model
 from imgmatch.models.base import Embedder
-from imgmatch.sources import walk
+from imgmatch.picture.hashes import digest
+from imgmatch.picture.image import decode
 from imgmatch.types import Evidence
-from indexer.case import Case
-from indexer.ingest import EMBED_BATCH, IngestConfig, ingest
+from indexer.case.case import Case
+from indexer.intake.ingest import EMBED_BATCH, IngestConfig, ingest
 
 if TYPE_CHECKING:
     from imgmatch.types import Pixels
@@ -89,7 +89,7 @@ def time_ingest(
     with (
         tempfile.TemporaryDirectory() as scratch,
         Case.create(Path(scratch) / "case", model=embedder.spec) as case,
-        mock.patch("imgmatch.isolation.work.decode", decoder),
+        mock.patch("imgmatch.workers.work.decode", decoder),
     ):
         started = time.perf_counter()
         done = ingest(case, [folder], embedder, IngestConfig(isolation=isolation))

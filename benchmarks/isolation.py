@@ -14,9 +14,9 @@ from pathlib import Path
 from benchmarks import photographs, report
 from benchmarks.ingest import reencoded, time_ingest, twelve_megapixels
 from imgmatch.cores import usable_cores
-from imgmatch.isolation.pool import Pool
-from imgmatch.isolation.work import ReadPicture, Request, read_picture
 from imgmatch.models import DEFAULT_MODEL, load_model
+from imgmatch.workers.pool import Pool
+from imgmatch.workers.work import ReadPicture, Request, read_picture
 
 
 def main() -> None:

@@ -24,14 +24,14 @@ from PIL import Image as Pillow
 from benchmarks import report
 from benchmarks.photographs import houses, places
 from imgmatch.errors import UsageError
-from imgmatch.image import decode
-from imgmatch.metadata import read_metadata
 from imgmatch.models import DEFAULT_MODEL, model_spec
-from imgmatch.pdq import DISTANCE, Pdq, distance, has_pdq, pdq_of
+from imgmatch.picture.image import decode
+from imgmatch.picture.metadata import read_metadata
+from imgmatch.picture.pdq import DISTANCE, Pdq, distance, has_pdq, pdq_of
 from imgmatch.types import Digests
-from indexer.case import Case
+from indexer.case.case import Case
 from indexer.index.binary import BinaryIndex
-from indexer.known import import_list
+from indexer.intake.known import import_list
 
 _LOOK_UPS = 2000
 _INGEST_PX = model_spec(DEFAULT_MODEL).input_px

@@ -13,12 +13,12 @@ import numpy as np
 
 from benchmarks import photographs, report
 from benchmarks.retrieval import SEED, embed_all
-from imgmatch.alterations import person, person_mask
-from imgmatch.masking import cell_weights, filled
-from imgmatch.metrics import mean_average_precision, recall_at_k
+from imgmatch.lab.alterations import person, person_mask
+from imgmatch.lab.metrics import mean_average_precision, recall_at_k
+from imgmatch.lab.rooms import Room
+from imgmatch.match.masking import cell_weights, filled
 from imgmatch.models import DEFAULT_MODEL, load_model
 from imgmatch.models.base import Embedder
-from imgmatch.rooms import Room
 
 if TYPE_CHECKING:
     from imgmatch.types import Pixels

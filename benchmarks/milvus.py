@@ -21,11 +21,11 @@ from benchmarks.index_fuzz import fill
 from benchmarks.lite import lite
 from benchmarks.mixtures import anchors, mixture, queries
 from imgmatch.types import ModelSpec
-from indexer.case import Case
+from indexer.case.case import Case
 from indexer.index import ExactIndex
+from indexer.index.move import move
 from indexer.index.open import CaseIndex
-from indexer.move import move
-from indexer.remote import follow, place
+from indexer.index.remote import follow, place
 
 
 def measure(uri: str, folder: Path, arguments: Any) -> dict[str, float]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from imgmatch.errors import UsageError
-from imgmatch.image import decode
+from imgmatch.picture.image import decode
 from imgmatch.types import Image
 
 HOUSES_DOUBLES = (

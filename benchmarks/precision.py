@@ -19,10 +19,10 @@ from benchmarks import photographs, report
 from benchmarks.retrieval import copies, embed_all, places
 from benchmarks.speed import rate
 from imgmatch.cores import usable_cores
+from imgmatch.lab.training.quantise import quantised_model
 from imgmatch.models import load_model
 from imgmatch.models.base import Embedder
 from imgmatch.models.onnx_model import OnnxModel
-from imgmatch.training.quantise import quantised_model
 
 NAMES = (
     "crop_half",

@@ -17,14 +17,14 @@ import numpy as np
 
 from benchmarks import photographs, report
 from benchmarks.retrieval import SEED, embed_all
-from imgmatch.alterations import ALTERATIONS, alter
-from imgmatch.calibration import NEIGHBOURS, Calibration, calibrate, normalised
-from imgmatch.metrics import background_similarity
+from imgmatch.lab.alterations import ALTERATIONS, alter
+from imgmatch.lab.metrics import background_similarity
+from imgmatch.lab.rooms import Room
+from imgmatch.match.calibration import NEIGHBOURS, Calibration, calibrate, normalised
+from imgmatch.match.ranking import AGGREGATIONS, fuse, rank_labels
 from imgmatch.models import DEFAULT_MODEL, load_model
 from imgmatch.models.base import Embedder
-from imgmatch.ranking import AGGREGATIONS, fuse, rank_labels
-from imgmatch.rooms import Room
-from indexer.calibrate import COPY_SIMILARITY
+from indexer.search.calibrate import COPY_SIMILARITY
 
 ROOM_SEEDS = 8_000_000
 STATED = (1e-2, 1e-3, 1e-4)
@@ -179,9 +179,9 @@ def labels(query_vectors: np.ndarray, query_labels: list[str], gallery: np.ndarr
 def grouping(count: int) -> dict[str, Any]:
     """Seconds and memory of near-copy groups over synthetic vectors: unrelated ones, and groups of one to five."""
     from imgmatch.types import Digests, Image, ModelSpec
-    from indexer.case import Batch, Case, NewItem
-    from indexer.groups import groups
+    from indexer.case.case import Batch, Case, NewItem
     from indexer.index.build import BuildConfig, build
+    from indexer.search.groups import groups
 
     spec = ModelSpec("synthetic", "copy", 128, 32, "x", "0" * 64, "", "")
     rng = np.random.default_rng(SEED)

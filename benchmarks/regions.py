@@ -17,17 +17,17 @@ import numpy as np
 
 from benchmarks import photographs, report
 from benchmarks.retrieval import SEED, embed_all
-from imgmatch.alterations import ALTERATIONS, alter
 from imgmatch.cores import usable_cores
-from imgmatch.image import decode
-from imgmatch.metrics import recall_at_k
+from imgmatch.lab.alterations import ALTERATIONS, alter
+from imgmatch.lab.metrics import recall_at_k
+from imgmatch.match.regions import PROFILES, cut, query_boxes, read_regions
 from imgmatch.models import DEFAULT_MODEL, load_model
 from imgmatch.models.base import Embedder
-from imgmatch.regions import PROFILES, cut, query_boxes, read_regions
+from imgmatch.picture.image import decode
 from imgmatch.types import Image
-from indexer.case import Case
-from indexer.ingest import IngestConfig, ingest
-from indexer.search import QUERY_SCALE
+from indexer.case.case import Case
+from indexer.intake.ingest import IngestConfig, ingest
+from indexer.search.searcher import QUERY_SCALE
 
 if TYPE_CHECKING:
     from imgmatch.types import Pixels

@@ -20,10 +20,10 @@ from typing import Any
 from benchmarks import photographs, report
 from imgmatch.cores import usable_cores
 from imgmatch.models import DEFAULT_MODEL, load_model
-from indexer.case import Case
-from indexer.ingest import ingest
-from indexer.report import ReportConfig, write_report
-from indexer.search import Searcher, SearchResult
+from indexer.case.case import Case
+from indexer.intake.ingest import ingest
+from indexer.out.report import ReportConfig, write_report
+from indexer.search.searcher import Searcher, SearchResult
 
 GOAL_SECONDS, GOAL_MB = 60, 100
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks import photographs, report
-from imgmatch.alterations import ALTERATIONS, alter
-from imgmatch.metrics import mean_average_precision, recall_at_k
+from imgmatch.lab.alterations import ALTERATIONS, alter
+from imgmatch.lab.metrics import mean_average_precision, recall_at_k
+from imgmatch.lab.rooms import Room
 from imgmatch.models import DEFAULT_MODEL, load_model
 from imgmatch.models.base import Embedder
-from imgmatch.rooms import Room
 
 if TYPE_CHECKING:
     from imgmatch.types import Pixels

@@ -14,8 +14,8 @@ import numpy as np
 
 from benchmarks import photographs, report
 from benchmarks.retrieval import SEED, copies, embed_all, nearness, places
-from imgmatch.alterations import alter, crop_area
-from imgmatch.metrics import mean_average_precision, recall_at_k
+from imgmatch.lab.alterations import alter, crop_area
+from imgmatch.lab.metrics import mean_average_precision, recall_at_k
 from imgmatch.models import DEFAULT_MODEL, load_model
 from imgmatch.models.base import Embedder
 

@@ -26,9 +26,9 @@ from benchmarks.index_fuzz import fill
 from benchmarks.mixtures import Vectors, anchors, mixture, queries
 from imgmatch.models import DEFAULT_MODEL, model_spec
 from imgmatch.types import ModelSpec
-from indexer.case import Case
+from indexer.case.case import Case
 from indexer.index.build import BuildConfig, build
-from indexer.search import Searcher
+from indexer.search.searcher import Searcher
 
 if TYPE_CHECKING:
     from imgmatch.types import Pixels

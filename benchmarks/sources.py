@@ -24,14 +24,14 @@ from typing import Any
 from benchmarks import photographs, report
 from benchmarks.ingest import twelve_megapixels
 from imgmatch.cores import usable_cores
-from imgmatch.hashes import digest
-from imgmatch.image import decode
+from imgmatch.evidence import walk
 from imgmatch.models import DEFAULT_MODEL, load_model
 from imgmatch.models.base import Embedder
-from imgmatch.sources import walk
+from imgmatch.picture.hashes import digest
+from imgmatch.picture.image import decode
 from imgmatch.types import Evidence
-from indexer.case import Case
-from indexer.ingest import ingest
+from indexer.case.case import Case
+from indexer.intake.ingest import ingest
 
 GOAL = 0.7
 

@@ -22,16 +22,16 @@ import numpy as np
 
 from benchmarks import photographs, report
 from benchmarks.retrieval import SEED, embed_all
-from imgmatch.alterations import ALTERATIONS, alter
-from imgmatch.calibration import clopper_pearson
 from imgmatch.cores import one_thread_each, usable_cores
-from imgmatch.features import ITEM_PX, Features, extract
-from imgmatch.image import decode
+from imgmatch.lab.alterations import ALTERATIONS, alter
+from imgmatch.lab.rooms import Room
+from imgmatch.match.calibration import clopper_pearson
+from imgmatch.match.features import ITEM_PX, Features, extract
+from imgmatch.match.verify import query_features, verify
 from imgmatch.models import DEFAULT_MODEL, load_model
 from imgmatch.models.base import Embedder
-from imgmatch.rooms import Room
-from imgmatch.verify import query_features, verify
-from indexer.verification import VERIFY_TOP
+from imgmatch.picture.image import decode
+from indexer.search.verification import VERIFY_TOP
 
 if TYPE_CHECKING:
     from imgmatch.types import Pixels, Verification

@@ -23,9 +23,9 @@ from PIL import Image as Pillow
 
 from benchmarks import photographs, report
 from benchmarks.retrieval import SEED
-from imgmatch.alterations import alter
-from imgmatch.image import decode
-from imgmatch.rooms import Room
+from imgmatch.lab.alterations import alter
+from imgmatch.lab.rooms import Room
+from imgmatch.picture.image import decode
 
 COPIES = ("crop_quarter", "crop_tenth", "collage_inset", "paste_inset", "chain_mirror_crop_person", "chain_four")
 ROOMS = "room, other view with a person"
@@ -88,9 +88,7 @@ def _queries(folder: Path, houses: list[Path], beside: list[Path], rooms: int) -
     return wanted
 
 
-def _found(
-    output: str, wanted: dict[str, tuple[str, str]], counts: dict[str, int]
-) -> dict[str, dict[str, float]]:
+def _found(output: str, wanted: dict[str, tuple[str, str]], counts: dict[str, int]) -> dict[str, dict[str, float]]:
     first: Counter[str] = Counter()
     verified: Counter[str] = Counter()
     for line in output.splitlines():

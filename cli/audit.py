@@ -29,8 +29,8 @@ def verify(
     output: OutputOpt = None,
 ) -> None:
     """Find any edit, cut, reorder or gap in the audit log, its end included; exit with 1 when there is one."""
-    from indexer.audit import Head
-    from indexer.case import Case
+    from indexer.case.audit import Head
+    from indexer.case.case import Case
 
     heads = [Head.parse(text) for text in expect or ()]
     with Case.open(case) as opened:
@@ -56,7 +56,7 @@ def verify(
 @app.command()
 def head(case: CaseArg, format: FormatOpt = Format.table, output: OutputOpt = None) -> None:
     """The number and SHA-256 of the last entry: noted elsewhere, they prove later that nothing before was changed."""
-    from indexer.case import Case
+    from indexer.case.case import Case
 
     with Case.open(case) as opened:
         found = opened.log.head()
@@ -75,8 +75,8 @@ def show(
     output: OutputOpt = None,
 ) -> None:
     """List the audit log: when, who, what, to what."""
-    from indexer import filters
-    from indexer.case import Case
+    from indexer.case.case import Case
+    from indexer.search import filters
 
     with Case.open(case) as opened:
         entries = opened.log.entries(since=filters.date(since) if since else None, action=action, last=last)
@@ -115,8 +115,8 @@ def statement(
     ] = None,
 ) -> None:
     """State what a run read, found and could not use, with totals that add up, bound to the audit log."""
-    from indexer.case import Case
-    from indexer.statement import write_statement
+    from indexer.care.statement import write_statement
+    from indexer.case.case import Case
 
     folder = output or Path(f"statement-{run}")
     with Case.open(case) as opened:
@@ -141,8 +141,8 @@ def verify_statement(
     output: OutputOpt = None,
 ) -> None:
     """Check that a statement and its lists are as they were made, and who signed it; exit with 1 when not."""
-    from indexer.case import Case
-    from indexer.statement import check_statement
+    from indexer.care.statement import check_statement
+    from indexer.case.case import Case
 
     if case is None:
         found = check_statement(file, None, public_key)

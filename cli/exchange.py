@@ -29,8 +29,8 @@ def import_(
     """Bring in known media by hash: pictures of the case that they are of are labelled, now and later."""
     import dataclasses
 
-    from indexer.case import Case
-    from indexer.exchange.vics import import_vics
+    from indexer.case.case import Case
+    from indexer.out.exchange.vics import import_vics
 
     with Case.open(case) as opened, count_progress() as progress:
         done = import_vics(opened, file, progress=progress)

@@ -31,8 +31,8 @@ def explain(
 ) -> None:
     """Draw why a query and an item match: geometry, inliers, heat maps. Pictures are coarsened unless --reveal."""
     from imgmatch.models import load_model
-    from indexer.case import Case
-    from indexer.explain import explain as run_explain
+    from indexer.case.case import Case
+    from indexer.search.explain import explain as run_explain
 
     with Case.open(case) as opened:
         decode_soon(isolation)

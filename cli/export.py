@@ -15,7 +15,7 @@ from cli.progress import count_progress, note
 from imgmatch.errors import UsageError
 
 if TYPE_CHECKING:
-    from indexer.search import SearchResult
+    from indexer.search.searcher import SearchResult
 
 RevealOpt = Annotated[
     bool, typer.Option("--reveal", help="Report: let a reader show pictures, one at a time; recorded.")
@@ -78,24 +78,24 @@ def export(
     """Write a report, or what other programs and offices read: of a case, and of a search with each
     query, verified and with false-match rates.
     """
-    from indexer.case import Case
+    from indexer.case.case import Case
 
     _check(format, queries, reveal, no_images, table, all_known, thumbnails, locators)
     with Case.open(case) as opened, count_progress() as progress:
         if queries or thumbnails:
             decode_soon(isolation)
         if format is ExportFormat.vics:
-            from indexer.exchange.vics import export_vics
+            from indexer.out.exchange.vics import export_vics
 
             done = export_vics(opened, output, version=data_model, all_known=all_known, progress=progress)
             note(f"{output}: {done['media']} media, {done['known_only']} of them known only from imported files")
         elif format is ExportFormat.pdq:
-            from indexer.exchange.pdq import export_pdq
+            from indexer.out.exchange.pdq import export_pdq
 
             hashes, poor = export_pdq(opened, output, opened.catalogue.pdq_table())
             note(f"{output}: {hashes} PDQ hashes, {poor} items left out: too little detail")
         elif format is ExportFormat.pack:
-            from indexer.exchange.pack import PackConfig, write_pack
+            from indexer.out.exchange.pack import PackConfig, write_pack
 
             config = PackConfig(thumbnails=thumbnails, reveal=reveal, locators=locators)
             made = write_pack(opened, output, config, progress=progress)
@@ -106,12 +106,12 @@ def export(
             if format is ExportFormat.html:
                 report(opened, list(results), spec, output, reveal, no_images)
             elif format is ExportFormat.case_uco:
-                from indexer.exchange.caseuco import export_caseuco
+                from indexer.out.exchange.caseuco import export_caseuco
 
                 counts = export_caseuco(opened, output, results, spec, progress=progress)
                 note(f"{output}: {', '.join(f'{count} {name}' for name, count in counts.items())}")
             else:
-                from indexer.exchange.tables import PLAIN, export_tables
+                from indexer.out.exchange.tables import PLAIN, export_tables
 
                 names = table or [*PLAIN, *(["matches"] if queries else [])]
                 rows = export_tables(
@@ -153,9 +153,9 @@ def _searched(case: Any, queries: list[Path], k: int, model: str | None) -> tupl
     if not queries and not model:
         return case.default_model, iter(())
     from imgmatch.models import load_model
-    from indexer.calibrate import background as background_of
-    from indexer.search import Searcher
-    from indexer.verification import VERIFY_TOP
+    from indexer.search.calibrate import background as background_of
+    from indexer.search.searcher import Searcher
+    from indexer.search.verification import VERIFY_TOP
 
     embedder = load_model(model or case.default_model.name, device="cpu")
     if not queries:
@@ -170,7 +170,7 @@ def _searched(case: Any, queries: list[Path], k: int, model: str | None) -> tupl
 def report(case: Any, results: list[SearchResult], model: Any, folder: Path, reveal: bool, no_images: bool) -> None:
     """Write the HTML report of a search and say where it is."""
     from imgmatch.cores import usable_cores
-    from indexer.report import ReportConfig, write_report
+    from indexer.out.report import ReportConfig, write_report
 
     if reveal and no_images:
         raise UsageError("--reveal and --no-images exclude each other; give one")

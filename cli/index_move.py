@@ -44,7 +44,7 @@ def target(kind: Kind, uri: str | None, collection: str) -> RemoteRow | None:
         return None
     if uri is None:
         raise UsageError("a Milvus index needs the address of its server; give --uri https://HOST:PORT")
-    from indexer.remote import place
+    from indexer.index.remote import place
 
     return place(uri, collection)
 
@@ -68,8 +68,8 @@ def move(
     """Bring the index to a Milvus server, or back to files; running it again goes on where it stopped."""
     import dataclasses
 
-    from indexer.case import Case
-    from indexer.move import move as run_move
+    from indexer.case.case import Case
+    from indexer.index.move import move as run_move
 
     place = target(to, uri, collection)
     with Case.open(context.obj) as opened, count_progress() as progress:

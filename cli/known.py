@@ -11,10 +11,10 @@ import typer
 from cli.options import CaseArg, FormatOpt, OutputOpt
 from cli.progress import count_progress, note
 from cli.render import Format, emit, emit_one
-from indexer.csvfile import printable
+from indexer.intake.csvfile import printable
 
 if TYPE_CHECKING:
-    from indexer.ingest import IngestReport
+    from indexer.intake.ingest import IngestReport
 
 known_app = typer.Typer(
     no_args_is_help=True, help="Lists of known files, by their hashes: what to ignore, what to tell."
@@ -61,8 +61,8 @@ def import_(
     output: OutputOpt = None,
 ) -> None:
     """Import a list: files that it names are ignored, marked as known, or raise an alert."""
-    from indexer.case import Case
-    from indexer.known import import_list
+    from indexer.case.case import Case
+    from indexer.intake.known import import_list
 
     with Case.open(case) as opened, count_progress() as progress:
         done = import_list(opened, path, kind, name, pdq=pdq, distance=distance, progress=progress)
@@ -76,7 +76,7 @@ def import_(
 @known_app.command("list")
 def list_(case: CaseArg, format: FormatOpt = Format.table, output: OutputOpt = None) -> None:
     """The lists of a case."""
-    from indexer.case import Case
+    from indexer.case.case import Case
 
     with Case.open(case) as opened:
         rows = [dataclasses.asdict(row) for row in opened.catalogue.hash_lists()]
@@ -90,8 +90,8 @@ def remove(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Which list.", show_default=False)],
 ) -> None:
     """Forget a list. What it had left out is read by the next ingest."""
-    from indexer.case import Case
-    from indexer.known import remove_list
+    from indexer.case.case import Case
+    from indexer.intake.known import remove_list
 
     with Case.open(case) as opened:
         count = remove_list(opened, name)
@@ -107,8 +107,8 @@ def match(
     output: OutputOpt = None,
 ) -> None:
     """Which items and files of a case are on its lists, also on lists imported after them."""
-    from indexer.case import Case
-    from indexer.known import listed
+    from indexer.case.case import Case
+    from indexer.intake.known import listed
 
     with Case.open(case) as opened:
         records = (

@@ -41,8 +41,8 @@ from imgmatch.errors import CaseError, ImgmatchError, UsageError
 
 if TYPE_CHECKING:
     from imgmatch.types import ModelSpec
-    from indexer.ingest import IngestReport
-    from indexer.search import SearchResult
+    from indexer.intake.ingest import IngestReport
+    from indexer.search.searcher import SearchResult
 
 EXIT_ERROR = 1
 EXIT_UNREADABLE = 3
@@ -122,7 +122,7 @@ def demo(
     rooms: Annotated[int, typer.Option(min=2, max=500, help="How many rooms to render.")] = 12,
 ) -> None:
     """Make a complete small case from rendered rooms: init, ingest, search."""
-    from indexer.demo import make_demo
+    from cli.demo import make_demo
 
     made = make_demo(folder, rooms, note)
     results_file = folder / "results.jsonl"
@@ -147,12 +147,12 @@ def init(
 ) -> None:
     """Make a new, empty case."""
     from imgmatch.models import DEFAULT_MODEL, model_spec
-    from indexer.case import Case
+    from indexer.case.case import Case
 
     spec = model_spec(model or DEFAULT_MODEL)
     remote = index_move.target(index, uri, collection)
     if remote is not None:
-        from indexer.milvus import Collection
+        from indexer.index.milvus import Collection
 
         Collection(remote, spec)  # before there is a case: a server that can't be used is named at once
     about = {"purpose": purpose, "authority": authority, "examiner": examiner}
@@ -199,12 +199,12 @@ def ingest(
 ) -> None:
     """Bring pictures into a case. Sources are only read; running it again goes on where it stopped."""
     from imgmatch.cores import usable_cores
-    from imgmatch.limits import limits as all_limits
+    from imgmatch.evidence.limits import limits as all_limits
     from imgmatch.models import load_model
-    from indexer.case import Case
+    from indexer.case.case import Case
     from indexer.index.build import BuildConfig, building_beside
-    from indexer.ingest import IngestConfig
-    from indexer.ingest import ingest as run_ingest
+    from indexer.intake.ingest import IngestConfig
+    from indexer.intake.ingest import ingest as run_ingest
 
     paths = paths or []
     if not paths and manifest is None:
@@ -344,10 +344,11 @@ def search(
 ) -> None:
     """Find the items of a case that look most like each query photograph."""
     from imgmatch.models import load_model
-    from indexer import combined, filters
-    from indexer.calibrate import background as background_of
-    from indexer.case import Case
-    from indexer.search import LeaveOut, Searcher
+    from indexer.case.case import Case
+    from indexer.search import filters
+    from indexer.search import sets as combined
+    from indexer.search.calibrate import background as background_of
+    from indexer.search.searcher import LeaveOut, Searcher
 
     if by not in ("item", "label"):
         raise UsageError(f"--by {by}: say item or label")
@@ -450,7 +451,7 @@ app.command("export")(export)
 @app.command()
 def status(case: CaseArg, format: FormatOpt = Format.table, output: OutputOpt = None) -> None:
     """What a case holds: counts, model, sizes, last ingest."""
-    from indexer.case import Case
+    from indexer.case.case import Case
 
     with Case.open(case) as opened:
         catalogue = opened.catalogue
@@ -487,7 +488,7 @@ def issues(
     output: OutputOpt = None,
 ) -> None:
     """List the evidence that could not be used, and why."""
-    from indexer.case import Case
+    from indexer.case.case import Case
 
     with Case.open(case) as opened:
         records = (
@@ -528,8 +529,8 @@ def check(
     """Verify a case: segments, indexes, weights, catalogue, audit log; exit with 1 when anything is wrong."""
     import dataclasses
 
-    from indexer.case import Case
-    from indexer.check import check as run_check
+    from indexer.care.check import check as run_check
+    from indexer.case.case import Case
 
     options = source_options(None, password, password_file)
     with Case.open(case) as opened, count_progress() as progress:
@@ -556,7 +557,7 @@ def check(
 
 def _repair(case: Any, options: Any, progress: Any) -> None:
     from imgmatch.models import load_model
-    from indexer.repair import repair
+    from indexer.care.repair import repair
 
     done = repair(case, lambda name: load_model(name, device="cpu", threads=1), options=options, progress=progress)
     note(f"{done.segments} segments rewritten, {done.vectors} vectors made again from the sources")
@@ -580,9 +581,9 @@ def delete(
     """Take items out of a case; no search returns them from then on. Evidence is never touched."""
     import dataclasses
 
-    from indexer import filters
-    from indexer.case import Case
-    from indexer.compact import delete as run_delete
+    from indexer.care.compact import delete as run_delete
+    from indexer.case.case import Case
+    from indexer.search import filters
 
     if not (item or sha256 or source):
         raise UsageError("nothing to delete is named; give --item, --sha256 or --source")
@@ -604,7 +605,7 @@ def delete(
 
 def _tell_server(case: Any) -> None:
     if case.catalogue.remote() is not None:
-        from indexer.remote import follow
+        from indexer.index.remote import follow
 
         try:
             follow(case)
@@ -630,8 +631,8 @@ def merge(
     import threading
 
     from imgmatch.cores import usable_cores
-    from indexer.case import Case
-    from indexer.merge import merge as run_merge
+    from indexer.care.merge import merge as run_merge
+    from indexer.case.case import Case
 
     records = []
     with Case.open(case) as opened:
@@ -670,7 +671,7 @@ def index_build(
     """Build the index; searches and ingests go on meanwhile."""
     from imgmatch.cores import usable_cores
     from imgmatch.models import model_spec
-    from indexer.case import Case
+    from indexer.case.case import Case
     from indexer.index.build import BuildConfig, build, describe
 
     with Case.open(context.obj) as opened, count_progress() as progress:
@@ -685,7 +686,7 @@ def index_info(
 ) -> None:
     """Which index a model's vectors have, why, and what it was measured to reach."""
     from imgmatch.models import model_spec
-    from indexer.case import Case
+    from indexer.case.case import Case
     from indexer.index.build import describe
 
     with Case.open(context.obj) as opened:
@@ -697,8 +698,8 @@ def index_compact(context: typer.Context, format: FormatOpt = Format.table, outp
     """Remove deleted vectors from the disk, and put small segments together."""
     import dataclasses
 
-    from indexer.case import Case
-    from indexer.compact import compact
+    from indexer.care.compact import compact
+    from indexer.case.case import Case
 
     with Case.open(context.obj) as opened, count_progress() as progress:
         done = compact(opened, progress=progress)
@@ -827,7 +828,7 @@ def models_train(
     format: FormatOpt = Format.table,
 ) -> None:
     """Train a model on your own photographs, with or without labels; running it again goes on."""
-    from imgmatch.training.train import TrainConfig, train
+    from imgmatch.lab.training.train import TrainConfig, train
 
     given = {"steps": steps, "batch": batch, "rooms": rooms, "threads": jobs}
     config = TrainConfig(
@@ -856,8 +857,8 @@ def models_quantise(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the 8-bit model.")],
 ) -> None:
     """Make an 8-bit version of a model: smaller, and faster on processors with VNNI."""
-    from imgmatch.sources import PLAIN_FILES, walk
-    from imgmatch.training.quantise import quantised_model
+    from imgmatch.evidence import PLAIN_FILES, walk
+    from imgmatch.lab.training.quantise import quantised_model
     from imgmatch.types import Evidence
 
     found = (found for path in data for found in walk(path, options=PLAIN_FILES))
@@ -878,7 +879,7 @@ def models_evaluate(
     format: FormatOpt = Format.table,
 ) -> None:
     """Measure a model on a public data set that you hold."""
-    from imgmatch.evaluation import run_evaluation
+    from imgmatch.lab.evaluation import run_evaluation
 
     with count_progress() as progress:
         evaluation = run_evaluation(name, dataset, path, output, reveal=reveal, progress=progress)

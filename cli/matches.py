@@ -12,11 +12,11 @@ import typer
 from cli.options import CaseArg, FormatOpt, IsolationOpt, ModelOpt, OutputOpt, decode_soon
 from cli.progress import count_progress, note
 from cli.render import Format, emit, emit_one, false_match_record, search_record, verification_record
-from imgmatch.calibration import false_match_text
 from imgmatch.errors import UsageError
+from imgmatch.match.calibration import false_match_text
 
 if TYPE_CHECKING:
-    from indexer.combined import LabelResult
+    from indexer.search.sets import LabelResult
 
 MaxFmrOpt = Annotated[
     float | None,
@@ -49,8 +49,8 @@ def calibrate(
 ) -> None:
     """Measure how often different pictures score high, so that matches can say their false-match rate."""
     from imgmatch.models import model_spec
-    from indexer.calibrate import set_background
-    from indexer.case import Case
+    from indexer.case.case import Case
+    from indexer.search.calibrate import set_background
 
     with Case.open(case) as opened:
         spec = model_spec(model) if model else opened.default_model
@@ -78,9 +78,9 @@ def groups(
 ) -> None:
     """Near-copies within a case: the best of each group first, and how the others differ."""
     from imgmatch.models import model_spec
-    from indexer.case import Case
-    from indexer.closer import closer_look
-    from indexer.groups import groups as find_groups
+    from indexer.case.case import Case
+    from indexer.search.closer import closer_look
+    from indexer.search.groups import groups as find_groups
 
     def records() -> Iterator[dict[str, Any]]:
         compare = closer_look(opened) if verify else None
@@ -126,11 +126,11 @@ def link(
 ) -> None:
     """Which items of a case match which of another, with their false-match rates."""
     from imgmatch.models import model_spec
-    from indexer.calibrate import background as background_of
-    from indexer.case import Case
-    from indexer.closer import verify_links
-    from indexer.exchange.unpack import open_other
-    from indexer.groups import links, nearest_links
+    from indexer.case.case import Case
+    from indexer.out.exchange.unpack import open_other
+    from indexer.search.calibrate import background as background_of
+    from indexer.search.closer import verify_links
+    from indexer.search.groups import links, nearest_links
 
     def records() -> Iterator[dict[str, Any]]:
         shown = 0
@@ -206,8 +206,8 @@ def decide(
     """Confirm or reject a match. Rejected ones don't come back; nothing decided is ever removed."""
     import dataclasses
 
-    from indexer import decisions
-    from indexer.case import Case
+    from indexer.case.case import Case
+    from indexer.search import decisions
 
     given = [part for part in (query, item, verdict) if part is not None]
     if (list_ or labels is not None) == bool(given) or len(given) not in (0, 3):

@@ -25,8 +25,8 @@ DeviceOpt = Annotated[str, typer.Option("--device", help="Where the network runs
 
 def decode_soon(isolation: bool) -> None:
     """Say where pictures are decoded, as an IsolationOpt has it; workers come up while the command loads the rest."""
-    from imgmatch.isolation import shared
-    from imgmatch.isolation.choice import set_isolated
+    from imgmatch.workers import shared
+    from imgmatch.workers.choice import set_isolated
 
     set_isolated(isolation)
     shared.start()

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from indexer.ingest import IngestReport
+    from indexer.intake.ingest import IngestReport
 
 
 def note(message: str) -> None:
@@ -112,6 +112,6 @@ def stop_on_signal() -> Iterator[threading.Event]:
 
 
 def _count_files(paths: Sequence[Path]) -> int:
-    from imgmatch.sources import PLAIN_FILES, walk
+    from imgmatch.evidence import PLAIN_FILES, walk
 
     return sum(1 for path in paths for _ in walk(path, options=PLAIN_FILES))

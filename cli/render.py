@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from imgmatch.calibration import expected_text, false_match_text
+from imgmatch.match.calibration import expected_text, false_match_text
 from indexer.atomic import whole_file
-from indexer.csvfile import cell, printable, write_csv
+from indexer.intake.csvfile import cell, printable, write_csv
 
 if TYPE_CHECKING:
     from imgmatch.types import FalseMatchRate, Verification
-    from indexer.search import SearchResult
+    from indexer.search.searcher import SearchResult
 
 Record = Mapping[str, Any]
 

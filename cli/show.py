@@ -20,8 +20,8 @@ def show(
     output: OutputOpt = None,
 ) -> None:
     """Everything known of one item: digests, places, labels, metadata, lists, decisions."""
-    from indexer.case import Case
-    from indexer.show import find_item, item_record
+    from indexer.case.case import Case
+    from indexer.out.show import find_item, item_record
 
     with Case.open(case) as opened:
         record = item_record(opened, find_item(opened, item))

@@ -13,7 +13,7 @@ import typer
 from imgmatch.errors import UsageError
 
 if TYPE_CHECKING:
-    from imgmatch.sources import SourceLimits, SourceOptions
+    from imgmatch.evidence import SourceLimits, SourceOptions
 
 PASSWORDS_VARIABLE = "IMGMATCH_PASSWORDS"
 
@@ -59,7 +59,7 @@ def source_options(
     limits: SourceLimits | None, ask: bool, password_file: Path | None, **switches: bool | int
 ) -> SourceOptions:
     """Options as given. Passwords are never an argument: those stand in the list of processes and in the log."""
-    from imgmatch.sources import SourceLimits, SourceOptions
+    from imgmatch.evidence import SourceLimits, SourceOptions
 
     passwords = os.environ.get(PASSWORDS_VARIABLE, "").splitlines()
     if password_file is not None:

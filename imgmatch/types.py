@@ -211,7 +211,7 @@ class Match:
     query: Locator | None = None
     """The query of a set that found it."""
     metadata: dict[str, Any] = field(default_factory=dict)
-    """Values by the names in imgmatch.metadata.FIELDS."""
+    """Values by the names in imgmatch.picture.metadata.FIELDS."""
 
 
 @dataclass(frozen=True, slots=True)

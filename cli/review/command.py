@@ -29,7 +29,7 @@ def review(
         require(module, "review")
     from cli.review.server import serve
     from imgmatch.models import load_model
-    from indexer.case import Case
+    from indexer.case.case import Case
     from indexer.review import Desk
 
     with Case.open(case) as opened:

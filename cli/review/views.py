@@ -12,17 +12,17 @@ from starlette.responses import HTMLResponse
 
 import imgmatch
 from cli.render import false_match_text
-from indexer import audit
-from indexer.case import AUDIT
-from indexer.report.html import plain
+from indexer.case import audit
+from indexer.case.case import AUDIT
+from indexer.out.report.html import plain
 from indexer.review.stacks import MAX_GROUPS
 
 if TYPE_CHECKING:
     from imgmatch.locator import Locator
     from imgmatch.types import Sighting
-    from indexer.explain import Comparison
-    from indexer.filters import Filter
     from indexer.review import Desk, KeptSearch
+    from indexer.search.explain import Comparison
+    from indexer.search.filters import Filter
 
 _SIGHTINGS = 50
 _MEMBERS = 60

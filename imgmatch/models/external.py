@@ -104,7 +104,7 @@ def add_backbone(
     of the last feature map. Needs the extra ``train``. Raises ModelError in one line: an unknown network (with names
     that are close), one without a 2-D feature map, keys that are missing, unexpected or of another shape.
     """
-    from imgmatch.training.export import export_onnx
+    from imgmatch.lab.training.export import export_onnx
 
     require("onnxscript", "train")
     name = name or f"{library}-{network}"

@@ -7,7 +7,7 @@ from typing import Any
 
 from indexer.catalogue.rows import DecisionRow
 from indexer.catalogue.sql import conditions
-from indexer.filters import Filter
+from indexer.search.filters import Filter
 
 _DECISION = (
     "decision_id, lower(hex(query_sha256)), lower(hex(item_sha256)), verdict, note, examiner, account, decided_utc"

@@ -7,9 +7,9 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from imgmatch.facts import Facts
-from imgmatch.metadata import Metadata, to_json
-from imgmatch.pdq import Pdq
+from imgmatch.picture.facts import Facts
+from imgmatch.picture.metadata import Metadata, to_json
+from imgmatch.picture.pdq import Pdq
 from indexer.catalogue.sql import Reads
 
 _AMONG = "item_id IN (SELECT value FROM json_each(?))"

@@ -31,9 +31,9 @@ from indexer.catalogue.rows import (
 from indexer.catalogue.schema import MIGRATIONS
 from indexer.catalogue.sql import conditions, parts_of, read_as
 from indexer.catalogue.tables import TableReading
-from indexer.catalogue.vics import VicsReading
+from indexer.catalogue.vics_media import VicsReading
 from indexer.catalogue.writer import Writer
-from indexer.filters import Filter
+from indexer.search.filters import Filter
 
 _BUSY_MS = 30_000
 

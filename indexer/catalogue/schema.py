@@ -222,7 +222,7 @@ MIGRATIONS = (
         run_id INTEGER NOT NULL REFERENCES runs,
         UNIQUE (locator, sha256, list_id)
     ) STRICT;
-    -- Metadata of an item's file as JSON: name of a field to value, source and what was found (imgmatch.metadata).
+    -- Metadata of an item's file as JSON: name of a field to value, source and what was found (picture.metadata).
     CREATE TABLE metadata (item_id INTEGER PRIMARY KEY REFERENCES items, fields_json TEXT NOT NULL) STRICT;
     -- PDQ hashes, numbered as they came in; no number is given twice.
     CREATE TABLE pdqs (

@@ -7,8 +7,8 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
-from imgmatch.metadata import FIELDS
-from indexer.filters import Filter
+from imgmatch.picture.metadata import FIELDS
+from indexer.search.filters import Filter
 
 
 class Reads(Protocol):

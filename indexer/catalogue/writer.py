@@ -19,7 +19,7 @@ from indexer.catalogue.rows import (
     SegmentRow,
 )
 from indexer.catalogue.sql import below, new_id
-from indexer.catalogue.vics import VicsWriting
+from indexer.catalogue.vics_media import VicsWriting
 
 # A deleted item's id never comes back: reports and logs go on meaning what they meant.
 _FREE_ITEM_ID = "max((SELECT coalesce(max(item_id), 0) FROM items), (SELECT value FROM state WHERE key = 'items')) + 1"

@@ -16,8 +16,9 @@ import numpy as np
 import imgmatch
 from imgmatch.errors import CaseError
 from imgmatch.types import ModelSpec
-from indexer import segments
-from indexer.case import Case
+from indexer.case import segments
+from indexer.case.case import Case
+from indexer.case.lock import locked
 from indexer.clock import now_utc
 from indexer.index import kinds, manifest, policy
 from indexer.index.layered import Base
@@ -25,7 +26,6 @@ from indexer.index.manifest import IndexFileError, Manifest
 from indexer.index.open import INDEXES, folder, open_store
 from indexer.index.protocol import Ids, Queries
 from indexer.index.store import Store
-from indexer.lock import locked
 
 _LOCK = "build.lock"
 _FILE = "index.faiss"
@@ -187,7 +187,7 @@ def inspect(case: Case, spec: ModelSpec) -> Status:
 def describe(case: Case, spec: ModelSpec) -> dict[str, Any]:
     """Everything there is to say about a model's index: what it is, why, what it reaches, and what the policy wants."""
     if case.catalogue.remote() is not None:
-        from indexer import remote
+        from indexer.index import remote
 
         return remote.describe(case, spec)
     status = inspect(case, spec)
@@ -323,7 +323,7 @@ def drop_generations(case: Case) -> None:
 
 def _follow(case: Case, progress: Progress | None) -> None:
     """Where a server keeps the index, it builds it; what it needs is the rows."""
-    from indexer.remote import follow
+    from indexer.index.remote import follow
 
     follow(case, progress=progress)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from imgmatch.errors import CaseError
 from imgmatch.types import ModelSpec
-from indexer import segments
+from indexer.case import segments
 
 FORMAT = 1
 NAME = "manifest.json"

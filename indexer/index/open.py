@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from imgmatch.errors import CaseError
 from imgmatch.types import ModelSpec
-from indexer.case import Case
+from indexer.case.case import Case
 from indexer.index import kinds, manifest
 from indexer.index.layered import Base, LayeredIndex
 from indexer.index.manifest import IndexFileError
@@ -16,7 +16,7 @@ from indexer.index.protocol import Ids, Queries, Similarities
 from indexer.index.store import Store
 
 if TYPE_CHECKING:
-    from indexer.remote import RemoteIndex
+    from indexer.index.remote import RemoteIndex
 
 INDEXES = "indexes"
 
@@ -66,7 +66,7 @@ class CaseIndex:
         self._state = self._case.catalogue.state()
         store = open_store(self._case, self._spec, self._model_id)
         if self._case.catalogue.remote() is not None:
-            from indexer.remote import open_remote
+            from indexer.index.remote import open_remote
 
             return open_remote(self._case, self._spec, self._model_id, store)
         generation = self._case.catalogue.generation(self._model_id)

@@ -10,22 +10,22 @@ from pathlib import Path
 from typing import Literal
 
 from imgmatch.errors import UsageError
+from imgmatch.match.verify import query_features
 from imgmatch.models.base import Embedder
 from imgmatch.types import Issue, Match
-from imgmatch.verify import query_features
-from indexer import decisions
-from indexer.calibrate import background
-from indexer.case import Case
+from indexer.case.case import Case
 from indexer.catalogue import DecisionRow
-from indexer.combined import LabelMatch, by_label
-from indexer.explain import Comparison, compare
-from indexer.filters import Filter
-from indexer.report import ReportConfig, write_report
+from indexer.out.report import ReportConfig, write_report
 from indexer.review.pictures import Pictures
 from indexer.review.queries import Queries, QueryPicture
 from indexer.review.stacks import Stacks
-from indexer.search import NOTHING_LEFT_OUT, LeaveOut, Query, Searcher, SearchResult, read_query
-from indexer.verification import verified_first
+from indexer.search import decisions
+from indexer.search.calibrate import background
+from indexer.search.explain import Comparison, compare
+from indexer.search.filters import Filter
+from indexer.search.searcher import NOTHING_LEFT_OUT, LeaveOut, Query, Searcher, SearchResult, read_query
+from indexer.search.sets import LabelMatch, by_label
+from indexer.search.verification import verified_first
 
 DEPTH = 500
 """So many matches does a search keep for paging through."""

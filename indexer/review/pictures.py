@@ -12,15 +12,15 @@ import numpy as np
 from PIL import Image as Pillow
 
 from imgmatch.errors import UsageError
-from imgmatch.explain import Heat
-from imgmatch.hashes import digest
-from imgmatch.image import DEFAULT_LIMITS
-from imgmatch.isolation import shared
+from imgmatch.match.drawing import Heat
+from imgmatch.picture.hashes import digest
+from imgmatch.picture.image import DEFAULT_LIMITS
 from imgmatch.types import Image
-from indexer.case import Case
-from indexer.report.pictures import blur
+from imgmatch.workers import shared
+from indexer.case.case import Case
+from indexer.out.report.pictures import blur
 from indexer.review.queries import QueryPicture
-from indexer.verification import reread
+from indexer.search.verification import reread
 
 CLEAR_PX = (320, 1600)
 """Least and most length of a clear picture's longer side."""

@@ -6,14 +6,14 @@ import io
 from dataclasses import dataclass
 
 from imgmatch.errors import EvidenceError, UsageError
-from imgmatch.hashes import digest
-from imgmatch.image import DEFAULT_LIMITS, Limits
-from imgmatch.isolation import shared
+from imgmatch.evidence import reopen
 from imgmatch.locator import Locator
-from imgmatch.sources import reopen
+from imgmatch.picture.hashes import digest
+from imgmatch.picture.image import DEFAULT_LIMITS, Limits
 from imgmatch.types import Evidence
-from indexer.case import Case
-from indexer.show import item_by_number_or_digits
+from imgmatch.workers import shared
+from indexer.case.case import Case
+from indexer.out.show import item_by_number_or_digits
 
 MAX_UPLOAD_BYTES = 64 << 20
 MAX_TOTAL_BYTES = 256 << 20

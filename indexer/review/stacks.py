@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from imgmatch.errors import ImgmatchError, UsageError
 from imgmatch.types import ModelSpec
-from indexer.case import Case
-from indexer.groups import Group, groups
+from indexer.case.case import Case
+from indexer.search.groups import Group, groups
 
 MAX_GROUPS = 5000
 

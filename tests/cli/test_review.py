@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from indexer import audit
-from indexer.case import Case
+from indexer.case import audit
+from indexer.case.case import Case
 from tests.conftest import ROOT, encode, picture, run, run_json
 
 pytest.importorskip("starlette", reason="starlette is not installed: pip install 'imgmatch[review]'")

@@ -26,7 +26,7 @@ WAIT_MS = 120_000
 @pytest.fixture(scope="module")
 def rooms(tmp_path_factory):
     """A case of rendered rooms, two views each, with labels; and another view of the first as query."""
-    from imgmatch.rooms import Room
+    from imgmatch.lab.rooms import Room
 
     folder = tmp_path_factory.mktemp("rooms")
     (folder / "photographs").mkdir()

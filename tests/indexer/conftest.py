@@ -7,10 +7,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 
 from benchmarks.lite import lite
-from imgmatch.isolation import shared
-from imgmatch.isolation.pool import DEFAULT_WORKER_LIMITS, Pool
 from imgmatch.models import load_model
-from indexer.case import Case
+from imgmatch.workers import shared
+from imgmatch.workers.pool import DEFAULT_WORKER_LIMITS, Pool
+from indexer.case.case import Case
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +25,7 @@ def shared_workers(monkeypatch):
     def pool(jobs, limits):
         return nullcontext(shared.pool()) if limits == DEFAULT_WORKER_LIMITS else Pool(jobs, limits)
 
-    monkeypatch.setattr("indexer.ingest.Pool", pool)
+    monkeypatch.setattr("indexer.intake.ingest.Pool", pool)
 
 
 @pytest.fixture

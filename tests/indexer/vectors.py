@@ -6,7 +6,7 @@ import numpy as np
 
 from imgmatch.locator import Locator
 from imgmatch.types import Digests, Evidence, Image, ModelSpec
-from indexer.case import Batch, NewItem
+from indexer.case.case import Batch, NewItem
 
 DIM = 32
 SPEC = ModelSpec("clouds", "objects", DIM, 32, "x", "0" * 64, "", "")

@@ -1,0 +1,14 @@
+"""Where evidence comes from: ``walk(path)`` finds it, ``reopen(locator)`` opens it again. Nothing here ever writes."""
+
+from imgmatch.evidence.options import DEFAULT_OPTIONS, PLAIN_FILES, SourceLimits, SourceOptions
+from imgmatch.evidence.tree import Reopener, reopen, walk
+
+__all__ = [
+    "DEFAULT_OPTIONS",
+    "PLAIN_FILES",
+    "Reopener",
+    "SourceLimits",
+    "SourceOptions",
+    "reopen",
+    "walk",
+]

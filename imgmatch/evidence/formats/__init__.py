@@ -1,0 +1,1 @@
+"""Containers: archives, disk images, videos, documents; one module a kind."""

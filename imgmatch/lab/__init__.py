@@ -1,0 +1,1 @@
+"""Making and judging models: rendered rooms, training, evaluation, alterations. No search needs any of it."""

@@ -1,0 +1,390 @@
+"""Do a query and an item show the same thing? Geometry over local features; docs/verification.md has the rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from imgmatch.match.features import QUERY_LIMIT, QUERY_PX, Features, extract, mirrored, pairs
+from imgmatch.types import Verification
+
+if TYPE_CHECKING:
+    from imgmatch.match.masking import Mask
+    from imgmatch.types import Pixels, Transform
+
+Points = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+_ERROR_PX = 3.0
+"""How far an inlier may lie from where the geometry puts it, in working pixels of the item."""
+_SPOT_PX = 6.0
+"""Inliers nearer than this in either picture count once: one corner often gives several points."""
+_TURN_DEGREES, _SCALE_FACTOR = 30.0, 1.7
+_MAX_SCALE = 12.0
+_EVIDENCE = 6.0
+"""Least -log10 of the number of false alarms of a homography."""
+_EVIDENCE_EPIPOLAR = 14.0
+_LEAST, _LEAST_PLANES, _LEAST_EPIPOLAR = 8, 16, 24
+_HULL, _THICKNESS = 0.01, 0.06
+_PLANES = 4
+_SAME_PLACE = 0.02
+_AGREE = 0.35
+_MIRRORED_LEAD = 1.5
+"""So many times the inliers of the upright reading must the mirrored one have where both are verified: a symmetric
+front agrees with its mirror image too."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryFeatures:
+    """Features of a query as it is and mirrored left to right; made once a search."""
+
+    upright: Features
+    mirrored: Features
+
+
+@dataclass(frozen=True, slots=True)
+class _Plane:
+    """A homography in working pixels, which pairs it explains, and its evidence (-log10 of false alarms)."""
+
+    matrix: Points
+    flags: Flags
+    spots: int
+    evidence: float
+
+
+def query_features(pixels: Pixels, size_px: tuple[int, int], mask: Mask | None = None) -> QueryFeatures:
+    """Features of a query, (H, W, 3) uint8; ``mask`` (H', W') bool is true where it is left out."""
+    upright = extract(pixels, size_px, mask, QUERY_PX, QUERY_LIMIT)
+    return QueryFeatures(upright, mirrored(upright))
+
+
+def verify(query: QueryFeatures, item: Features) -> Verification:
+    """Seek a geometry that takes the query, or its mirror image, to the item. The same input gives the same answer."""
+    if min(len(query.upright), len(item)) < _LEAST:
+        whose = "the query" if len(query.upright) < _LEAST else "the item"
+        return Verification(
+            False, "none", False, 0, 0, None, None, 0.0, f"nothing to verify: {whose} has too little texture"
+        )
+    upright = _one_way(query.upright, item, False)
+    least = _MIRRORED_LEAD * upright.inliers if upright.verified else 0.0
+    flipped = _one_way(query.mirrored, item, True, least)
+    if flipped.verified:
+        return flipped if flipped.inliers > least else upright
+    return upright if upright.verified or upright.inliers >= flipped.inliers else flipped
+
+
+def _one_way(query: Features, item: Features, mirrored: bool, least: float = 0.0) -> Verification:
+    """One reading; no geometry is sought where there are no more than ``least`` pairs of points."""
+    rows, columns = pairs(query, item)
+    tentative = len(rows)
+    if tentative < _LEAST or tentative <= least:
+        reason = f"not verified: only {tentative} pairs of points"
+        return Verification(False, "none", mirrored, tentative, 0, None, None, 0.0, reason)
+    source, target = query.points[rows].astype(np.float64), item.points[columns].astype(np.float64)
+    turns = np.deg2rad((item.angles[columns] - query.angles[rows]).astype(np.float64))
+    scales = (item.sizes[columns] / query.sizes[rows]).astype(np.float64)
+    planes = _planes(source, target, turns, scales, item.grey.shape)
+    best = planes[0] if planes else None
+    if best is not None:
+        fault = _fault(best, source, target, query, item)
+        if fault is None and best.evidence >= _EVIDENCE and best.spots >= _LEAST:
+            return _said(True, "homography", mirrored, query, item, source, target, best.flags, best.matrix)
+        together = np.any([p.flags for p in planes], axis=0)
+        spots = _spots(source[together], target[together])
+        if (
+            len(planes) > 1
+            and spots >= _LEAST_PLANES
+            and sum(p.evidence for p in planes) >= _EVIDENCE_EPIPOLAR
+            and not _overlay(source[together], target[together], query, item)
+            and _spread(source[together], query)
+            and _spread(target[together], item)
+        ):
+            return _said(True, "planes", mirrored, query, item, source, target, together, best.matrix)
+    epipolar = _epipolar(source, target, turns, scales, item.grey.shape)
+    if epipolar is not None:
+        matrix, flags = epipolar
+        if (
+            not _overlay(source[flags], target[flags], query, item)
+            and _spread(source[flags], query)
+            and _spread(target[flags], item)
+        ):
+            return _said(True, "epipolar", mirrored, query, item, source, target, flags, matrix)
+    if best is None:
+        reason = f"not verified: {tentative} pairs of points share no geometry"
+        return Verification(False, "none", mirrored, tentative, 0, None, None, 0.0, reason)
+    return _said(
+        False,
+        "none",
+        mirrored,
+        query,
+        item,
+        source,
+        target,
+        best.flags,
+        best.matrix,
+        _fault(best, source, target, query, item),
+    )
+
+
+def _usac(threshold: float) -> Any:
+    parameters = cv2.UsacParams()
+    parameters.threshold = threshold
+    parameters.confidence = 0.999
+    parameters.maxIterations = 2000
+    parameters.score = cv2.SCORE_METHOD_MAGSAC
+    parameters.sampler = cv2.SAMPLING_PROSAC  # pairs come the surest first
+    parameters.loMethod = cv2.LOCAL_OPTIM_SIGMA
+    parameters.final_polisher = cv2.MAGSAC
+    parameters.randomGeneratorState = 7
+    parameters.isParallel = False
+    return parameters
+
+
+def _planes(source: Points, target: Points, turns: Points, scales: Points, shape: tuple[int, ...]) -> list[_Plane]:
+    """Homographies one after the other, each from the pairs that those before do not explain; the best first."""
+    free = np.ones(len(source), bool)
+    planes: list[_Plane] = []
+    while len(planes) < _PLANES and free.sum() >= 6:
+        plane = _plane(source, target, turns, scales, free, shape)
+        if plane is None:
+            break
+        planes.append(plane)
+        free &= ~plane.flags
+    return sorted(planes, key=lambda p: -p.evidence)
+
+
+def _plane(
+    source: Points, target: Points, turns: Points, scales: Points, free: Flags, shape: tuple[int, ...]
+) -> _Plane | None:
+    try:
+        matrix, _ = cv2.findHomography(source[free], target[free], _usac(_ERROR_PX))
+    except cv2.error:  # fewer distinct points than a model needs
+        return None
+    if matrix is None or not np.isfinite(matrix).all():
+        return None
+    moved, depth = _moved(matrix, source)
+    near = np.hypot(*(moved - target).T) <= _ERROR_PX
+    flags = free & near & (depth > 0) & _alike(matrix, source, turns, scales)
+    spots = _spots(source[flags], target[flags])
+    if spots < 5:
+        return None
+    return _Plane(
+        matrix, flags, spots, _evidence(int(free.sum()), spots, 4, np.pi * _ERROR_PX**2 / (shape[0] * shape[1]))
+    )
+
+
+def _evidence(tentative: int, inliers: int, sample: int, chance: float) -> float:
+    """-log10 of how many geometries this good are to be expected of random pairs (Moisan and Stival, IJCV 2004)."""
+    tentative = max(tentative, inliers)
+    log_comb = _log_choose(tentative, inliers) + _log_choose(inliers, sample) + np.log10(max(1, tentative - sample))
+    return float(-(log_comb + (inliers - sample) * np.log10(min(1.0, chance))))
+
+
+def _log_choose(n: int, k: int) -> float:
+    from math import lgamma, log
+
+    return (lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)) / log(10) if 0 <= k <= n else 0.0
+
+
+def _moved(matrix: Points, points: Points) -> tuple[Points, Points]:
+    """Points (N, 2) through a homography, and their depth (N,), which must keep the sign of the whole."""
+    homogeneous = np.column_stack([points, np.ones(len(points))]) @ matrix.T
+    depth = homogeneous[:, 2] * np.sign(matrix[2, 2] or 1.0)
+    return homogeneous[:, :2] / np.where(np.abs(homogeneous[:, 2:]) < 1e-9, 1e-9, homogeneous[:, 2:]), depth
+
+
+def _alike(matrix: Points, points: Points, turns: Points, scales: Points) -> Flags:
+    """Whether the turn and scale of each pair of points are those that the homography has there."""
+    step = 1.0
+    here, _ = _moved(matrix, points)
+    right = _moved(matrix, points + np.array([step, 0.0]))[0] - here
+    down = _moved(matrix, points + np.array([0.0, step]))[0] - here
+    area = right[:, 0] * down[:, 1] - right[:, 1] * down[:, 0]
+    # The rotation nearest to the local map: a mirrored one (area below 0) can't come from points that pair.
+    turn = np.arctan2(right[:, 1] - down[:, 0], right[:, 0] + down[:, 1])
+    off = np.abs((turns - turn + np.pi) % (2 * np.pi) - np.pi)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        stretch = np.abs(np.log(scales / np.sqrt(np.abs(area))))
+    kept: Flags = (area > 0) & (off <= np.deg2rad(_TURN_DEGREES)) & (stretch <= np.log(_SCALE_FACTOR))
+    return kept
+
+
+def _spots(source: Points, target: Points) -> int:
+    """How many inliers lie at places of their own in both pictures."""
+    cells = [len({tuple(c) for c in np.floor(points / _SPOT_PX).astype(int).tolist()}) for points in (source, target)]
+    return min(cells)
+
+
+def _spread(points: Points, features: Features) -> bool:
+    """Whether points cover enough of a picture, and not a line only."""
+    if len(points) < 3:
+        return False
+    height, width = features.grey.shape
+    hull = cv2.contourArea(cv2.convexHull(points.astype(np.float32)))
+    thickness = min(cv2.minAreaRect(points.astype(np.float32))[1])
+    return bool(hull >= _HULL * height * width and thickness >= _THICKNESS * min(height, width))
+
+
+def _overlay(source: Points, target: Points, query: Features, item: Features) -> bool:
+    """Whether points sit at the same place of both frames: as burned-in bars, dates, logos and true copies do."""
+    shapes = [np.array(f.grey.shape[::-1], float) for f in (query, item)]
+    off = np.abs(source / shapes[0] - target / shapes[1]).max(axis=1)
+    if np.median(off) > _SAME_PLACE:
+        return False
+    return _agreement(np.diag([shapes[1][0] / shapes[0][0], shapes[1][1] / shapes[0][1], 1.0]), query, item) < _AGREE
+
+
+def _fault(plane: _Plane, source: Points, target: Points, query: Features, item: Features) -> str | None:
+    """Why a homography is no match, as a plain phrase; None when it may be one."""
+    inner, outer = source[plane.flags], target[plane.flags]
+    if plane.spots < _LEAST or plane.evidence < _EVIDENCE:
+        return f"only {plane.spots} points agree, which chance can give"
+    if not (_spread(inner, query) and _spread(outer, item)):
+        return "the points that agree lie close together or in a line"
+    height, width = query.grey.shape
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], float)
+    moved, depth = _moved(plane.matrix, corners)
+    sides = np.roll(moved, -1, axis=0) - moved
+    turns = sides[:, 0] * np.roll(sides[:, 1], -1) - sides[:, 1] * np.roll(sides[:, 0], -1)
+    if (depth <= 0).any() or (turns <= 0).any():
+        # A wide plane may leave the query's corners behind the camera; the part that agrees must keep its shape.
+        hull = cv2.convexHull(inner.astype(np.float32))[:, 0].astype(float)
+        if (_moved(plane.matrix, hull)[1] <= 0).any():
+            return "the geometry folds the picture over"
+        if plane.evidence < 2 * _EVIDENCE:
+            return "the outline of the query is no quadrilateral in the item"
+    hull_in = cv2.contourArea(cv2.convexHull(inner.astype(np.float32)))
+    hull_out = cv2.contourArea(cv2.convexHull(outer.astype(np.float32)))
+    scale = float(np.sqrt(hull_out / max(hull_in, 1e-9)))
+    if not 1 / _MAX_SCALE <= scale <= _MAX_SCALE:
+        return f"the geometry scales by {scale:.2g}"
+    if _overlay(inner, outer, query, item):
+        return "the pictures agree only in what lies at the same place of both frames, as a bar, a date or a logo does"
+    return None
+
+
+def _agreement(matrix: Points, query: Features, item: Features) -> float:
+    """The share of the textured blocks of the overlap in which both pictures agree (correlation above 0.4)."""
+    height, width = item.grey.shape
+    small = 160 / max(height, width)
+    size = (max(16, round(width * small)), max(16, round(height * small)))
+    shrink = np.diag([size[0] / width, size[1] / height, 1.0])
+    warped = cv2.warpPerspective(query.grey, shrink @ matrix, size, flags=cv2.INTER_AREA).astype(np.float32)
+    inside = cv2.warpPerspective(np.ones_like(query.grey), shrink @ matrix, size, flags=cv2.INTER_NEAREST)
+    other = cv2.resize(item.grey, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+
+    def mean(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        return cv2.GaussianBlur(values, (0, 0), 4)
+
+    a, b = cv2.GaussianBlur(warped, (0, 0), 1), cv2.GaussianBlur(other, (0, 0), 1)
+    one, two = np.maximum(mean(a * a) - mean(a) ** 2, 0), np.maximum(mean(b * b) - mean(b) ** 2, 0)
+    correlation = (mean(a * b) - mean(a) * mean(b)) / np.sqrt(one * two + 1.0)
+    textured = (np.maximum(one, two) > 16) & (inside > 0)
+    return float((correlation[textured] > 0.4).mean()) if textured.sum() > 20 else 0.0
+
+
+def _epipolar(
+    source: Points, target: Points, turns: Points, scales: Points, shape: tuple[int, ...]
+) -> tuple[Points, Flags] | None:
+    """A fundamental matrix that far more pairs agree with than chance gives, and which; None when there is none."""
+    # A room seen from elsewhere turns and scales all points alike, or nearly: what differs is noise.
+    turn = np.angle(_mode(np.exp(1j * turns), 0.35))
+    size = np.exp(float(np.median(np.log(scales[np.abs(np.angle(np.exp(1j * (turns - turn)))) < 0.5]))))
+    fitting = (np.abs(np.angle(np.exp(1j * (turns - turn)))) < 0.5) & (np.abs(np.log(scales / size)) < np.log(2.2))
+    if fitting.sum() < _LEAST_EPIPOLAR:
+        return None
+    try:
+        matrix, _ = cv2.findFundamentalMat(source[fitting], target[fitting], _usac(1.5))
+    except cv2.error:
+        return None
+    if matrix is None or matrix.shape != (3, 3) or not np.isfinite(matrix).all():
+        return None
+    flags = fitting & (_sampson(matrix, source, target) <= 1.5)
+    spots = _spots(source[flags], target[flags])
+    chance = 2 * 1.5 * 2**0.5 * float(np.hypot(shape[0], shape[1])) / (shape[0] * shape[1])
+    if spots < _LEAST_EPIPOLAR or _evidence(int(fitting.sum()), spots, 7, chance) < _EVIDENCE_EPIPOLAR:
+        return None
+    return matrix, flags
+
+
+def _mode(directions: npt.NDArray[np.complex128], width: float) -> complex:
+    """The direction near which most others lie."""
+    near = np.abs(np.angle(directions[:, None] * directions[None].conj())) < width
+    return complex(directions[near[near.sum(1).argmax()]].mean())
+
+
+def _sampson(matrix: Points, source: Points, target: Points) -> Points:
+    """Sampson distance (N,) in pixels (Hartley and Zisserman, Multiple View Geometry, 11.4.3)."""
+    one = np.column_stack([source, np.ones(len(source))])
+    two = np.column_stack([target, np.ones(len(target))])
+    lines, back = one @ matrix.T, two @ matrix
+    product = (two * lines).sum(1)
+    distance: Points = np.abs(product) / np.sqrt((lines[:, :2] ** 2).sum(1) + (back[:, :2] ** 2).sum(1) + 1e-12)
+    return distance
+
+
+def _said(
+    verified: bool,
+    kind: str,
+    mirrored: bool,
+    query: Features,
+    item: Features,
+    source: Points,
+    target: Points,
+    flags: Flags,
+    matrix: Points,
+    fault: str | None = None,
+) -> Verification:
+    """The verification in full-size pixels of the pictures as they are."""
+    to_query, to_item = np.diag([*query.scale, 1.0]), np.diag([*item.scale, 1.0])
+    inner, outer = source[flags], target[flags]
+    spots = _spots(inner, outer)
+    height, width = item.grey.shape
+    outline: tuple[tuple[float, float], ...] = ()
+    if kind == "epipolar":
+        full = np.linalg.inv(to_item) @ matrix @ np.linalg.inv(to_query)
+        errors = _sampson(matrix, inner, outer)
+    else:
+        full = to_item @ matrix @ np.linalg.inv(to_query)
+        full = full / full[2, 2] if abs(full[2, 2]) > 1e-12 else full
+        errors = np.hypot(*(_moved(matrix, inner)[0] - outer).T)
+    covered = cv2.convexHull(outer.astype(np.float32)) if len(outer) > 2 else None
+    if kind == "homography":
+        corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], float) * query.grey.shape[::-1]
+        moved, depth = _moved(matrix, corners)
+        if (depth > 0).all():
+            if mirrored:  # corners in the order of the query as it is
+                moved = moved[[1, 0, 3, 2]]
+            outline = tuple((round(x, 1), round(y, 1)) for x, y in (moved * item.scale).tolist())
+            covered = cv2.convexHull(moved.astype(np.float32))
+    frame = np.array([[[0, 0]], [[width, 0]], [[width, height]], [[0, height]]], np.float32)
+    overlap = (
+        0.0 if covered is None or not verified else cv2.intersectConvexConvex(frame, covered)[0] / (width * height)
+    )
+    starts = inner * query.scale
+    if mirrored:
+        starts[:, 0] = query.size_px[0] - starts[:, 0]
+    lines = np.column_stack([starts, outer * item.scale])
+    ways = {"homography": "one plane", "planes": "several planes", "epipolar": "two views of one scene", "none": ""}
+    if verified:
+        reason = f"verified: {spots} points agree as {ways[kind]}{', mirrored' if mirrored else ''}"
+    else:
+        reason = f"not verified: {fault or 'the points that agree are too few'}"
+    transform: Transform = tuple(tuple(float(v) for v in row) for row in full.tolist())  # type: ignore[assignment]
+    return Verification(
+        verified=verified,
+        kind=kind,
+        mirrored=mirrored,
+        tentative=len(source),
+        inliers=spots,
+        transform=transform if verified else None,
+        error_px=round(float(np.median(errors)) * float(np.mean(item.scale)), 2) if len(errors) else None,
+        overlap=round(float(np.clip(overlap, 0, 1)), 4),
+        reason=reason,
+        outline=outline if verified else (),
+        lines=tuple(tuple(round(v, 1) for v in row) for row in lines.tolist()),
+    )

@@ -1,0 +1,215 @@
+"""Partition tables and file systems by The Sleuth Kit (pytsk3): numbers and names as it tells them, judged by nobody.
+
+Names are str with surrogate escapes for bytes that are not UTF-8.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import struct
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from imgmatch.evidence.formats.disk import file_system_of
+from imgmatch.evidence.streams import RandomAccess
+from imgmatch.optional import require
+from imgmatch.workers.pipe import Pipe
+
+_NTFS_DATA = 128
+_HEAD_BYTES = 4096
+_KEPT_OPEN = 64
+_LONGEST_FOLDER = 256 << 20
+
+
+def _image(source: RandomAccess) -> Any:
+    pytsk3 = require("pytsk3", "forensic")
+
+    class Image(pytsk3.Img_Info):  # type: ignore[name-defined]
+        def __init__(self) -> None:
+            super().__init__(url="", type=pytsk3.TSK_IMG_TYPE_EXTERNAL)
+
+        def read(self, offset: int, size: int) -> bytes:
+            return source.read_at(offset, size)
+
+        def get_size(self) -> int:
+            return source.size
+
+        def close(self) -> None:
+            pass
+
+    return Image()
+
+
+class Partitions:
+    """The partition table of the first image."""
+
+    def __init__(self, pipe: Pipe, images: list[RandomAccess]) -> None:
+        self._tsk = require("pytsk3", "forensic")
+        self._volume = self._tsk.Volume_Info(_image(images[0]))
+
+    def table(self) -> list[tuple[int, int]]:
+        """Start and length in bytes of the allocated ones, in the order of the table."""
+        block = self._volume.info.block_size
+        return [
+            (part.start * block, part.len * block)
+            for part in self._volume
+            if part.flags & self._tsk.TSK_VS_PART_FLAG_ALLOC
+        ]
+
+
+class FileSystem:
+    """The file system in the first image. Errors of TSK are OSError."""
+
+    def __init__(self, pipe: Pipe, images: list[RandomAccess]) -> None:
+        self._pipe = pipe
+        self._tsk = require("pytsk3", "forensic")
+        self._fs = self._opened(images[0])
+        self._ntfs = self._fs.info.ftype == self._tsk.TSK_FS_TYPE_NTFS
+        self._open: OrderedDict[int, Any] = OrderedDict()
+
+    def _opened(self, source: RandomAccess) -> Any:
+        # Told nothing, TSK tries all that it knows, and reads some 50 MB for it.
+        family = file_system_of(source.read_at(0, _HEAD_BYTES))
+        if family is not None:
+            with contextlib.suppress(OSError):
+                return self._tsk.FS_Info(_image(source), type=getattr(self._tsk, f"TSK_FS_TYPE_{family}_DETECT"))
+        return self._tsk.FS_Info(_image(source))
+
+    def about(self) -> dict[str, Any]:
+        """What holds of all of it. ``slots``: its inodes are places where a folder's entry might lie (FAT, exFAT)."""
+        info = self._fs.info
+        return {
+            "slots": bool(info.ftype & self._tsk.TSK_FS_TYPE_FAT_DETECT),
+            "ext": bool(info.ftype & self._tsk.TSK_FS_TYPE_EXT_DETECT),
+            "root": info.root_inum,
+            "inodes": (info.first_inum, info.last_inum),
+            "blocks": (info.first_block, info.last_block),
+            "block_bytes": info.block_size,
+        }
+
+    def folder(self, inode: int, most: int | None = None) -> list[dict[str, Any]]:
+        """Entries of a folder as they lie, of the first ``most`` only. A tick for each that is met."""
+        tsk, found = self._tsk, []
+        entries = self._fs.open_dir(inode=inode)
+        for entry in entries if most is None else itertools.islice(entries, most):
+            self._pipe.tick()
+            name, meta = entry.info.name, entry.info.meta
+            if name is None or name.name in (b".", b".."):
+                continue
+            found.append(
+                {
+                    "name": name.name.decode("utf-8", "surrogateescape"),
+                    "names": name.meta_addr,
+                    "named_file": name.type == tsk.TSK_FS_NAME_TYPE_REG,
+                    "gone": bool(name.flags & tsk.TSK_FS_NAME_FLAG_UNALLOC),
+                    "meta": None if meta is None else self._meta(entry),
+                }
+            )
+        return found
+
+    def ext_names(self, inode: int) -> list[tuple[str, int]]:
+        """Name and inode of the live entries of a folder of ext2/3/4, by its content alone: none is looked at."""
+        folder = self._fs.open_meta(inode=inode)
+        size, block = min(folder.info.meta.size, _LONGEST_FOLDER), self._fs.info.block_size
+        return [found for at in range(0, size, block) for found in _entries(bytes(folder.read_random(at, block)))]
+
+    def metas(self, inodes: Iterable[int]) -> list[tuple[int, dict[str, Any]]]:
+        """What each of ``inodes`` is, where it can be read. A tick for each."""
+        found = []
+        for inode in inodes:
+            with contextlib.suppress(OSError):
+                entry = self._fs.open_meta(inode=inode)
+                if entry.info.meta is not None:
+                    found.append((inode, self._meta(entry)))
+            self._pipe.tick()
+        return found
+
+    def orphans(self, inodes: Iterable[int]) -> list[dict[str, Any]]:
+        """Those of ``inodes`` that are free and still describe a file with content. A tick for each of ``inodes``."""
+        tsk, found = self._tsk, []
+        for inode in inodes:
+            try:
+                entry = self._fs.open_meta(inode=inode)
+                meta = entry.info.meta
+                if (
+                    meta is not None
+                    and meta.type == tsk.TSK_FS_META_TYPE_REG
+                    and meta.flags & tsk.TSK_FS_META_FLAG_UNALLOC
+                    and meta.flags & tsk.TSK_FS_META_FLAG_USED
+                    and meta.size
+                ):
+                    found.append(self._meta(entry))
+            except OSError:
+                pass
+            self._pipe.tick()
+        return found
+
+    def owned(self, inodes: Iterable[int]) -> list[tuple[int, int]]:
+        """First block and number of blocks of what those of ``inodes`` own that are in use. A tick for each."""
+        runs: list[tuple[int, int]] = []
+        for inode in inodes:
+            try:
+                entry = self._fs.open_meta(inode=inode)
+                meta = entry.info.meta
+                if meta is not None and meta.flags & self._tsk.TSK_FS_META_FLAG_ALLOC:
+                    runs.extend((run.addr, run.len) for attribute in entry for run in attribute)
+            except OSError:
+                pass
+            self._pipe.tick()
+        return runs
+
+    def size(self, inode: int, attribute: int | None) -> int:
+        """Bytes in a file, or in one of its NTFS streams."""
+        opened = self._file(inode)
+        if attribute is None:
+            return int(opened.info.meta.size)
+        return next(int(a.info.size) for a in opened if int(a.info.id) == attribute)
+
+    def read(self, inode: int, attribute: int | None, offset: int, size: int) -> bytes:
+        """Bytes of a file, or of one of its NTFS streams."""
+        if attribute is None:
+            return bytes(self._file(inode).read_random(offset, size))
+        return bytes(self._file(inode).read_random(offset, size, _NTFS_DATA, attribute))
+
+    def _file(self, inode: int) -> Any:
+        opened = self._open.pop(inode, None) or self._fs.open_meta(inode=inode)
+        self._open[inode] = opened
+        if len(self._open) > _KEPT_OPEN:
+            self._open.popitem(last=False)
+        return opened
+
+    def _meta(self, entry: Any) -> dict[str, Any]:
+        tsk, meta = self._tsk, entry.info.meta
+        regular = meta.type == tsk.TSK_FS_META_TYPE_REG
+        return {
+            "inode": meta.addr,
+            "folder": meta.type == tsk.TSK_FS_META_TYPE_DIR,
+            "file": regular,
+            "allocated": bool(meta.flags & tsk.TSK_FS_META_FLAG_ALLOC),
+            "size": meta.size,
+            "modified": meta.mtime,
+            "streams": self._streams(entry) if regular and self._ntfs else [],
+        }
+
+    def _streams(self, entry: Any) -> list[tuple[str, int, int]]:
+        """Name, size and number of NTFS's named streams."""
+        return [
+            (a.info.name.decode("utf-8", "surrogateescape"), int(a.info.size), int(a.info.id))
+            for a in entry
+            if int(a.info.type) == _NTFS_DATA and a.info.name
+        ]
+
+
+def _entries(block: bytes) -> Iterator[tuple[str, int]]:
+    """Entries of a block of a folder (struct ext4_dir_entry_2)."""
+    at = 0
+    while at + 8 <= len(block):
+        inode, length, name_bytes = struct.unpack_from("<IHB", block, at)
+        name = block[at + 8 : at + 8 + name_bytes]
+        if inode and name not in (b"", b".", b".."):
+            yield name.decode("utf-8", "surrogateescape"), inode
+        if length < 8:
+            break
+        at += length

@@ -1,0 +1,1 @@
+"""Keeping a case well: check, repair, compact, merge, statement."""

@@ -1,0 +1,309 @@
+"""A statement of a run: what it read, found and could not use, with totals that add up, bound to the audit log.
+
+A folder: ``statement.json`` (head, totals, checks, seal), ``statement.txt`` (the same for people), and the lists that
+the totals count, one JSON object a line: ``found.jsonl``, ``skipped.jsonl``. The seal is the SHA-256 of the canonical
+JSON (RFC 8785 as far as text and whole numbers go: sorted keys, no spaces, UTF-8) of all else in statement.json, which
+names the SHA-256 of the other files and the audit log's head; with a key it is signed too (Ed25519, RFC 8032).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import imgmatch
+from imgmatch.errors import UsageError
+from imgmatch.optional import require
+from indexer.atomic import whole_folder
+from indexer.case.audit import Head
+from indexer.case.case import Case
+from indexer.clock import now_utc
+from indexer.out.report.html import plain
+
+KIND = "imgmatch statement of a run"
+FORMAT = 1
+_LISTS = ("found", "skipped", "ignored")
+
+
+def write_statement(case: Case, run_id: int, folder: Path, key: Path | None = None) -> dict[str, Any]:
+    """Write the statement of an ingest into a new folder; returns what statement.json holds.
+
+    ``adds_up`` is False where a total is not that of the lists; ``checks`` says which and why. The statement is
+    recorded in the audit log with its SHA-256. Raises UsageError when there is no such run or it is no ingest of this
+    case, the folder exists or can't be written, or the key can't be used; nothing half-written stays.
+    """
+    run = case.catalogue.run(run_id)
+    if run is None:
+        raise UsageError(f"run {run_id}: not in {case.path}; imgmatch status names the last, imgmatch audit show all")
+    if run["command"] != "ingest":
+        what = (
+            "state it in the case that it came from"
+            if run["command"].startswith("merged")
+            else "only an ingest has one"
+        )
+        raise UsageError(f"run {run_id}: was a {run['command']}, not an ingest of this case; {what}")
+    signer = None if key is None else _private(key)
+    with whole_folder(folder) as draft:
+        totals, lists = _write_lists(case, run_id, draft)
+        checks = _checks(case, run, totals)
+        head = case.log.head()
+        body: dict[str, Any] = {
+            "statement": KIND,
+            "format": FORMAT,
+            "case": {**case.catalogue.meta(), "path": plain(str(case.path.absolute()))},
+            "run": run,
+            "models": _models(case, run_id),
+            "totals": totals,
+            "checks": checks,
+            "adds_up": all(check["holds"] for check in checks),
+            "lists": lists,
+            "audit": {"entry": head.entry, "sha256": head.sha256},
+            "made_utc": now_utc(),
+            "made_by": f"imgmatch {imgmatch.__version__}",
+        }
+        text = _text(body).encode("utf-8", "backslashreplace")
+        body["text_sha256"] = hashlib.sha256(text).hexdigest()
+        made = {**body, "seal": _seal(body, signer)}
+        (draft / "statement.txt").write_bytes(text)
+        (draft / "statement.json").write_text(json.dumps(made, indent=2, sort_keys=True) + "\n", encoding="ascii")
+        case.record(
+            "statement",
+            {"statement_sha256": made["seal"]["sha256"], "adds_up": body["adds_up"]},
+            arguments={"folder": str(folder.absolute()), "signed": signer is not None},
+            subject={"run_id": run_id, "head": str(head)},
+            counts={name: value for name, value in totals.items() if value is not None},
+        )
+    return made
+
+
+def check_statement(file: Path, case: Case | None = None, public_key: Path | None = None) -> dict[str, Any]:
+    """Verify a statement.json, and the files beside it that it names: ``faults``, ``sha256``, ``public_key``.
+
+    With ``case``: its audit log must be whole, go through the head that is named, and have recorded the statement. With
+    ``public_key``: it must be signed with the key that belongs to it. Raises UsageError on a file that is none.
+    """
+    try:
+        made = json.loads(file.read_bytes())
+        seal = made.pop("seal")
+        if made["statement"] != KIND or made["format"] != FORMAT:
+            raise ValueError("not a statement that this version knows")
+        digest, lists, audit = str(seal["sha256"]), dict(made["lists"]), made["audit"]
+        head = Head(int(audit["entry"]), str(audit["sha256"]))
+        text_sha256 = str(made["text_sha256"])
+    except OSError as error:
+        raise UsageError(f"{file}: can't be read ({error.strerror}); give a statement.json") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UsageError(f"{file}: is no statement of a run ({error}); give a statement.json") from error
+    faults = []
+    if hashlib.sha256(_canonical(made)).hexdigest() != digest:
+        faults.append("statement.json is not as it was made")
+    files = {f"{name}.jsonl": str(entry.get("sha256")) for name, entry in lists.items() if name in _LISTS}
+    for name, right in {**files, "statement.txt": text_sha256}.items():
+        try:
+            with (file.parent / name).open("rb") as stream:
+                if hashlib.file_digest(stream, "sha256").hexdigest() != right:
+                    faults.append(f"{name} is not as it was made")
+        except OSError as error:
+            faults.append(f"{name} can't be read ({error.strerror})")
+    signed = seal.get("public_key")
+    if signed is not None:
+        if not _signed(str(signed), str(seal.get("signature")), _canonical(made)):
+            faults.append("the signature is wrong")
+    elif public_key is not None:
+        faults.append("it is not signed")
+    if public_key is not None and signed is not None and _public(public_key) != signed:
+        faults.append(f"it is signed by another key than that of {public_key}")
+    if case is not None:
+        faults += _log_faults(case, head, digest)
+    return {"sha256": digest, "public_key": signed, "adds_up": made.get("adds_up"), "faults": faults}
+
+
+def _write_lists(case: Case, run_id: int, draft: Path) -> tuple[dict[str, int], dict[str, Any]]:
+    """Write what the run found, skipped and ignored, a line at a time; returns totals and the files' digests."""
+    names = ("places_first_seen", "files_read", "files_skipped", "files_ignored", "label_rows_skipped", "read_bytes")
+    totals = dict.fromkeys(names, 0)
+
+    def found() -> Iterable[dict[str, Any]]:
+        for row in case.catalogue.found_by(run_id):
+            totals["places_first_seen"] += row["first_seen_by_this_run"]
+            totals["files_read"] += row["times_read"]
+            totals["read_bytes"] += row["times_read"] * row["size_bytes"]
+            yield row
+
+    def skipped() -> Iterable[dict[str, Any]]:
+        for row in case.catalogue.skipped_by(run_id):
+            totals["label_rows_skipped" if row["stage"] == "labels" else "files_skipped"] += 1
+            totals["read_bytes"] += row["size_bytes"] or 0 if row["sha256"] else 0
+            yield row
+
+    def ignored() -> Iterable[dict[str, Any]]:
+        for row in case.catalogue.ignored_by(run_id):
+            totals["files_ignored"] += 1
+            totals["read_bytes"] += row["size_bytes"]
+            yield row
+
+    rows = zip(_LISTS, (found(), skipped(), ignored()), strict=True)
+    return totals, {name: _write_list(draft / f"{name}.jsonl", listed) for name, listed in rows}
+
+
+def _write_list(path: Path, rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    sha256, count = hashlib.sha256(), 0
+    with path.open("wb") as file:
+        for row in rows:
+            line = json.dumps(row, sort_keys=True).encode("ascii") + b"\n"
+            sha256.update(line)
+            file.write(line)
+            count += 1
+    return {"file": path.name, "rows": count, "sha256": sha256.hexdigest()}
+
+
+def _checks(case: Case, run: dict[str, Any], totals: dict[str, int]) -> list[dict[str, Any]]:
+    """Each sum that must hold, with both sides: what the run counted, and what the lists hold."""
+    counts = run["counts"]
+    if counts is None:
+        why = "the run was killed or still goes on: it has no totals, and the lists hold what it had committed"
+        return [{"what": "the run is finished", "counted": None, "listed": None, "holds": False, "why": why}]
+    removed = "since then items or sources were deleted from the case, or a place was met under two names"
+    logged = next((e for e in case.log.entries(action="ingest") if e.get("run_id") == run["run_id"]), None)
+    left_out = counts.get("ignored", 0)  # runs of an older version have no such count
+    sums = [
+        ("files met = new items + known content + ignored + unchanged + unusable", counts["files"],
+         counts["new_items"] + counts["known"] + left_out + counts["unchanged"] + counts["unusable"],
+         "the run was broken off by an error: files in hand then are in none of them"),
+        ("files read (new items + known content) = readings listed",
+         counts["new_items"] + counts["known"], totals["files_read"], removed),
+        ("places first seen = places listed", counts["new_sightings"], totals["places_first_seen"], removed),
+        ("unusable files = files listed as skipped", counts["unusable"], totals["files_skipped"], removed),
+        ("ignored files = files listed as ignored", left_out, totals["files_ignored"], removed),
+        ("bytes read = bytes of what is listed", counts["read_bytes"], totals["read_bytes"], removed),
+        ("totals in the audit log = totals in the catalogue", counts, logged and logged["counts"],
+         "the log has no such entry, or another"),
+    ]  # fmt: skip
+    return [
+        {"what": what, "counted": one, "listed": other, "holds": one == other, "why": None if one == other else why}
+        for what, one, other, why in sums
+    ]
+
+
+def _models(case: Case, run_id: int) -> list[dict[str, str]]:
+    """The model that the run used, as the audit log says it."""
+    started = (e for e in case.log.entries(action="ingest_started") if e.get("run_id") == run_id)
+    return [{"name": e["model"], "weights_sha256": e["weights_sha256"]} for e in started if e.get("model")]
+
+
+def _text(body: dict[str, Any]) -> str:
+    run, counts, totals = body["run"], body["run"]["counts"] or {}, body["totals"]
+    lines = [
+        "STATEMENT OF A RUN OF IMGMATCH",
+        "",
+        *(f"{name:<14}{plain(value)}" for name, value in body["case"].items()),
+        "",
+        f"Run {run['run_id']}: {run['command']} by imgmatch {run['version']} ({run['runtime']})",
+        *(f"Model         {model['name']}, weights SHA-256 {model['weights_sha256']}" for model in body["models"]),
+        f"Started       {run['started_utc']}",
+        f"Finished      {run['finished_utc'] or 'not finished'}",
+        "Sources read:",
+        *(f"  {plain(path)}" for path in run["arguments"].get("paths", ())),
+        f"Arguments     {plain(json.dumps({k: v for k, v in run['arguments'].items() if k != 'paths'}))}",
+        "",
+        "Counted by the run:",
+        *(f"  {name.replace('_', ' '):<24}{int(value):>16,}" for name, value in counts.items()),
+        "",
+        "Listed:",
+        *(f"  {name.replace('_', ' '):<24}{value:>16,}" for name, value in totals.items()),
+        *(
+            f"  {entry['file']:<24}{entry['rows']:>16,} rows, SHA-256 {entry['sha256']}"
+            for entry in body["lists"].values()
+        ),
+        "",
+        "Do the totals add up?",
+        *(
+            f"  {'yes' if check['holds'] else 'NO ':<5}{check['what']}"
+            + ("" if check["holds"] else f": {check['counted']} and {check['listed']}; {check['why']}")
+            for check in body["checks"]
+        ),
+        "",
+        "ADDS UP" if body["adds_up"] else "DOES NOT ADD UP: see above",
+        "",
+        f"Audit log: entry {body['audit']['entry']}, SHA-256 {body['audit']['sha256']}",
+        f"Made {body['made_utc']} by {body['made_by']}. statement.json holds the same and its seal; check it with:",
+        "  imgmatch audit verify-statement statement.json --case CASE",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _log_faults(case: Case, head: Head, digest: str) -> list[str]:
+    faults = case.log.verify([head]).faults
+    if not any(entry.get("statement_sha256") == digest for entry in case.log.entries(action="statement")):
+        faults.append(f"the audit log of {case.path} has no record of this statement")
+    return faults
+
+
+def _canonical(body: dict[str, Any]) -> bytes:
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _seal(body: dict[str, Any], signer: Any) -> dict[str, Any]:
+    data = _canonical(body)
+    seal = {"sha256": hashlib.sha256(data).hexdigest()}
+    if signer is not None:
+        seal |= {
+            "algorithm": "Ed25519",
+            "public_key": signer.public_key().public_bytes_raw().hex(),
+            "signature": signer.sign(data).hex(),
+        }
+    return seal
+
+
+def _private(path: Path) -> Any:
+    from_pem, ed25519 = _cryptography()
+    try:
+        key = from_pem.load_pem_private_key(path.read_bytes(), None)
+    except OSError as error:
+        raise UsageError(f"{path}: can't be read ({error.strerror}); give an Ed25519 private key") from error
+    except Exception as error:
+        raise UsageError(
+            f"{path}: can't be used as a key without a password ({type(error).__name__}); {_MAKE}"
+        ) from error
+    if not isinstance(key, ed25519.Ed25519PrivateKey):
+        raise UsageError(f"{path}: is no Ed25519 private key; {_MAKE}")
+    return key
+
+
+def _public(path: Path) -> str:
+    from_pem, ed25519 = _cryptography()
+    try:
+        key = from_pem.load_pem_public_key(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{path}: can't be read ({error.strerror}); give an Ed25519 public key") from error
+    except Exception as error:
+        raise UsageError(f"{path}: is no public key in PEM ({type(error).__name__}); give an Ed25519 one") from error
+    if not isinstance(key, ed25519.Ed25519PublicKey):
+        raise UsageError(f"{path}: is no Ed25519 public key; give one")
+    return str(key.public_bytes_raw().hex())
+
+
+def _signed(public_key: str, signature: str, data: bytes) -> bool:
+    _, ed25519 = _cryptography()
+    from cryptography.exceptions import InvalidSignature
+
+    try:
+        ed25519.Ed25519PublicKey.from_public_bytes(bytes.fromhex(public_key)).verify(bytes.fromhex(signature), data)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def _cryptography() -> tuple[Any, Any]:
+    return (
+        require("cryptography.hazmat.primitives.serialization", "sign"),
+        require("cryptography.hazmat.primitives.asymmetric.ed25519", "sign"),
+    )
+
+
+_MAKE = "make one with: openssl genpkey -algorithm ed25519 -out KEY"

@@ -1,0 +1,1 @@
+"""A case on disk: its folder, its segments of vectors, its log."""

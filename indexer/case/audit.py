@@ -1,0 +1,397 @@
+"""The audit log of a case: JSON Lines, each entry holding the SHA-256 of the line before, so that a change shows.
+
+The chain alone says nothing of its end, so the catalogue keeps the number and hash of the last entry too. An entry is
+first committed there, together with what it tells of where that is a change of the catalogue, with its whole line, and
+then written to the log. The catalogue is forced to disk with each entry, the log only now and then and at the end of
+the use: until then its last lines wait in the catalogue too. So a kill or a pulled plug leaves lines that the catalogue
+still holds, which the next use writes out, and never anything that looks like a cut. All appending happens under the
+catalogue's write lock.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import json
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import IO, Any
+
+import imgmatch
+from imgmatch.errors import CaseError, UsageError
+from indexer.case.segments import sync_folder
+from indexer.catalogue import Catalogue, LogState, Writer
+from indexer.clock import now_utc
+
+FIRST = "0" * 64
+"""What the first entry names as the hash of the one before."""
+EMPTY = LogState(0, FIRST, 0)
+_MOST_WAITING_BYTES = 16_000
+"""The catalogue writes all that waits again with each entry: more than this costs more than forcing the log to disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The last entry: its number and the SHA-256 of its line, which stands for the whole log up to there."""
+
+    entry: int
+    sha256: str
+
+    def __str__(self) -> str:
+        return f"{self.entry}:{self.sha256}"
+
+    @classmethod
+    def parse(cls, text: str) -> Head:
+        """From ``NUMBER:SHA256``. Raises UsageError on anything else."""
+        number, _, digest = text.strip().partition(":")
+        if not number.isdecimal() or len(digest) != 64 or not set(digest.lower()) <= set("0123456789abcdef"):
+            raise UsageError(f"{text!r} is no head of a log; give NUMBER:SHA256 as imgmatch audit head prints it")
+        return cls(int(number), digest.lower())
+
+
+@dataclass(slots=True)
+class Verified:
+    """What a verification found. ``notes`` are no faults: what can't be told, or what a kill left to be finished."""
+
+    head: Head
+    faults: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+class AuditLog:
+    """The log of one case: its file, and its head in the catalogue."""
+
+    def __init__(self, path: Path, catalogue: Catalogue) -> None:
+        self.path = path
+        self._catalogue = catalogue
+        self._unsettled = False
+
+    def append(self, action: str, fields: Mapping[str, Any]) -> Head:
+        """Add one entry; it is on disk, in the catalogue or in the log, when this returns. Raises CaseError where that
+        can't be done: use that leaves no trace is none. ``fields`` must be what ``json`` can write; text that is not
+        Unicode is escaped.
+        """
+        with self._catalogue.log_transaction() as writer:
+            made = self.add(writer, action, fields)
+        self.write_out()
+        return made
+
+    def add(self, writer: Writer, action: str, fields: Mapping[str, Any]) -> Head:
+        """Add one entry inside a transaction: it is committed with it or not at all. Call ``write_out`` afterwards."""
+        try:
+            state, fault = self._now(writer)
+        except OSError as error:
+            raise _unrecorded(self.path, error) from error
+        if fault is not None:
+            # Seen and said, once; use goes on, since the broken chain itself stays as it is for everyone to find.
+            fields = {**fields, "log_fault": fault}
+        entry = {
+            **fields,
+            "entry": state.entry + 1,
+            "time_utc": now_utc(),
+            "actor": account(),
+            "action": action,
+            "version": imgmatch.__version__,
+            "before": state.sha256,
+        }
+        line = json.dumps(entry, sort_keys=True).encode("ascii") + b"\n"
+        head = Head(state.entry + 1, hashlib.sha256(line).hexdigest())
+        writer.set_log_state(replace(state, entry=head.entry, sha256=head.sha256, waiting=state.waiting + line))
+        return head
+
+    def write_out(self) -> None:
+        """Write entries that wait to the log, whatever part of them is there already."""
+        self._write_out(_MOST_WAITING_BYTES)
+
+    def settle(self) -> None:
+        """Force to disk what this log wrote; nothing waits then."""
+        if self._unsettled:
+            self._write_out(0)
+
+    def _write_out(self, most_waiting: int) -> None:
+        try:
+            with self._catalogue.log_transaction(durable=False) as writer:
+                state = writer.log_state()
+                if state is None or not state.waiting:
+                    self._unsettled = False
+                    return
+                new = not self.path.exists()
+                with self.path.open("ab+") as file:
+                    rest = _after(file, state.settled_bytes, len(state.waiting))
+                    as_left = rest is not None and state.waiting.startswith(rest)
+                    if rest is not None and as_left:
+                        file.write(state.waiting[len(rest) :])
+                    else:  # somebody changed the log: nothing of it is touched, and the chain shows it
+                        file.write((b"" if _ends_whole(file) else b"\n") + state.waiting)
+                    file.flush()
+                    self._unsettled = as_left and not new and len(state.waiting) <= most_waiting
+                    if self._unsettled:
+                        return
+                    os.fsync(file.fileno())
+                    size = file.seek(0, os.SEEK_END)
+                if new:
+                    sync_folder(self.path.parent)
+                writer.set_log_state(replace(state, settled_bytes=size, waiting=b""))
+        except OSError as error:
+            raise _unrecorded(self.path, error) from error
+
+    def head(self) -> Head:
+        """The last entry, as the catalogue has it; of an older case whose log was not added to since, as the log has
+        it.
+        """
+        state = self._catalogue.log_state()
+        if state is None:
+            state = _adopted(self.path)[0]
+        return Head(state.entry, state.sha256)
+
+    def verify(self, expect: Iterable[Head] = ()) -> Verified:
+        """Find every fault: an edited, missing, added or moved entry anywhere, a cut at the end, a head that was noted
+        (``expect``) and does not fit. Never writes.
+        """
+        before = self._catalogue.log_state()
+        while True:
+            try:
+                size = self.path.stat().st_size
+            except OSError:
+                size = -1
+            now = self._catalogue.log_state()
+            if now == before:  # else another process was just writing
+                break
+            before = now
+        if size < 0:
+            why = f"{self.path}: the audit log is missing or can't be read"
+            nothing = now is not None and (now.entry == 0 or now.settled_bytes == 0)
+            return Verified(Head(0, FIRST), [] if nothing and not list(expect) else [why])
+        with self.path.open("rb") as file:
+            return verify(str(self.path), _lines(file, size), now, expect)
+
+    def entries(
+        self, *, since: str | None = None, action: str | None = None, last: int | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Entries in their order: from a time (ISO 8601, UTC, any beginning of it) on, of one action, the last few.
+
+        A line that is no entry comes as one with ``action`` "unreadable" and the line. Raises CaseError where the log
+        can't be read.
+        """
+        found = (
+            entry
+            for entry in self._all()
+            if entry["action"] == "unreadable"
+            or (
+                (since is None or str(entry.get("time_utc", "")) >= since)
+                and (action is None or entry["action"] == action)
+            )
+        )
+        yield from found if last is None else deque(found, maxlen=last)
+
+    def _all(self) -> Iterator[dict[str, Any]]:
+        try:
+            with self.path.open("rb") as file:
+                for line in file:
+                    try:
+                        entry = json.loads(line)
+                        yield {**entry, "action": str(entry["action"])}
+                    except (ValueError, TypeError, KeyError):
+                        yield {"action": "unreadable", "line": line.decode("ascii", "backslashreplace").rstrip("\n")}
+        except OSError as error:
+            raise CaseError(f"{self.path}: the audit log can't be read ({error.strerror})") from error
+
+    def _now(self, writer: Writer) -> tuple[LogState, str | None]:
+        """The state to go on from, and what is wrong with the file at a glance: its length and its last entry."""
+        state = writer.log_state()
+        if state is None:
+            return _adopted(self.path)
+        if not self.path.exists():
+            return state, "the log was missing" if state.settled_bytes else None
+        with self.path.open("rb") as file:
+            rest = _after(file, state.settled_bytes, len(state.waiting))
+            if rest is None:
+                return state, "the log was shorter than when it was last written"
+            if not state.waiting.startswith(rest):
+                return state, "the log held more than was written to it"
+            if not state.waiting and hashlib.sha256(_tail(file)).hexdigest() != state.sha256 and state.entry:
+                return state, "the log's last entry was not the one that was written"
+        return state, None
+
+
+def page(path: Path, count: int, end: int | None = None) -> tuple[list[dict[str, Any]], int]:
+    """The newest ``count`` entries that end at byte ``end`` (None: the log's end), newest first, and where they begin.
+
+    Give that as the next ``end``; 0: there is no older one. Lines that are no entry are given as ``{"damaged": text}``.
+    """
+    if not path.exists():
+        return [], 0
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        stop = start = size if end is None else max(0, min(end, size))
+        block = b""
+        # One line end more than entries: that of the line before them.
+        while start > 0 and block.count(b"\n") <= count:
+            step = min(1 << 16, start)
+            start = file.seek(start - step)
+            block = file.read(step) + block
+    lines = block.splitlines(keepends=True)[-count:]
+    return [_entry(line) for line in reversed(lines)], stop - sum(map(len, lines))
+
+
+def _entry(line: bytes) -> dict[str, Any]:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        entry = None
+    return entry if isinstance(entry, dict) else {"damaged": line.decode("ascii", "backslashreplace").rstrip()}
+
+
+def verify(name: str, lines: Iterable[bytes], state: LogState | None, expect: Iterable[Head] = ()) -> Verified:
+    """Verify a log's lines (with their ends) against the state that the catalogue keeps; None: nothing is kept."""
+    faults: list[str] = []
+    notes: list[str] = []
+    hashes = _Wanted(expect, state)
+    number, digest = 0, FIRST
+    torn = b""
+    for count, line in enumerate(lines, start=1):
+        if not line.endswith(b"\n"):
+            torn = line
+            break
+        try:
+            entry = json.loads(line)
+            said, before = entry["entry"], entry["before"]
+            if type(said) is not int:
+                raise TypeError
+        except (ValueError, TypeError, KeyError):
+            faults.append(f"{name}: line {count} is no entry")
+            said = number + 1
+        else:
+            if said != number + 1:
+                faults.append(f"{name}: after entry {number} comes entry {said}: some are missing, added or moved")
+            elif before != digest:
+                faults.append(
+                    f"{name}: entry {said} does not continue the chain: entry {number} or {said} is not as it was"
+                )
+        number, digest = said, hashlib.sha256(line).hexdigest()
+        hashes.met(number, digest)
+    faults += _end_faults(name, number, digest, torn, state, notes)
+    faults += [
+        f"{name}: entry {head.entry} is not the one that was noted (SHA-256 {head.sha256}), or is gone"
+        for head in hashes.missed()
+    ]
+    return Verified(Head(number, digest), faults, notes)
+
+
+def _end_faults(
+    name: str, number: int, digest: str, torn: bytes, state: LogState | None, notes: list[str]
+) -> Iterator[str]:
+    if state is None:
+        notes.append("the catalogue has no head of this log (case of an older version): a cut at its end can't be seen")
+        if torn:
+            yield f"{name}: the last entry is torn"
+        return
+    # What the log may end with after a kill: the settled entries and any number of the waiting lines.
+    ends = {state.entry: (state.sha256, b"")}
+    for line in state.waiting_lines:
+        entry = json.loads(line)
+        ends[entry["entry"] - 1] = (entry["before"], line)
+    settled = min(ends)
+    if number < settled:
+        yield f"{name}: entries {number + 1} to {settled} are missing at the end; the catalogue has {state.entry}"
+    elif number > state.entry:
+        yield f"{name}: holds entries after {state.entry}, the last that the catalogue knows"
+    else:
+        right, following = ends[number]
+        if digest != right:
+            yield f"{name}: entry {number}, the last in the log, is not the one that the catalogue knows"
+        elif torn and not following.startswith(torn):
+            yield f"{name}: something that is no entry stands after entry {number}"
+        elif number < state.entry:
+            notes.append(
+                f"entries {number + 1} to {state.entry} wait in the catalogue after a kill; the next use writes them"
+            )
+        return
+    if torn:
+        yield f"{name}: the last entry is torn"
+
+
+class _Wanted:
+    """Entries whose hash must be a certain one."""
+
+    def __init__(self, expect: Iterable[Head], state: LogState | None) -> None:
+        self._open: dict[int, set[str]] = {}
+        self._found: set[tuple[int, str]] = set()
+        for head in expect:
+            self._open.setdefault(head.entry, set()).add(head.sha256)
+        # What waits is as good as written: a head that was printed counts as soon as it is committed.
+        for line in state.waiting_lines if state is not None else ():
+            self.met(int(json.loads(line)["entry"]), hashlib.sha256(line).hexdigest())
+        self.met(0, FIRST)
+
+    def met(self, entry: int, sha256: str) -> None:
+        if entry in self._open and sha256 in self._open[entry]:
+            self._found.add((entry, sha256))
+
+    def missed(self) -> list[Head]:
+        return [
+            Head(entry, sha256)
+            for entry, wanted in sorted(self._open.items())
+            for sha256 in sorted(wanted)
+            if (entry, sha256) not in self._found
+        ]
+
+
+def account() -> str:
+    """The account that this runs under."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # an account without a name
+        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
+
+
+def _adopted(path: Path) -> tuple[LogState, str | None]:
+    """The state of a log that the catalogue knows nothing of, and what is wrong with its chain."""
+    if not path.exists():
+        return EMPTY, None
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        found = verify(path.name, _lines(file, size), None)
+    fault = f"{found.faults[0]} ({len(found.faults)} faults when its head was first kept)" if found.faults else None
+    return LogState(found.head.entry, found.head.sha256, size), fault
+
+
+def _lines(file: IO[bytes], size: int) -> Iterator[bytes]:
+    """Lines of the first ``size`` bytes."""
+    while size > 0 and (line := file.readline(size)):
+        size -= len(line)
+        yield line
+
+
+def _after(file: IO[bytes], start: int, most: int) -> bytes | None:
+    """What stands after a place, a little more than ``most`` bytes at most; None where the file ends before it."""
+    if file.seek(0, os.SEEK_END) < start:
+        return None
+    file.seek(start)
+    return file.read(most + 1)
+
+
+def _ends_whole(file: IO[bytes]) -> bool:
+    size = file.seek(0, os.SEEK_END)
+    if not size:
+        return True
+    file.seek(size - 1)
+    return file.read(1) == b"\n"
+
+
+def _tail(file: IO[bytes]) -> bytes:
+    """The last line, read from the end: the log grows for years."""
+    size = file.seek(0, os.SEEK_END)
+    block = b""
+    while size > 0 and block.count(b"\n") < 2:
+        step = min(4096, size)
+        size = file.seek(size - step)
+        block = file.read(step) + block
+    return block.rstrip(b"\n").rpartition(b"\n")[2] + b"\n" if block else b""
+
+
+def _unrecorded(path: Path, error: OSError) -> CaseError:
+    return CaseError(f"{path}: this use can't be recorded ({error.strerror}); check disk space and rights")

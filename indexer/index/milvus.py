@@ -1,0 +1,277 @@
+"""A collection on a Milvus server or cluster: the only module that speaks to one, by the only socket there is.
+
+One collection holds the vectors of one model, of any number of cases. A row's key is the namespace of its case (a
+random UUID, minted when the case joins the collection) and its vector id, which a case never gives twice: so any number
+of workstations write at once, none meets another's keys, and sending a row again changes nothing.
+
+A server sees keys and vectors, never a picture, a name or a label.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from imgmatch.errors import CaseError, ImgmatchError, UsageError
+from imgmatch.optional import require
+from imgmatch.types import ModelSpec
+from indexer.case.segments import Rows
+from indexer.catalogue import RemoteRow
+from indexer.index.protocol import Ids, Queries
+
+TOKEN = "IMGMATCH_MILVUS_TOKEN"
+# The most that Milvus returns for a query.
+MOST = 16_384
+_FORMAT = 1
+_CONNECT_S = 10.0
+_ANSWER_S = 120.0
+_MADE_S = 5.0  # between a collection and its index, when another workstation makes them
+# Rows sent together: some megabytes, well below the 64 MiB that a server takes in one message.
+_ROWS = 4096
+_HNSW = {"M": 32, "efConstruction": 200}
+_EF = 128
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+# No proxy; and no pings while nothing is asked: the client's default of ten seconds makes a server hang up.
+_GRPC = {"grpc.enable_http_proxy": 0, "grpc.keepalive_time_ms": 2**31 - 1, "grpc.keepalive_permit_without_calls": False}
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}\Z")
+
+
+def checked_uri(uri: str) -> str:
+    """A server's address as a user gives it. Raises UsageError where it is none, or holds a password."""
+    try:
+        parts = urlsplit(uri)
+        _ = parts.port
+    except ValueError as error:
+        raise UsageError(f"{uri!r} is no address of a server ({error}); give https://HOST:PORT") from error
+    if parts.username or parts.password:
+        raise UsageError(f"the address of {parts.hostname} holds a user or password; put it into {TOKEN} instead")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UsageError(f"{uri!r} is no address of a Milvus server; give https://HOST:PORT")
+    if parts.query or parts.fragment:
+        raise UsageError(f"{uri!r} is no address of a Milvus server; leave out what follows ? or #")
+    return uri.rstrip("/")
+
+
+def checked_name(collection: str) -> str:
+    """The first part of a collection's name. Raises UsageError on what Milvus would refuse."""
+    if not _NAME.match(collection) or len(collection) > 64:
+        raise UsageError(f"{collection!r} can't name a collection; use up to 64 letters, digits and _")
+    return collection
+
+
+class Collection:
+    """The rows of one case by one model in the collection of that model; made on the server where it is missing.
+
+    Every method raises CaseError, in one line that names server and collection, when the server can't be reached,
+    refuses the token, or keeps something else under that name.
+    """
+
+    def __init__(self, remote: RemoteRow, spec: ModelSpec) -> None:
+        """Connect, and check or make the collection."""
+        self.remote = remote
+        self.name = f"{remote.collection}_{re.sub(r'[^A-Za-z0-9]', '_', spec.name)}_{spec.weights_sha256[:12]}"
+        self._spec = spec
+        self._library = _pymilvus()
+        with self._naming():
+            self._client = _connect(self._library, remote.uri)
+            if not self._exists():
+                self._create()
+            self._check(self._client.describe_collection(self.name, timeout=_ANSWER_S))
+            self._soon(lambda: self._client.list_indexes(self.name, timeout=_ANSWER_S))
+            self._client.load_collection(self.name, timeout=_ANSWER_S)
+
+    @property
+    def where(self) -> str:
+        """Server and collection, for a person."""
+        return f"{self.remote.uri} collection {self.name}"
+
+    def send(self, ids: Ids, rows: Rows) -> None:
+        """Put (n, dim) rows under their ids; those that are there are replaced by the same."""
+        with self._naming():
+            for start in range(0, len(ids), _ROWS):
+                part = slice(start, start + _ROWS)
+                vectors = np.asarray(rows[part], dtype=np.float32)
+                data = [
+                    {"key": self._key(i), "namespace": self.remote.namespace, "vector_id": i, "vector": vector}
+                    for i, vector in zip(ids[part].tolist(), vectors, strict=True)
+                ]
+                self._client.upsert(self.name, data, timeout=_ANSWER_S)
+
+    def settle(self) -> None:
+        """Ask the server to seal what was sent, so that it is indexed; searches see it before that too."""
+        try:
+            with self._naming():
+                self._client.flush(self.name, timeout=_ANSWER_S, retry_on_rate_limit=False)
+        except _BusyError:  # a cluster bounds how often; it seals by itself
+            pass
+
+    def remove(self, ids: Sequence[int]) -> None:
+        """Take rows out; those that are not there don't matter."""
+        with self._naming():
+            for start in range(0, len(ids), _ROWS):
+                keys = [self._key(i) for i in ids[start : start + _ROWS]]
+                self._client.delete(self.name, ids=keys, timeout=_ANSWER_S)
+
+    def remove_above(self, vector_id: int) -> None:
+        """Take out this case's rows with higher ids; of 0, all."""
+        with self._naming():
+            chosen = f"{self._own()} and vector_id > {vector_id}"
+            self._client.delete(self.name, filter=chosen, timeout=_ANSWER_S)
+
+    def count(self) -> int:
+        """How many rows of this case are there."""
+        with self._naming():
+            answer = self._client.query(
+                self.name,
+                filter=self._own(),
+                output_fields=["count(*)"],
+                consistency_level="Strong",
+                timeout=_ANSWER_S,
+            )
+            return int(answer[0]["count(*)"])
+
+    def ids_between(self, first: int, last: int) -> Ids:
+        """Vector ids of this case's rows from ``first`` to ``last``, at most 16,384 apart, ascending."""
+        with self._naming():
+            answer = self._client.query(
+                self.name,
+                filter=f"{self._own()} and vector_id >= {first} and vector_id <= {last}",
+                output_fields=["vector_id"],
+                limit=MOST,
+                consistency_level="Strong",
+                timeout=_ANSWER_S,
+            )
+        return np.array(sorted(row["vector_id"] for row in answer), dtype=np.int64)
+
+    def nearest(self, queries: Queries, count: int) -> Ids:
+        """(Q, count) ids of this case's rows near (Q, dim) queries, in the server's order, -1 where no more are."""
+        near = np.full((len(queries), count), -1, dtype=np.int64)
+        with self._naming():
+            answer = self._client.search(
+                self.name,
+                data=[np.ascontiguousarray(query, dtype=np.float32) for query in queries],
+                anns_field="vector",
+                limit=count,
+                filter=self._own(),
+                search_params={"metric_type": "IP", "params": {"ef": max(_EF, count)}},
+                consistency_level="Strong",
+                timeout=_ANSWER_S,
+            )
+        for row, hits in zip(near, answer, strict=True):
+            found = [int(hit["key"].rpartition(":")[2]) for hit in hits]
+            row[: len(found)] = found
+        return near
+
+    def _key(self, vector_id: int) -> str:
+        return f"{self.remote.namespace}:{vector_id}"
+
+    def _own(self) -> str:
+        return f'namespace == "{self.remote.namespace}"'
+
+    def _about(self) -> dict[str, Any]:
+        spec = self._spec
+        return {"imgmatch": _FORMAT, "model": spec.name, "weights_sha256": spec.weights_sha256, "dim": spec.dim}
+
+    def _create(self) -> None:
+        types = self._library.DataType
+        about = json.dumps(self._about(), sort_keys=True)
+        schema = self._library.MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False, description=about)
+        schema.add_field("key", types.VARCHAR, max_length=64, is_primary=True)
+        # Each case's rows lie together: a search of one looks at no other's.
+        schema.add_field("namespace", types.VARCHAR, max_length=32, is_partition_key=True)
+        schema.add_field("vector_id", types.INT64)
+        schema.add_field("vector", types.FLOAT_VECTOR, dim=self._spec.dim)
+        index = self._library.MilvusClient.prepare_index_params()
+        index.add_index("vector", index_type="HNSW", metric_type="IP", params=_HNSW)
+        try:
+            self._client.create_collection(
+                self.name, schema=schema, index_params=index, consistency_level="Strong", timeout=_ANSWER_S
+            )
+        except self._library.MilvusException:
+            if not self._soon(self._exists):
+                raise
+
+    def _soon(self, there: Callable[[], object]) -> bool:
+        """Whether something is there, or will be in a moment: another workstation may be making it."""
+        until = time.monotonic() + _MADE_S
+        while not there():
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.1)
+        return True
+
+    def _exists(self) -> bool:
+        return bool(self._client.has_collection(self.name, timeout=_ANSWER_S))
+
+    def _check(self, found: dict[str, Any]) -> None:
+        fields = {field["name"]: field for field in found["fields"]}
+        if not {"key", "namespace", "vector_id", "vector"} <= fields.keys():
+            raise CaseError(f"{self.where}: was not made by imgmatch; choose another name with --collection")
+        dim = int(fields["vector"].get("params", {}).get("dim", 0))
+        # The name holds the weights' hash already; Lite keeps no description.
+        about = found.get("description") or json.dumps(self._about(), sort_keys=True)
+        if dim != self._spec.dim or about != json.dumps(self._about(), sort_keys=True):
+            raise CaseError(
+                f"{self.where}: holds {dim}-d vectors of another model or format, not {self._spec.dim}-d ones of "
+                f"{self._spec.name!r}; choose another name with --collection"
+            )
+
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
+        """Errors of the library and the network in one line that says what to do."""
+        import grpc
+
+        try:
+            yield
+        except self._library.MilvusException as error:
+            raise _named(self.where, error.code, str(error.message or error)) from error
+        except grpc.RpcError as error:
+            raise _named(self.where, 0, str(error)) from error
+
+
+class _BusyError(CaseError):
+    """The server wants to be asked less often."""
+
+
+def _named(where: str, code: int, message: str) -> CaseError:
+    line = next((line.strip() for line in message.splitlines() if line.strip()), "no reason given")[:200]
+    lower = message.lower()
+    if code == 8 or "rate limit" in lower:
+        return _BusyError(f"{where}: the server is busy ({line}); try again later")
+    if any(word in lower for word in ("unauthenticated", "auth check", "permission", "privilege", "not authenticated")):
+        return CaseError(f"{where}: the server refuses the token; set {TOKEN} to user:password or an API key")
+    if any(word in lower for word in ("fail connecting", "unavailable", "deadline", "connection", "timeout")):
+        return CaseError(f"{where}: the server can't be reached; check the address, the network and https or http")
+    return CaseError(f"{where}: {line}; see the server's log")
+
+
+def _pymilvus() -> Any:
+    # It would read settings from any .env file above it, and print every error with its traceback.
+    before = os.environ.get("PYTHON_DOTENV_DISABLED")
+    os.environ["PYTHON_DOTENV_DISABLED"] = "1"
+    try:
+        library = require("pymilvus", "milvus")
+    finally:
+        if before is None:
+            del os.environ["PYTHON_DOTENV_DISABLED"]
+        else:
+            os.environ["PYTHON_DOTENV_DISABLED"] = before
+    logging.getLogger("pymilvus").setLevel(logging.CRITICAL + 1)
+    return library
+
+
+def _connect(library: Any, uri: str) -> Any:
+    token = os.environ.get(TOKEN, "")
+    if token and uri.startswith("http:") and urlsplit(uri).hostname not in _LOOPBACK:
+        raise ImgmatchError(f"{uri}: the token in {TOKEN} would go over the network unencrypted; use https")
+    # No proxy: vectors go to the address that the user chose, and nowhere else.
+    return library.MilvusClient(uri=uri, token=token, timeout=_CONNECT_S, grpc_options=_GRPC)

@@ -1,0 +1,245 @@
+"""A case whose index is a Milvus collection: the collection follows the segments, which stay the truth.
+
+What the server is asked for are candidates. They are scored again from the segments, so what it holds too much is never
+shown, and whatever it lacks, and when ever a kill struck, is found out by counting and sent again.
+"""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from imgmatch.errors import CaseError
+from imgmatch.types import ModelSpec
+from indexer.case.case import Case
+from indexer.case.lock import locked
+from indexer.catalogue import RemoteRow
+from indexer.index import policy
+from indexer.index.milvus import MOST, Collection, checked_name, checked_uri
+from indexer.index.open import open_store
+from indexer.index.protocol import Ids, Queries, Similarities, best, nothing
+from indexer.index.store import Store
+
+_LOCK = "remote.lock"
+# Candidates asked for at ten results: exact scoring puts right what a server's codes or graph put in the wrong order.
+_CANDIDATES = 40
+# Candidates of the queries of one request together.
+_REQUEST = 65_536
+_TIE = np.float32(1e-6)
+
+Progress = Callable[[str, int, int], None]
+
+
+class RemoteIndex:
+    """VectorIndex over a case's rows in its collection. Memory: as Store; vectors are read for candidates only."""
+
+    tail_rows = 0
+
+    def __init__(self, store: Store, collection: Collection) -> None:
+        """``collection`` must hold the rows of ``store``."""
+        self._store = store
+        self._collection = collection
+
+    @property
+    def rows(self) -> int:
+        """How many vectors it holds."""
+        return self._store.rows
+
+    def search(self, queries: Queries, k: int, within: Ids | None = None) -> tuple[Similarities, Ids]:
+        """As VectorIndex.search. Raises CaseError when the server does not answer."""
+        similarities, ids = nothing(len(queries), k)
+        rows = self._store.rows
+        allowed = rows if within is None else min(len(within), rows)
+        if not allowed or not len(queries):
+            return similarities, ids
+        # The nearest of all, filtered here, hold the nearest of those allowed, if only enough of them are asked for: no
+        # list of a million ids goes to the server, and a filter costs no neighbour.
+        wanted = math.ceil(policy.candidates(k, _CANDIDATES) * rows / allowed)
+        if wanted > MOST and rows > MOST:
+            return self._store.nearest(queries, k, self._store.ids() if within is None else within)
+        wanted = min(wanted, rows, MOST)
+        step = max(1, _REQUEST // wanted)
+        for start in range(0, len(queries), step):
+            part = slice(start, start + step)
+            similarities[part], ids[part] = self._search(queries[part], k, wanted, within)
+        return similarities, ids
+
+    def _search(self, queries: Queries, k: int, wanted: int, within: Ids | None) -> tuple[Similarities, Ids]:
+        near = self._collection.nearest(queries, wanted)
+        scores, near = self._store.score(queries, near)
+        worst = np.where(near >= 0, scores, np.inf).min(axis=1)
+        if within is not None:
+            near = np.where(np.isin(near, within), near, -1)
+        similarities, ids = best(scores, near, k)
+        held = self._store.rows if within is None else len(within)
+        short = (ids >= 0).sum(axis=1) < min(k, held)
+        # As far as the last that came, there may be more of the same similarity and a lower id.
+        if wanted < self._store.rows:
+            short |= similarities[:, -1] <= worst + _TIE
+        if short.any():
+            everything = self._store.ids() if within is None else within
+            similarities[short], ids[short] = self._store.nearest(queries[short], k, everything)
+        return similarities, ids
+
+
+def place(uri: str, collection: str) -> RemoteRow:
+    """A new place for a case's vectors, under a namespace of its own. Raises UsageError on a bad address."""
+    return RemoteRow(checked_uri(uri), checked_name(collection), uuid.uuid4().hex)
+
+
+def open_remote(case: Case, spec: ModelSpec, model_id: int, store: Store) -> RemoteIndex:
+    """The index of a case that is kept by Milvus, once it holds the rows of ``store``. Raises CaseError."""
+    remote = case.catalogue.remote()
+    if remote is None:
+        raise CaseError(f"{case.path}: its index is not on a Milvus server")
+    collection = Collection(remote, spec)
+    _bring_up(case, collection, model_id, store, None)
+    return RemoteIndex(store, collection)
+
+
+def follow(case: Case, *, role: str = "current", settle: bool = True, progress: Progress | None = None) -> int:
+    """Send what a case's collections lack and take out what it has deleted; returns how many rows are there.
+
+    ``settle``: this was all for now, the server may index it. Does nothing where the index is not on a server. Can be
+    cut off and run again at any moment, and beside others. Raises CaseError when the server does not answer.
+    """
+    remote = case.catalogue.remote(role)
+    if remote is None:
+        return 0
+    rows = 0
+    for model_id, spec in case.catalogue.models():
+        if case.catalogue.segments(model_id) or case.catalogue.sent(remote.namespace, model_id):
+            store = open_store(case, spec, model_id)
+            collection = Collection(remote, spec)
+            _bring_up(case, collection, model_id, store, progress)
+            if settle:
+                collection.settle()
+            rows += store.rows
+    return rows
+
+
+def follow_commit(case: Case) -> bool:
+    """As ``follow``, within a longer run; False where the server does not answer, which spares further waits."""
+    if case.catalogue.remote() is None:
+        return False
+    try:
+        follow(case, settle=False)
+    except CaseError:
+        return False  # the case has the rows; whoever ends the run, or opens the index, sends them and says why not
+    return True
+
+
+def empty(case: Case, remote: RemoteRow) -> None:
+    """Take every row of a case out of a place."""
+    for model_id, spec in case.catalogue.models():
+        if case.catalogue.sent(remote.namespace, model_id):
+            Collection(remote, spec).remove_above(0)
+
+
+def describe(case: Case, spec: ModelSpec) -> dict[str, Any]:
+    """What there is to say about a model's index on a server, as far as it holds what it should."""
+    remote = case.catalogue.remote()
+    model_id = case.catalogue.model_id(spec)
+    if remote is None or model_id is None:
+        raise CaseError(f"{case.path}: has no index of {spec.name!r} on a Milvus server")
+    collection = Collection(remote, spec)
+    live, there = case.catalogue.vector_count(model_id), collection.count()
+    return {
+        "model": spec.name,
+        "kind": "milvus",
+        "uri": remote.uri,
+        "collection": collection.name,
+        "namespace": remote.namespace,
+        "rows": live,
+        "in_index": there,
+        "build_due": live != there,
+    }
+
+
+def faults(case: Case, spec: ModelSpec, model_id: int) -> Iterator[str]:
+    """Compare every id that a case's collection holds with the live rows; nothing when all is well."""
+    remote = case.catalogue.remote()
+    assert remote is not None
+    collection = Collection(remote, spec)
+    ids = open_store(case, spec, model_id).ids()
+    lacking = foreign = 0
+    for live, there in _ranges(collection, ids):
+        lacking += len(np.setdiff1d(live, there, assume_unique=True))
+        foreign += len(np.setdiff1d(there, live, assume_unique=True))
+    if lacking or foreign:
+        what = f"lacks {lacking} rows and holds {foreign} deleted ones"
+        yield f"{collection.where}: {what}; run: imgmatch index {case.path} build"
+
+
+def _bring_up(case: Case, collection: Collection, model_id: int, store: Store, progress: Progress | None) -> None:
+    """Make the collection hold the rows of ``store`` and no other of this case. Takes the lock only where it must."""
+    if collection.count() == store.rows and _sent(case, collection, model_id) >= _last(store):
+        return
+    with _sending(case):
+        _send_since(case, collection, model_id, store, progress)
+        if collection.count() == store.rows:
+            return
+        collection.remove(case.catalogue.tombstones(model_id))
+        if collection.count() != store.rows:
+            _reconcile(collection, store)
+
+
+def _send_since(case: Case, collection: Collection, model_id: int, store: Store, progress: Progress | None) -> None:
+    """Send rows above the last that was noted as sent; ids only grow, so these are the new ones."""
+    sent = _sent(case, collection, model_id)
+    done = 0
+    for ids, rows in store.blocks():
+        new = ids > sent
+        if new.any():
+            collection.send(ids[new], rows[new])
+            sent = int(ids[-1])
+            with case.catalogue.transaction() as writer:
+                writer.set_sent(collection.remote.namespace, model_id, sent)
+        done += len(ids)
+        if progress:
+            progress("index", done, store.rows)
+    if done:
+        collection.settle()
+
+
+def _reconcile(collection: Collection, store: Store) -> None:
+    """Compare id by id: after a collection was dropped or restored, or deleted rows were compacted away unnoticed."""
+    ids = store.ids()
+    for live, there in _ranges(collection, ids):
+        collection.remove(np.setdiff1d(there, live, assume_unique=True).tolist())
+        lacking = np.setdiff1d(live, there, assume_unique=True)
+        collection.send(lacking, store.gather(lacking)[0])
+    collection.remove_above(int(ids[-1]) if len(ids) else 0)
+
+
+def _ranges(collection: Collection, ids: Ids) -> Iterator[tuple[Ids, Ids]]:
+    """Live ids and those that the collection holds, a range at a time, up to the highest live id."""
+    last = int(ids[-1]) if len(ids) else 0
+    for first in range(1, last + 1, MOST):
+        end = min(last, first + MOST - 1)
+        live = ids[np.searchsorted(ids, first) : np.searchsorted(ids, end, side="right")]
+        yield live, collection.ids_between(first, end)
+
+
+def _sent(case: Case, collection: Collection, model_id: int) -> int:
+    return case.catalogue.sent(collection.remote.namespace, model_id)
+
+
+def _last(store: Store) -> int:
+    ids = store.ids()
+    return int(ids[-1]) if len(ids) else 0
+
+
+@contextmanager
+def _sending(case: Case) -> Iterator[None]:
+    """One process of this machine at a time sends for a case."""
+    try:
+        with (case.path / _LOCK).open("ab") as file, locked(file):
+            yield
+    except PermissionError as error:
+        raise CaseError(f"{case.path}: its collection lacks rows, and this user may not write here") from error

@@ -1,0 +1,1 @@
+"""What comes into a case: pictures, labels, manifests, lists of known files."""

@@ -1,0 +1,121 @@
+"""What the imported lists say of a content: asked at ingest before anything is decoded, and of items at any time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from imgmatch.errors import EvidenceError
+from imgmatch.locator import Locator, readable
+from imgmatch.picture.hashes import digest
+from imgmatch.types import Digests, Evidence, Sighting
+
+if TYPE_CHECKING:
+    from indexer.case.case import Case
+    from indexer.catalogue import ListHit
+
+_ITEMS_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A file that an alert list names."""
+
+    locator: Locator
+    name: str
+    category: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An item, or a file that is no item (``item_id`` None), with a list that names it."""
+
+    item_id: int | None
+    sha256: str
+    hit: ListHit
+    locator: Locator
+    sightings: int
+
+
+class KnownFiles:
+    """The lists of a case as they were when it was made, for one ingest. May be asked from any thread."""
+
+    def __init__(self, case: Case) -> None:
+        self._catalogue = case.catalogue
+        self._any = any(row.distance is None for row in case.catalogue.hash_lists())
+        # Left out by a list that may be gone: the record of it ends when the file is opened.
+        self._left_out = case.catalogue.counts()["ignored_files"] > 0
+
+    def of(self, digests: Digests) -> tuple[ListHit, ...]:
+        """The lists that name a content, alert lists first."""
+        return self._catalogue.list_hits(digests) if self._any else ()
+
+    def ignores(self, digests: Digests) -> bool:
+        """Is this content to be left out: does an ignore list name it, and no alert list?"""
+        return _ignored(self.of(digests))
+
+    def of_container(self, found: Evidence) -> Container | None:
+        """What the lists say of a file that is opened for what is in it, its digests taken as it streams by; None where
+        there is nothing to say, or it can't be read (opening it says why).
+        """
+        if not (self._any or self._left_out):
+            return None
+        try:
+            with found.open() as stream:
+                digests, _ = digest(stream)
+        except (EvidenceError, OSError):
+            return None
+        hits = self.of(digests)
+        noted = self._catalogue.noted_lists(found.locator, digests.sha256)
+        if not hits and not noted:
+            return None
+        new = tuple(hit for hit in hits if hit.list_id not in noted)
+        return Container(digests, found, hits, new, _ignored(hits))
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A video, document or archive that lists name, ``new`` ones of them for the first time. ``ignored``: it is not
+    opened because of that.
+    """
+
+    digests: Digests
+    evidence: Evidence
+    hits: tuple[ListHit, ...]
+    new: tuple[ListHit, ...]
+    ignored: bool
+
+
+def _ignored(hits: Iterable[ListHit]) -> bool:
+    kinds = {hit.kind for hit in hits}
+    return "ignore" in kinds and "alert" not in kinds
+
+
+def listed(case: Case, kind: str | None = None, name: str | None = None) -> Iterator[Listed]:
+    """Items, and then files that are no items, with each list that names them."""
+    block: list[tuple[int, ListHit]] = []
+    for pair in case.catalogue.item_list_hits(name=name):
+        if kind is None or pair[1].kind == kind:
+            block.append(pair)
+        if len(block) >= _ITEMS_AT_ONCE:
+            yield from _with_places(case, block)
+            block = []
+    yield from _with_places(case, block)
+    for file in case.catalogue.listed_files(kind, name):
+        yield Listed(None, file.sha256, file.hit, file.locator, 1)
+
+
+def lies_in(case: Case, seen: Iterable[Sighting]) -> list[tuple[str, ListHit]]:
+    """The videos, documents and archives that an item was found in and that lists name, each with such a list."""
+    hits = case.catalogue.container_hits(sighting.locator for sighting in seen)
+    return [(readable(outer.at), hit) for outer, found in hits.items() for hit in found]
+
+
+def _with_places(case: Case, block: list[tuple[int, ListHit]]) -> Iterator[Listed]:
+    ids = [item_id for item_id, _ in block]
+    items = case.catalogue.items(ids)
+    places = case.catalogue.sightings(ids)
+    for item_id, hit in block:
+        seen = places[item_id]
+        yield Listed(item_id, items[item_id].sha256, hit, seen[0].locator, len(seen))

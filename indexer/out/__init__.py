@@ -1,0 +1,1 @@
+"""What leaves a case: reports, exchange formats, all that is known of an item."""

@@ -1,0 +1,243 @@
+"""A portable case: one ZIP file with vectors, digests and what linking needs, to compare with elsewhere.
+
+Members are stored, not compressed: a reader can hold their sizes against the file's. ``manifest.json`` says what the
+pack is and gives size and SHA-256 of every other member. Nothing in it needs unpickling, and nothing is a database.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import threading
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+
+import imgmatch
+from imgmatch.cores import usable_cores
+from imgmatch.evidence import Reopener
+from imgmatch.locator import Locator
+from imgmatch.types import ModelSpec
+from indexer.atomic import whole_file
+from indexer.case.case import Case
+from indexer.clock import now_utc
+from indexer.index.open import open_store
+from indexer.out.exchange.snapshot import BATCH, Progress, item_batches, require_items
+from indexer.out.report.pictures import Thumbnail, write_thumbnail
+
+FORMAT = "imgmatch-pack"
+VERSION = 1
+MANIFEST = "manifest.json"
+ITEMS = "items.jsonl"
+SIGHTINGS = "sightings.jsonl"
+SPEC_FIELDS = ("name", "task", "dim", "input_px", "weights_sha256", "licence")
+"""What is told of a model: the rest may name a place on this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackConfig:
+    """What leaves the house beyond vectors and digests: small pictures (blurred, or clear with ``reveal``), and where
+    pictures were found.
+    """
+
+    thumbnails: bool = False
+    reveal: bool = False
+    locators: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """What was written. ``thumbnails`` may be fewer than items: sources can be gone."""
+
+    items: int
+    vectors: int
+    thumbnails: int
+    manifest_sha256: str
+
+
+@dataclass(slots=True)
+class _Members:
+    """A ZIP under construction, and what its manifest will say of each member."""
+
+    archive: zipfile.ZipFile
+    written: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @contextmanager
+    def member(self, name: str) -> Iterator[_Member]:
+        # A fixed time: the same case gives the same bytes.
+        with self.archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as file:
+            member = _Member(file)
+            yield member
+        self.written[name] = {"bytes": member.size, "sha256": member.digest.hexdigest()}
+
+    def array(self, name: str, array: np.ndarray[Any, Any]) -> str:
+        with self.member(name) as member:
+            np.save(cast(IO[bytes], member), array, allow_pickle=False)
+        return name
+
+
+class _Member:
+    """A file that counts and hashes what is written to it."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.digest = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes) -> int:
+        self.digest.update(data)
+        self.size += len(data)
+        return self._file.write(data)
+
+    def line(self, record: dict[str, Any]) -> None:
+        self.write(json.dumps(record, separators=(",", ":")).encode("ascii") + b"\n")
+
+
+def write_pack(
+    case: Case,
+    target: str | os.PathLike[str],
+    config: PackConfig | None = None,
+    *,
+    progress: Progress | None = None,
+) -> Pack:
+    """Write a case's items and vectors, by every model, into one new file.
+
+    Recorded in the audit log before, with what is shown, and after, with the manifest's SHA-256. Paths of this machine
+    stay out unless ``config.locators``. Memory stays bounded but for the manifest, which has a line a thumbnail. Raises
+    UsageError where the file exists or can't be written, and where the case has no item.
+    """
+    config = config or PackConfig()
+    path = Path(target)
+    shown = "none" if not config.thumbnails else "clear" if config.reveal else "blurred"
+    with whole_file(path) as file, case.catalogue.snapshot():
+        require_items(case)
+        arguments = {"format": "pack", "thumbnails": shown, "locators": config.locators}
+        subject = {"file": str(path.absolute())}
+        case.record("export", arguments=arguments, subject=subject)
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            members = _Members(archive)
+            items = _write_items(case, members)
+            if config.locators:
+                _write_sightings(case, members)
+            models = [_write_model(case, members, *model) for model in case.catalogue.models()]
+            thumbnails = _write_thumbnails(case, members, config.reveal, progress) if config.thumbnails else 0
+            vectors = sum(block["rows"] for model in models for block in model["vectors"])
+            manifest = {
+                "format": FORMAT,
+                "version": VERSION,
+                "created_utc": now_utc(),
+                "created_by": f"imgmatch {imgmatch.__version__}",
+                "case_id": case.catalogue.meta()["case_id"],
+                "items": items,
+                "vectors": vectors,
+                "thumbnails": shown,
+                "locators": config.locators,
+                "models": models,
+                "members": members.written,
+            }
+            with _Members(archive).member(MANIFEST) as member:
+                member.write(json.dumps(manifest, indent=1).encode("ascii"))
+    made = Pack(items, vectors, thumbnails, member.digest.hexdigest())
+    case.record(
+        "exported",
+        arguments=arguments,
+        subject={**subject, "manifest_sha256": made.manifest_sha256},
+        counts={"items": items, "vectors": vectors, "thumbnails": thumbnails},
+    )
+    return made
+
+
+def _write_items(case: Case, members: _Members) -> int:
+    after = count = 0
+    with members.member(ITEMS) as member:
+        while rows := case.catalogue.item_rows(after, BATCH):
+            for item_id, sha256, md5, sha1, size, format, width, height, orientation, partial in rows:
+                member.line(
+                    {
+                        "item_id": item_id,
+                        "sha256": sha256.hex(),
+                        "md5": md5.hex(),
+                        "sha1": sha1.hex() if sha1 else None,
+                        "size_bytes": size,
+                        "format": format,
+                        "width_px": width,
+                        "height_px": height,
+                        "orientation": orientation,
+                        "partial": partial,
+                    }
+                )
+            after = rows[-1][0]
+            count += len(rows)
+    return count
+
+
+def _write_sightings(case: Case, members: _Members) -> None:
+    with members.member(SIGHTINGS) as member:
+        for _, item_id, _, locator, modified, _, _ in case.catalogue.sighting_table():
+            member.line({"item_id": item_id, "locator": locator, "modified_utc": modified})
+
+
+def _write_model(case: Case, members: _Members, model_id: int, spec: ModelSpec) -> dict[str, Any]:
+    """A model's live vectors, a block a segment: rows (n, dim) float16, their items (n,) and regions (n, 4) int64, -1
+    where a vector is of the whole picture.
+    """
+    blocks: list[dict[str, Any]] = []
+    for ids, rows in open_store(case, spec, model_id).blocks():
+        if not len(ids):
+            continue
+        vector_ids = ids.tolist()
+        owners = case.catalogue.item_ids(vector_ids)
+        regions = case.catalogue.regions(vector_ids)
+        whole = (-1, -1, -1, -1)
+        stem = f"vectors/{model_id:03d}/{len(blocks) + 1:06d}"
+        blocks.append(
+            {
+                "rows": len(ids),
+                "vectors": members.array(f"{stem}.npy", rows),
+                "items": members.array(f"{stem}.items.npy", np.array([owners[v] for v in vector_ids], np.int64)),
+                "regions": members.array(
+                    f"{stem}.regions.npy", np.array([regions.get(v, whole) for v in vector_ids], np.int64)
+                ),
+            }
+        )
+    return {"spec": {name: getattr(spec, name) for name in SPEC_FIELDS}, "vectors": blocks}
+
+
+def _write_thumbnails(case: Case, members: _Members, reveal: bool, progress: Progress | None) -> int:
+    count = 0
+    with (
+        tempfile.TemporaryDirectory(prefix="imgmatch-pack-") as name,
+        ThreadPoolExecutor(usable_cores(), "pack") as pool,
+    ):
+        folder = Path(name) / "pictures"
+        for kind in ("blurred", "clear"):
+            (folder / kind).mkdir(parents=True)
+        own = threading.local()
+
+        def write(entry: tuple[str, list[Locator]]) -> Thumbnail | None:
+            if not hasattr(own, "reopener"):
+                own.reopener = Reopener()
+            return write_thumbnail(folder, *entry, reveal, own.reopener)
+
+        for items in item_batches(case, progress):
+            seen = case.catalogue.sightings(items)
+            wanted = [(item.sha256, [one.locator for one in seen[item_id]]) for item_id, item in items.items()]
+            made = pool.map(write, wanted)
+            for (sha256, _), thumbnail in zip(wanted, made, strict=True):
+                if thumbnail is None:
+                    continue
+                shown = thumbnail.clear if reveal and thumbnail.clear else thumbnail.blurred
+                with members.member(f"thumbnails/{sha256}.jpg") as member:
+                    member.write((folder.parent / shown).read_bytes())
+                for place in filter(None, (thumbnail.blurred, thumbnail.clear)):
+                    (folder.parent / place).unlink()
+                count += 1
+    return count

@@ -1,0 +1,30 @@
+"""All items of a case, a batch at a time, for writers that stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from imgmatch.errors import UsageError
+from indexer.case.case import Case
+from indexer.catalogue import ItemRow
+
+BATCH = 2048
+Progress = Callable[[str, int, int], None]
+
+
+def item_batches(case: Case, progress: Progress | None = None) -> Iterator[dict[int, ItemRow]]:
+    """Every item by id, ascending, in batches."""
+    total = case.catalogue.counts()["items"]
+    after = done = 0
+    while ids := case.catalogue.item_ids_after(after, BATCH):
+        yield case.catalogue.items(ids)
+        after = ids[-1]
+        done += len(ids)
+        if progress:
+            progress("items", done, total)
+
+
+def require_items(case: Case) -> None:
+    """Raises UsageError where a case holds nothing to export."""
+    if not case.catalogue.counts()["items"]:
+        raise UsageError(f"{case.path}: holds no pictures yet; add some with: imgmatch ingest {case.path} FOLDER")

@@ -1,0 +1,269 @@
+"""Tables of a case as CSV, JSON Lines or Parquet, one file a table; the columns are part of the product."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imgmatch.errors import UsageError
+from imgmatch.locator import Locator
+from imgmatch.optional import require
+from imgmatch.types import ModelSpec
+from indexer.atomic import whole_folder
+from indexer.case.case import Case
+from indexer.intake.csvfile import write_csv
+from indexer.out.exchange.places import file_name, mime_type
+from indexer.out.exchange.snapshot import item_batches
+
+if TYPE_CHECKING:
+    from indexer.search.searcher import SearchResult
+
+FORMATS = ("csv", "jsonl", "parquet")
+_BATCH = 8192
+Record = dict[str, Any]
+
+# Kinds of columns: text, whole numbers, numbers, truth values, times (ISO 8601, UTC), lists of texts, and boxes
+# (x, y, width, height in pixels of the upright picture).
+TEXT, WHOLE, NUMBER, TRUTH, TIME, TEXTS, BOX = "text", "whole", "number", "truth", "time", "texts", "box"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table: its name, and its columns with their kinds, in order."""
+
+    name: str
+    columns: dict[str, str]
+
+
+TABLES = {
+    table.name: table
+    for table in (
+        Table(
+            "items",
+            {"item_id": WHOLE, "sha256": TEXT, "sha1": TEXT, "md5": TEXT, "size_bytes": WHOLE, "format": TEXT,
+             "mime_type": TEXT, "width_px": WHOLE, "height_px": WHOLE, "partial": TEXT, "sightings": WHOLE},
+        ),
+        Table(
+            "sightings",
+            {"sighting_id": WHOLE, "item_id": WHOLE, "sha256": TEXT, "locator": TEXT, "path": TEXT, "file_name": TEXT,
+             "deleted": TRUTH, "modified_utc": TIME, "seen_utc": TIME, "run_id": WHOLE},
+        ),
+        Table("labels", {"item_id": WHOLE, "sha256": TEXT, "source": TEXT, "name": TEXT, "value": TEXT}),
+        Table(
+            "issues",
+            {"locator": TEXT, "path": TEXT, "stage": TEXT, "error": TEXT, "message": TEXT, "sha256": TEXT,
+             "seen_utc": TIME, "run_id": WHOLE},
+        ),
+        Table(
+            "decisions",
+            {"decision_id": WHOLE, "query_sha256": TEXT, "item_sha256": TEXT, "verdict": TEXT, "examiner": TEXT,
+             "account": TEXT, "decided_utc": TIME, "note": TEXT},
+        ),
+        Table(
+            "groups",
+            {"group": WHOLE, "best": TRUTH, "item_id": WHOLE, "sha256": TEXT, "width_px": WHOLE, "height_px": WHOLE,
+             "size_bytes": WHOLE, "format": TEXT, "differs": TEXTS, "locator": TEXT},
+        ),
+        Table(
+            "matches",
+            {"query": TEXT, "query_sha256": TEXT, "model": TEXT, "rank": WHOLE, "score": NUMBER, "item_id": WHOLE,
+             "sha256": TEXT, "locator": TEXT, "path": TEXT, "reasons": TEXTS, "query_region_px": BOX,
+             "region_px": BOX, "verified": TRUTH, "inliers": WHOLE, "false_match_rate": NUMBER,
+             "false_match_upper": NUMBER, "expected_false_matches": NUMBER, "issue": TEXT},
+        ),
+    )
+}  # fmt: skip
+PLAIN = ("items", "sightings", "labels", "issues", "decisions")
+"""What is written where no table is named: all that costs no search."""
+
+
+def export_tables(
+    case: Case,
+    folder: str | os.PathLike[str],
+    format: str,
+    names: Sequence[str] = (),
+    *,
+    results: Iterable[SearchResult] = (),
+    model: ModelSpec | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> dict[str, int]:
+    """Write tables into a new folder, ``NAME.FORMAT`` each; returns the number of rows of each.
+
+    ``names``: which (default: ``PLAIN``). ``results`` are the searches of the table ``matches``, ``model`` is the one
+    of ``groups`` (default: the case's). Streamed by batches of 8,192 rows. Raises UsageError on an unknown name, and
+    where the folder exists or can't be written; ImgmatchError where Parquet's package is missing.
+    """
+    for name in names:
+        if name not in TABLES:
+            raise UsageError(f"{name!r} is no table; choose from {', '.join(TABLES)}")
+    if format not in FORMATS:
+        raise UsageError(f"{format!r} is no format of tables; choose from {', '.join(FORMATS)}")
+    target = Path(folder)
+    wanted = [name for name in TABLES if name in (names or PLAIN)]
+    write = {"csv": _write_csv, "jsonl": _write_jsonl, "parquet": _write_parquet}[format]
+    if format == "parquet":
+        require("pyarrow", "exchange")
+    counts = {}
+    with whole_folder(target) as draft, case.catalogue.snapshot():
+        arguments, subject = {"format": format, "tables": wanted}, {"folder": str(target.absolute())}
+        case.record("export", arguments=arguments, subject=subject, model=model)
+        makers: dict[str, Callable[[], Iterator[Record]]] = {
+            "items": lambda: _items(case, progress),
+            "sightings": lambda: _sightings(case),
+            "labels": lambda: _named("labels", case.catalogue.label_table()),
+            "issues": lambda: _issues(case),
+            "decisions": lambda: _decisions(case),
+            "groups": lambda: _groups(case, model or case.default_model, progress),
+            "matches": lambda: _matches(results),
+        }
+        for name in wanted:
+            counts[name] = write(draft / f"{name}.{format}", makers[name](), TABLES[name])
+    case.record("exported", arguments=arguments, subject=subject, model=model, counts=counts)
+    return counts
+
+
+def _write_csv(path: Path, records: Iterator[Record], table: Table) -> int:
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        return write_csv(file, records, list(table.columns))
+
+
+def _write_jsonl(path: Path, records: Iterator[Record], table: Table) -> int:
+    count = 0
+    with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
+        for record in records:
+            ordered = {column: record.get(column) for column in table.columns}
+            file.write(json.dumps(ordered, ensure_ascii=False) + "\n")
+            count += 1
+    return count
+
+
+def _write_parquet(path: Path, records: Iterator[Record], table: Table) -> int:
+    pa = require("pyarrow", "exchange")
+    parquet = require("pyarrow.parquet", "exchange")
+    kinds = {
+        TEXT: pa.string(),
+        WHOLE: pa.int64(),
+        NUMBER: pa.float64(),
+        TRUTH: pa.bool_(),
+        TIME: pa.timestamp("us", tz="UTC"),
+        TEXTS: pa.list_(pa.string()),
+        BOX: pa.list_(pa.int64()),
+    }
+    schema = pa.schema([(name, kinds[kind]) for name, kind in table.columns.items()])
+    count = 0
+    with path.open("wb") as file, parquet.ParquetWriter(file, schema, compression="zstd") as writer:
+        while batch := list(itertools.islice(records, _BATCH)):
+            columns = {
+                name: [_typed(record.get(name), kind) for record in batch] for name, kind in table.columns.items()
+            }
+            writer.write_table(pa.table(columns, schema=schema))
+            count += len(batch)
+    return count
+
+
+def _typed(value: Any, kind: str) -> Any:
+    if value is None:
+        return None
+    if kind == TIME:
+        return datetime.fromisoformat(value)
+    if kind == TEXT:
+        return str(value).encode("utf-8", "backslashreplace").decode("utf-8")
+    return list(value) if kind in (TEXTS, BOX) else value
+
+
+def _named(name: str, rows: Iterator[tuple[Any, ...]]) -> Iterator[Record]:
+    for row in rows:
+        yield dict(zip(TABLES[name].columns, row, strict=True))
+
+
+def _items(case: Case, progress: Callable[[str, int, int], None] | None) -> Iterator[Record]:
+    for items in item_batches(case, progress):
+        seen = case.catalogue.sighting_counts(list(items))
+        for item in items.values():
+            record = {name: getattr(item, name, None) for name in TABLES["items"].columns}
+            yield {**record, "mime_type": mime_type(item.format), "sightings": seen.get(item.item_id, 0)}
+
+
+def _sightings(case: Case) -> Iterator[Record]:
+    for number, item_id, sha256, locator, modified, seen, run_id in case.catalogue.sighting_table():
+        place = Locator.parse(locator)
+        yield {
+            "sighting_id": number,
+            "item_id": item_id,
+            "sha256": sha256,
+            "locator": locator,
+            "path": place.path,
+            "file_name": file_name(place),
+            "deleted": place.deleted,
+            "modified_utc": modified,
+            "seen_utc": seen,
+            "run_id": run_id,
+        }
+
+
+def _issues(case: Case) -> Iterator[Record]:
+    for row in case.catalogue.issues():
+        yield {
+            "locator": str(row.issue.locator),
+            "path": row.issue.locator.path,
+            "stage": row.issue.stage,
+            "error": row.issue.error,
+            "message": row.issue.message,
+            "sha256": row.sha256,
+            "seen_utc": row.seen_utc,
+            "run_id": row.run_id,
+        }
+
+
+def _decisions(case: Case) -> Iterator[Record]:
+    for row in case.catalogue.decisions():
+        yield {name: getattr(row, name) for name in TABLES["decisions"].columns}
+
+
+def _groups(case: Case, spec: ModelSpec, progress: Callable[[str, int, int], None] | None) -> Iterator[Record]:
+    from indexer.search.groups import groups
+
+    for group in groups(case, spec, progress=progress):
+        for member in group.members:
+            item = member.item
+            record = {name: getattr(item, name, None) for name in TABLES["groups"].columns}
+            yield {
+                **record,
+                "group": group.number,
+                "best": member is group.members[0],
+                "differs": list(member.differs),
+                "locator": str(member.sightings[0]),
+            }
+
+
+def _matches(results: Iterable[SearchResult]) -> Iterator[Record]:
+    for result in results:
+        head = {"query": str(result.locator), "query_sha256": result.sha256, "model": result.model}
+        if result.issue is not None:
+            yield {**head, "issue": result.issue.message}
+        for match in result.matches:
+            seen = next((sighting for sighting in match.sightings if not sighting.own), match.sightings[0])
+            checked, rate = match.verification, match.false_match
+            yield {
+                **head,
+                "rank": match.rank,
+                "score": round(match.score, 6),
+                "item_id": match.item_id,
+                "sha256": match.sha256,
+                "locator": str(seen.locator),
+                "path": seen.locator.path,
+                "reasons": list(match.reasons),
+                "query_region_px": match.candidates[0].query_region_px,
+                "region_px": match.candidates[0].region_px,
+                "verified": None if checked is None else checked.verified,
+                "inliers": None if checked is None else checked.inliers,
+                "false_match_rate": None if rate is None else rate.rate,
+                "false_match_upper": None if rate is None else rate.upper,
+                "expected_false_matches": None if rate is None else rate.expected,
+            }

@@ -1,0 +1,263 @@
+"""Opening a portable case (indexer.out.exchange.pack): nothing of it is used before its hash has been compared."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import re
+import struct
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tokenize import TokenError
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from imgmatch.errors import CaseError, ImgmatchError, UsageError
+from imgmatch.locator import Locator
+from imgmatch.types import ModelSpec
+from indexer.case import segments
+from indexer.case.case import Case
+from indexer.catalogue import SegmentRow
+from indexer.clock import now_utc
+from indexer.out.exchange.pack import FORMAT, ITEMS, MANIFEST, SIGHTINGS, SPEC_FIELDS, VERSION
+
+MAX_MANIFEST_BYTES = 256 << 20
+MAX_LINE_BYTES = 1 << 20
+_MAX_DIM = 65_536
+_BLOCK = 1 << 20
+_HEX = {name: re.compile(rf"[0-9a-f]{{{length}}}\Z") for name, length in (("sha256", 64), ("md5", 32), ("sha1", 40))}
+# Everything that a ZIP or NumPy file of any bytes makes their readers raise.
+_UNREADABLE = (
+    zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, struct.error, EOFError, zlib.error,
+    ValueError, KeyError, TypeError, OverflowError, SyntaxError, TokenError, MemoryError, AttributeError,
+)  # fmt: skip
+
+
+@contextmanager
+def open_other(path: str | os.PathLike[str], spec: ModelSpec) -> Iterator[Case]:
+    """Another case to compare with: a case's folder, or a pack; both are only read."""
+    place = Path(path)
+    with open_pack(place, spec) if place.is_file() else Case.open(place) as case:
+        yield case
+
+
+@contextmanager
+def open_pack(path: Path, spec: ModelSpec) -> Iterator[Case]:
+    """A pack as a case in a temporary folder of its own, gone when the block ends.
+
+    Its ``meta`` has the sender's ``case_id`` and ``pack_sha256`` (of the manifest). Item ids are the sender's; without
+    locators each item is "seen" at ``pack:SHA-256``. Raises UsageError, in a line that names the pack and the member at
+    fault, where it is no pack, damaged, altered, newer than this version, or without vectors by ``spec``.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="imgmatch-pack-")))
+            case = stack.enter_context(contextlib.closing(_unpacked(path, spec, folder)))
+        except OSError as error:
+            raise UsageError(f"{path}: can't be unpacked ({error.strerror}); check rights and disk space") from error
+        yield case
+
+
+def _unpacked(path: Path, spec: ModelSpec, folder: Path) -> Case:
+    manifest, digest = _verified(path, folder)
+    models = [(_spec(path, model), model) for model in manifest["models"]]
+    if not any(made.name == spec.name and made.weights_sha256 == spec.weights_sha256 for made, _ in models):
+        names = ", ".join(f"{made.name} ({made.weights_sha256[:12]})" for made, _ in models) or "none"
+        raise UsageError(
+            f"{path}: holds vectors by {names}, not by {spec.name} ({spec.weights_sha256[:12]}); vectors of two models "
+            "can't be compared: choose the model with --model, or ask for a pack by this one"
+        )
+    try:
+        return _filled(path, manifest, digest, models, folder)
+    except _UNREADABLE as error:
+        raise _damaged(path, f"its content does not fit together ({_line(error)})") from error
+    except CaseError as error:
+        raise _damaged(path, str(error).replace(str(folder), "")) from error
+
+
+def _verified(path: Path, folder: Path) -> tuple[dict[str, Any], str]:
+    """The manifest and its SHA-256; every member has the size and hash that it says, and lies in ``folder``."""
+    size = path.stat().st_size
+    try:
+        with zipfile.ZipFile(path) as archive:
+            infos = {info.filename: info for info in archive.infolist()}
+            if MANIFEST not in infos:
+                raise UsageError(f"{path}: no pack of imgmatch (it has no {MANIFEST}); give a case or a pack")
+            if len(infos) != len(archive.infolist()):
+                raise _damaged(path, "it names a member twice")
+            for info in infos.values():
+                if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
+                    raise _damaged(path, f"{info.filename[:80]!r} is compressed or encrypted, which no pack is")
+            if sum(info.file_size for info in infos.values()) > size:
+                raise _damaged(path, "its members claim to be larger than the file")
+            if infos[MANIFEST].file_size > MAX_MANIFEST_BYTES:
+                raise _damaged(path, f"{MANIFEST} is larger than {MAX_MANIFEST_BYTES >> 20} MiB")
+            text = archive.read(MANIFEST)
+            manifest = json.loads(text)
+            _check_manifest(path, manifest)
+            if set(manifest["members"]) != set(infos) - {MANIFEST}:
+                raise _damaged(path, f"its members are not those that {MANIFEST} names")
+            for number, (name, member) in enumerate(sorted(manifest["members"].items())):
+                if infos[name].file_size != member["bytes"]:
+                    raise _damaged(path, f"{name!r} has another size than {MANIFEST} says")
+                # Names come from elsewhere: on this disk, members have numbers. Thumbnails are compared, not kept.
+                kept = None if name.startswith("thumbnails/") else folder / f"{number}.part"
+                if _extract(archive, name, kept) != member["sha256"]:
+                    raise _damaged(path, f"{name!r} does not have the SHA-256 that {MANIFEST} says")
+                member["file"] = kept
+    except ImgmatchError:
+        raise
+    except (*_UNREADABLE, RecursionError) as error:
+        raise _damaged(path, _line(error)) from error
+    return manifest, hashlib.sha256(text).hexdigest()
+
+
+def _check_manifest(path: Path, manifest: Any) -> None:
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise UsageError(f"{path}: no pack of imgmatch; give a case or a pack")
+    version = manifest.get("version")
+    if not isinstance(version, int) or version < 1:
+        raise _damaged(path, f"{version!r} is no version of a pack")
+    if version > VERSION:
+        raise UsageError(
+            f"{path}: written by a newer imgmatch (pack version {version}, this one knows {VERSION}); update imgmatch"
+        )
+
+
+def _extract(archive: zipfile.ZipFile, name: str, target: Path | None) -> str:
+    digest = hashlib.sha256()
+    with archive.open(name) as source, contextlib.ExitStack() as stack:
+        file = stack.enter_context(target.open("xb")) if target else None
+        while block := source.read(_BLOCK):
+            digest.update(block)
+            if file:
+                file.write(block)
+    return digest.hexdigest()
+
+
+def _spec(path: Path, model: dict[str, Any]) -> ModelSpec:
+    empty = {field.name: "" for field in dataclasses.fields(ModelSpec)}
+    try:
+        spec = ModelSpec(**{**empty, **{name: model["spec"][name] for name in SPEC_FIELDS}})
+        good = 0 < spec.dim <= _MAX_DIM and bool(_HEX["sha256"].match(spec.weights_sha256)) and bool(spec.name)
+    except (KeyError, TypeError) as error:
+        raise _damaged(path, f"{MANIFEST} does not say which model made its vectors") from error
+    if not good or not isinstance(spec.dim, int):
+        raise _damaged(path, f"{MANIFEST} describes no model")
+    return spec
+
+
+def _filled(
+    path: Path, manifest: dict[str, Any], digest: str, models: list[tuple[ModelSpec, dict[str, Any]]], folder: Path
+) -> Case:
+    """A case with the pack's items, sightings and vectors, all checked."""
+    files = {name: member["file"] for name, member in manifest["members"].items()}
+    case = Case.create(folder / "case", model=models[0][0])
+    try:
+        ids = [case.model_id(spec) for spec, _ in models]
+        run_id = case.start_run("pack", "", {})
+        now = now_utc()
+        with case.catalogue.transaction() as writer:
+            writer.set_meta({"case_id": str(manifest["case_id"]), "pack_sha256": digest})
+            known: list[int] = []
+            for row in map(_item, _lines(path, ITEMS, files[ITEMS])):
+                writer.restore_item(row)
+                known.append(row[0])
+                if SIGHTINGS not in files:
+                    writer.merge_sighting(row[0], [f"pack:{row[1].hex()}", None, None, None, now, run_id])
+            if SIGHTINGS in files:
+                for record in _lines(path, SIGHTINGS, files[SIGHTINGS]):
+                    locator, modified = str(Locator.parse(record["locator"])), record["modified_utc"]
+                    writer.merge_sighting(record["item_id"], [locator, modified, None, None, now, run_id])
+            if case.catalogue.items_unseen():
+                raise _damaged(path, f"{SIGHTINGS} leaves out items")
+            all_items = np.array(known, dtype=np.int64)
+            for model_id, (spec, model) in zip(ids, models, strict=True):
+                for block in model["vectors"]:
+                    number, first = writer.next_segment()
+                    segment = _segment(case, files[block["vectors"]], model_id, spec, number, first, block["rows"])
+                    fault = segments.check(case.segments_folder, segment)
+                    if fault is not None:
+                        raise CaseError(fault)
+                    items = _array(files[block["items"]], (segment.rows,))
+                    regions = _array(files[block["regions"]], (segment.rows, 4))
+                    if not np.isin(items, all_items).all():
+                        raise _damaged(path, f"{block['items']!r} names items that it does not hold")
+                    writer.add_segment(segment, now)
+                    boxes = ([None] * 4 if box[0] < 0 else box for box in regions.tolist())
+                    owned = zip(items.tolist(), boxes, strict=True)
+                    writer.add_vectors((first + n, item, model_id, *box) for n, (item, box) in enumerate(owned))
+        return case
+    except BaseException:
+        case.close()
+        raise
+
+
+def _segment(case: Case, file: Path, model_id: int, spec: ModelSpec, number: int, first: int, rows: int) -> SegmentRow:
+    """Put a block of vectors where the case's segments are: it has their very form."""
+    name = f"{model_id}/{number:06d}.npy"
+    target = case.segments_folder / name
+    target.parent.mkdir(exist_ok=True)
+    file.rename(target)
+    return SegmentRow(model_id, name, first, rows, segments.file_sha256(target), spec.dim)
+
+
+def _array(file: Path, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
+    array: npt.NDArray[np.int64] = np.load(file, allow_pickle=False, mmap_mode="r")
+    if array.dtype != np.int64 or array.shape != shape:
+        raise ValueError(f"an array of {array.dtype} {array.shape} where int64 {shape} belongs")
+    return array
+
+
+def _lines(path: Path, name: str, file: Path) -> Iterator[dict[str, Any]]:
+    with file.open("rb") as lines:
+        number = 0
+        while line := lines.readline(MAX_LINE_BYTES):
+            number += 1
+            try:
+                record = json.loads(line)
+                if not isinstance(record, dict):
+                    raise ValueError("no object")
+            except (ValueError, RecursionError) as error:
+                raise _damaged(path, f"{name}, line {number}: {_line(error)}") from error
+            yield record
+
+
+def _item(record: dict[str, Any]) -> tuple[Any, ...]:
+    """A row of items; ValueError, KeyError or TypeError where a field is not what it must be."""
+    for name, pattern in _HEX.items():
+        if not (name == "sha1" and record[name] is None) and not pattern.match(record[name]):
+            raise ValueError(f"{str(record[name])[:80]!r} is no {name}")
+    for name in ("item_id", "size_bytes", "width_px", "height_px", "orientation"):
+        if not isinstance(record[name], int) or not 0 < record[name] < 2**62:
+            raise ValueError(f"{str(record[name])[:80]!r} is no {name}")
+    return (
+        record["item_id"],
+        bytes.fromhex(record["sha256"]),
+        bytes.fromhex(record["md5"]),
+        bytes.fromhex(record["sha1"]) if record["sha1"] else None,
+        record["size_bytes"],
+        str(record["format"]),
+        record["width_px"],
+        record["height_px"],
+        record["orientation"],
+        None if record["partial"] is None else str(record["partial"]),
+    )
+
+
+def _damaged(path: Path, what: str) -> UsageError:
+    return UsageError(f"{path}: damaged or altered pack: {what}; ask the sender for it again")
+
+
+def _line(error: BaseException) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:200]

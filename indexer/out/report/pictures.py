@@ -1,0 +1,76 @@
+"""Small pictures for a report, read again from the sources: blurred and grey in their very bytes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, ImageFilter
+
+from imgmatch.errors import EvidenceError, ImgmatchError
+from imgmatch.evidence import Reopener
+from imgmatch.locator import Locator
+from imgmatch.workers import shared
+from indexer.search.verification import content
+
+CLEAR_PX = 320
+_BLUR_PX = 160
+# A face that fills the picture keeps about a dozen grey cells: rooms stay tellable apart, people don't.
+_CELLS_PX = 14
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """Paths inside the report; ``clear`` only where pictures may be revealed."""
+
+    blurred: str
+    clear: str | None
+
+
+def write_thumbnail(
+    folder: Path, sha256: str, places: Sequence[Locator], reveal: bool, reopener: Reopener
+) -> Thumbnail | None:
+    """Write the small picture(s) of an item under ``folder``; None when no place has this very content any more.
+
+    ``places`` are tried in order; only bytes with this SHA-256 count. OSError from writing passes through.
+    """
+    data = next(filter(None, (_read(place, sha256, reopener) for place in places)), None)
+    if data is None:
+        return None
+    try:
+        picture = Image.fromarray(shared.read_image(data, CLEAR_PX).pixels)
+    except EvidenceError:
+        return None
+    blurred = _save(blur(picture), folder, f"blurred/{sha256}.jpg", 70)
+    clear = None
+    if reveal:
+        picture.thumbnail((CLEAR_PX, CLEAR_PX), Image.Resampling.LANCZOS)
+        clear = _save(picture, folder, f"clear/{sha256}.jpg", 78)
+    return Thumbnail(blurred, clear)
+
+
+def blur(picture: Image.Image) -> Image.Image:
+    """Grey, at most 160 px long, with no more detail than 14 cells along the longer side hold."""
+    scale = _CELLS_PX / max(picture.size)
+    cells = picture.convert("L").resize(
+        (max(1, round(picture.width * scale)), max(1, round(picture.height * scale))), Image.Resampling.BOX
+    )
+    scale = _BLUR_PX / max(picture.size)
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    return cells.resize(size, Image.Resampling.BICUBIC).filter(ImageFilter.GaussianBlur(4))
+
+
+def _read(place: Locator, sha256: str, reopener: Reopener) -> bytes | None:
+    try:
+        return content(sha256, (place,), reopener.reopen)
+    except ImgmatchError:  # also where a package for this kind of source is missing
+        return None
+
+
+def _save(picture: Image.Image, folder: Path, name: str, quality: int) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=quality)
+    (folder / name).write_bytes(buffer.getvalue())
+    return f"pictures/{name}"

@@ -1,0 +1,114 @@
+"""Everything that a case knows of one item."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+from imgmatch.errors import UsageError
+from imgmatch.locator import Locator
+from indexer.intake.known import lies_in
+
+if TYPE_CHECKING:
+    from indexer.case.case import Case
+
+_LEAST_PREFIX = 6
+
+
+def item_by_number_or_digits(case: Case, text: str, least: int) -> int | None:
+    """The item with this id, or whose SHA-256 begins with these hexadecimal digits, ``least`` or more; else None.
+
+    Digits alone are an id, unless there is no such item. Raises UsageError where more than one item begins so.
+    """
+    if text.isascii() and text.isdecimal() and len(text) < 19 and case.catalogue.items([int(text)]):
+        return int(text)
+    if len(text) < least or not re.fullmatch(r"[0-9a-fA-F]{,64}", text):
+        return None
+    found = case.catalogue.items_by_prefix(text.lower(), 2)
+    if len(found) > 1:
+        raise UsageError(f"{text}: more than one item of {case.path} begins so; give more digits")
+    return found[0] if found else None
+
+
+def find_item(case: Case, text: str) -> int:
+    """The item that a user names: by id, by SHA-256 or six or more of its first digits, by path or by locator.
+
+    Digits alone are an id, unless there is no such item. Raises UsageError when there is none, or more than one.
+    """
+    named = item_by_number_or_digits(case, text, _LEAST_PREFIX)
+    if named is not None:
+        return named
+    place = Locator.parse(text) if text.startswith("file:") else Locator.file(os.path.abspath(text))
+    item_id = case.catalogue.item_at(place)
+    if item_id is None:
+        raise UsageError(
+            f"{text}: no item of {case.path}; give its id, six or more digits of its SHA-256, or where it was found"
+        )
+    return item_id
+
+
+def _labels(case: Case, item_id: int) -> dict[str, dict[str, str]]:
+    """What each source (a row of a label table or manifest) says of an item."""
+    found: dict[str, dict[str, str]] = {}
+    for _, source, name, value in case.catalogue.label_rows([item_id]):
+        found.setdefault(source, {})[name] = value
+    return found
+
+
+def item_record(case: Case, item_id: int) -> dict[str, Any]:
+    """One item, ready for JSON: digests, size, sightings, labels, metadata, lists, PDQ, decisions."""
+    catalogue = case.catalogue
+    item = catalogue.items([item_id])[item_id]
+    sightings = catalogue.sightings([item_id])[item_id]
+    pdq = catalogue.pdqs([item_id]).get(item_id)
+    return {
+        "item_id": item_id,
+        "sha256": item.sha256,
+        "sha1": item.sha1,
+        "md5": item.md5,
+        "size_bytes": item.size_bytes,
+        "format": item.format,
+        "width_px": item.width_px,
+        "height_px": item.height_px,
+        "partial": item.partial,
+        "pdq": None if pdq is None else pdq.hash.hex(),
+        "pdq_quality": None if pdq is None else pdq.quality,
+        "sightings": [
+            {
+                "path": sighting.locator.path,
+                "modified_utc": sighting.modified_utc,
+                "deleted": sighting.locator.deleted,
+                "locator": str(sighting.locator),
+            }
+            for sighting in sightings
+        ],
+        "labels": [{"source": source, "columns": columns} for source, columns in _labels(case, item_id).items()],
+        "metadata": catalogue.metadata([item_id]).get(item_id),
+        "lists": [
+            {
+                "list": hit.name,
+                "kind": hit.kind,
+                "category": hit.category,
+                "by": hit.by,
+                "distance": hit.distance,
+                "reason": hit.reason if outer is None else f"in {outer}, {hit.reason}",
+                "in": outer,
+            }
+            for outer, hit in (
+                *((None, hit) for _, hit in catalogue.item_list_hits([item_id])),
+                *lies_in(case, sightings),
+            )
+        ],
+        "decisions": [
+            {
+                "verdict": row.verdict,
+                "with_sha256": row.query_sha256 if row.item_sha256 == item.sha256 else row.item_sha256,
+                "examiner": row.examiner,
+                "decided_utc": row.decided_utc,
+                "note": row.note,
+            }
+            for row in catalogue.decisions()
+            if item.sha256 in (row.query_sha256, row.item_sha256)
+        ],
+    }

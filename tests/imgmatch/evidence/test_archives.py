@@ -1,0 +1,245 @@
+"""Archives give the very files that a folder does, also nested, broken, locked and hostile ones."""
+
+import bz2
+import gzip
+import hashlib
+import importlib.util
+import io
+import lzma
+import os
+import tarfile
+import zipfile
+
+import pytest
+
+from imgmatch.errors import EvidenceError
+from imgmatch.evidence import Reopener, SourceLimits, SourceOptions, reopen, walk
+from imgmatch.locator import Locator
+from imgmatch.types import Evidence, Issue
+from tests.conftest import encode, picture
+
+FILES = {f"DCIM/{n}.jpg": encode(picture(n), "JPEG", quality=90) for n in range(3)} | {
+    "früh & spät.png": encode(picture(9), "PNG")
+}
+
+
+def content(found: Evidence) -> bytes:
+    with found.open() as stream:
+        return b"".join(iter(lambda: stream.read(4096), b""))
+
+
+def digests(path, options=None) -> dict[str, str]:
+    """Name at its innermost place to SHA-256; every place is found again by its printed locator."""
+    options = options or SourceOptions()
+    found = list(walk(path, options=options))
+    assert not [f for f in found if isinstance(f, Issue)], found
+    again = Reopener(options)
+    for one in found:
+        place = Locator.parse(str(one.locator))
+        assert place == one.locator
+        assert content(again.reopen(place)) == content(one)
+    assert content(reopen(found[-1].locator, options)) == content(found[-1])
+    return {f.locator.at: hashlib.sha256(content(f)).hexdigest() for f in found}
+
+
+WANTED = {name: hashlib.sha256(data).hexdigest() for name, data in FILES.items()}
+
+
+def zipped(files=FILES, **options) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, **options) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def tarred(files=FILES, mode="w") -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mtime = len(data), 86_400
+            archive.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def sevenzipped(path, files=FILES, **options):
+    py7zr = pytest.importorskip("py7zr", reason="needs the extra archives (py7zr)")
+    with py7zr.SevenZipFile(path, "w", **options) as archive:
+        for name, data in files.items():
+            archive.writestr(data, name)
+    return path
+
+
+def zstd(data: bytes) -> bytes:
+    return pytest.importorskip("backports.zstd", reason="needs the extra archives (backports.zstd)").compress(data)
+
+
+MAKE = {
+    "zip": lambda: zipped(),
+    "tar": lambda: tarred(),
+    "tar.gz": lambda: gzip.compress(tarred()),
+    "tar.bz2": lambda: bz2.compress(tarred()),
+    "tar.xz": lambda: lzma.compress(tarred()),
+    "tar.zst": lambda: zstd(tarred()),
+    "nested.zip": lambda: zipped({"in/inner.zip": zipped({"deep.tar.gz": gzip.compress(tarred())})}),
+}
+
+
+@pytest.mark.parametrize("kind", MAKE)
+def test_an_archive_gives_the_same_files_as_a_folder(tmp_path, kind):
+    path = tmp_path / f"a.{kind}"
+    path.write_bytes(MAKE[kind]())
+    assert digests(path) == WANTED
+
+
+def test_a_7z_archive_gives_the_same_files(tmp_path):
+    assert digests(sevenzipped(tmp_path / "a.7z")) == WANTED
+
+
+def test_the_chain_names_every_step(tmp_path):
+    path = tmp_path / "a.zip"
+    path.write_bytes(zipped({"in/b.tar.gz": gzip.compress(tarred({"c|d.jpg": FILES["DCIM/0.jpg"]}))}))
+    (found,) = walk(path)
+    assert str(found.locator) == f"file:{path}|zip:in/b.tar.gz|gz:b.tar|tar:c%7Cd.jpg"
+    assert found.modified_utc == "1970-01-02T00:00:00.000000Z"
+    assert found.modified_ns == path.stat().st_mtime_ns
+
+
+@pytest.mark.parametrize("encrypt", ["7z", "aes"])
+def test_a_password_opens_and_without_it_there_is_an_issue(tmp_path, encrypt):
+    path = tmp_path / "locked"
+    if encrypt == "7z":
+        sevenzipped(path, password="bärig")
+    else:
+        pyzipper = pytest.importorskip("pyzipper", reason="needs the extra archives (pyzipper)")
+        with pyzipper.AESZipFile(path, "w", compression=8, encryption=pyzipper.WZ_AES) as archive:
+            archive.setpassword("bärig".encode())
+            for name, data in FILES.items():
+                archive.writestr(name, data)
+    assert {f.error for f in walk(path)} == {"password"}
+    assert {f.error for f in walk(path, options=SourceOptions(passwords=("no",)))} == {"password"}
+    options = SourceOptions(passwords=("no", "bärig"))
+    assert "bärig" not in repr(options)
+    assert digests(path, options) == WANTED
+
+
+def test_names_that_lead_out_are_only_names(tmp_path):
+    names = ["../../out.jpg", "/etc/out.jpg", "C:\\out.jpg", "same.jpg", "same.jpg"]
+    data = FILES["DCIM/0.jpg"]
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in names:
+            archive.writestr(name, data)
+    (tmp_path / "a.zip").write_bytes(buffer.getvalue())
+    (tmp_path / "a.tar").write_bytes(tarred({"../../out.jpg": data, "/etc/out.jpg": data}))
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")}
+    assert set(digests(tmp_path / "a.zip")) == {*names, "same.jpg;2"}
+    assert set(digests(tmp_path / "a.tar")) == {"../../out.jpg", "/etc/out.jpg"}
+    assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")} == before
+
+
+def test_names_that_lead_out_of_a_7z_are_only_names(tmp_path):
+    py7zr = pytest.importorskip("py7zr", reason="needs the extra archives (py7zr)")
+    with py7zr.SevenZipFile(tmp_path / "a.7z", "w") as archive:
+        archive.writestr(FILES["DCIM/0.jpg"], "aa/bb/out.jpg")
+        archive.header.files_info.files[0]["filename"] = "../../out.jpg"
+    assert set(digests(tmp_path / "a.7z")) == {"../../out.jpg"}
+
+
+def errors(path, **limits) -> list[str]:
+    found = list(walk(path, options=SourceOptions(limits=SourceLimits(**limits))))
+    texts = []
+    for one in found:
+        if isinstance(one, Issue):
+            texts.append(f"{one.error}: {one.message}")
+            continue
+        try:
+            content(one)
+        except EvidenceError as error:
+            texts.append(f"{error.kind}: {error}")
+    return texts
+
+
+def test_each_limit_is_said_by_its_name(tmp_path):
+    (tmp_path / "zeros.zip").write_bytes(zipped({"zeros.bmp": bytes(2 << 20)}))
+    (tmp_path / "zeros.gz").write_bytes(gzip.compress(bytes(8 << 20)))
+    (tmp_path / "deep.zip").write_bytes(MAKE["nested.zip"]())
+    (tmp_path / "many.tar").write_bytes(tarred())
+    (tmp_path / "zeros.tar.gz").write_bytes(gzip.compress(tarred({"zeros.bmp": bytes(2 << 20)})))
+
+    def said(name, **limits):
+        (text,) = errors(tmp_path / name, **limits)
+        assert text.startswith("limit: ")
+        assert next(iter(limits)) in text
+
+    said("zeros.zip", max_ratio=100, ratio_from_bytes=1 << 20)
+    said("zeros.gz", max_ratio=20, ratio_from_bytes=1 << 20)
+    said("deep.zip", max_depth=2)
+    said("many.tar", max_members=2)
+    said("many.tar", max_total_bytes=6_000)
+    said("zeros.tar.gz", max_member_bytes=1 << 20)
+    assert errors(tmp_path / "zeros.zip") == []
+
+
+def test_a_zip_without_its_end_gives_what_is_there(tmp_path):
+    whole = zipped()
+    path = tmp_path / "cut.zip"
+    path.write_bytes(whole[: whole.index(b"PK\x01\x02")])
+    found = list(walk(path))
+    assert {f.locator.at: hashlib.sha256(content(f)).hexdigest() for f in found[:-1]} == WANTED
+    assert isinstance(found[-1], Issue)
+    assert found[-1].error == "broken_archive"
+    assert content(reopen(found[1].locator)) == FILES["DCIM/1.jpg"]
+
+
+@pytest.mark.parametrize("kind", ["tar", "tar.gz", "zip"])
+def test_a_cut_archive_gives_what_came_before_the_cut(tmp_path, kind):
+    data = MAKE[kind]()
+    path = tmp_path / f"cut.{kind}"
+    path.write_bytes(data[: len(data) // 2])
+    found = list(walk(path))
+    whole = [f for f in found if isinstance(f, Evidence) and hashlib.sha256(content(f)).hexdigest() in WANTED.values()]
+    assert len(whole) >= 1
+    assert [f.error for f in found if isinstance(f, Issue)] == ["broken_archive"]
+
+
+def test_a_damaged_member_is_an_error_when_it_is_read_and_the_others_stand(tmp_path):
+    data = bytearray(zipped())
+    data[data.index(FILES["DCIM/1.jpg"][:0] + b"DCIM/1.jpg") + 400] ^= 0xFF
+    path = tmp_path / "a.zip"
+    path.write_bytes(data)
+    bad = 0
+    for found in walk(path):
+        try:
+            assert hashlib.sha256(content(found)).hexdigest() == WANTED[found.locator.at]
+        except OSError:
+            bad += 1
+    assert bad == 1
+
+
+def test_a_document_gives_its_pictures_only(tmp_path):
+    parts = {"[Content_Types].xml": b"<x/>", "word/document.xml": b"<x/>", "word/media/image1.jpg": FILES["DCIM/0.jpg"]}
+    (tmp_path / "a.docx").write_bytes(zipped(parts))
+    assert digests(tmp_path / "a.docx") == {"word/media/image1.jpg": WANTED["DCIM/0.jpg"]}
+
+
+def test_a_member_that_is_gone_is_named(tmp_path):
+    path = tmp_path / "a.zip"
+    path.write_bytes(zipped())
+    place = Locator("zip", "nowhere.jpg", Locator.file(path))
+    with pytest.raises(EvidenceError, match=r"nowhere\.jpg"):
+        reopen(place)
+    os.unlink(path)
+    with pytest.raises(EvidenceError, match="no such file"):
+        reopen(place)
+
+
+def test_a_missing_package_is_an_issue_that_names_the_extra(tmp_path, monkeypatch):
+    if importlib.util.find_spec("py7zr") is None:
+        pytest.skip("needs the extra archives (py7zr)")
+    path = sevenzipped(tmp_path / "a.7z")
+    monkeypatch.setitem(__import__("sys").modules, "py7zr", None)
+    (issue,) = walk(path)
+    assert issue.error == "needs_package"
+    assert "imgmatch[archives]" in issue.message

@@ -1,0 +1,194 @@
+"""Verification within a search: what is first, what stays, and what can't be read any more."""
+
+from dataclasses import replace
+
+import pytest
+from PIL import Image
+
+from imgmatch.errors import UsageError
+from imgmatch.locator import Locator
+from imgmatch.types import FalseMatchRate, Match, Sighting, Verification
+from indexer.intake.ingest import ingest
+from indexer.search import verification
+from indexer.search.searcher import LeaveOut, Searcher, SearchResult
+from indexer.search.sets import by_label, together
+from tests.conftest import encode, textured
+
+COUNT = 6
+
+
+def write(path, image):
+    path.write_bytes(encode(image, "PNG"))
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for seed in range(COUNT):
+        write(folder / f"{seed}.png", textured(seed))
+    return folder
+
+
+@pytest.fixture
+def filled(case, embedder, folder):
+    ingest(case, [folder], embedder)
+    return case
+
+
+def search(case, embedder, query, verify_top=50, **options):
+    (result,) = Searcher(case, embedder).search([query], COUNT + 2, verify_top=verify_top, **options)
+    return result.matches
+
+
+def name(match):
+    return match.sightings[0].locator.at.rsplit("/", 1)[1]
+
+
+def test_verified_ones_come_first_and_none_is_lost(filled, embedder, tmp_path):
+    crop = write(tmp_path / "crop.png", textured(4).crop((200, 150, 320, 240)))
+    before, after = search(filled, embedder, crop, 0), search(filled, embedder, crop)
+    assert sorted(m.item_id for m in after) == sorted(m.item_id for m in before)
+    assert len(after) == COUNT
+    assert [m.rank for m in after] == list(range(1, COUNT + 1))
+    flags = [m.verification.verified for m in after]
+    assert flags == sorted(flags, reverse=True)
+    assert (name(after[0]), sum(flags)) == ("4.png", 1)
+    # The others stand in the order that they had.
+    assert [m.item_id for m in after[1:]] == [m.item_id for m in before if m.item_id != after[0].item_id]
+
+
+def test_only_the_nearest_few_are_verified_when_so_asked(filled, embedder, folder):
+    matches = search(filled, embedder, folder / "0.png", verify_top=2)
+    assert [m.verification is not None for m in matches] == [True, True, *[False] * (COUNT - 2)]
+
+
+def test_the_same_search_gives_the_same_verifications_on_any_number_of_threads(filled, embedder, tmp_path, monkeypatch):
+    query = write(tmp_path / "q.png", textured(2).rotate(20))
+    found = search(filled, embedder, query)
+    assert found == search(filled, embedder, query)
+    monkeypatch.setattr(verification, "usable_cores", lambda: 1)
+    assert found == search(filled, embedder, query)
+
+
+def test_a_mirrored_copy_is_said_to_be_mirrored(filled, embedder, tmp_path):
+    query = write(tmp_path / "q.png", textured(3).transpose(Image.Transpose.FLIP_LEFT_RIGHT))
+    first = search(filled, embedder, query)[0]
+    assert name(first) == "3.png"
+    assert first.verification.mirrored
+    assert first.reasons[-1].endswith("as one plane, mirrored")
+
+
+def test_a_source_that_is_gone_or_changed_keeps_its_place_and_says_so(filled, embedder, folder, tmp_path):
+    query = write(tmp_path / "q.png", textured(1))
+    before = search(filled, embedder, query)
+    assert (name(before[0]), before[0].verification.verified) == ("1.png", True)
+    (folder / "1.png").unlink()
+    write(folder / "2.png", textured(77))
+    after = search(filled, embedder, query)
+    assert {m.item_id for m in after} == {m.item_id for m in before}
+    said = {name(m): m.verification.reason for m in after}
+    assert said["1.png"] == "can't be verified: source gone"
+    assert said["2.png"] == "can't be verified: source changed since ingest"
+    assert not any(m.verification.verified for m in after)
+
+
+def test_a_case_of_one_picture(case, embedder, folder, tmp_path):
+    ingest(case, [folder / "0.png"], embedder)
+    (same,) = search(case, embedder, folder / "0.png")
+    assert same.verification.verified
+    (other,) = search(case, embedder, write(tmp_path / "q.png", textured(9)))
+    assert not other.verification.verified
+    assert other.verification.reason.startswith("not verified: ")
+
+
+def test_a_black_frame_has_nothing_to_verify_as_query_and_as_item(filled, embedder, folder, tmp_path):
+    black = write(tmp_path / "black.png", Image.new("RGB", (320, 240)))
+    matches = search(filled, embedder, black)
+    assert len(matches) == COUNT
+    assert {m.verification.reason for m in matches} == {"nothing to verify: the query has too little texture"}
+    ingest(filled, [black], embedder)
+    (of_black,) = [m for m in search(filled, embedder, folder / "0.png") if name(m) == "black.png"]
+    assert of_black.verification.reason == "nothing to verify: the item has too little texture"
+
+
+def test_masks_that_do_not_fit_or_leave_nothing_are_refused(filled, embedder, folder, tmp_path):
+    small = write(tmp_path / "small.png", Image.new("L", (100, 240)))
+    white = write(tmp_path / "white.png", Image.new("L", (320, 240), 255))
+    with pytest.raises(UsageError, match=r"small\.png: the mask is 100 x 240 px, the picture 320 x 240 px"):
+        search(filled, embedder, folder / "0.png", leave_out=LeaveOut(mask=small))
+    with pytest.raises(UsageError, match="covers the whole picture; leave some part of it free"):
+        search(filled, embedder, folder / "0.png", leave_out=LeaveOut(mask=white))
+    with pytest.raises(UsageError, match="can't be read"):
+        search(filled, embedder, folder / "0.png", leave_out=LeaveOut(mask=tmp_path / "nowhere.png"))
+    with pytest.raises(UsageError, match="not inside the picture of 320 x 240 px"):
+        search(filled, embedder, folder / "0.png", leave_out=LeaveOut(boxes=((300, 0, 30, 10),)))
+
+
+def test_no_point_lies_under_a_mask(filled, embedder, folder):
+    (first, *_) = search(filled, embedder, folder / "0.png", leave_out=LeaveOut(boxes=((0, 0, 200, 240),)))
+    assert first.verification.verified
+    assert min(line[0] for line in first.verification.lines) >= 200
+
+
+def test_features_of_an_item_are_read_once_for_several_queries(filled, embedder, folder, tmp_path, monkeypatch):
+    read = []
+    really = verification.reread
+    monkeypatch.setattr(verification, "reread", lambda item, *rest: read.append(item.item_id) or really(item, *rest))
+    queries = [write(tmp_path / f"q{n}.png", textured(n)) for n in range(3)]
+    results = list(Searcher(filled, embedder).search(queries, COUNT, verify_top=COUNT))
+    assert sorted(read) == sorted(m.item_id for m in results[0].matches)
+    assert [name(r.matches[0]) for r in results] == ["0.png", "1.png", "2.png"]
+
+
+def test_a_match_through_a_part_of_the_query_scores_less_than_its_cosine(filled, embedder, tmp_path):
+    sheet = Image.new("RGB", (900, 500), (255, 255, 255))
+    sheet.paste(textured(5), (40, 60))
+    sheet.paste(textured(50, (420, 380)), (440, 60))
+    first = search(filled, embedder, write(tmp_path / "page.png", sheet))[0]
+    assert name(first) == "5.png"
+    assert first.candidates[0].query_region_px is not None
+    assert first.score == pytest.approx(first.candidates[0].similarity - 0.1, abs=1e-6)
+
+
+def made(item_id, score, rate, inliers=0, label="A"):
+    said = Verification(inliers > 0, "homography", False, 60, inliers, None, None, 0.5, "said")
+    seen = (Sighting(Locator.file(f"/media/{item_id}.jpg"), None),)
+    judged = FalseMatchRate(rate, rate / 2, rate * 2, rate * 100, rate * 200, score - 0.3)
+    return Match(1, item_id, f"{item_id:064x}", score, seen, {"label": (label,)}, verification=said, false_match=judged)
+
+
+class Said:
+    """A searcher that found what it is told."""
+
+    def __init__(self, lists, max_fmr=None):
+        self.lists, self.max_fmr = lists, max_fmr
+
+    def search(self, queries, *rest, cut=True):
+        assert not cut
+        for query, matches in zip(queries, self.lists, strict=True):
+            yield SearchResult(Locator.file(query), "f" * 64, "m", 1.0, tuple(matches))
+
+
+def test_a_set_is_cut_after_fusing_by_the_rate_of_the_set():
+    lists = [[made(1, 0.9, 0.001), made(2, 0.5, 0.2)], [made(2, 0.8, 0.004), made(3, 0.6, 0.02)]]
+    (whole,) = together(Said(lists), ["/a.jpg", "/b.jpg"])
+    assert [(m.item_id, m.false_match.rate) for m in whole.matches] == [(1, 0.002), (2, 0.008), (3, 0.04)]
+    (cut,) = together(Said(lists, 0.01), ["/a.jpg", "/b.jpg"])
+    assert [(m.rank, m.item_id) for m in cut.matches] == [(1, 1), (2, 2)]
+    assert cut.matches[1].query.at == "/b.jpg"
+    # Identical content is no matter of chance.
+    same = replace(made(9, 1.0, 0.5), sha256="f" * 64)
+    (kept,) = together(Said([[same]], 0.01), ["/a.jpg"])
+    assert [m.item_id for m in kept.matches] == [9]
+
+
+def test_what_one_query_of_a_set_verifies_comes_first_with_its_label():
+    lists = [[made(1, 0.9, 0.001), made(2, 0.5, 0.2, inliers=30, label="B")], [made(2, 0.6, 0.1), made(1, 0.7, 0.1)]]
+    (result,) = together(Said(lists), ["/a.jpg", "/b.jpg"])
+    assert [m.item_id for m in result.matches] == [2, 1]
+    assert result.matches[0].query.at == "/a.jpg"
+    assert result.matches[0].verification.inliers == 30
+    assert result.matches[0].false_match.rate == pytest.approx(0.2)
+    assert [entry.label for entry in by_label(result).labels] == ["B", "A"]
