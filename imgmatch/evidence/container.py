@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import IO, BinaryIO, ClassVar, cast
 
 from imgmatch.errors import EvidenceError
-from imgmatch.evidence.options import SourceLimits, SourceOptions
-from imgmatch.evidence.streams import RandomAccess, Shared, Window, access
+from imgmatch.evidence.options import SourceOptions
+from imgmatch.limits import SourceLimits
 from imgmatch.locator import Locator
+from imgmatch.streams import RandomAccess, Shared, Window, access
 from imgmatch.types import Evidence, Issue
 
 Opener = Callable[[], BinaryIO]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from imgmatch.errors import UsageError
-from imgmatch.evidence.options import SourceLimits
+from imgmatch.limits import SourceLimits
 from imgmatch.picture.image import Limits
 from imgmatch.workers.pool import WorkerLimits
 

@@ -12,8 +12,8 @@ from typing import IO, Any, BinaryIO, ClassVar, cast
 
 from imgmatch.errors import EvidenceError
 from imgmatch.evidence.container import Container, Names
-from imgmatch.evidence.streams import BLOCK_BYTES, RandomAccess, Spool, Unpacked, Window, one_line
 from imgmatch.optional import require
+from imgmatch.streams import BLOCK_BYTES, RandomAccess, Spool, Unpacked, Window, one_line
 from imgmatch.types import Evidence, Issue
 
 _AES = 99  # compression method of WinZip's AES encryption (AE-x)
