@@ -68,8 +68,8 @@ def move(
     """Bring the index to a Milvus server, or back to files; running it again goes on where it stopped."""
     import dataclasses
 
+    from indexer.care.move import move as run_move
     from indexer.case.case import Case
-    from indexer.index.move import move as run_move
 
     place = target(to, uri, collection)
     with Case.open(context.obj) as opened, count_progress() as progress:

@@ -201,8 +201,8 @@ def ingest(
     from imgmatch.cores import usable_cores
     from imgmatch.evidence.limits import limits as all_limits
     from imgmatch.models import load_model
+    from indexer.care.indexing import BuildConfig, building_beside
     from indexer.case.case import Case
-    from indexer.index.build import BuildConfig, building_beside
     from indexer.intake.ingest import IngestConfig
     from indexer.intake.ingest import ingest as run_ingest
 
@@ -253,7 +253,7 @@ def ingest(
 
 
 def _build_if_due(case: Any, spec: Any, jobs: int, stop: Any) -> None:
-    from indexer.index.build import BuildConfig, build_if_due
+    from indexer.care.indexing import BuildConfig, build_if_due
 
     try:
         build_if_due(case, spec, BuildConfig(jobs=jobs), stop=stop)
@@ -581,7 +581,7 @@ def delete(
     """Take items out of a case; no search returns them from then on. Evidence is never touched."""
     import dataclasses
 
-    from indexer.care.compact import delete as run_delete
+    from indexer.care.delete import delete as run_delete
     from indexer.case.case import Case
     from indexer.search import filters
 
@@ -608,7 +608,7 @@ def _tell_server(case: Any) -> None:
         from indexer.index.remote import follow
 
         try:
-            follow(case)
+            follow(case.shelves())
         except CaseError as error:  # no search of this case returns them all the same
             note(f"imgmatch: the collection still holds what was deleted: {error}; run: imgmatch index CASE build")
 
@@ -671,13 +671,14 @@ def index_build(
     """Build the index; searches and ingests go on meanwhile."""
     from imgmatch.cores import usable_cores
     from imgmatch.models import model_spec
+    from indexer.care.indexing import BuildConfig, build
     from indexer.case.case import Case
-    from indexer.index.build import BuildConfig, build, describe
+    from indexer.index.status import describe
 
     with Case.open(context.obj) as opened, count_progress() as progress:
         spec = model_spec(model) if model else opened.default_model
         build(opened, spec, BuildConfig(kind, recall, jobs or usable_cores()), progress=progress)
-        emit_one(describe(opened, spec), format, output)
+        emit_one(describe(opened.shelf(spec)), format, output)
 
 
 @index_app.command("info")
@@ -687,10 +688,10 @@ def index_info(
     """Which index a model's vectors have, why, and what it was measured to reach."""
     from imgmatch.models import model_spec
     from indexer.case.case import Case
-    from indexer.index.build import describe
+    from indexer.index.status import describe
 
     with Case.open(context.obj) as opened:
-        emit_one(describe(opened, model_spec(model) if model else opened.default_model), format, output)
+        emit_one(describe(opened.shelf(model_spec(model) if model else opened.default_model)), format, output)
 
 
 @index_app.command("compact")
@@ -698,8 +699,8 @@ def index_compact(context: typer.Context, format: FormatOpt = Format.table, outp
     """Remove deleted vectors from the disk, and put small segments together."""
     import dataclasses
 
-    from indexer.care.compact import compact
     from indexer.case.case import Case
+    from indexer.case.compact import compact
 
     with Case.open(context.obj) as opened, count_progress() as progress:
         done = compact(opened, progress=progress)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from imgmatch.match.calibration import expected_text, false_match_text
-from indexer.atomic import whole_file
 from indexer.intake.csvfile import cell, printable, write_csv
+from indexer.out.atomic import whole_file
 
 if TYPE_CHECKING:
     from imgmatch.types import FalseMatchRate, Verification

@@ -5,7 +5,7 @@ import pytest
 
 from imgmatch.errors import UsageError
 from imgmatch.picture.pdq import has_pdq
-from indexer.care.compact import delete
+from indexer.care.delete import delete
 from indexer.care.merge import merge
 from indexer.case.case import Case
 from indexer.index.binary import BinaryIndex
