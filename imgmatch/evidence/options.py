@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
+
+Switch = Literal["frames", "documents", "previews"]
+"""Options that turn a kind of container off."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO
 
 from imgmatch.errors import EvidenceError
-from imgmatch.evidence.container import Names
 from imgmatch.evidence.streams import one_line
+from imgmatch.locator import Names
 from imgmatch.optional import require
 from imgmatch.parsers.pieces import Clock, Piece, Settings, Trouble
 
