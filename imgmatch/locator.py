@@ -91,7 +91,7 @@ def readable(text: str) -> str:
 
 
 class Names:
-    """Gives every member of a container a place of its own: a name that came before gets a number."""
+    """Gives every member a place of its own: a name that came before gets a number."""
 
     def __init__(self) -> None:
         self._given: set[str] = set()

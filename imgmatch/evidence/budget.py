@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from imgmatch.errors import EvidenceError
-from imgmatch.evidence.options import SourceLimits
+from imgmatch.limits import SourceLimits
 
 
 class Cost(Enum):

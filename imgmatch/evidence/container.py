@@ -10,9 +10,9 @@ from imgmatch.errors import EvidenceError
 from imgmatch.evidence.budget import Budget
 from imgmatch.evidence.look import Look
 from imgmatch.evidence.options import SourceOptions, Switch
-from imgmatch.evidence.streams import RandomAccess, Shared, Window, access
 from imgmatch.locator import Locator
 from imgmatch.optional import present
+from imgmatch.streams import RandomAccess, Shared, Window, access
 from imgmatch.types import Evidence, Issue
 
 Opener = Callable[[], BinaryIO]

@@ -11,8 +11,8 @@ from imgmatch.evidence.budget import Budget
 from imgmatch.evidence.container import Container
 from imgmatch.evidence.options import DEFAULT_OPTIONS, SourceOptions
 from imgmatch.evidence.recognise import recognise
-from imgmatch.evidence.streams import one_line
 from imgmatch.locator import Locator
+from imgmatch.streams import one_line
 from imgmatch.types import Evidence
 
 

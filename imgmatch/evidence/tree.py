@@ -11,7 +11,7 @@ from imgmatch.evidence.budget import Budget, Cost
 from imgmatch.evidence.container import Container
 from imgmatch.evidence.options import DEFAULT_OPTIONS, SourceOptions
 from imgmatch.evidence.recognise import Recognised, recognise
-from imgmatch.evidence.streams import one_line
+from imgmatch.streams import one_line
 from imgmatch.types import Evidence, Issue
 
 PassOver = Callable[[Evidence, bool], bool]

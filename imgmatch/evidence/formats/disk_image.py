@@ -11,8 +11,8 @@ from typing import ClassVar
 from imgmatch.errors import EvidenceError
 from imgmatch.evidence import files
 from imgmatch.evidence.container import Container
-from imgmatch.evidence.streams import RandomAccess, Shared
 from imgmatch.locator import Locator
+from imgmatch.streams import RandomAccess, Shared
 from imgmatch.types import Evidence, Issue
 from imgmatch.workers import session
 
@@ -21,19 +21,21 @@ class DiskImage(Container):
     """A file, or a set of files, that holds the bytes of a disk."""
 
     hashed_up_to_bytes: ClassVar[int | None] = None
+    parser: ClassVar[str]
+    """The class of ``imgmatch.parsers.libyal``."""
 
     def media(self) -> RandomAccess:
-        """The disk's bytes."""
-        raise NotImplementedError
+        """The disk's bytes. Raises EvidenceError when a file of the set is missing."""
+        return self.parsed([self.access()])
 
     def members(self) -> Iterator[Evidence | Issue]:
         """The disk."""
         media = self.media()
         yield self.extent("disk", media, 0, media.size)
 
-    def parsed(self, parser: str, sources: list[RandomAccess]) -> RandomAccess:
-        """What a parser of ``imgmatch.parsers.libyal`` reads out of ``sources``."""
-        opened = session.Session(parser, sources, self.outer, self.options.limits)
+    def parsed(self, sources: list[RandomAccess]) -> RandomAccess:
+        """What the parser reads out of ``sources``."""
+        opened = session.Session(self.parser, sources, self.outer, self.options.limits)
         try:
             return session.Reading(opened, opened.call("size"))
         except OSError as error:

@@ -9,8 +9,8 @@ from imgmatch.evidence import files
 from imgmatch.evidence.formats.disk_image import DiskImage, beside, cant_open
 from imgmatch.evidence.formats.ewf_chunks import EwfChunks, UnknownLayoutError
 from imgmatch.evidence.look import Look
-from imgmatch.evidence.streams import RandomAccess
 from imgmatch.optional import require
+from imgmatch.streams import RandomAccess
 
 _EWF, _EWF2 = b"EVF\x09\x0d\x0a\xff\x00", b"EVF2\r\n\x81\0"
 
@@ -20,6 +20,7 @@ class Ewf(DiskImage):
 
     name = "E01"
     kinds = ("ewf",)
+    parser = "Ewf"
     magic = (_EWF, _EWF2)
     needs = "pyewf", "forensic"
 
@@ -41,7 +42,7 @@ class Ewf(DiskImage):
             except OSError as error:
                 raise cant_open(error) from error
             sources = [beside(name) for name in names]
-        media = self.parsed("Ewf", sources)
+        media = self.parsed(sources)
         try:
             return EwfChunks(sources, media)
         except UnknownLayoutError:

@@ -9,7 +9,7 @@ from imgmatch.errors import EvidenceError
 from imgmatch.evidence.container import Container
 from imgmatch.evidence.formats.filesystem import FileSystem
 from imgmatch.evidence.look import Look
-from imgmatch.evidence.streams import one_line
+from imgmatch.streams import one_line
 from imgmatch.types import Evidence, Issue
 from imgmatch.workers import session
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from imgmatch.evidence.formats.disk_image import DiskImage
-from imgmatch.evidence.streams import RandomAccess
 
 
 class Qcow(DiskImage):
@@ -11,9 +10,6 @@ class Qcow(DiskImage):
 
     name = "QCOW"
     kinds = ("qcow",)
+    parser = "Qcow"
     magic = (b"QFI\xfb",)
     needs = "pyqcow", "forensic"
-
-    def media(self) -> RandomAccess:
-        """The disk's bytes."""
-        return self.parsed("Qcow", [self.access()])

@@ -10,9 +10,9 @@ from typing import IO, Any, cast
 
 from imgmatch.errors import EvidenceError
 from imgmatch.evidence.container import Container
-from imgmatch.evidence.streams import Spool, Window, one_line
 from imgmatch.locator import Names
 from imgmatch.optional import require
+from imgmatch.streams import Spool, Window, one_line
 from imgmatch.types import Evidence, Issue
 
 _WAITING = 8  # unpacked members that may wait to be taken

@@ -11,8 +11,8 @@ from imgmatch.evidence.formats.filesystem import FileSystem
 from imgmatch.evidence.formats.partitions import Partitions
 from imgmatch.evidence.formats.zips import Zip
 from imgmatch.evidence.look import Look
-from imgmatch.evidence.streams import Joined, RandomAccess
 from imgmatch.locator import Locator
+from imgmatch.streams import Joined, RandomAccess
 
 _NUMBER = re.compile(r"\.(\d{3})\Z")
 

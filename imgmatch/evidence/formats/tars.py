@@ -9,8 +9,8 @@ from imgmatch.errors import EvidenceError
 from imgmatch.evidence.container import Container
 from imgmatch.evidence.files import utc
 from imgmatch.evidence.look import Look
-from imgmatch.evidence.streams import Shared, Window, one_line, spool
 from imgmatch.locator import Names
+from imgmatch.streams import Shared, Window, one_line, spool
 from imgmatch.types import Evidence, Issue
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from imgmatch.evidence.formats.disk_image import DiskImage
-from imgmatch.evidence.streams import RandomAccess
 
 
 class Vhd(DiskImage):
@@ -11,9 +10,6 @@ class Vhd(DiskImage):
 
     name = "VHD"
     kinds = ("vhd",)
+    parser = "Vhd"
     magic = (b"vhdxfile", b"conectix")
     needs = "pyvhdi", "forensic"
-
-    def media(self) -> RandomAccess:
-        """The disk's bytes."""
-        return self.parsed("Vhd", [self.access()])

@@ -7,7 +7,7 @@ import re
 
 from imgmatch.evidence import files
 from imgmatch.evidence.formats.disk_image import DiskImage, beside, cant_open
-from imgmatch.evidence.streams import RandomAccess
+from imgmatch.streams import RandomAccess
 from imgmatch.workers import session
 
 
@@ -16,18 +16,19 @@ class Vmdk(DiskImage):
 
     name = "VMDK"
     kinds = ("vmdk",)
+    parser = "Vmdk"
     magic = (b"KDMV", b"# Disk DescriptorFile")
     needs = "pyvmdk", "forensic"
 
     def media(self) -> RandomAccess:
-        """The disk's bytes; raises EvidenceError when an extent is missing."""
+        """The disk's bytes, extents beside included."""
         own = self.access()
         try:
             descriptor = session.Session("VmdkDescriptor", [own], self.outer, self.options.limits)
             names = descriptor.call("extents")
         except OSError as error:
             raise cant_open(error) from error
-        return self.parsed("Vmdk", [own, *(self._extent(name, own) for name in names)])
+        return self.parsed([own, *(self._extent(name, own) for name in names)])
 
     def _extent(self, name: str | None, own: RandomAccess) -> RandomAccess:
         """The file of an extent: beside this one, and nowhere else, whatever the descriptor says; or this one."""
