@@ -1,0 +1,42 @@
+"""Entry point of the command line."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+
+from cli.app import app
+from cli.render.notes import EXIT_ERROR, EXIT_INTERRUPTED, note
+from imgmatch.errors import ImgmatchError
+
+
+def main() -> None:
+    """Entry point: one line for an error, no traceback; exit codes as docs/formats.md lists them."""
+    # Names of any bytes can be printed; decoders' warnings about broken files are recorded as issues, not printed.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    warnings.simplefilter("ignore")
+    try:
+        app()
+    except ImgmatchError as error:
+        note(f"imgmatch: {error}")
+        sys.exit(EXIT_ERROR)
+    except KeyboardInterrupt:
+        note("imgmatch: broken off; what was committed is kept")
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output has gone (head, less): nothing to say, and nothing to flush at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_ERROR)
+    except Exception as error:
+        if os.environ.get("IMGMATCH_DEBUG"):
+            raise
+        kind = type(error).__name__
+        note(f"imgmatch: internal error ({kind}: {error}); please report it; IMGMATCH_DEBUG=1 shows where")
+        sys.exit(EXIT_ERROR)
+
+
+if __name__ == "__main__":
+    main()
