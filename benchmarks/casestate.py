@@ -14,15 +14,15 @@ def state(path: Path) -> dict[str, Any]:
         catalogue = case.catalogue
         vectors = []
         for ids, rows in case.shelves()[0].store().blocks():
-            owners = catalogue.item_ids(ids.tolist())
-            items = catalogue.items(owners.values())
+            owners = catalogue.vectors.owners(ids.tolist())
+            items = catalogue.items.by_id(owners.values())
             vectors += [
                 (items[owners[vector_id]].sha256, row.tobytes().hex())
                 for vector_id, row in zip(ids.tolist(), rows, strict=True)
             ]
         return {
-            "sightings": sorted((str(s.locator), s.sha256) for s in catalogue.all_sightings()),
-            "issues": sorted((str(i.issue.locator), i.issue.error) for i in catalogue.issues()),
+            "sightings": sorted((str(s.locator), s.sha256) for s in catalogue.sightings.all()),
+            "issues": sorted((str(i.issue.locator), i.issue.error) for i in catalogue.issues.all()),
             "vectors": sorted(vectors),
             "counts": {name: catalogue.counts()[name] for name in ("items", "sightings", "issues", "vectors")},
             "faults": catalogue.integrity(),

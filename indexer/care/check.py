@@ -46,7 +46,7 @@ def check(
         yield Finding("catalogue", f"{case.catalogue.path}: {fault}")
     for fault in case.log.verify().faults:
         yield Finding("audit", fault)
-    for _, spec in case.catalogue.models():
+    for _, spec in case.catalogue.models.all():
         try:
             installed = verify_model(spec.name)
         except ModelError as error:
@@ -61,7 +61,7 @@ def check(
             yield Finding("segment", segment_fault)
         if progress:
             progress("segments", number, len(rows))
-    remote = case.catalogue.remote()
+    remote = case.catalogue.indexes.remote()
     for shelf in case.shelves():
         if remote is not None and shelf.segments():
             yield from (Finding("index", fault) for fault in faults(shelf, remote))
@@ -72,7 +72,7 @@ def check(
     if sources:
         total = case.catalogue.counts()["sightings"]
         reopener = Reopener(options)
-        for number, sighting in enumerate(case.catalogue.all_sightings(), start=1):
+        for number, sighting in enumerate(case.catalogue.sightings.all(), start=1):
             source_fault = _compare(sighting, reopener)
             if source_fault is not None:
                 yield source_fault

@@ -32,11 +32,11 @@ def delete(
     with case.writing():
         wanted = set(items)
         for digest in sha256:
-            found = case.catalogue.item_by_sha256(digest)
+            found = case.catalogue.items.id_of(digest)
             if found is None:
                 raise UsageError(f"{digest}: no item with this SHA-256 in {case.path}; nothing was deleted")
             wanted.add(found)
-        missing = wanted - case.catalogue.items(wanted).keys()
+        missing = wanted - case.catalogue.items.by_id(wanted).keys()
         if missing:
             raise UsageError(f"item {min(missing)}: not in {case.path}; nothing was deleted")
         sightings = issues = 0
@@ -47,9 +47,9 @@ def delete(
                     raise UsageError(f"{source}: nothing in {case.path} was seen there; nothing was deleted")
                 sightings += removed[0]
                 issues += removed[1]
-            wanted.update(case.catalogue.items_unseen())
-            gone = case.catalogue.items(wanted)
-            sightings += sum(len(seen) for seen in case.catalogue.sightings(wanted).values())
+            wanted.update(case.catalogue.items.unseen())
+            gone = case.catalogue.items.by_id(wanted)
+            sightings += sum(len(seen) for seen in case.catalogue.sightings.of(wanted).values())
             vectors = writer.delete_items(sorted(wanted))
             done = Deleted(len(wanted), vectors, sightings, issues)
             record(

@@ -36,7 +36,7 @@ def build(
     the disk is full, and BuildStopped when ``stop`` is set.
     """
     shelf = case.shelf(spec)
-    if case.catalogue.remote() is not None:
+    if case.catalogue.indexes.remote() is not None:
         follow(case.shelves(), progress=progress)  # a server builds its index itself: what it needs is the rows
         return None
     with building(case.path):
@@ -58,7 +58,7 @@ def build_if_due(
     shelf = case.find_shelf(spec)
     if shelf is None:
         return None
-    if case.catalogue.remote() is None:
+    if case.catalogue.indexes.remote() is None:
         if shelf.count() < policy.EXACT_BELOW:
             return None
         status = inspect(shelf)
@@ -113,7 +113,7 @@ def drop_generations(case: Case) -> None:
 def _put_to_use(case: Case, shelf: Shelf, made: Built | None) -> None:
     name, digest = (made.name, made.manifest_sha256) if made else (None, "")
     with case.changing() as (writer, record):
-        writer.set_generation(shelf.model_id, name, digest, now_utc())
+        writer.indexes.set_generation(shelf.model_id, name, digest, now_utc())
         record(
             "index",
             {"factory": made.manifest.factory if made else "exact"},

@@ -78,10 +78,10 @@ def _repair(
     progress: Progress | None,
 ) -> None:
     ids = ids_of(segment).tolist()
-    owners = shelf.catalogue.item_ids(ids)
-    regions = shelf.catalogue.regions(ids)
-    items = shelf.catalogue.items(owners.values())
-    sightings = shelf.catalogue.sightings(owners.values())
+    owners = shelf.catalogue.vectors.owners(ids)
+    regions = shelf.catalogue.vectors.regions(ids)
+    items = shelf.catalogue.items.by_id(owners.values())
+    sightings = shelf.catalogue.sightings.of(owners.values())
     kept, vectors, gone = [], [], []
     for number, vector_id in enumerate(ids, start=1):
         if vector_id in owners:

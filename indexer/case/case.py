@@ -117,11 +117,11 @@ class Case:
             **{key: value for key, value in (about or {}).items() if value},
         }
         with draft.transaction() as writer:
-            writer.set_meta(meta)
-            writer.add_model(model, _spec_json(model), now)
-            writer.set_log_state(EMPTY)
+            writer.meta.set(meta)
+            writer.models.add(model, _spec_json(model), now)
+            writer.custody.set_log_state(EMPTY)
             if remote is not None:
-                writer.set_remote("current", remote)
+                writer.indexes.set_remote("current", remote)
         draft.close()
         draft.path.rename(folder / CATALOGUE)
         sync_folder(folder)
@@ -159,15 +159,15 @@ class Case:
     @property
     def default_model(self) -> ModelSpec:
         """The model that the case was made with."""
-        return self.catalogue.models()[0][1]
+        return self.catalogue.models.all()[0][1]
 
     def shelves(self) -> list[Shelf]:
         """What each model made here, in the order in which they came."""
-        return [Shelf(self.path, self.catalogue, spec, model_id) for model_id, spec in self.catalogue.models()]
+        return [Shelf(self.path, self.catalogue, spec, model_id) for model_id, spec in self.catalogue.models.all()]
 
     def find_shelf(self, spec: ModelSpec) -> Shelf | None:
         """What exactly this model (same name, same weights) made here; None where the case does not know it."""
-        model_id = self.catalogue.model_id(spec)
+        model_id = self.catalogue.models.id_of(spec)
         return None if model_id is None else Shelf(self.path, self.catalogue, spec, model_id)
 
     def shelf(self, spec: ModelSpec) -> Shelf:
@@ -244,56 +244,56 @@ class Case:
                 "installed; their vectors can't be mixed: use the imgmatch version that made it, or make a new case"
             )
         with self.catalogue.transaction() as writer:
-            writer.add_model(spec, _spec_json(spec), now_utc())
+            writer.models.add(spec, _spec_json(spec), now_utc())
         return self.shelf(spec)
 
     def tidy(self) -> None:
         """Remove segment files that no committed transaction names. Only by the writer."""
-        remove_unnamed(self.path / SEGMENTS, self.catalogue.segments())
+        remove_unnamed(self.path / SEGMENTS, self.catalogue.segments.committed())
 
     def start_run(self, command: str, runtime: str, arguments: dict[str, Any], model: ModelSpec | None = None) -> int:
         """Open a run: what follows is noted as read by it; recorded as COMMAND_started."""
         with self.changing() as (writer, record):
-            run_id = writer.start_run(command, imgmatch.__version__, runtime, arguments, now_utc())
+            run_id = writer.runs.start(command, imgmatch.__version__, runtime, arguments, now_utc())
             record(f"{command}_started", {"run_id": run_id, "runtime": runtime}, arguments=arguments, model=model)
         return run_id
 
     def finish_run(self, run_id: int, counts: dict[str, int]) -> None:
         """Close a run with its totals."""
         with self.catalogue.transaction() as writer:
-            writer.finish_run(run_id, counts, now_utc())
+            writer.runs.finish(run_id, counts, now_utc())
 
     def commit(self, batch: Batch, shelf: Shelf, run_id: int) -> dict[str, int]:
         """Add a batch: the segment file first, then one transaction that names it. Returns what was new."""
         now = now_utc()
         counts = {"items": 0, "sightings": 0, "issues": 0}
         with self.catalogue.transaction() as writer:
-            item_ids = [writer.add_item(item.digests, item.image) for item in batch.items]
+            item_ids = [writer.items.add(item.digests, item.image) for item in batch.items]
             read_as = list(zip(item_ids, batch.items, strict=True))
             rows = [(item_id, *vector) for item_id, item in read_as for vector in item.vectors]
             if rows:
                 owners = [(item_id, *(box or (None,) * 4)) for item_id, _, box in rows]
                 shelf.append(writer, np.stack([vector for _, vector, _ in rows]), owners)
-            writer.set_profiles((item_id, shelf.model_id, item.profile) for item_id, item in read_as if item.profile)
+            writer.vectors.set_profiles((item_id, shelf.model_id, item.profile) for item_id, item in read_as if item.profile)
             counts["items"] = sum(item.vector is not None for item in batch.items)
             for item in batch.items:
                 for evidence in item.found_at:
-                    counts["sightings"] += writer.add_sighting(item.digests.sha256, evidence, now, run_id)
+                    counts["sightings"] += writer.sightings.add(item.digests.sha256, evidence, now, run_id)
             for content, evidence in batch.seen:
-                counts["sightings"] += writer.add_sighting(content, evidence, now, run_id)
+                counts["sightings"] += writer.sightings.add(content, evidence, now, run_id)
             for issue, content_of, evidence_of in batch.issues:
-                counts["issues"] += writer.add_issue(issue, now, run_id, content_of, evidence_of)
+                counts["issues"] += writer.issues.add(issue, now, run_id, content_of, evidence_of)
             for content, facts in batch.facts:
-                writer.set_facts(content, facts)
+                writer.facts.add(content, facts)
             for digests, evidence, hits, ignored in batch.listed:
-                writer.add_listed_file(digests, evidence, hits, ignored, now, run_id)
+                writer.listed.add(digests, evidence, hits, ignored, now, run_id)
         return counts
 
     def set_labels(self, labels: Sequence[tuple[int, str, dict[str, str]]]) -> None:
         """Set labels: item id, which source says so, and its columns."""
         with self.catalogue.transaction() as writer:
             for item_id, source, columns in labels:
-                writer.set_labels(item_id, source, columns)
+                writer.labels.set(item_id, source, columns)
 
 
 def _spec_json(spec: ModelSpec) -> str:

@@ -38,7 +38,7 @@ def compact(case: Case, *, progress: Progress | None = None) -> Compacted:
     with case.writing():
         follow_commit(case.shelves())  # a server is told of deletions while it is still known which they were
         removed = 0
-        before = len(case.catalogue.segments())
+        before = len(case.catalogue.segments.committed())
         for shelf in case.shelves():
             rows, dead = shelf.segments(), shelf.dead()
             done = 0
@@ -49,7 +49,7 @@ def compact(case: Case, *, progress: Progress | None = None) -> Compacted:
                     progress("segments", done, len(rows))
         case.tidy()
         case.catalogue.checkpoint()
-        result = Compacted(before, len(case.catalogue.segments()), removed)
+        result = Compacted(before, len(case.catalogue.segments.committed()), removed)
         case.record("compact", counts=asdict(result))
     return result
 
@@ -62,7 +62,7 @@ def join_small(case: Case) -> int:
     names it, and no ingest fails by it.
     """
     saved = removed = 0
-    before = len(case.catalogue.segments())
+    before = len(case.catalogue.segments.committed())
     for shelf in case.shelves():
         dead = shelf.dead()
         for group in _groups(shelf.segments(), dead):
@@ -74,7 +74,7 @@ def join_small(case: Case) -> int:
                 saved += len(group) - 1
     if saved:
         case.tidy()
-        counts = asdict(Compacted(before, len(case.catalogue.segments()), removed))
+        counts = asdict(Compacted(before, len(case.catalogue.segments.committed()), removed))
         case.record("compact", {"during": "ingest"}, counts=counts)
     return saved
 

@@ -68,7 +68,7 @@ def building(path: Path) -> Iterator[None]:
 
 def remove_unnamed(path: Path, catalogue: Catalogue) -> None:
     """Remove generations that are not in use: old ones, and drafts of a killed build. Only by the only builder."""
-    named = catalogue.generation_names()
+    named = catalogue.indexes.names()
     for folder in (path / INDEXES).glob("*/*"):
         if folder.relative_to(path / INDEXES).as_posix() not in named:
             # A file that another process still holds open can't be removed everywhere: the next build does.
@@ -85,7 +85,7 @@ def make(shelf: Shelf, config: BuildConfig, progress: Progress | None, stop: thr
     if chosen.kind == "exact":
         return None
     with shelf.catalogue.transaction() as writer:
-        number = writer.next_number("generations")
+        number = writer.meta.next_number("generations")
     name = f"{shelf.spec.name}/{number:06d}"
     draft = shelf.index_folder(f"{shelf.spec.name}/{_DRAFT}{number:06d}")
 

@@ -55,7 +55,7 @@ class CaseIndex:
     def _load(self) -> LayeredIndex | RemoteIndex:
         self._state = self._catalogue.state()
         store = self._shelf.store()
-        remote = self._catalogue.remote()
+        remote = self._catalogue.indexes.remote()
         if remote is not None:
             from indexer.index.remote import open_remote  # what speaks to servers is loaded where there is one
 

@@ -21,7 +21,7 @@ from indexer.index.segments import Rows, first_or_ids, ids_of
 
 if TYPE_CHECKING:
     from indexer.index.store import Store
-    from indexer.search.filters import Filter
+    from indexer.catalogue.filters import Filter
 
 SEGMENTS = "segments"
 INDEXES = "indexes"
@@ -49,19 +49,19 @@ class Shelf:
 
     def count(self, first: int = 0, last: int = 2**62) -> int:
         """How many live vectors there are with ids from ``first`` to ``last``."""
-        return self.catalogue.vector_count(self.model_id, first, last)
+        return self.catalogue.vectors.count(self.model_id, first, last)
 
     def segments(self) -> list[SegmentRow]:
         """Committed segments in the order of their ids."""
-        return self.catalogue.segments(self.model_id)
+        return self.catalogue.segments.committed(self.model_id)
 
     def dead(self) -> Ids:
         """Ids of rows that are deleted and not yet compacted away, ascending."""
-        return np.array(self.catalogue.tombstones(self.model_id), dtype=np.int64)
+        return np.array(self.catalogue.segments.tombstones(self.model_id), dtype=np.int64)
 
     def generation(self) -> GenerationRow | None:
         """The built index in use."""
-        return self.catalogue.generation(self.model_id)
+        return self.catalogue.indexes.generation(self.model_id)
 
     def index_folder(self, name: str) -> Path:
         """Where a generation of the index lies."""
@@ -69,23 +69,23 @@ class Shelf:
 
     def item_count(self, wanted: Filter | None = None) -> int:
         """How many items have a vector here, of those that pass a filter."""
-        return self.catalogue.item_count(self.model_id, wanted)
+        return self.catalogue.items.count(self.model_id, wanted)
 
     def matching(self, wanted: Filter) -> Ids:
         """Ids of vectors whose items pass a filter, ascending."""
-        return np.fromiter(self.catalogue.matching(self.model_id, wanted), dtype=np.int64)
+        return np.fromiter(self.catalogue.vectors.matching(self.model_id, wanted), dtype=np.int64)
 
     def holds(self, sha256: str, profile: str | None = None) -> bool:
         """Is this content embedded (with ``profile``: in this way)?"""
-        return self.catalogue.has_vectors(sha256, self.model_id, profile)
+        return self.catalogue.vectors.has(sha256, self.model_id, profile)
 
     def unchanged(self, evidence: Evidence, version: str, profile: str | None = None) -> str | None:
         """Was this very file read before? As ``Catalogue.unchanged``."""
-        return self.catalogue.unchanged(evidence, self.model_id, version, profile)
+        return self.catalogue.sightings.unchanged(evidence, self.model_id, version, profile)
 
     def sample(self, count: int) -> list[tuple[int, str]]:
         """Id and SHA-256 of the first items in the order of their SHA-256: the same whatever order they came in."""
-        return self.catalogue.sample(self.model_id, count)
+        return self.catalogue.items.sample(self.model_id, count)
 
     # --- reading
 
@@ -128,7 +128,7 @@ class Shelf:
 
     def _verify(self, committed: Sequence[SegmentRow]) -> None:
         """Compare the hash of every segment whose file does not look as when it was last compared."""
-        known = self.catalogue.stamps()
+        known = self.catalogue.segments.stamps()
         new = {}
         for segment in committed:
             path = self.folder / segment.name
@@ -146,11 +146,11 @@ class Shelf:
             new[segment.name] = looks
         if new:
             with contextlib.suppress(CaseError), self.catalogue.transaction() as writer:  # a case may be read-only
-                writer.set_stamps(new)
+                writer.segments.set_stamps(new)
 
     def _held(self, segment: SegmentRow) -> str:
         """What a segment held and what to do when it is damaged, for a person."""
-        items = sorted(set(self.catalogue.item_ids(ids_of(segment).tolist()).values()))
+        items = sorted(set(self.catalogue.vectors.owners(ids_of(segment).tolist()).values()))
         which = f"items {items[0]} to {items[-1]}" if items else "no item"
         return f"it held {len(items)} items ({which}); run: imgmatch check {self.path} --repair"
 
@@ -160,13 +160,13 @@ class Shelf:
         """Add (n, dim) unit vectors of these owners under ids that were never given, within a transaction."""
         for start in range(0, len(owners), segments.MAX_ROWS):
             part = slice(start, start + segments.MAX_ROWS)
-            number, first = writer.next_segment()
+            number, first = writer.segments.next()
             ids = first + np.arange(len(owners[part]), dtype=np.int64)
             self._add(writer, self._written(number, ids, vectors[part]), owners[part])
 
     def adopt(self, writer: Writer, file: Path, owners: Sequence[Owner]) -> None:
         """Take a file that has the form of a segment as one, within a transaction. Raises CaseError when it is none."""
-        number, first = writer.next_segment()
+        number, first = writer.segments.next()
         # By the model's number: in what comes from elsewhere, its name may be any.
         name = f"{self.model_id}/{number:06d}.npy"
         target = self.folder / name
@@ -206,9 +206,9 @@ class Shelf:
         """
         gone = np.setdiff1d(np.concatenate([ids_of(segment) for segment in group]), ids, assume_unique=True).tolist()
         with self.catalogue.transaction() as writer:
-            made = self._written(writer.next_number("segments"), ids, vectors) if len(ids) else None
+            made = self._written(writer.meta.next_number("segments"), ids, vectors) if len(ids) else None
             if lost:
-                writer.drop_vectors(lost)
+                writer.vectors.drop(lost)
             writer.replace_segments([segment.name for segment in group], made, gone, now_utc())
             if made is not None:
                 self._stamp(writer, made)
@@ -222,11 +222,11 @@ class Shelf:
         return SegmentRow(self.model_id, name, int(ids[0]), len(ids), sha256, self.spec.dim, blob)
 
     def _add(self, writer: Writer, made: SegmentRow, owners: Sequence[Owner]) -> None:
-        writer.add_segment(made, now_utc())
+        writer.segments.add(made, now_utc())
         self._stamp(writer, made)
         first = made.first_vector_id
-        writer.add_vectors((first + place, item, self.model_id, *box) for place, (item, *box) in enumerate(owners))
+        writer.vectors.add((first + place, item, self.model_id, *box) for place, (item, *box) in enumerate(owners))
 
     def _stamp(self, writer: Writer, made: SegmentRow) -> None:
         """What was just written need not be read again to know that it is right."""
-        writer.set_stamps({made.name: segments.stamp(self.folder, made)})
+        writer.segments.set_stamps({made.name: segments.stamp(self.folder, made)})

@@ -232,7 +232,7 @@ def ingest(
             join_small(case)
         finally:
             with case.changing() as (writer, record):
-                writer.finish_run(run_id, report.counts(), now_utc())
+                writer.runs.finish(run_id, report.counts(), now_utc())
                 record(
                     "ingest",
                     {"run_id": run_id, "runtime": embedder.runtime},
@@ -262,7 +262,7 @@ def _files(
 
     def pass_over(found: Evidence, is_picture: bool) -> bool:
         # A picture is compared, and its hits are recorded, when it is read itself.
-        if not is_picture and not config.reread and case.catalogue.is_ignored(found):
+        if not is_picture and not config.reread and case.catalogue.listed.is_ignored(found):
             report.files += 1
             report.unchanged += 1
             return True
@@ -352,7 +352,7 @@ def _facts_lacking(
     digests: Digests, data: bytes | None, case: Case, config: IngestConfig, decoder: ReadPicture
 ) -> Facts | None:
     """Facts of a known item that was read before they were kept: made up for when files are read again."""
-    if not config.reread or data is None or not case.catalogue.lacks_facts(digests.sha256, has_pdq()):
+    if not config.reread or data is None or not case.catalogue.facts.lacking(digests.sha256, has_pdq()):
         return None
     try:
         sides = (case.default_model.input_px,)

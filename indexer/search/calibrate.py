@@ -126,7 +126,7 @@ def background(case: Case, spec: ModelSpec) -> Background | None:
     None where there are too few unrelated pictures. Raises CaseError when the named reference case is gone.
     """
     shelf = case.find_shelf(spec)
-    stored = None if shelf is None else case.catalogue.calibration(shelf.model_id)
+    stored = None if shelf is None else case.catalogue.models.calibration(shelf.model_id)
     if stored is not None and stored.background:
         with Case.open(stored.background) as other:
             return _background(case, other, spec, stored)
@@ -165,7 +165,7 @@ def _background(
     ids = [item_id for item_id, _ in sample]
     first: dict[int, int] = {}
     every: dict[int, list[int]] = {}
-    for item_id, vector_id, *region in source.catalogue.vector_rows(ids, shelf.model_id):
+    for item_id, vector_id, *region in source.catalogue.vectors.of(ids, shelf.model_id):
         every.setdefault(item_id, []).append(vector_id)
         if region[0] is None:
             first.setdefault(item_id, vector_id)
@@ -203,11 +203,11 @@ def _background(
             ours = case.add_shelf(spec).model_id
             with case.changing() as (writer, record):
                 table = made.record() | ({} if parts is None else {"parts": parts.record()})
-                writer.set_calibration(ours, CalibrationRow(where, items, table, made_utc))
+                writer.models.set_calibration(ours, CalibrationRow(where, items, table, made_utc))
                 record(
                     "calibrate",
                     arguments={"pictures": pictures},
-                    subject={"background": where or "this case", "case_id": source.catalogue.meta().get("case_id")},
+                    subject={"background": where or "this case", "case_id": source.catalogue.meta.all().get("case_id")},
                     model=spec,
                     counts={"pictures": made.pictures, "pairs": made.pairs, "left_out": made.left_out},
                 )
@@ -232,7 +232,7 @@ def _related(source: Case, sample: Sequence[tuple[int, str]], similarities: Matr
     related: Flags = similarities >= COPY_SIMILARITY
     places: dict[str, list[int]] = {}
     number_of = {content: number for number, (_, content) in enumerate(sample)}
-    labels = source.catalogue.labels([item_id for item_id, _ in sample])
+    labels = source.catalogue.labels.of([item_id for item_id, _ in sample])
     for number, (item_id, content) in enumerate(sample):
         for value in labels[item_id].get("label", ()):
             places.setdefault(value, []).append(number)

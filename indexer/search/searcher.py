@@ -41,7 +41,7 @@ from indexer.index.protocol import Ids, VectorIndex
 from indexer.intake.known import lies_in
 from indexer.out.exchange import vics
 from indexer.search import decisions
-from indexer.search.filters import Filter
+from indexer.catalogue.filters import Filter
 from indexer.search.verification import ItemFeatures, verified_first
 
 if TYPE_CHECKING:
@@ -270,7 +270,7 @@ class Searcher:
         while total:
             similarities, ids = self._index.search(query.vectors, min(wanted, total), **filtered)
             scores = similarities - np.array([[query.cost(box)] for box in query.boxes], np.float32)
-            owners = self._case.catalogue.item_ids(i for i in np.unique(ids).tolist() if i >= 0)
+            owners = self._case.catalogue.vectors.owners(i for i in np.unique(ids).tolist() if i >= 0)
             best: dict[int, dict[int, _Met]] = {}
             part, place = np.nonzero(ids >= 0)
             columns = (scores[part, place], ids[part, place], part, similarities[part, place])
@@ -290,7 +290,7 @@ class Searcher:
 
     def _candidates(self, query: Query, found: Sequence[tuple[int, dict[int, _Met]]]) -> list[tuple[Candidate, ...]]:
         """Vectors that met, with their rectangles in both pictures."""
-        regions = self._case.catalogue.regions([vector_id for _, met in found for vector_id in met])
+        regions = self._case.catalogue.vectors.regions([vector_id for _, met in found for vector_id in met])
         return [
             tuple(
                 Candidate(vector_id, item_id, similarity, query.boxes[number], regions.get(vector_id))
@@ -303,12 +303,12 @@ class Searcher:
         self, query: Query, ranked: Sequence[tuple[Candidate, ...]], verifications: dict[int, Verification]
     ) -> Iterator[Match]:
         ids = [candidates[0].item_id for candidates in ranked]
-        items = self._case.catalogue.items(ids)
-        sightings = self._case.catalogue.sightings(ids)
-        labels = self._case.catalogue.labels(ids)
-        metadata = self._case.catalogue.metadata(ids)
+        items = self._case.catalogue.items.by_id(ids)
+        sightings = self._case.catalogue.sightings.of(ids)
+        labels = self._case.catalogue.labels.of(ids)
+        metadata = self._case.catalogue.facts.metadata(ids)
         lists: dict[int, list[str]] = {}
-        for item_id, hit in self._case.catalogue.item_list_hits(ids):
+        for item_id, hit in self._case.catalogue.lists.item_hits(ids):
             lists.setdefault(item_id, []).append(hit.reason)
         for rank, candidates in enumerate(ranked, start=1):
             candidate = candidates[0]

@@ -134,7 +134,7 @@ def write_pack(
                 "version": VERSION,
                 "created_utc": now_utc(),
                 "created_by": f"imgmatch {imgmatch.__version__}",
-                "case_id": case.catalogue.meta()["case_id"],
+                "case_id": case.catalogue.meta.all()["case_id"],
                 "items": items,
                 "vectors": vectors,
                 "thumbnails": shown,
@@ -157,7 +157,7 @@ def write_pack(
 def _write_items(case: Case, members: _Members) -> int:
     after = count = 0
     with members.member(ITEMS) as member:
-        while rows := case.catalogue.item_rows(after, BATCH):
+        while rows := case.catalogue.items.whole_rows(after, BATCH):
             for item_id, sha256, md5, sha1, size, format, width, height, orientation, partial in rows:
                 member.line(
                     {
@@ -180,7 +180,7 @@ def _write_items(case: Case, members: _Members) -> int:
 
 def _write_sightings(case: Case, members: _Members) -> None:
     with members.member(SIGHTINGS) as member:
-        for _, item_id, _, locator, modified, _, _ in case.catalogue.sighting_table():
+        for _, item_id, _, locator, modified, _, _ in case.catalogue.sightings.table():
             member.line({"item_id": item_id, "locator": locator, "modified_utc": modified})
 
 
@@ -193,8 +193,8 @@ def _write_model(members: _Members, shelf: Shelf) -> dict[str, Any]:
         if not len(ids):
             continue
         vector_ids = ids.tolist()
-        owners = shelf.catalogue.item_ids(vector_ids)
-        regions = shelf.catalogue.regions(vector_ids)
+        owners = shelf.catalogue.vectors.owners(vector_ids)
+        regions = shelf.catalogue.vectors.regions(vector_ids)
         whole = (-1, -1, -1, -1)
         stem = f"vectors/{shelf.model_id:03d}/{len(blocks) + 1:06d}"
         blocks.append(
@@ -227,7 +227,7 @@ def _write_thumbnails(case: Case, members: _Members, reveal: bool, progress: Pro
             return write_thumbnail(folder, *entry, reveal, own.reopener)
 
         for items in item_batches(case, progress):
-            seen = case.catalogue.sightings(items)
+            seen = case.catalogue.sightings.of(items)
             wanted = [(item.sha256, [one.locator for one in seen[item_id]]) for item_id, item in items.items()]
             made = pool.map(write, wanted)
             for (sha256, _), thumbnail in zip(wanted, made, strict=True):

@@ -165,10 +165,10 @@ def _filled(
         run_id = case.start_run("pack", "", {})
         now = now_utc()
         with case.catalogue.transaction() as writer:
-            writer.set_meta({"case_id": str(manifest["case_id"]), "pack_sha256": digest})
+            writer.meta.set({"case_id": str(manifest["case_id"]), "pack_sha256": digest})
             known: list[int] = []
             for row in map(_item, _lines(path, ITEMS, files[ITEMS])):
-                writer.restore_item(row)
+                writer.items.restore(row)
                 known.append(row[0])
                 if SIGHTINGS not in files:
                     writer.merge_sighting(row[0], [f"pack:{row[1].hex()}", None, None, None, now, run_id])
@@ -176,7 +176,7 @@ def _filled(
                 for record in _lines(path, SIGHTINGS, files[SIGHTINGS]):
                     locator, modified = str(Locator.parse(record["locator"])), record["modified_utc"]
                     writer.merge_sighting(record["item_id"], [locator, modified, None, None, now, run_id])
-            if case.catalogue.items_unseen():
+            if case.catalogue.items.unseen():
                 raise _damaged(path, f"{SIGHTINGS} leaves out items")
             all_items = np.array(known, dtype=np.int64)
             for shelf, (_, model) in zip(shelves, models, strict=True):

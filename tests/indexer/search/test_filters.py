@@ -8,8 +8,8 @@ from indexer.care.indexing import BuildConfig, build
 from indexer.case.case import Case
 from indexer.index.exact import ExactIndex
 from indexer.index.open import CaseIndex
-from indexer.search import filters
-from indexer.search.filters import Filter
+from indexer.catalogue import filters
+from indexer.catalogue.filters import Filter
 from tests.indexer.vectors import DIM, SPEC, add, clouds
 
 
@@ -44,7 +44,7 @@ def case(tmp_path_factory):
     ],
 )
 def test_a_filter_lets_through_what_it_says(case, wanted, expected):
-    assert list(case.catalogue.matching(1, wanted)) == list(expected)
+    assert list(case.catalogue.vectors.matching(1, wanted)) == list(expected)
 
 
 @pytest.mark.parametrize("kind", ["exact", "ivf", "hnsw"])
