@@ -76,7 +76,7 @@ def show(
 ) -> None:
     """List the audit log: when, who, what, to what."""
     from indexer.case.case import Case
-    from indexer.search import filters
+    from indexer.catalogue import filters
 
     with Case.open(case) as opened:
         entries = opened.log.entries(since=filters.date(since) if since else None, action=action, last=last)

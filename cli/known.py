@@ -79,7 +79,7 @@ def list_(case: CaseArg, format: FormatOpt = Format.table, output: OutputOpt = N
     from indexer.case.case import Case
 
     with Case.open(case) as opened:
-        rows = [dataclasses.asdict(row) for row in opened.catalogue.hash_lists()]
+        rows = [dataclasses.asdict(row) for row in opened.catalogue.lists.all()]
     columns = ["name", "kind", "format", "hashes", "malformed", "distance", "imported_utc", "source"]
     emit(rows, [*columns, *(["sha256"] if format is Format.csv else [])], format, output)
 

@@ -165,8 +165,8 @@ def link(
         spec = model_spec(model) if model else opened.default_model
         others = stack.enter_context(open_other(other, spec))
         progress = stack.enter_context(count_progress())
-        about = others.catalogue.meta()
-        if opened.catalogue.meta().get("case_id") == about.get("case_id"):
+        about = others.catalogue.meta.all()
+        if opened.catalogue.meta.all().get("case_id") == about.get("case_id"):
             raise UsageError(f"{other}: is the same case as {case}; near-copies within one: imgmatch groups {case}")
         background = background_of(opened, spec)
         if background is None:
@@ -221,12 +221,12 @@ def decide(
             opened.record(
                 "decisions",
                 arguments={"list": list_, "labels": None if labels is None else str(labels)},
-                counts={"decisions": sum(1 for _ in opened.catalogue.decisions())},
+                counts={"decisions": sum(1 for _ in opened.catalogue.decisions.all())},
             )
         if labels is not None:
             emit(decisions.labels(opened), ["sha256", "label"], Format.csv, labels)
         if list_:
-            emit((dataclasses.asdict(row) for row in opened.catalogue.decisions()), columns, format, output)
+            emit((dataclasses.asdict(row) for row in opened.catalogue.decisions.all()), columns, format, output)
 
 
 def no_background(case: Path, max_fmr: float | None) -> None:
