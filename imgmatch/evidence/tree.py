@@ -12,8 +12,8 @@ from imgmatch.errors import EvidenceError, ImgmatchError
 from imgmatch.evidence import files, recognise
 from imgmatch.evidence.container import Budget, Container
 from imgmatch.evidence.options import DEFAULT_OPTIONS, SourceOptions
-from imgmatch.evidence.streams import one_line
 from imgmatch.locator import Locator
+from imgmatch.streams import one_line
 from imgmatch.types import Evidence, Issue
 
 PassOver = Callable[[Evidence, bool], bool]

@@ -15,8 +15,8 @@ from typing import Any, BinaryIO, cast
 from PIL import Image as Pillow
 
 from imgmatch.errors import EvidenceError, ImgmatchError
-from imgmatch.evidence.streams import Window, one_line
 from imgmatch.parsers.pieces import Piece, Settings
+from imgmatch.streams import Window, one_line
 from imgmatch.workers.confine import die_with_parent
 from imgmatch.workers.pipe import Kept, Pipe, Remote
 

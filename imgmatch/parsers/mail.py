@@ -10,8 +10,8 @@ from email.message import Message
 from typing import BinaryIO
 
 from imgmatch.errors import EvidenceError
-from imgmatch.evidence.streams import one_line
 from imgmatch.parsers.pieces import Clock, Piece, Settings, Trouble
+from imgmatch.streams import one_line
 
 _MAX_MESSAGE_BYTES = 512 << 20  # a message is parsed in memory
 

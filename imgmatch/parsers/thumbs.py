@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO
 
 from imgmatch.errors import EvidenceError
-from imgmatch.evidence.container import Names
-from imgmatch.evidence.streams import one_line
+from imgmatch.locator import Names
 from imgmatch.optional import require
 from imgmatch.parsers.pieces import Clock, Piece, Settings, Trouble
+from imgmatch.streams import one_line
 
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 _EPOCH = datetime(1601, 1, 1, tzinfo=UTC)

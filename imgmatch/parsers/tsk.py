@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from imgmatch.evidence.formats.disk import file_system_of
-from imgmatch.evidence.streams import RandomAccess
 from imgmatch.optional import require
+from imgmatch.streams import RandomAccess
 from imgmatch.workers.pipe import Pipe
 
 _NTFS_DATA = 128

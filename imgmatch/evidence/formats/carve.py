@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterable, Iterator
 
 from imgmatch.evidence.container import Container
-from imgmatch.evidence.streams import BLOCK_BYTES, RandomAccess
+from imgmatch.streams import BLOCK_BYTES, RandomAccess
 from imgmatch.types import Evidence
 
 _SECTOR = 512  # file content begins at a sector, whatever the block size

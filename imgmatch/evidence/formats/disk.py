@@ -14,7 +14,7 @@ from imgmatch.errors import EvidenceError
 from imgmatch.evidence.container import Container
 from imgmatch.evidence.files import utc
 from imgmatch.evidence.formats.carve import carve
-from imgmatch.evidence.streams import Window, one_line
+from imgmatch.streams import Window, one_line
 from imgmatch.types import Evidence, Issue
 from imgmatch.workers import session
 

@@ -7,9 +7,9 @@ from typing import IO, ClassVar, cast
 
 from imgmatch.errors import EvidenceError
 from imgmatch.evidence.container import Container
-from imgmatch.evidence.streams import Spool
 from imgmatch.locator import Locator
 from imgmatch.parsers.pieces import Settings, Trouble
+from imgmatch.streams import Spool
 from imgmatch.types import Evidence, Issue
 from imgmatch.workers import process
 

@@ -15,9 +15,9 @@ from imgmatch.errors import EvidenceError
 from imgmatch.evidence import files
 from imgmatch.evidence.container import Container
 from imgmatch.evidence.formats.ewf_chunks import EwfChunks, UnknownLayoutError
-from imgmatch.evidence.streams import Joined, RandomAccess, Shared
 from imgmatch.locator import Locator
 from imgmatch.optional import require
+from imgmatch.streams import Joined, RandomAccess, Shared
 from imgmatch.types import Evidence, Issue
 from imgmatch.workers import session
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import IO, Any, BinaryIO, ClassVar, cast
 
 from imgmatch.evidence.container import Container
-from imgmatch.evidence.streams import Unpacked
 from imgmatch.optional import require
+from imgmatch.streams import Unpacked
 from imgmatch.types import Evidence, Issue
 
 

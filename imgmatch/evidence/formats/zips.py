@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from typing import IO, Any, BinaryIO, ClassVar, cast
 
 from imgmatch.errors import EvidenceError
-from imgmatch.evidence.container import Container, Names
-from imgmatch.evidence.streams import BLOCK_BYTES, RandomAccess, Spool, Unpacked, Window, one_line
+from imgmatch.evidence.container import Container
+from imgmatch.locator import Names
 from imgmatch.optional import require
+from imgmatch.streams import BLOCK_BYTES, RandomAccess, Spool, Unpacked, Window, one_line
 from imgmatch.types import Evidence, Issue
 
 _AES = 99  # compression method of WinZip's AES encryption (AE-x)

@@ -79,7 +79,7 @@ def test_damage_is_never_passed_off_as_the_disks_bytes(disk, tmp_path):
 
 
 def files_access(path):
-    from imgmatch.evidence.streams import Shared
+    from imgmatch.streams import Shared
 
     return Shared(path.open("rb"))
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import IO, Any, BinaryIO, ClassVar, Protocol, cast
 
 from imgmatch.errors import EvidenceError
-from imgmatch.evidence.options import SourceLimits
+from imgmatch.limits import SourceLimits
 
 BLOCK_BYTES = 1 << 20
 # Unpacked content up to this size is kept in memory; more goes to a temporary file.
