@@ -20,9 +20,9 @@ from indexer.review.stacks import MAX_GROUPS
 if TYPE_CHECKING:
     from imgmatch.locator import Locator
     from imgmatch.types import Sighting
+    from indexer.catalogue.filters import Filter
     from indexer.review import Desk, KeptSearch
     from indexer.search.explain import Comparison
-    from indexer.catalogue.filters import Filter
 
 _SIGHTINGS = 50
 _MEMBERS = 60

@@ -43,10 +43,10 @@ def delete(
         with case.changing() as (writer, record):
             for source in sources:
                 removed = writer.delete_source(source)
-                if not any(removed):
+                if not (removed["sightings"] or removed["issues"] or removed["listed_files"]):
                     raise UsageError(f"{source}: nothing in {case.path} was seen there; nothing was deleted")
-                sightings += removed[0]
-                issues += removed[1]
+                sightings += removed["sightings"]
+                issues += removed["issues"]
             wanted.update(case.catalogue.items.unseen())
             gone = case.catalogue.items.by_id(wanted)
             sightings += sum(len(seen) for seen in case.catalogue.sightings.of(wanted).values())

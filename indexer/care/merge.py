@@ -64,9 +64,9 @@ def merge(
             if progress:
                 progress("items", count, total)
         with case.catalogue.transaction() as writer:
-            done.issues = writer.merge_issues([*issue, runs[run]] for *issue, run in other.catalogue.issue_rows())
-            done.decisions = writer.merge_decisions(other.catalogue.decisions.all())
-            writer.merge_listed_files([*row, runs[run]] for *row, run in other.catalogue.listed_rows())
+            copied = writer.copy(other.catalogue.stream_named, None, runs)
+            done.issues, done.decisions = copied["issues"], copied["decisions"]
+            writer.vics.merge(other.catalogue.vics, runs)
             writer.runs.set_merged(case_id, run_id, None)
         for _ in match_pdq(case):
             pass  # their items against the PDQ lists of this case: kept in the catalogue
@@ -132,10 +132,7 @@ def _merge_batch(
             ours[row[0]] = writer.items.merge(row[1:])
         new.items = case.catalogue.counts()["items"] - before
         new.known = len(rows) - new.items
-        for their_id, *sighting, their_run in other.catalogue.sighting_rows(theirs):
-            new.sightings += writer.merge_sighting(ours[their_id], [*sighting, runs[their_run]])
-        writer.merge_labels((ours[item], source, name, value) for item, source, name, value in _labels(other, theirs))
-        writer.merge_facts((ours[item], *facts) for item, *facts in other.catalogue.fact_rows(theirs))
+        new.sightings = writer.copy(other.catalogue.stream_named, ours, runs)["sightings"]
         for their_shelf, store, our_shelf in shelves:
             lacking = {item for item in theirs if not writer.vectors.has_item(ours[item], our_shelf.model_id)}
             rows_there = other.catalogue.vectors.of(theirs, their_shelf.model_id)
@@ -156,7 +153,3 @@ def _merge_batch(
     done.known += new.known
     done.sightings += new.sightings
     done.vectors += new.vectors
-
-
-def _labels(other: Case, items: list[int]) -> list[tuple[int, str, str, str]]:
-    return [(row[0], row[1], row[2], row[3]) for row in other.catalogue.labels.by_source(items)]

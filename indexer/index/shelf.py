@@ -20,8 +20,8 @@ from indexer.index.protocol import Ids
 from indexer.index.segments import Rows, first_or_ids, ids_of
 
 if TYPE_CHECKING:
-    from indexer.index.store import Store
     from indexer.catalogue.filters import Filter
+    from indexer.index.store import Store
 
 SEGMENTS = "segments"
 INDEXES = "indexes"

@@ -59,7 +59,7 @@ class IngestConfig:
     place, size and times as when they were last read. ``profile`` is one of PROFILES in imgmatch.match.regions:
     ``thorough`` adds the vectors of regions, also to items that were read ``fast``. ``isolation``: decode in confined
     worker processes, within ``worker_limits``; without it in this process, where a decoder's fault is the run's.
-    ``manifest`` says where pictures come from (indexer.intake.manifests); without any path its files are what is ingested.
+    ``manifest`` says where pictures come from (indexer.intake.manifests); without any path its files are ingested.
     """
 
     jobs: int | None = None

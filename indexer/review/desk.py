@@ -15,6 +15,7 @@ from imgmatch.models.base import Embedder
 from imgmatch.types import Issue, Match
 from indexer.case.case import Case
 from indexer.catalogue import DecisionRow
+from indexer.catalogue.filters import Filter
 from indexer.out.report import ReportConfig, write_report
 from indexer.review.pictures import Pictures
 from indexer.review.queries import Queries, QueryPicture
@@ -22,7 +23,6 @@ from indexer.review.stacks import Stacks
 from indexer.search import decisions
 from indexer.search.calibrate import background
 from indexer.search.explain import Comparison, compare
-from indexer.catalogue.filters import Filter
 from indexer.search.searcher import NOTHING_LEFT_OUT, LeaveOut, Query, Searcher, SearchResult, read_query
 from indexer.search.sets import LabelMatch, by_label
 from indexer.search.verification import verified_first

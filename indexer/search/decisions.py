@@ -90,7 +90,9 @@ def labels(case: Case) -> Iterator[dict[str, str]]:
 
 
 def _verdicts(case: Case, sha256: str, wanted: str) -> list[tuple[str, str]]:
-    return [(other, verdict) for other, verdict in case.catalogue.decisions.standing(sha256).items() if verdict == wanted]
+    return [
+        (other, verdict) for other, verdict in case.catalogue.decisions.standing(sha256).items() if verdict == wanted
+    ]
 
 
 def _query(case: Case, query: str | os.PathLike[str]) -> str:

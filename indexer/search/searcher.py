@@ -36,12 +36,12 @@ from imgmatch.types import Box, Candidate, Evidence, Image, Issue, Match, Sighti
 from imgmatch.workers import shared
 from imgmatch.workers.work import Request
 from indexer.case.case import Case
+from indexer.catalogue.filters import Filter
 from indexer.index.open import CaseIndex
 from indexer.index.protocol import Ids, VectorIndex
 from indexer.intake.known import lies_in
 from indexer.out.exchange import vics
 from indexer.search import decisions
-from indexer.catalogue.filters import Filter
 from indexer.search.verification import ItemFeatures, verified_first
 
 if TYPE_CHECKING:

@@ -171,11 +171,11 @@ def _filled(
                 writer.items.restore(row)
                 known.append(row[0])
                 if SIGHTINGS not in files:
-                    writer.merge_sighting(row[0], [f"pack:{row[1].hex()}", None, None, None, now, run_id])
+                    writer.sightings.restore(row[0], f"pack:{row[1].hex()}", None, now, run_id)
             if SIGHTINGS in files:
                 for record in _lines(path, SIGHTINGS, files[SIGHTINGS]):
                     locator, modified = str(Locator.parse(record["locator"])), record["modified_utc"]
-                    writer.merge_sighting(record["item_id"], [locator, modified, None, None, now, run_id])
+                    writer.sightings.restore(record["item_id"], locator, modified, now, run_id)
             if case.catalogue.items.unseen():
                 raise _damaged(path, f"{SIGHTINGS} leaves out items")
             all_items = np.array(known, dtype=np.int64)

@@ -228,7 +228,8 @@ def test_a_merge_brings_the_runs_and_the_head_of_the_log(filled, tmp_path):
         assert len(runs) == 1
         # What read a sighting, and when, is what it was there.
         item = filled.catalogue.items.id_of(digests(7000).sha256)
-        assert filled.catalogue.sighting_rows([item])[0][-1] == runs[0][0]
+        (sighting,) = (row for row in filled.catalogue.sightings.table() if row[1] == item)
+        assert sighting[-1] == runs[0][0]
         assert runs[0][5:] == next(row for row in other.catalogue.runs.all() if row[1] == "ingest")[5:]
         entry = json.loads((filled.path / AUDIT).read_text().splitlines()[-1])
         last = (other.path / AUDIT).read_bytes().splitlines(keepends=True)[-1]

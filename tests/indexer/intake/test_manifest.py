@@ -6,11 +6,11 @@ import pytest
 
 from imgmatch.errors import UsageError
 from imgmatch.types import Issue
+from indexer.catalogue.filters import Filter
 from indexer.intake.ingest import IngestConfig, ingest
 from indexer.intake.labels import LabelRow
 from indexer.intake.manifests import manifest_files, read_manifest
 from indexer.out.show import item_record
-from indexer.catalogue.filters import Filter
 from tests.conftest import encode, picture, run, run_json, snapshot
 
 CSV = """advertisement,path,url,phone,date

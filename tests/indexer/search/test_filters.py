@@ -6,10 +6,10 @@ import pytest
 from imgmatch.errors import UsageError
 from indexer.care.indexing import BuildConfig, build
 from indexer.case.case import Case
-from indexer.index.exact import ExactIndex
-from indexer.index.open import CaseIndex
 from indexer.catalogue import filters
 from indexer.catalogue.filters import Filter
+from indexer.index.exact import ExactIndex
+from indexer.index.open import CaseIndex
 from tests.indexer.vectors import DIM, SPEC, add, clouds
 
 
