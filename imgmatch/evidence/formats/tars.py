@@ -5,9 +5,9 @@ from __future__ import annotations
 import tarfile
 from collections.abc import Iterator
 
+from imgmatch import times
 from imgmatch.errors import EvidenceError
 from imgmatch.evidence.container import Container
-from imgmatch.evidence.files import utc
 from imgmatch.evidence.look import Look
 from imgmatch.locator import Names
 from imgmatch.streams import Shared, Window, one_line, spool
@@ -47,7 +47,7 @@ class Tar(Container):
                 if not (member.isreg() or member.islnk()):
                     continue
                 at = place_of(member.name)
-                when = utc(member.mtime)
+                when = times.utc(member.mtime)
                 if member.islnk():
                     if source is None:
                         yield self.issue(at, "link", f"a hard link to {member.linkname!r}, which is read there")
