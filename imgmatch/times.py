@@ -42,3 +42,8 @@ def stated(when: datetime) -> str:
     if when.tzinfo is None:
         return when.isoformat(timespec="microseconds")
     return when.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def is_utc(text: str | None) -> bool:
+    """Is it a time whose zone is known?"""
+    return text is not None and text.endswith("Z")
