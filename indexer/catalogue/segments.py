@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from indexer.catalogue.meta import MetaWrites
 from indexer.catalogue.sql import Reads, Writes
@@ -56,8 +56,7 @@ TABLES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class SegmentRow:
+class SegmentRow(NamedTuple):
     """A committed segment: ``name`` is its path below ``segments/``; ``first_vector_id`` is the lowest of its ids."""
 
     model_id: int
