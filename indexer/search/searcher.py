@@ -37,8 +37,8 @@ from imgmatch.workers import shared
 from imgmatch.workers.work import Request
 from indexer.case.case import Case
 from indexer.catalogue.filters import Filter
-from indexer.index import Ids, VectorIndex
 from indexer.index.open import CaseIndex
+from indexer.index.protocol import Ids, VectorIndex
 from indexer.intake.known import lies_in
 from indexer.out.exchange import vics
 from indexer.search import decisions
@@ -157,16 +157,16 @@ class Searcher:
         """
         self._case = case
         self._embedder = embedder
-        model_id = case.catalogue.models.id_of(embedder.spec)
-        if model_id is None or not case.catalogue.segments.committed(model_id):
+        shelf = case.find_shelf(embedder.spec)
+        if shelf is None or not shelf.segments():
             raise CaseError(_no_vectors(case, embedder))
-        self._model_id = model_id
+        self._shelf = shelf
         self._background = background
         self.max_fmr = max_fmr
         self._allowed_of: tuple[Any, ...] = ()
         self._allowed_ids: Ids = np.empty(0, np.int64)
         self._features = ItemFeatures()
-        self._index = index or CaseIndex(case, embedder.spec, warn)
+        self._index = index or CaseIndex(shelf, warn)
 
     def search(
         self,
@@ -238,7 +238,7 @@ class Searcher:
             kept, verifications = verified_first(self._case, features, kept, verify_top, self._features)
         matches = tuple(self._matches(query, kept[:k], verifications))
         if self._background is not None:
-            gallery = self._case.catalogue.items.count(self._model_id, within)
+            gallery = self._shelf.item_count(within)
             self._background.check(self.max_fmr)
             limit = self.max_fmr if cut else None
             matches = self._background.judge(query.vector, query.sha256, matches, gallery, limit, query.tries)
@@ -258,9 +258,7 @@ class Searcher:
             return None
         key = (within, *sorted(self._case.catalogue.state().items()), self._case.catalogue.data_version())
         if self._allowed_of != key:
-            self._allowed_ids = np.fromiter(
-                self._case.catalogue.vectors.matching(self._model_id, within), dtype=np.int64
-            )
+            self._allowed_ids = self._shelf.matching(within)
             self._allowed_of = key
         return self._allowed_ids
 
@@ -450,9 +448,7 @@ def _embed_part(image: Image, mask: Mask | None, box: Box | None, embedder: Embe
 
 
 def _no_vectors(case: Case, embedder: Embedder) -> str:
-    others = sorted(
-        {model.name for model_id, model in case.catalogue.models.all() if case.catalogue.segments.committed(model_id)}
-    )
+    others = sorted({shelf.spec.name for shelf in case.shelves() if shelf.segments()})
     if embedder.spec.name in others:
         return (
             f"{case.path}: its vectors were made by a model {embedder.spec.name!r} with other weights than the one "
