@@ -109,15 +109,7 @@ class SegmentWrites(Writes, SegmentReads):
         self._run(
             "INSERT INTO segments (model_id, name, first_vector_id, rows, sha256, written_utc, ids)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                segment.model_id,
-                segment.name,
-                segment.first_vector_id,
-                segment.rows,
-                segment.sha256,
-                now_utc,
-                segment.ids,
-            ),
+            (*segment[:5], now_utc, segment.ids),
         )
 
     def set_stamps(self, stamps: dict[str, str]) -> None:
