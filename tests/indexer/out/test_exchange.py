@@ -13,7 +13,7 @@ import pytest
 from imgmatch.errors import UsageError
 from imgmatch.locator import Locator
 from imgmatch.types import Digests, Evidence, Image, Issue
-from indexer import atomic
+from indexer.out import atomic
 from indexer.case.case import Batch, Case, NewItem
 from indexer.intake.known import import_list, remove_list
 from indexer.out.exchange.caseuco import export_caseuco
