@@ -16,7 +16,8 @@ from imgmatch.lab.rooms import Room
 from imgmatch.models import DEFAULT_MODEL, load_model
 from indexer.case.case import Case
 from indexer.intake.ingest import IngestConfig, ingest
-from indexer.search.searcher import Searcher, SearchResult
+from indexer.search.request import SearchRequest, SearchResult
+from indexer.search.searcher import Searcher
 
 MARKER = ".imgmatch-demo"
 _STYLES = ("Hotel Aurora", "Hotel Belmont", "Harbour Inn")
@@ -50,7 +51,7 @@ def make_demo(folder: Path, rooms: int, say: Callable[[str], None]) -> Demo:
     with Case.create(folder / "case", model=embedder.spec, about=about) as case:
         report = ingest(case, [photographs], embedder, IngestConfig(labels=folder / "labels.csv"))
         say(f"Ingested {report.new_items} photographs of {rooms} rooms; searching with {len(truth)} queries ...")
-        results = list(Searcher(case, embedder).search([queries], k=3))
+        results = list(Searcher(case, embedder).search([queries], SearchRequest(3)))
     right = sum(
         truth[Path(result.locator.at).name] == Path(result.matches[0].sightings[0].locator.at).parent.name
         for result in results

@@ -32,7 +32,7 @@ def explain(
     """Draw why a query and an item match: geometry, inliers, heat maps. Pictures are coarsened unless --reveal."""
     from imgmatch.models import load_model
     from indexer.case.case import Case
-    from indexer.search.explain import explain as run_explain
+    from indexer.search.comparison import explain as run_explain
 
     with Case.open(case) as opened:
         decode_soon(isolation)

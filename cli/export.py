@@ -15,7 +15,7 @@ from cli.progress import count_progress, note
 from imgmatch.errors import UsageError
 
 if TYPE_CHECKING:
-    from indexer.search.searcher import SearchResult
+    from indexer.search.request import SearchResult
 
 RevealOpt = Annotated[
     bool, typer.Option("--reveal", help="Report: let a reader show pictures, one at a time; recorded.")
@@ -153,7 +153,8 @@ def _searched(case: Any, queries: list[Path], k: int, model: str | None) -> tupl
     if not queries and not model:
         return case.default_model, iter(())
     from imgmatch.models import load_model
-    from indexer.search.calibrate import background as background_of
+    from indexer.search.background import background as background_of
+    from indexer.search.request import SearchRequest
     from indexer.search.searcher import Searcher
     from indexer.search.verification import VERIFY_TOP
 
@@ -162,9 +163,9 @@ def _searched(case: Any, queries: list[Path], k: int, model: str | None) -> tupl
         return embedder.spec, iter(())
     background = background_of(case, embedder.spec)
     if background is None:
-        no_background(case.path, None)
+        no_background(case)
     searcher = Searcher(case, embedder, background=background)
-    return embedder.spec, searcher.search(queries, k, verify_top=VERIFY_TOP)
+    return embedder.spec, searcher.search(queries, SearchRequest(k, verify_top=VERIFY_TOP))
 
 
 def report(case: Any, results: list[SearchResult], model: Any, folder: Path, reveal: bool, no_images: bool) -> None:

@@ -42,7 +42,7 @@ from imgmatch.errors import CaseError, ImgmatchError, UsageError
 if TYPE_CHECKING:
     from imgmatch.types import ModelSpec
     from indexer.intake.ingest import IngestReport
-    from indexer.search.searcher import SearchResult
+    from indexer.search.request import SearchResult
 
 EXIT_ERROR = 1
 EXIT_UNREADABLE = 3
@@ -347,8 +347,9 @@ def search(
     from indexer.case.case import Case
     from indexer.search import filters
     from indexer.search import sets as combined
-    from indexer.search.calibrate import background as background_of
-    from indexer.search.searcher import LeaveOut, Searcher
+    from indexer.search.background import background as background_of
+    from indexer.search.request import LeaveOut, SearchRequest
+    from indexer.search.searcher import Searcher
 
     if by not in ("item", "label"):
         raise UsageError(f"--by {by}: say item or label")
@@ -380,9 +381,11 @@ def search(
 
     def results() -> Any:
         nonlocal searched
-        wanted = combined.depth(k) if by == "label" else k
+        request = SearchRequest(
+            combined.depth(k) if by == "label" else k, leave_out, within, regions, verify_top if verify else 0, max_fmr
+        )
         search = combined.together if together else Searcher.search
-        for result in search(searcher, paths, wanted, leave_out, within, regions, verify_top if verify else 0):
+        for result in search(searcher, paths, request):
             if result.issue is None:
                 searched += 1
             else:
@@ -397,11 +400,9 @@ def search(
         decode_soon(isolation)
         embedder = load_model(model or opened.default_model.name, device=device)
         background = background_of(opened, embedder.spec)
-        searcher = Searcher(
-            opened, embedder, warn=lambda message: note(f"imgmatch: {message}"), background=background, max_fmr=max_fmr
-        )
-        if background is None:
-            no_background(case, max_fmr)
+        searcher = Searcher(opened, embedder, warn=lambda message: note(f"imgmatch: {message}"), background=background)
+        if background is None and max_fmr is None:
+            no_background(opened)
         if by == "label":
             emit_labels((combined.by_label(result, label_column, k) for result in results()), format, output)
         else:

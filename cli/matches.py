@@ -16,6 +16,7 @@ from imgmatch.errors import UsageError
 from imgmatch.match.calibration import false_match_text
 
 if TYPE_CHECKING:
+    from indexer.case.case import Case
     from indexer.search.sets import LabelResult
 
 MaxFmrOpt = Annotated[
@@ -50,7 +51,7 @@ def calibrate(
     """Measure how often different pictures score high, so that matches can say their false-match rate."""
     from imgmatch.models import model_spec
     from indexer.case.case import Case
-    from indexer.search.calibrate import set_background
+    from indexer.search.background import set_background
 
     with Case.open(case) as opened:
         spec = model_spec(model) if model else opened.default_model
@@ -79,15 +80,10 @@ def groups(
     """Near-copies within a case: the best of each group first, and how the others differ."""
     from imgmatch.models import model_spec
     from indexer.case.case import Case
-    from indexer.search.closer import closer_look
-    from indexer.search.groups import groups as find_groups
+    from indexer.search.closer import find_groups
 
     def records() -> Iterator[dict[str, Any]]:
-        compare = closer_look(opened) if verify else None
-        shown = {"groups": 0, "members": 0}
-        for group in find_groups(opened, spec, least, compare=compare, progress=progress):
-            shown["groups"] += 1
-            shown["members"] += len(group.members)
+        for group in find_groups(opened, spec, least, verify=verify, progress=progress):
             for member in group.members:
                 yield {
                     "group": group.number,
@@ -101,14 +97,12 @@ def groups(
                     "sightings": len(member.sightings),
                     "sha256": member.item.sha256,
                 }
-        opened.record("groups_shown", arguments={"least": least}, model=spec, counts=shown)
 
     columns = ["group", "best", "item_id", "size_px", "bytes", "format", "differs", "path", "sightings"]
     with Case.open(case) as opened, count_progress() as progress:
         if verify:
             decode_soon(isolation)
         spec = model_spec(model) if model else opened.default_model
-        opened.record("groups", arguments={"least": least, "verify": verify}, model=spec)
         emit(records(), [*columns, *(["sha256"] if format is Format.csv else [])], format, output)
 
 
@@ -128,25 +122,17 @@ def link(
     from imgmatch.models import model_spec
     from indexer.case.case import Case
     from indexer.out.exchange.unpack import open_other
-    from indexer.search.calibrate import background as background_of
-    from indexer.search.closer import verify_links
-    from indexer.search.groups import links, nearest_links
+    from indexer.search.background import background as background_of
+    from indexer.search.closer import LinkRequest, find_links
 
     def records() -> Iterator[dict[str, Any]]:
-        shown = 0
-        streamed = links(opened, others, spec, least, background=background, max_fmr=max_fmr, progress=progress)
-        nearest, count = nearest_links(streamed, top)
-        if count > len(nearest):
-            note(f"imgmatch: the {len(nearest):,} nearest of {count:,} links; more with --top, fewer with --least")
-        for found in verify_links(opened, others, nearest, progress) if verify else nearest:
-            shown += 1
-            identical = found.item.sha256 == found.other.sha256
+        for found in nearest:
             rate = found.false_match
             yield {
                 "item_id": found.item.item_id,
                 "other_item_id": found.other.item_id,
                 "score": round(found.similarity, 6),
-                "by_chance": "identical content" if identical else false_match_text(rate),
+                "by_chance": "identical content" if found.identical else false_match_text(rate),
                 "path": found.path,
                 "other_path": found.other_path,
                 "sha256": found.item.sha256,
@@ -156,7 +142,6 @@ def link(
                 "reason": "" if found.verification is None else found.verification.reason,
                 "verification": None if found.verification is None else verification_record(found.verification),
             }
-        opened.record("link_shown", arguments=arguments, subject=subject, model=spec, counts={"links": shown})
 
     columns = ["item_id", "other_item_id", "score", "by_chance", *(["reason"] if verify else []), "path", "other_path"]
     with Case.open(case) as opened, contextlib.ExitStack() as stack:
@@ -165,20 +150,15 @@ def link(
         spec = model_spec(model) if model else opened.default_model
         others = stack.enter_context(open_other(other, spec))
         progress = stack.enter_context(count_progress())
-        about = others.catalogue.meta()
-        if opened.catalogue.meta().get("case_id") == about.get("case_id"):
-            raise UsageError(f"{other}: is the same case as {case}; near-copies within one: imgmatch groups {case}")
         background = background_of(opened, spec)
-        if background is None:
-            no_background(case, max_fmr)
-        arguments = {"least": least, "max_fmr": max_fmr, "verify": verify, "top": top}
-        subject: dict[str, Any] = {"other": str(other), "other_case_id": about.get("case_id")}
-        if "pack_sha256" in about:
-            subject["pack_sha256"] = about["pack_sha256"]
-        else:
-            head = others.log.head()
-            subject |= {"other_log_entries": head.entry, "other_log_sha256": head.sha256}
-        opened.record("link", arguments=arguments, subject=subject, model=spec)
+        if background is None and max_fmr is None:
+            no_background(opened)
+        request = LinkRequest(least, top, verify, max_fmr)
+        nearest, count = find_links(
+            opened, others, spec, request, opened_from=other, background=background, progress=progress
+        )
+        if count > len(nearest):
+            note(f"imgmatch: the {len(nearest):,} nearest of {count:,} links; more with --top, fewer with --least")
         more = ["sha256", "other_sha256", *(["verified"] if verify else [])] if format is Format.csv else []
         emit(records(), columns + more, format, output)
 
@@ -229,12 +209,11 @@ def decide(
             emit((dataclasses.asdict(row) for row in opened.catalogue.decisions()), columns, format, output)
 
 
-def no_background(case: Path, max_fmr: float | None) -> None:
-    """Say that no rate can be stated; an error where one was asked for."""
-    why = f"{case}: fewer than 50 unrelated pictures, too few to state false-match rates"
-    if max_fmr is not None:
-        raise UsageError(f"{why}; leave out --max-fmr, or run: imgmatch calibrate {case} --background OTHER")
-    note(f"imgmatch: {why}; name a reference with: imgmatch calibrate {case} --background OTHER")
+def no_background(case: Case) -> None:
+    """Say that no rate can be stated."""
+    from indexer.search.background import too_few
+
+    note(f"imgmatch: {too_few(case)}; name a reference with: imgmatch calibrate {case.path} --background OTHER")
 
 
 def emit_labels(results: Iterable[LabelResult], format: Format, output: Path | None) -> None:

@@ -18,7 +18,7 @@ from indexer.intake.csvfile import cell, printable, write_csv
 
 if TYPE_CHECKING:
     from imgmatch.types import FalseMatchRate, Verification
-    from indexer.search.searcher import SearchResult
+    from indexer.search.request import SearchResult
 
 Record = Mapping[str, Any]
 

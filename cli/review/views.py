@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from imgmatch.locator import Locator
     from imgmatch.types import Sighting
     from indexer.review import Desk, KeptSearch
-    from indexer.search.explain import Comparison
+    from indexer.search.comparison import Comparison
     from indexer.search.filters import Filter
 
 _SIGHTINGS = 50
