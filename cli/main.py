@@ -345,7 +345,7 @@ def search(
     """Find the items of a case that look most like each query photograph."""
     from imgmatch.models import load_model
     from indexer.case.case import Case
-    from indexer.search import filters
+    from indexer.catalogue import filters
     from indexer.search import sets as combined
     from indexer.search.background import background as background_of
     from indexer.search.request import LeaveOut, SearchRequest
@@ -456,16 +456,16 @@ def status(case: CaseArg, format: FormatOpt = Format.table, output: OutputOpt = 
 
     with Case.open(case) as opened:
         catalogue = opened.catalogue
-        last = catalogue.last_run("ingest")
+        last = catalogue.runs.last("ingest")
         record: dict[str, Any] = {
             "case": str(case),
             **catalogue.counts(),
-            "profiles": catalogue.profiles(),
-            "issue_kinds": catalogue.issue_kinds(),
-            "models": [f"{spec.name} ({spec.weights_sha256[:12]})" for _, spec in catalogue.models()],
+            "profiles": catalogue.vectors.profiles(),
+            "issue_kinds": catalogue.issues.kinds(),
+            "models": [f"{spec.name} ({spec.weights_sha256[:12]})" for _, spec in catalogue.models.all()],
             **opened.sizes(),
-            **catalogue.meta(),
-            "index": index_move.where(catalogue.remote()),
+            **catalogue.meta.all(),
+            "index": index_move.where(catalogue.indexes.remote()),
             "last_ingest": last,
         }
     if format is Format.table:
@@ -503,7 +503,7 @@ def issues(
                 "run_id": row.run_id,
                 "locator": str(row.issue.locator),
             }
-            for row in opened.catalogue.issues()
+            for row in opened.catalogue.issues.all()
             if kind is None or row.issue.error == kind
         )
         counts = {"issues": opened.catalogue.counts()["issues"]}
@@ -584,7 +584,7 @@ def delete(
 
     from indexer.care.compact import delete as run_delete
     from indexer.case.case import Case
-    from indexer.search import filters
+    from indexer.catalogue import filters
 
     if not (item or sha256 or source):
         raise UsageError("nothing to delete is named; give --item, --sha256 or --source")
@@ -605,7 +605,7 @@ def delete(
 
 
 def _tell_server(case: Any) -> None:
-    if case.catalogue.remote() is not None:
+    if case.catalogue.indexes.remote() is not None:
         from indexer.index.remote import follow
 
         try:
@@ -642,7 +642,7 @@ def merge(
                 done = run_merge(opened, other, progress=progress)
             records.append({"case": str(path), **dataclasses.asdict(done)})
         if index:
-            for _, spec in opened.catalogue.models():
+            for _, spec in opened.catalogue.models.all():
                 _build_if_due(opened, spec, jobs or usable_cores(), threading.Event())
     emit(records, ["case", "items", "known", "sightings", "vectors", "issues", "decisions"], format, output)
 

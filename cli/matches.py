@@ -201,12 +201,12 @@ def decide(
             opened.record(
                 "decisions",
                 arguments={"list": list_, "labels": None if labels is None else str(labels)},
-                counts={"decisions": sum(1 for _ in opened.catalogue.decisions())},
+                counts={"decisions": sum(1 for _ in opened.catalogue.decisions.all())},
             )
         if labels is not None:
             emit(decisions.labels(opened), ["sha256", "label"], Format.csv, labels)
         if list_:
-            emit((dataclasses.asdict(row) for row in opened.catalogue.decisions()), columns, format, output)
+            emit((dataclasses.asdict(row) for row in opened.catalogue.decisions.all()), columns, format, output)
 
 
 def no_background(case: Case) -> None:

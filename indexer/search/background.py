@@ -127,8 +127,8 @@ def background(case: Case, spec: ModelSpec) -> Background | None:
 
     None where there are too few unrelated pictures. Raises CaseError when the named reference case is gone.
     """
-    model_id = case.catalogue.model_id(spec)
-    stored = None if model_id is None else case.catalogue.calibration(model_id)
+    model_id = case.catalogue.models.id_of(spec)
+    stored = None if model_id is None else case.catalogue.models.calibration(model_id)
     if stored is not None and stored.background:
         with Case.open(stored.background) as other:
             return _background(case, other, spec, stored)
@@ -156,18 +156,18 @@ def set_background(case: Case, spec: ModelSpec, reference: Path | None = None, p
 def _background(
     case: Case, source: Case, spec: ModelSpec, stored: CalibrationRow | None, pictures: int = SAMPLE
 ) -> Background | None:
-    model_id = source.catalogue.model_id(spec)
+    model_id = source.catalogue.models.id_of(spec)
     if model_id is None:
         return None
-    items = source.catalogue.item_count(model_id)
+    items = source.catalogue.items.count(model_id)
     fresh = stored is not None and abs(items - stored.items) <= _GROWN * stored.items
     if stored is not None:
         pictures = max(SAMPLE, int(stored.record["pictures"]))
-    sample = source.catalogue.sample(model_id, pictures)
+    sample = source.catalogue.items.sample(model_id, pictures)
     ids = [item_id for item_id, _ in sample]
     first: dict[int, int] = {}
     every: dict[int, list[int]] = {}
-    for item_id, vector_id, *region in source.catalogue.vector_rows(ids, model_id):
+    for item_id, vector_id, *region in source.catalogue.vectors.of(ids, model_id):
         every.setdefault(item_id, []).append(vector_id)
         if region[0] is None:
             first.setdefault(item_id, vector_id)
@@ -205,11 +205,11 @@ def _background(
             ours = case.model_id(spec)
             with case.changing() as (writer, record):
                 table = made.record() | ({} if parts is None else {"parts": parts.record()})
-                writer.set_calibration(ours, CalibrationRow(where, items, table, made_utc))
+                writer.models.set_calibration(ours, CalibrationRow(where, items, table, made_utc))
                 record(
                     "calibrate",
                     arguments={"pictures": pictures},
-                    subject={"background": where or "this case", "case_id": source.catalogue.meta().get("case_id")},
+                    subject={"background": where or "this case", "case_id": source.catalogue.meta.all().get("case_id")},
                     model=spec,
                     counts={"pictures": made.pictures, "pairs": made.pairs, "left_out": made.left_out},
                 )
@@ -234,7 +234,7 @@ def _related(source: Case, sample: Sequence[tuple[int, str]], similarities: Matr
     related: Flags = similarities >= COPY_SIMILARITY
     places: dict[str, list[int]] = {}
     number_of = {content: number for number, (_, content) in enumerate(sample)}
-    labels = source.catalogue.labels([item_id for item_id, _ in sample])
+    labels = source.catalogue.labels.of([item_id for item_id, _ in sample])
     for number, (item_id, content) in enumerate(sample):
         for value in labels[item_id].get("label", ()):
             places.setdefault(value, []).append(number)

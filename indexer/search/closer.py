@@ -79,8 +79,8 @@ def find_links(
 
     Raises UsageError when both are one case, and when the false-match rate that is asked for can't be shown.
     """
-    about = other.catalogue.meta()
-    if case.catalogue.meta().get("case_id") == about.get("case_id"):
+    about = other.catalogue.meta.all()
+    if case.catalogue.meta.all().get("case_id") == about.get("case_id"):
         raise UsageError(
             f"{opened_from}: is the same case as {case.path}; near-copies within one: imgmatch groups {case.path}"
         )
@@ -112,7 +112,7 @@ def closer_look(case: Case) -> Compare:
     last: dict[int, QueryFeatures] = {}
 
     def compare(best: ItemRow, item: ItemRow) -> Sequence[str]:
-        seen = case.catalogue.sightings([best.item_id, item.item_id])
+        seen = case.catalogue.sightings.of([best.item_id, item.item_id])
         try:
             if best.item_id not in last:
                 last.clear()
@@ -163,7 +163,7 @@ def verify_links(case: Case, other: Case, found: Iterable[Link], progress: Progr
         for done, number in enumerate(order, start=1):
             link = links[number]
             if query is None or query[0] != link.item.item_id:
-                seen = case.catalogue.sightings([link.item.item_id])[link.item.item_id]
+                seen = case.catalogue.sightings.of([link.item.item_id])[link.item.item_id]
                 query = (link.item.item_id, _or_error(link.item, seen))
             verifications[number] = _verify_link(query[1], link, other, features)
             if progress:
@@ -174,7 +174,7 @@ def verify_links(case: Case, other: Case, found: Iterable[Link], progress: Progr
 def _verify_link(query: QueryFeatures | EvidenceError, link: Link, other: Case, features: ItemFeatures) -> Verification:
     if isinstance(query, EvidenceError):
         return unverified(query)
-    sightings = other.catalogue.sightings([link.other.item_id])[link.other.item_id]
+    sightings = other.catalogue.sightings.of([link.other.item_id])[link.other.item_id]
     return features.verify(query, link.other.sha256, sightings)
 
 

@@ -119,16 +119,16 @@ def links(
     _check(least)
     store, base = _opened(case, spec)
     others, _ = _opened(other, spec)
-    compared = case.catalogue.item_count(_id(case, spec)) * other.catalogue.item_count(_id(other, spec))
+    compared = case.catalogue.items.count(_id(case, spec)) * other.catalogue.items.count(_id(other, spec))
     for found in pairs_above(store, least, other=others, base=base, progress=progress):
         pairs = list(_items(case, other, found))
         vectors, _ = store.gather(found.first)
         vector_of = {int(v): row for v, row in zip(found.first.tolist(), vectors, strict=True)}
-        parts = case.catalogue.regions(found.first.tolist())
-        owner = {i: v for v, i in case.catalogue.item_ids(found.first.tolist()).items() if v not in parts}
-        ours = case.catalogue.items({pair[0] for pair in pairs})
-        theirs = other.catalogue.items({pair[1] for pair in pairs})
-        seen, seen_there = case.catalogue.sightings(ours), other.catalogue.sightings(theirs)
+        parts = case.catalogue.vectors.regions(found.first.tolist())
+        owner = {i: v for v, i in case.catalogue.vectors.owners(found.first.tolist()).items() if v not in parts}
+        ours = case.catalogue.items.by_id({pair[0] for pair in pairs})
+        theirs = other.catalogue.items.by_id({pair[1] for pair in pairs})
+        seen, seen_there = case.catalogue.sightings.of(ours), other.catalogue.sightings.of(theirs)
         for first, second, similarity in pairs:
             rate = None
             if background is not None and ours[first].sha256 != theirs[second].sha256:
@@ -163,8 +163,8 @@ def nearest_links(found: Iterable[Link], top: int = LINKS) -> tuple[list[Link], 
 
 
 def _group(case: Case, number: int, ids: Sequence[int], compare: Compare | None) -> Group:
-    items = case.catalogue.items(ids)
-    seen = case.catalogue.sightings(ids)
+    items = case.catalogue.items.by_id(ids)
+    seen = case.catalogue.sightings.of(ids)
     ranked = sorted(
         items.values(),
         key=lambda i: (-i.width_px * i.height_px, i.partial is not None, -i.size_bytes, i.item_id),
@@ -204,8 +204,8 @@ def _differs(best: ItemRow, item: ItemRow) -> Iterator[str]:
 def _items(case: Case, other: Case, found: Pairs) -> Iterator[tuple[int, int, float]]:
     """Pairs of items of a block: whole pictures only, an item never with itself."""
     firsts, seconds = found.first.tolist(), found.second.tolist()
-    parts = case.catalogue.regions(firsts), other.catalogue.regions(seconds)
-    ours, theirs = case.catalogue.item_ids(firsts), other.catalogue.item_ids(seconds)
+    parts = case.catalogue.vectors.regions(firsts), other.catalogue.vectors.regions(seconds)
+    ours, theirs = case.catalogue.vectors.owners(firsts), other.catalogue.vectors.owners(seconds)
     for first, second, similarity in zip(firsts, seconds, found.similarity.tolist(), strict=True):
         if first in parts[0] or second in parts[1] or first not in ours or second not in theirs:
             continue
@@ -223,7 +223,7 @@ def _opened(case: Case, spec: ModelSpec) -> tuple[Store, Base | None]:
 
 
 def _id(case: Case, spec: ModelSpec) -> int:
-    model_id = case.catalogue.model_id(spec)
+    model_id = case.catalogue.models.id_of(spec)
     if model_id is None:
         raise CaseError(f"{case.path}: holds no vectors by {spec.name} with these weights; ingest it with that model")
     return model_id

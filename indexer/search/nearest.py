@@ -26,7 +26,7 @@ def nearest(case: Case, index: VectorIndex, query: Query, k: int, allowed: Ids |
     while total:
         similarities, ids = index.search(query.vectors, min(wanted, total), **filtered)
         scores = similarities - np.array([[query.cost(box)] for box in query.boxes], np.float32)
-        owners = case.catalogue.item_ids(i for i in np.unique(ids).tolist() if i >= 0)
+        owners = case.catalogue.vectors.owners(i for i in np.unique(ids).tolist() if i >= 0)
         best: dict[int, dict[int, _Met]] = {}
         part, place = np.nonzero(ids >= 0)
         columns = (scores[part, place], ids[part, place], part, similarities[part, place])
@@ -47,8 +47,8 @@ def nearest(case: Case, index: VectorIndex, query: Query, k: int, allowed: Ids |
 
 def _matches(case: Case, query: Query, found: dict[int, dict[int, _Met]]) -> list[Match]:
     """Items with the vectors that met, and their rectangles in both pictures."""
-    regions = case.catalogue.regions([vector_id for met in found.values() for vector_id in met])
-    items = case.catalogue.items(found)
+    regions = case.catalogue.vectors.regions([vector_id for met in found.values() for vector_id in met])
+    items = case.catalogue.items.by_id(found)
     matches = []
     for rank, (item_id, met) in enumerate(found.items(), start=1):
         candidates = tuple(

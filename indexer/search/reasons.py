@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 def describe(case: Case, query: Query, matches: Sequence[Match]) -> tuple[Match, ...]:
     """Number matches in their order, and say of each where it was seen, its labels, its metadata and the reasons."""
     ids = [match.item_id for match in matches]
-    items = case.catalogue.items(ids)
-    sightings = case.catalogue.sightings(ids)
-    labels = case.catalogue.labels(ids)
-    metadata = case.catalogue.metadata(ids)
+    items = case.catalogue.items.by_id(ids)
+    sightings = case.catalogue.sightings.of(ids)
+    labels = case.catalogue.labels.of(ids)
+    metadata = case.catalogue.facts.metadata(ids)
     lists: dict[int, list[str]] = {}
-    for item_id, hit in case.catalogue.item_list_hits(ids):
+    for item_id, hit in case.catalogue.lists.item_hits(ids):
         lists.setdefault(item_id, []).append(hit.reason)
     described = []
     for rank, match in enumerate(matches, start=1):
@@ -72,7 +72,7 @@ def _reasons(
 
 def lies_in(case: Case, seen: Iterable[Sighting]) -> list[tuple[str, ListHit]]:
     """The videos, documents and archives that an item was found in and that lists name, each with such a list."""
-    hits = case.catalogue.container_hits(sighting.locator for sighting in seen)
+    hits = case.catalogue.lists.container_hits(sighting.locator for sighting in seen)
     return [(readable(outer.at), hit) for outer, found in hits.items() for hit in found]
 
 

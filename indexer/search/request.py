@@ -12,7 +12,7 @@ from imgmatch.errors import UsageError
 from imgmatch.locator import Locator
 from imgmatch.match.masking import Mask, Stroke, boxes_mask, read_mask, strokes_mask
 from imgmatch.types import Box, Image, Issue, Match
-from indexer.search.filters import EVERYTHING, Filter
+from indexer.catalogue.filters import EVERYTHING, Filter
 
 MAX_K = 10_000
 

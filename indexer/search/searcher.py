@@ -18,7 +18,7 @@ from indexer.index import Ids, VectorIndex
 from indexer.index.open import CaseIndex
 from indexer.search import decisions
 from indexer.search.background import check_limit
-from indexer.search.filters import Filter
+from indexer.catalogue.filters import Filter
 from indexer.search.nearest import nearest
 from indexer.search.order import rare_enough
 from indexer.search.query import Query, read_query
@@ -48,8 +48,8 @@ class Searcher:
         """
         self._case = case
         self._embedder = embedder
-        model_id = case.catalogue.model_id(embedder.spec)
-        if model_id is None or not case.catalogue.segments(model_id):
+        model_id = case.catalogue.models.id_of(embedder.spec)
+        if model_id is None or not case.catalogue.segments.committed(model_id):
             raise CaseError(_no_vectors(case, embedder))
         self._model_id = model_id
         self._background = background
@@ -116,7 +116,7 @@ class Searcher:
         is asked for.
         """
         if self._background is not None:
-            gallery = self._case.catalogue.item_count(self._model_id, request.within)
+            gallery = self._case.catalogue.items.count(self._model_id, request.within)
             matches = self._background.judge(query.vector, query.sha256, matches, gallery, query.tries)
         limit = request.max_fmr if request.cut else None
         return [match for match in matches if rare_enough(match, limit)]
@@ -131,13 +131,13 @@ class Searcher:
             return None
         key = (within, *sorted(self._case.catalogue.state().items()), self._case.catalogue.data_version())
         if self._allowed_of != key:
-            self._allowed_ids = np.fromiter(self._case.catalogue.matching(self._model_id, within), dtype=np.int64)
+            self._allowed_ids = np.fromiter(self._case.catalogue.vectors.matching(self._model_id, within), dtype=np.int64)
             self._allowed_of = key
         return self._allowed_ids
 
 
 def _no_vectors(case: Case, embedder: Embedder) -> str:
-    others = sorted({model.name for model_id, model in case.catalogue.models() if case.catalogue.segments(model_id)})
+    others = sorted({model.name for model_id, model in case.catalogue.models.all() if case.catalogue.segments.committed(model_id)})
     if embedder.spec.name in others:
         return (
             f"{case.path}: its vectors were made by a model {embedder.spec.name!r} with other weights than the one "

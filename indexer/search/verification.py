@@ -92,7 +92,7 @@ def verified_first(
     first = matches[:top]
     if not first:
         return sorted(matches, key=standing)
-    sightings = case.catalogue.sightings([match.item_id for match in first])
+    sightings = case.catalogue.sightings.of([match.item_id for match in first])
     points = query.features()
 
     def verified(match: Match) -> Match:
