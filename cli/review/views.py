@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 import imgmatch
-from cli.render import false_match_text
+from imgmatch.match.calibration import false_match_text
 from indexer.case import audit
 from indexer.case.case import AUDIT
 from indexer.out.report.html import plain
@@ -20,9 +20,9 @@ from indexer.review.stacks import MAX_GROUPS
 if TYPE_CHECKING:
     from imgmatch.locator import Locator
     from imgmatch.types import Sighting
+    from indexer.catalogue.filters import Filter
     from indexer.review import Desk, KeptSearch
     from indexer.search.comparison import Comparison
-    from indexer.catalogue.filters import Filter
 
 _SIGHTINGS = 50
 _MEMBERS = 60

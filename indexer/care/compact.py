@@ -40,24 +40,24 @@ def delete(
     with case.writing():
         wanted = set(items)
         for digest in sha256:
-            found = case.catalogue.item_by_sha256(digest)
+            found = case.catalogue.items.id_of(digest)
             if found is None:
                 raise UsageError(f"{digest}: no item with this SHA-256 in {case.path}; nothing was deleted")
             wanted.add(found)
-        missing = wanted - case.catalogue.items(wanted).keys()
+        missing = wanted - case.catalogue.items.by_id(wanted).keys()
         if missing:
             raise UsageError(f"item {min(missing)}: not in {case.path}; nothing was deleted")
         sightings = issues = 0
         with case.changing() as (writer, record):
             for source in sources:
                 removed = writer.delete_source(source)
-                if not any(removed):
+                if not (removed["sightings"] or removed["issues"] or removed["listed_files"]):
                     raise UsageError(f"{source}: nothing in {case.path} was seen there; nothing was deleted")
-                sightings += removed[0]
-                issues += removed[1]
-            wanted.update(case.catalogue.items_unseen())
-            gone = case.catalogue.items(wanted)
-            sightings += sum(len(seen) for seen in case.catalogue.sightings(wanted).values())
+                sightings += removed["sightings"]
+                issues += removed["issues"]
+            wanted.update(case.catalogue.items.unseen())
+            gone = case.catalogue.items.by_id(wanted)
+            sightings += sum(len(seen) for seen in case.catalogue.sightings.of(wanted).values())
             vectors = writer.delete_items(sorted(wanted))
             done = Deleted(len(wanted), vectors, sightings, issues)
             record(
@@ -90,19 +90,19 @@ def compact(case: Case, *, progress: Callable[[str, int, int], None] | None = No
     with case.writing():
         follow_commit(case)  # a server is told of deletions while it is still known which they were
         removed = 0
-        before = case.catalogue.segments()
+        before = case.catalogue.segments.committed()
         for model_id in sorted({row.model_id for row in before}):
             rows = [row for row in before if row.model_id == model_id]
-            dead = np.array(case.catalogue.tombstones(model_id), dtype=np.int64)
+            dead = np.array(case.catalogue.segments.tombstones(model_id), dtype=np.int64)
             done = 0
             for group in _groups(rows, dead):
                 removed += _rewrite(case, group, dead)
                 done += len(group)
                 if progress:
                     progress("segments", done, len(rows))
-        segments.remove_unnamed(case.segments_folder, case.catalogue.segments())
+        segments.remove_unnamed(case.segments_folder, case.catalogue.segments.committed())
         case.catalogue.checkpoint()
-        after = case.catalogue.segments()
+        after = case.catalogue.segments.committed()
         result = Compacted(len(before), len(after), removed)
         case.record("compact", counts=asdict(result))
     return result
@@ -116,9 +116,9 @@ def join_small(case: Case) -> int:
     names it, and no ingest fails by it.
     """
     saved = removed = 0
-    before = case.catalogue.segments()
+    before = case.catalogue.segments.committed()
     for model_id in sorted({row.model_id for row in before}):
-        dead = np.array(case.catalogue.tombstones(model_id), dtype=np.int64)
+        dead = np.array(case.catalogue.segments.tombstones(model_id), dtype=np.int64)
         for group in _groups([row for row in before if row.model_id == model_id], dead):
             if len(group) >= _JOINED:
                 try:
@@ -127,7 +127,7 @@ def join_small(case: Case) -> int:
                     continue
                 saved += len(group) - 1
     if saved:
-        after = case.catalogue.segments()
+        after = case.catalogue.segments.committed()
         segments.remove_unnamed(case.segments_folder, after)
         case.record("compact", {"during": "ingest"}, counts=asdict(Compacted(len(before), len(after), removed)))
     return saved
@@ -172,7 +172,7 @@ def _rewrite(case: Case, group: list[SegmentRow], dead: Ids) -> int:
     made = None
     with case.catalogue.transaction() as writer:
         if len(ids):
-            name = f"{group[0].name.rpartition('/')[0]}/{writer.next_number('segments'):06d}.npy"
+            name = f"{group[0].name.rpartition('/')[0]}/{writer.meta.next_number('segments'):06d}.npy"
             digest = segments.write(case.segments_folder, name, vectors)
             gapless = int(ids[-1] - ids[0]) == len(ids) - 1
             blob = None if gapless else ids.astype("<i8").tobytes()

@@ -49,9 +49,9 @@ def repair(
     done = Repaired()
     reopener = Reopener(options)
     with case.writing():
-        specs = dict(case.catalogue.models())
+        specs = dict(case.catalogue.models.all())
         used: dict[str, str] = {}
-        for segment in case.catalogue.segments():
+        for segment in case.catalogue.segments.committed():
             if segments.check(case.segments_folder, segment) is None:
                 continue
             spec = specs[segment.model_id]
@@ -79,10 +79,10 @@ def _repair(
     progress: Callable[[str, int, int], None] | None,
 ) -> None:
     ids = ids_of(segment).tolist()
-    owners = case.catalogue.item_ids(ids)
-    regions = case.catalogue.regions(ids)
-    items = case.catalogue.items(owners.values())
-    sightings = case.catalogue.sightings(owners.values())
+    owners = case.catalogue.vectors.owners(ids)
+    regions = case.catalogue.vectors.regions(ids)
+    items = case.catalogue.items.by_id(owners.values())
+    sightings = case.catalogue.sightings.of(owners.values())
     kept, vectors, gone = [], [], []
     for number, vector_id in enumerate(ids, start=1):
         if vector_id in owners:
@@ -102,11 +102,11 @@ def _repair(
     with case.catalogue.transaction() as writer:
         made = None
         if kept:
-            name = f"{embedder.spec.name}/{writer.next_number('segments'):06d}.npy"
+            name = f"{embedder.spec.name}/{writer.meta.next_number('segments'):06d}.npy"
             sha256 = segments.write(case.segments_folder, name, np.stack(vectors))
             blob = None if kept[-1] - kept[0] == len(kept) - 1 else np.array(kept, dtype="<i8").tobytes()
             made = SegmentRow(segment.model_id, name, kept[0], len(kept), sha256, segment.dim, blob)
-        writer.drop_vectors(gone)
+        writer.vectors.drop(gone)
         writer.replace_segments([segment.name], made, [*gone, *dead], now_utc())
     done.vectors += len(kept)
 

@@ -119,11 +119,11 @@ class Case:
             **{key: value for key, value in (about or {}).items() if value},
         }
         with draft.transaction() as writer:
-            writer.set_meta(meta)
-            writer.add_model(model, _spec_json(model), now)
-            writer.set_log_state(EMPTY)
+            writer.meta.set(meta)
+            writer.models.add(model, _spec_json(model), now)
+            writer.custody.set_log_state(EMPTY)
             if remote is not None:
-                writer.set_remote("current", remote)
+                writer.indexes.set_remote("current", remote)
         draft.close()
         draft.path.rename(folder / CATALOGUE)
         segments.sync_folder(folder)
@@ -166,7 +166,7 @@ class Case:
     @property
     def default_model(self) -> ModelSpec:
         """The model that the case was made with."""
-        return self.catalogue.models()[0][1]
+        return self.catalogue.models.all()[0][1]
 
     def rows(self, model_id: int) -> list[tuple[int | Ids, segments.Rows]]:
         """Every committed row of a model, deleted ones too, a segment at a time: as ``rows_and_dead``."""
@@ -179,8 +179,8 @@ class Case:
         (n, dim) float16 rows, mapped. Raises CaseError, naming the file and what it held, when one is not as it was.
         """
         while True:
-            committed = self.catalogue.segments(model_id)
-            dead = np.array(self.catalogue.tombstones(model_id), dtype=np.int64)
+            committed = self.catalogue.segments.committed(model_id)
+            dead = np.array(self.catalogue.segments.tombstones(model_id), dtype=np.int64)
             try:
                 blocks: list[tuple[int | Ids, segments.Rows]] = [
                     (_ids(segment), self._read(segment)) for segment in committed
@@ -188,7 +188,7 @@ class Case:
                 self._verify(committed)
                 return blocks, dead
             except CaseError:
-                if self.catalogue.segments(model_id) == committed:
+                if self.catalogue.segments.committed(model_id) == committed:
                     raise  # else: compacted just now, and the files that were read are gone
 
     def _read(self, segment: SegmentRow) -> segments.Rows:
@@ -199,7 +199,7 @@ class Case:
 
     def _verify(self, committed: Sequence[SegmentRow]) -> None:
         """Compare the hash of every segment whose file does not look as when it was last compared."""
-        known = self.catalogue.stamps()
+        known = self.catalogue.segments.stamps()
         new = {}
         for segment in committed:
             path = self.segments_folder / segment.name
@@ -217,13 +217,13 @@ class Case:
             new[segment.name] = looks
         if new:
             with contextlib.suppress(CaseError), self.catalogue.transaction() as writer:  # a case may be read-only
-                writer.set_stamps(new)
+                writer.segments.set_stamps(new)
 
     def held(self, segment: SegmentRow) -> str:
         """What a segment held and what to do when it is damaged, for a person."""
         ids = _ids(segment)
         wanted = range(ids, ids + segment.rows) if isinstance(ids, int) else ids.tolist()
-        items = sorted(set(self.catalogue.item_ids(wanted).values()))
+        items = sorted(set(self.catalogue.vectors.owners(wanted).values()))
         which = f"items {items[0]} to {items[-1]}" if items else "no item"
         return f"it held {len(items)} items ({which}); run: imgmatch check {self.path} --repair"
 
@@ -271,7 +271,7 @@ class Case:
         """Hold the case's only writer's place; removes what a killed run left. Raises CaseError when it is taken."""
         try:
             with (self.path / LOCK).open("ab") as file, locked(file, wait=False):
-                segments.remove_unnamed(self.segments_folder, self.catalogue.segments())
+                segments.remove_unnamed(self.segments_folder, self.catalogue.segments.committed())
                 yield
         except BlockingIOError as error:
             raise CaseError(f"{self.path}: another imgmatch is writing to this case; wait until it is done") from error
@@ -283,69 +283,69 @@ class Case:
 
         Raises CaseError when the case knows another model of the same name: their vectors must not be mixed.
         """
-        known = self.catalogue.model_id(spec)
+        known = self.catalogue.models.id_of(spec)
         if known is not None:
             return known
-        if any(other.name == spec.name for _, other in self.catalogue.models()):
+        if any(other.name == spec.name for _, other in self.catalogue.models.all()):
             raise CaseError(
                 f"{self.path}: its vectors were made by a model {spec.name!r} with other weights than the one "
                 "installed; their vectors can't be mixed: use the imgmatch version that made it, or make a new case"
             )
         with self.catalogue.transaction() as writer:
-            return writer.add_model(spec, _spec_json(spec), now_utc())
+            return writer.models.add(spec, _spec_json(spec), now_utc())
 
     def start_run(self, command: str, runtime: str, arguments: dict[str, Any], model: ModelSpec | None = None) -> int:
         """Open a run: what follows is noted as read by it; recorded as COMMAND_started."""
         with self.changing() as (writer, record):
-            run_id = writer.start_run(command, imgmatch.__version__, runtime, arguments, now_utc())
+            run_id = writer.runs.start(command, imgmatch.__version__, runtime, arguments, now_utc())
             record(f"{command}_started", {"run_id": run_id, "runtime": runtime}, arguments=arguments, model=model)
         return run_id
 
     def finish_run(self, run_id: int, counts: dict[str, int]) -> None:
         """Close a run with its totals."""
         with self.catalogue.transaction() as writer:
-            writer.finish_run(run_id, counts, now_utc())
+            writer.runs.finish(run_id, counts, now_utc())
 
     def commit(self, batch: Batch, model: ModelSpec, model_id: int, run_id: int) -> dict[str, int]:
         """Add a batch: the segment file first, then one transaction that names it. Returns what was new."""
         now = now_utc()
         counts = {"items": 0, "sightings": 0, "issues": 0}
         with self.catalogue.transaction() as writer:
-            item_ids = [writer.add_item(item.digests, item.image) for item in batch.items]
+            item_ids = [writer.items.add(item.digests, item.image) for item in batch.items]
             rows = [(i, *v) for i, item in zip(item_ids, batch.items, strict=True) for v in item.vectors]
             for start in range(0, len(rows), segments.MAX_ROWS):
                 part = rows[start : start + segments.MAX_ROWS]
-                number, first = writer.next_segment()
+                number, first = writer.segments.next()
                 name = f"{model.name}/{number:06d}.npy"
                 sha256 = segments.write(self.segments_folder, name, np.stack([vector for _, vector, _ in part]))
                 row = SegmentRow(model_id, name, first, len(part), sha256, model.dim)
-                writer.add_segment(row, now)
-                writer.set_stamps({name: segments.stamp(self.segments_folder, row)})
-                writer.add_vectors(
+                writer.segments.add(row, now)
+                writer.segments.set_stamps({name: segments.stamp(self.segments_folder, row)})
+                writer.vectors.add(
                     (first + place, item_id, model_id, *(box or (None,) * 4))
                     for place, (item_id, _, box) in enumerate(part)
                 )
             read_as = zip(item_ids, batch.items, strict=True)
-            writer.set_profiles((item_id, model_id, item.profile) for item_id, item in read_as if item.profile)
+            writer.vectors.set_profiles((item_id, model_id, item.profile) for item_id, item in read_as if item.profile)
             counts["items"] = sum(item.vector is not None for item in batch.items)
             for item in batch.items:
                 for evidence in item.found_at:
-                    counts["sightings"] += writer.add_sighting(item.digests.sha256, evidence, now, run_id)
+                    counts["sightings"] += writer.sightings.add(item.digests.sha256, evidence, now, run_id)
             for content, evidence in batch.seen:
-                counts["sightings"] += writer.add_sighting(content, evidence, now, run_id)
+                counts["sightings"] += writer.sightings.add(content, evidence, now, run_id)
             for issue, content_of, evidence_of in batch.issues:
-                counts["issues"] += writer.add_issue(issue, now, run_id, content_of, evidence_of)
+                counts["issues"] += writer.issues.add(issue, now, run_id, content_of, evidence_of)
             for content, facts in batch.facts:
-                writer.set_facts(content, facts)
+                writer.facts.add(content, facts)
             for digests, evidence, hits, ignored in batch.listed:
-                writer.add_listed_file(digests, evidence, hits, ignored, now, run_id)
+                writer.listed.add(digests, evidence, hits, ignored, now, run_id)
         return counts
 
     def set_labels(self, labels: Sequence[tuple[int, str, dict[str, str]]]) -> None:
         """Set labels: item id, which source says so, and its columns."""
         with self.catalogue.transaction() as writer:
             for item_id, source, columns in labels:
-                writer.set_labels(item_id, source, columns)
+                writer.labels.set(item_id, source, columns)
 
 
 def ids_of(segment: SegmentRow) -> Ids:

@@ -66,10 +66,10 @@ def build(
     """
     config = config or BuildConfig()
     report = progress or (lambda part, done, total: None)
-    model_id = case.catalogue.model_id(spec)
+    model_id = case.catalogue.models.id_of(spec)
     if model_id is None:
         raise CaseError(f"{case.path}: holds no vectors by {spec.name!r}; nothing to build")
-    if case.catalogue.remote() is not None:
+    if case.catalogue.indexes.remote() is not None:
         _follow(case, progress)
         return None
     with _building(case):
@@ -80,7 +80,7 @@ def build(
             _switch(case, model_id, spec, None, "")
             return None
         with case.catalogue.transaction() as writer:
-            number = writer.next_number("generations")
+            number = writer.meta.next_number("generations")
         name = f"{spec.name}/{number:06d}"
         draft = folder(case, f"{spec.name}/{_DRAFT}{number:06d}")
         try:
@@ -107,11 +107,11 @@ def build_if_due(
     stop: threading.Event | None = None,
 ) -> Manifest | None:
     """Build when the policy says so, or when the index in use can't be read; None when nothing was built."""
-    if case.catalogue.remote() is not None:
+    if case.catalogue.indexes.remote() is not None:
         _follow(case, progress)
         return None
-    model_id = case.catalogue.model_id(spec)
-    if model_id is None or case.catalogue.vector_count(model_id) < policy.EXACT_BELOW:
+    model_id = case.catalogue.models.id_of(spec)
+    if model_id is None or case.catalogue.vectors.count(model_id) < policy.EXACT_BELOW:
         return None
     status = inspect(case, spec)
     if status.fault is None and not policy.due(status.live, status.covered, status.dead):
@@ -168,11 +168,11 @@ class Status:
 
 def inspect(case: Case, spec: ModelSpec) -> Status:
     """Look at the index in use, without reading it into memory."""
-    model_id = case.catalogue.model_id(spec)
+    model_id = case.catalogue.models.id_of(spec)
     if model_id is None:
         raise CaseError(f"{case.path}: holds no vectors by {spec.name!r}")
-    live = case.catalogue.vector_count(model_id)
-    generation = case.catalogue.generation(model_id)
+    live = case.catalogue.vectors.count(model_id)
+    generation = case.catalogue.indexes.generation(model_id)
     if generation is None:
         return Status(None, None, live, 0, 0, None)
     try:
@@ -180,13 +180,13 @@ def inspect(case: Case, spec: ModelSpec) -> Status:
         manifest.checked_file(folder(case, generation.name), found)
     except IndexFileError as fault:
         return Status(generation.name, None, live, 0, 0, str(fault))
-    covered = sum(case.catalogue.vector_count(model_id, first, last) for first, last in found.coverage)
+    covered = sum(case.catalogue.vectors.count(model_id, first, last) for first, last in found.coverage)
     return Status(generation.name, found, live, covered, found.rows - covered, None)
 
 
 def describe(case: Case, spec: ModelSpec) -> dict[str, Any]:
     """Everything there is to say about a model's index: what it is, why, what it reaches, and what the policy wants."""
-    if case.catalogue.remote() is not None:
+    if case.catalogue.indexes.remote() is not None:
         from indexer.index import remote
 
         return remote.describe(case, spec)
@@ -316,8 +316,8 @@ def tune(base: Base, store: Store, ids: Ids, target: float) -> dict[str, Any]:
 def drop_generations(case: Case) -> None:
     """Do without index files; every row is compared where nothing else serves."""
     with _building(case):
-        for model_id, spec in case.catalogue.models():
-            if case.catalogue.generation(model_id) is not None:
+        for model_id, spec in case.catalogue.models.all():
+            if case.catalogue.indexes.generation(model_id) is not None:
                 _switch(case, model_id, spec, None, "")
 
 
@@ -338,7 +338,7 @@ def _switch(
     case: Case, model_id: int, spec: ModelSpec, name: str | None, digest: str, made: Manifest | None = None
 ) -> None:
     with case.changing() as (writer, record):
-        writer.set_generation(model_id, name, digest, now_utc())
+        writer.indexes.set_generation(model_id, name, digest, now_utc())
         record(
             "index",
             {"factory": made.factory if made else "exact"},
@@ -351,7 +351,7 @@ def _switch(
 
 def _remove_unnamed(case: Case) -> None:
     """Remove generations that are not in use: old ones, and drafts of a killed build. Only under the build lock."""
-    named = case.catalogue.generation_names()
+    named = case.catalogue.indexes.names()
     for path in (case.path / INDEXES).glob("*/*"):
         if path.relative_to(case.path / INDEXES).as_posix() not in named:
             # A file that another process still holds open can't be removed everywhere: the next build does.

@@ -32,10 +32,10 @@ class CaseIndex:
         self._case = case
         self._spec = spec
         self._warn = warn or (lambda message: None)
-        model_id = case.catalogue.model_id(spec)
+        model_id = case.catalogue.models.id_of(spec)
         if model_id is None:
             raise CaseError(f"{case.path}: holds no vectors by {spec.name!r}")
-        if not case.catalogue.segments(model_id):
+        if not case.catalogue.segments.committed(model_id):
             # Nothing to search, or a catalogue that is damaged where it names what there is: that must not look alike.
             case.catalogue.require_sound()
         self._model_id = model_id
@@ -65,11 +65,11 @@ class CaseIndex:
     def _load(self) -> LayeredIndex | RemoteIndex:
         self._state = self._case.catalogue.state()
         store = open_store(self._case, self._spec, self._model_id)
-        if self._case.catalogue.remote() is not None:
+        if self._case.catalogue.indexes.remote() is not None:
             from indexer.index.remote import open_remote
 
             return open_remote(self._case, self._spec, self._model_id, store)
-        generation = self._case.catalogue.generation(self._model_id)
+        generation = self._case.catalogue.indexes.generation(self._model_id)
         if generation is None:
             self._base = ("", None)
         elif generation.name != self._base[0]:
@@ -98,7 +98,7 @@ def folder(case: Case, name: str) -> Path:
 def open_base(case: Case, spec: ModelSpec, model_id: int) -> Base | None:
     """The built index in use, checked before FAISS reads it; None where there is none. Raises IndexFileError."""
     while True:
-        generation = case.catalogue.generation(model_id)
+        generation = case.catalogue.indexes.generation(model_id)
         if generation is None:
             return None
         where = folder(case, generation.name)
@@ -107,7 +107,7 @@ def open_base(case: Case, spec: ModelSpec, model_id: int) -> Base | None:
             path = manifest.checked_file(where, found)
             index = kinds.read(path)
         except (IndexFileError, RuntimeError) as error:  # RuntimeError is what FAISS raises
-            if case.catalogue.generation(model_id) != generation:
+            if case.catalogue.indexes.generation(model_id) != generation:
                 continue  # a build has just replaced it
             if isinstance(error, IndexFileError):
                 raise

@@ -94,7 +94,7 @@ def place(uri: str, collection: str) -> RemoteRow:
 
 def open_remote(case: Case, spec: ModelSpec, model_id: int, store: Store) -> RemoteIndex:
     """The index of a case that is kept by Milvus, once it holds the rows of ``store``. Raises CaseError."""
-    remote = case.catalogue.remote()
+    remote = case.catalogue.indexes.remote()
     if remote is None:
         raise CaseError(f"{case.path}: its index is not on a Milvus server")
     collection = Collection(remote, spec)
@@ -108,12 +108,12 @@ def follow(case: Case, *, role: str = "current", settle: bool = True, progress: 
     ``settle``: this was all for now, the server may index it. Does nothing where the index is not on a server. Can be
     cut off and run again at any moment, and beside others. Raises CaseError when the server does not answer.
     """
-    remote = case.catalogue.remote(role)
+    remote = case.catalogue.indexes.remote(role)
     if remote is None:
         return 0
     rows = 0
-    for model_id, spec in case.catalogue.models():
-        if case.catalogue.segments(model_id) or case.catalogue.sent(remote.namespace, model_id):
+    for model_id, spec in case.catalogue.models.all():
+        if case.catalogue.segments.committed(model_id) or case.catalogue.indexes.sent(remote.namespace, model_id):
             store = open_store(case, spec, model_id)
             collection = Collection(remote, spec)
             _bring_up(case, collection, model_id, store, progress)
@@ -125,7 +125,7 @@ def follow(case: Case, *, role: str = "current", settle: bool = True, progress: 
 
 def follow_commit(case: Case) -> bool:
     """As ``follow``, within a longer run; False where the server does not answer, which spares further waits."""
-    if case.catalogue.remote() is None:
+    if case.catalogue.indexes.remote() is None:
         return False
     try:
         follow(case, settle=False)
@@ -136,19 +136,19 @@ def follow_commit(case: Case) -> bool:
 
 def empty(case: Case, remote: RemoteRow) -> None:
     """Take every row of a case out of a place."""
-    for model_id, spec in case.catalogue.models():
-        if case.catalogue.sent(remote.namespace, model_id):
+    for model_id, spec in case.catalogue.models.all():
+        if case.catalogue.indexes.sent(remote.namespace, model_id):
             Collection(remote, spec).remove_above(0)
 
 
 def describe(case: Case, spec: ModelSpec) -> dict[str, Any]:
     """What there is to say about a model's index on a server, as far as it holds what it should."""
-    remote = case.catalogue.remote()
-    model_id = case.catalogue.model_id(spec)
+    remote = case.catalogue.indexes.remote()
+    model_id = case.catalogue.models.id_of(spec)
     if remote is None or model_id is None:
         raise CaseError(f"{case.path}: has no index of {spec.name!r} on a Milvus server")
     collection = Collection(remote, spec)
-    live, there = case.catalogue.vector_count(model_id), collection.count()
+    live, there = case.catalogue.vectors.count(model_id), collection.count()
     return {
         "model": spec.name,
         "kind": "milvus",
@@ -163,7 +163,7 @@ def describe(case: Case, spec: ModelSpec) -> dict[str, Any]:
 
 def faults(case: Case, spec: ModelSpec, model_id: int) -> Iterator[str]:
     """Compare every id that a case's collection holds with the live rows; nothing when all is well."""
-    remote = case.catalogue.remote()
+    remote = case.catalogue.indexes.remote()
     assert remote is not None
     collection = Collection(remote, spec)
     ids = open_store(case, spec, model_id).ids()
@@ -184,7 +184,7 @@ def _bring_up(case: Case, collection: Collection, model_id: int, store: Store, p
         _send_since(case, collection, model_id, store, progress)
         if collection.count() == store.rows:
             return
-        collection.remove(case.catalogue.tombstones(model_id))
+        collection.remove(case.catalogue.segments.tombstones(model_id))
         if collection.count() != store.rows:
             _reconcile(collection, store)
 
@@ -199,7 +199,7 @@ def _send_since(case: Case, collection: Collection, model_id: int, store: Store,
             collection.send(ids[new], rows[new])
             sent = int(ids[-1])
             with case.catalogue.transaction() as writer:
-                writer.set_sent(collection.remote.namespace, model_id, sent)
+                writer.indexes.set_sent(collection.remote.namespace, model_id, sent)
         done += len(ids)
         if progress:
             progress("index", done, store.rows)
@@ -227,7 +227,7 @@ def _ranges(collection: Collection, ids: Ids) -> Iterator[tuple[Ids, Ids]]:
 
 
 def _sent(case: Case, collection: Collection, model_id: int) -> int:
-    return case.catalogue.sent(collection.remote.namespace, model_id)
+    return case.catalogue.indexes.sent(collection.remote.namespace, model_id)
 
 
 def _last(store: Store) -> int:

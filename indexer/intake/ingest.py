@@ -20,6 +20,7 @@ from imgmatch.cores import usable_cores
 from imgmatch.errors import EvidenceError, UsageError
 from imgmatch.evidence import DEFAULT_OPTIONS, SourceOptions, walk
 from imgmatch.evidence.limits import AllLimits
+from imgmatch.limits import DEFAULT_WORKER_LIMITS, WorkerLimits
 from imgmatch.locator import readable
 from imgmatch.match.regions import FAST, PROFILES, THOROUGH, read_regions
 from imgmatch.models.base import Embedder
@@ -28,7 +29,7 @@ from imgmatch.picture.hashes import digest
 from imgmatch.picture.image import DEFAULT_LIMITS, Limits
 from imgmatch.picture.pdq import has_pdq
 from imgmatch.types import Digests, Embedding, Evidence, Image, Issue
-from imgmatch.workers.pool import DEFAULT_WORKER_LIMITS, Pool, WorkerLimits
+from imgmatch.workers.pool import Pool
 from imgmatch.workers.work import ReadPicture, Request, read_picture
 from indexer.care.compact import join_small
 from indexer.case.case import Batch, Case, NewItem
@@ -57,7 +58,7 @@ class IngestConfig:
     place, size and times as when they were last read. ``profile`` is one of PROFILES in imgmatch.match.regions:
     ``thorough`` adds the vectors of regions, also to items that were read ``fast``. ``isolation``: decode in confined
     worker processes, within ``worker_limits``; without it in this process, where a decoder's fault is the run's.
-    ``manifest`` says where pictures come from (indexer.intake.manifests); without any path its files are what is ingested.
+    ``manifest`` says where pictures come from (indexer.intake.manifests); without any path its files are ingested.
     """
 
     jobs: int | None = None
@@ -230,7 +231,7 @@ def ingest(
             join_small(case)
         finally:
             with case.changing() as (writer, record):
-                writer.finish_run(run_id, report.counts(), now_utc())
+                writer.runs.finish(run_id, report.counts(), now_utc())
                 record(
                     "ingest",
                     {"run_id": run_id, "runtime": embedder.runtime},
@@ -260,7 +261,7 @@ def _files(
 
     def pass_over(found: Evidence, is_picture: bool) -> bool:
         # A picture is compared, and its hits are recorded, when it is read itself.
-        if not is_picture and not config.reread and case.catalogue.is_ignored(found):
+        if not is_picture and not config.reread and case.catalogue.listed.is_ignored(found):
             report.files += 1
             report.unchanged += 1
             return True
@@ -268,7 +269,7 @@ def _files(
         if container is None:
             return False
         if is_picture:
-            return container.ignored and not case.catalogue.has_vectors(container.digests.sha256, model_id)
+            return container.ignored and not case.catalogue.vectors.has(container.digests.sha256, model_id)
         named.append(container)
         return container.ignored
 
@@ -284,7 +285,7 @@ def _files(
             yield from told()
             report.files += 1
             if isinstance(found, Evidence) and not config.reread:
-                before = case.catalogue.unchanged(found, model_id, imgmatch.__version__, config.beyond)
+                before = case.catalogue.sightings.unchanged(found, model_id, imgmatch.__version__, config.beyond)
                 if before is not None:
                     report.unchanged += 1
                     continue
@@ -324,11 +325,11 @@ def _read(
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         return _Read(found, issue=Issue(found.locator, "read", "unreadable", f"the file can't be read: {reason}"))
-    if case.catalogue.has_vectors(digests.sha256, model_id, config.beyond):
+    if case.catalogue.vectors.has(digests.sha256, model_id, config.beyond):
         return _Read(found, digests, facts=_facts_lacking(digests, data, case, config, decoder))
     if known.ignores(digests):
         return _Read(found, digests, ignored=True)
-    whole_known = config.beyond is not None and case.catalogue.has_vectors(digests.sha256, model_id)
+    whole_known = config.beyond is not None and case.catalogue.vectors.has(digests.sha256, model_id)
     try:
         if data is None:
             raise EvidenceError("too_large", f"{digests.size_bytes:,} bytes are more than {config.limits.max_bytes:,}")
@@ -351,7 +352,7 @@ def _facts_lacking(
     digests: Digests, data: bytes | None, case: Case, config: IngestConfig, decoder: ReadPicture
 ) -> Facts | None:
     """Facts of a known item that was read before they were kept: made up for when files are read again."""
-    if not config.reread or data is None or not case.catalogue.lacks_facts(digests.sha256, has_pdq()):
+    if not config.reread or data is None or not case.catalogue.facts.lacking(digests.sha256, has_pdq()):
         return None
     try:
         sides = (case.default_model.input_px,)

@@ -14,11 +14,11 @@ from imgmatch.evidence import walk
 from imgmatch.models.base import Embedder
 from imgmatch.types import Evidence, Issue, Match
 from indexer.case.case import Case
+from indexer.catalogue.filters import Filter
 from indexer.index import Ids, VectorIndex
 from indexer.index.open import CaseIndex
 from indexer.search import decisions
 from indexer.search.background import check_limit
-from indexer.catalogue.filters import Filter
 from indexer.search.nearest import nearest
 from indexer.search.order import rare_enough
 from indexer.search.query import Query, read_query
@@ -131,13 +131,17 @@ class Searcher:
             return None
         key = (within, *sorted(self._case.catalogue.state().items()), self._case.catalogue.data_version())
         if self._allowed_of != key:
-            self._allowed_ids = np.fromiter(self._case.catalogue.vectors.matching(self._model_id, within), dtype=np.int64)
+            self._allowed_ids = np.fromiter(
+                self._case.catalogue.vectors.matching(self._model_id, within), dtype=np.int64
+            )
             self._allowed_of = key
         return self._allowed_ids
 
 
 def _no_vectors(case: Case, embedder: Embedder) -> str:
-    others = sorted({model.name for model_id, model in case.catalogue.models.all() if case.catalogue.segments.committed(model_id)})
+    others = sorted(
+        {model.name for model_id, model in case.catalogue.models.all() if case.catalogue.segments.committed(model_id)}
+    )
     if embedder.spec.name in others:
         return (
             f"{case.path}: its vectors were made by a model {embedder.spec.name!r} with other weights than the one "

@@ -127,7 +127,7 @@ def write_pack(
             items = _write_items(case, members)
             if config.locators:
                 _write_sightings(case, members)
-            models = [_write_model(case, members, *model) for model in case.catalogue.models()]
+            models = [_write_model(case, members, *model) for model in case.catalogue.models.all()]
             thumbnails = _write_thumbnails(case, members, config.reveal, progress) if config.thumbnails else 0
             vectors = sum(block["rows"] for model in models for block in model["vectors"])
             manifest = {
@@ -135,7 +135,7 @@ def write_pack(
                 "version": VERSION,
                 "created_utc": now_utc(),
                 "created_by": f"imgmatch {imgmatch.__version__}",
-                "case_id": case.catalogue.meta()["case_id"],
+                "case_id": case.catalogue.meta.all()["case_id"],
                 "items": items,
                 "vectors": vectors,
                 "thumbnails": shown,
@@ -158,7 +158,7 @@ def write_pack(
 def _write_items(case: Case, members: _Members) -> int:
     after = count = 0
     with members.member(ITEMS) as member:
-        while rows := case.catalogue.item_rows(after, BATCH):
+        while rows := case.catalogue.items.whole_rows(after, BATCH):
             for item_id, sha256, md5, sha1, size, format, width, height, orientation, partial in rows:
                 member.line(
                     {
@@ -181,7 +181,7 @@ def _write_items(case: Case, members: _Members) -> int:
 
 def _write_sightings(case: Case, members: _Members) -> None:
     with members.member(SIGHTINGS) as member:
-        for _, item_id, _, locator, modified, _, _ in case.catalogue.sighting_table():
+        for _, item_id, _, locator, modified, _, _ in case.catalogue.sightings.table():
             member.line({"item_id": item_id, "locator": locator, "modified_utc": modified})
 
 
@@ -194,8 +194,8 @@ def _write_model(case: Case, members: _Members, model_id: int, spec: ModelSpec) 
         if not len(ids):
             continue
         vector_ids = ids.tolist()
-        owners = case.catalogue.item_ids(vector_ids)
-        regions = case.catalogue.regions(vector_ids)
+        owners = case.catalogue.vectors.owners(vector_ids)
+        regions = case.catalogue.vectors.regions(vector_ids)
         whole = (-1, -1, -1, -1)
         stem = f"vectors/{model_id:03d}/{len(blocks) + 1:06d}"
         blocks.append(
@@ -228,7 +228,7 @@ def _write_thumbnails(case: Case, members: _Members, reveal: bool, progress: Pro
             return write_thumbnail(folder, *entry, reveal, own.reopener)
 
         for items in item_batches(case, progress):
-            seen = case.catalogue.sightings(items)
+            seen = case.catalogue.sightings.of(items)
             wanted = [(item.sha256, [one.locator for one in seen[item_id]]) for item_id, item in items.items()]
             made = pool.map(write, wanted)
             for (sha256, _), thumbnail in zip(wanted, made, strict=True):

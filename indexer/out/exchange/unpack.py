@@ -167,23 +167,23 @@ def _filled(
         run_id = case.start_run("pack", "", {})
         now = now_utc()
         with case.catalogue.transaction() as writer:
-            writer.set_meta({"case_id": str(manifest["case_id"]), "pack_sha256": digest})
+            writer.meta.set({"case_id": str(manifest["case_id"]), "pack_sha256": digest})
             known: list[int] = []
             for row in map(_item, _lines(path, ITEMS, files[ITEMS])):
-                writer.restore_item(row)
+                writer.items.restore(row)
                 known.append(row[0])
                 if SIGHTINGS not in files:
-                    writer.merge_sighting(row[0], [f"pack:{row[1].hex()}", None, None, None, now, run_id])
+                    writer.sightings.restore(row[0], f"pack:{row[1].hex()}", None, now, run_id)
             if SIGHTINGS in files:
                 for record in _lines(path, SIGHTINGS, files[SIGHTINGS]):
                     locator, modified = str(Locator.parse(record["locator"])), record["modified_utc"]
-                    writer.merge_sighting(record["item_id"], [locator, modified, None, None, now, run_id])
-            if case.catalogue.items_unseen():
+                    writer.sightings.restore(record["item_id"], locator, modified, now, run_id)
+            if case.catalogue.items.unseen():
                 raise _damaged(path, f"{SIGHTINGS} leaves out items")
             all_items = np.array(known, dtype=np.int64)
             for model_id, (spec, model) in zip(ids, models, strict=True):
                 for block in model["vectors"]:
-                    number, first = writer.next_segment()
+                    number, first = writer.segments.next()
                     segment = _segment(case, files[block["vectors"]], model_id, spec, number, first, block["rows"])
                     fault = segments.check(case.segments_folder, segment)
                     if fault is not None:
@@ -192,10 +192,10 @@ def _filled(
                     regions = _array(files[block["regions"]], (segment.rows, 4))
                     if not np.isin(items, all_items).all():
                         raise _damaged(path, f"{block['items']!r} names items that it does not hold")
-                    writer.add_segment(segment, now)
+                    writer.segments.add(segment, now)
                     boxes = ([None] * 4 if box[0] < 0 else box for box in regions.tolist())
                     owned = zip(items.tolist(), boxes, strict=True)
-                    writer.add_vectors((first + n, item, model_id, *box) for n, (item, box) in enumerate(owned))
+                    writer.vectors.add((first + n, item, model_id, *box) for n, (item, box) in enumerate(owned))
         return case
     except BaseException:
         case.close()

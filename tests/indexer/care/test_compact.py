@@ -60,7 +60,7 @@ def test_deleting_a_source_keeps_what_was_seen_elsewhere_too(filled):
         run_id = filled.start_run("ingest", "test", {})
         filled.commit(Batch(seen=[(digests(5000).sha256, evidence(1, "/media/c"))]), SPEC, 1, run_id)
     assert delete(filled, sources=["file:/media/b"]).items == 9
-    assert filled.catalogue.item_by_sha256(digests(5000).sha256) is not None
+    assert filled.catalogue.items.id_of(digests(5000).sha256) is not None
     assert filled.catalogue.counts()["items"] == 3001
     with pytest.raises(UsageError, match="nothing was deleted"):
         delete(filled, sources=["file:/media/never"])
@@ -77,8 +77,8 @@ def test_ids_of_deleted_rows_and_items_never_come_back(filled):
     delete(filled, items=[3000])
     compact(filled)
     add(filled, clouds(7, 1), start=9000)
-    assert filled.catalogue.item_by_sha256(digests(9000).sha256) == 3001
-    assert [row.first_vector_id for row in filled.catalogue.segments(1)][-1] == 3001
+    assert filled.catalogue.items.id_of(digests(9000).sha256) == 3001
+    assert [row.first_vector_id for row in filled.catalogue.segments.committed(1)][-1] == 3001
 
 
 def test_deleted_content_can_be_ingested_again(filled, vectors):
@@ -103,7 +103,7 @@ def test_compacting_changes_no_answer(filled, vectors, kind):
     after = index.search(vectors[::50], 10)
     np.testing.assert_array_equal(before[1], after[1])
     np.testing.assert_array_equal(before[0], after[0])
-    assert filled.catalogue.tombstones(1) == []
+    assert filled.catalogue.segments.tombstones(1) == []
     assert compact(filled).rows_removed == 0
     if kind:
         status = inspect(filled, SPEC)
@@ -136,9 +136,9 @@ def test_merging_brings_everything_once(filled, tmp_path, vectors):
         assert (done.items, done.known, done.sightings, done.vectors) == (500, 1000, 1500, 500)
         again = merge(filled, other)
         assert (again.items, again.sightings, again.vectors) == (0, 0, 0)
-        item = filled.catalogue.item_by_sha256(digests(2000).sha256)
-        assert filled.catalogue.labels([item])[item] == {"label": ("Hotel Z",)}
-        assert len(filled.catalogue.sightings([item])[item]) == 2
+        item = filled.catalogue.items.id_of(digests(2000).sha256)
+        assert filled.catalogue.labels.of([item])[item] == {"label": ("Hotel Z",)}
+        assert len(filled.catalogue.sightings.of([item])[item]) == 2
         assert filled.catalogue.integrity() == []
         new = clouds(8, 500)
         similarities, _ = CaseIndex(filled, SPEC).search(new, 1)
@@ -222,18 +222,19 @@ def test_a_merge_brings_the_runs_and_the_head_of_the_log(filled, tmp_path):
         add(other, clouds(8, 5), start=7000, folder="/media/z")
         merge(filled, other)
         merge(filled, other)
-        runs = [row for row in filled.catalogue.run_rows() if row[1] == "merged ingest"]
+        runs = [row for row in filled.catalogue.runs.all() if row[1] == "merged ingest"]
         assert len(runs) == 1
         # What read a sighting, and when, is what it was there.
-        item = filled.catalogue.item_by_sha256(digests(7000).sha256)
-        assert filled.catalogue.sighting_rows([item])[0][-1] == runs[0][0]
-        assert runs[0][5:] == next(row for row in other.catalogue.run_rows() if row[1] == "ingest")[5:]
+        item = filled.catalogue.items.id_of(digests(7000).sha256)
+        (sighting,) = (row for row in filled.catalogue.sightings.table() if row[1] == item)
+        assert sighting[-1] == runs[0][0]
+        assert runs[0][5:] == next(row for row in other.catalogue.runs.all() if row[1] == "ingest")[5:]
         entry = json.loads((filled.path / AUDIT).read_text().splitlines()[-1])
         last = (other.path / AUDIT).read_bytes().splitlines(keepends=True)[-1]
         head = (entry["subject"]["log_entries"], entry["subject"]["log_sha256"])
         assert head == (other.log.head().entry, hashlib.sha256(last).hexdigest())
         assert entry["subject"]["log_faults"] == 0
-        assert filled.catalogue.last_run("ingest")["counts"] == {"new_items": 3000}
+        assert filled.catalogue.runs.last("ingest")["counts"] == {"new_items": 3000}
 
 
 def test_a_merge_brings_decisions_once_and_the_newest_of_a_pair_stands(filled, tmp_path):
@@ -245,9 +246,9 @@ def test_a_merge_brings_decisions_once_and_the_newest_of_a_pair_stands(filled, t
         assert merge(filled, other).decisions == 2
         assert merge(filled, other).decisions == 0
     first = digests(0).sha256
-    third = filled.catalogue.item_by_sha256(digests(2).sha256)
+    third = filled.catalogue.items.id_of(digests(2).sha256)
     assert rejected_items(filled, first) == {third}
-    assert [row.examiner for row in filled.catalogue.decisions()] == ["B", "B", "A"]
+    assert [row.examiner for row in filled.catalogue.decisions.all()] == ["B", "B", "A"]
 
 
 def test_small_segments_are_joined_without_a_change(filled, vectors):

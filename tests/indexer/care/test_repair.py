@@ -42,7 +42,7 @@ def test_what_no_source_gives_is_named_and_ingested_again_later(damaged, embedde
     (photographs / "00.jpg").unlink()
     done = repair(case, lambda name: embedder)
     assert done.vectors == 10
-    assert done.lost == [case.catalogue.items([1])[1].sha256]
+    assert done.lost == [case.catalogue.items.by_id([1])[1].sha256]
     assert case.catalogue.integrity() == []
     assert CaseIndex(case, embedder.spec).rows == 10
     (photographs / "00.jpg").write_bytes(data)

@@ -10,7 +10,7 @@ from indexer.case.case import AUDIT, CATALOGUE, Case
 def test_a_case_is_for_its_owner_only_and_says_what_it_is(tmp_path, embedder):
     about = {"purpose": "test", "authority": "", "examiner": "A. N. Other"}
     with Case.create(tmp_path / "case", model=embedder.spec, about=about) as case:
-        meta = case.catalogue.meta()
+        meta = case.catalogue.meta.all()
         assert meta["purpose"] == "test"
         assert meta["examiner"] == "A. N. Other"
         assert "authority" not in meta

@@ -71,7 +71,7 @@ def test_a_new_generation_replaces_the_old_one_while_it_is_open(filled):
     build(filled, SPEC, BuildConfig(kind="hnsw"))
     assert index.tail_rows == 0
     assert [path.name for path in (filled.path / "indexes" / SPEC.name).iterdir()] == [
-        filled.catalogue.generation(1).name.split("/")[1]
+        filled.catalogue.indexes.generation(1).name.split("/")[1]
     ]
 
 
@@ -85,13 +85,13 @@ def test_only_one_build_runs_at_a_time(filled):
 def test_a_small_case_needs_no_index_and_drops_the_one_it_had(filled):
     build(filled, SPEC, BuildConfig(kind="ivf"))
     assert build(filled, SPEC) is None
-    assert filled.catalogue.generation(1) is None
+    assert filled.catalogue.indexes.generation(1) is None
     assert list((filled.path / "indexes").glob("*/*")) == []
     assert build_if_due(filled, SPEC) is None
 
 
 def index_file(case):
-    return case.path / "indexes" / case.catalogue.generation(1).name / "index.faiss"
+    return case.path / "indexes" / case.catalogue.indexes.generation(1).name / "index.faiss"
 
 
 def cut(path):
@@ -127,7 +127,7 @@ def test_another_models_index_is_refused(filled):
     from indexer.index import manifest
     from indexer.index.open import folder
 
-    generation = filled.catalogue.generation(1)
+    generation = filled.catalogue.indexes.generation(1)
     with pytest.raises(IndexFileError, match="another model"):
         manifest.read(folder(filled, generation.name), generation.manifest_sha256, other)
 
@@ -148,7 +148,7 @@ def test_a_build_that_is_stopped_changes_nothing(filled):
     stop.set()
     with pytest.raises(BuildStopped):
         build(filled, SPEC, BuildConfig(kind="ivf"), stop=stop)
-    assert filled.catalogue.generation(1) is None
+    assert filled.catalogue.indexes.generation(1) is None
     assert list((filled.path / "indexes").glob("*/*")) == []
 
 
@@ -163,7 +163,7 @@ def test_a_build_that_falls_due_runs_beside_an_ingest(filled, monkeypatch):
     monkeypatch.setattr(policy, "EXACT_BELOW", 2000)
     with building_beside(filled, SPEC, BuildConfig(kind="ivf", jobs=1), every_s=0.05):
         deadline = time.monotonic() + 60
-        while filled.catalogue.generation(1) is None and time.monotonic() < deadline:
+        while filled.catalogue.indexes.generation(1) is None and time.monotonic() < deadline:
             time.sleep(0.05)
         add(filled, clouds(2, 200), start=3000)
     assert inspect(filled, SPEC).covered >= 3000
@@ -176,4 +176,4 @@ def test_a_build_beside_is_left_when_it_is_told_to_stop(filled, monkeypatch):
     stop.set()
     with building_beside(filled, SPEC, BuildConfig(kind="ivf", jobs=1), stop=stop, every_s=0.01):
         time.sleep(0.2)
-    assert filled.catalogue.generation(1) is None
+    assert filled.catalogue.indexes.generation(1) is None

@@ -223,7 +223,7 @@ def test_rows_that_the_server_lost_are_sent_again_by_the_next_search(tmp_path, m
     with Case.create(tmp_path / "case", model=SPEC, remote=place(milvus_uri, "lost")) as case:
         add(case, vectors)
         follow(case)
-        collection = Collection(case.catalogue.remote(), SPEC)
+        collection = Collection(case.catalogue.indexes.remote(), SPEC)
         assert collection.count() == 60
         collection.remove([1, 30, 60])
         assert collection.count() == 57
@@ -247,7 +247,7 @@ def test_cases_that_share_a_collection_do_not_meet(tmp_path, milvus_uri):
         with Case.open(path) as opened:
             return follow(opened)
 
-    Collection(cases[0].catalogue.remote(), SPEC)  # Lite, unlike a server, can't make one for two at once
+    Collection(cases[0].catalogue.indexes.remote(), SPEC)  # Lite, unlike a server, can't make one for two at once
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(send, [case.path for case in cases])) == [80, 80]
     delete(cases[0], items=[5])
@@ -255,7 +255,7 @@ def test_cases_that_share_a_collection_do_not_meet(tmp_path, milvus_uri):
         similarities, ids = CaseIndex(case, SPEC).search(vectors[10:20], 1)
         assert ids[:, 0].tolist() == list(range(11, 21))
         np.testing.assert_allclose(similarities[:, 0], 1, atol=2e-3)
-        assert Collection(case.catalogue.remote(), SPEC).count() == held
+        assert Collection(case.catalogue.indexes.remote(), SPEC).count() == held
         case.close()
 
 

@@ -1,5 +1,7 @@
 """Metadata and PDQ of items: kept at ingest, found again in searches, filters, lists and `show`."""
 
+import sqlite3
+
 import numpy as np
 import pytest
 
@@ -7,14 +9,14 @@ from imgmatch.errors import UsageError
 from imgmatch.picture.pdq import has_pdq
 from indexer.care.compact import delete
 from indexer.care.merge import merge
-from indexer.case.case import Case
+from indexer.case.case import CATALOGUE, Case
+from indexer.catalogue import filters
+from indexer.catalogue.filters import Filter
 from indexer.index.binary import BinaryIndex
 from indexer.intake.ingest import IngestConfig, ingest
 from indexer.intake.known import import_list, listed, remove_list
 from indexer.intake.known.formats import ListFormat, Malformed, PdqEntry, pdq_entries, recognise
 from indexer.out.show import find_item, item_record
-from indexer.catalogue import filters
-from indexer.catalogue.filters import Filter
 from indexer.search.request import SearchRequest
 from indexer.search.searcher import Searcher
 from tests.conftest import encode, picture, run, run_json, scene
@@ -104,9 +106,9 @@ def test_facts_go_with_an_item_and_come_with_a_merge(filled, embedder, folder, t
 
 def test_reading_again_makes_up_for_facts_that_an_older_version_did_not_keep(filled, embedder, folder):
     before = filled.catalogue.facts.metadata(range(1, 6)), filled.catalogue.facts.pdqs(range(1, 6))
-    with filled.catalogue.transaction() as writer:
-        writer._db.execute("DELETE FROM metadata")
-        writer._db.execute("DELETE FROM pdqs")
+    with sqlite3.connect(filled.path / CATALOGUE) as db:
+        db.execute("DELETE FROM metadata")
+        db.execute("DELETE FROM pdqs")
     assert ingest(filled, [folder], embedder).unchanged == 5
     assert filled.catalogue.facts.metadata([1]) == {}
     report = ingest(filled, [folder], embedder, IngestConfig(reread=True))

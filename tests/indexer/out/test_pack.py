@@ -47,8 +47,8 @@ def test_a_pack_links_as_the_case_itself_without_its_places(pair, tmp_path):
     assert len(expected) >= 10
     with open_other(tmp_path / "other.pack", SPEC) as opened:
         assert found(case, opened) == [(*link[:4], "") for link in expected]
-        meta = opened.catalogue.meta()
-        assert meta["case_id"] == other.catalogue.meta()["case_id"]
+        meta = opened.catalogue.meta.all()
+        assert meta["case_id"] == other.catalogue.meta.all()["case_id"]
         assert meta["pack_sha256"] == made.manifest_sha256
         folder = opened.path
     assert not folder.exists()

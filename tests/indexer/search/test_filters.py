@@ -5,11 +5,11 @@ import pytest
 
 from imgmatch.errors import UsageError
 from indexer.case.case import Case
+from indexer.catalogue import filters
+from indexer.catalogue.filters import Filter
 from indexer.index import ExactIndex
 from indexer.index.build import BuildConfig, build
 from indexer.index.open import CaseIndex, open_store
-from indexer.search import filters
-from indexer.search.filters import Filter
 from tests.indexer.vectors import DIM, SPEC, add, clouds
 
 
@@ -44,7 +44,7 @@ def case(tmp_path_factory):
     ],
 )
 def test_a_filter_lets_through_what_it_says(case, wanted, expected):
-    assert list(case.catalogue.matching(1, wanted)) == list(expected)
+    assert list(case.catalogue.vectors.matching(1, wanted)) == list(expected)
 
 
 @pytest.mark.parametrize("kind", ["exact", "ivf", "hnsw"])
