@@ -6,16 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from indexer.case.case import Case
-from indexer.index.open import open_store
 
 
 def state(path: Path) -> dict[str, Any]:
     """Items, sightings and issues by content and place, and each vector's bytes, sorted; duplicates show."""
     with Case.open(path) as case:
         catalogue = case.catalogue
-        model_id, spec = catalogue.models.all()[0]
         vectors = []
-        for ids, rows in open_store(case, spec, model_id).blocks():
+        for ids, rows in case.shelves()[0].store().blocks():
             owners = catalogue.vectors.owners(ids.tolist())
             items = catalogue.items.by_id(owners.values())
             vectors += [

@@ -27,8 +27,8 @@ import psutil
 from benchmarks import report
 from benchmarks.index_fuzz import fill
 from imgmatch.models import DEFAULT_MODEL, model_spec
+from indexer.care.indexing import BuildConfig, build
 from indexer.case.case import Case
-from indexer.index.build import BuildConfig, build
 
 _BLOCK = 10_000
 

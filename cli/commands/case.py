@@ -121,7 +121,7 @@ def delete(
     out: Output,
 ) -> None:
     """Take items out of a case; no search returns them from then on. Evidence is never touched."""
-    from indexer.care.compact import delete as run_delete
+    from indexer.care.delete import delete as run_delete
     from indexer.catalogue import filters
 
     if not (item or sha256 or source):
@@ -147,7 +147,7 @@ def _tell_server(case: Case) -> None:
         from indexer.index.remote import follow
 
         try:
-            follow(case)
+            follow(case.shelves())
         except CaseError as error:  # no search of this case returns them all the same
             note(f"imgmatch: the collection still holds what was deleted: {error}; run: imgmatch index CASE build")
 

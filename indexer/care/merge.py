@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from imgmatch.errors import CaseError, UsageError
-from imgmatch.types import ModelSpec
-from indexer.case import segments
 from indexer.case.case import Case
-from indexer.catalogue import SegmentRow
-from indexer.clock import now_utc
-from indexer.index.open import open_store
+from indexer.catalogue.clock import now_utc
+from indexer.index.protocol import Progress
+from indexer.index.segments import MAX_ROWS
+from indexer.index.shelf import Shelf
 from indexer.index.store import Store
 from indexer.intake.known import match_pdq
 
@@ -36,7 +34,7 @@ def merge(
     case: Case,
     other: Case,
     *,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Merged:
     """Add everything of ``other``, which is only read, to ``case``. Vectors are added again; no index is merged.
 
@@ -52,8 +50,7 @@ def merge(
         raise UsageError(f"{other.path}: is the same case as {case.path}; nothing to merge")
     their_log = other.log.verify()
     with case.writing():
-        models = _models(case, other)
-        stores = {theirs: open_store(other, spec, theirs) for theirs, (_, spec) in models.items()}
+        shelves = _shelves(case, other)
         before = case.catalogue.runs.merged_to(case_id)
         run_id, after = before or (case.start_run("merge", "", {"case_id": case_id, "path": str(other.path)}), 0)
         runs = _runs(case, other, case_id)
@@ -61,7 +58,7 @@ def merge(
         total = other.catalogue.counts()["items"]
         count = 0
         while rows := other.catalogue.items.whole_rows(after, _BATCH):
-            _merge_batch(case, other, rows, models, stores, runs, (case_id, run_id), done)
+            _merge_batch(case, other, rows, shelves, runs, (case_id, run_id), done)
             after = rows[-1][0]
             count += len(rows)
             if progress:
@@ -98,20 +95,21 @@ def _runs(case: Case, other: Case, case_id: str) -> dict[int, int]:
     return known
 
 
-def _models(case: Case, other: Case) -> dict[int, tuple[int, ModelSpec]]:
-    """Their model id to ours, for every model that has vectors there."""
-    found = {}
-    known = [f"{spec.name} ({spec.weights_sha256[:12]})" for _, spec in case.catalogue.models.all()]
-    for theirs, spec in other.catalogue.models.all():
-        if not other.catalogue.segments.committed(theirs):
+def _shelves(case: Case, other: Case) -> list[tuple[Shelf, Store, Shelf]]:
+    """Every shelf that holds vectors there, its rows, and ours by the same model."""
+    found = []
+    known = [f"{shelf.spec.name} ({shelf.spec.weights_sha256[:12]})" for shelf in case.shelves()]
+    for theirs in other.shelves():
+        if not theirs.segments():
             continue
-        ours = case.catalogue.models.id_of(spec)
+        spec = theirs.spec
+        ours = case.find_shelf(spec)
         if ours is None:
             raise CaseError(
                 f"{other.path}: holds vectors by {spec.name} ({spec.weights_sha256[:12]}), {case.path} by "
                 f"{', '.join(known)}; vectors of two models can't be merged: ingest its sources here instead"
             )
-        found[theirs] = (ours, spec)
+        found.append((theirs, theirs.store(), ours))
     return found
 
 
@@ -119,15 +117,13 @@ def _merge_batch(
     case: Case,
     other: Case,
     rows: list[tuple[int, ...]],
-    models: dict[int, tuple[int, ModelSpec]],
-    stores: dict[int, Store],
+    shelves: list[tuple[Shelf, Store, Shelf]],
     runs: dict[int, int],
     merge_of: tuple[str, int],
     done: Merged,
 ) -> None:
     theirs = [row[0] for row in rows]
     case_id, run_id = merge_of
-    now = now_utc()
     new = Merged()
     with case.catalogue.transaction() as writer:
         ours = {}
@@ -137,24 +133,21 @@ def _merge_batch(
         new.items = case.catalogue.counts()["items"] - before
         new.known = len(rows) - new.items
         new.sightings = writer.copy(other.catalogue.stream_named, ours, runs)["sightings"]
-        for their_model, (our_model, spec) in models.items():
-            lacking = {item for item in theirs if not writer.vectors.has_item(ours[item], our_model)}
-            wanted = [row for row in other.catalogue.vectors.of(theirs, their_model) if row[0] in lacking]
-            for start in range(0, len(wanted), segments.MAX_ROWS):
-                part = wanted[start : start + segments.MAX_ROWS]
-                vectors, found = stores[their_model].gather(np.array([row[1] for row in part], dtype=np.int64))
+        for their_shelf, store, our_shelf in shelves:
+            lacking = {item for item in theirs if not writer.vectors.has_item(ours[item], our_shelf.model_id)}
+            rows_there = other.catalogue.vectors.of(theirs, their_shelf.model_id)
+            wanted = [row for row in rows_there if row[0] in lacking]
+            for start in range(0, len(wanted), MAX_ROWS):
+                part = wanted[start : start + MAX_ROWS]
+                vectors, found = store.gather(np.array([row[1] for row in part], dtype=np.int64))
                 if not found.all():
                     raise CaseError(
                         f"{other.path}: {int((~found).sum())} vectors are missing; run imgmatch check on it"
                     )
-                number, first = writer.segments.next()
-                name = f"{spec.name}/{number:06d}.npy"
-                digest = segments.write(case.segments_folder, name, vectors)
-                writer.segments.add(SegmentRow(our_model, name, first, len(part), digest, spec.dim), now)
-                writer.vectors.add((first + place, ours[row[0]], our_model, *row[2:]) for place, row in enumerate(part))
+                our_shelf.append(writer, vectors, [(ours[row[0]], *row[2:]) for row in part])
                 new.vectors += len(part)
-            profiles = other.catalogue.vectors.profiles_of(sorted(lacking), their_model)
-            writer.vectors.set_profiles((ours[item], our_model, profile) for item, profile in profiles)
+            profiles = other.catalogue.vectors.profiles_of(sorted(lacking), their_shelf.model_id)
+            writer.vectors.set_profiles((ours[item], our_shelf.model_id, profile) for item, profile in profiles)
         writer.runs.set_merged(case_id, run_id, theirs[-1])
     done.items += new.items
     done.known += new.known

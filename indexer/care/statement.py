@@ -17,10 +17,10 @@ from typing import Any
 import imgmatch
 from imgmatch.errors import UsageError
 from imgmatch.optional import require
-from indexer.atomic import whole_folder
 from indexer.case.audit import Head
 from indexer.case.case import Case
-from indexer.clock import now_utc
+from indexer.catalogue.clock import now_utc
+from indexer.out.atomic import whole_folder
 from indexer.out.report.html import plain
 
 KIND = "imgmatch statement of a run"

@@ -22,9 +22,9 @@ from typing import IO, Any
 
 import imgmatch
 from imgmatch.errors import CaseError, UsageError
-from indexer.case.segments import sync_folder
 from indexer.catalogue import Catalogue, LogState, Writer
-from indexer.clock import now_utc
+from indexer.catalogue.clock import now_utc
+from indexer.index.disk import sync_folder
 
 FIRST = "0" * 64
 """What the first entry names as the hash of the one before."""

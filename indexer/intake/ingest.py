@@ -31,10 +31,11 @@ from imgmatch.picture.pdq import has_pdq
 from imgmatch.types import Digests, Embedding, Evidence, Image, Issue
 from imgmatch.workers.pool import Pool
 from imgmatch.workers.work import ReadPicture, Request, read_picture
-from indexer.care.compact import join_small
 from indexer.case.case import Batch, Case, NewItem
-from indexer.clock import now_utc
+from indexer.case.compact import join_small
+from indexer.catalogue.clock import now_utc
 from indexer.index.remote import follow_commit
+from indexer.index.shelf import Shelf
 from indexer.intake.known import Alert, Container, KnownFiles, match_pdq
 from indexer.intake.labels import apply_labels, read_labels
 from indexer.intake.manifests import manifest_files, read_manifest
@@ -167,7 +168,7 @@ def ingest(
     if config.manifest is not None:
         arguments["manifest"] = readable(os.fsdecode(config.manifest))
     with case.writing():
-        model_id = case.model_id(embedder.spec)
+        shelf = case.add_shelf(embedder.spec)
         run_id = case.start_run("ingest", embedder.runtime, arguments, embedder.spec)
         known = KnownFiles(case)
         following = True
@@ -175,21 +176,21 @@ def ingest(
 
         def commit(batch: Batch) -> None:
             nonlocal commits, following
-            new = case.commit(batch, embedder.spec, model_id, run_id)
+            new = case.commit(batch, shelf, run_id)
             commits += 1
             if commits % _JOIN_EVERY == 0:
                 join_small(case)
             report.new_items += new["items"]
             report.new_sightings += new["sightings"]
             report.new_issues += new["issues"]
-            following = following and follow_commit(case)
+            following = following and follow_commit(case.shelves())
 
         def record_issues(issues: list[Issue]) -> None:
             commit(Batch(issues=[(issue, None, None) for issue in issues]))
 
         try:
             named = paths if paths or config.manifest is None else manifest_files(config.manifest)
-            found = _files(case, named, known, model_id, config, report, stop)
+            found = _files(case, named, known, shelf, config, report, stop)
             # Two pools, so that reading and decoding go on while pictures are embedded; both are fed in walk order and
             # hand back in walk order, and hold a bounded number of pictures, however many files there are.
             with (
@@ -199,7 +200,7 @@ def ingest(
             ):
                 prepared = _in_order(
                     readers,
-                    lambda item: _read(item, case, known, model_id, embedder.spec.input_px, config, decoder),
+                    lambda item: _read(item, case, known, shelf, config, decoder),
                     found,
                     2 * EMBED_BATCH * jobs,
                 )
@@ -249,7 +250,7 @@ def _files(
     case: Case,
     paths: Iterable[str | os.PathLike[str]],
     known: KnownFiles,
-    model_id: int,
+    shelf: Shelf,
     config: IngestConfig,
     report: IngestReport,
     stop: threading.Event,
@@ -269,7 +270,7 @@ def _files(
         if container is None:
             return False
         if is_picture:
-            return container.ignored and not case.catalogue.vectors.has(container.digests.sha256, model_id)
+            return container.ignored and not shelf.holds(container.digests.sha256)
         named.append(container)
         return container.ignored
 
@@ -285,7 +286,7 @@ def _files(
             yield from told()
             report.files += 1
             if isinstance(found, Evidence) and not config.reread:
-                before = case.catalogue.sightings.unchanged(found, model_id, imgmatch.__version__, config.beyond)
+                before = shelf.unchanged(found, imgmatch.__version__, config.beyond)
                 if before is not None:
                     report.unchanged += 1
                     continue
@@ -307,8 +308,7 @@ def _read(
     found: Evidence | Issue | Container,
     case: Case,
     known: KnownFiles,
-    model_id: int,
-    input_px: int,
+    shelf: Shelf,
     config: IngestConfig,
     decoder: ReadPicture,
 ) -> _Read:
@@ -325,16 +325,16 @@ def _read(
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         return _Read(found, issue=Issue(found.locator, "read", "unreadable", f"the file can't be read: {reason}"))
-    if case.catalogue.vectors.has(digests.sha256, model_id, config.beyond):
+    if shelf.holds(digests.sha256, config.beyond):
         return _Read(found, digests, facts=_facts_lacking(digests, data, case, config, decoder))
     if known.ignores(digests):
         return _Read(found, digests, ignored=True)
-    whole_known = config.beyond is not None and case.catalogue.vectors.has(digests.sha256, model_id)
+    whole_known = config.beyond is not None and shelf.holds(digests.sha256)
     try:
         if data is None:
             raise EvidenceError("too_large", f"{digests.size_bytes:,} bytes are more than {config.limits.max_bytes:,}")
-        sides = (2 * input_px,) if config.beyond else ()
-        done = decoder(data, Request(input_px, sides, metadata=True, pdq=True, limits=config.limits))
+        sides = (2 * shelf.spec.input_px,) if config.beyond else ()
+        done = decoder(data, Request(shelf.spec.input_px, sides, metadata=True, pdq=True, limits=config.limits))
     except EvidenceError as error:
         return _Read(found, digests, Issue(found.locator, "decode", error.kind, str(error)))
     return _Read(

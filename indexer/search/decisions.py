@@ -13,7 +13,7 @@ from imgmatch.picture.hashes import digest
 from indexer.case import audit
 from indexer.case.case import Case
 from indexer.catalogue import DecisionRow
-from indexer.clock import now_utc
+from indexer.catalogue.clock import now_utc
 
 VERDICTS = ("confirmed", "rejected")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}\Z")

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imgmatch.errors import CaseError, UsageError
+from imgmatch.errors import UsageError
 from imgmatch.locator import Locator
 from imgmatch.types import FalseMatchRate, ModelSpec, Verification
 from indexer.case.case import Case
 from indexer.catalogue import ItemRow
 from indexer.index.layered import Base
 from indexer.index.manifest import IndexFileError
-from indexer.index.open import open_base, open_store
+from indexer.index.open import open_base
 from indexer.index.pairs import Pairs, pairs_above
+from indexer.index.shelf import Shelf
 from indexer.index.store import Store
 from indexer.search.background import COPY_SIMILARITY, Background
 from indexer.search.order import rare_enough
@@ -81,7 +82,7 @@ def groups(
     near-copy. With a built index as few pairs are missed as the index misses neighbours.
     """
     _check(least)
-    store, base = _opened(case, spec)
+    store, base = _opened(case.shelf(spec))
     parent: dict[int, int] = {}
 
     def root(item_id: int) -> int:
@@ -117,9 +118,10 @@ def links(
     ``max_fmr`` then leaves out those with a higher one.
     """
     _check(least)
-    store, base = _opened(case, spec)
-    others, _ = _opened(other, spec)
-    compared = case.catalogue.items.count(_id(case, spec)) * other.catalogue.items.count(_id(other, spec))
+    shelf, other_shelf = case.shelf(spec), other.shelf(spec)
+    store, base = _opened(shelf)
+    others = other_shelf.store()
+    compared = shelf.item_count() * other_shelf.item_count()
     for found in pairs_above(store, least, other=others, base=base, progress=progress):
         pairs = list(_items(case, other, found))
         vectors, _ = store.gather(found.first)
@@ -213,20 +215,12 @@ def _items(case: Case, other: Case, found: Pairs) -> Iterator[tuple[int, int, fl
             yield ours[first], theirs[second], similarity
 
 
-def _opened(case: Case, spec: ModelSpec) -> tuple[Store, Base | None]:
-    model_id = _id(case, spec)
+def _opened(shelf: Shelf) -> tuple[Store, Base | None]:
     try:
-        base = open_base(case, spec, model_id)
+        base = open_base(shelf)
     except IndexFileError:  # a cache that is no good: every pair is compared
         base = None
-    return open_store(case, spec, model_id), base
-
-
-def _id(case: Case, spec: ModelSpec) -> int:
-    model_id = case.catalogue.models.id_of(spec)
-    if model_id is None:
-        raise CaseError(f"{case.path}: holds no vectors by {spec.name} with these weights; ingest it with that model")
-    return model_id
+    return shelf.store(), base
 
 
 def _check(least: float) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from imgmatch.types import Candidate, Match
 from indexer.case.case import Case
-from indexer.index import Ids, VectorIndex
+from indexer.index.protocol import Ids, VectorIndex
 from indexer.search.query import Query
 
 CANDIDATES = 4

@@ -15,8 +15,8 @@ from imgmatch.models.base import Embedder
 from imgmatch.types import Evidence, Issue, Match
 from indexer.case.case import Case
 from indexer.catalogue.filters import Filter
-from indexer.index import Ids, VectorIndex
 from indexer.index.open import CaseIndex
+from indexer.index.protocol import Ids, VectorIndex
 from indexer.search import decisions
 from indexer.search.background import check_limit
 from indexer.search.nearest import nearest
@@ -48,15 +48,15 @@ class Searcher:
         """
         self._case = case
         self._embedder = embedder
-        model_id = case.catalogue.models.id_of(embedder.spec)
-        if model_id is None or not case.catalogue.segments.committed(model_id):
+        shelf = case.find_shelf(embedder.spec)
+        if shelf is None or not shelf.segments():
             raise CaseError(_no_vectors(case, embedder))
-        self._model_id = model_id
+        self._shelf = shelf
         self._background = background
         self._allowed_of: tuple[Any, ...] = ()
         self._allowed_ids: Ids = np.empty(0, np.int64)
         self._features = ItemFeatures()
-        self._index = index or CaseIndex(case, embedder.spec, warn)
+        self._index = index or CaseIndex(shelf, warn)
 
     def search(
         self, queries: Sequence[str | os.PathLike[str]], request: SearchRequest = ANYTHING
@@ -116,7 +116,7 @@ class Searcher:
         is asked for.
         """
         if self._background is not None:
-            gallery = self._case.catalogue.items.count(self._model_id, request.within)
+            gallery = self._shelf.item_count(request.within)
             matches = self._background.judge(query.vector, query.sha256, matches, gallery, query.tries)
         limit = request.max_fmr if request.cut else None
         return [match for match in matches if rare_enough(match, limit)]
@@ -131,17 +131,13 @@ class Searcher:
             return None
         key = (within, *sorted(self._case.catalogue.state().items()), self._case.catalogue.data_version())
         if self._allowed_of != key:
-            self._allowed_ids = np.fromiter(
-                self._case.catalogue.vectors.matching(self._model_id, within), dtype=np.int64
-            )
+            self._allowed_ids = self._shelf.matching(within)
             self._allowed_of = key
         return self._allowed_ids
 
 
 def _no_vectors(case: Case, embedder: Embedder) -> str:
-    others = sorted(
-        {model.name for model_id, model in case.catalogue.models.all() if case.catalogue.segments.committed(model_id)}
-    )
+    others = sorted({shelf.spec.name for shelf in case.shelves() if shelf.segments()})
     if embedder.spec.name in others:
         return (
             f"{case.path}: its vectors were made by a model {embedder.spec.name!r} with other weights than the one "

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from imgmatch.errors import UsageError
 from imgmatch.picture.hashes import digest
 from imgmatch.picture.pdq import BITS, DISTANCE
-from indexer.clock import now_utc
+from indexer.catalogue.clock import now_utc
 from indexer.intake.known.formats import Entry, ListFormat, Malformed, PdqEntry, entries, pdq_entries, recognise
 from indexer.intake.known.pdq_near import match_pdq
 

@@ -19,10 +19,10 @@ from typing import IO, TYPE_CHECKING, Any
 import imgmatch
 from imgmatch.locator import Locator
 from imgmatch.types import Match, ModelSpec, Sighting
-from indexer.atomic import whole_file
 from indexer.case.case import Case
 from indexer.catalogue import ItemRow
-from indexer.clock import now_utc
+from indexer.catalogue.clock import now_utc
+from indexer.out.atomic import whole_file
 from indexer.out.exchange.places import file_name, file_path, mime_type
 from indexer.out.exchange.snapshot import Progress, item_batches, require_items
 

@@ -15,9 +15,9 @@ from imgmatch.errors import UsageError
 from imgmatch.locator import Locator
 from imgmatch.optional import require
 from imgmatch.types import ModelSpec
-from indexer.atomic import whole_folder
 from indexer.case.case import Case
 from indexer.intake.csvfile import write_csv
+from indexer.out.atomic import whole_folder
 from indexer.out.exchange.places import file_name, mime_type
 from indexer.out.exchange.snapshot import item_batches
 

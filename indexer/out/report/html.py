@@ -20,11 +20,11 @@ from imgmatch.evidence import Reopener
 from imgmatch.locator import Locator
 from imgmatch.match.calibration import expected_text, false_match_text
 from imgmatch.types import FalseMatchRate, ModelSpec, Verification
-from indexer.atomic import whole_folder
 from indexer.case.audit import Head
 from indexer.case.case import Case
-from indexer.clock import now_utc
+from indexer.catalogue.clock import now_utc
 from indexer.intake.csvfile import printable
+from indexer.out.atomic import whole_folder
 from indexer.out.report.pictures import Thumbnail, write_thumbnail
 from indexer.search.request import SearchResult
 

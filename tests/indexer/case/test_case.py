@@ -61,4 +61,4 @@ def test_vectors_of_other_weights_are_not_mixed(case, embedder):
 
     other = dataclasses.replace(embedder.spec, weights_sha256="0" * 64)
     with pytest.raises(CaseError, match="other weights"):
-        case.model_id(other)
+        case.add_shelf(other)

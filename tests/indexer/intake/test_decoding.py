@@ -107,7 +107,7 @@ def test_an_upload_that_kills_its_worker_is_one_error(fragile, filled, folder):
 
 def test_repair_goes_on_after_a_picture_that_kills_its_worker(fragile, filled, embedder):
     (segment,) = filled.catalogue.segments.committed()
-    (filled.segments_folder / segment.name).write_bytes(b"damaged")
+    (filled.path / "segments" / segment.name).write_bytes(b"damaged")
     done = repair.repair(filled, lambda name: embedder)
     assert (done.vectors, len(done.lost)) == (3, 1)
 

@@ -7,7 +7,7 @@ import pytest
 
 from imgmatch.errors import UsageError
 from imgmatch.picture.pdq import has_pdq
-from indexer.care.compact import delete
+from indexer.care.delete import delete
 from indexer.care.merge import merge
 from indexer.case.case import CATALOGUE, Case
 from indexer.catalogue import filters

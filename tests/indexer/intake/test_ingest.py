@@ -74,7 +74,7 @@ def test_two_cases_of_the_same_folder_have_bit_identical_segments(tmp_path, embe
     for name, jobs in (("a", 1), ("b", 2)):
         with Case.create(tmp_path / name, model=embedder.spec) as case:
             ingest(case, [photographs], embedder, IngestConfig(jobs=jobs, commit_items=4))
-            files = sorted(case.segments_folder.rglob("*.npy"))
+            files = sorted((case.path / "segments").rglob("*.npy"))
             contents.append([(f.relative_to(case.path), f.read_bytes()) for f in files])
     assert len(contents[0]) == 3
     assert contents[0] == contents[1]
@@ -82,8 +82,7 @@ def test_two_cases_of_the_same_folder_have_bit_identical_segments(tmp_path, embe
 
 def test_the_vector_is_that_of_the_picture_and_of_unit_length(case, embedder, photographs):
     ingest(case, [photographs], embedder)
-    model_id = case.catalogue.models.id_of(embedder.spec)
-    ((first, rows),) = case.rows(model_id)
+    ((first, rows),) = case.shelf(embedder.spec).rows_and_dead()[0]
     assert first == 1
     np.testing.assert_allclose(np.linalg.norm(rows.astype(np.float32), axis=1), 1, atol=1e-3)
     pixels = decode((photographs / "00.jpg").read_bytes(), min_side_px=embedder.spec.input_px).pixels
@@ -269,9 +268,9 @@ def test_kill_9_at_any_moment_loses_and_doubles_nothing(tmp_path):
 
 def test_a_file_left_by_a_killed_commit_is_removed(case, embedder, photographs):
     ingest(case, [photographs], embedder)
-    left = case.segments_folder / embedder.spec.name / "000002.npy"
+    left = case.path / "segments" / embedder.spec.name / "000002.npy"
     left.write_bytes(b"half a segment")
-    assert len(list(case.rows(case.catalogue.models.id_of(embedder.spec)))) == 1
+    assert len(list(case.shelf(embedder.spec).segments())) == 1
     ingest(case, [photographs], embedder)
     assert not left.exists()
 
@@ -280,7 +279,7 @@ def test_a_case_that_cant_be_written_is_one_error(case, embedder, photographs, m
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("indexer.case.segments.os.fsync", full)
+    monkeypatch.setattr("indexer.index.segments.os.fsync", full)
     with pytest.raises(CaseError, match="No space left on device"):
         ingest(case, [photographs], embedder)
     monkeypatch.undo()

@@ -16,7 +16,7 @@ import pytest
 from imgmatch.errors import UsageError
 from imgmatch.evidence import SourceOptions, walk
 from imgmatch.workers.pool import Pool
-from indexer.care.compact import delete
+from indexer.care.delete import delete
 from indexer.care.merge import merge
 from indexer.case.case import Case
 from indexer.intake.ingest import ingest

@@ -54,7 +54,7 @@ def add(case, numbers, name="{}.jpg", issues=(), vectors=None):
     ]
     with case.writing():
         run_id = case.start_run("ingest", "test", {})
-        case.commit(Batch(items=items, issues=list(issues)), SPEC, case.model_id(SPEC), run_id)
+        case.commit(Batch(items=items, issues=list(issues)), case.add_shelf(SPEC), run_id)
         case.finish_run(run_id, {})
 
 

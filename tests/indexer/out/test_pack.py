@@ -10,7 +10,7 @@ import pytest
 
 from imgmatch.errors import UsageError
 from imgmatch.models import load_model
-from indexer.care.compact import delete
+from indexer.care.delete import delete
 from indexer.case.case import Case
 from indexer.intake.ingest import IngestConfig, ingest
 from indexer.out.exchange.pack import PackConfig, write_pack

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from imgmatch.errors import CaseError
+from indexer.care.indexing import build_if_due, drop_generations
 from indexer.case.case import Case
 from indexer.catalogue import RemoteRow
-from indexer.index.build import build_if_due, drop_generations
+from indexer.index.protocol import Progress
 from indexer.index.remote import empty, follow
 
 
@@ -27,7 +27,7 @@ def move(
     target: RemoteRow | None,
     *,
     abandon: bool = False,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Moved:
     """Bring the index to ``target``, or to files where it is None. Vectors stay in the case's segments all the time.
 
@@ -45,16 +45,16 @@ def move(
                 if coming is None:
                     with case.catalogue.transaction() as writer:
                         writer.indexes.set_remote("coming", target)
-                follow(case, role="coming", progress=progress)
+                follow(case.shelves(), role="coming", progress=progress)
                 coming = case.catalogue.indexes.remote("coming")
             # A place that an earlier move has not emptied must not be forgotten.
             _leave(case, "leaving", abandon)
             _switch(case, coming)
-        rows = follow(case)
+        rows = follow(case.shelves())
     if target is None:
-        for model_id, spec in case.catalogue.models.all():
-            build_if_due(case, spec, progress=progress)
-            rows += case.catalogue.vectors.count(model_id)
+        for shelf in case.shelves():
+            build_if_due(case, shelf.spec, progress=progress)
+            rows += shelf.count()
     else:
         drop_generations(case)
     _leave(case, "leaving", abandon)
@@ -84,7 +84,7 @@ def _leave(case: Case, role: str, abandon: bool) -> None:
         return
     if not abandon:
         try:
-            empty(case, old)
+            empty(case.shelves(), old)
         except CaseError as error:
             raise CaseError(
                 f"{error}; the case's rows there are not removed: run it again, or with --abandon if the server is gone"
