@@ -28,6 +28,7 @@ class Merged:
     vectors: int = 0
     issues: int = 0
     decisions: int = 0
+    vics_files: int = 0
 
 
 def merge(
@@ -66,7 +67,7 @@ def merge(
         with case.catalogue.transaction() as writer:
             copied = writer.copy(other.catalogue, None, runs)
             done.issues, done.decisions = copied["issues"], copied["decisions"]
-            writer.vics.merge(other.catalogue.vics, runs)
+            done.vics_files = writer.vics.merge(other.catalogue.vics, runs)
             writer.runs.set_merged(case_id, run_id, None)
         for _ in match_pdq(case):
             pass  # their items against the PDQ lists of this case: kept in the catalogue
