@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
 def jpeg(pixels: Pixels, rng: np.random.Generator, quality: int = 20) -> Pixels:
     """Compress as baseline JPEG with chroma subsampling and decode again. ``quality`` 1..100 as in libjpeg."""
-    done, data = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
+    bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    done, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
     if not done:
         raise UsageError(f"can't compress a picture of shape {pixels.shape} as JPEG: pass (H, W, 3) uint8 pixels")
-    return np.ascontiguousarray(np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))[..., ::-1])
+    return cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
 def grey(pixels: Pixels, rng: np.random.Generator) -> Pixels:
@@ -98,9 +99,9 @@ def motion_blur(pixels: Pixels, rng: np.random.Generator, length_share: float = 
     return cv2.filter2D(pixels, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE)
 
 
-def sharpen(pixels: Pixels, rng: np.random.Generator, amount: float = 1.5) -> Pixels:
-    """Unsharp mask."""
-    soft = cv2.GaussianBlur(pixels, (0, 0), max(0.5, 0.006 * min(pixels.shape[:2])))
+def sharpen(pixels: Pixels, rng: np.random.Generator, amount: float = 1.5, sigma_share: float = 0.006) -> Pixels:
+    """Unsharp mask, of what a blur by ``sigma_share`` of the shorter side takes away."""
+    soft = cv2.GaussianBlur(pixels, (0, 0), max(0.5, sigma_share * min(pixels.shape[:2])))
     return cv2.addWeighted(pixels, 1 + amount, soft, -amount, 0)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float32]
 
 
-_FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_COMPLEX, cv2.FONT_HERSHEY_TRIPLEX)
+FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_COMPLEX, cv2.FONT_HERSHEY_TRIPLEX)
 _LETTERS = np.array(list(string.ascii_letters + "     " + string.digits))
 
 
@@ -49,7 +49,7 @@ def text_overlay(pixels: Pixels, rng: np.random.Generator, lines: int = 3, lette
         if rng.random() < 0.4:
             band = out[max(0, int(base - 1.5 * size)) : max(0, int(base + 0.6 * size))]
             band[:] = band * 0.4
-        _write(out, text, (left, base), size, ink, int(rng.choice(_FONTS)))
+        _write(out, text, (left, base), size, ink, int(rng.choice(FONTS)))
     return out
 
 

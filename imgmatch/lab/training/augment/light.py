@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from imgmatch.lab.alterations.light import photo_filter
+from imgmatch.lab.alterations import light as altered
+from imgmatch.lab.alterations.tools import to_bytes
 from imgmatch.lab.training.augment.geometry import Generator, Pixels, between, log_between
-
-
-def _lut(image: Pixels, curve: npt.NDArray[np.float64]) -> Pixels:
-    return cv2.LUT(image, np.clip(curve, 0, 255).astype(np.uint8))
 
 
 def light(rng: Generator, image: Pixels, strength: float) -> Pixels:
@@ -27,8 +23,8 @@ def light(rng: Generator, image: Pixels, strength: float) -> Pixels:
 
 def darken(rng: Generator, image: Pixels) -> Pixels:
     """A picture taken, or made, much too dark; sometimes with the noise that comes with it."""
-    ramp = np.arange(256, dtype=np.float64) / 255
-    dark = _lut(image, 255 * ramp ** between(rng, 1.0, 2.0) * between(rng, 0.15, 0.6))
+    gamma, factor = between(rng, 1.0, 2.0), between(rng, 0.15, 0.6)
+    dark = altered.colour(image, rng, brightness=factor ** (1 / gamma), gamma=gamma)
     return noise(rng, dark, 0.5) if rng.random() < 0.4 else dark
 
 
@@ -44,10 +40,8 @@ def colour(rng: Generator, image: Pixels, strength: float) -> Pixels:
 
 def grey(rng: Generator, image: Pixels) -> Pixels:
     """Grey, or one tint over grey."""
-    level = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None]
-    if rng.random() < 0.7:
-        return np.repeat(level, 3, 2)
-    return np.clip(level * rng.uniform(0.6, 1.2, 3), 0, 255).astype(np.uint8)
+    plain = altered.grey(image, rng)
+    return plain if rng.random() < 0.7 else to_bytes(plain * rng.uniform(0.6, 1.2, 3))
 
 
 def lamp(rng: Generator, image: Pixels) -> Pixels:
@@ -63,32 +57,23 @@ def lamp(rng: Generator, image: Pixels) -> Pixels:
 
 
 def noise(rng: Generator, image: Pixels, strength: float) -> Pixels:
-    """Sensor noise, from one small tile that is repeated at a random offset: fast and good enough."""
+    """Sensor noise, from one small tile that is repeated: fast and good enough."""
     tile = rng.normal(0, between(rng, 3, 28) * strength, (61, 67, 3)).astype(np.int16)
     height, width = image.shape[:2]
-    rows, columns = (np.arange(height) * 1) % 61, np.arange(width) % 67
+    rows, columns = np.arange(height) % 61, np.arange(width) % 67
     return np.clip(image + tile[rows][:, columns], 0, 255).astype(np.uint8)
 
 
 def blur(rng: Generator, image: Pixels) -> Pixels:
     """Out of focus, or moved."""
-    size = image.shape[0]
     if rng.random() < 0.75:
-        return cv2.GaussianBlur(image, (0, 0), log_between(rng, 0.5, 0.02 * size))
-    length = int(rng.integers(3, max(4, size // 16)))
-    kernel = np.zeros((length, length), np.float32)
-    angle = rng.uniform(0, np.pi)
-    middle, reach = (length - 1) / 2, (length - 1) / 2
-    start = (round(middle - reach * np.cos(angle)), round(middle - reach * np.sin(angle)))
-    end = (round(middle + reach * np.cos(angle)), round(middle + reach * np.sin(angle)))
-    cv2.line(kernel, start, end, 1.0, 1)
-    return cv2.filter2D(image, -1, kernel / kernel.sum())
+        return altered.blur(image, rng, log_between(rng, 0.5 / image.shape[0], 0.02))
+    return altered.motion_blur(image, rng, between(rng, 3 / image.shape[0], 1 / 16))
 
 
 def jpeg(rng: Generator, image: Pixels, low: int = 8, high: int = 80) -> Pixels:
     """JPEG at a random quality."""
-    coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(low, high))])[1]
-    return np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR))
+    return altered.jpeg(image, rng, int(rng.integers(low, high)))
 
 
 def shrink(rng: Generator, image: Pixels) -> Pixels:
@@ -101,18 +86,16 @@ def shrink(rng: Generator, image: Pixels) -> Pixels:
 
 def sharpen(rng: Generator, image: Pixels) -> Pixels:
     """Unsharp mask: what phones and filters do."""
-    amount = between(rng, 0.5, 2.5)
-    return cv2.addWeighted(image, 1 + amount, cv2.GaussianBlur(image, (0, 0), between(rng, 0.7, 2.5)), -amount, 0)
+    return altered.sharpen(image, rng, between(rng, 0.5, 2.5), between(rng, 0.7, 2.5) / image.shape[0])
 
 
 def filters(rng: Generator, image: Pixels) -> Pixels:
     """What picture editors offer: few levels, edges, inverted, equalised."""
     way = rng.random()
     if way < 0.3:
-        return photo_filter(image, rng)
+        return altered.photo_filter(image, rng)
     if way < 0.5:
-        levels = int(rng.integers(3, 9))
-        return _lut(image, np.floor(np.arange(256) / 256 * levels) * (255 / (levels - 1)))
+        return altered.posterise(image, rng, int(rng.integers(3, 9)))
     if way < 0.75:
         ycc = cv2.cvtColor(image, cv2.COLOR_RGB2YCrCb)
         ycc[..., 0] = cv2.equalizeHist(ycc[..., 0])
