@@ -76,7 +76,7 @@ def person(rng: Generator, image: Pixels, filler: Pixels | None, largest: float 
         figure = lamp(rng, figure)
     if rng.random() < 0.3:
         mask = cv2.GaussianBlur(mask, (0, 0), 1.0)
-    return blend(image, figure, mask / np.float32(255))
+    return blend(image, figure, np.divide(mask, 255, dtype=np.float32))
 
 
 def _at(point: npt.ArrayLike) -> tuple[int, int]:
