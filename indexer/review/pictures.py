@@ -45,7 +45,7 @@ class Pictures:
             raise UsageError(f"{item_id}: no such item in {self._case.path}")
 
         def read(min_side_px: int) -> Image:
-            return reread(item, self._case.catalogue.sightings.of([item_id])[item_id], min_side_px)
+            return reread(item.sha256, self._case.catalogue.sightings.of([item_id])[item_id], min_side_px)
 
         return self._shown(item.sha256, read, clear_px, grey)
 
