@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imgmatch.errors import CaseError, EvidenceError
-from imgmatch.evidence import DEFAULT_OPTIONS, Reopener, SourceOptions
+from imgmatch.evidence import DEFAULT_OPTIONS, SourceOptions
+from imgmatch.evidence.read import Finder
 from imgmatch.models.base import Embedder
 from imgmatch.types import Sighting
 from imgmatch.workers import shared
@@ -18,7 +19,6 @@ from indexer.case import segments
 from indexer.case.case import Case, ids_of
 from indexer.catalogue import SegmentRow
 from indexer.clock import now_utc
-from indexer.search.verification import content
 
 if TYPE_CHECKING:
     from imgmatch.types import Vector
@@ -47,7 +47,7 @@ def repair(
     CaseError, changing nothing, when the installed model is not the one that made the vectors.
     """
     done = Repaired()
-    reopener = Reopener(options)
+    finder = Finder(case.limits, options)
     with case.writing():
         specs = dict(case.catalogue.models())
         used: dict[str, str] = {}
@@ -62,7 +62,7 @@ def repair(
                     "installed; repair it with the imgmatch version that made it"
                 )
             used[spec.name] = spec.weights_sha256
-            _repair(case, segment, embedder, reopener, done, progress)
+            _repair(case, segment, embedder, finder, done, progress)
             done.segments += 1
         if done.segments:
             counts = {"segments": done.segments, "vectors": done.vectors, "lost": len(done.lost)}
@@ -74,7 +74,7 @@ def _repair(
     case: Case,
     segment: SegmentRow,
     embedder: Embedder,
-    reopener: Reopener,
+    finder: Finder,
     done: Repaired,
     progress: Callable[[str, int, int], None] | None,
 ) -> None:
@@ -89,7 +89,7 @@ def _repair(
             item = items[owners[vector_id]]
             # A part of a picture was embedded in a way that only the run which made it knows.
             whole = vector_id not in regions
-            vector = _again(sightings[item.item_id], item.sha256, embedder, reopener) if whole else None
+            vector = _again(sightings[item.item_id], item.sha256, embedder, finder) if whole else None
             if vector is None:
                 done.lost.append(item.sha256)
                 gone.append(vector_id)
@@ -111,11 +111,11 @@ def _repair(
     done.vectors += len(kept)
 
 
-def _again(places: list[Sighting], sha256: str, embedder: Embedder, reopener: Reopener) -> Vector | None:
+def _again(places: list[Sighting], sha256: str, embedder: Embedder, finder: Finder) -> Vector | None:
     """The vector of an item from the first of its sources that still holds it, made as ingest makes it."""
     try:
-        data = content(sha256, (place.locator for place in places), reopener.reopen)
-        prepared = shared.read_picture(data, Request(embedder.spec.input_px)).prepared
+        content = finder.content(sha256, (place.locator for place in places))
+        prepared = shared.read_picture(content.whole, Request(embedder.spec.input_px, limits=content.limits)).prepared
     except EvidenceError:
         return None
     assert prepared is not None

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,9 @@ from indexer.case.audit import EMPTY, AuditLog, Head
 from indexer.case.lock import locked
 from indexer.catalogue import Catalogue, ListHit, RemoteRow, SegmentRow, Writer
 from indexer.clock import now_utc
+
+if TYPE_CHECKING:
+    from imgmatch.evidence.limits import AllLimits
 
 Ids = npt.NDArray[np.int64]
 
@@ -167,6 +170,13 @@ class Case:
     def default_model(self) -> ModelSpec:
         """The model that the case was made with."""
         return self.catalogue.models()[0][1]
+
+    @property
+    def limits(self) -> AllLimits:
+        """What reading this evidence may cost: what any ingest of it was allowed, and no less than the default."""
+        from imgmatch.evidence.limits import AllLimits  # heavy, and not for every use
+
+        return AllLimits().widened(self.catalogue.limits())
 
     def rows(self, model_id: int) -> list[tuple[int | Ids, segments.Rows]]:
         """Every committed row of a model, deleted ones too, a segment at a time: as ``rows_and_dead``."""

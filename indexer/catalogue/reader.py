@@ -378,6 +378,10 @@ class Catalogue(Browsing, KnownReader, FactsReader, TableReading, VicsReading):
             (model_id, json.dumps(list(item_ids))),
         )
 
+    def limits(self) -> dict[str, int]:
+        """The widest limits that runs were given, by name; one that none was given is not among them."""
+        return runs.limits(self._db)
+
     def run_rows(self) -> list[tuple[Any, ...]]:
         """Runs, every column, oldest first, for another case."""
         return self._rows(

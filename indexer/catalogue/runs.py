@@ -26,6 +26,12 @@ def run(db: sqlite3.Connection, run_id: int) -> dict[str, Any] | None:
     }
 
 
+def limits(db: sqlite3.Connection) -> dict[str, int]:
+    """The highest value of each limit that a run was given another one of, merged runs too."""
+    rows = db.execute("SELECT key, max(value) FROM runs, json_each(arguments_json, '$.limits') GROUP BY key")
+    return dict(rows.fetchall())
+
+
 def found(db: sqlite3.Connection, run_id: int) -> Iterator[dict[str, Any]]:
     """Every sighting that a run made or read again, in the order they were made; ``times`` it was read by it."""
     rows = db.execute(
