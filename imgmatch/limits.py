@@ -1,4 +1,4 @@
-"""What reading a source may cost: the one table of limits on containers."""
+"""What reading evidence may cost: a picture in its worker, and what a source unfolds to."""
 
 from __future__ import annotations
 
@@ -34,3 +34,17 @@ class SourceLimits:
     max_cpu_seconds: int = 600
     max_memory_bytes: int = 4 << 30
     max_temp_bytes: int = 256 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLimits:
+    """What one file may cost its worker: ``decode_seconds`` of wall time, ``worker_memory_bytes`` of address space.
+
+    The largest pictures that imgmatch.picture.image.Limits lets through take up to 4.3 GB (docs/limits.md).
+    """
+
+    decode_seconds: int = 120
+    worker_memory_bytes: int = 5 << 30
+
+
+DEFAULT_WORKER_LIMITS = WorkerLimits()

@@ -115,20 +115,3 @@ class Container:
             raise EvidenceError(
                 "limit", f"{packed:,} bytes unpack to {unpacked:,}: more than max_ratio ({limits.max_ratio}) times"
             )
-
-
-class Names:
-    """Gives every member a place of its own: a name that came before gets a number."""
-
-    def __init__(self) -> None:
-        self._given: set[str] = set()
-        self._count: dict[str, int] = {}
-
-    def __call__(self, name: str) -> str:
-        """The place of the next member of this name."""
-        made = name
-        while made in self._given:
-            self._count[name] = self._count.get(name, 1) + 1
-            made = f"{name};{self._count[name]}"
-        self._given.add(made)
-        return made

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from imgmatch.errors import UsageError
-from imgmatch.limits import SourceLimits
+from imgmatch.limits import SourceLimits, WorkerLimits
 from imgmatch.picture.image import Limits
-from imgmatch.workers.pool import WorkerLimits
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from imgmatch.cores import usable_cores
 from imgmatch.errors import ModelError
 from imgmatch.models.processor import sums_in_8_bits_are_exact
 from imgmatch.models.runtime import onnxruntime
-from imgmatch.models.vectors import checked, grid_of, prepared
+from imgmatch.models.vectors import checked, grid_of
+from imgmatch.picture.prepared import prepared
 from imgmatch.types import ModelSpec
 
 if TYPE_CHECKING:

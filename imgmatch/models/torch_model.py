@@ -14,8 +14,9 @@ import torch
 
 from imgmatch.errors import ModelError
 from imgmatch.models.network import DescriptorNetwork
-from imgmatch.models.vectors import checked, grid_of, prepared
+from imgmatch.models.vectors import checked, grid_of
 from imgmatch.optional import require
+from imgmatch.picture.prepared import prepared
 from imgmatch.types import ModelSpec
 
 if TYPE_CHECKING:

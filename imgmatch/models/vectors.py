@@ -1,11 +1,10 @@
-"""What all runtimes share: bringing pictures to size, and checking what goes in and what comes out."""
+"""What all runtimes share: checking what goes in and what comes out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 from imgmatch.errors import ModelError
@@ -14,20 +13,6 @@ from imgmatch.types import ModelSpec
 if TYPE_CHECKING:
     from imgmatch.models.base import Cells, Vectors
     from imgmatch.types import Pixels
-
-
-def prepared(pixels: Pixels, side_px: int) -> Pixels:
-    """(H, W, 3) uint8 pressed to (side, side, 3): averaged where it shrinks, bilinear where it grows."""
-    height, width = pixels.shape[:2]
-    if (height, width) == (side_px, side_px):
-        return np.ascontiguousarray(pixels)
-    shrinks = height >= side_px and width >= side_px
-    kind = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    # A side that shrinks while the other grows is averaged first: bilinear alone would skip pixels.
-    if not shrinks and (height > side_px or width > side_px):
-        inner = (min(width, side_px), min(height, side_px))
-        pixels = cv2.resize(pixels, inner, interpolation=cv2.INTER_AREA)
-    return cv2.resize(pixels, (side_px, side_px), interpolation=kind)
 
 
 def grid_of(spec: ModelSpec, batch: Pixels, grid: tuple[int, ...]) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from PIL import Image as Pillow
 
 from imgmatch.errors import EvidenceError
-from imgmatch.evidence.container import Names
+from imgmatch.locator import Names
 from imgmatch.optional import require
 from imgmatch.parsers.pieces import Clock, Piece, Settings, Trouble, png
 from imgmatch.picture.image import to_srgb

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO
 
 from imgmatch.errors import EvidenceError
-from imgmatch.evidence.container import Names
+from imgmatch.locator import Names
 from imgmatch.optional import require
 from imgmatch.parsers.pieces import Clock, Piece, Settings, Trouble
 from imgmatch.streams import one_line

@@ -21,6 +21,7 @@ from imgmatch.errors import EvidenceError, UsageError
 from imgmatch.evidence import DEFAULT_OPTIONS, SourceOptions, walk
 from imgmatch.evidence.limits import AllLimits
 from imgmatch.evidence.read import read
+from imgmatch.limits import DEFAULT_WORKER_LIMITS, WorkerLimits
 from imgmatch.locator import readable
 from imgmatch.match.regions import FAST, PROFILES, THOROUGH, read_regions
 from imgmatch.models.base import Embedder
@@ -28,7 +29,7 @@ from imgmatch.picture.facts import Facts
 from imgmatch.picture.image import DEFAULT_LIMITS, Limits
 from imgmatch.picture.pdq import has_pdq
 from imgmatch.types import Digests, Embedding, Evidence, Image, Issue
-from imgmatch.workers.pool import DEFAULT_WORKER_LIMITS, Pool, WorkerLimits
+from imgmatch.workers.pool import Pool
 from imgmatch.workers.work import ReadPicture, Request, read_picture
 from indexer.care.compact import join_small
 from indexer.case.case import Batch, Case, NewItem

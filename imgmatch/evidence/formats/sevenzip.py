@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import IO, Any, ClassVar, cast
 
 from imgmatch.errors import EvidenceError
-from imgmatch.evidence.container import Container, Names
+from imgmatch.evidence.container import Container
+from imgmatch.locator import Names
 from imgmatch.optional import require
 from imgmatch.streams import Spool, Window, one_line
 from imgmatch.types import Evidence, Issue

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from imgmatch.errors import EvidenceError
-from imgmatch.evidence.container import Container, Names
+from imgmatch.evidence.container import Container
 from imgmatch.evidence.files import utc
+from imgmatch.locator import Names
 from imgmatch.streams import Shared, Window, one_line, spool
 from imgmatch.types import Evidence, Issue
 

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import IO, Any, BinaryIO, ClassVar, cast
 
 from imgmatch.errors import EvidenceError
-from imgmatch.evidence.container import Container, Names
+from imgmatch.evidence.container import Container
+from imgmatch.locator import Names
 from imgmatch.optional import require
 from imgmatch.streams import BLOCK_BYTES, RandomAccess, Spool, Unpacked, Window, one_line
 from imgmatch.types import Evidence, Issue

@@ -21,8 +21,8 @@ def large(tmp_path_factory):
     folder = root / "card"
     folder.mkdir()
     for seed in (1, 2):
-        picture = encode(textured(seed), "PNG")
-        with open(folder / f"{seed}.png", "wb") as file:
+        picture = encode(textured(seed), "JPEG")
+        with open(folder / f"{seed}.jpg", "wb") as file:
             file.write(picture)
             file.truncate(LARGE + seed)  # a hole: it takes no space
     run("init", root / "case")
@@ -33,13 +33,13 @@ def large(tmp_path_factory):
 
 def test_it_is_searched_verified_and_explained(large, tmp_path):
     case, folder = large
-    shutil.copy(folder / "1.png", tmp_path / "q.png")  # the query is as large
-    result = run_json("search", case, tmp_path / "q.png")
+    shutil.copy(folder / "1.jpg", tmp_path / "q.jpg")  # the query is as large
+    result = run_json("search", case, tmp_path / "q.jpg")
     assert result["issue"] is None
     said = {match["item_id"]: match["verification"] for match in result["matches"]}
     assert said[1]["verified"]
     assert not any("can't be verified" in one["reason"] for one in said.values())
-    run_json("explain", case, tmp_path / "q.png", 1, "--output", tmp_path / "why.png")
+    run_json("explain", case, tmp_path / "q.jpg", 1, "--output", tmp_path / "why.png")
 
 
 def test_its_sources_are_unchanged_and_its_segments_can_be_repaired(large, tmp_path):
@@ -55,7 +55,7 @@ def test_its_sources_are_unchanged_and_its_segments_can_be_repaired(large, tmp_p
 
 def test_a_report_shows_it(large, tmp_path):
     case, folder = large
-    done = run("search", case, folder / "1.png", "--report", tmp_path / "report")
+    done = run("search", case, folder / "1.jpg", "--report", tmp_path / "report")
     assert done.returncode == 0, done.stderr
     assert len(list((tmp_path / "report" / "pictures" / "blurred").iterdir())) == 2
 
@@ -93,13 +93,13 @@ def test_what_was_unpacked_within_a_raised_limit_is_found_again(case, embedder, 
 
     archive = tmp_path / "a.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as made:
-        made.writestr("deep.png", encode(textured(1), "PNG") + bytes(200 << 20))  # packed to a thousandth
+        made.writestr("deep.jpg", encode(textured(1), "JPEG") + bytes(200 << 20))  # packed to a thousandth
     options = SourceOptions()
     assert ingest(case, [archive], embedder).new_items == 0
     wider = replace(options, limits=replace(options.limits, max_ratio=100_000))
     assert ingest(case, [archive], embedder, IngestConfig(sources=wider)).new_items == 1
-    query = tmp_path / "q.png"
-    query.write_bytes(encode(textured(1), "PNG"))
+    query = tmp_path / "q.jpg"
+    query.write_bytes(encode(textured(1), "JPEG"))
     (result,) = Searcher(case, embedder).search([query], verify_top=1)
     assert result.matches[0].verification.verified
     assert [finding for finding in check(case, sources=True) if finding.part == "source"] == []

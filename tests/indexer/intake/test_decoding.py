@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from imgmatch.errors import UsageError
+from imgmatch.limits import WorkerLimits
 from imgmatch.workers import choice, pool, shared
 from indexer.care import repair
 from indexer.case.case import AUDIT
@@ -41,7 +42,7 @@ pytestmark = linux
 @pytest.fixture
 def fragile(filled, monkeypatch):
     """After an ingest, workers of this process have faulty decoders, and two seconds a picture."""
-    with pool.Pool(2, pool.WorkerLimits(decode_seconds=2)) as made:
+    with pool.Pool(2, WorkerLimits(decode_seconds=2)) as made:
         monkeypatch.setattr(pool, "_BOOT", BOOT)
         monkeypatch.setattr(shared, "_pool", made)
         yield

@@ -13,8 +13,8 @@ import pytest
 from benchmarks.casestate import state
 from benchmarks.kill import command, kill_after, orphans
 from imgmatch.errors import CaseError, UsageError
+from imgmatch.limits import WorkerLimits
 from imgmatch.picture.image import Limits, decode
-from imgmatch.workers.pool import WorkerLimits
 from imgmatch.workers.work import read_picture
 from indexer.case.case import Case
 from indexer.intake.ingest import IngestConfig, ingest
