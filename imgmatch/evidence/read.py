@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from imgmatch.errors import EvidenceError, ImgmatchError, MachineError, raise_if_machine
 from imgmatch.evidence.limits import AllLimits
 from imgmatch.evidence.options import DEFAULT_OPTIONS, SourceOptions
-from imgmatch.evidence.tree import Reopener
+from imgmatch.evidence.reopen import Reopener
 from imgmatch.locator import Locator
 from imgmatch.picture.hashes import digest
 from imgmatch.picture.image import DEFAULT_LIMITS, Limits

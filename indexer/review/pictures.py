@@ -39,12 +39,12 @@ class Pictures:
 
         Raises UsageError when there is no such item, EvidenceError when no source has its content any more.
         """
-        item = self._case.catalogue.items([item_id]).get(item_id)
+        item = self._case.catalogue.items.by_id([item_id]).get(item_id)
         if item is None:
             raise UsageError(f"{item_id}: no such item in {self._case.path}")
 
         def decoded(min_side_px: int) -> Image:
-            seen = self._case.catalogue.sightings([item_id])[item_id]
+            seen = self._case.catalogue.sightings.of([item_id])[item_id]
             return self._finder.image(item.sha256, (sighting.locator for sighting in seen), min_side_px)
 
         return self._shown(item.sha256, decoded, clear_px, grey)

@@ -69,7 +69,7 @@ class Queries:
             )
         name = name or "unnamed"
         content = read(Evidence(Locator("upload", name), len(data), None, None, None, lambda: io.BytesIO(data)))
-        return self._add(name, self._case.catalogue.item_by_sha256(content.digests.sha256), True, content)
+        return self._add(name, self._case.catalogue.items.id_of(content.digests.sha256), True, content)
 
     def choose(self, text: str) -> QueryPicture:
         """Take an item of the case: its id, or the beginning of its SHA-256 (four digits or more).
@@ -79,8 +79,8 @@ class Queries:
         item_id = item_by_number_or_digits(self._case, text.strip(), _LEAST_DIGITS)
         if item_id is None:
             raise UsageError(f"{text!r}: no such item; give an item id, or four or more digits of a SHA-256")
-        item = self._case.catalogue.items([item_id])[item_id]
-        sightings = self._case.catalogue.sightings([item_id])[item_id]
+        item = self._case.catalogue.items.by_id([item_id])[item_id]
+        sightings = self._case.catalogue.sightings.of([item_id])[item_id]
         try:
             content = self._finder.content(item.sha256, (sighting.locator for sighting in sightings))
         except EvidenceError as error:
