@@ -28,6 +28,7 @@ class Merged:
     vectors: int = 0
     issues: int = 0
     decisions: int = 0
+    vics_files: int = 0
 
 
 def merge(
@@ -64,9 +65,9 @@ def merge(
             if progress:
                 progress("items", count, total)
         with case.catalogue.transaction() as writer:
-            copied = writer.copy(other.catalogue.stream_named, None, runs)
+            copied = writer.copy(other.catalogue, None, runs)
             done.issues, done.decisions = copied["issues"], copied["decisions"]
-            writer.vics.merge(other.catalogue.vics, runs)
+            done.vics_files = writer.vics.merge(other.catalogue.vics, runs)
             writer.runs.set_merged(case_id, run_id, None)
         for _ in match_pdq(case):
             pass  # their items against the PDQ lists of this case: kept in the catalogue
@@ -132,7 +133,7 @@ def _merge_batch(
             ours[row[0]] = writer.items.merge(row[1:])
         new.items = case.catalogue.counts()["items"] - before
         new.known = len(rows) - new.items
-        new.sightings = writer.copy(other.catalogue.stream_named, ours, runs)["sightings"]
+        new.sightings = writer.copy(other.catalogue, ours, runs)["sightings"]
         for their_shelf, store, our_shelf in shelves:
             lacking = {item for item in theirs if not writer.vectors.has_item(ours[item], our_shelf.model_id)}
             rows_there = other.catalogue.vectors.of(theirs, their_shelf.model_id)

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imgmatch import times
 from imgmatch.errors import UsageError
 from imgmatch.locator import Locator
 from imgmatch.optional import require
@@ -52,7 +53,7 @@ TABLES = {
         Table(
             "sightings",
             {"sighting_id": WHOLE, "item_id": WHOLE, "sha256": TEXT, "locator": TEXT, "path": TEXT, "file_name": TEXT,
-             "deleted": TRUTH, "modified_utc": TIME, "seen_utc": TIME, "run_id": WHOLE},
+             "deleted": TRUTH, "modified_utc": TIME, "modified_local": TEXT, "seen_utc": TIME, "run_id": WHOLE},
         ),
         Table("labels", {"item_id": WHOLE, "sha256": TEXT, "source": TEXT, "name": TEXT, "value": TEXT}),
         Table(
@@ -201,7 +202,8 @@ def _sightings(case: Case) -> Iterator[Record]:
             "path": place.path,
             "file_name": file_name(place),
             "deleted": place.deleted,
-            "modified_utc": modified,
+            "modified_utc": modified if times.is_utc(modified) else None,
+            "modified_local": None if times.is_utc(modified) else modified,
             "seen_utc": seen,
             "run_id": run_id,
         }

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import imgmatch
+from imgmatch import times
 from imgmatch.errors import UsageError
 from imgmatch.locator import Locator
 from imgmatch.types import Issue, Sighting
@@ -266,7 +267,7 @@ def _file(item: ItemRow, sighting: Sighting) -> dict[str, Any]:
         "FileName": file_name(sighting.locator),
         "FilePath": file_path(sighting.locator),
     }
-    if sighting.modified_utc:
+    if times.is_utc(sighting.modified_utc):  # its times have a zone
         file["Written"] = sighting.modified_utc
     if sighting.locator.kind == "carved":
         file["Unallocated"] = True

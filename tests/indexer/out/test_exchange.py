@@ -13,9 +13,9 @@ import pytest
 from imgmatch.errors import UsageError
 from imgmatch.locator import Locator
 from imgmatch.types import Digests, Evidence, Image, Issue
-from indexer import atomic
 from indexer.case.case import Batch, Case, NewItem
 from indexer.intake.known import import_list, remove_list
+from indexer.out import atomic
 from indexer.out.exchange.caseuco import export_caseuco
 from indexer.out.exchange.pack import write_pack
 from indexer.out.exchange.pdq import export_pdq
