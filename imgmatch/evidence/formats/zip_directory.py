@@ -60,11 +60,9 @@ class Entry:
         """Why it can't be unpacked, whatever the password."""
         if self.flags & _STRONG:
             return "is encrypted in a way that is not supported (PKWARE's)"
-        return (
-            None
-            if self.method in _METHODS and not self.flags & _PATCH
-            else f"packed by method {self.method}, which is not supported"
-        )
+        if self.method in _METHODS and not self.flags & _PATCH:
+            return None
+        return f"is packed by method {self.method}, which is not supported"
 
     @property
     def is_folder(self) -> bool:
@@ -115,7 +113,7 @@ class Directory:
         """In the directory's order."""
         at, block, start = self._start, b"", self._start
         while at < self._end:
-            if at - start + _CENTRAL.size + 3 * 0xFFFF > len(block):
+            if start + len(block) < min(at + _CENTRAL.size + 3 * 0xFFFF, self._end):
                 block, start = self._source.read_at(at, min(BLOCK_BYTES, self._end - at)), at
             fields = block[at - start : at - start + _CENTRAL.size]
             if len(fields) < _CENTRAL.size or fields[:4] != b"PK\x01\x02":

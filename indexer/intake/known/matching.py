@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from imgmatch.errors import EvidenceError
 from imgmatch.evidence.read import hashed
-from imgmatch.locator import Locator, readable
-from imgmatch.types import Digests, Evidence, Sighting
+from imgmatch.locator import Locator
+from imgmatch.types import Digests, Evidence
 
 if TYPE_CHECKING:
     from indexer.case.case import Case
@@ -103,12 +103,6 @@ def listed(case: Case, kind: str | None = None, name: str | None = None) -> Iter
     yield from _with_places(case, block)
     for file in case.catalogue.listed.all(kind, name):
         yield Listed(None, file.sha256, file.hit, file.locator, 1)
-
-
-def lies_in(case: Case, seen: Iterable[Sighting]) -> list[tuple[str, ListHit]]:
-    """The videos, documents and archives that an item was found in and that lists name, each with such a list."""
-    hits = case.catalogue.lists.container_hits(sighting.locator for sighting in seen)
-    return [(readable(outer.at), hit) for outer, found in hits.items() for hit in found]
 
 
 def _with_places(case: Case, block: list[tuple[int, ListHit]]) -> Iterator[Listed]:

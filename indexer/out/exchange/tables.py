@@ -23,7 +23,7 @@ from indexer.out.exchange.places import file_name, mime_type
 from indexer.out.exchange.snapshot import item_batches
 
 if TYPE_CHECKING:
-    from indexer.search.searcher import SearchResult
+    from indexer.search.request import SearchResult
 
 FORMATS = ("csv", "jsonl", "parquet")
 _BATCH = 8192

@@ -116,17 +116,6 @@ def _row(media: Media) -> tuple[Any, ...]:
     )
 
 
-def reasons(labels: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """What imported files say of an item, from its labels, in words for a match."""
-    named = [
-        f"{word} {', '.join(labels[name])}"
-        for name, word in (("vics_category", "category"), ("vics_series", "series"), ("vics_tags", "tags"))
-        if labels.get(name)
-    ]
-    if named:
-        yield f"known to Project VIC: {', '.join(named)}"
-
-
 def export_vics(
     case: Case,
     target: str | os.PathLike[str],
