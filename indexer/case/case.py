@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,9 @@ from indexer.catalogue.clock import now_utc
 from indexer.index.disk import locked, sync_folder
 from indexer.index.segments import remove_unnamed
 from indexer.index.shelf import SEGMENTS, Shelf
+
+if TYPE_CHECKING:
+    from imgmatch.evidence.limits import AllLimits
 
 CATALOGUE = "catalogue.sqlite"
 AUDIT = "audit.jsonl"
@@ -160,6 +163,13 @@ class Case:
     def default_model(self) -> ModelSpec:
         """The model that the case was made with."""
         return self.catalogue.models.all()[0][1]
+
+    @property
+    def limits(self) -> AllLimits:
+        """What reading this evidence may cost: what any ingest of it was allowed, and no less than the default."""
+        from imgmatch.evidence.limits import AllLimits  # heavy, and not for every use
+
+        return AllLimits().widened(self.catalogue.runs.limits())
 
     def shelves(self) -> list[Shelf]:
         """What each model made here, in the order in which they came."""

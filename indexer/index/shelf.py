@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from imgmatch.errors import CaseError
 from imgmatch.types import Evidence, ModelSpec
-from indexer.catalogue import Catalogue, GenerationRow, SegmentRow, Writer
+from indexer.catalogue import CalibrationRow, Catalogue, GenerationRow, SegmentRow, Writer
 from indexer.catalogue.clock import now_utc
 from indexer.index import segments
 from indexer.index.disk import file_sha256
@@ -80,12 +80,20 @@ class Shelf:
         return self.catalogue.vectors.has(sha256, self.model_id, profile)
 
     def unchanged(self, evidence: Evidence, version: str, profile: str | None = None) -> str | None:
-        """Was this very file read before? As ``Catalogue.unchanged``."""
+        """Was this very file read before? As ``Catalogue.sightings.unchanged``."""
         return self.catalogue.sightings.unchanged(evidence, self.model_id, version, profile)
 
     def sample(self, count: int) -> list[tuple[int, str]]:
         """Id and SHA-256 of the first items in the order of their SHA-256: the same whatever order they came in."""
         return self.catalogue.items.sample(self.model_id, count)
+
+    def vectors_of(self, items: Sequence[int]) -> list[tuple[Any, ...]]:
+        """Item, vector id and region (x, y, width, height or four None) of every vector of some items."""
+        return self.catalogue.vectors.of(items, self.model_id)
+
+    def calibration(self) -> CalibrationRow | None:
+        """The stored calibration of its scores."""
+        return self.catalogue.models.calibration(self.model_id)
 
     # --- reading
 
@@ -170,7 +178,7 @@ class Shelf:
         rows that its catalogue names are missing.
         """
         lacking = [item for item, ours in items.items() if not writer.vectors.has_item(ours, self.model_id)]
-        wanted = theirs.catalogue.vectors.of(lacking, theirs.model_id)
+        wanted = theirs.vectors_of(lacking)
         for start in range(0, len(wanted), segments.MAX_ROWS):
             part = wanted[start : start + segments.MAX_ROWS]
             vectors, found = store.gather(np.array([row[1] for row in part], dtype=np.int64))
@@ -202,6 +210,10 @@ class Shelf:
     def set_generation(self, writer: Writer, name: str | None, manifest_sha256: str) -> None:
         """Put a built index to use instead of the one before (None: none), within a transaction."""
         writer.indexes.set_generation(self.model_id, name, manifest_sha256, now_utc())
+
+    def set_calibration(self, writer: Writer, row: CalibrationRow) -> None:
+        """Store a calibration in the place of the one before, within a transaction."""
+        writer.models.set_calibration(self.model_id, row)
 
     def rewrite(self, group: Sequence[SegmentRow], dead: Ids) -> int:
         """Put the live rows of segments into one, as one transaction; returns how many rows are removed for good.
