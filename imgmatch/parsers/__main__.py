@@ -20,7 +20,7 @@ from imgmatch.streams import Window, one_line
 from imgmatch.workers.confine import die_with_parent
 from imgmatch.workers.pipe import Kept, Pipe, Remote
 
-TASKS = ("animation", "mail", "pdf", "previews", "thumbs", "video")
+TASKS = ("animation", "mail", "msg", "pdf", "previews", "thumbs", "tnef", "video")
 # By module; each class takes the pipe and the images, and its public methods are what can be called.
 PARSERS = {"Partitions": "tsk", "FileSystem": "tsk", "Ewf": "libyal", "Vhd": "libyal", "Qcow": "libyal",
            "Vmdk": "libyal", "VmdkDescriptor": "libyal"}  # fmt: skip
