@@ -13,8 +13,9 @@ from typing import Any, BinaryIO, ClassVar, cast
 from imgmatch import times
 from imgmatch.errors import EvidenceError
 from imgmatch.evidence.container import Container
-from imgmatch.evidence.formats.carve import carve
+from imgmatch.evidence.formats.carve import carve, carved_at
 from imgmatch.evidence.look import Look
+from imgmatch.locator import Locator
 from imgmatch.streams import Window, one_line
 from imgmatch.types import Evidence, Issue
 from imgmatch.workers import session
@@ -79,6 +80,12 @@ class FileSystem(Container):
             first, last = about["blocks"]
             last = min(last, self._size // about["block_bytes"])
             yield from carve(self, source, _gaps(owned, first, last + 1, about["block_bytes"]))
+
+    def member(self, place: Locator) -> Evidence:
+        """The member at a place; what was carved is found there without looking through free space again."""
+        if place.kind == "carved" and (carved := carved_at(self, self.access(), place.at)) is not None:
+            return carved
+        return super().member(place)
 
     def _folder(
         self, inode: int, path: str, deleted: bool, seen: set[int], above: frozenset[int]
@@ -166,7 +173,8 @@ class FileSystem(Container):
             return
         seen.add(inode)
         at = f"{where}@{inode}" if gone else where
-        when = times.utc(meta["modified"]) if meta["modified"] else None
+        # FAT writes down the time of a clock whose zone it does not know; its reader takes it for UTC.
+        when = times.unzoned(meta["modified"]) if self._slots else times.utc(meta["modified"])
         if gone and size == 0:
             yield self.issue(at, "lost", "deleted; the file system no longer says where its content lies", kind)
             return
