@@ -305,3 +305,18 @@ def test_what_was_deleted_is_found_again_by_who_leaves_deleted_files_out(images)
     assert found
     again = Reopener(SourceOptions(deleted=False))
     assert [digest_of(again.reopen(one.locator)) for one in found] == [digest_of(one) for one in found]
+
+
+def test_folders_of_any_depth_are_gone_into_and_deeper_ones_are_said(tmp_path):
+    tool("debugfs")
+    path = _empty(tmp_path / "deep.dd", 8 << 20)
+    call("mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-N", "2048", path)
+    (tmp_path / "a.jpg").write_bytes(PICTURES[GONE])
+    steps = [
+        f"mkdir d\ncd d\nwrite {tmp_path}/a.jpg a.jpg" if n in (900, 1_010) else "mkdir d\ncd d" for n in range(1_012)
+    ]
+    call("debugfs", "-w", "-f", "-", path, input="\n".join(steps).encode())
+    found = [found for found in walk(path) if "$" not in found.locator.at and "lost+found" not in found.locator.at]
+    assert [found.locator.at.count("/d") for found in found] == [901, 1_001]
+    assert digest_of(found[0]) == DELETED
+    assert (found[1].error, "1,000 folders" in found[1].message) == ("limit", True)
