@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from imgmatch.errors import EvidenceError, ModelError
-from imgmatch.evidence import DEFAULT_OPTIONS, Reopener, SourceOptions
-from imgmatch.locator import Locator
+from imgmatch.evidence import DEFAULT_OPTIONS, SourceOptions
+from imgmatch.evidence.read import Finder, gone, hashed
 from imgmatch.models import verify_model
-from imgmatch.picture.hashes import digest
 from indexer.case.case import Case
 from indexer.catalogue import SightingRow
 from indexer.index.remote import faults
@@ -71,23 +69,22 @@ def check(
                 yield Finding("index", index_fault)
     if sources:
         total = case.catalogue.counts()["sightings"]
-        reopener = Reopener(options)
+        finder = Finder(case.limits, options)
         for number, sighting in enumerate(case.catalogue.sightings.all(), start=1):
-            source_fault = _compare(sighting, reopener)
+            source_fault = _compare(sighting, finder)
             if source_fault is not None:
                 yield source_fault
             if progress:
                 progress("sources", number, total)
 
 
-def _compare(sighting: SightingRow, reopener: Reopener) -> Finding | None:
+def _compare(sighting: SightingRow, finder: Finder) -> Finding | None:
     """Read a source once, a block at a time, and say how it differs from what was read there before."""
     try:
-        with reopener.reopen(sighting.locator).open() as stream:
-            found, _ = digest(stream)
-    except (EvidenceError, OSError) as error:
+        found = hashed(finder.at(sighting.locator))
+    except EvidenceError as error:
         why = str(error).removeprefix(f"{sighting.locator}: ")
-        kind = "gone" if _gone(sighting.locator, error) else "unreadable"
+        kind = "gone" if gone(sighting.locator, error) else "unreadable"
         return Finding("source", f"{sighting.locator}: {why}", kind, sighting.sha256)
     if found.sha256 == sighting.sha256:
         return None
@@ -96,12 +93,3 @@ def _compare(sighting: SightingRow, reopener: Reopener) -> Finding | None:
     return Finding(
         "source", message + (size if found.size_bytes != sighting.size_bytes else ""), "changed", sighting.sha256
     )
-
-
-def _gone(place: Locator, error: Exception) -> bool:
-    """Is there nothing at this place any more, nor what it lay in?"""
-    if isinstance(error, FileNotFoundError) or getattr(error, "kind", "") == "gone":
-        return True
-    while place.parent is not None:
-        place = place.parent
-    return not os.path.lexists(place.at)

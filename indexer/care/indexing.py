@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from imgmatch.errors import CaseError
 from imgmatch.types import ModelSpec
 from indexer.case.case import Case
-from indexer.catalogue.clock import now_utc
 from indexer.index import policy
 from indexer.index.build import BuildConfig, BuildStopped, Built, building, make, remove_unnamed
 from indexer.index.manifest import Manifest
@@ -113,7 +112,7 @@ def drop_generations(case: Case) -> None:
 def _put_to_use(case: Case, shelf: Shelf, made: Built | None) -> None:
     name, digest = (made.name, made.manifest_sha256) if made else (None, "")
     with case.changing() as (writer, record):
-        writer.indexes.set_generation(shelf.model_id, name, digest, now_utc())
+        shelf.set_generation(writer, name, digest)
         record(
             "index",
             {"factory": made.manifest.factory if made else "exact"},

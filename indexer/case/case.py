@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,9 @@ from indexer.catalogue.clock import now_utc
 from indexer.index.disk import locked, sync_folder
 from indexer.index.segments import remove_unnamed
 from indexer.index.shelf import SEGMENTS, Shelf
+
+if TYPE_CHECKING:
+    from imgmatch.evidence.limits import AllLimits
 
 CATALOGUE = "catalogue.sqlite"
 AUDIT = "audit.jsonl"
@@ -161,6 +164,13 @@ class Case:
         """The model that the case was made with."""
         return self.catalogue.models.all()[0][1]
 
+    @property
+    def limits(self) -> AllLimits:
+        """What reading this evidence may cost: what any ingest of it was allowed, and no less than the default."""
+        from imgmatch.evidence.limits import AllLimits  # heavy, and not for every use
+
+        return AllLimits().widened(self.catalogue.runs.limits())
+
     def shelves(self) -> list[Shelf]:
         """What each model made here, in the order in which they came."""
         return [Shelf(self.path, self.catalogue, spec, model_id) for model_id, spec in self.catalogue.models.all()]
@@ -274,9 +284,7 @@ class Case:
             if rows:
                 owners = [(item_id, *(box or (None,) * 4)) for item_id, _, box in rows]
                 shelf.append(writer, np.stack([vector for _, vector, _ in rows]), owners)
-            writer.vectors.set_profiles(
-                (item_id, shelf.model_id, item.profile) for item_id, item in read_as if item.profile
-            )
+            shelf.set_profiles(writer, ((i, item.profile) for i, item in read_as if item.profile))
             counts["items"] = sum(item.vector is not None for item in batch.items)
             for item in batch.items:
                 for evidence in item.found_at:

@@ -127,7 +127,7 @@ def background(case: Case, spec: ModelSpec) -> Background | None:
     None where there are too few unrelated pictures. Raises CaseError when the named reference case is gone.
     """
     shelf = case.find_shelf(spec)
-    stored = None if shelf is None else case.catalogue.models.calibration(shelf.model_id)
+    stored = None if shelf is None else shelf.calibration()
     if stored is not None and stored.background:
         with Case.open(stored.background) as other:
             return _background(case, other, spec, stored)
@@ -166,7 +166,7 @@ def _background(
     ids = [item_id for item_id, _ in sample]
     first: dict[int, int] = {}
     every: dict[int, list[int]] = {}
-    for item_id, vector_id, *region in source.catalogue.vectors.of(ids, shelf.model_id):
+    for item_id, vector_id, *region in shelf.vectors_of(ids):
         every.setdefault(item_id, []).append(vector_id)
         if region[0] is None:
             first.setdefault(item_id, vector_id)
@@ -201,10 +201,10 @@ def _background(
         where = "" if source is case else str(source.path.resolve())
         # A case that may only be read is searched all the same; the next search calibrates again.
         with contextlib.suppress(CaseError):
-            ours = case.add_shelf(spec).model_id
+            ours = case.add_shelf(spec)
             with case.changing() as (writer, record):
                 table = made.record() | ({} if parts is None else {"parts": parts.record()})
-                writer.models.set_calibration(ours, CalibrationRow(where, items, table, made_utc))
+                ours.set_calibration(writer, CalibrationRow(where, items, table, made_utc))
                 record(
                     "calibrate",
                     arguments={"pictures": pictures},

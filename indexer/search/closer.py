@@ -15,6 +15,7 @@ import numpy as np
 
 from imgmatch.cores import one_thread_each
 from imgmatch.errors import EvidenceError, UsageError
+from imgmatch.evidence.read import Finder
 from imgmatch.match.features import QUERY_PX
 from imgmatch.match.verify import QueryFeatures, query_features, verify
 from imgmatch.types import ModelSpec, Sighting, Verification
@@ -22,7 +23,7 @@ from indexer.case.case import Case
 from indexer.search.background import COPY_SIMILARITY, Background, check_limit
 from indexer.search.groups import LINK_SIMILARITY, LINKS, Compare, Group, Link, groups, links, nearest_links
 from indexer.search.order import standing
-from indexer.search.verification import ItemFeatures, reread, unverified
+from indexer.search.verification import ItemFeatures, unverified
 
 if TYPE_CHECKING:
     from indexer.catalogue import ItemRow
@@ -108,7 +109,8 @@ def closer_look(case: Case) -> Compare:
 
     Files are read again; one that is gone is said to be.
     """
-    features = ItemFeatures()
+    finder = Finder(case.limits)
+    features = ItemFeatures(finder)
     last: dict[int, QueryFeatures] = {}
 
     def compare(best: ItemRow, item: ItemRow) -> Sequence[str]:
@@ -116,7 +118,7 @@ def closer_look(case: Case) -> Compare:
         try:
             if best.item_id not in last:
                 last.clear()
-                last[best.item_id] = _as_query(best, seen[best.item_id])
+                last[best.item_id] = _as_query(best, seen[best.item_id], finder)
             of_item = features.of(item.sha256, seen[item.item_id])
         except EvidenceError as error:
             return (f"not looked at: {error}",)
@@ -154,7 +156,7 @@ def differences(found: Verification, best_px: tuple[int, int], item_px: tuple[in
 def verify_links(case: Case, other: Case, found: Iterable[Link], progress: Progress | None = None) -> list[Link]:
     """Links with what geometry says of each pair, in their order (``indexer.search.order``)."""
     links = list(found)
-    features = ItemFeatures()
+    finder, features = Finder(case.limits), ItemFeatures(Finder(other.limits))
     verifications: dict[int, Verification] = {}
     query: tuple[int, QueryFeatures | EvidenceError] | None = None
     # By items of ours: each is read once.
@@ -164,7 +166,7 @@ def verify_links(case: Case, other: Case, found: Iterable[Link], progress: Progr
             link = links[number]
             if query is None or query[0] != link.item.item_id:
                 seen = case.catalogue.sightings.of([link.item.item_id])[link.item.item_id]
-                query = (link.item.item_id, _or_error(link.item, seen))
+                query = (link.item.item_id, _or_error(link.item, seen, finder))
             verifications[number] = _verify_link(query[1], link, other, features)
             if progress:
                 progress("verify", done, len(links))
@@ -178,15 +180,15 @@ def _verify_link(query: QueryFeatures | EvidenceError, link: Link, other: Case, 
     return features.verify(query, link.other.sha256, sightings)
 
 
-def _or_error(item: ItemRow, sightings: Sequence[Sighting]) -> QueryFeatures | EvidenceError:
+def _or_error(item: ItemRow, sightings: Sequence[Sighting], finder: Finder) -> QueryFeatures | EvidenceError:
     try:
-        return _as_query(item, sightings)
+        return _as_query(item, sightings, finder)
     except EvidenceError as error:
         return error
 
 
-def _as_query(item: ItemRow, sightings: Sequence[Sighting]) -> QueryFeatures:
-    image = reread(item.sha256, sightings, QUERY_PX)
+def _as_query(item: ItemRow, sightings: Sequence[Sighting], finder: Finder) -> QueryFeatures:
+    image = finder.image(item.sha256, (s.locator for s in sightings), QUERY_PX)
     return query_features(image.pixels, image.upright_size_px)
 
 

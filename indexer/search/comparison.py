@@ -9,6 +9,7 @@ from pathlib import Path
 
 from imgmatch.errors import EvidenceError, UsageError
 from imgmatch.evidence import SourceOptions, walk
+from imgmatch.evidence.read import Finder
 from imgmatch.match.drawing import Heat, draw, heat_maps, hidden
 from imgmatch.match.verify import verify
 from imgmatch.models.base import Embedder
@@ -16,7 +17,7 @@ from imgmatch.types import Image, Issue, Verification
 from indexer.case.case import Case
 from indexer.search.query import Query, read_query
 from indexer.search.request import SearchRequest
-from indexer.search.verification import ItemFeatures, reread
+from indexer.search.verification import ItemFeatures
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +58,10 @@ def compare(
     try:
         sightings = case.catalogue.sightings.of([item_id])[item_id]
         sha256 = items[item_id].sha256
-        item = reread(sha256, sightings, embedder.spec.input_px)
+        finder = Finder(case.limits)
+        item = finder.image(sha256, (s.locator for s in sightings), embedder.spec.input_px)
         # Of the same pixels as in a search, so that both say the same.
-        verification = known or verify(query.features(), ItemFeatures().of(sha256, sightings))
+        verification = known or verify(query.features(), ItemFeatures(finder).of(sha256, sightings))
     except EvidenceError as error:
         raise EvidenceError(
             error.kind, f"item {item_id} can't be shown: {error}; bring its files back to their place"
@@ -81,10 +83,11 @@ def explain(
     Raises UsageError when the query or the output can't be used or no such item is in the case; EvidenceError when the
     item's picture is gone or has changed.
     """
-    found = list(walk(query, options=SourceOptions(frames=False)))
+    limits = case.limits
+    found = list(walk(query, options=SourceOptions(frames=False, limits=limits.source)))
     if len(found) != 1:
         raise UsageError(f"{query}: holds {len(found)} files; give one picture")
-    read = read_query(found[0], embedder, SearchRequest(regions=False))
+    read = read_query(found[0], embedder, SearchRequest(regions=False), limits.picture)
     if isinstance(read, Issue):
         raise UsageError(f"{query}: {read.message}; give a picture that can be read")
     compared = compare(case, embedder, read, item_id)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imgmatch.errors import EvidenceError
+from imgmatch.evidence.read import read
 from imgmatch.locator import Locator
 from imgmatch.match.masking import Mask, boxes_mask, cell_weights, checked_box, cut_mask, filled
 from imgmatch.match.regions import cut, query_boxes
 from imgmatch.match.verify import QueryFeatures, query_features
 from imgmatch.models.base import Embedder
-from imgmatch.picture.hashes import digest
 from imgmatch.picture.image import DEFAULT_LIMITS, Limits
 from imgmatch.picture.metadata import Metadata
 from imgmatch.types import Box, Evidence, Image, Issue
@@ -87,21 +87,14 @@ def read_query(
     if isinstance(found, Issue):
         return found
     try:
-        with found.open() as stream:
-            digests, data = digest(stream, limits.max_bytes)
-        if data is None:
-            raise EvidenceError("too_large", f"{digests.size_bytes:,} bytes are more than {limits.max_bytes:,}")
+        content = read(found, limits)
         side_px = embedder.spec.input_px
         # The whole picture as ingest reads it, so that the same file has the same vector; and larger.
         wanted = Request(sides_px=(side_px, QUERY_SCALE * side_px), metadata=True, limits=limits)
-        decoded = shared.read_picture(data, wanted)
-    except OSError as error:
-        return Issue(
-            found.locator, "read", "unreadable", f"the file can't be read: {(error.strerror or str(error)).lower()}"
-        )
+        decoded = shared.read_picture(content.whole, wanted)
     except EvidenceError as error:
-        return Issue(found.locator, "decode", error.kind, str(error))
-    return _embedded(found.locator, digests.sha256, decoded, embedder, request)
+        return Issue.of(found.locator, error)
+    return _embedded(found.locator, content.digests.sha256, decoded, embedder, request)
 
 
 def _embedded(locator: Locator, sha256: str, decoded: Decoded, embedder: Embedder, request: SearchRequest) -> Query:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from imgmatch.errors import CaseError
-from imgmatch.evidence import walk
+from imgmatch.evidence import SourceOptions, walk
+from imgmatch.evidence.read import Finder
 from imgmatch.models.base import Embedder
 from imgmatch.types import Evidence, Issue, Match
 from indexer.case.case import Case
@@ -55,7 +56,9 @@ class Searcher:
         self._background = background
         self._allowed_of: tuple[Any, ...] = ()
         self._allowed_ids: Ids = np.empty(0, np.int64)
-        self._features = ItemFeatures()
+        finder = Finder(case.limits)
+        self._limits = finder.limits
+        self._features = ItemFeatures(finder)
         self._index = index or CaseIndex(shelf, warn)
 
     def search(
@@ -68,7 +71,7 @@ class Searcher:
         when the false-match rate that is asked for can't be shown.
         """
         for path in queries:
-            for found in walk(path):
+            for found in walk(path, options=SourceOptions(limits=self._limits.source)):
                 yield self.search_one(found, request)
 
     def search_one(self, found: Evidence | Issue, request: SearchRequest = ANYTHING) -> SearchResult:
@@ -78,7 +81,7 @@ class Searcher:
 
     def read(self, found: Evidence | Issue, request: SearchRequest = ANYTHING) -> Query | Issue:
         """The first stage: the query, or why it can't be used."""
-        return read_query(found, self._embedder, request)
+        return read_query(found, self._embedder, request, self._limits.picture)
 
     def answer(self, query: Query | Issue, request: SearchRequest, started: float) -> SearchResult:
         """All further stages of a query that was read from ``started`` on (time.perf_counter); recorded."""

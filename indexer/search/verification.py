@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from imgmatch.cores import one_thread_each, usable_cores
 from imgmatch.errors import EvidenceError
-from imgmatch.evidence import Reopener, reopen
-from imgmatch.locator import Locator
+from imgmatch.evidence.read import Finder
 from imgmatch.match.features import ITEM_PX, Features, extract
 from imgmatch.match.verify import QueryFeatures, verify
-from imgmatch.picture.hashes import digest
-from imgmatch.picture.image import DEFAULT_LIMITS
-from imgmatch.types import Evidence, Image, Match, Sighting, Verification
-from imgmatch.workers import shared
+from imgmatch.types import Match, Sighting, Verification
 from imgmatch.workers.pool import WORKER_ISSUES
 from indexer.case.case import Case
 from indexer.search.order import standing
@@ -35,10 +31,10 @@ class ItemFeatures:
     May be used by several threads at once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, finder: Finder) -> None:
+        self._finder = finder
         self._kept: OrderedDict[str, Features | EvidenceError] = OrderedDict()
         self._lock = threading.Lock()
-        self._of_thread = threading.local()
 
     def verify(self, query: QueryFeatures, sha256: str, sightings: Sequence[Sighting]) -> Verification:
         """What geometry says of a query and an item with this content; also where its picture can't be read."""
@@ -48,7 +44,7 @@ class ItemFeatures:
             return unverified(error)
 
     def of(self, sha256: str, sightings: Sequence[Sighting]) -> Features:
-        """The features of an item. Raises EvidenceError as ``reread`` does."""
+        """The features of an item. Raises EvidenceError as Finder.image does."""
         with self._lock:
             known = self._kept.get(sha256)
             if known is not None:
@@ -57,11 +53,8 @@ class ItemFeatures:
             raise EvidenceError(known.kind, str(known))
         if known is not None:
             return known
-        # An archive or a disk image is opened once a thread, not once a candidate.
-        if not hasattr(self._of_thread, "reopener"):
-            self._of_thread.reopener = Reopener()
         try:
-            image = reread(sha256, sightings, ITEM_PX * 3 // 4, self._of_thread.reopener.reopen)
+            image = self._finder.image(sha256, (s.locator for s in sightings), ITEM_PX * 3 // 4)
         except EvidenceError as error:
             if error.kind in WORKER_ISSUES:  # what kills or holds up its worker does so once, not once a query
                 self._keep(sha256, error)
@@ -105,34 +98,3 @@ def verified_first(
 def unverified(error: EvidenceError) -> Verification:
     """What is said of a pair of which one picture can't be read any more."""
     return Verification(False, "none", False, 0, 0, None, None, 0.0, f"can't be verified: {error}")
-
-
-def reread(
-    sha256: str,
-    sightings: Iterable[Sighting],
-    min_side_px: int,
-    find: Callable[[Locator], Evidence] = reopen,
-) -> Image:
-    """Decode the picture with this content from the first place that still holds it.
-
-    Raises EvidenceError as ``content`` and as imgmatch.workers.shared.read_picture.
-    """
-    return shared.read_image(content(sha256, (s.locator for s in sightings), find), min_side_px)
-
-
-def content(sha256: str, places: Iterable[Locator], find: Callable[[Locator], Evidence]) -> bytes:
-    """The bytes with this SHA-256 from the first place that still holds them.
-
-    Raises EvidenceError of kind ``source_gone`` when no place does.
-    """
-    changed = False
-    for place in places:
-        try:
-            with find(place).open() as stream:
-                digests, data = digest(stream, DEFAULT_LIMITS.max_bytes)
-        except (EvidenceError, OSError):
-            continue
-        if digests.sha256 == sha256 and data is not None:
-            return data
-        changed = True
-    raise EvidenceError("source_gone", "source changed since ingest" if changed else "source gone")
