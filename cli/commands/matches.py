@@ -100,11 +100,11 @@ def link(
     out: Output,
 ) -> None:
     """Which items of a case match which of another, with their false-match rates."""
-    from cli.render.search import false_match_record, verification_record
     from imgmatch.match.calibration import false_match_text
     from indexer.out.exchange.unpack import open_other
     from indexer.search.background import background as background_of
     from indexer.search.closer import LinkRequest, find_links
+    from indexer.search.fields import false_match_record, verification_record
 
     def records() -> Iterator[dict[str, Any]]:
         for found in nearest:
@@ -121,7 +121,7 @@ def link(
                 "false_match": false_match_record(rate),
                 "verified": None if found.verification is None else found.verification.verified,
                 "reason": "" if found.verification is None else found.verification.reason,
-                "verification": None if found.verification is None else verification_record(found.verification),
+                "verification": verification_record(found.verification),
             }
 
     columns = ["item_id", "other_item_id", "score", "by_chance", *(["reason"] if verify else []), "path", "other_path"]
