@@ -1,8 +1,8 @@
 """What takes a worker's rights away: resource limits everywhere on Unix, a filter of system calls on Linux.
 
-The filter (seccomp(2)) is a list of the calls that decoding needs: compute, memory, the two pipes that are open
-already. Every other call fails: opening or naming a file, sockets, programs, other processes. It is compiled once in
-the parent, by libseccomp through pyseccomp, and installed by each worker; where either is missing, resource limits
+The filter (seccomp(2)) is a list of the calls that decoding and parsing need: compute, memory, the two pipes that are
+open already. Every other call fails: opening or naming a file, sockets, programs, other processes. It is compiled once
+in the parent, by libseccomp through pyseccomp, and installed by each worker; where either is missing, resource limits
 remain.
 """
 
