@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 import imgmatch
-from cli.render import false_match_text
+from imgmatch.match.calibration import false_match_text
 from indexer.case import audit
 from indexer.case.case import AUDIT
 from indexer.out.report.html import plain

@@ -36,7 +36,7 @@ def walk(
         raise UsageError(f"{readable(root)}: {_reason(error)}; give an existing file or folder") from error
     skip = os.path.realpath(leave_out) if leave_out is not None else None
     if stat.S_ISDIR(mode):
-        yield from _walk_folder(root, os.path.realpath(root), skip)
+        yield from _walk_folders(root, skip)
     else:
         yield _examine(root)
 
@@ -51,7 +51,31 @@ def reopen(locator: Locator) -> Evidence:
     return found
 
 
-def _walk_folder(folder: str, real_root: str, skip: str | None) -> Iterator[Evidence | Issue]:
+def path_of(evidence: Evidence) -> str | None:
+    """The path of a file that lies in a folder, so that others lie beside it; None of what lies in a container."""
+    place = evidence.locator
+    return place.at if place.kind == "file" and place.parent is None else None
+
+
+def _walk_folders(root: str, skip: str | None) -> Iterator[Evidence | Issue]:
+    real_root = os.path.realpath(root)
+    levels = [_entries(root, skip)]
+    while levels:
+        entry = next(levels[-1], None)
+        if entry is None:
+            levels.pop()
+        elif isinstance(entry, Issue):
+            yield entry
+        elif entry.is_symlink():
+            yield _examine_link(entry.path, real_root)
+        elif entry.is_dir(follow_symlinks=False):
+            levels.append(_entries(entry.path, skip))
+        else:
+            yield _examine(entry.path)
+
+
+def _entries(folder: str, skip: str | None) -> Iterator[os.DirEntry[str] | Issue]:
+    """Entries of one folder, or the issue why there are none."""
     if skip is not None and os.path.realpath(folder) == skip:
         yield _issue(folder, "own_case", "this folder is the case itself; it is left out")
         return
@@ -61,13 +85,7 @@ def _walk_folder(folder: str, real_root: str, skip: str | None) -> Iterator[Evid
     except OSError as error:
         yield _issue(folder, "unreadable_folder", f"the folder can't be listed: {_reason(error)}")
         return
-    for entry in entries:
-        if entry.is_symlink():
-            yield _examine_link(entry.path, real_root)
-        elif entry.is_dir(follow_symlinks=False):
-            yield from _walk_folder(entry.path, real_root, skip)
-        else:
-            yield _examine(entry.path)
+    yield from entries
 
 
 def _examine_link(path: str, real_root: str) -> Evidence | Issue:

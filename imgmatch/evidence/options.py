@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from imgmatch.limits import SourceLimits
+
+Switch = Literal["frames", "documents", "previews"]
+"""Options that turn a kind of container off."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from imgmatch.evidence.formats.disk import file_system_of
+from imgmatch.evidence.formats.filesystem import file_system_of
 from imgmatch.optional import require
 from imgmatch.streams import RandomAccess
 from imgmatch.workers.pipe import Pipe

@@ -31,7 +31,7 @@ def carve(container: Container, source: RandomAccess, free: Iterable[tuple[int, 
                     size = png_length(data) if data.startswith(_PNG) else jpeg_length(data)
                     if size:
                         place = at + offset
-                        yield container.part(f"{place}+{size}", source, place, size, kind="carved")
+                        yield container.extent(f"{place}+{size}", source, place, size, kind="carved")
                         step = max(_SECTOR, (offset + size + _SECTOR - 1) // _SECTOR * _SECTOR)
                         break
             at += step

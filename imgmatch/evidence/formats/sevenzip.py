@@ -6,7 +6,7 @@ import contextlib
 import queue
 import threading
 from collections.abc import Iterator
-from typing import IO, Any, ClassVar, cast
+from typing import IO, Any, cast
 
 from imgmatch.errors import EvidenceError
 from imgmatch.evidence.container import Container
@@ -21,7 +21,10 @@ _WAITING = 8  # unpacked members that may wait to be taken
 class SevenZip(Container):
     """The 7z format. Solid blocks make every member need those before it, hence the one pass."""
 
-    kind: ClassVar[str] = "sevenzip"
+    name = "7z archive"
+    kinds = ("sevenzip",)
+    magic = (b"7z\xbc\xaf\x27\x1c",)
+    needs = "py7zr", "archives"
 
     def members(self) -> Iterator[Evidence | Issue]:
         """Files in the order of the archive."""
@@ -31,7 +34,7 @@ class SevenZip(Container):
         names = list(map(Names(), (entry.filename for entry in entries)))
         times = [_modified(entry) for entry in entries]
         packed = max(self.outer.size_bytes, 1)
-        self.check_ratio(sum(entry.uncompressed for entry in entries), packed)
+        self.budget.check_ratio(sum(entry.uncompressed for entry in entries), packed)
         # py7zr hands files on by name, and refuses whole archives for names that lead out of a folder: names that are
         # numbers keep it from judging them, and keep two members of one name apart.
         for number, info in enumerate(archive.files.files_list):
@@ -112,7 +115,7 @@ class SevenZip(Container):
                     kind = "password" if self._locked(archive) else "broken_archive"
                     raise EvidenceError(kind, f"the archive can't be unpacked further: {one_line(got)}")
                 index, stream = got
-                yield self.kept(names[index], stream, times[index])
+                yield self.unpacked(names[index], stream, times[index])
         finally:
             stop.set()
             worker.join()

@@ -4,31 +4,33 @@ from __future__ import annotations
 
 import tarfile
 from collections.abc import Iterator
-from typing import ClassVar
 
 from imgmatch.errors import EvidenceError
 from imgmatch.evidence.container import Container
 from imgmatch.evidence.files import utc
+from imgmatch.evidence.look import Look
 from imgmatch.locator import Names
 from imgmatch.streams import Shared, Window, one_line, spool
 from imgmatch.types import Evidence, Issue
 
 
-def is_tar(head: bytes) -> bool:
-    """By the magic that POSIX and GNU tar write, or an old header whose checksum is right."""
-    if head[257:262] == b"ustar":
-        return True
-    try:
-        written = int(head[148:156].split(b"\0")[0].strip() or b"x", 8)
-    except ValueError:
-        return False
-    return len(head) >= 512 and head[0] != 0 and sum(head[:148]) + 8 * 32 + sum(head[156:512]) == written
-
-
 class Tar(Container):
     """Plain files in the order of the archive; a hard link is one more place of what it links to."""
 
-    kind: ClassVar[str] = "tar"
+    name = "tar archive"
+    kinds = ("tar",)
+
+    @classmethod
+    def recognise(cls, look: Look) -> bool:
+        """By the magic that POSIX and GNU tar write, or an old header whose checksum is right."""
+        head = look.head
+        if head[257:262] == b"ustar":
+            return True
+        try:
+            written = int(head[148:156].split(b"\0")[0].strip() or b"x", 8)
+        except ValueError:
+            return False
+        return len(head) >= 512 and head[0] != 0 and sum(head[:148]) + 8 * 32 + sum(head[156:512]) == written
 
     def members(self) -> Iterator[Evidence | Issue]:
         """Every plain file. What a damaged archive holds after the damage is an Issue of the archive."""
@@ -51,13 +53,13 @@ class Tar(Container):
                         yield self.issue(at, "link", f"a hard link to {member.linkname!r}, which is read there")
                         continue
                     target = archive._find_link_target(member)  # type: ignore[attr-defined]
-                    yield self.part(at, source, target.offset_data, target.size, when)
+                    yield self.extent(at, source, target.offset_data, target.size, when)
                 elif source is not None and not member.issparse():
-                    yield self.part(at, source, member.offset_data, member.size, when)
+                    yield self.extent(at, source, member.offset_data, member.size, when)
                 else:
                     content = archive.extractfile(member)
                     assert content is not None  # a plain file
-                    yield self.kept(at, spool(content, self.options.limits), when)
+                    yield self.unpacked(at, spool(content, self.options.limits), when)
         except (tarfile.TarError, EOFError, OSError, KeyError, ValueError) as error:
             raise EvidenceError(
                 "broken_archive", f"the archive is damaged ({one_line(error)}); what came before it is kept"

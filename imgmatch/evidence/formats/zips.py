@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import IO, Any, BinaryIO, ClassVar, cast
+from typing import IO, Any, BinaryIO, cast
 
 from imgmatch.errors import EvidenceError
 from imgmatch.evidence.container import Container
@@ -24,15 +24,12 @@ _LOCAL = struct.Struct("<4s5H3I2H")
 _LOCAL_HEADER = b"PK\x03\x04"
 
 
-def is_zip(head: bytes) -> bool:
-    """By its first bytes; an empty archive begins with its end."""
-    return head[:4] in (_LOCAL_HEADER, b"PK\x05\x06", b"PK\x07\x08")
-
-
 class Zip(Container):
     """APPNOTE.TXT of PKWARE. Names are names only; nothing is ever written under them."""
 
-    kind: ClassVar[str] = "zip"
+    name = "ZIP archive"
+    kinds = ("zip",)
+    magic = (_LOCAL_HEADER, b"PK\x05\x06", b"PK\x07\x08")  # an empty one begins with its end
 
     def members(self) -> Iterator[Evidence | Issue]:
         """Files in the order of the central directory; without one, what local headers still say."""
@@ -52,7 +49,7 @@ class Zip(Container):
             if info.is_dir() or (office and not _OFFICE_PICTURE.search(name)):
                 continue
             try:
-                self.check_ratio(info.file_size, info.compress_size)
+                self.budget.check_ratio(info.file_size, info.compress_size)
                 if info.flag_bits & 1:
                     if locked is None:
                         locked, password = self._unlock(source, info)
@@ -73,7 +70,7 @@ class Zip(Container):
                 raise OSError(one_line(error)) from error
             return cast(BinaryIO, Unpacked(stream, limit))
 
-        return self.found(name, info.file_size, open_it, _modified(info))
+        return self.entry(name, info.file_size, open_it, _modified(info))
 
     def _unlock(self, source: RandomAccess, info: zipfile.ZipInfo) -> tuple[Any, bytes]:
         """The archive opened so that encrypted members can be read, and the password that opens this one."""
@@ -134,7 +131,7 @@ class Zip(Container):
                 whole = inflate.eof
             offset = start + used if whole else start
             if size:
-                yield self.kept(at, cast(IO[bytes], kept))
+                yield self.unpacked(at, cast(IO[bytes], kept))
             else:
                 yield self.issue(at, "broken_archive", "nothing of it can be unpacked")
         raise EvidenceError("broken_archive", f"the archive is damaged ({reason}); what was found of it is kept")

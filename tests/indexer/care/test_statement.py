@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from typer.testing import CliRunner
 
-from cli.main import app
+from cli.app import app
 from imgmatch.errors import UsageError
 from imgmatch.locator import Locator
 from indexer.care.compact import delete

@@ -1,39 +1,26 @@
-"""Commands about matches: calibrate, groups, link, decide; and search results by label."""
+"""Commands about matches: calibrate, groups, link, decide."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from cli.options import CaseArg, FormatOpt, IsolationOpt, ModelOpt, OutputOpt, decode_soon
-from cli.progress import count_progress, note
-from cli.render import Format, emit, emit_one, false_match_record, search_record, verification_record
+from cli.options.common import CaseArg, IsolationOpt, ModelOpt, decode_soon, open_case, spec_of
+from cli.options.output import Output
+from cli.options.query import MaxFmrOpt, no_background
+from cli.render.formats import Format, emit
+from cli.render.notes import note
+from cli.render.progress import count_progress
 from imgmatch.errors import UsageError
-from imgmatch.match.calibration import false_match_text
-
-if TYPE_CHECKING:
-    from indexer.search.sets import LabelResult
-
-MaxFmrOpt = Annotated[
-    float | None,
-    typer.Option(
-        "--max-fmr", min=0, max=1, help="Only matches with at most this false-match rate.", show_default=False
-    ),
-]
 
 VerifyOpt = Annotated[
     bool, typer.Option("--verify", help="Read the pictures again and say what geometry says of each pair.")
 ]
-
-
-def register(app: typer.Typer) -> None:
-    """Put the commands of this module on the command line."""
-    for command in (calibrate, groups, link, decide):
-        app.command()(command)
 
 
 def calibrate(
@@ -44,16 +31,14 @@ def calibrate(
     ] = None,
     pictures: Annotated[int, typer.Option(min=50, max=20_000, help="How many pictures to sample.")] = 2000,
     model: ModelOpt = None,
-    format: FormatOpt = Format.table,
-    output: OutputOpt = None,
+    *,
+    out: Output,
 ) -> None:
     """Measure how often different pictures score high, so that matches can say their false-match rate."""
-    from imgmatch.models import model_spec
-    from indexer.case.case import Case
     from indexer.search.calibrate import set_background
 
-    with Case.open(case) as opened:
-        spec = model_spec(model) if model else opened.default_model
+    with open_case(case) as opened:
+        spec = spec_of(opened, model)
         made = set_background(opened, spec, background, pictures)
         record = {
             "background": made.source,
@@ -64,7 +49,7 @@ def calibrate(
             "lowest_rate_shown": made.calibration.bound,
             "made_utc": made.made_utc,
         }
-    emit_one(record, format, output)
+    out.one(record)
 
 
 def groups(
@@ -73,12 +58,10 @@ def groups(
     verify: VerifyOpt = False,
     isolation: IsolationOpt = True,
     model: ModelOpt = None,
-    format: FormatOpt = Format.table,
-    output: OutputOpt = None,
+    *,
+    out: Output,
 ) -> None:
     """Near-copies within a case: the best of each group first, and how the others differ."""
-    from imgmatch.models import model_spec
-    from indexer.case.case import Case
     from indexer.search.closer import closer_look
     from indexer.search.groups import groups as find_groups
 
@@ -104,12 +87,12 @@ def groups(
         opened.record("groups_shown", arguments={"least": least}, model=spec, counts=shown)
 
     columns = ["group", "best", "item_id", "size_px", "bytes", "format", "differs", "path", "sightings"]
-    with Case.open(case) as opened, count_progress() as progress:
+    with open_case(case) as opened, count_progress() as progress:
         if verify:
             decode_soon(isolation)
-        spec = model_spec(model) if model else opened.default_model
+        spec = spec_of(opened, model)
         opened.record("groups", arguments={"least": least, "verify": verify}, model=spec)
-        emit(records(), [*columns, *(["sha256"] if format is Format.csv else [])], format, output)
+        out.many(records(), columns, ["sha256"])
 
 
 def link(
@@ -121,12 +104,12 @@ def link(
     isolation: IsolationOpt = True,
     max_fmr: MaxFmrOpt = None,
     model: ModelOpt = None,
-    format: FormatOpt = Format.table,
-    output: OutputOpt = None,
+    *,
+    out: Output,
 ) -> None:
     """Which items of a case match which of another, with their false-match rates."""
-    from imgmatch.models import model_spec
-    from indexer.case.case import Case
+    from cli.render.search import false_match_record, verification_record
+    from imgmatch.match.calibration import false_match_text
     from indexer.out.exchange.unpack import open_other
     from indexer.search.calibrate import background as background_of
     from indexer.search.closer import verify_links
@@ -159,10 +142,10 @@ def link(
         opened.record("link_shown", arguments=arguments, subject=subject, model=spec, counts={"links": shown})
 
     columns = ["item_id", "other_item_id", "score", "by_chance", *(["reason"] if verify else []), "path", "other_path"]
-    with Case.open(case) as opened, contextlib.ExitStack() as stack:
+    with open_case(case) as opened, contextlib.ExitStack() as stack:
         if verify:
             decode_soon(isolation)
-        spec = model_spec(model) if model else opened.default_model
+        spec = spec_of(opened, model)
         others = stack.enter_context(open_other(other, spec))
         progress = stack.enter_context(count_progress())
         about = others.catalogue.meta()
@@ -179,8 +162,7 @@ def link(
             head = others.log.head()
             subject |= {"other_log_entries": head.entry, "other_log_sha256": head.sha256}
         opened.record("link", arguments=arguments, subject=subject, model=spec)
-        more = ["sha256", "other_sha256", *(["verified"] if verify else [])] if format is Format.csv else []
-        emit(records(), columns + more, format, output)
+        out.many(records(), columns, ["sha256", "other_sha256", *(["verified"] if verify else [])])
 
 
 def decide(
@@ -200,23 +182,20 @@ def decide(
         Path | None,
         typer.Option(metavar="OUT.csv", help="Write confirmed pairs as a label table.", show_default=False),
     ] = None,
-    format: FormatOpt = Format.table,
-    output: OutputOpt = None,
+    *,
+    out: Output,
 ) -> None:
     """Confirm or reject a match. Rejected ones don't come back; nothing decided is ever removed."""
-    import dataclasses
-
-    from indexer.case.case import Case
     from indexer.search import decisions
 
     given = [part for part in (query, item, verdict) if part is not None]
     if (list_ or labels is not None) == bool(given) or len(given) not in (0, 3):
         raise UsageError("give a query, an item and confirmed or rejected; or --list, or --labels OUT.csv alone")
     columns = ["decision_id", "verdict", "query_sha256", "item_sha256", "examiner", "account", "decided_utc", "note"]
-    with Case.open(case) as opened:
+    with open_case(case) as opened:
         if given:
             row = decisions.decide(opened, given[0], given[1], given[2], note_, examiner)
-            emit_one(dataclasses.asdict(row), format, output)
+            out.one(dataclasses.asdict(row))
         if not given:
             opened.record(
                 "decisions",
@@ -226,36 +205,4 @@ def decide(
         if labels is not None:
             emit(decisions.labels(opened), ["sha256", "label"], Format.csv, labels)
         if list_:
-            emit((dataclasses.asdict(row) for row in opened.catalogue.decisions()), columns, format, output)
-
-
-def no_background(case: Path, max_fmr: float | None) -> None:
-    """Say that no rate can be stated; an error where one was asked for."""
-    why = f"{case}: fewer than 50 unrelated pictures, too few to state false-match rates"
-    if max_fmr is not None:
-        raise UsageError(f"{why}; leave out --max-fmr, or run: imgmatch calibrate {case} --background OTHER")
-    note(f"imgmatch: {why}; name a reference with: imgmatch calibrate {case} --background OTHER")
-
-
-def emit_labels(results: Iterable[LabelResult], format: Format, output: Path | None) -> None:
-    """Write rankings of labels: one row a label, with its best pictures; JSON has those pictures in full."""
-
-    def records() -> Iterator[dict[str, Any]]:
-        for found in results:
-            head = search_record(found.result)
-            for label in found.labels:
-                best = label.matches[0]
-                yield {
-                    "query": head["query"],
-                    "rank": label.rank,
-                    "column": found.column,
-                    "value": label.label,
-                    "score": round(label.score, 6),
-                    "by_chance": false_match_text(best.false_match),
-                    "pictures": label.pictures,
-                    "items": [match.item_id for match in label.matches],
-                    "path": best.sightings[0].locator.path,
-                    "matches": [m for m in head["matches"] if m["item_id"] in {x.item_id for x in label.matches}],
-                }
-
-    emit(records(), ["query", "rank", "value", "score", "by_chance", "pictures", "items", "path"], format, output)
+            out.many((dataclasses.asdict(row) for row in opened.catalogue.decisions()), columns)

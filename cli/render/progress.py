@@ -12,14 +12,10 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from cli.render.notes import note
+
 if TYPE_CHECKING:
     from indexer.intake.ingest import IngestReport
-
-
-def note(message: str) -> None:
-    """One line to standard error."""
-    sys.stderr.write(f"{message}\n")
-    sys.stderr.flush()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The bytes of a disk: partitions (MBR, GPT) and file systems, by The Sleuth Kit (pytsk3, extra ``forensic``).
+"""File systems, FAT, exFAT, NTFS, ext2/3/4 or HFS+, by The Sleuth Kit (pytsk3, extra ``forensic``).
 
 The Sleuth Kit runs in a process of its own (``imgmatch.parsers.tsk``): a folder, an inode or a file that kills it or
 holds it up costs one issue."""
@@ -14,6 +14,7 @@ from imgmatch.errors import EvidenceError
 from imgmatch.evidence.container import Container
 from imgmatch.evidence.files import utc
 from imgmatch.evidence.formats.carve import carve
+from imgmatch.evidence.look import Look
 from imgmatch.streams import Window, one_line
 from imgmatch.types import Evidence, Issue
 from imgmatch.workers import session
@@ -28,20 +29,6 @@ _LEAST_RECORD_BYTES = 128
 _LEAST_FOLDER_BYTES = 32
 
 
-def is_partitioned(head: bytes) -> bool:
-    """An MBR whose four entries make sense, a protective one included; not the boot sector of a file system."""
-    if head[510:512] != b"\x55\xaa" or is_file_system(head):
-        return False
-    entries = [head[at : at + 16] for at in range(446, 510, 16)]
-    used = [entry for entry in entries if entry[4] and any(entry[12:16])]
-    return bool(used) and all(entry[0] in (0, 0x80) for entry in entries)
-
-
-def is_file_system(head: bytes) -> bool:
-    """FAT, exFAT, NTFS, ext2/3/4 or HFS+."""
-    return file_system_of(head) is not None
-
-
 def file_system_of(head: bytes) -> str | None:
     """The family of a file system, as TSK calls it, by the magic of its boot sector or superblock."""
     if head[3:11] == b"NTFS    ":
@@ -54,31 +41,18 @@ def file_system_of(head: bytes) -> str | None:
     return "HFS" if head[1024:1026] in (b"H+", b"HX") else None
 
 
-class Partitions(Container):
-    """Allocated partitions, each called by its number in the table and where it begins, in bytes."""
-
-    kind: ClassVar[str] = "partition"
-
-    def members(self) -> Iterator[Evidence | Issue]:
-        """Partitions in the order of the table."""
-        source = self.access()
-        try:
-            parts = session.Session("Partitions", [source], self.outer, self.options.limits).call("table")
-        except OSError as error:
-            raise EvidenceError("broken_image", f"the partitions can't be read: {one_line(error)}") from error
-        for number, (start, size) in enumerate(parts, start=1):
-            inside = max(0, min(size, source.size - start))
-            yield self.part(f"{number}@{start}", source, start, inside)
-            if inside < size:
-                yield self.issue(
-                    f"{number}@{start}", "broken_image", f"the image ends {size - inside:,} bytes before the partition"
-                )
-
-
 class FileSystem(Container):
     """Files of one file system: live ones by path, deleted ones that it still names as ``deleted:path@inode``."""
 
-    kind: ClassVar[str] = "fs"
+    name = "file system"
+    kinds = ("fs", "deleted", "carved")
+    hashed_up_to_bytes: ClassVar[int | None] = None
+    needs = "pytsk3", "forensic"
+
+    @classmethod
+    def recognise(cls, look: Look) -> bool:
+        """By the magic of its boot sector or superblock."""
+        return file_system_of(look.head) is not None
 
     def members(self) -> Iterator[Evidence | Issue]:
         """Files in the order of folders as they lie, then deleted ones that no folder names any more, then carved."""
@@ -196,9 +170,9 @@ class FileSystem(Container):
         if gone and size == 0:
             yield self.issue(at, "lost", "deleted; the file system no longer says where its content lies", kind)
             return
-        yield self.found(at, size, lambda: self._open(inode), when, kind)
+        yield self.entry(at, size, lambda: self._open(inode), when, kind)
         for name, length, number in meta["streams"]:
-            yield self.found(f"{at}:{name}", length, lambda n=number: self._open(inode, n), when, kind)  # type: ignore[misc]
+            yield self.entry(f"{at}:{name}", length, lambda n=number: self._open(inode, n), when, kind)  # type: ignore[misc]
 
     def _open(self, inode: int, attribute: int | None = None) -> BinaryIO:
         about = ("inode", inode)

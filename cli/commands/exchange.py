@@ -1,7 +1,8 @@
-"""``imgmatch export``: what leaves a case, in the form that its reader expects."""
+"""``imgmatch export`` and ``import``: what leaves a case in the form that its reader expects, and what comes in."""
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,18 +10,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.matches import no_background
-from cli.options import CaseArg, IsolationOpt, ModelOpt, decode_soon
-from cli.progress import count_progress, note
+from cli.options.common import CaseArg, IsolationOpt, ModelOpt, decode_soon, embedder_of, open_case
+from cli.options.output import OutputOpt
+from cli.options.query import LeadsOpt, no_background
+from cli.options.report import NoImagesOpt, report_page
+from cli.render.formats import Format, emit_one
+from cli.render.notes import note
+from cli.render.progress import count_progress
 from imgmatch.errors import UsageError
 
 if TYPE_CHECKING:
     from indexer.search.searcher import SearchResult
 
-RevealOpt = Annotated[
-    bool, typer.Option("--reveal", help="Report: let a reader show pictures, one at a time; recorded.")
-]
-NoImagesOpt = Annotated[bool, typer.Option("--no-images", help="Report: hashes and numbers only.")]
+
+class ImportFormat(enum.StrEnum):
+    """What can be read."""
+
+    vics = "vics"
 
 
 class ExportFormat(enum.StrEnum):
@@ -51,7 +57,7 @@ def export(
         typer.Argument(metavar="[QUERY...]", help="Pictures or folders to search with.", show_default=False),
     ] = None,
     format: Annotated[ExportFormat, typer.Option("--format", help="What to write.")] = ExportFormat.html,
-    k: Annotated[int, typer.Option("-k", min=1, max=10_000, help="Leads a query.")] = 10,
+    k: LeadsOpt = 10,
     model: ModelOpt = None,
     reveal: Annotated[
         bool, typer.Option("--reveal", help="html, pack: pictures that can be seen, not blurred; recorded.")
@@ -78,10 +84,9 @@ def export(
     """Write a report, or what other programs and offices read: of a case, and of a search with each
     query, verified and with false-match rates.
     """
-    from indexer.case.case import Case
 
     _check(format, queries, reveal, no_images, table, all_known, thumbnails, locators)
-    with Case.open(case) as opened, count_progress() as progress:
+    with open_case(case) as opened, count_progress() as progress:
         if queries or thumbnails:
             decode_soon(isolation)
         if format is ExportFormat.vics:
@@ -104,7 +109,7 @@ def export(
         else:
             spec, results = _searched(opened, queries or [], k, model)
             if format is ExportFormat.html:
-                report(opened, list(results), spec, output, reveal, no_images)
+                report_page(opened, list(results), spec, output, reveal=reveal, no_images=no_images)
             elif format is ExportFormat.case_uco:
                 from indexer.out.exchange.caseuco import export_caseuco
 
@@ -152,12 +157,11 @@ def _searched(case: Any, queries: list[Path], k: int, model: str | None) -> tupl
     """The model and, one by one, the results of searching with each query."""
     if not queries and not model:
         return case.default_model, iter(())
-    from imgmatch.models import load_model
     from indexer.search.calibrate import background as background_of
     from indexer.search.searcher import Searcher
     from indexer.search.verification import VERIFY_TOP
 
-    embedder = load_model(model or case.default_model.name, device="cpu")
+    embedder = embedder_of(case, model)
     if not queries:
         return embedder.spec, iter(())
     background = background_of(case, embedder.spec)
@@ -167,12 +171,18 @@ def _searched(case: Any, queries: list[Path], k: int, model: str | None) -> tupl
     return embedder.spec, searcher.search(queries, k, verify_top=VERIFY_TOP)
 
 
-def report(case: Any, results: list[SearchResult], model: Any, folder: Path, reveal: bool, no_images: bool) -> None:
-    """Write the HTML report of a search and say where it is."""
-    from imgmatch.cores import usable_cores
-    from indexer.out.report import ReportConfig, write_report
+def import_(
+    case: CaseArg,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="File to read; never written to.", show_default=False)],
+    format: Annotated[ImportFormat, typer.Option("--format", help="What FILE is.")] = ImportFormat.vics,
+    print_format: Annotated[Format, typer.Option("--print", help="How to write the result.")] = Format.table,
+    output: OutputOpt = None,
+) -> None:
+    """Bring in known media by hash: pictures of the case that they are of are labelled, now and later."""
+    from indexer.out.exchange.vics import import_vics
 
-    if reveal and no_images:
-        raise UsageError("--reveal and --no-images exclude each other; give one")
-    page = write_report(case, results, model, folder, ReportConfig(reveal, not no_images, usable_cores()))
-    note(f"Report: {page}")
+    with open_case(case) as opened, count_progress() as progress:
+        done = import_vics(opened, file, progress=progress)
+    emit_one({"file": str(file), **dataclasses.asdict(done)}, print_format, output)
+    if done.faults:
+        note(f"{done.faults} fields or records could not be used; see: imgmatch issues {case}")

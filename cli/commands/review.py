@@ -1,4 +1,4 @@
-"""The command: open the case, start the page, say where it is, stop cleanly."""
+"""``imgmatch review``: open the case, start the page, say where it is, stop cleanly."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from cli.options import CaseArg, DeviceOpt, IsolationOpt, ModelOpt, decode_soon
-from cli.progress import note
+from cli.options.common import CaseArg, DeviceOpt, IsolationOpt, ModelOpt, decode_soon, embedder_of, open_case
+from cli.render.notes import note
 from imgmatch.optional import require
 
 
@@ -28,13 +28,11 @@ def review(
     for module in ("starlette", "uvicorn"):
         require(module, "review")
     from cli.review.server import serve
-    from imgmatch.models import load_model
-    from indexer.case.case import Case
     from indexer.review import Desk
 
-    with Case.open(case) as opened:
+    with open_case(case) as opened:
         decode_soon(isolation)
-        embedder = load_model(model or opened.default_model.name, device=device)
+        embedder = embedder_of(opened, model, device)
         desk = Desk(opened, embedder, examiner)
         why = serve(desk, port=port, idle_s=idle_minutes * 60, open_browser=browser, say=_say)
     note(f"imgmatch: the review has ended ({why}); decisions are kept in {case}")

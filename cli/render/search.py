@@ -1,62 +1,22 @@
-"""Results to standard output or a file: tables for people, JSON, JSON Lines and CSV for programs."""
+"""What a search found, for people and for programs (docs/formats.md)."""
 
 from __future__ import annotations
 
 import dataclasses
-import enum
-import io
 import json
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
+from cli.render.formats import Format, Record, emit, target
+from cli.render.table import text_table
 from imgmatch.match.calibration import expected_text, false_match_text
-from indexer.atomic import whole_file
 from indexer.intake.csvfile import cell, printable, write_csv
 
 if TYPE_CHECKING:
     from imgmatch.types import FalseMatchRate, Verification
     from indexer.search.searcher import SearchResult
-
-Record = Mapping[str, Any]
-
-
-class Format(enum.StrEnum):
-    """How results are written."""
-
-    table = "table"
-    json = "json"
-    jsonl = "jsonl"
-    csv = "csv"
-
-
-def emit(records: Iterable[Record], columns: Sequence[str], format: Format, output: Path | None) -> None:
-    """Write records. ``columns`` are those of the table and the CSV, in order; JSON has every field."""
-    with _target(output) as file:
-        if format is Format.table:
-            file.write(_table([[cell(record.get(c)) for c in columns] for record in records], columns))
-        elif format is Format.csv:
-            write_csv(file, records, columns)
-        elif format is Format.jsonl:
-            for record in records:
-                file.write(json.dumps(record, ensure_ascii=False) + "\n")
-        else:
-            file.write(json.dumps(list(records), ensure_ascii=False, indent=2) + "\n")
-
-
-def emit_one(record: Record, format: Format, output: Path | None) -> None:
-    """Write one record: a two-column table, one JSON object, or a CSV of one row."""
-    if format is Format.table:
-        rows = [{"field": name, "value": value} for name, value in record.items()]
-        emit(rows, ["field", "value"], format, output)
-    elif format is Format.csv:
-        emit([record], list(record), format, output)
-    else:
-        with _target(output) as file:
-            file.write(json.dumps(record, ensure_ascii=False, indent=2 if format is Format.json else None) + "\n")
-
+    from indexer.search.sets import LabelResult
 
 SEARCH_COLUMNS = (
     "query", "rank", "score", "item_id", "label", "path", "sightings", "reasons", "sha256", "locator",
@@ -67,7 +27,7 @@ SEARCH_COLUMNS = (
 
 def emit_search(results: Iterable[SearchResult], format: Format, output: Path | None) -> None:
     """Write search results as they come: for JSON and JSON Lines, one object a query, each on one line."""
-    with _target(output) as file:
+    with target(output) as file:
         if format is Format.csv:
             write_csv(file, (row for result in results for row in _match_rows(result)), SEARCH_COLUMNS)
             return
@@ -96,7 +56,7 @@ def search_record(result: SearchResult) -> dict[str, Any]:
                 "score": round(match.score, 6),
                 "item_id": match.item_id,
                 "sha256": match.sha256,
-                "label": _join(match.labels.get("label", ())) or None,
+                "label": "; ".join(match.labels.get("label", ())) or None,
                 "labels": {name: list(values) for name, values in match.labels.items()},
                 "sightings": [
                     {
@@ -205,44 +165,28 @@ def _search_table(result: SearchResult) -> str:
             "context": {name: values for name, values in row["labels"].items() if name != "label"},
         }
         cells.append([cell(shown[column]) for column in columns])
-    return head + _table(cells, columns) + "\n"
+    return head + text_table(cells, columns) + "\n"
 
 
-def _table(rows: list[list[str]], columns: Sequence[str]) -> str:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def emit_labels(results: Iterable[LabelResult], format: Format, output: Path | None) -> None:
+    """Write rankings of labels: one row a label, with its best pictures; JSON has those pictures in full."""
 
-    if not rows:
-        return "none\n"
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for index, name in enumerate(columns):
-        numbers = bool(rows) and all(row[index].lstrip("-").replace(".", "", 1).isdigit() for row in rows if row[index])
-        table.add_column(name, justify="right" if numbers else "left", overflow="fold", no_wrap=numbers)
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))  # Text: a file name is never markup
-    # In a pipe nothing is cut or folded: the width is what the longest row needs.
-    width = None if sys.stdout.isatty() else 100_000
-    text = io.StringIO()
-    console = Console(file=text, width=width, color_system=None, legacy_windows=False, highlight=False)
-    console.print(table)
-    lines = [line.rstrip() for line in text.getvalue().splitlines()]
-    return "\n".join(line for line in lines if line) + "\n"
+    def records() -> Iterator[dict[str, Any]]:
+        for found in results:
+            head = search_record(found.result)
+            for label in found.labels:
+                best = label.matches[0]
+                yield {
+                    "query": head["query"],
+                    "rank": label.rank,
+                    "column": found.column,
+                    "value": label.label,
+                    "score": round(label.score, 6),
+                    "by_chance": false_match_text(best.false_match),
+                    "pictures": label.pictures,
+                    "items": [match.item_id for match in label.matches],
+                    "path": best.sightings[0].locator.path,
+                    "matches": [m for m in head["matches"] if m["item_id"] in {x.item_id for x in label.matches}],
+                }
 
-
-def _join(parts: Iterable[str]) -> str:
-    return "; ".join(parts)
-
-
-@contextmanager
-def _target(output: Path | None) -> Iterator[IO[str]]:
-    """Standard output, or a file that appears under its name only when it is complete."""
-    if output is None:
-        yield sys.stdout
-        sys.stdout.flush()
-        return
-    with whole_file(output, replace=True) as raw:
-        file = io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", newline="")
-        yield file
-        file.detach()  # flushed, and left to whole_file to close
+    emit(records(), ["query", "rank", "value", "score", "by_chance", "pictures", "items", "path"], format, output)

@@ -8,38 +8,35 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.options import CaseArg, FormatOpt, OutputOpt
-from cli.progress import note
-from cli.render import Format, emit, emit_one
+from cli.options.common import CaseArg, open_case
+from cli.options.output import Output
+from cli.render.formats import Format
+from cli.render.notes import note
 from imgmatch.errors import ImgmatchError
-
-app = typer.Typer(no_args_is_help=True, help="Who did what with a case: the log, its verification, statements of runs.")
 
 _COLUMNS = ("entry", "time_utc", "actor", "action", "subject", "arguments", "counts", "model")
 
 
-@app.command()
 def verify(
     case: CaseArg,
     expect: Annotated[
         list[str] | None,
         typer.Option(metavar="NUMBER:SHA256", help="A head that was noted: the log must hold it.", show_default=False),
     ] = None,
-    format: FormatOpt = Format.table,
-    output: OutputOpt = None,
+    *,
+    out: Output,
 ) -> None:
     """Find any edit, cut, reorder or gap in the audit log, its end included; exit with 1 when there is one."""
     from indexer.case.audit import Head
-    from indexer.case.case import Case
 
     heads = [Head.parse(text) for text in expect or ()]
-    with Case.open(case) as opened:
+    with open_case(case) as opened:
         found = opened.log.verify(heads)
     for line in found.notes:
         note(f"imgmatch: {line}")
-    if format is Format.table:
+    if out.format is Format.table:
         if found.faults:
-            emit(({"fault": fault} for fault in found.faults), ["fault"], format, output)
+            out.many(({"fault": fault} for fault in found.faults), ["fault"])
     else:
         record = {
             "entries": found.head.entry,
@@ -47,23 +44,20 @@ def verify(
             "faults": found.faults,
             "notes": found.notes,
         }
-        emit_one(record, format, output)
+        out.one(record)
     if found.faults:
         raise ImgmatchError(f"{case}: {len(found.faults):,} faults in the audit log; see the list above")
     note(f"{case}: {found.head.entry:,} entries, each as it was written; head {found.head}")
 
 
-@app.command()
-def head(case: CaseArg, format: FormatOpt = Format.table, output: OutputOpt = None) -> None:
+def head(case: CaseArg, *, out: Output) -> None:
     """The number and SHA-256 of the last entry: noted elsewhere, they prove later that nothing before was changed."""
-    from indexer.case.case import Case
 
-    with Case.open(case) as opened:
+    with open_case(case) as opened:
         found = opened.log.head()
-    emit_one({"entry": found.entry, "sha256": found.sha256, "expect": str(found)}, format, output)
+    out.one({"entry": found.entry, "sha256": found.sha256, "expect": str(found)})
 
 
-@app.command()
 def show(
     case: CaseArg,
     since: Annotated[
@@ -71,18 +65,17 @@ def show(
     ] = None,
     action: Annotated[str | None, typer.Option(help="Only entries of this action.", show_default=False)] = None,
     last: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the last N.", show_default=False)] = None,
-    format: FormatOpt = Format.table,
-    output: OutputOpt = None,
+    *,
+    out: Output,
 ) -> None:
     """List the audit log: when, who, what, to what."""
-    from indexer.case.case import Case
     from indexer.search import filters
 
-    with Case.open(case) as opened:
+    with open_case(case) as opened:
         entries = opened.log.entries(since=filters.date(since) if since else None, action=action, last=last)
-        columns = [*_COLUMNS, *(["weights_sha256", "version", "more", "before"] if format is Format.csv else [])]
-        wanted = entries if format in (Format.json, Format.jsonl) else _rows(entries, format is Format.table)
-        emit(wanted, columns, format, output)
+        programs = out.format in (Format.json, Format.jsonl)
+        wanted = entries if programs else _rows(entries, narrow=out.format is Format.table)
+        out.many(wanted, _COLUMNS, ["weights_sha256", "version", "more", "before"])
 
 
 def _rows(entries: Iterator[dict[str, Any]], narrow: bool) -> Iterator[dict[str, Any]]:
@@ -101,7 +94,6 @@ def _rows(entries: Iterator[dict[str, Any]], narrow: bool) -> Iterator[dict[str,
         yield {**entry, **parts, "more": more}
 
 
-@app.command()
 def statement(
     case: CaseArg,
     run: Annotated[int, typer.Argument(metavar="RUN", help="Number of an ingest run; status shows the last.")],
@@ -116,17 +108,15 @@ def statement(
 ) -> None:
     """State what a run read, found and could not use, with totals that add up, bound to the audit log."""
     from indexer.care.statement import write_statement
-    from indexer.case.case import Case
 
     folder = output or Path(f"statement-{run}")
-    with Case.open(case) as opened:
+    with open_case(case) as opened:
         made = write_statement(opened, run, folder, key)
     note(f"Statement: {folder / 'statement.txt'}; SHA-256 {made['seal']['sha256']}")
     if not made["adds_up"]:
         raise ImgmatchError(f"{case}: run {run}: the totals do not add up; the statement says where")
 
 
-@app.command("verify-statement")
 def verify_statement(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Its statement.json.", show_default=False)],
     case: Annotated[
@@ -137,20 +127,19 @@ def verify_statement(
         Path | None,
         typer.Option(help="It must be signed by the owner of this Ed25519 public key (PEM).", show_default=False),
     ] = None,
-    format: FormatOpt = Format.table,
-    output: OutputOpt = None,
+    *,
+    out: Output,
 ) -> None:
     """Check that a statement and its lists are as they were made, and who signed it; exit with 1 when not."""
     from indexer.care.statement import check_statement
-    from indexer.case.case import Case
 
     if case is None:
         found = check_statement(file, None, public_key)
     else:
-        with Case.open(case) as opened:
+        with open_case(case) as opened:
             found = check_statement(file, opened, public_key)
-    if format is not Format.table or found["faults"]:
-        emit_one(found, format, output)
+    if out.format is not Format.table or found["faults"]:
+        out.one(found)
     if found["faults"]:
         raise ImgmatchError(f"{file}: {len(found['faults'])} faults: {'; '.join(found['faults'])}")
     signed = f"signed by {found['public_key']}" if found["public_key"] else "not signed"

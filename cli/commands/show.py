@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.options import CaseArg, FormatOpt, OutputOpt
-from cli.render import Format, emit, emit_one
+from cli.options.common import CaseArg, open_case
+from cli.options.output import Output
+from cli.render.formats import Format
 
 
 def show(
@@ -16,20 +17,19 @@ def show(
     item: Annotated[
         str, typer.Argument(metavar="ITEM", help="Id, start of the SHA-256, path or locator.", show_default=False)
     ],
-    format: FormatOpt = Format.table,
-    output: OutputOpt = None,
+    *,
+    out: Output,
 ) -> None:
     """Everything known of one item: digests, places, labels, metadata, lists, decisions."""
-    from indexer.case.case import Case
     from indexer.out.show import find_item, item_record
 
-    with Case.open(case) as opened:
+    with open_case(case) as opened:
         record = item_record(opened, find_item(opened, item))
         opened.record("show", subject={"item_id": record["item_id"], "sha256": record["sha256"]})
-    if format is Format.table:
-        emit(_lines(record), ["field", "value", "source"], format, output)
+    if out.format is Format.table:
+        out.many(_lines(record), ["field", "value", "source"])
     else:
-        emit_one(record, format, output)
+        out.one(record)
 
 
 def _lines(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
