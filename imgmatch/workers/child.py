@@ -54,12 +54,12 @@ def run() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends the pipe
     sink = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # what a library prints goes nowhere
-    pipe = Pipe(open(0, "rb", closefd=False), sink)  # noqa: SIM115
+    pipe = Pipe(open(0, "rb", wire.BUFFER_BYTES, closefd=False), sink)  # noqa: SIM115
     start, program = pipe.hear()
     dies = die_with_parent(start["parent"])
     module, load = start["load"]
     serve: Serve = getattr(import_module(module), load)()
-    held = confine(bytes(program) or None, start["memory_bytes"], dies)
+    held = confine(bytes(program) or None, start["memory"], dies)
     pipe.say(dataclasses.asdict(held))
     while True:
         request, data = pipe.hear()

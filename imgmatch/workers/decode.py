@@ -20,7 +20,7 @@ from imgmatch.types import Image
 from imgmatch.workers import wire
 from imgmatch.workers.kinds import PICTURES
 from imgmatch.workers.pool import Pool
-from imgmatch.workers.process import LostError
+from imgmatch.workers.process import GoneError
 
 if TYPE_CHECKING:
     from imgmatch.types import Pixels
@@ -90,9 +90,7 @@ class PicturePool(Pool):
     """
 
     def __init__(self, workers: int, limits: WorkerLimits = DEFAULT_WORKER_LIMITS) -> None:
-        super().__init__(
-            PICTURES, limits.worker_memory_bytes, most=workers, keep=workers, patience_s=_PATIENCE_SECONDS
-        )
+        super().__init__(PICTURES, limits.worker_memory_bytes, most=workers, keep=workers, patience_s=_PATIENCE_SECONDS)
         self._limits = limits
 
     def read_picture(self, data: bytes, request: Request) -> Decoded:
@@ -112,7 +110,7 @@ class PicturePool(Pool):
                         decoded = reply_of(told, size, worker.take, request)
                     except wire.WireError as error:
                         raise worker.nonsense() from error
-            except LostError as lost:
+            except GoneError as lost:
                 if lost.hung:
                     text = f"decoding took longer than decode_seconds ({seconds}); given up"
                     raise EvidenceError("worker_timeout", text) from lost
@@ -165,13 +163,11 @@ def serve(told: dict[str, Any], data: bytearray, _: Pipe) -> Answer:
     return {"image": _about(decoded.image), "facts": decoded.facts.record(), "pictures": pictures}, parts
 
 
-def reply_of(
-    told: _Reply | wire.End, size: int, take: Callable[[int], bytearray], request: Request
-) -> Decoded | EvidenceError:
+def reply_of(told: Any, size: int, take: Callable[[int], bytearray], request: Request) -> Decoded | EvidenceError:
     """What a worker made of a file, or the error that it reports; ``take`` gives the bytes that follow, ``size`` of
     them. Raises WireError on nonsense.
     """
-    if "image" not in told:
+    if told["error"] is not None or "image" not in told:
         if told["error"] not in _KINDS:
             raise wire.WireError("an unknown error")
         return EvidenceError(told["error"], told["message"][:_MAX_TEXT])

@@ -6,16 +6,18 @@ The ``load_...`` functions run in the worker. What is not installed is left out 
 from __future__ import annotations
 
 import importlib
+import pkgutil
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from imgmatch.workers.child import Serve
 
 Task = Literal["animation", "mail", "pdf", "previews", "thumbs", "video"]
-"""What takes pictures out of a file."""
+"""What takes pictures out of a file: a module of ``imgmatch.parsers``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,27 +48,34 @@ def load_pictures() -> Serve:
     return decode.serve
 
 
-def load_files() -> Serve:
-    """Videos, moving pictures, documents. Text in them may be in any encoding, each of which is a module."""
-    import email.parser  # noqa: F401
-    import encodings
-    import pkgutil
-
-    from imgmatch.parsers import animation, mail, pdf, previews, thumbs, video
+def load_frames() -> Serve:
+    """Pictures in pictures."""
+    from imgmatch.parsers import animation, previews
     from imgmatch.workers.serving import Extractors
 
-    extractors: dict[Task, Callable[..., Any]] = {
-        "animation": animation.extract,
-        "mail": mail.extract,
-        "pdf": pdf.extract,
-        "previews": previews.extract,
-        "thumbs": thumbs.extract,
-        "video": video.extract,
-    }
     _load_pillow()
-    _load("av", "av.video.reformatter", "olefile", "pypdf")
-    _load(*(f"encodings.{module.name}" for module in pkgutil.iter_modules(encodings.__path__)))
-    return Extractors(extractors).serve
+    return Extractors(animation, previews).serve
+
+
+def load_videos() -> Serve:
+    """FFmpeg, whose wrapper imports what a track needs when it meets one."""
+    from imgmatch.parsers import video
+    from imgmatch.workers.serving import Extractors
+
+    _load_pillow()
+    _load_whole("av", "av.audio", "av.codec", "av.container", "av.sidedata", "av.subtitles", "av.video")
+    return Extractors(video).serve
+
+
+def load_documents() -> Serve:
+    """PDF, mail, Thumbs.db. Text in them may be in any encoding, each of which is a module."""
+    from imgmatch.parsers import mail, pdf, thumbs
+    from imgmatch.workers.serving import Extractors
+
+    _load_pillow()
+    _load("olefile")
+    _load_whole("email", "encodings", "pypdf", "pypdf._codecs", "pypdf._crypt_providers", "pypdf.generic")
+    return Extractors(mail, pdf, thumbs).serve
 
 
 def load_disks() -> Serve:
@@ -82,6 +91,7 @@ def load_disks() -> Serve:
 
 
 def _load_pillow() -> None:
+    import numpy.ma  # noqa: F401  (NumPy loads it for medians)
     import pi_heif
     from PIL import Image as Pillow
 
@@ -95,10 +105,27 @@ def _load(*modules: str) -> None:
             importlib.import_module(module)
 
 
+def _load_whole(*packages: str) -> None:
+    for package in packages:
+        _load(package)
+        folders = getattr(sys.modules.get(package), "__path__", ())
+        _load(*(f"{package}.{module.name}" for module in pkgutil.iter_modules(folders)))
+
+
 _MORE = "raise the limit max_memory_bytes ({:,})"
 PICTURES = Kind(
     "decoding", load_pictures, "raise the limit worker_memory_bytes ({:,}) or decode in this process: --no-isolation"
 )
-FILES = Kind("videos and documents", load_files, _MORE, 500)
+FRAMES = Kind("pictures in pictures", load_frames, _MORE, 500)
+VIDEOS = Kind("videos", load_videos, _MORE, 500)
+DOCUMENTS = Kind("documents", load_documents, _MORE, 500)
 DISKS = Kind("disk images", load_disks, _MORE)
-KINDS = (PICTURES, FILES, DISKS)
+KINDS = (PICTURES, FRAMES, VIDEOS, DOCUMENTS, DISKS)
+OF_TASK: dict[Task, Kind] = {
+    "animation": FRAMES,
+    "mail": DOCUMENTS,
+    "pdf": DOCUMENTS,
+    "previews": FRAMES,
+    "thumbs": DOCUMENTS,
+    "video": VIDEOS,
+}

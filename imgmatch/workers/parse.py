@@ -1,8 +1,7 @@
-"""What is in videos, moving pictures and documents, as parsers in workers tell it, and how a worker is asked about bytes
-that lie here.
+"""What is in videos, moving pictures and documents, as parsers in workers tell it.
 
-The bytes stay here: a worker asks for those that it needs, so that what lies in an archive or a disk image is read in
-place.
+The bytes stay here: a worker asks for those that it needs (``Talk``), so that what lies in an archive or a disk image
+is read in place.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ from imgmatch.errors import EvidenceError, ImgmatchError
 from imgmatch.parsers.pieces import Settings, Trouble
 from imgmatch.streams import BLOCK_BYTES, RandomAccess, Spool, one_line
 from imgmatch.workers import wire
-from imgmatch.workers.kinds import FILES, Kind, Task
+from imgmatch.workers.kinds import OF_TASK, Kind, Task
 from imgmatch.workers.pool import Pool
-from imgmatch.workers.process import LostError, Process, StartError
+from imgmatch.workers.process import GoneError, Process, StartError
 
 _MOST_IDLE = 8  # of a kind
 
@@ -56,7 +55,7 @@ def extract(task: Task, source: RandomAccess, settings: Settings, at: str | None
     file can't be read.
     """
     limits = settings.limits
-    pool = pool_of(FILES, limits.max_memory_bytes)
+    pool = pool_of(OF_TASK[task], limits.max_memory_bytes)
     worker = taken(pool)
     patience_s = 2.0 * max(1, limits.max_cpu_seconds) + 30
     talk = Talk(worker, [source], lambda: patience_s)
@@ -72,11 +71,13 @@ def extract(task: Task, source: RandomAccess, settings: Settings, at: str | None
         worker.done()
         if told["error"] is not None:
             raise talk.unread or _error_of(told)
-    except LostError as lost:
+    except GoneError as lost:
         if lost.hung:
             what = f"hung for longer than max_cpu_seconds ({limits.max_cpu_seconds})"
+        elif lost.code is None:
+            what = "its reader gave nonsense"
         else:
-            what = "its reader gave nonsense" if lost.code is None else f"the {task} reader died of it (code {lost.code})"
+            what = f"the {task} reader died of it (code {lost.code})"
         raise EvidenceError("limit" if lost.hung else "crashed", f"{what}; what came before is kept") from None
     finally:
         pool.give_back(worker)
@@ -115,7 +116,7 @@ def _error_of(told: wire.End) -> ImgmatchError:
 
 class Talk:
     """One request to a worker, which may ask for bytes of ``sources`` before it answers; ``seconds`` says how long each
-    of its turns may take. ``unread``: the error where some of them could not be read. Raises LostError.
+    of its turns may take. ``unread``: the error where some of them could not be read. Raises GoneError.
     """
 
     def __init__(self, worker: Process, sources: Sequence[RandomAccess], seconds: Callable[[], float]) -> None:

@@ -1,7 +1,7 @@
 """One worker: a confined process and the pipes to it. How it is started, held to time, and ended.
 
 It gets what the loader of libraries needs, and no more of the environment, which may hold passwords. It ends with this
-program. Whoever talks to it says how long that may take (``within``); what becomes of it is a LostError.
+program. Whoever talks to it says how long that may take (``within``); what becomes of it is a GoneError.
 """
 
 from __future__ import annotations
@@ -36,14 +36,13 @@ _LOOK_SECONDS = 0.1
 # Linux: a prepared picture goes into the pipe as a whole, so that neither side waits for the other in the middle of it.
 _PIPE_BYTES = 1 << 20
 _F_SETPIPE_SZ = 1031
-_BUFFER_BYTES = 1 << 16
 
 
 class StartError(ImgmatchError):
     """A worker can't be started."""
 
 
-class LostError(Exception):
+class GoneError(Exception):
     """A worker that is gone, took too long (``hung``), or talks nonsense (``code`` is None); in words. ``code``: how it
     ended, a signal where negative.
     """
@@ -54,7 +53,7 @@ class LostError(Exception):
 
 
 class Process:
-    """A worker of a kind: to be launched, then greeted, then asked. What talks to it raises LostError."""
+    """A worker of a kind: to be launched, then greeted, then asked. What talks to it raises GoneError."""
 
     def __init__(self, kind: Kind, memory_bytes: int) -> None:
         self.confinement: Confinement | None = None
@@ -85,21 +84,25 @@ class Process:
         )
         self.pid = self._process.pid
         self._to = cast(IO[bytes], self._process.stdin)
-        self._from = io.BufferedReader(cast(io.RawIOBase, self._process.stdout), _BUFFER_BYTES)
+        self._from = io.BufferedReader(cast(io.RawIOBase, self._process.stdout), wire.BUFFER_BYTES)
         _widen(self._to, self._from)
         _alive.add(self)
 
     def greet(self) -> None:
         """Have it load and confine itself. Raises StartError when it does not come up."""
         load = self._kind.load
-        start = {"load": [load.__module__, load.__qualname__], "parent": os.getpid(), "memory_bytes": self._memory_bytes}
+        start = {
+            "load": [load.__module__, load.__qualname__],
+            "parent": os.getpid(),
+            "memory": self._memory_bytes,
+        }
         try:
             with self.within(_START_SECONDS):
                 self.say(start, syscall_filter() or b"")
                 told, _ = self._receive()
             if told is None or set(told) != {field.name for field in fields(Confinement)}:
                 raise self.nonsense()
-        except LostError as lost:
+        except GoneError as lost:
             advice = self._kind.advice.format(self._memory_bytes)
             raise StartError(f"a worker process for {self._kind.name} can't be started ({lost}); {advice}") from lost
         self.confinement = Confinement(**told)
@@ -158,10 +161,10 @@ class Process:
         self._busy = False
         self._left -= 1
 
-    def nonsense(self) -> LostError:
+    def nonsense(self) -> GoneError:
         """What to raise where what it says makes no sense. It is ended."""
         self._process.kill()
-        return LostError("it answered nonsense", None, False)
+        return GoneError("it answered nonsense", None, False)
 
     def expire(self) -> None:
         """Its time is over."""
@@ -186,14 +189,14 @@ class Process:
         except (OSError, ValueError, EOFError) as error:
             raise self._lost() from error
 
-    def _lost(self) -> LostError:
+    def _lost(self) -> GoneError:
         """How it ended; it is killed where it has not."""
         try:
             code = self._process.wait(1.0)
         except subprocess.TimeoutExpired:
             return self.nonsense()
         how = f"killed by signal {-code}" if code < 0 else f"it ended with {code}"
-        return LostError(how, code, self._late or code == -getattr(signal, "SIGPROF", 0))
+        return GoneError(how, code, self._late or code == -getattr(signal, "SIGPROF", 0))
 
 
 _alive: set[Process] = set()

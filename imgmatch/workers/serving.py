@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
+from types import ModuleType
 from typing import Any, BinaryIO, cast
 
 from imgmatch.limits import SourceLimits
-from imgmatch.parsers.pieces import Piece, Settings, Trouble
+from imgmatch.parsers.pieces import Piece, Settings
 from imgmatch.streams import RandomAccess, Window
 from imgmatch.workers.child import Answer, Pipe
 from imgmatch.workers.wire import MAX_READ
@@ -18,21 +19,20 @@ _BUFFER_BYTES = 1 << 18
 _BLOCK_BYTES = 1 << 16
 _AHEAD = 8
 _KEPT_BLOCKS = 256
-Extract = Callable[[BinaryIO, Settings, str | None], Iterator[Piece | Trouble]]
 
 
 class Extractors:
-    """Takes pictures out of files, one request a file."""
+    """Modules that take pictures out of files, one request a file."""
 
-    def __init__(self, extractors: Mapping[str, Extract]) -> None:
-        self._extractors = extractors
+    def __init__(self, *modules: ModuleType) -> None:
+        self._modules = {module.__name__.rpartition(".")[2]: module for module in modules}
 
     def serve(self, request: dict[str, Any], _: bytearray, pipe: Pipe) -> Answer:
         """Tell of what is found, as it is found."""
         told = request["settings"]
         settings = Settings(told["frames_per_minute"], SourceLimits(**told["limits"]), tuple(told["passwords"]))
         stream = cast(BinaryIO, io.BufferedReader(Window(Remote(pipe, request["size"])), _BUFFER_BYTES))
-        for found in self._extractors[request["task"]](stream, settings, request["at"]):
+        for found in self._modules[request["task"]].extract(stream, settings, request["at"]):
             about = {"kind": found.kind, "at": found.at}
             if isinstance(found, Piece):
                 pipe.say({"say": "piece", **about, "modified": found.modified_utc}, found.data)

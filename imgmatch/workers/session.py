@@ -20,7 +20,7 @@ from imgmatch.types import Evidence
 from imgmatch.workers import wire
 from imgmatch.workers.kinds import DISKS
 from imgmatch.workers.parse import Talk, pool_of, taken
-from imgmatch.workers.process import LostError, Process
+from imgmatch.workers.process import GoneError, Process
 
 _MOST_DEATHS = 16
 _MOST_OPEN = 8  # processes that hold a parser between two questions
@@ -30,7 +30,7 @@ _MAX_ANSWER = 1 << 30
 _uses = itertools.count()
 
 
-class DeadlyError(EvidenceError):
+class LostError(EvidenceError):
     """A question that a parser died of, or did not answer in time. ``done``: how many of what it was about had been
     dealt with; ``ticks``: how many steps the parser had told of.
     """
@@ -44,17 +44,17 @@ class _Memory:
     """Which questions are deadly, for as long as the program runs: an image is walked more than once."""
 
     def __init__(self) -> None:
-        self._deadly: dict[Hashable, DeadlyError] = {}
+        self._lost: dict[Hashable, LostError] = {}
         self._hung: dict[Hashable, int] = {}
 
-    def get(self, key: Hashable) -> DeadlyError | None:
-        return self._deadly.get(key)
+    def get(self, key: Hashable) -> LostError | None:
+        return self._lost.get(key)
 
-    def add(self, root: Hashable, key: Hashable, error: DeadlyError, hung: bool) -> None:
-        if len(self._deadly) >= _MOST_REMEMBERED:
-            self._deadly.clear()
+    def add(self, root: Hashable, key: Hashable, error: LostError, hung: bool) -> None:
+        if len(self._lost) >= _MOST_REMEMBERED:
+            self._lost.clear()
             self._hung.clear()
-        self._deadly[key] = error
+        self._lost[key] = error
         if hung:
             self._hung[root] = self._hung.get(root, 0) + 1
 
@@ -67,8 +67,8 @@ _memory = _Memory()
 
 
 class Session:
-    """``parser``, a class of ``imgmatch.parsers``, over the bytes of ``sources``, which lie in ``outer``; ``opening`` is
-    what the class takes besides.
+    """``parser``, a class of ``imgmatch.parsers`` that takes ``opening`` besides, over the bytes of ``sources``, which
+    lie in ``outer``.
 
     Safe to use from several threads, which take turns. It is opened when it is first called, and again where its
     process died or was needed elsewhere.
@@ -106,7 +106,7 @@ class Session:
         ``about``: what the question is about, one for each step of it; by this it is known again when it was deadly
         (default: the question itself). ``extra_seconds`` of processor time are granted beyond ``max_cpu_seconds``.
 
-        Raises DeadlyError of kind ``crashed`` or ``limit`` when the question was deadly, EvidenceError when too many
+        Raises LostError of kind ``crashed`` or ``limit`` when the question was deadly, EvidenceError when too many
         were (``given_up``), OSError and RuntimeError as the parser does, and ImgmatchError for a package that is
         missing.
         """
@@ -115,9 +115,9 @@ class Session:
             if self.given_up is not None:
                 raise self.given_up
             for done, key in enumerate(keys):
-                if (deadly := _memory.get(key)) is not None:
+                if (lost := _memory.get(key)) is not None:
                     self._deaths.add(key)
-                    raise DeadlyError(deadly.kind, str(deadly), done, deadly.ticks)
+                    raise LostError(lost.kind, str(lost), done, lost.ticks)
             seconds = _memory.patience(self._root, self._limits.max_cpu_seconds) + extra_seconds
             self._attach(seconds)
             data = self._ask({"call": name, "with": arguments}, seconds, keys, most_bytes)
@@ -136,9 +136,9 @@ class Session:
         self._used = next(_uses)
         if self._worker is None:
             key = self._place, "open"
-            if (deadly := _memory.get(key)) is not None:
+            if (lost := _memory.get(key)) is not None:
                 self._deaths.add(key)
-                raise deadly
+                raise lost
             _close_oldest()
             self._worker = taken(self._pool)
             _open.add(self)
@@ -162,13 +162,13 @@ class Session:
             data = talk.take(size)
             if told["error"] != "memory":  # what can't be had now may be missing there for good: it is not kept
                 worker.done()
-        except LostError as lost:
+        except GoneError as lost:
             if lost.code is None and not lost.hung:
                 raise EvidenceError("crashed", "its reader gave nonsense") from None
             hung = f"its reader hung for more than {seconds:g} s (max_cpu_seconds)"
             died = f"its reader died of it (code {lost.code})"
             kind, message = ("limit", hung) if lost.hung else ("crashed", died)
-            raise self._deadly(keys, worker.ticks, kind, message, hung=lost.hung) from None
+            raise self._lost(keys, worker.ticks, kind, message, hung=lost.hung) from None
         finally:
             self._busy = False
             if not worker.reusable:
@@ -182,18 +182,16 @@ class Session:
                 raise ImgmatchError(told["message"])
             case "memory":
                 message = f"its reader needs more than max_memory_bytes ({self._limits.max_memory_bytes:,})"
-                raise self._deadly(keys, worker.ticks, "limit", message)
+                raise self._lost(keys, worker.ticks, "limit", message)
             case _:
                 raise RuntimeError(told["message"])
 
-    def _deadly(
-        self, keys: Sequence[Hashable], ticks: int, kind: str, message: str, *, hung: bool = False
-    ) -> DeadlyError:
+    def _lost(self, keys: Sequence[Hashable], ticks: int, kind: str, message: str, *, hung: bool = False) -> LostError:
         done = min(ticks, len(keys) - 1)
-        deadly = DeadlyError(kind, message, done, ticks)
+        lost = LostError(kind, message, done, ticks)
         self._deaths.add(keys[done])
-        _memory.add(self._root, keys[done], deadly, hung)
-        return deadly
+        _memory.add(self._root, keys[done], lost, hung)
+        return lost
 
     def close(self) -> None:
         """Let go of the process."""

@@ -13,7 +13,7 @@ from imgmatch.evidence import DEFAULT_OPTIONS, Reopener, SourceOptions
 from imgmatch.models.base import Embedder
 from imgmatch.types import Sighting
 from imgmatch.workers import shared
-from imgmatch.workers.work import Request
+from imgmatch.workers.decode import Request
 from indexer.case import segments
 from indexer.case.case import Case, ids_of
 from indexer.catalogue import SegmentRow

@@ -29,8 +29,7 @@ from imgmatch.picture.hashes import digest
 from imgmatch.picture.image import DEFAULT_LIMITS, Limits
 from imgmatch.picture.pdq import has_pdq
 from imgmatch.types import Digests, Embedding, Evidence, Image, Issue
-from imgmatch.workers.pool import Pool
-from imgmatch.workers.work import ReadPicture, Request, read_picture
+from imgmatch.workers.decode import PicturePool, ReadPicture, Request, read_picture
 from indexer.care.compact import join_small
 from indexer.case.case import Batch, Case, NewItem
 from indexer.clock import now_utc
@@ -299,7 +298,7 @@ def _decoder(config: IngestConfig, jobs: int) -> Iterator[ReadPicture]:
     if not config.isolation:
         yield read_picture
         return
-    with Pool(jobs, config.worker_limits) as pool:
+    with PicturePool(jobs, config.worker_limits) as pool:
         yield pool.read_picture
 
 

@@ -34,7 +34,7 @@ from imgmatch.picture.image import DEFAULT_LIMITS, Limits
 from imgmatch.picture.metadata import Metadata, same_camera, values
 from imgmatch.types import Box, Candidate, Evidence, Image, Issue, Match, Sighting, Verification
 from imgmatch.workers import shared
-from imgmatch.workers.work import Request
+from imgmatch.workers.decode import Request
 from indexer.case.case import Case
 from indexer.index import Ids, VectorIndex
 from indexer.index.open import CaseIndex

@@ -18,7 +18,7 @@ from imgmatch.picture.hashes import digest
 from imgmatch.picture.image import DEFAULT_LIMITS
 from imgmatch.types import Candidate, Evidence, Image, Sighting, Verification
 from imgmatch.workers import shared
-from imgmatch.workers.pool import WORKER_ISSUES
+from imgmatch.workers.decode import WORKER_ISSUES
 from indexer.case.case import Case
 
 if TYPE_CHECKING:
