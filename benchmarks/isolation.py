@@ -15,7 +15,8 @@ from benchmarks import photographs, report
 from benchmarks.ingest import reencoded, time_ingest, twelve_megapixels
 from imgmatch.cores import usable_cores
 from imgmatch.models import DEFAULT_MODEL, load_model
-from imgmatch.workers.decode import PicturePool, ReadPicture, Request, read_picture
+from imgmatch.workers.decode import ReadPicture, Request, read_picture
+from imgmatch.workers.pictures import PicturePool
 
 
 def main() -> None:

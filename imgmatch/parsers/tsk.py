@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypedDict
 
 from imgmatch.optional import require
+from imgmatch.parsers import ext
 from imgmatch.streams import RandomAccess
 
 _NTFS_DATA = 128
@@ -60,7 +61,7 @@ class Meta(TypedDict):
     file: bool
     allocated: bool
     size: int
-    modified: int
+    modified: int | None
     streams: list[tuple[str, int, int]]
 
 
@@ -101,6 +102,8 @@ class FileSystem:
         self._tsk = require("pytsk3", "forensic")
         self._fs = self._opened(images[0], family)
         self._ntfs = self._fs.info.ftype == self._tsk.TSK_FS_TYPE_NTFS
+        is_ext = bool(self._fs.info.ftype & self._tsk.TSK_FS_TYPE_EXT_DETECT)
+        self._ext = ext.ExtTimes(images[0]) if is_ext else None
         self._open: OrderedDict[int, Any] = OrderedDict()
 
     def _opened(self, source: RandomAccess, family: str | None) -> Any:
@@ -115,7 +118,7 @@ class FileSystem:
         info = self._fs.info
         return {
             "slots": bool(info.ftype & self._tsk.TSK_FS_TYPE_FAT_DETECT),
-            "ext": bool(info.ftype & self._tsk.TSK_FS_TYPE_EXT_DETECT),
+            "ext": self._ext is not None,
             "root": info.root_inum,
             "inodes": (info.first_inum, info.last_inum),
             "blocks": (info.first_block, info.last_block),
@@ -223,7 +226,7 @@ class FileSystem:
             "file": regular,
             "allocated": bool(meta.flags & tsk.TSK_FS_META_FLAG_ALLOC),
             "size": meta.size,
-            "modified": meta.mtime,
+            "modified": self._ext.modified(meta.addr) if self._ext is not None else meta.mtime or None,
             "streams": self._streams(entry) if regular and self._ntfs else [],
         }
 

@@ -1,4 +1,4 @@
-"""Pictures, decoded in a worker or in this process: what can be asked of one, and what comes back."""
+"""What can be asked of a picture, wherever it is decoded, and how a worker tells what it made of one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 import numpy as np
 
 from imgmatch.errors import EvidenceError
-from imgmatch.limits import DEFAULT_WORKER_LIMITS, WorkerLimits
 from imgmatch.picture.facts import Facts
 from imgmatch.picture.image import DEFAULT_LIMITS, Limits, decode
 from imgmatch.picture.metadata import read_metadata
@@ -18,20 +17,13 @@ from imgmatch.picture.pdq import pdq_of
 from imgmatch.picture.prepared import prepared
 from imgmatch.types import Image
 from imgmatch.workers import wire
-from imgmatch.workers.kinds import PICTURES
-from imgmatch.workers.pool import Pool
-from imgmatch.workers.process import GoneError
 
 if TYPE_CHECKING:
     from imgmatch.types import Pixels
     from imgmatch.workers.child import Answer, Pipe
 
-WORKER_ISSUES = frozenset({"worker_died", "worker_timeout", "worker_memory"})
-"""Kinds of issues of files that a worker was lost over."""
 _KINDS = frozenset({"empty", "too_large", "not_a_picture", "unreadable"})
 _MAX_TEXT = 2_000
-_PATIENCE_SECONDS = 0.05
-_CPU_LATER_SECONDS = 5
 _NO_PIXELS = np.empty((0, 0, 3), np.uint8)
 
 
@@ -83,45 +75,6 @@ def read_picture(data: bytes, request: Request) -> Decoded:
     return Decoded(dataclasses.replace(first, pixels=_NO_PIXELS), network, tuple(pictures), facts)
 
 
-class PicturePool(Pool):
-    """Up to ``workers`` processes, and ``read_picture`` in one of them. What a file does to its worker costs that file.
-
-    Raises ImgmatchError when workers can't be started at all.
-    """
-
-    def __init__(self, workers: int, limits: WorkerLimits = DEFAULT_WORKER_LIMITS) -> None:
-        super().__init__(PICTURES, limits.worker_memory_bytes, most=workers, keep=workers, patience_s=_PATIENCE_SECONDS)
-        self._limits = limits
-
-    def read_picture(self, data: bytes, request: Request) -> Decoded:
-        """As ``read_picture`` of this module. Also raises EvidenceError of kind ``worker_died``, ``worker_timeout`` or
-        ``worker_memory``.
-        """
-        seconds = self._limits.decode_seconds
-        with self.lent() as worker:
-            try:
-                with worker.within(seconds):
-                    worker.ask(dataclasses.asdict(request), data, cpu_seconds=seconds + _CPU_LATER_SECONDS)
-                    told, size = worker.hear(_Reply | wire.End)
-                    if told["error"] == "memory":
-                        text = f"decoding took more than worker_memory_bytes ({self._limits.worker_memory_bytes:,})"
-                        raise EvidenceError("worker_memory", f"{text}; given up")
-                    try:
-                        decoded = reply_of(told, size, worker.take, request)
-                    except wire.WireError as error:
-                        raise worker.nonsense() from error
-            except GoneError as lost:
-                if lost.hung:
-                    text = f"decoding took longer than decode_seconds ({seconds}); given up"
-                    raise EvidenceError("worker_timeout", text) from lost
-                text = f"the process that decoded it was lost ({lost}); given up"
-                raise EvidenceError("worker_died", text) from lost
-            worker.done()
-        if isinstance(decoded, EvidenceError):
-            raise decoded
-        return decoded
-
-
 class _About(TypedDict):
     stored_size_px: tuple[int, int]
     orientation: int
@@ -135,7 +88,7 @@ class _Picture(TypedDict):
     width: int
 
 
-class _Reply(TypedDict):
+class Reply(TypedDict):
     """Where nothing went wrong. ``pictures``: None for one that is the one before it."""
 
     say: Literal["end"]

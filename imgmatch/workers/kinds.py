@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from imgmatch.workers.child import Serve
 
-Task = Literal["animation", "mail", "pdf", "previews", "thumbs", "video"]
+Task = Literal["animation", "mail", "msg", "pdf", "previews", "thumbs", "tnef", "video"]
 """What takes pictures out of a file: a module of ``imgmatch.parsers``."""
 
 
@@ -68,25 +68,28 @@ def load_videos() -> Serve:
 
 
 def load_documents() -> Serve:
-    """PDF, mail, Thumbs.db. Text in them may be in any encoding, each of which is a module."""
-    from imgmatch.parsers import mail, pdf, thumbs
+    """PDF, mail of all sorts, Thumbs.db. Text in them may be in any encoding, each of which is a module."""
+    from imgmatch.parsers import mail, msg, pdf, thumbs, tnef
     from imgmatch.workers.serving import Extractors
 
     _load_pillow()
     _load("olefile")
     _load_whole("email", "encodings", "pypdf", "pypdf._codecs", "pypdf._crypt_providers", "pypdf.generic")
-    return Extractors(mail, pdf, thumbs).serve
+    return Extractors(mail, msg, pdf, thumbs, tnef).serve
 
 
 def load_disks() -> Serve:
-    """The Sleuth Kit and libyal. FAT tells local times: the C library reads which they are once."""
+    """The Sleuth Kit, which takes FAT's times for those of the zone here, and libyal."""
+    import os
     import time
 
     from imgmatch.parsers import libyal, tsk
     from imgmatch.workers.serving import Disks
 
     _load("pytsk3", "pyewf", "pyqcow", "pyvhdi", "pyvmdk")
-    time.localtime()
+    if hasattr(time, "tzset"):
+        os.environ["TZ"] = "UTC"
+        time.tzset()
     return Disks((*tsk.PARSERS, *libyal.PARSERS)).serve
 
 
@@ -124,8 +127,10 @@ KINDS = (PICTURES, FRAMES, VIDEOS, DOCUMENTS, DISKS)
 OF_TASK: dict[Task, Kind] = {
     "animation": FRAMES,
     "mail": DOCUMENTS,
+    "msg": DOCUMENTS,
     "pdf": DOCUMENTS,
     "previews": FRAMES,
     "thumbs": DOCUMENTS,
+    "tnef": DOCUMENTS,
     "video": VIDEOS,
 }

@@ -35,14 +35,14 @@ class Found:
 
 class _Piece(TypedDict):
     say: Literal["piece"]
-    kind: Literal["frame", "mail", "pdf", "preview", "thumb"]
+    kind: str
     at: str
     modified: str | None
 
 
 class _Trouble(TypedDict):
     say: Literal["trouble"]
-    kind: Literal["frame", "mail", "pdf", "preview", "thumb"]
+    kind: str
     at: str
     error: Literal["broken_document", "limit", "unsupported"]
     message: str

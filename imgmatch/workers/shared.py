@@ -10,7 +10,8 @@ from imgmatch.picture.image import DEFAULT_LIMITS, Limits
 from imgmatch.types import Image
 from imgmatch.workers import decode
 from imgmatch.workers.choice import isolated
-from imgmatch.workers.decode import Decoded, PicturePool, Request
+from imgmatch.workers.decode import Decoded, Request
+from imgmatch.workers.pictures import PicturePool
 
 _MOST_WORKERS = 8
 _pool = PicturePool(min(usable_cores(), _MOST_WORKERS))

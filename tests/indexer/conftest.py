@@ -10,7 +10,7 @@ from benchmarks.lite import lite
 from imgmatch.limits import DEFAULT_WORKER_LIMITS
 from imgmatch.models import load_model
 from imgmatch.workers import shared
-from imgmatch.workers.decode import PicturePool
+from imgmatch.workers.pictures import PicturePool
 from indexer.case.case import Case
 
 

@@ -30,6 +30,8 @@ class Extracted(Container):
         options = self.options
         settings = Settings(options.frames_per_minute, options.limits, options.passwords)
         for piece in parse.extract(self.task, self.access(), settings, at):
+            if piece.kind not in self.kinds:
+                raise EvidenceError("crashed", "its reader gave nonsense; what came before is kept")
             if isinstance(piece, Trouble):
                 yield self.issue(piece.at, piece.error, piece.message, piece.kind)
             else:

@@ -14,9 +14,10 @@ from benchmarks.hostile_files import mutate, seeds
 from imgmatch.errors import EvidenceError
 from imgmatch.evidence import SourceLimits, SourceOptions, walk
 from imgmatch.types import Issue
-from imgmatch.workers import decode, kinds, session
+from imgmatch.workers import kinds, pictures, session
 from imgmatch.workers.confine import syscall_filter
-from imgmatch.workers.decode import PicturePool, Request
+from imgmatch.workers.decode import Request
+from imgmatch.workers.pictures import PicturePool
 from imgmatch.workers.pool import Pool
 from tests.conftest import ROOT, snapshot
 from tests.imgmatch.workers import attack
@@ -80,7 +81,7 @@ def test_nothing_is_imported_by_a_worker_once_it_has_no_rights(tmp_path, monkeyp
     for task, kind in list(kinds.OF_TASK.items()):
         monkeypatch.setitem(kinds.OF_TASK, task, attack.CLOSED[kind])
     monkeypatch.setattr(session, "DISKS", attack.CLOSED[kinds.DISKS])
-    monkeypatch.setattr(decode, "PICTURES", attack.CLOSED[kinds.PICTURES])
+    monkeypatch.setattr(pictures, "PICTURES", attack.CLOSED[kinds.PICTURES])
     chance = random.Random(5)
     whole = [data for each in seeds().values() for data in each]
     files = [*whole, *(mutate(data, chance, whole) for data in whole for _ in range(2))]

@@ -16,7 +16,8 @@ from imgmatch.limits import WorkerLimits
 from imgmatch.picture import image
 from imgmatch.workers import decode, wire
 from imgmatch.workers.confine import syscall_filter
-from imgmatch.workers.decode import PicturePool, Request, read_picture
+from imgmatch.workers.decode import Request, read_picture
+from imgmatch.workers.pictures import PicturePool
 from tests.conftest import ROOT, encode, picture, png_bomb
 from tests.imgmatch.picture.test_image import COLOUR, SHADES
 
@@ -152,7 +153,7 @@ def test_closing_ends_all_workers():
 
 PARENT = """
 import sys, threading, time
-from imgmatch.workers.decode import PicturePool
+from imgmatch.workers.pictures import PicturePool
 from imgmatch.workers.decode import Request
 pool = PicturePool(2)
 data = sys.stdin.buffer.read()
@@ -200,7 +201,7 @@ BYTES = 3 * (64 * 64 + 4 * 5)
 
 def heard(header, size=BYTES):
     """What a pool makes of a reply."""
-    told = wire.checked(decode._Reply | wire.End, header)
+    told = wire.checked(decode.Reply | wire.End, header)
     return decode.reply_of(told, size, bytearray, Request(64, (128,)))
 
 
