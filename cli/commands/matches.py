@@ -26,8 +26,7 @@ VerifyOpt = Annotated[
 def calibrate(
     case: CaseArg,
     background: Annotated[
-        Path | None,
-        typer.Option(metavar="CASE", help="Case of unrelated pictures (default: CASE itself).", show_default=False),
+        Path | None, typer.Option(metavar="CASE", help="Case of unrelated pictures (default: CASE itself).")
     ] = None,
     pictures: Annotated[int, typer.Option(min=50, max=20_000, help="How many pictures to sample.")] = 2000,
     model: ModelOpt = None,
@@ -146,20 +145,14 @@ def link(
 
 def decide(
     case: CaseArg,
-    query: Annotated[
-        str | None,
-        typer.Argument(metavar="QUERY_OR_ITEM", help="Picture, item id or SHA-256.", show_default=False),
-    ] = None,
-    item: Annotated[str | None, typer.Argument(metavar="ITEM", help="Item id or SHA-256.", show_default=False)] = None,
-    verdict: Annotated[
-        str | None, typer.Argument(metavar="confirmed|rejected", help="What you decide.", show_default=False)
-    ] = None,
-    note_: Annotated[str, typer.Option("--note", help="Why.", show_default=False)] = "",
-    examiner: Annotated[str, typer.Option(help="Who decides (default: the case's examiner).", show_default=False)] = "",
+    query: Annotated[str | None, typer.Argument(metavar="QUERY_OR_ITEM", help="Picture, item id or SHA-256.")] = None,
+    item: Annotated[str | None, typer.Argument(metavar="ITEM", help="Item id or SHA-256.")] = None,
+    verdict: Annotated[str | None, typer.Argument(metavar="confirmed|rejected", help="What you decide.")] = None,
+    note_: Annotated[str, typer.Option("--note", help="Why.")] = "",
+    examiner: Annotated[str, typer.Option(help="Who decides (default: the case's examiner).")] = "",
     list_: Annotated[bool, typer.Option("--list", help="List every decision, oldest first.")] = False,
     labels: Annotated[
-        Path | None,
-        typer.Option(metavar="OUT.csv", help="Write confirmed pairs as a label table.", show_default=False),
+        Path | None, typer.Option(metavar="OUT.csv", help="Write confirmed pairs as a label table.")
     ] = None,
     *,
     out: Output,
@@ -174,7 +167,7 @@ def decide(
     with open_case(case) as opened:
         if given:
             row = decisions.decide(opened, given[0], given[1], given[2], note_, examiner)
-            out.one(dataclasses.asdict(row))
+            out.one(row)
         if not given:
             opened.record(
                 "decisions",
