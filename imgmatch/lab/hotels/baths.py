@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from imgmatch.lab.hotels import fittings
 from imgmatch.lab.hotels.design import generator
 from imgmatch.lab.hotels.furniture import WHITE
-from imgmatch.lab.hotels.models import role_keys
 from imgmatch.lab.hotels.plan import Hole, Plan, door, shell
 from imgmatch.lab.hotels.scene import Finish, Light, Scene, Thing, mirrored
 
@@ -104,9 +103,7 @@ def _washing(plan: Plan, catalogue: Catalogue, shared: np.random.Generator, stat
         ]
         plan.add(bowl, "E", along)
         _mirror(plan, along, wide, bool(shared.random() < 0.4))
-    keys = role_keys(
-        "toiletries", "toiletries" not in models and not any(k.startswith("Scopia") for k in catalogue.models)
-    )
+    keys = catalogue.role("toiletries")
     spread = [
         (
             *plan.spot("E", along + float(states.uniform(0.26, 0.45)) * wide * side, float(states.uniform(0.08, 0.25)))[
@@ -163,8 +160,9 @@ def _water(plan: Plan, catalogue: Catalogue, kind: str) -> None:
         plan.add([replace(head, at=(0, head.at[1], 1.05))], "N", start + reach * 0.5)
     if kind == "curtain" or (kind == "bath" and design.seed % 2):
         cloth = replace(design.finishes["curtain" if design.seed % 3 == 0 else "towel"], size_m=1.2)
-        drape = Thing("shower curtain", "curtain", (0, -0.9 if kind == "curtain" else -0.72, 0.15), (reach * 0.45, 0.1, 1.85),
-                      (cloth,), role="curtain", seed=design.seed % 997, movable=True, solid=False, extra=(7.0, 0.04))  # fmt: skip
+        out = 0.9 if kind == "curtain" else 0.72
+        drape = Thing("shower curtain", "curtain", (0, -out, 0.15), (reach * 0.45, 0.1, 1.85), (cloth,), role="curtain",
+                      seed=design.seed % 997, movable=True, solid=False, extra=(7.0, 0.04))  # fmt: skip
         plan.add([drape], "N", start + reach * 0.25)
     else:
         pane = Thing("shower glass", "box", (0, -0.9 if kind != "bath" else -0.72, 0.06 if kind != "bath" else 0.58),

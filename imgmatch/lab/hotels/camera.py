@@ -125,7 +125,7 @@ def _draw(scene: Scene, px: int, rng: np.random.Generator) -> Camera:
 
 
 def free(camera: Camera, scene: Scene, clearance: float = CLEARANCE) -> bool:
-    """Whether a camera stands in the room, off the walls and off all furniture, and looks neither up nor straight down."""
+    """Whether a camera stands in the room, off the walls and off all furniture, and looks neither far up nor down."""
     x, y, z = camera.at
     width, depth, height = scene.size
     if not (clearance <= x <= width - clearance and clearance <= y <= depth - clearance and 0.3 < z < height - 0.2):

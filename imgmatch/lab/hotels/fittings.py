@@ -71,8 +71,8 @@ def bedside_lamp(plan: Plan, name: str, wall: str, along: float, lit: bool, cata
         arm = Thing(
             name, "box", (0, -0.06, 1.3), (0.04, 0.12, 0.04), (design.finishes["metal"],), role="lamp", solid=False
         )
-        cone = Thing(name, "shade", (0, -0.16, 1.22), (0.17, 0.17, 0.2), (glow,), role="lamp", solid=False, shadow=False,
-                     extra=(0.8,))  # fmt: skip
+        cone = Thing(name, "shade", (0, -0.16, 1.22), (0.17, 0.17, 0.2), (glow,), role="lamp", solid=False,
+                     shadow=False, extra=(0.8,))  # fmt: skip
         plan.add([arm, cone], wall, along)
         height = 1.32
     else:
@@ -93,15 +93,17 @@ def ceiling_lamp(plan: Plan, lit: bool, power: float, spots: int = 4) -> None:
     x, y = plan.width / 2, plan.depth / 2
     colour = design.lamp_colour
     if design.ceiling_lamp == "disc":
-        plan.things.append(Thing("ceiling lamp", "cylinder", (x, y, height - 0.09), (0.4, 0.4, 0.08), (shine,), role="lamp",
-                                 solid=False, shadow=False))  # fmt: skip
+        plan.things.append(Thing("ceiling lamp", "cylinder", (x, y, height - 0.09), (0.4, 0.4, 0.08), (shine,),
+                                 role="lamp", solid=False, shadow=False))  # fmt: skip
         if lit:
             plan.lights.append(Light("area", (x, y, height - 0.12), power, colour, (0.4, 0.4)))
     elif design.ceiling_lamp == "hanging":
+        cloth = replace(design.finishes["shade"], glow=1.5 if lit else 0.0)
         plan.things += [
-            Thing("ceiling lamp", "cylinder", (x, y, height - 0.35), (0.015, 0.015, 0.35), (DARK,), role="lamp", solid=False),
-            Thing("ceiling lamp", "shade", (x, y, height - 0.55), (0.45, 0.45, 0.24), (replace(
-                design.finishes["shade"], glow=1.5 if lit else 0.0),), role="lamp", solid=False, shadow=False, extra=(0.7,)),
+            Thing("ceiling lamp", "cylinder", (x, y, height - 0.35), (0.015, 0.015, 0.35), (DARK,), role="lamp",
+                  solid=False),
+            Thing("ceiling lamp", "shade", (x, y, height - 0.55), (0.45, 0.45, 0.24), (cloth,), role="lamp",
+                  solid=False, shadow=False, extra=(0.7,)),
         ]  # fmt: skip
         if lit:
             plan.lights.append(Light("point", (x, y, height - 0.45), power, colour, (0.2, 0.2)))
@@ -185,8 +187,8 @@ def trifles(plan: Plan, rng: np.random.Generator) -> None:
     wall = str(rng.choice(list("NESW")))
     plan.add([switch], wall, float(rng.uniform(0.3, plan.length(wall) - 0.3)))
     x, y = float(rng.uniform(0.3, 0.7)) * plan.width, float(rng.uniform(0.3, 0.7)) * plan.depth
-    plan.things.append(Thing("detector", "cylinder", (x, y, plan.height - 0.04), (0.11, 0.11, 0.04), (WHITE,), role="fitting",
-                             solid=False))  # fmt: skip
+    plan.things.append(Thing("detector", "cylinder", (x, y, plan.height - 0.04), (0.11, 0.11, 0.04), (WHITE,),
+                             role="fitting", solid=False))  # fmt: skip
 
 
 def wear(plan: Plan, rng: np.random.Generator) -> None:
@@ -197,13 +199,15 @@ def wear(plan: Plan, rng: np.random.Generator) -> None:
         width, height = float(rng.uniform(0.12, 0.6)), float(rng.uniform(0.06, 0.4))
         if rng.random() < 0.6:
             wall = str(rng.choice(list("NESW")))
-            mark = Thing(f"stain {index}", "panel", (0, -0.004, float(rng.uniform(0.15, 1.6))), (width, 0, height), (look,),
-                         role="wear", solid=False)  # fmt: skip
+            up = float(rng.uniform(0.15, 1.6))
+            mark = Thing(f"stain {index}", "panel", (0, -0.004, up), (width, 0, height), (look,), role="wear",
+                         solid=False)  # fmt: skip
             plan.add([mark], wall, float(rng.uniform(0.4, plan.length(wall) - 0.4)))
         else:
             at = (float(rng.uniform(0.5, plan.width - 0.5)), float(rng.uniform(0.5, plan.depth - 0.5)), 0.004)
-            plan.things.append(Thing(f"stain {index}", "sheet", at, (width, height, 1), (look,), role="wear", solid=False,
-                                     turn=float(rng.uniform(0, math.pi))))  # fmt: skip
+            turn = float(rng.uniform(0, math.pi))
+            plan.things.append(Thing(f"stain {index}", "sheet", at, (width, height, 1), (look,), turn, role="wear",
+                                     solid=False))  # fmt: skip
 
 
 def strew(

@@ -94,9 +94,9 @@ def bed(design: Design, name: str, width: float) -> list[Thing]:
 
 def bedding(design: Design, name: str, width: float, rng: np.random.Generator, made: bool) -> list[Thing]:
     """Duvet, pillows, runner and cushions, made by the maid or left by a guest."""
-    top, cover = design.bed_height, design.finishes["duvet"]
+    top = design.bed_height
     seed = int(rng.integers(2**31))
-    parts = []
+    parts: list[Thing] = []
 
     def add(shape: str, at: tuple[float, float, float], size: tuple[float, float, float], look: str, *extra: float,
             turn: float = 0.0) -> None:  # fmt: skip

@@ -50,8 +50,8 @@ def corridor(design: Design, catalogue: Catalogue, number: int, now: Visit) -> S
     for index in range(lamps):
         y = (index + 0.5) * depth / lamps
         shine = replace(WHITE, glow=4.0)
-        plan.things.append(Thing("ceiling lamp", "cylinder", (width / 2, y, plan.height - 0.05), (0.26, 0.26, 0.04), (shine,),
-                                 role="lamp", solid=False, shadow=False))  # fmt: skip
+        plan.things.append(Thing("ceiling lamp", "cylinder", (width / 2, y, plan.height - 0.05), (0.26, 0.26, 0.04),
+                                 (shine,), role="lamp", solid=False, shadow=False))  # fmt: skip
         plan.lights.append(Light("area", (width / 2, y, plan.height - 0.08), 8.0, design.lamp_colour, (0.3, 0.3)))
     if "exit sign" in design.models:
         sign = fittings.model(catalogue, design.models["exit sign"], "exit sign", "fitting", solid=False)
@@ -85,23 +85,26 @@ def lobby(design: Design, catalogue: Catalogue, number: int, now: Visit) -> Scen
         Thing("reception", "box", (0, -0.2, 0), (long, 0.38, 0.9), (design.finishes["wood two"],), role="reception"),
     ]
     plan.add(counter, "N", width * 0.5)
+    if "vase" in design.models:
+        vase = fittings.model(catalogue, design.models["vase"], "vase", "fitting", (0, -1.2, 1.1), solid=False)
+        plan.add([vase], "N", width * 0.5 + long * 0.35)
     plan.marks["reception"] = (width * 0.5, depth - 1.2, 1.1)
-    for index in range(2):
+    for index, wall in enumerate("NW"):
         seed, style = int(rng.integers(2**31)), str(rng.choice(design.art))
-        fittings.picture(plan, f"picture {index}", "N" if index == 0 else "W", (width if index == 0 else depth) * 0.5, 1.9,
-                         seed, style)  # fmt: skip
+        fittings.picture(plan, f"picture {index}", wall, plan.length(wall) * 0.5, 1.9, seed, style)
     models = design.models
     _sitting_group(plan, catalogue, float(rng.uniform(1.8, 2.6)), depth * 0.42)
     for wall, wanted in (("E", [0.6, depth - 0.6]), ("W", [depth - 0.5, 0.5]), ("S", [width - 0.6])):
         plant = fittings.model(catalogue, models["plant"], f"plant {wall}", "plant", (0, -0.45, 0))
         plan.put([plant], wall, wanted)
     rows = [(x, y) for x in (0.3, 0.7) for y in (0.3, 0.7)]
+    shine = replace(WHITE, glow=4.0)
     for x, y in rows:
         plan.lights.append(
             Light("area", (x * width, y * depth, plan.height - 0.06), 22.0, design.lamp_colour, (0.5, 0.5))
         )
-        plan.things.append(Thing("ceiling lamp", "cylinder", (x * width, y * depth, plan.height - 0.05), (0.4, 0.4, 0.04),
-                                 (replace(WHITE, glow=4.0),), role="lamp", solid=False, shadow=False))  # fmt: skip
+        plan.things.append(Thing("ceiling lamp", "cylinder", (x * width, y * depth, plan.height - 0.05),
+                                 (0.4, 0.4, 0.04), (shine,), role="lamp", solid=False, shadow=False))  # fmt: skip
     fittings.trifles(plan, rng)
     fittings.wear(plan, rng)
     colour, power = visits.SKY[now.time]

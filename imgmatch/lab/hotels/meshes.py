@@ -122,7 +122,7 @@ def sheet(thing: Thing) -> Mesh:
 
 
 def wall(thing: Thing) -> Mesh:
-    """An upright rectangle with holes: ``extra`` holds (left, right, bottom, top) of each, in metres from the middle."""
+    """An upright rectangle with holes: ``extra`` is (left, right, bottom, top) of each, in metres from the middle."""
     width, _, height = thing.size
     holes = np.array(thing.extra, float).reshape(-1, 4)
     across = np.unique(np.r_[-width / 2, width / 2, np.clip(holes[:, :2].ravel(), -width / 2, width / 2)])
@@ -197,7 +197,7 @@ def curtain(thing: Thing) -> Mesh:
 
 
 def duvet(thing: Thing) -> Mesh:
-    """A cover over a bed: ``size`` is the bed it lies on, at z = height it lies, ``extra`` = (sides, foot, wrinkles, roll).
+    """A cover over a bed of ``size``, lying at its height; ``extra`` = (sides, foot, wrinkles, roll).
 
     ``sides`` and ``foot`` are how far it hangs down, ``wrinkles`` how high they are, ``roll`` how much the upper end
     is thrown back (0 for a made bed), all in metres.
@@ -228,7 +228,7 @@ def duvet(thing: Thing) -> Mesh:
 
 
 def pillow(thing: Thing) -> Mesh:
-    """A pillow, thick in the middle, thin at the seam: ``extra`` = how crumpled (metres), how far leaned back (degrees)."""
+    """A pillow, thin at the seam: ``extra`` = how crumpled it is (metres), how far leaned back (degrees)."""
     width, depth, height = thing.size
     count = 18
     u, v = np.meshgrid(np.linspace(-1, 1, count), np.linspace(-1, 1, count))

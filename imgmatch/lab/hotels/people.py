@@ -98,7 +98,7 @@ def _fits(person: Thing, scene: Scene, camera: Camera, others: list[Thing]) -> b
     bodies = [
         thing for thing in scene.things if thing.solid and not (person.at[2] > 0.05 and thing.name.startswith("bed "))
     ]
-    if _overlaps(bodies, low + (0, 0, 0.05), high) or _overlaps(others, low, high):
+    if _overlaps(bodies, low + np.array([0, 0, 0.05]), high) or _overlaps(others, low, high):
         return False
     if person.at[2] <= 0.05 and "sit" in person.model and person.size[2] > 1.0:
         return False

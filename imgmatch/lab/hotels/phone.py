@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -16,7 +16,7 @@ GREY = 0.17
 """The mean that automatic exposure aims at, in linear light."""
 
 
-def developed(light: npt.NDArray[np.float32], rng: np.random.Generator) -> Pixels:
+def developed(light: npt.NDArray[np.floating[Any]], rng: np.random.Generator) -> Pixels:
     """Return linear light (rows, cols, 3) as an sRGB picture of a phone, (rows, cols, 3) uint8."""
     light = np.maximum(np.nan_to_num(light), 0)
     luminance = light @ np.array([0.2126, 0.7152, 0.0722], np.float32)

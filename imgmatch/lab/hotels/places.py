@@ -94,12 +94,11 @@ def shots(design: Design, catalogue: Catalogue, place: Place, scenes: dict[int, 
     made: list[Shot] = []
     order = visits_of(design, place)
     share = 0.25 if place.kind == "bathroom" else 0.6
-    populated = any(key.startswith("Reallusion/") for key in catalogue.models)
     for number, stage in scenes.items():
         rng = generator(design.seed, "shots", place.name, number)
         for camera in cameras(stage, order.count(number), px, rng, [shot.camera for shot in made]):
             index = len(made)
-            group = people(stage, camera, catalogue, rng) if populated and rng.random() < share else ()
+            group = people(stage, camera, catalogue, rng) if not catalogue.only_cc0 and rng.random() < share else ()
             dark = visit(design, place.number + 100 * len(place.kind), number).time in ("dusk", "night")
             flash = float(rng.uniform(1.0, 6.0)) if rng.random() < (0.25 if dark else 0.08) else 0.0
             made.append(Shot(f"{place.name}-v{index}", number, camera, group, flash, int(rng.integers(2**31))))

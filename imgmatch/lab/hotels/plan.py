@@ -88,7 +88,7 @@ class Plan:
     def keep_clear(self, x: float, y: float, width: float, depth: float, height: float = 2.0) -> None:
         """Keep furniture out of a box in the middle of (x, y): before a door, before a window."""
         low = np.array([x - width / 2, y - depth / 2, 0.0])
-        self.clear.append((low, low + (width, depth, height)))
+        self.clear.append((low, low + np.array([width, depth, height])))
 
 
 @dataclass(frozen=True)
@@ -138,11 +138,11 @@ def door(plan: Plan, hole: Hole, name: str = "door") -> None:
     finishes = plan.design.finishes
     wide, high = hole.width, hole.high
     metal = finishes["metal"]
+    notice = Finish("sign", (160, 30, 30), plan.design.seed, 0.0)
     leaf = [
         Thing(name, "box", (0, 0.03, 0), (wide, 0.04, high), (finishes["door"],), role="door", solid=False),
         Thing(name, "box", (wide / 2 - 0.09, -0.03, 1.0), (0.12, 0.03, 0.02), (metal,), role="door", solid=False),
-        Thing(name, "panel", (0, 0.008, 1.35), (0.2, 0.0, 0.28), (Finish("sign", (160, 30, 30), plan.design.seed, 0.0),),
-              role="door", solid=False),
+        Thing(name, "panel", (0, 0.008, 1.35), (0.2, 0.0, 0.28), (notice,), role="door", solid=False),
     ]  # fmt: skip
     for x in (-wide / 2 - 0.03, wide / 2 + 0.03):
         leaf.append(Thing(name, "box", (x, -0.005, 0), (0.07, 0.05, high + 0.06), (finishes["skirting"],), solid=False))

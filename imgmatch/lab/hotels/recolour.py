@@ -13,13 +13,21 @@ from imgmatch.lab.hotels.textures import hsv
 if TYPE_CHECKING:
     from imgmatch.lab.hotels.blender import Studio
 
-CLOTHS = {"chair": ("wood", "upholstery"), "office chair": ("upholstery", "metal"), "armchair": ("upholstery", "wood"),
-          "sofa": ("upholstery", "wood"), "coffee table": ("wood", "wood two"), "nightstand": ("wood", "wood two"),
-          "cupboard": ("wood", "wood two"), "chest": ("wood", "wood two"), "vanity": ("counter", "wood"),
-          "table lamp": ("shade", "lamp foot"), "hanging lamp": ("metal", "shade"), "towel": ("towel", "metal")}  # fmt: skip
+CLOTHS = {
+    "chair": ("wood", "upholstery"),
+    "office chair": ("upholstery", "metal"),
+    "armchair": ("upholstery", "wood"),
+    "sofa": ("upholstery", "wood"),
+    "coffee table": ("wood", "wood two"),
+    "nightstand": ("wood", "wood two"),
+    "cupboard": ("wood", "wood two"),
+    "vanity": ("counter", "wood"),
+    "table lamp": ("shade", "lamp foot"),
+    "towel": ("towel", "metal"),
+}
 """The finishes that the largest and the second largest plain surface of a role's models take."""
-KEPT = ("standing", "sitting", "on the ground", "lying", "plant", "small plant", "toilet", "washbasin", "bath", "shower",
-        "exit sign", "extinguisher", "smoke detector", "television", "radiator", "brush", "toilet paper")  # fmt: skip
+_KEPT = "standing,sitting,on the ground,lying,plant,small plant,toilet,washbasin,bath,shower,exit sign,extinguisher"
+KEPT = (*_KEPT.split(","), "radiator", "brush", "toilet paper", "phone", "air conditioner")
 """Roles whose models keep their own colours."""
 
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from imgmatch.lab.hotels import fittings, furniture, visits
 from imgmatch.lab.hotels.design import generator
-from imgmatch.lab.hotels.models import role_keys
 from imgmatch.lab.hotels.plan import Hole, Plan, door, shell, window
 from imgmatch.lab.hotels.scene import Scene, Thing, mirrored
 
@@ -100,7 +99,7 @@ def guest_room(design: Design, catalogue: Catalogue, number: int, now: Visit) ->
     fittings.wear(plan, fixed)
     _luggage(plan, catalogue, now, left_behind)
     chosen = left_behind.permutation(len(surfaces))[: now.strewn]
-    small = role_keys("small things", not _has_people(catalogue))
+    small = catalogue.role("small things")
     fittings.strew(plan, catalogue, small, [surfaces[i] for i in chosen], left_behind)
     colour, power = visits.SKY[now.time]
     things, lights = tuple(plan.things), tuple(plan.lights)
@@ -111,10 +110,6 @@ def guest_room(design: Design, catalogue: Catalogue, number: int, now: Visit) ->
                        for light in lights)  # fmt: skip
         marks = {name: (plan.width - x, y, z) for name, (x, y, z) in marks.items()}
     return Scene((plan.width, plan.depth, plan.height), things, lights, colour, power, marks)
-
-
-def _has_people(catalogue: Catalogue) -> bool:
-    return any(key.startswith("Reallusion/") for key in catalogue.models)
 
 
 def _beds(plan: Plan, catalogue: Catalogue, this: Room, wall: str, now: Visit) -> list[tuple[float, float, float]]:
@@ -172,15 +167,20 @@ def _desk(plan: Plan, catalogue: Catalogue, this: Room, wall: str, now: Visit) -
     along = plan.put(furniture.desk(design, "desk", width), wall, wanted)
     if along is None:
         return []
-    x, y, turn = plan.spot(wall, along, 0.55)
+    x, y, _ = plan.spot(wall, along, 0.55)
     plan.marks["desk"] = (x, y, 0.8)
     fittings.television(plan, wall, along - 0.1 * width, now.television, now.seed)
     x, y, _ = plan.spot(wall, along + width * 0.38, 0.3)
     if this.extras[0]:
         fittings.table_lamp(plan, "desk lamp", (x, y, 0.75), now.lamps[2], catalogue)
     if this.extras[1] and "kettle" in design.models:
-        plan.add([fittings.model(catalogue, design.models["kettle"], "kettle", "fitting", (0, -0.2, 0.75), solid=False)],
-                 wall, along - width * 0.4)  # fmt: skip
+        at = (0, -0.2, 0.75)
+        kettle = fittings.model(catalogue, design.models["kettle"], "kettle", "fitting", at, solid=False)
+        plan.add([kettle], wall, along - width * 0.4)
+    for role, side, shown in (("phone", 0.28, design.seed % 2 > 0), ("small plant", -0.3, this.extras[3])):
+        if shown and role in design.models:
+            piece = fittings.model(catalogue, design.models[role], role, "fitting", (0, -0.2, 0.75), solid=False)
+            plan.add([piece], wall, along + width * side)
     low = [along + width * side for side in (-0.22, 0.0, 0.2)]
     return [(*plan.spot(wall, at, 0.35)[:2], 0.752) for at in low]
 
@@ -197,8 +197,7 @@ def _chair(plan: Plan, catalogue: Catalogue, this: Room, wall: str, now: Visit) 
     chair = fittings.model(catalogue, chair_key, "chair", "seat", movable=True)
     # A chair looks at its desk: its back to the room.
     turned = replace(chair, at=(this.shift, -0.62, 0.0), turn=math.pi)
-    moved = visits.moved_chair([turned], now)
-    if not plan.put(moved, wall, [along], gap=-0.35):
+    if not plan.put([visits.moved_chair(turned, now)], wall, [along], gap=-0.35):
         plan.put([turned], wall, [along, along + 0.15, along - 0.15], gap=-0.35)
 
 
@@ -251,6 +250,9 @@ def _rest(plan: Plan, catalogue: Catalogue, this: Room, walls: tuple[str, str, s
         x, y = min(max(x, 1.0), plan.width - 1.0), min(max(y, 1.0), plan.depth - 1.0)
         plan.things.append(Thing("rug", "box", (x, y, 0), (1.7, 1.7, 0.012), (design.finishes["rug"],), role="rug",
                                  solid=False))  # fmt: skip
+    if "air conditioner" in design.models and design.seed % 3 == 1:
+        unit = fittings.model(catalogue, design.models["air conditioner"], "air conditioner", "fitting", solid=False)
+        plan.add([unit], door_wall, plan.length(door_wall) * 0.4, z=plan.height - 0.4)
     if "radiator" in design.models and design.seed % 3 == 0:
         piece = fittings.model(catalogue, design.models["radiator"], "radiator", "fitting")
         plan.put([piece], WALLS[design.layout][1], [plan.length(WALLS[design.layout][1]) * 0.5])
@@ -258,8 +260,7 @@ def _rest(plan: Plan, catalogue: Catalogue, this: Room, walls: tuple[str, str, s
 
 def _luggage(plan: Plan, catalogue: Catalogue, now: Visit, rng: np.random.Generator) -> None:
     """Set down what a guest came with, wherever the floor is free."""
-    cc0 = not _has_people(catalogue)
-    keys = role_keys("luggage", cc0)
+    keys = catalogue.role("luggage")
     for index in range(now.luggage):
         if rng.random() < 0.5:
             pieces = furniture.suitcase(f"suitcase {index}", rng)

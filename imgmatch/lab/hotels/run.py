@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,15 +28,16 @@ if TYPE_CHECKING:
     from imgmatch.lab.hotels.places import Place, Shot
 
 
+@dataclass(frozen=True)
 class Settings:
-    """What a collection is rendered with; all of it but the folders goes into each hotel's `hotel.json`."""
+    """What a collection is rendered with: it goes into each hotel's `hotel.json`."""
 
-    def __init__(
-        self, seed: int, px: int = 256, samples: int = 8, rooms: int | None = None, views: int | None = None,
-        only_cc0: bool = False,
-    ) -> None:  # fmt: skip
-        self.seed, self.px, self.samples = seed, px, samples
-        self.rooms, self.views, self.only_cc0 = rooms, views, only_cc0
+    seed: int
+    px: int = 256
+    samples: int = 8
+    rooms: int | None = None
+    views: int | None = None
+    only_cc0: bool = False
 
     def options(self) -> list[str]:
         """Return the command line that gives these settings to another process."""
@@ -181,10 +183,14 @@ def collection(
 def one(folder: Path, number: int, settings: Settings) -> None:
     """Render one hotel in this process, and stop between two views when the process that asked for it is gone."""
     parent = os.getppid()
+    # Blender writes a hundred lines a view to standard output; ours go where it led, its own nowhere.
+    log = os.fdopen(os.dup(1), "w")
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
 
     def said(text: str) -> None:
-        sys.stdout.write(f"{time.strftime('%H:%M:%S')} {text}\n")
-        sys.stdout.flush()
+        log.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+        log.flush()
         if os.getppid() != parent:
             raise ImgmatchError("the process that asked for this is gone")
 

@@ -145,7 +145,7 @@ def boxes(things: Iterable[Thing]) -> Boxes:
 
 
 def mirrored(things: Iterable[Thing], width: float) -> tuple[Thing, ...]:
-    """Return things as in the room next door: left and right exchanged (each piece of furniture keeps its own shape)."""
+    """Return things as in the room next door: left and right exchanged; each piece keeps its own shape."""
     return tuple(
         replace(
             thing,

@@ -11,7 +11,7 @@ from imgmatch.lab.hotels.scene import Finish, Light
 if TYPE_CHECKING:
     from imgmatch.lab.hotels.design import Design
     from imgmatch.lab.hotels.plan import Hole, Plan
-    from imgmatch.lab.hotels.scene import RGB
+    from imgmatch.lab.hotels.scene import RGB, Thing
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def daylight(plan: Plan, hole: Hole, now: Visit) -> None:
         plan.lights.append(Light("sun", (0, 0, 5), 6.0, (255, 240, 215), (0.009, 0.0), to))
 
 
-def moved_chair(things: list, now: Visit) -> list:  # type: ignore[type-arg]
+def moved_chair(chair: Thing, now: Visit) -> Thing:
     """Return a chair pulled out and turned as a guest left it."""
     dx, dy, turn = now.chair
-    return [replace(thing.moved(dx, -dy), turn=thing.turn + turn, movable=True) for thing in things]
+    return replace(chair.moved(dx, -dy), turn=chair.turn + turn)
