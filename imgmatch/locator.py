@@ -88,3 +88,20 @@ class Locator:
 def readable(text: str) -> str:
     """A name as text that any terminal, JSON and database can hold: bytes that are not UTF-8 read \\xNN."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+class Names:
+    """Gives every member a place of its own: a name that came before gets a number."""
+
+    def __init__(self) -> None:
+        self._given: set[str] = set()
+        self._count: dict[str, int] = {}
+
+    def __call__(self, name: str) -> str:
+        """The place of the next member of this name."""
+        made = name
+        while made in self._given:
+            self._count[name] = self._count.get(name, 1) + 1
+            made = f"{name};{self._count[name]}"
+        self._given.add(made)
+        return made

@@ -1,9 +1,20 @@
 """Optional third-party modules: one clear error that names the extra to install."""
 
 import importlib
+import importlib.util
 from types import ModuleType
 
 from imgmatch.errors import ImgmatchError
+
+
+def present(module: str, extra: str) -> None:
+    """Raise as ``require`` does where ``module`` is not installed, without loading it."""
+    try:
+        missing = importlib.util.find_spec(module) is None
+    except ImportError:  # the package that it lies in is missing
+        missing = True
+    if missing:
+        require(module, extra)
 
 
 def require(module: str, extra: str) -> ModuleType:

@@ -1,7 +1,9 @@
 """Where evidence comes from: ``walk(path)`` finds it, ``reopen(locator)`` opens it again. Nothing here ever writes."""
 
-from imgmatch.evidence.options import DEFAULT_OPTIONS, PLAIN_FILES, SourceLimits, SourceOptions
-from imgmatch.evidence.tree import Reopener, reopen, walk
+from imgmatch.evidence.options import DEFAULT_OPTIONS, PLAIN_FILES, SourceOptions
+from imgmatch.evidence.reopen import Reopener, reopen
+from imgmatch.evidence.tree import walk
+from imgmatch.limits import SourceLimits
 
 __all__ = [
     "DEFAULT_OPTIONS",

@@ -1,80 +1,103 @@
-"""What every container is: something found that holds other things, each at a place of its own."""
+"""What every container is: evidence that holds other evidence, each at a place of its own."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import IO, BinaryIO, ClassVar, cast
+from typing import IO, BinaryIO, ClassVar, Self, cast
 
 from imgmatch.errors import EvidenceError
-from imgmatch.evidence.options import SourceLimits, SourceOptions
-from imgmatch.evidence.streams import RandomAccess, Shared, Window, access
+from imgmatch.evidence.budget import Budget
+from imgmatch.evidence.look import Look
+from imgmatch.evidence.options import SourceOptions, Switch
 from imgmatch.locator import Locator
+from imgmatch.optional import present
+from imgmatch.streams import RandomAccess, Shared, Window, access
 from imgmatch.types import Evidence, Issue
 
+# Surrogates, but for those that stand for bytes of a name that is not UTF-8.
+_HALVES = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 Opener = Callable[[], BinaryIO]
 """The type of ``Evidence.open``."""
 
 
 @dataclass(slots=True)
-class Budget:
-    """What one outermost file has unfolded to so far, at every depth."""
-
-    limits: SourceLimits
-    members: int = 0
-    total_bytes: int = 0
-
-    def count(self, size_bytes: int) -> None:
-        """Count a member. Raises EvidenceError of kind ``limit`` when there is too much of it."""
-        self.members += 1
-        self.total_bytes += size_bytes
-        if self.members > self.limits.max_members:
-            raise EvidenceError("limit", f"holds more than max_members ({self.limits.max_members:,}); the rest is left")
-        if self.total_bytes > self.limits.max_total_bytes:
-            raise EvidenceError(
-                "limit", f"unpacks to more than max_total_bytes ({self.limits.max_total_bytes:,}); the rest is left"
-            )
-
-
-@dataclass(slots=True)
 class Container:
-    """One opened container. Subclasses give ``members()``; ``kind`` is the locator kind of what lies in it.
+    """One opened container.
 
-    ``members()`` comes in the same order every time. It may raise: what came before stands, and the caller records the
-    error. ``member(at)`` finds one of them again.
+    A subclass gives ``members()`` and declares itself by its class attributes; it counts from when it stands in
+    ``imgmatch.evidence.recognise.FORMATS``.
     """
 
     outer: Evidence
     options: SourceOptions
+    budget: Budget
     _walk: Iterator[Evidence | Issue] | None = field(default=None, init=False, repr=False)
 
-    kind: ClassVar[str]
+    name: ClassVar[str]
+    """What a person calls such a file."""
+    kinds: ClassVar[tuple[str, ...]]
+    """Locator kinds of what lies in it, the usual one first."""
+    magic: ClassVar[tuple[bytes, ...]] = ()
+    """What it begins with, one of these, where that is enough to know it."""
+    switch: ClassVar[Switch | None] = None
+    """The option that turns it off."""
+    needs: ClassVar[tuple[str, str] | None] = None
+    """The module without which nothing of it can be read, and the extra that brings it."""
+    itself: ClassVar[bool] = False
+    """Is it evidence of its own too (a picture that holds others)? Then other containers may lie in it besides."""
+    opens: ClassVar[bool] = True
+    """False of what nothing is looked for in."""
+    hashed_up_to_bytes: ClassVar[int | None] = 1 << 30
+    """The largest such file of which others keep hashes, so that lists of known files are asked about it; None: never
+    (a disk image)."""
+
+    @classmethod
+    def recognise(cls, look: Look) -> bool:
+        """Is a file one of these?"""
+        return look.head.startswith(cls.magic)
+
+    @classmethod
+    def elsewhere(cls, look: Look) -> bool:
+        """Of a set of files: is this one read with the first of them?"""
+        return False
+
+    @classmethod
+    def open(cls, outer: Evidence, options: SourceOptions, budget: Budget) -> Self:
+        """Open a file that was recognised. Raises ImgmatchError when a package is missing."""
+        if cls.needs is not None:
+            present(*cls.needs)
+        return cls(outer, options, budget)
 
     def members(self) -> Iterator[Evidence | Issue]:
-        """Everything in it, in order."""
+        """Everything in it, in the same order every time. It may raise: what came before stands, and the caller
+        records the error.
+        """
         raise NotImplementedError
 
     def member(self, place: Locator) -> Evidence:
-        """The member at a place. Goes on from the last one found, so that asking in order costs one pass.
+        """The member at a place. Goes on from the last one asked for, so that asking in order costs one pass.
 
         Raises EvidenceError when it is not there.
         """
         for fresh in (False, True):
             if fresh or self._walk is None:
                 self._walk = self.members()
-            for found in self._walk:
-                if found.locator == place:
-                    if isinstance(found, Issue):
-                        raise EvidenceError(found.error, found.message)
-                    return found
+            for member in self._walk:
+                if member.locator == place:
+                    if isinstance(member, Issue):
+                        raise EvidenceError(member.error, member.message)
+                    return member
             self._walk = None
         raise EvidenceError("gone", f"nothing called {place.at!r} is in it any more")
 
     def place(self, at: str, kind: str | None = None) -> Locator:
-        """The locator of a member."""
-        return Locator(kind or self.kind, at, self.outer.locator)
+        """The locator of a member; halves of a character in its name, which no text can hold, read \\uNNNN."""
+        text = _HALVES.sub(lambda half: f"\\u{ord(half[0]):04x}", at)
+        return Locator(kind or self.kinds[0], text, self.outer.locator)
 
-    def found(
+    def entry(
         self, at: str, size_bytes: int, open_it: Opener, modified_utc: str | None = None, kind: str | None = None
     ) -> Evidence:
         """A member as evidence. What tells a change is size and times of the outermost file: they stand for it."""
@@ -82,12 +105,14 @@ class Container:
             self.place(at, kind), size_bytes, modified_utc, self.outer.modified_ns, self.outer.changed_ns, open_it
         )
 
-    def kept(self, at: str, stream: IO[bytes], modified_utc: str | None = None, kind: str | None = None) -> Evidence:
+    def unpacked(
+        self, at: str, stream: IO[bytes], modified_utc: str | None = None, kind: str | None = None
+    ) -> Evidence:
         """A member whose bytes were unpacked already."""
         source = Shared(stream)
-        return self.found(at, source.size, lambda: cast(BinaryIO, Window(source)), modified_utc, kind)
+        return self.entry(at, source.size, lambda: cast(BinaryIO, Window(source)), modified_utc, kind)
 
-    def part(
+    def extent(
         self,
         at: str,
         source: RandomAccess,
@@ -97,7 +122,7 @@ class Container:
         kind: str | None = None,
     ) -> Evidence:
         """A member that lies in one piece in other bytes."""
-        return self.found(at, size_bytes, lambda: cast(BinaryIO, Window(source, start, size_bytes)), modified_utc, kind)
+        return self.entry(at, size_bytes, lambda: cast(BinaryIO, Window(source, start, size_bytes)), modified_utc, kind)
 
     def issue(self, at: str, error: str, message: str, kind: str | None = None) -> Issue:
         """A member that can't be had."""
@@ -106,28 +131,3 @@ class Container:
     def access(self) -> RandomAccess:
         """The container's own bytes, at any place."""
         return access(self.outer.open(), self.options.limits)
-
-    def check_ratio(self, unpacked: int, packed: int) -> None:
-        """Raises EvidenceError of kind ``limit`` when so few bytes claim to be so many."""
-        limits = self.options.limits
-        if unpacked > limits.ratio_from_bytes and unpacked > limits.max_ratio * max(packed, 1):
-            raise EvidenceError(
-                "limit", f"{packed:,} bytes unpack to {unpacked:,}: more than max_ratio ({limits.max_ratio}) times"
-            )
-
-
-class Names:
-    """Gives every member a place of its own: a name that came before gets a number."""
-
-    def __init__(self) -> None:
-        self._given: set[str] = set()
-        self._count: dict[str, int] = {}
-
-    def __call__(self, name: str) -> str:
-        """The place of the next member of this name."""
-        made = name
-        while made in self._given:
-            self._count[name] = self._count.get(name, 1) + 1
-            made = f"{name};{self._count[name]}"
-        self._given.add(made)
-        return made

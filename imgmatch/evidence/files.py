@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import BinaryIO
 
+from imgmatch import times
 from imgmatch.errors import EvidenceError, UsageError
 from imgmatch.locator import Locator, readable
 from imgmatch.types import Evidence, Issue
@@ -36,7 +36,7 @@ def walk(
         raise UsageError(f"{readable(root)}: {_reason(error)}; give an existing file or folder") from error
     skip = os.path.realpath(leave_out) if leave_out is not None else None
     if stat.S_ISDIR(mode):
-        yield from _walk_folder(root, os.path.realpath(root), skip)
+        yield from _walk_folders(root, skip)
     else:
         yield _examine(root)
 
@@ -51,7 +51,31 @@ def reopen(locator: Locator) -> Evidence:
     return found
 
 
-def _walk_folder(folder: str, real_root: str, skip: str | None) -> Iterator[Evidence | Issue]:
+def path_of(evidence: Evidence) -> str | None:
+    """The path of a file that lies in a folder, so that others lie beside it; None of what lies in a container."""
+    place = evidence.locator
+    return place.at if place.kind == "file" and place.parent is None else None
+
+
+def _walk_folders(root: str, skip: str | None) -> Iterator[Evidence | Issue]:
+    real_root = os.path.realpath(root)
+    levels = [_entries(root, skip)]
+    while levels:
+        entry = next(levels[-1], None)
+        if entry is None:
+            levels.pop()
+        elif isinstance(entry, Issue):
+            yield entry
+        elif entry.is_symlink():
+            yield _examine_link(entry.path, real_root)
+        elif entry.is_dir(follow_symlinks=False):
+            levels.append(_entries(entry.path, skip))
+        else:
+            yield _examine(entry.path)
+
+
+def _entries(folder: str, skip: str | None) -> Iterator[os.DirEntry[str] | Issue]:
+    """Entries of one folder, or the issue why there are none."""
     if skip is not None and os.path.realpath(folder) == skip:
         yield _issue(folder, "own_case", "this folder is the case itself; it is left out")
         return
@@ -61,13 +85,7 @@ def _walk_folder(folder: str, real_root: str, skip: str | None) -> Iterator[Evid
     except OSError as error:
         yield _issue(folder, "unreadable_folder", f"the folder can't be listed: {_reason(error)}")
         return
-    for entry in entries:
-        if entry.is_symlink():
-            yield _examine_link(entry.path, real_root)
-        elif entry.is_dir(follow_symlinks=False):
-            yield from _walk_folder(entry.path, real_root, skip)
-        else:
-            yield _examine(entry.path)
+    yield from entries
 
 
 def _examine_link(path: str, real_root: str) -> Evidence | Issue:
@@ -93,19 +111,11 @@ def _examine(path: str) -> Evidence | Issue:
     return Evidence(
         locator=Locator.file(path),
         size_bytes=found.st_size,
-        modified_utc=utc(found.st_mtime),
+        modified_utc=times.utc(found.st_mtime),
         modified_ns=found.st_mtime_ns,
         changed_ns=found.st_ctime_ns,
         open=lambda: _open(path),
     )
-
-
-def utc(timestamp: float) -> str | None:
-    """An ISO 8601 time in UTC to the microsecond, or None where a file system gives a year out of range."""
-    try:
-        return datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    except (OverflowError, ValueError, OSError):
-        return None
 
 
 def _open(path: str) -> BinaryIO:

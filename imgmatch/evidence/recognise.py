@@ -1,118 +1,96 @@
-"""Which container a file is, by its content; a name only decides where content can't."""
+"""Which containers a file is, by its content; a name only decides where content can't."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
-from imgmatch.evidence import files
-from imgmatch.evidence.formats import media
-from imgmatch.evidence.formats.disk import is_file_system, is_partitioned
-from imgmatch.evidence.formats.images import first_part, is_ewf, is_first_segment, parts_of
-from imgmatch.evidence.formats.tars import is_tar
-from imgmatch.evidence.formats.zips import is_zip
+from imgmatch.evidence.container import Container
+from imgmatch.evidence.formats import (
+    animation,
+    ewf,
+    filesystem,
+    mail,
+    msg,
+    packed,
+    partitions,
+    pdf,
+    plain,
+    previews,
+    qcow,
+    sevenzip,
+    split,
+    tars,
+    thumbs,
+    tnef,
+    vhd,
+    video,
+    vmdk,
+    zips,
+)
+from imgmatch.evidence.look import Look
 from imgmatch.evidence.options import SourceOptions
-from imgmatch.locator import Locator
 from imgmatch.types import Evidence
 
-HEAD_BYTES = 4096
-_LARGEST_WHOLE_ARCHIVE_BYTES = 1 << 30
-# Nothing is looked for inside these: said first, since most files are such.
-_PLAIN = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")
+FORMATS: tuple[type[Container], ...] = (
+    animation.Animation,
+    previews.Previews,
+    video.Video,
+    plain.Plain,  # most files are such
+    pdf.Pdf,
+    msg.Msg,
+    thumbs.Thumbs,  # any other compound file
+    tnef.Tnef,
+    mail.Mail,
+    sevenzip.SevenZip,
+    packed.Gzip,
+    packed.Bzip2,
+    packed.Xz,
+    packed.Zstd,
+    vmdk.Vmdk,
+    qcow.Qcow,
+    vhd.Vhd,
+    ewf.Ewf,
+    split.Split,
+    partitions.Partitions,
+    filesystem.FileSystem,
+    zips.Zip,
+    tars.Tar,
+)
+"""Every container there is, in the order in which a file is asked whether it is one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
-    """A class ``name`` in ``imgmatch.evidence.<module>``. ``elsewhere``: a part of a set, read with its first.
-    ``itself``: a picture of its own that holds others.
-    """
+class Recognised:
+    """What a file is: the containers to open it as, in order; none for what holds nothing."""
 
-    module: str
-    name: str
+    containers: tuple[type[Container], ...] = ()
     elsewhere: bool = False
-    itself: bool = False
+    """A file of a set, which is read with the first of them."""
 
-    def is_whole(self, size_bytes: int) -> bool:
-        """Is a file of this size one that others keep hashes of: a video, moving picture or document, or an archive
-        (an Office file is one) that is not large? Disk images never are.
-        """
-        return self.module == "extracted" or (
-            self.module not in ("disk", "images") and size_bytes <= _LARGEST_WHOLE_ARCHIVE_BYTES
-        )
+    @property
+    def itself(self) -> bool:
+        """Is it evidence of its own, whatever lies in it?"""
+        return all(container.itself for container in self.containers)
 
-
-_MAGIC = (
-    (b"7z\xbc\xaf\x27\x1c", Format("sevenzip", "SevenZip")),
-    (b"\x1f\x8b\x08", Format("packed", "Gzip")),
-    (b"BZh", Format("packed", "Bzip2")),
-    (b"\xfd7zXZ\0", Format("packed", "Xz")),
-    (b"\x28\xb5\x2f\xfd", Format("packed", "Zstd")),
-    (b"KDMV", Format("images", "Vmdk")),
-    (b"# Disk DescriptorFile", Format("images", "Vmdk")),
-    (b"QFI\xfb", Format("images", "Qcow")),
-    (b"vhdxfile", Format("images", "Vhd")),
-    (b"conectix", Format("images", "Vhd")),
-)
-_ANIMATION = Format("extracted", "Animation", itself=True)
-_PREVIEWS = Format("extracted", "Previews", itself=True)
-_VIDEO = Format("extracted", "Video")
-_ZIP = Format("zips", "Zip")
-_TAR = Format("tars", "Tar")
+    def is_hashed(self, size_bytes: int) -> bool:
+        """Is a file of this size one that others keep hashes of?"""
+        most = [container.hashed_up_to_bytes for container in self.containers]
+        return any(limit is not None and size_bytes <= limit for limit in most)
 
 
-def recognise(found: Evidence, options: SourceOptions) -> Format | None:
-    """What to open ``found`` with, or None for what holds nothing. OSError where it can't be read."""
-    with found.open() as stream:
-        head = _read(stream, HEAD_BYTES)
-    if options.frames and media.holds_several(found, head):
-        return _ANIMATION
-    if options.previews and media.may_hold_previews(head):
-        return _PREVIEWS
-    if options.frames and media.is_video(head):
-        return _VIDEO
-    if head.startswith(_PLAIN):
-        return None
-    if options.documents and (document := media.document(head)) is not None:
-        return Format("extracted", document)
-    for magic, format_of in _MAGIC:
-        if head.startswith(magic):
-            return format_of
-    outermost = found.locator.kind == "file" and found.locator.parent is None
-    if is_ewf(head):
-        elsewhere = not is_first_segment(head) and outermost and _has_first(found.locator.at)
-        return Format("images", "Ewf", elsewhere=elsewhere)
-    if outermost and first_part(found.locator.at) is not None and not head.startswith(b"PK"):
-        first_locator = Locator.file(str(first_part(found.locator.at)))
-        if _is_disk(files.reopen(first_locator)):
-            return Format("images", "SplitRaw", elsewhere=True)
-    if is_partitioned(head) or is_file_system(head):
-        if outermost and len(parts_of(found.locator.at)) > 1:
-            return Format("images", "SplitRaw")
-        return Format("disk", "Partitions" if is_partitioned(head) else "FileSystem")
-    if is_zip(head):
-        return _ZIP
-    if is_tar(head):
-        return _TAR
-    return None
-
-
-def _is_disk(found: Evidence) -> bool:
-    with found.open() as stream:
-        head = _read(stream, HEAD_BYTES)
-    return is_partitioned(head) or is_file_system(head)
-
-
-def _has_first(name: str) -> bool:
-    """Does the first segment file of an E01 set lie beside a later one?"""
-    stem, ending = os.path.splitext(name)
-    first = "01" if ending[1:2].lower() == "e" and ending[2:3].lower() != "x" else "x01"
-    firsts = (f"{stem}.{letter}{first}" for letter in "Ee")
-    return any(beside != name and os.path.isfile(beside) for beside in firsts)
-
-
-def _read(stream: object, size: int) -> bytes:
-    parts = []
-    while size > 0 and (part := stream.read(size)):  # type: ignore[attr-defined]
-        parts.append(part)
-        size -= len(part)
-    return b"".join(parts)
+def recognise(evidence: Evidence, options: SourceOptions) -> Recognised:
+    """What to open evidence as. OSError where it can't be read."""
+    look = Look(evidence)
+    containers: list[type[Container]] = []
+    for container in FORMATS:
+        if container.switch is not None and not getattr(options, container.switch):
+            continue
+        if not container.recognise(look):
+            continue
+        if container.elsewhere(look):
+            return Recognised(elsewhere=True)
+        if container.opens:
+            containers.append(container)
+        if not container.itself:
+            break
+    return Recognised(tuple(containers))

@@ -11,11 +11,11 @@ from typing import Any, BinaryIO
 from PIL import Image as Pillow
 
 from imgmatch.errors import EvidenceError
-from imgmatch.evidence.streams import one_line
 from imgmatch.parsers.alike import Selection, luma_of
 from imgmatch.parsers.pieces import Clock, Piece, Settings, png
 from imgmatch.parsers.previews import distinct_previews, preview_at, previews_in
 from imgmatch.picture.image import open_picture, to_srgb
+from imgmatch.streams import one_line
 
 _Numbered = tuple[int, Pillow.Image]
 

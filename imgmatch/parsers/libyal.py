@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from imgmatch.evidence.streams import RandomAccess, Window
 from imgmatch.optional import require
+from imgmatch.streams import RandomAccess, Window
 from imgmatch.workers.pipe import Pipe
 
 

@@ -13,11 +13,11 @@ from typing import Any, BinaryIO
 from PIL import Image as Pillow
 
 from imgmatch.errors import EvidenceError
-from imgmatch.evidence.container import Names
-from imgmatch.evidence.streams import one_line
+from imgmatch.locator import Names
 from imgmatch.optional import require
 from imgmatch.parsers.pieces import Clock, Piece, Settings, Trouble, png
 from imgmatch.picture.image import to_srgb
+from imgmatch.streams import one_line
 
 _AS_THEY_ARE = ("/DCTDecode", "/DCT", "/JPXDecode")
 # pypdf hands these to another program.

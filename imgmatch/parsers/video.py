@@ -15,10 +15,10 @@ import numpy as np
 from PIL import Image as Pillow
 
 from imgmatch.errors import EvidenceError
-from imgmatch.evidence.streams import one_line
 from imgmatch.optional import require
 from imgmatch.parsers.alike import LUMA_PX, Selection
 from imgmatch.parsers.pieces import Clock, Piece, Settings, png
+from imgmatch.streams import one_line
 
 if TYPE_CHECKING:
     from imgmatch.types import Pixels

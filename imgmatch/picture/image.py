@@ -10,10 +10,13 @@ import threading
 from dataclasses import dataclass
 
 import numpy as np
+import simplejpeg
 from PIL import Image as Pillow
 from PIL import ImageCms, ImageFile, UnidentifiedImageError
 
 from imgmatch.errors import EvidenceError
+from imgmatch.picture import tiff
+from imgmatch.picture.levels import to_8_bit
 from imgmatch.picture.png import mend_checksums
 from imgmatch.types import Image
 
@@ -30,6 +33,7 @@ _TRANSPOSE = {
     7: Pillow.Transpose.TRANSVERSE,
     8: Pillow.Transpose.ROTATE_90,
 }
+_JPEG_COLOURS = {"RGB": "RGB", "L": "GRAY"}
 _ICC_MODES = {"RGB ": ("RGB",), "GRAY": ("L",), "CMYK": ("CMYK",), "Lab ": ("LAB",)}
 
 
@@ -76,23 +80,55 @@ def decode(data: bytes, *, min_side_px: int | None = None, limits: Limits = DEFA
 
 def _decode(data: bytes, min_side_px: int | None, limits: Limits) -> Image:
     data, fault = mend_checksums(data)
-    picture = open_picture(data)
-    stored = picture.size
-    if stored[0] * stored[1] > limits.max_pixels:
-        raise _too_many_pixels(stored, limits)
-    name = str(picture.format)
-    orientation = _orientation(picture)
-    if min_side_px is not None:
-        picture.draft(None, (min_side_px, min_side_px))
-    loaded, missing = _load(picture, data, min_side_px)
+    layout = tiff.layout_of(data)
+    if layout is not None:
+        stored, orientation, name = layout.size, layout.orientation, "TIFF"
+        _check_pixels(stored, limits)
+        loaded, missing = tiff.read(data, layout)
+        left = orientation
+    else:
+        picture = open_picture(data)
+        _check_pixels(picture.size, limits)
+        stored, name = _stored_size(picture), str(picture.format)
+        orientation = orientation_of(picture)
+        if min_side_px is not None:
+            picture.draft(None, (min_side_px, min_side_px))
+        loaded, missing = _load(picture, data, min_side_px)
+        left = orientation_of(loaded) if picture.format == "TIFF" else orientation
     partial = missing or fault
-    rgb = to_srgb(loaded)
-    if orientation in _TRANSPOSE:
-        rgb = rgb.transpose(_TRANSPOSE[orientation])
-    pixels = np.asarray(rgb)
+    rgb, hidden = _visible(loaded, name)
+    pixels = np.asarray(turned(to_srgb(rgb), left))
     if partial is not None and (pixels == pixels[0, 0]).all():
         raise EvidenceError("unreadable", f"no part of the picture can be read: {partial}")
-    return Image(pixels, stored, orientation, name, partial)
+    return Image(pixels, stored, orientation, name, partial or hidden)
+
+
+def turned(picture: Pillow.Image, orientation: int) -> Pillow.Image:
+    """A picture as it is to be seen, by the EXIF orientation 1..8 of how it is stored."""
+    how = _TRANSPOSE.get(orientation)
+    return picture if how is None else picture.transpose(how)
+
+
+def _stored_size(picture: ImageFile.ImageFile) -> tuple[int, int]:
+    """Pillow gives the size of a TIFF as it will be seen, and turns the pixels itself as it loads them."""
+    width, height = picture.size
+    return (height, width) if picture.format == "TIFF" and orientation_of(picture) >= 5 else (width, height)
+
+
+def _visible(picture: Pillow.Image, format: str) -> tuple[Pillow.Image, str | None]:
+    """A picture that is transparent everywhere without its alpha, and that it is; any other as it came.
+
+    A BMP with an empty alpha channel is opaque: that is how Windows writes it.
+    """
+    if picture.mode not in ("RGBA", "LA") or np.asarray(picture.getchannel("A")).any():
+        return picture, None
+    colours = picture.convert("RGB" if picture.mode == "RGBA" else "L")
+    if format in ("BMP", "DIB", "ICO"):
+        return colours, None
+    pixels = np.asarray(colours)
+    if (pixels == pixels[0, 0]).all():
+        return picture, None
+    return colours, "nothing visible: every pixel is transparent; what lies under it is taken for the picture"
 
 
 def open_picture(data: bytes) -> ImageFile.ImageFile:
@@ -106,7 +142,8 @@ def open_picture(data: bytes) -> ImageFile.ImageFile:
     return Pillow.open(io.BytesIO(data), formats=_FORMATS)
 
 
-def _orientation(picture: Pillow.Image) -> int:
+def orientation_of(picture: Pillow.Image) -> int:
+    """The EXIF orientation 1..8 that a picture still has to be turned by."""
     try:
         value = picture.getexif().get(_ORIENTATION_TAG, 1)
     except Exception:  # noqa: BLE001  (broken EXIF must not cost the picture)
@@ -119,6 +156,11 @@ def _load(picture: ImageFile.ImageFile, data: bytes, min_side_px: int | None) ->
 
     Pillow's own LOAD_TRUNCATED_IMAGES does this for the whole process and without saying so, hence not used.
     """
+    doubt = None
+    if picture.format in ("JPEG", "MPO") and picture.mode in _JPEG_COLOURS:
+        whole, doubt = _sound_jpeg(picture, data)
+        if whole is not None:
+            return whole, None
     try:
         picture.load()
     except MemoryError:
@@ -143,7 +185,27 @@ def _load(picture: ImageFile.ImageFile, data: bytes, min_side_px: int | None) ->
         except Exception:  # noqa: BLE001  (nothing was decoded)
             raise error from None
         return picture, reason
-    return picture, None
+    return picture, doubt
+
+
+def _sound_jpeg(picture: ImageFile.ImageFile, data: bytes) -> tuple[Pillow.Image | None, str | None]:
+    """The pixels of a JPEG that libjpeg has nothing to say against; else None and what it says.
+
+    Pillow never asks libjpeg for its warnings, and so takes a scan with a hole in it for whole. The pixels are the same
+    to the bit, since both are libjpeg-turbo at the same scale.
+    """
+    width, height = picture.size
+    try:
+        pixels = simplejpeg.decode_jpeg(
+            data, colorspace=_JPEG_COLOURS[picture.mode], min_height=height, min_width=width, strict=True
+        )
+    except ValueError as error:
+        return None, _one_line(error)
+    if pixels.shape[:2] != (height, width):
+        return None, None
+    made = Pillow.fromarray(pixels.squeeze(2) if picture.mode == "L" else pixels)
+    made.info = picture.info
+    return made, None
 
 
 def to_srgb(picture: Pillow.Image) -> Pillow.Image:
@@ -153,7 +215,7 @@ def to_srgb(picture: Pillow.Image) -> Pillow.Image:
     if picture.mode == "P" or (has_key and picture.mode in ("1", "L", "RGB")):
         picture = picture.convert("RGBA" if has_key else "RGB")
     if picture.mode == "F" or picture.mode.startswith("I"):
-        picture = _to_8_bit(picture)
+        picture = Pillow.fromarray(to_8_bit(np.asarray(picture)))  # Pillow's own conversion clips at 255
     elif picture.mode in ("RGBA", "RGBa", "LA", "La", "PA"):
         picture = picture.convert("RGBA")
         white = Pillow.new("RGBA", picture.size, (255, 255, 255, 255))
@@ -170,19 +232,6 @@ def to_srgb(picture: Pillow.Image) -> Pillow.Image:
         if converted is not None:
             return converted
     return picture if picture.mode == "RGB" else picture.convert("RGB")
-
-
-def _to_8_bit(picture: Pillow.Image) -> Pillow.Image:
-    """16-bit, 32-bit and float grey to 8 bits by range: Pillow's own conversion clips at 255."""
-    values = np.nan_to_num(np.asarray(picture, dtype=np.float32), posinf=0.0, neginf=0.0)
-    top = float(values.max(initial=0.0))
-    if picture.mode.startswith("I;16") or 255 < top <= 65535:
-        values = values / 257.0
-    elif top > 65535:
-        values = values * (255.0 / top)
-    elif picture.mode == "F" and top <= 1.0:
-        values = values * 255.0
-    return Pillow.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
 
 
 _transforms = threading.local()
@@ -219,10 +268,11 @@ def _refusal(error: Exception, data: bytes, limits: Limits) -> EvidenceError:
     return EvidenceError("not_a_picture", "no picture format is recognised in the content")
 
 
-def _too_many_pixels(size: tuple[int, int], limits: Limits) -> EvidenceError:
-    return EvidenceError(
-        "too_large", f"{size[0]:,} x {size[1]:,} pixels are more than the limit of {limits.max_pixels:,}"
-    )
+def _check_pixels(size: tuple[int, int], limits: Limits) -> None:
+    if size[0] * size[1] > limits.max_pixels:
+        raise EvidenceError(
+            "too_large", f"{size[0]:,} x {size[1]:,} pixels are more than the limit of {limits.max_pixels:,}"
+        )
 
 
 def _one_line(error: Exception) -> str:

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from imgmatch.evidence.streams import RandomAccess
+    from imgmatch.streams import RandomAccess
 
 _BLOCK_BYTES = 1 << 16
 _AHEAD = 8

@@ -15,11 +15,12 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import IO, cast
 
 from imgmatch.errors import EvidenceError, ImgmatchError
+from imgmatch.limits import DEFAULT_WORKER_LIMITS, WorkerLimits
 from imgmatch.workers import wire
 from imgmatch.workers.confine import Confinement, syscall_filter
 from imgmatch.workers.pipes import widen
@@ -34,20 +35,6 @@ WORKER_ISSUES = frozenset({"worker_died", "worker_timeout", "worker_memory"})
 _START_SECONDS = 120.0
 _ALARM_LATER_SECONDS = 5
 _PATIENCE_SECONDS = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerLimits:
-    """What one file may cost its worker: ``decode_seconds`` of wall time, ``worker_memory_bytes`` of address space.
-
-    The largest pictures that Limits lets through take up to 4.3 GB (docs/limits.md).
-    """
-
-    decode_seconds: int = 120
-    worker_memory_bytes: int = 5 << 30
-
-
-DEFAULT_WORKER_LIMITS = WorkerLimits()
 
 
 class Pool:

@@ -23,8 +23,8 @@ from typing import IO, Any
 
 import imgmatch
 from imgmatch.errors import EvidenceError, ImgmatchError
-from imgmatch.evidence.streams import RandomAccess, one_line
 from imgmatch.parsers.pieces import Piece, Settings, Trouble
+from imgmatch.streams import RandomAccess, one_line
 from imgmatch.workers.pipe import MAX_READ
 from imgmatch.workers.pipes import widen
 

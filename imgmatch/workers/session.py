@@ -15,9 +15,9 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 from imgmatch.errors import EvidenceError, ImgmatchError
-from imgmatch.evidence.options import SourceLimits
-from imgmatch.evidence.streams import LOCK, RandomAccess, one_line
+from imgmatch.limits import SourceLimits
 from imgmatch.locator import Locator
+from imgmatch.streams import LOCK, RandomAccess, one_line
 from imgmatch.types import Evidence
 from imgmatch.workers import process
 from imgmatch.workers.pipe import MAX_READ

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imgmatch.models.vectors import prepared
 from imgmatch.picture.facts import Facts
 from imgmatch.picture.image import DEFAULT_LIMITS, Limits, decode
 from imgmatch.picture.metadata import read_metadata
 from imgmatch.picture.pdq import pdq_of
+from imgmatch.picture.prepared import prepared
 from imgmatch.types import Image
 
 if TYPE_CHECKING:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from imgmatch.errors import EvidenceError, ModelError
-from imgmatch.evidence import DEFAULT_OPTIONS, Reopener, SourceOptions
-from imgmatch.locator import Locator
+from imgmatch.evidence import DEFAULT_OPTIONS, SourceOptions
+from imgmatch.evidence.read import Finder, gone, hashed
 from imgmatch.models import verify_model
-from imgmatch.picture.hashes import digest
-from indexer.case import segments
 from indexer.case.case import Case
 from indexer.catalogue import SightingRow
-from indexer.index import remote
-from indexer.index.build import inspect
+from indexer.index.remote import faults
+from indexer.index.status import inspect
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +44,7 @@ def check(
         yield Finding("catalogue", f"{case.catalogue.path}: {fault}")
     for fault in case.log.verify().faults:
         yield Finding("audit", fault)
-    for _, spec in case.catalogue.models():
+    for _, spec in case.catalogue.models.all():
         try:
             installed = verify_model(spec.name)
         except ModelError as error:
@@ -55,39 +52,39 @@ def check(
             continue
         if installed.weights_sha256 != spec.weights_sha256:
             yield Finding("weights", f"{spec.name}: the weights installed here are not those that made this case")
-    rows = case.catalogue.segments()
-    for number, segment in enumerate(rows, start=1):
-        segment_fault = segments.check(case.segments_folder, segment)
+    rows = [(shelf, segment) for shelf in case.shelves() for segment in shelf.segments()]
+    for number, (shelf, segment) in enumerate(rows, start=1):
+        segment_fault = shelf.check(segment)
         if segment_fault is not None:
-            yield Finding("segment", f"{segment_fault}; {case.held(segment)}")
+            yield Finding("segment", segment_fault)
         if progress:
             progress("segments", number, len(rows))
-    for model_id, spec in case.catalogue.models():
-        if case.catalogue.remote() is not None and case.catalogue.segments(model_id):
-            yield from (Finding("index", fault) for fault in remote.faults(case, spec, model_id))
-        if case.catalogue.generation(model_id) is not None:
-            index_fault = inspect(case, spec).fault
+    remote = case.catalogue.indexes.remote()
+    for shelf in case.shelves():
+        if remote is not None and shelf.segments():
+            yield from (Finding("index", fault) for fault in faults(shelf, remote))
+        if shelf.generation() is not None:
+            index_fault = inspect(shelf).fault
             if index_fault is not None:
                 yield Finding("index", index_fault)
     if sources:
         total = case.catalogue.counts()["sightings"]
-        reopener = Reopener(options)
-        for number, sighting in enumerate(case.catalogue.all_sightings(), start=1):
-            source_fault = _compare(sighting, reopener)
+        finder = Finder(case.limits, options)
+        for number, sighting in enumerate(case.catalogue.sightings.all(), start=1):
+            source_fault = _compare(sighting, finder)
             if source_fault is not None:
                 yield source_fault
             if progress:
                 progress("sources", number, total)
 
 
-def _compare(sighting: SightingRow, reopener: Reopener) -> Finding | None:
+def _compare(sighting: SightingRow, finder: Finder) -> Finding | None:
     """Read a source once, a block at a time, and say how it differs from what was read there before."""
     try:
-        with reopener.reopen(sighting.locator).open() as stream:
-            found, _ = digest(stream)
-    except (EvidenceError, OSError) as error:
+        found = hashed(finder.at(sighting.locator))
+    except EvidenceError as error:
         why = str(error).removeprefix(f"{sighting.locator}: ")
-        kind = "gone" if _gone(sighting.locator, error) else "unreadable"
+        kind = "gone" if gone(sighting.locator, error) else "unreadable"
         return Finding("source", f"{sighting.locator}: {why}", kind, sighting.sha256)
     if found.sha256 == sighting.sha256:
         return None
@@ -96,12 +93,3 @@ def _compare(sighting: SightingRow, reopener: Reopener) -> Finding | None:
     return Finding(
         "source", message + (size if found.size_bytes != sighting.size_bytes else ""), "changed", sighting.sha256
     )
-
-
-def _gone(place: Locator, error: Exception) -> bool:
-    """Is there nothing at this place any more, nor what it lay in?"""
-    if isinstance(error, FileNotFoundError) or getattr(error, "kind", "") == "gone":
-        return True
-    while place.parent is not None:
-        place = place.parent
-    return not os.path.lexists(place.at)

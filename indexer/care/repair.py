@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imgmatch.errors import CaseError, EvidenceError
-from imgmatch.evidence import DEFAULT_OPTIONS, Reopener, SourceOptions
+from imgmatch.evidence import DEFAULT_OPTIONS, SourceOptions
+from imgmatch.evidence.read import Finder
 from imgmatch.models.base import Embedder
 from imgmatch.types import Sighting
 from imgmatch.workers import shared
 from imgmatch.workers.work import Request
-from indexer.case import segments
-from indexer.case.case import Case, ids_of
+from indexer.case.case import Case
 from indexer.catalogue import SegmentRow
-from indexer.clock import now_utc
-from indexer.search.verification import content
+from indexer.index.protocol import Progress
+from indexer.index.segments import ids_of
+from indexer.index.shelf import Shelf
 
 if TYPE_CHECKING:
     from imgmatch.types import Vector
@@ -38,7 +39,7 @@ def repair(
     load: Callable[[str], Embedder],
     *,
     options: SourceOptions = DEFAULT_OPTIONS,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Repaired:
     """Rewrite every damaged segment. An item counts as found only where a source still has its very content (SHA-256).
 
@@ -47,22 +48,20 @@ def repair(
     CaseError, changing nothing, when the installed model is not the one that made the vectors.
     """
     done = Repaired()
-    reopener = Reopener(options)
+    finder = Finder(case.limits, options)
     with case.writing():
-        specs = dict(case.catalogue.models())
         used: dict[str, str] = {}
-        for segment in case.catalogue.segments():
-            if segments.check(case.segments_folder, segment) is None:
-                continue
-            spec = specs[segment.model_id]
+        damaged = ((s, segment) for s in case.shelves() for segment in s.segments() if s.check(segment) is not None)
+        for shelf, segment in damaged:
+            spec = shelf.spec
             embedder = load(spec.name)
             if embedder.spec.weights_sha256 != spec.weights_sha256:
                 raise CaseError(
-                    f"{case.segments_folder / segment.name}: was made by {spec.name} with other weights than those "
+                    f"{shelf.folder / segment.name}: was made by {spec.name} with other weights than those "
                     "installed; repair it with the imgmatch version that made it"
                 )
             used[spec.name] = spec.weights_sha256
-            _repair(case, segment, embedder, reopener, done, progress)
+            _repair(shelf, segment, embedder, finder, done, progress)
             done.segments += 1
         if done.segments:
             counts = {"segments": done.segments, "vectors": done.vectors, "lost": len(done.lost)}
@@ -71,25 +70,25 @@ def repair(
 
 
 def _repair(
-    case: Case,
+    shelf: Shelf,
     segment: SegmentRow,
     embedder: Embedder,
-    reopener: Reopener,
+    finder: Finder,
     done: Repaired,
-    progress: Callable[[str, int, int], None] | None,
+    progress: Progress | None,
 ) -> None:
     ids = ids_of(segment).tolist()
-    owners = case.catalogue.item_ids(ids)
-    regions = case.catalogue.regions(ids)
-    items = case.catalogue.items(owners.values())
-    sightings = case.catalogue.sightings(owners.values())
+    owners = shelf.catalogue.vectors.owners(ids)
+    regions = shelf.catalogue.vectors.regions(ids)
+    items = shelf.catalogue.items.by_id(owners.values())
+    sightings = shelf.catalogue.sightings.of(owners.values())
     kept, vectors, gone = [], [], []
     for number, vector_id in enumerate(ids, start=1):
         if vector_id in owners:
             item = items[owners[vector_id]]
             # A part of a picture was embedded in a way that only the run which made it knows.
             whole = vector_id not in regions
-            vector = _again(sightings[item.item_id], item.sha256, embedder, reopener) if whole else None
+            vector = _again(sightings[item.item_id], item.sha256, embedder, finder) if whole else None
             if vector is None:
                 done.lost.append(item.sha256)
                 gone.append(vector_id)
@@ -98,24 +97,16 @@ def _repair(
                 vectors.append(vector)
         if progress:
             progress(segment.name, number, len(ids))
-    dead = [vector_id for vector_id in ids if vector_id not in owners]
-    with case.catalogue.transaction() as writer:
-        made = None
-        if kept:
-            name = f"{embedder.spec.name}/{writer.next_number('segments'):06d}.npy"
-            sha256 = segments.write(case.segments_folder, name, np.stack(vectors))
-            blob = None if kept[-1] - kept[0] == len(kept) - 1 else np.array(kept, dtype="<i8").tobytes()
-            made = SegmentRow(segment.model_id, name, kept[0], len(kept), sha256, segment.dim, blob)
-        writer.drop_vectors(gone)
-        writer.replace_segments([segment.name], made, [*gone, *dead], now_utc())
+    made = np.stack(vectors) if vectors else np.empty((0, shelf.spec.dim), np.float32)
+    shelf.replace([segment], np.array(kept, dtype=np.int64), made, lost=gone)
     done.vectors += len(kept)
 
 
-def _again(places: list[Sighting], sha256: str, embedder: Embedder, reopener: Reopener) -> Vector | None:
+def _again(places: list[Sighting], sha256: str, embedder: Embedder, finder: Finder) -> Vector | None:
     """The vector of an item from the first of its sources that still holds it, made as ingest makes it."""
     try:
-        data = content(sha256, (place.locator for place in places), reopener.reopen)
-        prepared = shared.read_picture(data, Request(embedder.spec.input_px)).prepared
+        content = finder.content(sha256, (place.locator for place in places))
+        prepared = shared.read_picture(content.whole, Request(embedder.spec.input_px, limits=content.limits)).prepared
     except EvidenceError:
         return None
     assert prepared is not None

@@ -33,7 +33,7 @@ def test_version():
 def test_every_command_has_help_and_so_has_every_option():
     from typer.main import get_command
 
-    from cli.main import app
+    from cli.app import app
 
     def walk(command, name):
         assert command.help, name

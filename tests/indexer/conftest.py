@@ -7,9 +7,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 
 from benchmarks.lite import lite
+from imgmatch.limits import DEFAULT_WORKER_LIMITS
 from imgmatch.models import load_model
 from imgmatch.workers import shared
-from imgmatch.workers.pool import DEFAULT_WORKER_LIMITS, Pool
+from imgmatch.workers.pool import Pool
 from indexer.case.case import Case
 
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from imgmatch.evidence.streams import RandomAccess
+from imgmatch.streams import RandomAccess
 
 _HEADER_BYTES = 13
 _SECTION = struct.Struct("<16sQQ40sI")

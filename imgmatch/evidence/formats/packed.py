@@ -8,17 +8,14 @@ import lzma
 import os
 import sys
 from collections.abc import Iterator
-from typing import IO, Any, BinaryIO, ClassVar, cast
+from typing import Any, BinaryIO, ClassVar, cast
 
 from imgmatch.evidence.container import Container
-from imgmatch.evidence.streams import Unpacked
 from imgmatch.optional import require
+from imgmatch.streams import Unpacked
 from imgmatch.types import Evidence, Issue
 
-
-def _zstd(stream: Any) -> IO[bytes]:
-    module = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
-    return cast(IO[bytes], require(module, "archives").ZstdFile(stream))
+_ZSTD = ("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"), "archives"
 
 
 class Packed(Container):
@@ -40,12 +37,11 @@ class Packed(Container):
 
             def check(unpacked: int) -> None:
                 if unpacked > limits.ratio_from_bytes:
-                    self.check_ratio(unpacked, _place(packed))
+                    self.budget.check_ratio(unpacked, _place(packed))
 
             return cast(BinaryIO, Unpacked(stream, limits.max_member_bytes, check))
 
-        type(self).unpack(self.outer.open())  # an optional package that is missing is said here
-        yield self.found(stem or name, 0, open_it)
+        yield self.entry(stem or name, 0, open_it)
 
 
 def _place(stream: Any) -> int:
@@ -58,26 +54,35 @@ def _place(stream: Any) -> int:
 class Gzip(Packed):
     """RFC 1952."""
 
-    kind: ClassVar[str] = "gz"
+    name = "gzip"
+    kinds = ("gz",)
+    magic = (b"\x1f\x8b\x08",)
     unpack: ClassVar[Any] = staticmethod(lambda stream: gzip.GzipFile(fileobj=stream, mode="rb"))
 
 
 class Bzip2(Packed):
     """bzip2 1.0."""
 
-    kind: ClassVar[str] = "bz2"
+    name = "bzip2"
+    kinds = ("bz2",)
+    magic = (b"BZh",)
     unpack: ClassVar[Any] = staticmethod(bz2.BZ2File)
 
 
 class Xz(Packed):
     """The .xz format, and .lzma."""
 
-    kind: ClassVar[str] = "xz"
+    name = "xz"
+    kinds = ("xz",)
+    magic = (b"\xfd7zXZ\0",)
     unpack: ClassVar[Any] = staticmethod(lzma.LZMAFile)
 
 
 class Zstd(Packed):
     """RFC 8878; needs the extra ``archives`` before Python 3.14."""
 
-    kind: ClassVar[str] = "zst"
-    unpack: ClassVar[Any] = staticmethod(_zstd)
+    name = "Zstandard"
+    kinds = ("zst",)
+    magic = (b"\x28\xb5\x2f\xfd",)
+    needs = _ZSTD
+    unpack: ClassVar[Any] = staticmethod(lambda stream: require(*_ZSTD).ZstdFile(stream))

@@ -6,12 +6,14 @@ import contextlib
 import queue
 import threading
 from collections.abc import Iterator
-from typing import IO, Any, ClassVar, cast
+from typing import IO, Any, cast
 
+from imgmatch import times
 from imgmatch.errors import EvidenceError
-from imgmatch.evidence.container import Container, Names
-from imgmatch.evidence.streams import Spool, Window, one_line
+from imgmatch.evidence.container import Container
+from imgmatch.locator import Names
 from imgmatch.optional import require
+from imgmatch.streams import Spool, Window, one_line
 from imgmatch.types import Evidence, Issue
 
 _WAITING = 8  # unpacked members that may wait to be taken
@@ -20,7 +22,10 @@ _WAITING = 8  # unpacked members that may wait to be taken
 class SevenZip(Container):
     """The 7z format. Solid blocks make every member need those before it, hence the one pass."""
 
-    kind: ClassVar[str] = "sevenzip"
+    name = "7z archive"
+    kinds = ("sevenzip",)
+    magic = (b"7z\xbc\xaf\x27\x1c",)
+    needs = "py7zr", "archives"
 
     def members(self) -> Iterator[Evidence | Issue]:
         """Files in the order of the archive."""
@@ -30,7 +35,7 @@ class SevenZip(Container):
         names = list(map(Names(), (entry.filename for entry in entries)))
         times = [_modified(entry) for entry in entries]
         packed = max(self.outer.size_bytes, 1)
-        self.check_ratio(sum(entry.uncompressed for entry in entries), packed)
+        self.budget.check_ratio(sum(entry.uncompressed for entry in entries), packed)
         # py7zr hands files on by name, and refuses whole archives for names that lead out of a folder: names that are
         # numbers keep it from judging them, and keep two members of one name apart.
         for number, info in enumerate(archive.files.files_list):
@@ -111,7 +116,7 @@ class SevenZip(Container):
                     kind = "password" if self._locked(archive) else "broken_archive"
                     raise EvidenceError(kind, f"the archive can't be unpacked further: {one_line(got)}")
                 index, stream = got
-                yield self.kept(names[index], stream, times[index])
+                yield self.unpacked(names[index], stream, times[index])
         finally:
             stop.set()
             worker.join()
@@ -154,9 +159,7 @@ class _StoppedError(Exception):
 
 
 def _modified(entry: Any) -> str | None:
-    from imgmatch.evidence.files import utc
-
     try:
-        return None if entry.lastwritetime is None else utc(entry.lastwritetime.totimestamp())
+        return None if entry.lastwritetime is None else times.utc(entry.lastwritetime.totimestamp())
     except (ValueError, OverflowError, TypeError):
         return None

@@ -5,6 +5,7 @@ Blender's Python module `bpy` is GPL-3: a tool that makes pictures, needed by no
 
 from __future__ import annotations
 
+import importlib
 import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -15,12 +16,21 @@ from imgmatch.errors import ImgmatchError
 from imgmatch.lab.hotels.finishes import pixels
 from imgmatch.lab.hotels.meshes import SHAPES
 from imgmatch.lab.hotels.recolour import recoloured
-from imgmatch.optional import require
 
 if TYPE_CHECKING:
     from imgmatch.lab.hotels.design import Design
     from imgmatch.lab.hotels.models import Catalogue, Model
     from imgmatch.lab.hotels.scene import RGB, Finish, Light, Thing
+
+
+def blender(module: str = "bpy") -> Any:
+    """Import Blender as a module, or one of those that come with it. Raises ImgmatchError where it is not installed."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ImgmatchError(
+            f"rendering needs Blender as a Python module ({error}); pip install --no-deps 'bpy==4.5.*', for Python 3.11"
+        ) from error
 
 
 def linear(colour: RGB) -> tuple[float, float, float, float]:
@@ -35,7 +45,7 @@ class Studio:
     """One hotel's materials and models in Blender, and the scene that stands there at the moment."""
 
     def __init__(self, design: Design, catalogue: Catalogue) -> None:
-        self.bpy: Any = require("bpy", "render")
+        self.bpy: Any = blender()
         self.design = design
         self.catalogue = catalogue
         self.bpy.ops.wm.read_factory_settings(use_empty=True)
@@ -86,7 +96,7 @@ class Studio:
 
     def light(self, light: Light) -> None:
         """Hang a light."""
-        mathutils = require("mathutils", "render")
+        mathutils = blender("mathutils")
         kind = {"point": "POINT", "area": "AREA", "portal": "AREA", "sun": "SUN"}[light.kind]
         data = self.bpy.data.lights.new("light", kind)
         data.energy = light.power
@@ -190,7 +200,7 @@ class Studio:
 
     def _load(self, model: Model) -> tuple[Any, tuple[float, float, float]]:
         """Import a model as one mesh that stands on z = 0 around the z axis, and say how large it is."""
-        mathutils = require("mathutils", "render")
+        mathutils = blender("mathutils")
         bpy = self.bpy
         before = set(bpy.data.objects)
         bpy.ops.wm.obj_import(filepath=str(model.path), forward_axis="NEGATIVE_Z", up_axis="Y")
@@ -218,14 +228,14 @@ class Studio:
         mesh.update()
         mesh.use_fake_user = True
         bpy.data.objects.remove(parts[0])
-        recoloured(self, mesh, model.key)
+        recoloured(self.design, mesh, model.key, lambda finish: self.material(finish, boxed=True))
         width, depth, height = (float(max(value, 1e-4)) for value in high - low)
         return mesh, (width, depth, height)
 
 
 def _smoothed(mesh: Any) -> None:
     """Turn a model's faces outwards and shade it smooth: many have each face twice, once from either side."""
-    bmesh = require("bmesh", "render")
+    bmesh = blender("bmesh")
     work = bmesh.new()
     work.from_mesh(mesh)
     bmesh.ops.recalc_face_normals(work, faces=work.faces)

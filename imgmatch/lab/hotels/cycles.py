@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from imgmatch.lab.hotels.blender import Studio, linear
-from imgmatch.optional import require
+from imgmatch.lab.hotels.blender import Studio, blender, linear
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,7 +93,7 @@ class Renderer:
 
     def render(self, camera: Camera, people: Sequence[Thing], flash: float) -> View:
         """Render what a camera sees of the scene with people in it; ``flash`` is the power of the phone's lamp."""
-        mathutils = require("mathutils", "render")
+        mathutils = blender("mathutils")
         studio, bpy = self._studio, self._studio.bpy
         scene = studio.scene
         added = [studio.add(person, self._numbers[person.name]) for person in people]

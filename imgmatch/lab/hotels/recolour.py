@@ -11,7 +11,10 @@ from imgmatch.lab.hotels.models import role_keys
 from imgmatch.lab.hotels.textures import hsv
 
 if TYPE_CHECKING:
-    from imgmatch.lab.hotels.blender import Studio
+    from collections.abc import Callable
+
+    from imgmatch.lab.hotels.design import Design
+    from imgmatch.lab.hotels.scene import Finish
 
 CLOTHS = {
     "chair": ("wood", "upholstery"),
@@ -31,9 +34,8 @@ KEPT = (*_KEPT.split(","), "radiator", "brush", "toilet paper", "phone", "air co
 """Roles whose models keep their own colours."""
 
 
-def recoloured(studio: Studio, mesh: Any, key: str) -> None:
+def recoloured(design: Design, mesh: Any, key: str, material_of: Callable[[Finish], Any]) -> None:
     """Change a model's materials in place: missing textures away, plain surfaces in the hotel's finishes."""
-    design = studio.design
     rng = generator(design.seed, "recolour", sum(key.encode()))
     roles = [role for role in (*CLOTHS, *KEPT) if key in role_keys(role)]
     slots = np.empty(len(mesh.polygons), np.int32)
@@ -45,7 +47,7 @@ def recoloured(studio: Studio, mesh: Any, key: str) -> None:
     cloths = next((CLOTHS[role] for role in roles if role in CLOTHS), ())
     dressed = 0
     if not len(mesh.materials):
-        mesh.materials.append(studio.material(design.finishes["wood"], boxed=True))
+        mesh.materials.append(material_of(design.finishes["wood"]))
         return
     for slot in order:
         material = mesh.materials[slot]
@@ -56,7 +58,7 @@ def recoloured(studio: Studio, mesh: Any, key: str) -> None:
         if _clear(material) or (textured and (rng.random() < 0.5 or not cloths)):
             continue
         if dressed < len(cloths) and sizes[slot] > 0.1 * sizes.sum():
-            mesh.materials[slot] = studio.material(design.finishes[cloths[dressed]], boxed=True)
+            mesh.materials[slot] = material_of(design.finishes[cloths[dressed]])
             dressed += 1
         elif not textured and rng.random() < 0.4:
             _tint(material, rng)

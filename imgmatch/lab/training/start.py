@@ -22,8 +22,8 @@ from imgmatch.lab.training.data import Pack
 from imgmatch.lab.training.student import ALL_STAGES, Student, pooled_features
 from imgmatch.models.folding import fold
 from imgmatch.models.network import DescriptorNetwork, load_reference_weights
-from imgmatch.models.vectors import prepared
 from imgmatch.optional import require
+from imgmatch.picture.prepared import prepared
 
 Layer = tuple[Tensor, Tensor]
 """Weight (out, in) and bias (out,) of a linear layer."""

@@ -13,7 +13,7 @@ from imgmatch.lab.alterations import alter
 from imgmatch.lab.training.data import Pack
 from imgmatch.models.folding import fold
 from imgmatch.models.network import DescriptorNetwork
-from imgmatch.models.vectors import prepared
+from imgmatch.picture.prepared import prepared
 
 Embed = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
 """(N, S, S, 3) uint8 to (N, dim) unit vectors."""

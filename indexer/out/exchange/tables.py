@@ -11,26 +11,27 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imgmatch import times
 from imgmatch.errors import UsageError
 from imgmatch.locator import Locator
 from imgmatch.optional import require
 from imgmatch.types import ModelSpec
-from indexer.atomic import whole_folder
 from indexer.case.case import Case
 from indexer.intake.csvfile import write_csv
+from indexer.out.atomic import whole_folder
 from indexer.out.exchange.places import file_name, mime_type
 from indexer.out.exchange.snapshot import item_batches
+from indexer.search.fields import BOX, EXPORTED, FIELDS, NUMBER, TEXT, TEXTS, TRUTH, WHOLE, values
 
 if TYPE_CHECKING:
-    from indexer.search.searcher import SearchResult
+    from indexer.search.request import SearchResult
 
 FORMATS = ("csv", "jsonl", "parquet")
 _BATCH = 8192
 Record = dict[str, Any]
 
-# Kinds of columns: text, whole numbers, numbers, truth values, times (ISO 8601, UTC), lists of texts, and boxes
-# (x, y, width, height in pixels of the upright picture).
-TEXT, WHOLE, NUMBER, TRUTH, TIME, TEXTS, BOX = "text", "whole", "number", "truth", "time", "texts", "box"
+TIME = "time"
+"""Beside the kinds of ``indexer.search.fields``: ISO 8601, UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ TABLES = {
         Table(
             "sightings",
             {"sighting_id": WHOLE, "item_id": WHOLE, "sha256": TEXT, "locator": TEXT, "path": TEXT, "file_name": TEXT,
-             "deleted": TRUTH, "modified_utc": TIME, "seen_utc": TIME, "run_id": WHOLE},
+             "deleted": TRUTH, "modified_utc": TIME, "modified_local": TEXT, "seen_utc": TIME, "run_id": WHOLE},
         ),
         Table("labels", {"item_id": WHOLE, "sha256": TEXT, "source": TEXT, "name": TEXT, "value": TEXT}),
         Table(
@@ -72,10 +73,8 @@ TABLES = {
         ),
         Table(
             "matches",
-            {"query": TEXT, "query_sha256": TEXT, "model": TEXT, "rank": WHOLE, "score": NUMBER, "item_id": WHOLE,
-             "sha256": TEXT, "locator": TEXT, "path": TEXT, "reasons": TEXTS, "query_region_px": BOX,
-             "region_px": BOX, "verified": TRUTH, "inliers": WHOLE, "false_match_rate": NUMBER,
-             "false_match_upper": NUMBER, "expected_false_matches": NUMBER, "issue": TEXT},
+            {"query": TEXT, "query_sha256": TEXT, "model": TEXT, **{name: FIELDS[name].kind for name in EXPORTED},
+             "issue": TEXT},
         ),
     )
 }  # fmt: skip
@@ -116,7 +115,7 @@ def export_tables(
         makers: dict[str, Callable[[], Iterator[Record]]] = {
             "items": lambda: _items(case, progress),
             "sightings": lambda: _sightings(case),
-            "labels": lambda: _named("labels", case.catalogue.label_table()),
+            "labels": lambda: _named("labels", case.catalogue.labels.table()),
             "issues": lambda: _issues(case),
             "decisions": lambda: _decisions(case),
             "groups": lambda: _groups(case, model or case.default_model, progress),
@@ -184,14 +183,14 @@ def _named(name: str, rows: Iterator[tuple[Any, ...]]) -> Iterator[Record]:
 
 def _items(case: Case, progress: Callable[[str, int, int], None] | None) -> Iterator[Record]:
     for items in item_batches(case, progress):
-        seen = case.catalogue.sighting_counts(list(items))
+        seen = case.catalogue.sightings.counts(list(items))
         for item in items.values():
             record = {name: getattr(item, name, None) for name in TABLES["items"].columns}
             yield {**record, "mime_type": mime_type(item.format), "sightings": seen.get(item.item_id, 0)}
 
 
 def _sightings(case: Case) -> Iterator[Record]:
-    for number, item_id, sha256, locator, modified, seen, run_id in case.catalogue.sighting_table():
+    for number, item_id, sha256, locator, modified, seen, run_id in case.catalogue.sightings.table():
         place = Locator.parse(locator)
         yield {
             "sighting_id": number,
@@ -201,14 +200,15 @@ def _sightings(case: Case) -> Iterator[Record]:
             "path": place.path,
             "file_name": file_name(place),
             "deleted": place.deleted,
-            "modified_utc": modified,
+            "modified_utc": modified if times.is_utc(modified) else None,
+            "modified_local": None if times.is_utc(modified) else modified,
             "seen_utc": seen,
             "run_id": run_id,
         }
 
 
 def _issues(case: Case) -> Iterator[Record]:
-    for row in case.catalogue.issues():
+    for row in case.catalogue.issues.all():
         yield {
             "locator": str(row.issue.locator),
             "path": row.issue.locator.path,
@@ -222,7 +222,7 @@ def _issues(case: Case) -> Iterator[Record]:
 
 
 def _decisions(case: Case) -> Iterator[Record]:
-    for row in case.catalogue.decisions():
+    for row in case.catalogue.decisions.all():
         yield {name: getattr(row, name) for name in TABLES["decisions"].columns}
 
 
@@ -248,22 +248,4 @@ def _matches(results: Iterable[SearchResult]) -> Iterator[Record]:
         if result.issue is not None:
             yield {**head, "issue": result.issue.message}
         for match in result.matches:
-            seen = next((sighting for sighting in match.sightings if not sighting.own), match.sightings[0])
-            checked, rate = match.verification, match.false_match
-            yield {
-                **head,
-                "rank": match.rank,
-                "score": round(match.score, 6),
-                "item_id": match.item_id,
-                "sha256": match.sha256,
-                "locator": str(seen.locator),
-                "path": seen.locator.path,
-                "reasons": list(match.reasons),
-                "query_region_px": match.candidates[0].query_region_px,
-                "region_px": match.candidates[0].region_px,
-                "verified": None if checked is None else checked.verified,
-                "inliers": None if checked is None else checked.inliers,
-                "false_match_rate": None if rate is None else rate.rate,
-                "false_match_upper": None if rate is None else rate.upper,
-                "expected_false_matches": None if rate is None else rate.expected,
-            }
+            yield {**head, **values(match, EXPORTED)}

@@ -7,8 +7,9 @@ import subprocess
 import pytest
 
 from imgmatch.evidence import files
+from imgmatch.evidence.budget import Budget
+from imgmatch.evidence.formats.ewf import Ewf
 from imgmatch.evidence.formats.ewf_chunks import EwfChunks, UnknownLayoutError
-from imgmatch.evidence.formats.images import Ewf
 from imgmatch.evidence.options import DEFAULT_OPTIONS
 from imgmatch.locator import Locator
 
@@ -31,7 +32,8 @@ def acquire(disk, folder, *options):
     if tool is None:
         pytest.skip("needs the tool ewfacquire")
     subprocess.run([tool, "-u", "-q", *options, "-t", folder / "e", disk], check=True, capture_output=True, timeout=120)
-    return Ewf(files.reopen(Locator.file(str(sorted(folder.iterdir())[0]))), DEFAULT_OPTIONS).media()
+    first = files.reopen(Locator.file(str(sorted(folder.iterdir())[0])))
+    return Ewf(first, DEFAULT_OPTIONS, Budget(DEFAULT_OPTIONS.limits)).media()
 
 
 @pytest.mark.parametrize("compression", ["none", "empty-block", "deflate:fast", "deflate:best"])
@@ -79,7 +81,7 @@ def test_damage_is_never_passed_off_as_the_disks_bytes(disk, tmp_path):
 
 
 def files_access(path):
-    from imgmatch.evidence.streams import Shared
+    from imgmatch.streams import Shared
 
     return Shared(path.open("rb"))
 

@@ -14,10 +14,10 @@ from PIL import Image
 
 from imgmatch.errors import EvidenceError
 from imgmatch.evidence import Reopener, SourceLimits, SourceOptions, walk
-from imgmatch.evidence.streams import Shared
 from imgmatch.locator import Locator
 from imgmatch.parsers.alike import NEAR_BITS, bits_apart, frame_hash, luma_of
 from imgmatch.parsers.pieces import Settings
+from imgmatch.streams import Shared
 from imgmatch.types import Evidence, Issue
 from imgmatch.workers import process
 from tests.conftest import encode

@@ -1,4 +1,5 @@
 import io
+import struct
 import time
 
 import numpy as np
@@ -7,17 +8,19 @@ from PIL import Image, ImageCms, features
 
 from imgmatch.errors import EvidenceError
 from imgmatch.picture.image import Limits, decode
-from tests.conftest import encode, picture, png_bomb, with_wrong_checksum
+from tests.conftest import encode, picture, png_bomb, textured, with_wrong_checksum
 
 SOURCE = picture(1, (120, 80))
 REFERENCE = np.asarray(SOURCE).astype(float)
 GREY = np.asarray(SOURCE.convert("L")).astype(float)
 
 
-def heic(image: Image.Image) -> bytes:
+def heic(image: Image.Image, exif: bytes | None = None) -> bytes:
     pillow_heif = pytest.importorskip("pillow_heif")
     buffer = io.BytesIO()
-    pillow_heif.from_pillow(image).save(buffer, quality=95)
+    made = pillow_heif.from_pillow(image)
+    made.info["exif"] = exif
+    made.save(buffer, quality=95)
     return buffer.getvalue()
 
 
@@ -86,13 +89,9 @@ def test_transparency_lies_over_white():
     assert (decode(encode(keyed, "PNG", transparency=3)).pixels == 255).all()
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_is_applied(orientation):
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    upright = np.asarray(SOURCE)
-    # How the sensor would have stored it, by the tag's definition (CIPA DC-008).
-    stored = {
+def as_stored(upright: np.ndarray, orientation: int) -> np.ndarray:
+    """How the sensor would have stored it, by the tag's definition (CIPA DC-008)."""
+    turned = {
         1: upright,
         2: upright[:, ::-1],
         3: upright[::-1, ::-1],
@@ -102,9 +101,54 @@ def test_exif_orientation_is_applied(orientation):
         7: upright.transpose(1, 0, 2)[::-1, ::-1],
         8: upright.transpose(1, 0, 2)[:, ::-1],
     }[orientation]
-    image = decode(encode(Image.fromarray(np.ascontiguousarray(stored)), "PNG", exif=exif))
-    assert image.orientation == orientation
+    return np.ascontiguousarray(turned)
+
+
+TURNED = {
+    "jpeg": lambda image, exif: encode(image, "JPEG", quality=95, exif=exif),
+    "png": lambda image, exif: encode(image, "PNG", exif=exif),
+    "webp": lambda image, exif: encode(image, "WEBP", lossless=True, exif=exif),
+    "tiff": lambda image, exif: encode(image, "TIFF", exif=exif),
+    "tiff by libtiff": lambda image, exif: encode(image, "TIFF", compression="tiff_lzw", exif=exif),
+    "avif": lambda image, exif: encode(image, "AVIF", quality=95, exif=exif),
+    "mpo": lambda image, exif: encode(image, "MPO", quality=95, exif=exif),
+    "heic": lambda image, exif: heic(image, exif),
+}
+
+
+@pytest.mark.parametrize("format", ["PNG", "TIFF", "WEBP"])
+def test_what_is_wholly_transparent_is_shown_without_its_alpha_and_says_so(format):
+    hidden = SOURCE.convert("RGBA")
+    hidden.putalpha(0)
+    options = {"lossless": True, "exact": True} if format == "WEBP" else {}
+    image = decode(encode(hidden, format, **options))
+    assert image.partial is not None
+    assert image.partial.startswith("nothing visible")
     assert difference(image.pixels, REFERENCE) == 0
+
+
+def test_a_bmp_with_an_empty_alpha_channel_is_opaque():
+    rows = np.dstack([np.asarray(SOURCE)[::-1, :, ::-1], np.zeros((80, 120), np.uint8)])
+    masks = struct.pack("<IIII", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    info = struct.pack("<IiiHHIIiiII", 108, 120, 80, 1, 32, 3, rows.nbytes, 2835, 2835, 0, 0) + masks
+    info += b"BGRs" + bytes(48)
+    data = b"BM" + struct.pack("<IHHI", 14 + len(info) + rows.nbytes, 0, 0, 14 + len(info)) + info + rows.tobytes()
+    image = decode(data)
+    assert image.partial is None
+    assert difference(image.pixels, REFERENCE) == 0
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("format", TURNED)
+def test_orientation_is_applied_once(format, orientation):
+    if format == "avif" and not features.check("avif"):
+        pytest.skip("this Pillow has no AVIF")
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = Image.fromarray(as_stored(np.asarray(SOURCE), orientation))
+    image = decode(TURNED[format](stored, exif.tobytes()))
+    assert difference(image.pixels, REFERENCE) < 6
+    assert image.upright_size_px == SOURCE.size
 
 
 def test_an_icc_profile_is_brought_to_srgb():
@@ -172,6 +216,18 @@ def test_a_truncated_progressive_jpeg_gives_a_coarse_picture():
     image = decode(data[: len(data) // 2])
     assert image.partial
     assert image.pixels.std() > 5
+
+
+@pytest.mark.parametrize("least", [None, 64])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 2}])
+@pytest.mark.parametrize("hole", [slice(1 / 3, 1 / 2), slice(1 / 3, 1)])
+def test_a_jpeg_with_a_hole_in_its_scan_is_marked(options, hole, least):
+    data = bytearray(encode(textured(7, (1200, 900)), "JPEG", quality=92, **options))
+    assert decode(bytes(data), min_side_px=least).partial is None
+    first, last = (int(len(data) * share) for share in (hole.start, hole.stop))
+    last -= 2  # the end marker stays
+    data[first:last] = bytes(last - first)
+    assert decode(bytes(data), min_side_px=least).partial
 
 
 @pytest.mark.parametrize("chunk", [b"IHDR", b"IDAT", b"IEND"])

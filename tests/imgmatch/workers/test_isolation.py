@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from imgmatch.errors import EvidenceError, ImgmatchError
+from imgmatch.limits import WorkerLimits
 from imgmatch.picture.image import decode
 from imgmatch.workers import wire
 from imgmatch.workers.confine import syscall_filter
-from imgmatch.workers.pool import Pool, WorkerLimits
+from imgmatch.workers.pool import Pool
 from imgmatch.workers.work import Request, read_picture
 from tests.conftest import ROOT, encode, picture, png_bomb
 from tests.imgmatch.picture.test_image import COLOUR, SHADES

@@ -1,0 +1,138 @@
+"""``imgmatch audit``: read the log of a case, verify it, and state what a run did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.options.common import CaseArg, open_case
+from cli.options.output import Output
+from cli.render.formats import Format
+from cli.render.notes import note
+from imgmatch.errors import ImgmatchError
+
+_COLUMNS = ("entry", "time_utc", "actor", "action", "subject", "arguments", "counts", "model")
+
+
+def verify(
+    case: CaseArg,
+    expect: Annotated[
+        list[str] | None, typer.Option(metavar="NUMBER:SHA256", help="A head that was noted: the log must hold it.")
+    ] = None,
+    *,
+    out: Output,
+) -> None:
+    """Find any edit, cut, reorder or gap in the audit log, its end included; exit with 1 when there is one."""
+    from indexer.case.audit import Head
+
+    heads = [Head.parse(text) for text in expect or ()]
+    with open_case(case) as opened:
+        found = opened.log.verify(heads)
+    for line in found.notes:
+        note(f"imgmatch: {line}")
+    if out.format is Format.table:
+        if found.faults:
+            out.many(({"fault": fault} for fault in found.faults), ["fault"])
+    else:
+        record = {
+            "entries": found.head.entry,
+            "sha256": found.head.sha256,
+            "faults": found.faults,
+            "notes": found.notes,
+        }
+        out.one(record)
+    if found.faults:
+        raise ImgmatchError(f"{case}: {len(found.faults):,} faults in the audit log; see the list above")
+    note(f"{case}: {found.head.entry:,} entries, each as it was written; head {found.head}")
+
+
+def head(case: CaseArg, *, out: Output) -> None:
+    """The number and SHA-256 of the last entry: noted elsewhere, they prove later that nothing before was changed."""
+    with open_case(case) as opened:
+        found = opened.log.head()
+    out.one({"entry": found.entry, "sha256": found.sha256, "expect": str(found)})
+
+
+def show(
+    case: CaseArg,
+    since: Annotated[str | None, typer.Option(metavar="TIME", help="Only entries of then or later (UTC).")] = None,
+    action: Annotated[str | None, typer.Option(help="Only entries of this action.")] = None,
+    last: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the last N.")] = None,
+    *,
+    out: Output,
+) -> None:
+    """List the audit log: when, who, what, to what."""
+    from indexer.catalogue import filters
+
+    with open_case(case) as opened:
+        entries = opened.log.entries(since=filters.date(since) if since else None, action=action, last=last)
+        programs = out.format in (Format.json, Format.jsonl)
+        wanted = entries if programs else _rows(entries, narrow=out.format is Format.table)
+        out.many(wanted, _COLUMNS, ["weights_sha256", "version", "more", "before"])
+
+
+def _rows(entries: Iterator[dict[str, Any]], narrow: bool) -> Iterator[dict[str, Any]]:
+    """Entries for people. What an action has of its own is ``more``; where that is all that it has, as in older ones, a
+    ``narrow`` table without that column shows it as what it was done to.
+    """
+    known = {*_COLUMNS, "weights_sha256", "version", "before"}
+    for entry in entries:
+        more = {name: value for name, value in entry.items() if name not in known}
+        parts = {
+            name: {key: value for key, value in entry.get(name, {}).items() if value not in (None, [], {}, "")}
+            for name in ("subject", "arguments", "counts")
+        }
+        if narrow and not any(parts.values()):
+            parts["subject"] = more
+        yield {**entry, **parts, "more": more}
+
+
+def statement(
+    case: CaseArg,
+    run: Annotated[int, typer.Argument(metavar="RUN", help="Number of an ingest run; status shows the last.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="DIR", help="New folder (default: statement-RUN).")
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(help="Sign with this Ed25519 private key (PEM); needs imgmatch[sign].")
+    ] = None,
+) -> None:
+    """State what a run read, found and could not use, with totals that add up, bound to the audit log."""
+    from indexer.care.statement import write_statement
+
+    folder = output or Path(f"statement-{run}")
+    with open_case(case) as opened:
+        made = write_statement(opened, run, folder, key)
+    note(f"Statement: {folder / 'statement.txt'}; SHA-256 {made['seal']['sha256']}")
+    if not made["adds_up"]:
+        raise ImgmatchError(f"{case}: run {run}: the totals do not add up; the statement says where")
+
+
+def verify_statement(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Its statement.json.")],
+    case: Annotated[
+        Path | None, typer.Option("--case", help="Also check that this case's audit log recorded it.")
+    ] = None,
+    public_key: Annotated[
+        Path | None, typer.Option(help="It must be signed by the owner of this Ed25519 public key (PEM).")
+    ] = None,
+    *,
+    out: Output,
+) -> None:
+    """Check that a statement and its lists are as they were made, and who signed it; exit with 1 when not."""
+    from indexer.care.statement import check_statement
+
+    if case is None:
+        found = check_statement(file, None, public_key)
+    else:
+        with open_case(case) as opened:
+            found = check_statement(file, opened, public_key)
+    if out.format is not Format.table or found["faults"]:
+        out.one(found)
+    if found["faults"]:
+        raise ImgmatchError(f"{file}: {len(found['faults'])} faults: {'; '.join(found['faults'])}")
+    signed = f"signed by {found['public_key']}" if found["public_key"] else "not signed"
+    note(f"{file}: as it was made; {signed}")

@@ -1,0 +1,186 @@
+"""``imgmatch export`` and ``import``: what leaves a case in the form that its reader expects, and what comes in."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.options.common import CaseArg, IsolationOpt, ModelOpt, decode_soon, embedder_of, open_case
+from cli.options.output import OutputOpt
+from cli.options.query import LeadsOpt, no_background
+from cli.options.report import NoImagesOpt, report_page
+from cli.render.formats import Format, emit_one
+from cli.render.notes import note
+from cli.render.progress import count_progress
+from imgmatch.errors import UsageError
+
+if TYPE_CHECKING:
+    from indexer.search.request import SearchResult
+
+
+class ImportFormat(enum.StrEnum):
+    """What can be read."""
+
+    vics = "vics"
+
+
+class ExportFormat(enum.StrEnum):
+    """What can be written."""
+
+    html = "html"
+    vics = "vics"
+    case_uco = "case-uco"
+    csv = "csv"
+    jsonl = "jsonl"
+    parquet = "parquet"
+    pdq = "pdq"
+    pack = "pack"
+
+
+_TABLES = (ExportFormat.csv, ExportFormat.jsonl, ExportFormat.parquet)
+_SEARCHED = (ExportFormat.html, ExportFormat.case_uco, *_TABLES)
+
+
+def export(
+    case: CaseArg,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Where to write: a new folder (html, tables) or file.")
+    ],
+    queries: Annotated[
+        list[Path] | None, typer.Argument(metavar="[QUERY...]", help="Pictures or folders to search with.")
+    ] = None,
+    format: Annotated[ExportFormat, typer.Option("--format", help="What to write.")] = ExportFormat.html,
+    k: LeadsOpt = 10,
+    model: ModelOpt = None,
+    reveal: Annotated[
+        bool, typer.Option("--reveal", help="html, pack: pictures that can be seen, not blurred; recorded.")
+    ] = False,
+    no_images: NoImagesOpt = False,
+    isolation: IsolationOpt = True,
+    table: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--table",
+            help="csv, jsonl, parquet: items, sightings, labels, issues, decisions (the default), groups, matches.",
+        ),
+    ] = None,
+    data_model: Annotated[str, typer.Option("--data-model", help="vics: 2.0 or 1.3.")] = "2.0",
+    all_known: Annotated[
+        bool, typer.Option("--all-known", help="vics: also imported media that the case has no picture of.")
+    ] = False,
+    thumbnails: Annotated[
+        bool, typer.Option("--thumbnails", help="pack: small pictures too, blurred; recorded.")
+    ] = False,
+    locators: Annotated[bool, typer.Option("--locators", help="pack: where pictures were found, too.")] = False,
+) -> None:
+    """Write a report, or what other programs and offices read: of a case, and of a search with each
+    query, verified and with false-match rates.
+    """
+
+    _check(format, queries, reveal, no_images, table, all_known, thumbnails, locators)
+    with open_case(case) as opened, count_progress() as progress:
+        if queries or thumbnails:
+            decode_soon(isolation)
+        if format is ExportFormat.vics:
+            from indexer.out.exchange.vics import export_vics
+
+            done = export_vics(opened, output, version=data_model, all_known=all_known, progress=progress)
+            note(f"{output}: {done['media']} media, {done['known_only']} of them known only from imported files")
+        elif format is ExportFormat.pdq:
+            from indexer.out.exchange.pdq import export_pdq
+
+            hashes, poor = export_pdq(opened, output, opened.catalogue.facts.pdq_table())
+            note(f"{output}: {hashes} PDQ hashes, {poor} items left out: too little detail")
+        elif format is ExportFormat.pack:
+            from indexer.out.exchange.pack import PackConfig, write_pack
+
+            config = PackConfig(thumbnails=thumbnails, reveal=reveal, locators=locators)
+            made = write_pack(opened, output, config, progress=progress)
+            note(f"{output}: {made.items} items, {made.vectors} vectors, {made.thumbnails} thumbnails")
+            note(f"SHA-256 of its manifest, to tell the receiver by another way: {made.manifest_sha256}")
+        else:
+            spec, results = _searched(opened, queries or [], k, model)
+            if format is ExportFormat.html:
+                report_page(opened, list(results), spec, output, reveal=reveal, no_images=no_images)
+            elif format is ExportFormat.case_uco:
+                from indexer.out.exchange.caseuco import export_caseuco
+
+                counts = export_caseuco(opened, output, results, spec, progress=progress)
+                note(f"{output}: {', '.join(f'{count} {name}' for name, count in counts.items())}")
+            else:
+                from indexer.out.exchange.tables import PLAIN, export_tables
+
+                names = table or [*PLAIN, *(["matches"] if queries else [])]
+                rows = export_tables(
+                    opened, output, format.value, names, results=results, model=spec, progress=progress
+                )
+                note(f"{output}: {', '.join(f'{name} {count}' for name, count in rows.items())}")
+
+
+def _check(
+    format: ExportFormat,
+    queries: list[Path] | None,
+    reveal: bool,
+    no_images: bool,
+    table: list[str] | None,
+    all_known: bool,
+    thumbnails: bool,
+    locators: bool,
+) -> None:
+    """An option that another format has is a mistake, not to be passed over."""
+    for given, name, formats in (
+        (queries, "QUERY", _SEARCHED),
+        (reveal, "--reveal", (ExportFormat.html, ExportFormat.pack)),
+        (no_images, "--no-images", (ExportFormat.html,)),
+        (table, "--table", _TABLES),
+        (all_known, "--all-known", (ExportFormat.vics,)),
+        (thumbnails, "--thumbnails", (ExportFormat.pack,)),
+        (locators, "--locators", (ExportFormat.pack,)),
+    ):
+        if given and format not in formats:
+            raise UsageError(f"{name} is for --format {', '.join(formats)}, not {format}; leave it out")
+    if format is ExportFormat.pack and reveal and not thumbnails:
+        raise UsageError("--reveal shows thumbnails; give --thumbnails too")
+    if table and "matches" in table and not queries:
+        raise UsageError("the table matches is of a search; name the pictures to search with")
+
+
+def _searched(case: Any, queries: list[Path], k: int, model: str | None) -> tuple[Any, Iterator[SearchResult]]:
+    """The model and, one by one, the results of searching with each query."""
+    if not queries and not model:
+        return case.default_model, iter(())
+    from indexer.search.background import background as background_of
+    from indexer.search.request import SearchRequest
+    from indexer.search.searcher import Searcher
+    from indexer.search.verification import VERIFY_TOP
+
+    embedder = embedder_of(case, model)
+    if not queries:
+        return embedder.spec, iter(())
+    background = background_of(case, embedder.spec)
+    if background is None:
+        no_background(case)
+    searcher = Searcher(case, embedder, background=background)
+    return embedder.spec, searcher.search(queries, SearchRequest(k, verify_top=VERIFY_TOP))
+
+
+def import_(
+    case: CaseArg,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="File to read; never written to.")],
+    format: Annotated[ImportFormat, typer.Option("--format", help="What FILE is.")] = ImportFormat.vics,
+    print_format: Annotated[Format, typer.Option("--print", help="How to write the result.")] = Format.table,
+    output: OutputOpt = None,
+) -> None:
+    """Bring in known media by hash: pictures of the case that they are of are labelled, now and later."""
+    from indexer.out.exchange.vics import import_vics
+
+    with open_case(case) as opened, count_progress() as progress:
+        done = import_vics(opened, file, progress=progress)
+    emit_one({"file": str(file), **dataclasses.asdict(done)}, print_format, output)
+    if done.faults:
+        note(f"{done.faults} fields or records could not be used; see: imgmatch issues {case}")

@@ -1,0 +1,94 @@
+"""``imgmatch index``: the index of a case, built, described, compacted, moved."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.options.common import CaseArg, JobsOpt, ModelOpt, open_case, spec_of
+from cli.options.milvus import Kind, MilvusOptions
+from cli.options.output import Output
+from cli.render.notes import note
+from cli.render.progress import count_progress
+from imgmatch.errors import CaseError
+
+if TYPE_CHECKING:
+    import threading
+
+    from imgmatch.types import ModelSpec
+    from indexer.case.case import Case
+
+
+def of_case(context: typer.Context, case: CaseArg) -> None:
+    """Keep the case for the commands that follow it."""
+    context.obj = case
+
+
+def build(
+    context: typer.Context,
+    kind: Annotated[str | None, typer.Option("--kind", help="exact, ivf or hnsw (default: by size).")] = None,
+    recall: Annotated[
+        float, typer.Option("--recall", min=0.5, max=1.0, help="Share of the true ten nearest that must be found.")
+    ] = 0.99,
+    model: ModelOpt = None,
+    jobs: JobsOpt = None,
+    *,
+    out: Output,
+) -> None:
+    """Build the index; searches and ingests go on meanwhile."""
+    from imgmatch.cores import usable_cores
+    from indexer.care.indexing import BuildConfig
+    from indexer.care.indexing import build as run_build
+    from indexer.index.status import describe
+
+    with open_case(context.obj) as opened, count_progress() as progress:
+        spec = spec_of(opened, model)
+        run_build(opened, spec, BuildConfig(kind, recall, jobs or usable_cores()), progress=progress)
+        out.one(describe(opened.shelf(spec)))
+
+
+def info(context: typer.Context, model: ModelOpt = None, *, out: Output) -> None:
+    """Which index a model's vectors have, why, and what it was measured to reach."""
+    from indexer.index.status import describe
+
+    with open_case(context.obj) as opened:
+        out.one(describe(opened.shelf(spec_of(opened, model))))
+
+
+def compact(context: typer.Context, *, out: Output) -> None:
+    """Remove deleted vectors from the disk, and put small segments together."""
+    from indexer.case.compact import compact as run_compact
+
+    with open_case(context.obj) as opened, count_progress() as progress:
+        done = run_compact(opened, progress=progress)
+    out.one(done)
+
+
+def move(
+    context: typer.Context,
+    to: Annotated[Kind, typer.Option("--to", help="Where to.")],
+    *,
+    milvus: MilvusOptions,
+    abandon: Annotated[
+        bool, typer.Option("--abandon", help="Leave the rows in the old place: its server is gone.")
+    ] = False,
+    out: Output,
+) -> None:
+    """Bring the index to a Milvus server, or back to files; running it again goes on where it stopped."""
+    from indexer.care.move import move as run_move
+
+    place = milvus.place(to)
+    with open_case(context.obj) as opened, count_progress() as progress:
+        done = run_move(opened, place, abandon=abandon, progress=progress)
+    out.one(done)
+
+
+def build_when_due(case: Case, spec: ModelSpec, jobs: int, stop: threading.Event) -> None:
+    """After pictures came in: bring the index up to date; a note when it can't be, all is searched all the same."""
+    from indexer.care.indexing import BuildConfig, build_if_due
+
+    try:
+        build_if_due(case, spec, BuildConfig(jobs=jobs), stop=stop)
+    except CaseError as error:
+        note(f"imgmatch: the index is not up to date: {error}")

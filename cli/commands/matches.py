@@ -1,0 +1,180 @@
+"""Commands about matches: calibrate, groups, link, decide."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.options.common import CaseArg, IsolationOpt, ModelOpt, decode_soon, open_case, spec_of
+from cli.options.output import Output
+from cli.options.query import MaxFmrOpt, no_background
+from cli.render.formats import Format, emit
+from cli.render.notes import note
+from cli.render.progress import count_progress
+from imgmatch.errors import UsageError
+
+VerifyOpt = Annotated[
+    bool, typer.Option("--verify", help="Read the pictures again and say what geometry says of each pair.")
+]
+
+
+def calibrate(
+    case: CaseArg,
+    background: Annotated[
+        Path | None, typer.Option(metavar="CASE", help="Case of unrelated pictures (default: CASE itself).")
+    ] = None,
+    pictures: Annotated[int, typer.Option(min=50, max=20_000, help="How many pictures to sample.")] = 2000,
+    model: ModelOpt = None,
+    *,
+    out: Output,
+) -> None:
+    """Measure how often different pictures score high, so that matches can say their false-match rate."""
+    from indexer.search.background import set_background
+
+    with open_case(case) as opened:
+        spec = spec_of(opened, model)
+        made = set_background(opened, spec, background, pictures)
+        record = {
+            "background": made.source,
+            "model": spec.name,
+            "pictures": made.calibration.pictures,
+            "pairs": made.calibration.pairs,
+            "left_out": made.calibration.left_out,
+            "lowest_rate_shown": made.calibration.bound,
+            "made_utc": made.made_utc,
+        }
+    out.one(record)
+
+
+def groups(
+    case: CaseArg,
+    least: Annotated[float, typer.Option(help="Least similarity of two near-copies, 0..1.")] = 0.9,
+    verify: VerifyOpt = False,
+    isolation: IsolationOpt = True,
+    model: ModelOpt = None,
+    *,
+    out: Output,
+) -> None:
+    """Near-copies within a case: the best of each group first, and how the others differ."""
+    from indexer.search.closer import find_groups
+
+    def records() -> Iterator[dict[str, Any]]:
+        for group in find_groups(opened, spec, least, verify=verify, progress=progress):
+            for member in group.members:
+                yield {
+                    "group": group.number,
+                    "best": member is group.members[0],
+                    "item_id": member.item.item_id,
+                    "size_px": f"{member.item.width_px}x{member.item.height_px}",
+                    "bytes": member.item.size_bytes,
+                    "format": member.item.format,
+                    "differs": list(member.differs),
+                    "path": member.sightings[0].path,
+                    "sightings": len(member.sightings),
+                    "sha256": member.item.sha256,
+                }
+
+    columns = ["group", "best", "item_id", "size_px", "bytes", "format", "differs", "path", "sightings"]
+    with open_case(case) as opened, count_progress() as progress:
+        if verify:
+            decode_soon(isolation)
+        spec = spec_of(opened, model)
+        out.many(records(), columns, ["sha256"])
+
+
+def link(
+    case: CaseArg,
+    other: Annotated[Path, typer.Argument(metavar="OTHER", help="The other case, or a pack of it; only read.")],
+    least: Annotated[float, typer.Option(help="Least similarity of two items, 0..1.")] = 0.6,
+    top: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many links, the nearest ones.")] = 1000,
+    verify: VerifyOpt = False,
+    isolation: IsolationOpt = True,
+    max_fmr: MaxFmrOpt = None,
+    model: ModelOpt = None,
+    *,
+    out: Output,
+) -> None:
+    """Which items of a case match which of another, with their false-match rates."""
+    from imgmatch.match.calibration import false_match_text
+    from indexer.out.exchange.unpack import open_other
+    from indexer.search.background import background as background_of
+    from indexer.search.closer import LinkRequest, find_links
+    from indexer.search.fields import false_match_record, verification_record
+
+    def records() -> Iterator[dict[str, Any]]:
+        for found in nearest:
+            rate = found.false_match
+            yield {
+                "item_id": found.item.item_id,
+                "other_item_id": found.other.item_id,
+                "score": round(found.similarity, 6),
+                "by_chance": "identical content" if found.identical else false_match_text(rate),
+                "path": found.path,
+                "other_path": found.other_path,
+                "sha256": found.item.sha256,
+                "other_sha256": found.other.sha256,
+                "false_match": false_match_record(rate),
+                "verified": None if found.verification is None else found.verification.verified,
+                "reason": "" if found.verification is None else found.verification.reason,
+                "verification": verification_record(found.verification),
+            }
+
+    columns = ["item_id", "other_item_id", "score", "by_chance", *(["reason"] if verify else []), "path", "other_path"]
+    with open_case(case) as opened, contextlib.ExitStack() as stack:
+        if verify:
+            decode_soon(isolation)
+        spec = spec_of(opened, model)
+        others = stack.enter_context(open_other(other, spec))
+        progress = stack.enter_context(count_progress())
+        background = background_of(opened, spec)
+        if background is None and max_fmr is None:
+            no_background(opened)
+        request = LinkRequest(least, top, verify, max_fmr)
+        nearest, count = find_links(
+            opened, others, spec, request, opened_from=other, background=background, progress=progress
+        )
+        if count > len(nearest):
+            note(f"imgmatch: the {len(nearest):,} nearest of {count:,} links; more with --top, fewer with --least")
+        out.many(records(), columns, ["sha256", "other_sha256", *(["verified"] if verify else [])])
+
+
+def decide(
+    case: CaseArg,
+    query: Annotated[str | None, typer.Argument(metavar="QUERY_OR_ITEM", help="Picture, item id or SHA-256.")] = None,
+    item: Annotated[str | None, typer.Argument(metavar="ITEM", help="Item id or SHA-256.")] = None,
+    verdict: Annotated[str | None, typer.Argument(metavar="confirmed|rejected", help="What you decide.")] = None,
+    note_: Annotated[str, typer.Option("--note", help="Why.")] = "",
+    examiner: Annotated[str, typer.Option(help="Who decides (default: the case's examiner).")] = "",
+    list_: Annotated[bool, typer.Option("--list", help="List every decision, oldest first.")] = False,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="OUT.csv", help="Write confirmed pairs as a label table.")
+    ] = None,
+    *,
+    out: Output,
+) -> None:
+    """Confirm or reject a match. Rejected ones don't come back; nothing decided is ever removed."""
+    from indexer.search import decisions
+
+    given = [part for part in (query, item, verdict) if part is not None]
+    if (list_ or labels is not None) == bool(given) or len(given) not in (0, 3):
+        raise UsageError("give a query, an item and confirmed or rejected; or --list, or --labels OUT.csv alone")
+    columns = ["decision_id", "verdict", "query_sha256", "item_sha256", "examiner", "account", "decided_utc", "note"]
+    with open_case(case) as opened:
+        if given:
+            row = decisions.decide(opened, given[0], given[1], given[2], note_, examiner)
+            out.one(row)
+        if not given:
+            opened.record(
+                "decisions",
+                arguments={"list": list_, "labels": None if labels is None else str(labels)},
+                counts={"decisions": sum(1 for _ in opened.catalogue.decisions.all())},
+            )
+        if labels is not None:
+            emit(decisions.labels(opened), ["sha256", "label"], Format.csv, labels)
+        if list_:
+            out.many((dataclasses.asdict(row) for row in opened.catalogue.decisions.all()), columns)

@@ -1,0 +1,47 @@
+"""``imgmatch review``: open the case, start the page, say where it is, stop cleanly."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from cli.options.common import CaseArg, DeviceOpt, IsolationOpt, ModelOpt, decode_soon, embedder_of, open_case
+from cli.render.notes import note
+from imgmatch.optional import require
+
+
+def review(
+    case: CaseArg,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
+    port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Port on 127.0.0.1 (0: a random one).")] = 0,
+    idle_minutes: Annotated[
+        float, typer.Option("--idle-minutes", min=0.01, max=1440, metavar="N", help="End after so long without use.")
+    ] = 30,
+    examiner: Annotated[str, typer.Option(help="Who decides (default: the case's examiner).")] = "",
+    model: ModelOpt = None,
+    device: DeviceOpt = "cpu",
+    isolation: IsolationOpt = True,
+) -> None:
+    """Look through matches in the browser, on this machine only: search, compare, confirm, reject, export."""
+    for module in ("starlette", "uvicorn"):
+        require(module, "review")
+    from cli.review.server import serve
+    from indexer.review import Desk
+
+    with open_case(case) as opened:
+        decode_soon(isolation)
+        embedder = embedder_of(opened, model, device)
+        desk = Desk(opened, embedder, examiner)
+        why = serve(desk, port=port, idle_s=idle_minutes * 60, open_browser=browser, say=_say)
+    note(f"imgmatch: the review has ended ({why}); decisions are kept in {case}")
+
+
+def _say(address: str, minutes: float) -> None:
+    sys.stdout.write(f"{address}\n")
+    sys.stdout.flush()
+    note(
+        f"imgmatch: this address works once, on this machine only; the page ends after {minutes:g} minutes without "
+        "use, or with Ctrl-C"
+    )

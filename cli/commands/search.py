@@ -1,0 +1,162 @@
+"""``imgmatch search`` and ``imgmatch explain``: which items look like a query, and why."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.options.common import (
+    CaseArg,
+    DeviceOpt,
+    IsolationOpt,
+    ModelOpt,
+    StrictOpt,
+    decode_soon,
+    embedder_of,
+    open_case,
+)
+from cli.options.filters import FilterOptions
+from cli.options.output import Output
+from cli.options.query import (
+    LeadsOpt,
+    LeaveOutOptions,
+    MaxFmrOpt,
+    QueriesArg,
+    VerifyOptions,
+    no_background,
+    query_paths,
+)
+from cli.options.report import ReportOptions, report_page
+from cli.render.formats import Format, emit_one
+from cli.render.notes import EXIT_UNREADABLE, note
+from imgmatch.errors import UsageError
+
+if TYPE_CHECKING:
+    from indexer.search.request import SearchResult
+
+
+def search(
+    case: CaseArg,
+    queries: QueriesArg,
+    k: LeadsOpt = 10,
+    *,
+    leave_out: LeaveOutOptions,
+    regions: Annotated[bool, typer.Option("--regions/--no-regions", help="Search with parts of the query too.")] = True,
+    filters: FilterOptions,
+    together: Annotated[
+        bool, typer.Option("--together", help="All queries show one room or thing: one ranking for the set.")
+    ] = False,
+    by: Annotated[str, typer.Option(metavar="item|label", help="Rank pictures, or the labels they bear.")] = "item",
+    label_column: Annotated[
+        str, typer.Option(metavar="NAME", help="With --by label: which column (chain, city).")
+    ] = "label",
+    max_fmr: MaxFmrOpt = None,
+    verification: VerifyOptions,
+    model: ModelOpt = None,
+    device: DeviceOpt = "cpu",
+    report: ReportOptions,
+    isolation: IsolationOpt = True,
+    strict: StrictOpt = False,
+    out: Output,
+) -> None:
+    """Find the items of a case that look most like each query photograph."""
+    from cli.render.search import emit_labels, emit_search
+    from indexer.search import sets
+    from indexer.search.background import background as background_of
+    from indexer.search.request import SearchRequest
+    from indexer.search.searcher import Searcher
+
+    if by not in ("item", "label"):
+        raise UsageError(f"--by {by}: say item or label")
+    paths = query_paths(queries)
+    wanted = sets.depth(k) if by == "label" else k
+    request = SearchRequest(
+        wanted, leave_out.leave_out(), filters.filter(), regions, verify_top=verification.top(), max_fmr=max_fmr
+    )
+    told = _Told(keep=report.report is not None)
+    with open_case(case) as opened:
+        decode_soon(isolation)
+        embedder = embedder_of(opened, model, device)
+        background = background_of(opened, embedder.spec)
+        searcher = Searcher(opened, embedder, warn=lambda message: note(f"imgmatch: {message}"), background=background)
+        if background is None and max_fmr is None:
+            no_background(opened)
+        run = sets.together if together else Searcher.search
+        results = told.each(run(searcher, paths, request))
+        if by == "label":
+            emit_labels((sets.by_label(result, label_column, k) for result in results), out.format, out.output)
+        else:
+            emit_search(results, out.format, out.output)
+        if report.report is not None:
+            shown = {"reveal": report.reveal, "no_images": report.no_images}
+            report_page(opened, told.kept, embedder.spec, report.report, **shown)
+    if not told.searched:
+        what = told.failed[0].locator.path if told.failed else " ".join(map(str, queries))
+        why = _why_not(told.failed[0]) if len(told.failed) == 1 else what
+        raise UsageError(f"{why}: no query could be searched; give pictures")
+    if strict and told.failed:
+        raise typer.Exit(EXIT_UNREADABLE)
+
+
+class _Told:
+    """Results on their way out: those that failed are told once more than that is to be said."""
+
+    def __init__(self, keep: bool) -> None:
+        self.searched = 0
+        self.failed: list[SearchResult] = []
+        self.kept: list[SearchResult] = []
+        self._keep = keep
+
+    def each(self, results: Iterator[SearchResult]) -> Iterator[SearchResult]:
+        told = 0
+        for result in results:
+            if result.issue is None:
+                self.searched += 1
+            else:
+                self.failed.append(result)
+            if self.searched or len(self.failed) > 1:  # else it may be all that is said
+                for failed in self.failed[told:]:
+                    note(f"imgmatch: {_why_not(failed)}; not searched")
+                told = len(self.failed)
+            if self._keep:
+                self.kept.append(result)
+            yield result
+
+
+def _why_not(result: SearchResult) -> str:
+    assert result.issue is not None
+    return f"{result.locator.path}: {result.issue.message}"
+
+
+def explain(
+    case: CaseArg,
+    query: Annotated[Path, typer.Argument(metavar="QUERY", help="The query photograph.")],
+    item: Annotated[int, typer.Argument(metavar="ITEM", help="The item_id of a match.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the picture (PNG).")],
+    reveal: Annotated[
+        bool, typer.Option("--reveal/--blur", help="Show the pictures as they are; recorded in the audit log.")
+    ] = False,
+    model: ModelOpt = None,
+    device: DeviceOpt = "cpu",
+    isolation: IsolationOpt = True,
+    format: Annotated[Format, typer.Option("--format", help="How to write the figures.")] = Format.table,
+) -> None:
+    """Draw why a query and an item match: geometry, inliers, heat maps. Pictures are coarsened unless --reveal."""
+    from indexer.search.comparison import explain as run_explain
+
+    with open_case(case) as opened:
+        decode_soon(isolation)
+        embedder = embedder_of(opened, model, device)
+        found = run_explain(opened, embedder, query, item, output, reveal=reveal)
+    verification = found.verification
+    record = {
+        name: getattr(verification, name)
+        for name in ("verified", "kind", "mirrored", "tentative", "inliers", "error_px", "overlap", "reason")
+    }
+    rest = {name: value for name, value in dataclasses.asdict(found).items() if name != "verification"}
+    emit_one({**rest, **record, "output": str(output)}, format, None)
+    note(f"Wrote {output}")

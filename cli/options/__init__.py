@@ -1,0 +1,1 @@
+"""Options that belong together, each group with what makes an object of the library of it."""

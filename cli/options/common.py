@@ -1,0 +1,52 @@
+"""Arguments and options that many commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from imgmatch.models.base import Embedder
+    from imgmatch.types import ModelSpec
+    from indexer.case.case import Case
+
+CaseArg = Annotated[Path, typer.Argument(metavar="CASE", help="Folder of the case.")]
+ModelOpt = Annotated[str | None, typer.Option("--model", help="Model to use (default: the case's).")]
+IsolationOpt = Annotated[
+    bool, typer.Option("--isolation/--no-isolation", help="Decode pictures in confined processes of their own.")
+]
+DeviceOpt = Annotated[str, typer.Option("--device", help="Where the network runs: auto, cpu or cuda.")]
+JobsOpt = Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Threads (default: all usable cores).")]
+StrictOpt = Annotated[bool, typer.Option("--strict", help="Exit with 3 when evidence could not be used.")]
+
+
+def open_case(folder: Path) -> Case:
+    """The case that a CaseArg names; to be closed."""
+    from indexer.case.case import Case
+
+    return Case.open(folder)
+
+
+def spec_of(case: Case, model: str | None) -> ModelSpec:
+    """The model that a ModelOpt names."""
+    from imgmatch.models import model_spec
+
+    return model_spec(model) if model else case.default_model
+
+
+def embedder_of(case: Case, model: str | None, device: str = "cpu", threads: int | None = None) -> Embedder:
+    """The same, loaded."""
+    from imgmatch.models import load_model
+
+    return load_model(model or case.default_model.name, device=device, threads=threads)
+
+
+def decode_soon(isolation: bool) -> None:
+    """Say where pictures are decoded, as an IsolationOpt has it; workers come up while the command loads the rest."""
+    from imgmatch.workers import shared
+    from imgmatch.workers.choice import set_isolated
+
+    set_isolated(isolation)
+    shared.start()

@@ -1,0 +1,46 @@
+"""The HTML report of a search."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.render.notes import note
+from imgmatch.errors import UsageError
+
+if TYPE_CHECKING:
+    from imgmatch.types import ModelSpec
+    from indexer.case.case import Case
+    from indexer.search.request import SearchResult
+
+NoImagesOpt = Annotated[bool, typer.Option("--no-images", help="Report: hashes and numbers only.")]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportOptions:
+    """A report beside a search's results."""
+
+    report: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also write an HTML report to this new folder.")
+    ] = None
+    reveal: Annotated[
+        bool, typer.Option("--reveal", help="Report: let a reader show pictures, one at a time; recorded.")
+    ] = False
+    no_images: NoImagesOpt = False
+
+
+def report_page(
+    case: Case, results: Sequence[SearchResult], model: ModelSpec, folder: Path, *, reveal: bool, no_images: bool
+) -> None:
+    """Write the HTML report of a search and say where it is. Raises UsageError when the options exclude each other."""
+    from imgmatch.cores import usable_cores
+    from indexer.out.report import ReportConfig, write_report
+
+    if reveal and no_images:
+        raise UsageError("--reveal and --no-images exclude each other; give one")
+    page = write_report(case, results, model, folder, ReportConfig(reveal, not no_images, usable_cores()))
+    note(f"Report: {page}")

@@ -1,0 +1,86 @@
+"""Options of commands that read sources."""
+
+from __future__ import annotations
+
+import dataclasses
+import getpass
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imgmatch.errors import UsageError
+
+if TYPE_CHECKING:
+    from imgmatch.evidence import SourceLimits, SourceOptions
+
+PASSWORDS_VARIABLE = "IMGMATCH_PASSWORDS"
+
+LimitOpt = Annotated[
+    list[str] | None,
+    typer.Option("--limit", metavar="NAME=N", help="A limit of docs/limits.md, as max_depth=4; may be repeated."),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordOptions:
+    """Where passwords come from. They are never an argument: those stand in the list of processes and in the log."""
+
+    password: Annotated[bool, typer.Option("--password", help="Ask for a password of locked archives.")] = False
+    password_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="Passwords of locked archives, one a line; the environment variable IMGMATCH_PASSWORDS holds the same."
+        ),
+    ] = None
+
+    def read(self) -> tuple[str, ...]:
+        """All passwords, each once. Raises UsageError when there is no such file, or no terminal to ask on."""
+        passwords = os.environ.get(PASSWORDS_VARIABLE, "").splitlines()
+        file = self.password_file
+        if file is not None:
+            try:
+                passwords += file.read_text("utf-8", "surrogateescape").splitlines()
+            except OSError as error:
+                raise UsageError(f"{file}: can't be read ({error.strerror}); give an existing file") from error
+        if self.password:
+            if not sys.stdin.isatty():
+                raise UsageError("--password asks on a terminal, and there is none; give --password-file")
+            passwords.append(getpass.getpass("Password: "))
+        return tuple(dict.fromkeys(filter(None, passwords)))
+
+
+@dataclass(frozen=True, slots=True)
+class InsideOptions:
+    """What is looked into, and how closely; the fields are named as those of SourceOptions."""
+
+    inside: Annotated[
+        bool, typer.Option("--inside/--plain-files", help="Look into archives, disk images, videos, documents.")
+    ] = True
+    deleted: Annotated[
+        bool, typer.Option("--deleted/--no-deleted", help="Of disk images, also deleted files that are still named.")
+    ] = True
+    carve: Annotated[
+        bool, typer.Option("--carve", help="Of disk images, also pictures in space that no file owns.")
+    ] = False
+    frames: Annotated[
+        bool, typer.Option("--frames/--no-frames", help="Of videos and pictures that hold several, also their frames.")
+    ] = True
+    frames_per_minute: Annotated[
+        int, typer.Option(min=1, max=600, metavar="N", help="Of a minute of video, at most so many frames.")
+    ] = 12
+    documents: Annotated[
+        bool, typer.Option("--documents/--no-documents", help="Look for pictures in PDF, mail and Thumbs.db.")
+    ] = True
+    previews: Annotated[
+        bool, typer.Option("--previews", help="Of JPEG files, also EXIF previews that show something else.")
+    ] = False
+
+    def sources(self, passwords: PasswordOptions, limits: SourceLimits) -> SourceOptions:
+        """Sources as the options say."""
+        from imgmatch.evidence import SourceOptions
+
+        return SourceOptions(passwords=passwords.read(), limits=limits, **dataclasses.asdict(self))

@@ -1,0 +1,66 @@
+"""Results to standard output or a file: tables for people, JSON, JSON Lines and CSV for programs."""
+
+from __future__ import annotations
+
+import enum
+import io
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from cli.render.table import text_table
+from indexer.intake.csvfile import cell, write_csv
+from indexer.out.atomic import whole_file
+
+Record = Mapping[str, Any]
+
+
+class Format(enum.StrEnum):
+    """How results are written."""
+
+    table = "table"
+    json = "json"
+    jsonl = "jsonl"
+    csv = "csv"
+
+
+def emit(records: Iterable[Record], columns: Sequence[str], format: Format, output: Path | None) -> None:
+    """Write records. ``columns`` are those of the table and the CSV, in order; JSON has every field."""
+    with target(output) as file:
+        if format is Format.table:
+            file.write(text_table([[cell(record.get(c)) for c in columns] for record in records], columns))
+        elif format is Format.csv:
+            write_csv(file, records, columns)
+        elif format is Format.jsonl:
+            for record in records:
+                file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        else:
+            file.write(json.dumps(list(records), ensure_ascii=False, indent=2) + "\n")
+
+
+def emit_one(record: Record, format: Format, output: Path | None) -> None:
+    """Write one record: a two-column table, one JSON object, or a CSV of one row."""
+    if format is Format.table:
+        rows = [{"field": name, "value": value} for name, value in record.items()]
+        emit(rows, ["field", "value"], format, output)
+    elif format is Format.csv:
+        emit([record], list(record), format, output)
+    else:
+        with target(output) as file:
+            file.write(json.dumps(record, ensure_ascii=False, indent=2 if format is Format.json else None) + "\n")
+
+
+@contextmanager
+def target(output: Path | None) -> Iterator[IO[str]]:
+    """Standard output, or a file that appears under its name only when it is complete."""
+    if output is None:
+        yield sys.stdout
+        sys.stdout.flush()
+        return
+    with whole_file(output, replace=True) as raw:
+        file = io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", newline="")
+        yield file
+        file.detach()  # flushed, and left to whole_file to close

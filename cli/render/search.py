@@ -1,0 +1,88 @@
+"""What a search found, for people and for programs (docs/formats.md)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cli.render.formats import Format, emit, target
+from cli.render.table import text_table
+from imgmatch.match.calibration import false_match_text
+from indexer.intake.csvfile import cell, printable, write_csv
+from indexer.search import fields
+
+if TYPE_CHECKING:
+    from indexer.search.request import SearchResult
+    from indexer.search.sets import LabelResult
+
+
+def emit_search(results: Iterable[SearchResult], format: Format, output: Path | None) -> None:
+    """Write search results as they come: for JSON and JSON Lines, one object a query, each on one line."""
+    with target(output) as file:
+        if format is Format.csv:
+            rows = ({"query": r.locator.path, **fields.cells(m, fields.CSV)} for r in results for m in r.matches)
+            write_csv(file, rows, ["query", *fields.CSV])
+            return
+        for result in results:
+            if format is Format.table:
+                file.write(_search_table(result))
+            else:
+                file.write(json.dumps(search_record(result), ensure_ascii=False) + "\n")
+            file.flush()
+
+
+def search_record(result: SearchResult) -> dict[str, Any]:
+    """One query's result in the documented JSON form (docs/formats.md)."""
+    record: dict[str, Any] = {
+        "query": result.locator.path,
+        "queries": [locator.path for locator in result.queries],
+        "locator": str(result.locator),
+        "sha256": result.sha256,
+        "model": result.model,
+        "elapsed_ms": result.elapsed_ms,
+        "masked": result.masked,
+        "issue": None,
+        "matches": [fields.values(match, fields.JSON) for match in result.matches],
+    }
+    if result.issue is not None:
+        record["issue"] = {"stage": result.issue.stage, "error": result.issue.error, "message": result.issue.message}
+    return record
+
+
+def _search_table(result: SearchResult) -> str:
+    name = printable(result.locator.path or str(result.locator))
+    if result.issue is not None:
+        return f"{name}\n  not searched: {printable(result.issue.message)}\n\n"
+    masked = f", {result.masked:.0%} of it left out" if result.masked else ""
+    leads = f"{len(result.matches)} leads by {result.model}{masked}, {result.elapsed_ms:.0f} ms\n"
+    head = f"{len(result.queries)} queries together" if result.queries else name
+    rows = [[cell(value) for value in fields.cells(match, list(fields.TABLE)).values()] for match in result.matches]
+    shown = [n for n, field in enumerate(fields.TABLE) if field == "reasons" or any(row[n] for row in rows)]
+    headings = list(fields.TABLE.values())
+    return f"{head}   {leads}{text_table([[row[n] for n in shown] for row in rows], [headings[n] for n in shown])}\n"
+
+
+def emit_labels(results: Iterable[LabelResult], format: Format, output: Path | None) -> None:
+    """Write rankings of labels: one row a label, with its best pictures; JSON has those pictures in full."""
+
+    def records() -> Iterator[dict[str, Any]]:
+        for found in results:
+            head = search_record(found.result)
+            for label in found.labels:
+                best = label.matches[0]
+                yield {
+                    "query": head["query"],
+                    "rank": label.rank,
+                    "column": found.column,
+                    "value": label.label,
+                    "score": round(label.score, 6),
+                    "by_chance": false_match_text(best.false_match),
+                    "pictures": label.pictures,
+                    "items": [match.item_id for match in label.matches],
+                    "path": best.sightings[0].locator.path,
+                    "matches": [m for m in head["matches"] if m["item_id"] in {x.item_id for x in label.matches}],
+                }
+
+    emit(records(), ["query", "rank", "value", "score", "by_chance", "pictures", "items", "path"], format, output)

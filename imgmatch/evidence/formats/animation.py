@@ -1,0 +1,64 @@
+"""Pictures that hold several: animated GIF, WebP and PNG, any TIFF, HEIF and AVIF sequences."""
+
+from __future__ import annotations
+
+from typing import BinaryIO, ClassVar
+
+from imgmatch.evidence.formats.extracted import Moving
+from imgmatch.evidence.look import Look, read
+from imgmatch.picture.image import HEIF_BRANDS
+
+
+class Animation(Moving):
+    """All but the first picture, which is the file itself; of a TIFF its previews too."""
+
+    name = "picture of several"
+    kinds: ClassVar[tuple[str, ...]] = ("frame", "preview")
+    task: ClassVar[str] = "animation"
+    itself = True
+
+    @classmethod
+    def recognise(cls, look: Look) -> bool:
+        """May it hold several?"""
+        head = look.head
+        if head.startswith(b"GIF8"):
+            with look.evidence.open() as stream:
+                return _images_of_gif(stream) > 1
+        if head.startswith(b"\x89PNG\r\n\x1a\n"):
+            return b"acTL" in head
+        if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+            return head[12:16] == b"VP8X" and bool(head[20] & 2)
+        if head[4:8] == b"ftyp":
+            return head[8:12] in HEIF_BRANDS or head[8:12] == b"avis"
+        return head.startswith((b"II*\0", b"MM\0*"))
+
+
+def _images_of_gif(stream: BinaryIO) -> int:
+    """1 or 2: images in a GIF (GIF89a), counted no further than the second; 0 where it is broken before the first."""
+
+    def take(size: int) -> bytes:
+        part = read(stream, size)
+        if len(part) < size:
+            raise EOFError
+        return part
+
+    def colours(flags: int) -> int:
+        return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
+
+    images = 0
+    try:
+        take(colours(take(13)[10]))
+        while images < 2:
+            block = take(1)
+            if block == b",":
+                images += 1
+                take(colours(take(9)[8]) + 1)
+            elif block == b"!":
+                take(1)
+            else:
+                break
+            while length := take(1)[0]:
+                take(length)
+    except EOFError:
+        pass
+    return images

@@ -1,0 +1,278 @@
+"""File systems, FAT, exFAT, NTFS, ext2/3/4 or HFS+, by The Sleuth Kit (pytsk3, extra ``forensic``).
+
+The Sleuth Kit runs in a process of its own (``imgmatch.parsers.tsk``): a folder, an inode or a file that kills it or
+holds it up costs one issue."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO, ClassVar, cast
+
+from imgmatch import times
+from imgmatch.errors import EvidenceError
+from imgmatch.evidence.container import Container
+from imgmatch.evidence.formats.carve import carve, carved_at
+from imgmatch.evidence.look import Look
+from imgmatch.locator import Locator
+from imgmatch.streams import Window, one_line
+from imgmatch.types import Evidence, Issue
+from imgmatch.workers import session
+
+_MAX_PATH_DEPTH = 1_000
+# Inodes that are looked at by one question.
+_STEP = 1024
+# Of FAT all free space is looked through for folders' entries, by one question.
+_SCANNED_BYTES_A_SECOND = 20 << 20
+# No file system keeps a file's record, or a folder, in less. Damaged ones claim numbers of them that take years.
+_LEAST_RECORD_BYTES = 128
+_LEAST_FOLDER_BYTES = 32
+
+
+def file_system_of(head: bytes) -> str | None:
+    """The family of a file system, as TSK calls it, by the magic of its boot sector or superblock."""
+    if head[3:11] == b"NTFS    ":
+        return "NTFS"
+    boot = head[510:512] == b"\x55\xaa"
+    if head[3:11] == b"EXFAT   " or (boot and (head[54:59] in (b"FAT12", b"FAT16") or head[82:87] == b"FAT32")):
+        return "FAT"
+    if head[0x438:0x43A] == b"\x53\xef":
+        return "EXT"
+    return "HFS" if head[1024:1026] in (b"H+", b"HX") else None
+
+
+class FileSystem(Container):
+    """Files of one file system: live ones by path, deleted ones that it still names as ``deleted:path@inode``."""
+
+    name = "file system"
+    kinds = ("fs", "deleted", "carved")
+    hashed_up_to_bytes: ClassVar[int | None] = None
+    needs = "pytsk3", "forensic"
+
+    @classmethod
+    def recognise(cls, look: Look) -> bool:
+        """By the magic of its boot sector or superblock."""
+        return file_system_of(look.head) is not None
+
+    def members(self) -> Iterator[Evidence | Issue]:
+        """Files in the order of folders as they lie, then deleted ones that no folder names any more, then carved."""
+        source = self.access()
+        self._system = session.Session("FileSystem", [source], self.outer, self.options.limits)
+        try:
+            about = self._system.call("about")
+        except OSError as error:
+            raise EvidenceError("broken_image", f"the file system can't be read: {one_line(error)}") from error
+        # FAT's "inodes" are every 32 bytes that might be a folder's entry: TSK looks through them itself, by folder.
+        self._slots: bool = about["slots"]  # exFAT too
+        self._ext: bool = about["ext"]
+        self._told: set[int] = set()  # inodes that there is an issue of
+        self._first_inode, self._last_inode = about["inodes"]
+        self._size = source.size
+        self._folders_left = 64 + source.size // _LEAST_FOLDER_BYTES
+        seen: set[int] = set()
+        levels = [self._folder(_Folder(about["root"], "", False, frozenset()), seen)]
+        while levels:
+            found = next(levels[-1], None)
+            if found is None:
+                levels.pop()
+            elif isinstance(found, _Folder):
+                levels.append(self._folder(found, seen))
+            else:
+                yield found
+        if self.options.deleted and not self._slots:
+            yield from self._orphans(seen)
+        if self.options.carve:
+            owned: list[tuple[int, int]] = []
+            yield from self._owned(seen, owned)
+            first, last = about["blocks"]
+            last = min(last, self._size // about["block_bytes"])
+            yield from carve(self, source, _gaps(owned, first, last + 1, about["block_bytes"]))
+
+    def member(self, place: Locator) -> Evidence:
+        """The member at a place; what was carved is found there without looking through free space again."""
+        if place.kind == "carved" and (carved := carved_at(self, self.access(), place.at)) is not None:
+            return carved
+        return super().member(place)
+
+    def _folder(self, folder: _Folder, seen: set[int]) -> Iterator[Evidence | Issue | _Folder]:
+        """What is in a folder; folders in it where they stand, to be gone into."""
+        inode, path, deleted, above = folder.inode, folder.path, folder.deleted, folder.above
+        self._folders_left -= 1
+        if self._folders_left < 0:
+            raise EvidenceError("broken_image", "its folders lead into each other without end; the rest is left")
+        at, kind = (f"{path or '/'}@{inode}", "deleted") if deleted else (path or "/", None)
+        scan_seconds = self._size / _SCANNED_BYTES_A_SECOND if self._slots and path == "/$OrphanFiles" else 0
+        try:
+            entries = self._system.call("folder", inode, extra_seconds=scan_seconds)
+        except OSError as error:
+            yield self.issue(at, "unreadable_folder", f"the folder can't be listed: {one_line(error)}", kind)
+            return
+        except session.LostError as error:
+            entries = yield from self._rescued(error, inode, path, at, kind)
+        for entry in entries:
+            meta = entry["meta"]
+            where = f"{path}/{entry['name']}"
+            gone = deleted or entry["gone"]
+            if gone and not self.options.deleted:
+                continue
+            if meta is None:
+                if gone and entry["named_file"]:
+                    yield self.issue(f"{where}@{entry['names']}", "lost", "deleted; nothing but its name is left",
+                                     "deleted")  # fmt: skip
+                continue
+            if meta["folder"]:
+                scanned = where.startswith("/$OrphanFiles") and not self._slots  # by _orphans
+                if scanned or (gone and meta["inode"] in above):  # given to one that it lies in since
+                    continue
+                if meta["inode"] in above:
+                    yield self.issue(where, "broken_image", "the folder leads back to one that it lies in; not opened")
+                elif len(above) >= _MAX_PATH_DEPTH:
+                    says = f"lies deeper than {_MAX_PATH_DEPTH:,} folders; not opened"
+                    yield self.issue(f"{where}@{meta['inode']}" if gone else where, "limit", says,
+                                     "deleted" if gone else None)  # fmt: skip
+                else:
+                    yield _Folder(meta["inode"], where, gone, above | {inode})
+            elif meta["file"] and not self._own(where):
+                # A deleted name whose inode was given to another file since says nothing of that file's content.
+                if gone and not deleted and meta["allocated"]:
+                    continue
+                yield from self._file(meta, where, gone, seen)
+
+    def _rescued(
+        self, error: session.LostError, inode: int, path: str, at: str, kind: str | None
+    ) -> Generator[Issue, None, list[dict[str, Any]]]:
+        """Entries of a folder whose listing was deadly, without the one that it was: ext's by their names alone, each
+        looked at by itself; of other file systems those that come before."""
+        try:
+            if self._ext:
+                names = self._system.call("ext_names", inode, about=[("names", inode)])
+            else:
+                entries: list[dict[str, Any]] = self._system.call("folder", inode, error.ticks) if error.ticks else []
+        except (OSError, session.LostError):
+            names = entries = []
+        if not (self._ext and names):
+            yield from self._lost(at, "the folder can't be listed further", error, kind, inode)
+            return [] if self._ext else entries
+        metas: dict[int, Any] = {}
+        lost: dict[int, session.LostError] = {}
+        for answer in self._step_by_step("metas", (number for _, number in names)):
+            if isinstance(answer, _Lost):
+                lost[answer.inode] = answer.error
+            else:
+                metas.update(answer)
+        for name, number in names:
+            if number in lost:
+                place = f"{path}/{name}@{number}" if kind else f"{path}/{name}"
+                yield from self._lost(place, "it can't be read", lost[number], kind, number)
+        if not lost:  # an entry that was deleted, or the listing itself
+            yield from self._lost(at, "its deleted entries can't be listed", error, kind, inode)
+        return [{"name": name, "gone": False, "meta": metas[number]} for name, number in names if number in metas]
+
+    def _lost(self, at: str, what: str, error: session.LostError, kind: str | None, inode: int) -> Iterator[Issue]:
+        """The issue of what its reader died of, once. Raises EvidenceError when that was once too often."""
+        if inode not in self._told:
+            self._told.add(inode)
+            yield self.issue(at, error.kind, f"{what}: {error}", kind)
+        if self._system.given_up is not None:
+            raise self._system.given_up
+
+    def _own(self, path: str) -> bool:
+        """Is it the file system's own book-keeping (as TSK shows it: $MBR, $FAT1, NTFS's $MFT)?"""
+        name = path.rsplit("/", 1)[-1]
+        return path.startswith("/$") and (path.count("/") == 1 or path.startswith("/$Extend/")) and "." not in name
+
+    def _file(self, meta: dict[str, Any], where: str, gone: bool, seen: set[int]) -> Iterator[Evidence | Issue]:
+        kind = "deleted" if gone else None
+        inode, size = meta["inode"], meta["size"]
+        if gone and inode in seen:  # renamed before it was deleted, or listed twice
+            return
+        seen.add(inode)
+        at = f"{where}@{inode}" if gone else where
+        # FAT writes down the time of a clock whose zone it does not know; its reader takes it for UTC.
+        when = times.unzoned(meta["modified"]) if self._slots else times.utc(meta["modified"])
+        if gone and size == 0:
+            yield self.issue(at, "lost", "deleted; the file system no longer says where its content lies", kind)
+            return
+        yield self.entry(at, size, lambda: self._open(inode), when, kind)
+        for name, length, number in meta["streams"]:
+            yield self.entry(f"{at}:{name}", length, lambda n=number: self._open(inode, n), when, kind)  # type: ignore[misc]
+
+    def _open(self, inode: int, attribute: int | None = None) -> BinaryIO:
+        about = ("inode", inode)
+        size = self._system.call("size", inode, attribute, about=[about])
+        return cast(BinaryIO, Window(session.Reading(self._system, size, inode, attribute, about=about)))
+
+    def _orphans(self, seen: set[int]) -> Iterator[Evidence | Issue]:
+        """Deleted files whose inode is left where no folder names them."""
+        for answer in self._step_by_step("orphans", (inode for inode in self._inodes() if inode not in seen)):
+            if isinstance(answer, _Lost):
+                yield from self._lost(
+                    f"/$orphan@{answer.inode}", "the inode can't be read", answer.error, "deleted", answer.inode
+                )
+                continue
+            for meta in answer:
+                yield from self._file(meta, "/$orphan", True, seen)
+        claimed, held = self._last_inode, self._inodes().stop - 1
+        if claimed > held:
+            yield self.issue(
+                "/$orphan",
+                "broken_image",
+                f"says it has {claimed:,} inodes, more than fit in it; looked through {held:,}",
+                "deleted",
+            )
+
+    def _inodes(self) -> range:
+        """Numbers of the inodes that there can be."""
+        first, last = self._first_inode, self._last_inode
+        return range(first, min(last, first + self._size // _LEAST_RECORD_BYTES) + 1)
+
+    def _owned(self, seen: set[int], owned: list[tuple[int, int]]) -> Iterator[Issue]:
+        """Fills ``owned`` with the runs of blocks, first and number, that belong to a file."""
+        for answer in self._step_by_step("owned", sorted(seen) if self._slots else self._inodes()):
+            if not isinstance(answer, _Lost):
+                owned.extend((first, count) for first, count in answer)
+            elif answer.inode not in seen:  # whose content could not be read
+                place = f"/$inode@{answer.inode}"
+                yield from self._lost(place, "its blocks count as free", answer.error, "carved", answer.inode)
+
+    def _step_by_step(self, question: str, inodes: Iterable[int]) -> Iterator[Any]:
+        """Answers to a question about inodes, many at a time; of an inode that it was deadly to ask about, _Lost."""
+        left = iter(inodes)
+        while step := list(itertools.islice(left, _STEP)):
+            while step:
+                try:
+                    yield self._system.call(question, step, about=[("inode", inode) for inode in step])
+                    break
+                except session.LostError as error:
+                    if error.done:  # whose answers went with the process
+                        yield from self._step_by_step(question, step[: error.done])
+                    yield _Lost(step[error.done], error)
+                    step = step[error.done + 1 :]
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """A folder to go into; ``above``: inodes of those that it lies in."""
+
+    inode: int
+    path: str
+    deleted: bool
+    above: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Lost:
+    inode: int
+    error: session.LostError
+
+
+def _gaps(runs: list[tuple[int, int]], first: int, end: int, block_bytes: int) -> Iterator[tuple[int, int]]:
+    """Start and length, in bytes, of what no run (first block and number of blocks) covers of blocks up to ``end``."""
+    at = first
+    for start, count in sorted(runs):
+        if start > at and at < end:
+            yield at * block_bytes, (min(start, end) - at) * block_bytes
+        at = max(at, start + count)
+    if at < end:
+        yield at * block_bytes, (end - at) * block_bytes

@@ -1,0 +1,15 @@
+"""QCOW, QCOW2 and QCOW3 without a backing file."""
+
+from __future__ import annotations
+
+from imgmatch.evidence.formats.disk_image import DiskImage
+
+
+class Qcow(DiskImage):
+    """A virtual disk of QEMU's."""
+
+    name = "QCOW"
+    kinds = ("qcow",)
+    parser = "Qcow"
+    magic = (b"QFI\xfb",)
+    needs = "pyqcow", "forensic"

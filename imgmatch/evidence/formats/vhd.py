@@ -1,0 +1,15 @@
+"""VHD and VHDX, not the differing kind."""
+
+from __future__ import annotations
+
+from imgmatch.evidence.formats.disk_image import DiskImage
+
+
+class Vhd(DiskImage):
+    """A virtual hard disk of Microsoft's."""
+
+    name = "VHD"
+    kinds = ("vhd",)
+    parser = "Vhd"
+    magic = (b"vhdxfile", b"conectix")
+    needs = "pyvhdi", "forensic"

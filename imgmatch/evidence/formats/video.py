@@ -1,0 +1,45 @@
+"""Videos: MP4, MOV, 3GP, AVI, Matroska, WebM, MPEG (program, transport, plain), FLV, ASF, Ogg, RealMedia, MXF."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from imgmatch.evidence.formats.extracted import Moving
+from imgmatch.evidence.look import Look
+from imgmatch.picture.image import HEIF_BRANDS
+
+# Brands of ISO base media files (ISO/IEC 14496-12) that are pictures; all others are videos or sound.
+_PICTURE_BRANDS = HEIF_BRANDS | {b"avif", b"avis", b"jpx ", b"jp2 ", b"crx ", b"jxl "}
+_QUICKTIME_ATOMS = (b"moov", b"mdat", b"wide", b"pnot")
+_TS_PACKET = 188
+
+
+class Video(Moving):
+    """Key frames, called by their time in ms."""
+
+    name = "video"
+    task: ClassVar[str] = "video"
+    needs = "av", "video"
+    magic = (
+        b"\x1a\x45\xdf\xa3",  # Matroska, WebM
+        b"\0\0\x01\xba",  # MPEG program stream
+        b"\0\0\x01\xb3",  # MPEG video
+        b"FLV\x01",
+        b"\x30\x26\xb2\x75\x8e\x66\xcf\x11",  # ASF, WMV
+        b"OggS",
+        b".RMF",
+        b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02\x01\x01\x02",  # MXF
+    )
+
+    @classmethod
+    def recognise(cls, look: Look) -> bool:
+        """By its magic, its first atom, or the packets of a transport stream."""
+        head = look.head
+        if head[4:8] == b"ftyp":
+            return head[8:12] not in _PICTURE_BRANDS
+        return (
+            head[4:8] in _QUICKTIME_ATOMS
+            or (head.startswith(b"RIFF") and head[8:12] in (b"AVI ", b"AVIX"))
+            or head.startswith(cls.magic)
+            or any(head[at :: _TS_PACKET + extra][:4] == b"GGGG" for at, extra in ((0, 0), (4, 4)))
+        )

@@ -1,0 +1,45 @@
+"""What is seen of a file before it is opened as anything."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+from imgmatch.evidence import files
+from imgmatch.types import Evidence
+
+HEAD_BYTES = 4096
+
+
+class Look:
+    """The first bytes of a file, others where a format asks for them, and where it lies. OSError where it can't be
+    read.
+    """
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        self.path = files.path_of(evidence)
+        """Its path where it lies in a folder, so that others lie beside it."""
+        self.head = self.at(0, HEAD_BYTES)
+
+    def at(self, offset: int, size: int) -> bytes:
+        """Bytes at a place; a negative one counts from the end, of which a stream that only goes forwards shows
+        nothing."""
+        with self.evidence.open() as stream:
+            if offset < 0:
+                if not stream.seekable():
+                    return b""
+                stream.seek(max(0, stream.seek(0, 2) + offset))
+            elif offset and stream.seekable():
+                stream.seek(offset)
+            elif offset:
+                read(stream, offset)
+            return read(stream, size)
+
+
+def read(stream: BinaryIO, size: int) -> bytes:
+    """Up to ``size`` bytes; fewer at the end only."""
+    parts = []
+    while size > 0 and (part := stream.read(size)):
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)

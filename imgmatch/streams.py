@@ -1,0 +1,208 @@
+"""Read-only streams over parts of other streams, safe to share between threads."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import threading
+from collections.abc import Callable
+from typing import IO, Any, BinaryIO, ClassVar, Protocol, cast
+
+from imgmatch.errors import EvidenceError
+from imgmatch.limits import SourceLimits
+
+BLOCK_BYTES = 1 << 20
+# Unpacked content up to this size is kept in memory; more goes to a temporary file.
+_MEMORY_BYTES = 8 << 20
+# One lock for every stream that threads share, and for libraries with state: a source may lie in another in any order
+# (a disk image on a disk), and locks of their own would be taken in different orders.
+LOCK = threading.RLock()
+
+
+class RandomAccess(Protocol):
+    """Bytes that can be read at any place, from any thread."""
+
+    size: int
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Up to ``size`` bytes from ``offset``; fewer at the end only. OSError where they can't be read."""
+
+
+class Shared:
+    """A seekable stream as RandomAccess: under LOCK, so that threads don't move each other's place."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.size = stream.seek(0, io.SEEK_END)
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Up to ``size`` bytes from ``offset``."""
+        parts = []
+        with LOCK:
+            self._stream.seek(offset)
+            while size > 0 and (part := self._stream.read(size)):
+                parts.append(part)
+                size -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+class Joined:
+    """Several RandomAccess one after the other: the parts of a split image."""
+
+    def __init__(self, parts: list[RandomAccess]) -> None:
+        self._parts = parts
+        self.size = sum(part.size for part in parts)
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Up to ``size`` bytes from ``offset``."""
+        found = []
+        for part in self._parts:
+            if size <= 0:
+                break
+            if offset < part.size:
+                piece = part.read_at(offset, min(size, part.size - offset))
+                found.append(piece)
+                size -= len(piece)
+                offset += len(piece)
+            offset -= part.size
+        return b"".join(found)
+
+
+class Window(io.RawIOBase):
+    """A read-only, seekable stream over ``length`` bytes of ``source`` from ``start`` on."""
+
+    def __init__(self, source: RandomAccess, start: int = 0, length: int | None = None) -> None:
+        self._source = source
+        self._start = start
+        self._length = max(0, source.size - start) if length is None else length
+        self._at = 0
+
+    def readable(self) -> bool:
+        """True."""
+        return True
+
+    def seekable(self) -> bool:
+        """True."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move; returns the new place."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._length}[whence]
+        if base + offset < 0:
+            raise ValueError("a place before the start")
+        self._at = base + offset
+        return self._at
+
+    def tell(self) -> int:
+        """The place."""
+        return self._at
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        """Fill ``buffer``; returns how many bytes there were."""
+        wanted = min(len(buffer), max(0, self._length - self._at))
+        data = self._source.read_at(self._start + self._at, wanted) if wanted else b""
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+
+class Unpacked(io.RawIOBase):
+    """What a decompressor gives, forwards only. Its errors become OSError; more than ``limit`` bytes, EvidenceError."""
+
+    def __init__(self, stream: IO[bytes], limit: int, check: Callable[[int], None] | None = None) -> None:
+        self._stream = stream
+        self._limit = limit
+        self._check = check
+        self._count = 0
+
+    def readable(self) -> bool:
+        """True."""
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        """Fill ``buffer``; returns how many bytes there were."""
+        try:
+            data = self._stream.read(len(buffer))
+        except (OSError, EvidenceError):
+            raise
+        # Decompressors raise about everything on broken data (zlib.error, EOFError, struct.error, ...).
+        except Exception as error:
+            raise OSError(one_line(error)) from error
+        self._count += len(data)
+        if self._count > self._limit:
+            raise EvidenceError("limit", f"unpacks to more than max_member_bytes ({self._limit:,})")
+        if self._check is not None:
+            self._check(self._count)
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        """Let go of the decompressor."""
+        if not self.closed:
+            self._stream.close()
+        super().close()
+
+
+def access(stream: BinaryIO, limits: SourceLimits) -> RandomAccess:
+    """RandomAccess to a stream; one that only goes forwards is unpacked first, within ``limits``.
+
+    Unpacked bytes lie in memory or in a temporary file without a name, which the system removes with the process.
+    """
+    if isinstance(stream, Window | io.BytesIO | io.FileIO):
+        return Shared(stream)
+    with stream:
+        return Shared(spool(stream, limits))
+
+
+def spool(stream: IO[bytes], limits: SourceLimits) -> IO[bytes]:
+    """Copy a stream to memory or an unnamed temporary file. Raises EvidenceError of kind ``limit`` where it is more
+    than ``max_member_bytes``, or makes more than ``max_temp_bytes`` of temporary files.
+    """
+    kept = Spool(limits)
+    size = 0
+    while block := stream.read(BLOCK_BYTES):
+        size += len(block)
+        if size > limits.max_member_bytes:
+            raise EvidenceError("limit", f"unpacks to more than max_member_bytes ({limits.max_member_bytes:,})")
+        kept.write(block)
+    return cast(IO[bytes], kept)
+
+
+class Spool(tempfile.SpooledTemporaryFile[bytes]):
+    """An empty place for unpacked bytes, to be written once from the start: memory, or past some size a temporary file
+    that never has a name. ``write`` raises EvidenceError of kind ``limit`` where all of them together would take more
+    than ``max_temp_bytes``.
+    """
+
+    _in_use: ClassVar[int] = 0
+
+    def __init__(self, limits: SourceLimits) -> None:
+        super().__init__(_MEMORY_BYTES)
+        self._limit = limits.max_temp_bytes
+        self._taken = 0
+
+    def write(self, data: Any) -> int:
+        """Append; returns how many bytes there were."""
+        size = len(data)
+        with LOCK:
+            if Spool._in_use + size > self._limit:
+                raise EvidenceError("limit", f"unpacked content takes more than max_temp_bytes ({self._limit:,})")
+            Spool._in_use += size
+            self._taken += size
+        return super().write(data)
+
+    def close(self) -> None:
+        """Give the space back."""
+        with LOCK:
+            Spool._in_use -= self._taken
+            self._taken = 0
+        super().close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_taken"):
+            self.close()
+
+
+def one_line(error: BaseException) -> str:
+    """An error as one line."""
+    return " ".join(str(error).split()) or type(error).__name__

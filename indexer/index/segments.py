@@ -1,0 +1,112 @@
+"""Segments: immutable files of float16 unit vectors (NumPy .npy). They are the truth; an index is a cache."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from tokenize import TokenError
+
+import numpy as np
+import numpy.typing as npt
+
+from imgmatch.errors import CaseError
+from indexer.catalogue import SegmentRow
+from indexer.index.disk import file_sha256, sync_folder
+from indexer.index.protocol import Ids
+
+MAX_ROWS = 65_536
+Rows = npt.NDArray[np.float16]
+
+
+def ids_of(segment: SegmentRow) -> Ids:
+    """Ids of a segment's rows, ascending."""
+    ids = first_or_ids(segment)
+    return ids + np.arange(segment.rows, dtype=np.int64) if isinstance(ids, int) else ids
+
+
+def first_or_ids(segment: SegmentRow) -> int | Ids:
+    """Ids of a segment's rows; the first one, where the others follow without a gap."""
+    return segment.first_vector_id if segment.ids is None else np.frombuffer(segment.ids, dtype="<i8")
+
+
+def write(folder: Path, name: str, vectors: npt.NDArray[np.float32] | Rows) -> str:
+    """Write (rows, dim) unit vectors as ``folder/name`` and force them to disk; returns the file's SHA-256.
+
+    The file counts only once the catalogue names it; one left by a killed run is overwritten.
+    """
+    if not 0 < len(vectors) <= MAX_ROWS:
+        raise ValueError(f"a segment holds 1 to {MAX_ROWS} rows, not {len(vectors)}")
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("wb") as file:
+            np.save(file, vectors.astype(np.float16), allow_pickle=False)
+            file.flush()
+            os.fsync(file.fileno())
+        sync_folder(path.parent)
+    except OSError as error:
+        raise CaseError(f"{path}: can't be written ({error.strerror}); check disk space and rights") from error
+    return file_sha256(path)
+
+
+def read(folder: Path, segment: SegmentRow) -> Rows:
+    """Map a segment's (rows, dim) float16 vectors into memory. Raises CaseError, naming the file, when it is not as
+    the catalogue says; its bytes are checked by ``imgmatch check``.
+    """
+    path = folder / segment.name
+    try:
+        rows = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError as error:
+        raise CaseError(f"{path}: segment file is missing") from error
+    except (OSError, ValueError, EOFError, SyntaxError, TokenError, OverflowError) as error:  # a header of any bytes
+        why = (str(error) or type(error).__name__).splitlines()[0]
+        raise CaseError(f"{path}: damaged segment file ({why})") from error
+    if rows.shape != (segment.rows, segment.dim) or rows.dtype != np.float16:
+        raise CaseError(
+            f"{path}: holds {rows.dtype} {rows.shape}, the catalogue says float16 {(segment.rows, segment.dim)}"
+        )
+    return rows
+
+
+def stamp(folder: Path, segment: SegmentRow) -> str:
+    """How a segment's file looks without reading it: its recorded hash, size, times and place on the disk.
+
+    A file written to since has another change time, which no program sets; so a file that looks as it did when its hash
+    was right need not be read again. Bytes that rot on the disk are found by ``check``.
+    """
+    info = (folder / segment.name).stat()
+    return f"{segment.sha256}:{info.st_size}:{info.st_mtime_ns}:{info.st_ctime_ns}:{info.st_ino}"
+
+
+def check(folder: Path, segment: SegmentRow) -> str | None:
+    """Read the whole file: what is wrong with it (hash, finite, unit length), or None."""
+    path = folder / segment.name
+    try:
+        rows = np.asarray(read(folder, segment), dtype=np.float32)
+        if file_sha256(path) != segment.sha256:
+            return f"{path}: altered, its SHA-256 is not the recorded one"
+    except CaseError as error:
+        return str(error)
+    except OSError as error:
+        return f"{path}: can't be read ({error.strerror})"
+    if not np.isfinite(rows).all():
+        return f"{path}: holds values that are not finite"
+    off = np.abs(np.linalg.norm(rows, axis=1) - 1.0)
+    if (off > 2e-3).any():  # float16 rounding stays below 1e-3 at any dimension in use
+        return f"{path}: row {int(off.argmax())} is not of unit length"
+    return None
+
+
+def remove_unnamed(folder: Path, segments: list[SegmentRow]) -> list[str]:
+    """Remove files that no committed transaction names: what a killed run left. Returns their names."""
+    named = {segment.name for segment in segments}
+    removed = []
+    for path in sorted(folder.glob("*/*.npy")):
+        name = path.relative_to(folder).as_posix()
+        if name not in named:
+            try:
+                path.unlink()
+            except PermissionError:  # Windows: a search has it open; the next writer removes it
+                continue
+            removed.append(name)
+    return removed
