@@ -37,7 +37,9 @@ class View:
 
     ``place`` is what a photograph shows (a guest room, a bathroom, a corridor): views of one place are positives,
     places of one ``hotel`` are each other's hard negatives. ``kind`` is guest room, bathroom, corridor or lobby.
-    ``fields`` is the whole line: intrinsics, pose, visit, people, lens, light, licences.
+    ``fields`` is the whole line: intrinsics, pose, visit, people, lens, light, models and their licences, and
+    ``instances``: of each name that is to be seen its number and how many pixels it has. A number is the same thing
+    in all views of a place; those in ``movable`` need not stand where they stood at another visit.
     """
 
     folder: Path

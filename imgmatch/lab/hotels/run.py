@@ -102,7 +102,7 @@ def _render_place(folder: HotelFolder, done: set[str], renderer: Renderer, place
         picture = developed(view.light, np.random.default_rng(shot.seed))
         fields = _fields(design, catalogue, place, shot, numbers, scenes[shot.visit].things)
         shown = {int(value): int(count) for value, count in zip(*np.unique(view.ids, return_counts=True), strict=True)}
-        fields["shown"] = {name: shown[at] for name, at in numbers.items() if at in shown}
+        fields["instances"] = {name: [at, shown[at]] for name, at in numbers.items() if at in shown}
         fields["person_share"] = round(sum(n for at, n in shown.items() if at >= places.PERSON) / view.ids.size, 4)
         fields["cpu_s"] = round(time.process_time() - started, 2)
         folder.keep(fields, picture, view.depth, view.ids)
@@ -131,6 +131,7 @@ def _fields(
         "pose": camera.pose().round(6).tolist(),
         "people": [person.model for person in shot.people],
         "movable": sorted({numbers[thing.name] for thing in pieces if thing.movable}),
+        "models": sorted(keys),
         "licences": sorted({catalogue[key].licence for key in keys} | {"own"}),
     }
 
