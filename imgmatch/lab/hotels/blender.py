@@ -6,6 +6,7 @@ Blender's Python module `bpy` is GPL-3: a tool that makes pictures, needed by no
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -23,14 +24,18 @@ if TYPE_CHECKING:
     from imgmatch.lab.hotels.scene import RGB, Finish, Light, Thing
 
 
-def blender(module: str = "bpy") -> Any:
-    """Import Blender as a module, or one of those that come with it. Raises ImgmatchError where it is not installed."""
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
+def require_blender() -> None:
+    """Raise an ImgmatchError that says what to install where Blender is not there as a Python module."""
+    if importlib.util.find_spec("bpy") is None:
         raise ImgmatchError(
-            f"rendering needs Blender as a Python module ({error}); pip install --no-deps 'bpy==4.5.*', for Python 3.11"
-        ) from error
+            "rendering needs Blender as a Python module, on Python 3.11: pip install --no-deps 'bpy==4.5.*'"
+        )
+
+
+def blender(module: str = "bpy") -> Any:
+    """Import Blender, or one of the modules that come with it. Raises ImgmatchError where it is not installed."""
+    require_blender()
+    return importlib.import_module(module)
 
 
 def linear(colour: RGB) -> tuple[float, float, float, float]:

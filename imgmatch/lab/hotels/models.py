@@ -14,8 +14,8 @@ CC0 = "BlendSwap-CC-0"
 LICENCES = {
     CC0: "CC0-1.0",
     "BlendSwap-CC-BY": "CC-BY-3.0",
-    "KatorLegaz": "CC-BY-3.0",
-    "Reallusion": "CC-BY-3.0",
+    "KatorLegaz": "CC-BY-3.0-US",
+    "Reallusion": "CC-BY-3.0-US",
     "Scopia": "CC-BY-3.0",
 }
 """Catalogues and the licence of their models; the LICENSE.TXT of each names the authors."""

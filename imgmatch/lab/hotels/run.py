@@ -14,6 +14,7 @@ import numpy as np
 
 from imgmatch.errors import ImgmatchError
 from imgmatch.lab.hotels import models, places
+from imgmatch.lab.hotels.blender import require_blender
 from imgmatch.lab.hotels.design import hotel
 from imgmatch.lab.hotels.manifest import HotelFolder
 from imgmatch.lab.hotels.phone import developed
@@ -141,8 +142,10 @@ def collection(
 ) -> None:
     """Render hotels 0 to ``hotels`` - 1 into a folder, ``jobs`` at a time, each in a process of its own.
 
-    A process a hotel keeps Blender's memory small and a crash to one hotel. Raises ImgmatchError when one fails twice.
+    A process a hotel keeps Blender's memory small and a crash to one hotel. Raises ImgmatchError when one fails twice,
+    and where Blender or the furniture is not installed.
     """
+    require_blender()
     folder.mkdir(parents=True, exist_ok=True)
     catalogue = folder / "furniture"
     models.unpack(source, catalogue)

@@ -1,5 +1,6 @@
 """What is kept of a rendered hotel, and that a kill costs one view at most."""
 
+import importlib.util
 import json
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from imgmatch.errors import ImgmatchError
 from imgmatch.lab.hotels.manifest import HotelFolder, views
+from imgmatch.lab.hotels.run import Settings, collection
 
 FACTS = {"seed": 1, "hotel": 4}
 
@@ -63,3 +65,10 @@ def test_a_hotel_begun_with_other_settings_is_left_alone(folder, tmp_path):
     with pytest.raises(ImgmatchError, match="other settings"):
         HotelFolder(tmp_path, 4).start({**FACTS, "seed": 2})
     assert HotelFolder(tmp_path, 4).start(FACTS) == {"r00-v0", "r00-v1"}
+
+
+def test_what_rendering_needs_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ImgmatchError, match="bpy"):
+        collection(tmp_path / "new", 1, Settings(1), 1, tmp_path, print)
+    assert not (tmp_path / "new").exists()
