@@ -50,7 +50,7 @@ TABLES = (
         "verified",
         {2: "CREATE TABLE verified (name TEXT PRIMARY KEY, stamp TEXT NOT NULL) STRICT, WITHOUT ROWID;"},
         delete=Kept(),
-        merge=Kept("of files of another case"),
+        merge=Handled("as segments are written"),
         compact=Gone("segment"),
     ),
 )

@@ -6,14 +6,15 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from indexer.care.compact import compact, delete
 
 from imgmatch.picture.facts import Facts
 from imgmatch.picture.pdq import Pdq
 from imgmatch.types import Issue
 from indexer.care.check import check
+from indexer.care.delete import delete
 from indexer.care.merge import merge
 from indexer.case.case import CATALOGUE, Batch, Case
+from indexer.case.compact import compact
 from indexer.catalogue import CalibrationRow, Catalogue, DecisionRow, ListHit, RemoteRow
 from indexer.catalogue.registry import FORMAT, TABLES, bring_up, undeclared
 from indexer.catalogue.sql import Transaction
@@ -53,7 +54,7 @@ def full(tmp_path):
             said = ((80, "unreadable"), (80, "empty"), (81, "empty"))
             seen.issues = [(Issue(evidence(n).locator, "read", error, "no"), None, None) for n, error in said]
             seen.listed = [(digests(90), evidence(90), (ListHit(1, "junk", "ignore", None, "md5"),), True)]
-            case.commit(seen, SPEC, 1, run)
+            case.commit(seen, case.shelf(SPEC), run)
             case.set_labels([(1, "table", {"label": "Hotel"})])
             with case.catalogue.transaction() as writer:
                 writer.vectors.set_profiles([(1, 1, "thorough")])
