@@ -125,8 +125,8 @@ class Case(Shelves):
         """Use what names evidence or shows it. Recorded as ``action`` when the block ends, before anything that it
         returns is handed on; where it fails nothing was, and nothing is recorded.
 
-        With ``ends``, for what streams: recorded when the block begins, and as ``ends``, with its numbers, however it
-        ends. Raises CaseError where the log can't be written: use that leaves no trace is none.
+        With ``ends``, for what streams: recorded when the block begins, and as ``ends``, with its numbers, when it is
+        done or whoever asked has enough. Raises CaseError where the log can't be written: use that leaves no trace is none.
         """
         used = Use(self.path, self._catalogue, Entry(action, arguments or {}, subject or {}, model))
         if ends is None:
@@ -136,8 +136,16 @@ class Case(Shelves):
         used.head = self.log.append(action, used.entry.fields())
         try:
             yield used
-        finally:
+        except GeneratorExit:
             self.log.append(ends, used.entry.fields())
+            raise
+        self.log.append(ends, used.entry.fields())
+
+    def beside(self, use: Use) -> Use:
+        """This case as one that ``use``, of another, only reads: that one's log tells of it, and this one is left as it
+        is, on whatever disk it lies.
+        """
+        return Use(self.path, self._catalogue, use.entry)
 
     @contextmanager
     def change(

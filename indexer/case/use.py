@@ -56,7 +56,9 @@ class Plain:
         self.segments = catalogue.segments
         self.indexes = catalogue.indexes
         self.counts = catalogue.counts
+        self.checkpoint = catalogue.checkpoint
         self.state = catalogue.state
+        self.merged_to = catalogue.runs.merged_to
         self.integrity = catalogue.integrity
         self.format_version = catalogue.format_version
 

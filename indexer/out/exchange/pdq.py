@@ -27,8 +27,7 @@ def export_pdq(case: Case, target: str | os.PathLike[str], rows: Iterable[tuple[
     arguments, subject = {"format": "pdq"}, {"file": str(path.absolute())}
     written: set[bytes] = set()
     poor = 0
-    with whole_file(path) as file:
-        case.record("export", arguments=arguments, subject=subject)
+    with whole_file(path) as file, case.use("export", arguments=arguments, subject=subject, ends="exported") as use:
         for sha256, text, quality in rows:
             if not _HEX.match(text):
                 raise UsageError(f"{case.path}: {text!r}, of the content {sha256}, is no PDQ hash")
@@ -38,6 +37,5 @@ def export_pdq(case: Case, target: str | os.PathLike[str], rows: Iterable[tuple[
             if (key := bytes.fromhex(text)) not in written:
                 written.add(key)
                 file.write(f"pdq {text}\n".encode("ascii"))
-    counts = {"hashes": len(written), "poor": poor}
-    case.record("exported", arguments=arguments, subject=subject, counts=counts)
+        use.entry.counts = {"hashes": len(written), "poor": poor}
     return len(written), poor
