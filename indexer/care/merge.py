@@ -76,7 +76,7 @@ def merge(
                 if progress:
                     progress("items", count, total)
             with run.catalogue.transaction() as writer:
-                copied = writer.copy(theirs.stream_named, None, runs)
+                copied = writer.copy(theirs, None, runs)
                 done.issues, done.decisions = copied["issues"], copied["decisions"]
                 writer.vics.merge(theirs.vics, runs)
                 writer.runs.set_merged(case_id, run.run_id, None)
@@ -132,7 +132,7 @@ def _merge_batch(
             ours[row[0]] = writer.items.merge(row[1:])
         new.items = run.catalogue.counts()["items"] - before
         new.known = len(rows) - new.items
-        new.sightings = writer.copy(other.stream_named, ours, runs)["sightings"]
+        new.sightings = writer.copy(other, ours, runs)["sightings"]
         for their_shelf, store, our_shelf in shelves:
             lacking = {item for item in theirs if not writer.vectors.has_item(ours[item], our_shelf.model_id)}
             rows_there = other.vectors.of(theirs, their_shelf.model_id)

@@ -25,7 +25,7 @@ from indexer.catalogue.registry import FORMAT, bring_up, undeclared
 from indexer.catalogue.runs import RunReads
 from indexer.catalogue.segments import SegmentReads
 from indexer.catalogue.sightings import SightingReads
-from indexer.catalogue.sql import Parameters
+from indexer.catalogue.sql import Parameters, Row, named
 from indexer.catalogue.vectors import VectorReads
 from indexer.catalogue.vics import VicsReads
 from indexer.catalogue.writer import Writer
@@ -114,13 +114,10 @@ class Catalogue:
         with self._naming():
             yield from self._db.execute(sql, parameters)
 
-    def stream_named(self, sql: str, parameters: Parameters = ()) -> Iterator[dict[str, Any]]:
+    def named(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
         """Rows as they are asked for, their values by the names of the columns."""
         with self._naming():
-            cursor = self._db.execute(sql, parameters)
-            names = [column[0] for column in cursor.description]
-            for row in cursor:
-                yield dict(zip(names, row, strict=True))
+            yield from named(self._db.execute(sql, parameters))
 
     @contextmanager
     def transaction(self) -> Iterator[Writer]:

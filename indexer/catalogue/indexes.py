@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from indexer.catalogue.meta import MetaWrites
 from indexer.catalogue.sql import Reads, Writes
@@ -66,16 +66,14 @@ TABLES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class GenerationRow:
+class GenerationRow(NamedTuple):
     """The index of a model that is in use: its folder below ``indexes/`` and the hash of its manifest."""
 
     name: str
     manifest_sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteRow:
+class RemoteRow(NamedTuple):
     """Where a Milvus server keeps this case's vectors; ``namespace`` begins each of their keys."""
 
     uri: str

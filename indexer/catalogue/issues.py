@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from imgmatch.locator import Locator
 from imgmatch.types import Evidence, Issue
@@ -80,8 +80,7 @@ TABLES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class IssueRow:
+class IssueRow(NamedTuple):
     """A recorded issue, with when it was seen and by which run."""
 
     issue: Issue

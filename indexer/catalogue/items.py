@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from imgmatch.types import Digests, Image
 from indexer.catalogue.filters import Filter, conditions
@@ -42,8 +41,7 @@ _COLUMNS = "item_id, sha256, md5, sha1, size_bytes, format, width_px, height_px,
 _FREE_ID = "max((SELECT coalesce(max(item_id), 0) FROM items), (SELECT value FROM state WHERE key = 'items')) + 1"
 
 
-@dataclass(frozen=True, slots=True)
-class ItemRow:
+class ItemRow(NamedTuple):
     """Unique content as the catalogue holds it."""
 
     item_id: int

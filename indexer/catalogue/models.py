@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from imgmatch.types import ModelSpec
 from indexer.catalogue.sql import Reads, Writes
@@ -51,8 +50,7 @@ TABLES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class CalibrationRow:
+class CalibrationRow(NamedTuple):
     """A stored calibration: path of the background case ("" for the case itself), items there when it was made."""
 
     background: str

@@ -26,24 +26,11 @@ from indexer.catalogue import (
 from indexer.catalogue.sql import Source
 from indexer.catalogue.table import Table
 
-TABLES: tuple[Table, ...] = (
-    *meta.TABLES,
-    *custody.TABLES,
-    *models.TABLES,
-    *runs.TABLES,
-    *items.TABLES,
-    *sightings.TABLES,
-    *labels.TABLES,
-    *issues.TABLES,
-    *segments.TABLES,
-    *vectors.TABLES,
-    *indexes.TABLES,
-    *facts.TABLES,
-    *lists.TABLES,
-    *listed.TABLES,
-    *decisions.TABLES,
-    *vics.TABLES,
-)
+_SUBJECTS = (
+    meta, custody, models, runs, items, sightings, labels, issues, segments, vectors, indexes, facts, lists, listed,
+    decisions, vics,
+)  # fmt: skip
+TABLES: tuple[Table, ...] = tuple(table for subject in _SUBJECTS for table in subject.TABLES)
 FORMAT = max(max(table.formats) for table in TABLES)
 """The newest format version."""
 

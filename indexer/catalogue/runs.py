@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from indexer.catalogue.sql import Reads, Writes
+from indexer.catalogue.sql import Reads, Row, Writes
 from indexer.catalogue.table import Handled, Kept, Table
 
 TABLES = (
@@ -49,6 +49,7 @@ TABLES = (
 )
 
 _RUN = "run_id, command, version, runtime, arguments_json, started_utc, finished_utc, counts_json"
+_HEX = "lower(hex(sha256)) AS sha256, nullif(lower(hex(sha1)), '') AS sha1, lower(hex(md5)) AS md5"
 
 
 class RunReads(Reads):
@@ -58,17 +59,22 @@ class RunReads(Reads):
         """Runs, every column (id, command, version, runtime, arguments, started, finished, counts), oldest first."""
         return self._rows(f"SELECT {_RUN} FROM runs ORDER BY run_id")
 
-    def by_id(self, run_id: int) -> dict[str, Any] | None:
+    def by_id(self, run_id: int) -> Row | None:
         """A run with its arguments and totals (None: not finished), or None."""
-        row = self._one(f"SELECT {_RUN} FROM runs WHERE run_id = ?", (run_id,))
-        return None if row is None else _named(row)
+        return self._run_of(f"SELECT {_RUN} FROM runs WHERE run_id = ?", run_id)
 
-    def last(self, command: str) -> dict[str, Any] | None:
-        """The latest run of a command, or None."""
-        row = self._one(f"SELECT {_RUN} FROM runs WHERE command = ? ORDER BY run_id DESC LIMIT 1", (command,))
-        if row is None:
-            return None
-        return {name: value for name, value in _named(row).items() if name not in ("command", "arguments")}
+    def last(self, command: str) -> Row | None:
+        """The latest run of a command, without its arguments, or None."""
+        columns = "run_id, version, runtime, started_utc, finished_utc, counts_json"
+        return self._run_of(f"SELECT {columns} FROM runs WHERE command = ? ORDER BY run_id DESC LIMIT 1", command)
+
+    def _run_of(self, sql: str, which: int | str) -> Row | None:
+        row = next(self._named(sql, (which,)), None)
+        if row is not None:
+            for column in [name for name in row if name.endswith("_json")]:
+                text = row.pop(column)
+                row[column.removesuffix("_json")] = None if text is None else json.loads(text)
+        return row
 
     def merged_from(self, case_id: str) -> dict[int, int]:
         """Another case's run ids to those which they have here."""
@@ -80,11 +86,11 @@ class RunReads(Reads):
         row = self._one("SELECT run_id, item_id FROM merges WHERE case_id = ?", (case_id,))
         return None if row is None else (int(row[0]), int(row[1]))
 
-    def found(self, run_id: int) -> Iterator[dict[str, Any]]:
-        """Every sighting that a run made or read again, in the order they were made; ``times`` it was read by it."""
-        rows = self._stream(
-            "SELECT locator, item_id, lower(hex(sha256)), lower(hex(sha1)), lower(hex(md5)), size_bytes, modified_utc,"
-            " first, times, read_utc FROM ("
+    def found(self, run_id: int) -> Iterator[Row]:
+        """Every sighting that a run made or read again, in the order they were made; ``times_read`` by it."""
+        for row in self._named(
+            f"SELECT item_id, locator, {_HEX}, size_bytes, modified_utc, first AS first_seen_by_this_run,"
+            " times AS times_read, read_utc FROM ("
             "  SELECT s.*, 1 AS first, 1 + coalesce(r.times, 0) AS times, coalesce(r.read_utc, s.seen_utc) AS read_utc"
             "  FROM sightings s LEFT JOIN rereads r ON r.sighting_id = s.sighting_id AND r.run_id = ?1"
             "  WHERE s.run_id = ?1"
@@ -92,62 +98,31 @@ class RunReads(Reads):
             "  WHERE r.run_id = ?1 AND s.run_id <> ?1"
             ") JOIN items USING (item_id) ORDER BY sighting_id",
             (run_id,),
-        )
-        for locator, item_id, sha256, sha1, md5, size, modified, first, times, read in rows:
-            yield {
-                "locator": locator,
-                "item_id": item_id,
-                "sha256": sha256,
-                "sha1": sha1 or None,
-                "md5": md5,
-                "size_bytes": size,
-                "modified_utc": modified,
-                "first_seen_by_this_run": bool(first),
-                "times_read": times,
-                "read_utc": read,
-            }
+        ):
+            yield {**row, "first_seen_by_this_run": bool(row["first_seen_by_this_run"])}
 
-    def skipped(self, run_id: int) -> Iterator[dict[str, Any]]:
+    def skipped(self, run_id: int) -> Iterator[Row]:
         """Every issue of a run, also those that a later reading has settled since."""
-        rows = self._stream(
-            "SELECT locator, stage, error, message, lower(hex(sha256)), size_bytes, seen_utc, settled FROM ("
-            "  SELECT locator, stage, error, message, sha256, size_bytes, seen_utc, 0 AS settled, issue_id AS place"
-            "  FROM issues WHERE run_id = ?1"
-            "  UNION ALL SELECT locator, stage, error, message, sha256, size_bytes, seen_utc, 1, rowid FROM past_issues"
-            "  WHERE run_id = ?1) ORDER BY seen_utc, settled DESC, place",
+        told = "locator, stage, error, message, sha256, size_bytes, seen_utc"
+        for row in self._named(
+            "SELECT locator, stage, error, message, nullif(lower(hex(sha256)), '') AS sha256, size_bytes,"
+            " seen_utc AS read_utc, settled_since FROM ("
+            f"  SELECT {told}, 0 AS settled_since, issue_id AS place FROM issues WHERE run_id = ?1"
+            f"  UNION ALL SELECT {told}, 1, rowid FROM past_issues WHERE run_id = ?1"
+            ") ORDER BY read_utc, settled_since DESC, place",
             (run_id,),
-        )
-        for locator, stage, error, message, sha256, size, seen, settled in rows:
-            yield {
-                "locator": locator,
-                "stage": stage,
-                "error": error,
-                "message": message,
-                "sha256": sha256 or None,
-                "size_bytes": size,
-                "read_utc": seen,
-                "settled_since": bool(settled),
-            }
+        ):
+            yield {**row, "settled_since": bool(row["settled_since"])}
 
-    def ignored(self, run_id: int) -> Iterator[dict[str, Any]]:
+    def ignored(self, run_id: int) -> Iterator[Row]:
         """Every file that a run left out by hash lists, with their names."""
-        rows = self._stream(
-            "SELECT locator, lower(hex(sha256)), lower(hex(sha1)), lower(hex(md5)), size_bytes, modified_utc,"
-            " json_group_array(list), min(seen_utc) FROM listed_files WHERE run_id = ? AND ignored"
+        for row in self._named(
+            f"SELECT locator, {_HEX}, size_bytes, modified_utc, json_group_array(list) AS lists,"
+            " min(seen_utc) AS read_utc FROM listed_files WHERE run_id = ? AND ignored"
             " GROUP BY locator, sha256 ORDER BY min(file_id)",
             (run_id,),
-        )
-        for locator, sha256, sha1, md5, size, modified, lists, seen in rows:
-            yield {
-                "locator": locator,
-                "sha256": sha256,
-                "sha1": sha1,
-                "md5": md5,
-                "size_bytes": size,
-                "modified_utc": modified,
-                "lists": sorted(json.loads(lists)),
-                "read_utc": seen,
-            }
+        ):
+            yield {**row, "lists": sorted(json.loads(row["lists"]))}
 
 
 class RunWrites(Writes, RunReads):
@@ -183,17 +158,3 @@ class RunWrites(Writes, RunReads):
             self._run("DELETE FROM merges WHERE case_id = ?", (case_id,))
         else:
             self._run("INSERT OR REPLACE INTO merges VALUES (?, ?, ?)", (case_id, run_id, item_id))
-
-
-def _named(row: Sequence[Any]) -> dict[str, Any]:
-    run_id, command, version, runtime, arguments, started, finished, counts = row
-    return {
-        "run_id": run_id,
-        "command": command,
-        "version": version,
-        "runtime": runtime,
-        "arguments": json.loads(arguments),
-        "started_utc": started,
-        "finished_utc": finished,
-        "counts": None if counts is None else json.loads(counts),
-    }

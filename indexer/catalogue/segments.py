@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from indexer.catalogue.meta import MetaWrites
 from indexer.catalogue.sql import Reads, Writes
@@ -56,8 +56,7 @@ TABLES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class SegmentRow:
+class SegmentRow(NamedTuple):
     """A committed segment: ``name`` is its path below ``segments/``; ``first_vector_id`` is the lowest of its ids."""
 
     model_id: int
@@ -110,15 +109,7 @@ class SegmentWrites(Writes, SegmentReads):
         self._run(
             "INSERT INTO segments (model_id, name, first_vector_id, rows, sha256, written_utc, ids)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                segment.model_id,
-                segment.name,
-                segment.first_vector_id,
-                segment.rows,
-                segment.sha256,
-                now_utc,
-                segment.ids,
-            ),
+            (*segment[:5], now_utc, segment.ids),
         )
 
     def set_stamps(self, stamps: dict[str, str]) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from imgmatch.locator import Locator
 from imgmatch.types import Evidence, Sighting
@@ -72,8 +71,7 @@ TABLES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class SightingRow:
+class SightingRow(NamedTuple):
     """A sighting together with what its item's content was."""
 
     locator: Locator

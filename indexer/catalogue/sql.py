@@ -9,6 +9,9 @@ from typing import Any, Protocol
 Parameters = Sequence[Any] | dict[str, Any]
 
 
+Row = dict[str, Any]
+
+
 class Source(Protocol):
     """What statements go through: a thread's connection, or an open transaction."""
 
@@ -17,6 +20,9 @@ class Source(Protocol):
 
     def stream(self, sql: str, parameters: Parameters = ()) -> Iterator[tuple[Any, ...]]:
         """Rows as they are asked for."""
+
+    def named(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
+        """Rows as they are asked for, their values by the names of the columns."""
 
 
 class Transaction:
@@ -33,6 +39,17 @@ class Transaction:
         """Rows as they are asked for."""
         return self.db.execute(sql, parameters)
 
+    def named(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
+        """Rows as they are asked for, their values by the names of the columns."""
+        return named(self.db.execute(sql, parameters))
+
+
+def named(cursor: sqlite3.Cursor) -> Iterator[Row]:
+    """The rows of a statement, their values by the names of the columns."""
+    names = [column[0] for column in cursor.description]
+    for row in cursor:
+        yield dict(zip(names, row, strict=True))
+
 
 class Reads:
     """The reading half of a subject."""
@@ -45,6 +62,9 @@ class Reads:
 
     def _stream(self, sql: str, parameters: Parameters = ()) -> Iterator[tuple[Any, ...]]:
         return self._source.stream(sql, parameters)
+
+    def _named(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
+        return self._source.named(sql, parameters)
 
     def _one(self, sql: str, parameters: Parameters = ()) -> tuple[Any, ...] | None:
         rows = self._source.rows(sql, parameters)

@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 ITEMS = "item_id IN (SELECT value FROM json_each(:items))"
 """A condition: of some items, named as a JSON list."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """Rows stay as they are; ``why``, where that is not plain."""
 
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
 class Gone:
     """Rows go with what they hang on: their item, the place (``locator``) that they speak of, their sighting; when
     segments are compacted, with their segment or with the row that is left out.
     """
 
-    of: tuple[Literal["item", "place", "sighting", "segment", "row"], ...]
-
     def __init__(self, *of: Literal["item", "place", "sighting", "segment", "row"]) -> None:
-        object.__setattr__(self, "of", of)
+        self.of = of
 
 
-@dataclass(frozen=True, slots=True)
-class Copied:
+class Copied(NamedTuple):
     """Rows of another case come along: each that ``read`` gives there, with its ``item_id`` and ``run_id`` as they are
     here, goes through ``write``, which leaves out what is here already. With ``:items``, it reads those of some items.
     """
@@ -39,15 +33,13 @@ class Copied:
     write: str
 
 
-@dataclass(frozen=True, slots=True)
-class Handled:
+class Handled(NamedTuple):
     """Code of its own sees to it; ``how`` says what it does."""
 
     how: str
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """A table, and what deleting, merging and compacting do with its rows.
 
     ``formats`` are the scripts that made it what it is, by the format version that they belong to: a script that has

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from indexer.catalogue.sql import Reads, Writes
 from indexer.catalogue.table import Handled, Kept, Table
@@ -86,8 +85,7 @@ _FILE = "sha256, name, version, header_json, media, imported_utc, run_id"
 _MEDIA = "number, md5, sha1, category, series, tags, record_json"
 
 
-@dataclass(frozen=True, slots=True)
-class VicsRow:
+class VicsRow(NamedTuple):
     """An imported file: its name, SHA-256, data model, how many media it held, and what stood beside them."""
 
     file_id: int

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 from indexer.catalogue.custody import CustodyWrites
 from indexer.catalogue.decisions import DecisionWrites
@@ -22,12 +21,10 @@ from indexer.catalogue.registry import TABLES
 from indexer.catalogue.runs import RunWrites
 from indexer.catalogue.segments import SegmentRow, SegmentWrites
 from indexer.catalogue.sightings import SightingWrites
-from indexer.catalogue.sql import Transaction, below
+from indexer.catalogue.sql import Row, Source, Transaction, below
 from indexer.catalogue.table import Copied, Gone
 from indexer.catalogue.vectors import VectorWrites
 from indexer.catalogue.vics import VicsWrites
-
-Read = Callable[[str, dict[str, Any]], Iterator[dict[str, Any]]]
 
 
 class Writer:
@@ -85,19 +82,19 @@ class Writer:
         if made is not None:
             self.segments.add(made, now_utc)
 
-    def copy(self, read: Read, items: Mapping[int, int] | None, runs: Mapping[int, int]) -> dict[str, int]:
+    def copy(self, theirs: Source, items: Mapping[int, int] | None, runs: Mapping[int, int]) -> dict[str, int]:
         """Add another case's rows that are to be copied: those of some of its items, or (None) what is of no item.
 
-        ``read`` is its ``Catalogue.stream_named``; its ids of items and runs come with those which they have here.
-        Returns how many rows of each table were new.
+        Its ids of items and runs come with those which they have here. Returns how many rows of each table were new.
         """
         ids = {"item_id": items or {}, "run_id": runs}
         of = {"items": json.dumps(list(items))} if items is not None else {}
-        return {
-            table.name: self._db.executemany(table.merge.write, _with_ids(read(table.merge.read, of), ids)).rowcount
-            for table in TABLES
-            if isinstance(table.merge, Copied) and (":items" in table.merge.read) == (items is not None)
-        }
+        new = {}
+        for table in TABLES:
+            if isinstance(table.merge, Copied) and (":items" in table.merge.read) == (items is not None):
+                rows = _with_ids(theirs.named(table.merge.read, of), ids)
+                new[table.name] = self._db.executemany(table.merge.write, rows).rowcount
+        return new
 
     def _remove(self, where: Mapping[str, str], parameters: Sequence[str]) -> dict[str, int]:
         """Remove rows that hang on something, those that point to others first."""
@@ -110,7 +107,7 @@ class Writer:
         }
 
 
-def _with_ids(rows: Iterator[dict[str, Any]], ids: Mapping[str, Mapping[int, int]]) -> Iterator[dict[str, Any]]:
+def _with_ids(rows: Iterator[Row], ids: Mapping[str, Mapping[int, int]]) -> Iterator[Row]:
     for row in rows:
         for column, known in ids.items():
             if column in row:
