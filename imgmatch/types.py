@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from imgmatch.errors import EvidenceError
 from imgmatch.locator import Locator
 
 if TYPE_CHECKING:
@@ -222,3 +223,8 @@ class Issue:
     stage: str
     error: str
     message: str
+
+    @classmethod
+    def of(cls, locator: Locator, error: EvidenceError) -> Issue:
+        """What kept the evidence at a place from being used."""
+        return cls(locator, error.stage, error.kind, str(error))

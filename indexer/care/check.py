@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 
 from imgmatch.errors import EvidenceError, ModelError
-from imgmatch.evidence import DEFAULT_OPTIONS, Reopener, SourceOptions
-from imgmatch.locator import Locator
+from imgmatch.evidence import DEFAULT_OPTIONS, SourceOptions
+from imgmatch.evidence.read import Finder, gone, hashed
 from imgmatch.models import verify_model
-from imgmatch.picture.hashes import digest
 from indexer.case.case import Case
 from indexer.case.use import Use
 from indexer.catalogue import SightingRow
@@ -102,23 +100,22 @@ def _indexes(case: Case) -> Iterator[Finding]:
 
 def _sources(use: Use, options: SourceOptions, progress: Progress | None) -> Iterator[Finding]:
     total = use.catalogue.counts()["sightings"]
-    reopener = Reopener(options)
+    finder = Finder(use.limits, options)
     for number, sighting in enumerate(use.catalogue.sightings.all(), start=1):
-        source_fault = _compare(sighting, reopener)
+        source_fault = _compare(sighting, finder)
         if source_fault is not None:
             yield source_fault
         if progress:
             progress("sources", number, total)
 
 
-def _compare(sighting: SightingRow, reopener: Reopener) -> Finding | None:
+def _compare(sighting: SightingRow, finder: Finder) -> Finding | None:
     """Read a source once, a block at a time, and say how it differs from what was read there before."""
     try:
-        with reopener.reopen(sighting.locator).open() as stream:
-            found, _ = digest(stream)
-    except (EvidenceError, OSError) as error:
+        found = hashed(finder.at(sighting.locator))
+    except EvidenceError as error:
         why = str(error).removeprefix(f"{sighting.locator}: ")
-        kind = "gone" if _gone(sighting.locator, error) else "unreadable"
+        kind = "gone" if gone(sighting.locator, error) else "unreadable"
         return Finding("source", f"{sighting.locator}: {why}", kind, sighting.sha256)
     if found.sha256 == sighting.sha256:
         return None
@@ -127,12 +124,3 @@ def _compare(sighting: SightingRow, reopener: Reopener) -> Finding | None:
     return Finding(
         "source", message + (size if found.size_bytes != sighting.size_bytes else ""), "changed", sighting.sha256
     )
-
-
-def _gone(place: Locator, error: Exception) -> bool:
-    """Is there nothing at this place any more, nor what it lay in?"""
-    if isinstance(error, FileNotFoundError) or getattr(error, "kind", "") == "gone":
-        return True
-    while place.parent is not None:
-        place = place.parent
-    return not os.path.lexists(place.at)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imgmatch.errors import CaseError
 from imgmatch.types import ModelSpec
@@ -19,6 +19,9 @@ from imgmatch.workers.choice import isolated
 from indexer.case.audit import Head
 from indexer.catalogue import Catalogue, Writer
 from indexer.index.shelf import Shelf
+
+if TYPE_CHECKING:
+    from imgmatch.evidence.limits import AllLimits
 
 
 @dataclass(slots=True)
@@ -74,6 +77,13 @@ class Shelves:
     def default_model(self) -> ModelSpec:
         """The model that the case was made with."""
         return self._catalogue.models.all()[0][1]
+
+    @property
+    def limits(self) -> AllLimits:
+        """What reading this evidence may cost: what any ingest of it was allowed, and no less than the default."""
+        from imgmatch.evidence.limits import AllLimits  # heavy, and not for every use
+
+        return AllLimits().widened(self._catalogue.runs.limits())
 
     def shelves(self) -> list[Shelf]:
         """What each model made here, in the order in which they came."""

@@ -20,12 +20,12 @@ from imgmatch.cores import usable_cores
 from imgmatch.errors import EvidenceError, UsageError
 from imgmatch.evidence import DEFAULT_OPTIONS, SourceOptions, walk
 from imgmatch.evidence.limits import AllLimits
+from imgmatch.evidence.read import read
 from imgmatch.limits import DEFAULT_WORKER_LIMITS, WorkerLimits
 from imgmatch.locator import readable
 from imgmatch.match.regions import FAST, PROFILES, THOROUGH, read_regions
 from imgmatch.models.base import Embedder
 from imgmatch.picture.facts import Facts
-from imgmatch.picture.hashes import digest
 from imgmatch.picture.image import DEFAULT_LIMITS, Limits
 from imgmatch.picture.pdq import has_pdq
 from imgmatch.types import Digests, Embedding, Evidence, Image, Issue
@@ -318,25 +318,21 @@ def _read(
     if isinstance(found, Container):
         return _Read(container=found)
     try:
-        with found.open() as stream:
-            digests, data = digest(stream, config.limits.max_bytes)
+        content = read(found, config.limits)
     except EvidenceError as error:
-        return _Read(found, issue=Issue(found.locator, "read", error.kind, str(error)))
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        return _Read(found, issue=Issue(found.locator, "read", "unreadable", f"the file can't be read: {reason}"))
+        return _Read(found, issue=Issue.of(found.locator, error))
+    digests = content.digests
     if shelf.holds(digests.sha256, config.beyond):
-        return _Read(found, digests, facts=_facts_lacking(digests, data, case, config, decoder))
+        return _Read(found, digests, facts=_facts_lacking(digests, content.data, case, config, decoder))
     if known.ignores(digests):
         return _Read(found, digests, ignored=True)
     whole_known = config.beyond is not None and shelf.holds(digests.sha256)
     try:
-        if data is None:
-            raise EvidenceError("too_large", f"{digests.size_bytes:,} bytes are more than {config.limits.max_bytes:,}")
         sides = (2 * shelf.spec.input_px,) if config.beyond else ()
-        done = decoder(data, Request(shelf.spec.input_px, sides, metadata=True, pdq=True, limits=config.limits))
+        request = Request(shelf.spec.input_px, sides, metadata=True, pdq=True, limits=config.limits)
+        done = decoder(content.whole, request)
     except EvidenceError as error:
-        return _Read(found, digests, Issue(found.locator, "decode", error.kind, str(error)))
+        return _Read(found, digests, Issue.of(found.locator, error))
     return _Read(
         found,
         digests,
@@ -364,15 +360,15 @@ def _facts_lacking(
 def _unique(reads: Iterable[_Read]) -> Iterator[_Read]:
     """Content met twice before its first commit is embedded once; the second is a further sighting."""
     recent: dict[str, None] = {}
-    for read in reads:
-        if read.digests is not None and read.prepared is not None:
-            if read.digests.sha256 in recent:
-                read.prepared = read.image = read.larger = None
+    for one in reads:
+        if one.digests is not None and one.prepared is not None:
+            if one.digests.sha256 in recent:
+                one.prepared = one.image = one.larger = None
             else:
-                recent[read.digests.sha256] = None
+                recent[one.digests.sha256] = None
                 if len(recent) > 65_536:  # long committed by then: _read finds those in the catalogue
                     del recent[next(iter(recent))]
-        yield read
+        yield one
 
 
 def _embed(group: list[_Read], embedder: Embedder) -> list[_Read]:
@@ -471,9 +467,9 @@ def _grouped(reads: Iterable[_Read], size: int) -> Iterator[list[_Read]]:
     """Groups that hold ``size`` new pictures each, known files and issues along with them in their place."""
     group: list[_Read] = []
     new = 0
-    for read in reads:
-        group.append(read)
-        new += read.prepared is not None
+    for one in reads:
+        group.append(one)
+        new += one.prepared is not None
         if new >= size or len(group) >= 16 * size:
             yield group
             group, new = [], 0

@@ -231,7 +231,9 @@ class Desk:
         with self._look_lock:
             if kept.search_id not in self._read:
                 # As the search read it: geometry sees the same pixels.
-                read = read_query(kept.query.found, self.embedder, kept.leave_out, regions=kept.regions)
+                read = read_query(
+                    kept.query.found, self.embedder, kept.leave_out, self.case.limits.picture, kept.regions
+                )
                 if isinstance(read, Issue):
                     raise UsageError(f"{kept.query.name}: {read.message}; upload or choose it again")
                 self._read[kept.search_id] = read

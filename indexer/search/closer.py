@@ -11,11 +11,12 @@ import numpy as np
 
 from imgmatch.cores import one_thread_each
 from imgmatch.errors import EvidenceError
+from imgmatch.evidence.read import Finder
 from imgmatch.match.features import QUERY_PX
 from imgmatch.match.verify import QueryFeatures, query_features, verify
 from imgmatch.types import Sighting, Verification
 from indexer.case.case import Case
-from indexer.search.verification import ItemFeatures, reread
+from indexer.search.verification import ItemFeatures
 
 if TYPE_CHECKING:
     from indexer.catalogue import ItemRow
@@ -33,7 +34,8 @@ def closer_look(case: Case) -> Compare:
 
     Files are read again; one that is gone is said to be.
     """
-    features = ItemFeatures()
+    finder = Finder(case.limits)
+    features = ItemFeatures(finder)
     last: dict[int, QueryFeatures] = {}
 
     def compare(best: ItemRow, item: ItemRow) -> Sequence[str]:
@@ -41,7 +43,7 @@ def closer_look(case: Case) -> Compare:
         try:
             if best.item_id not in last:
                 last.clear()
-                last[best.item_id] = _as_query(best, seen[best.item_id])
+                last[best.item_id] = _as_query(best, seen[best.item_id], finder)
             of_item = features.of(item, seen[item.item_id])
         except EvidenceError as error:
             return (f"not looked at: {error}",)
@@ -79,7 +81,7 @@ def differences(found: Verification, best_px: tuple[int, int], item_px: tuple[in
 def verify_links(case: Case, other: Case, found: Iterable[Link], progress: Progress | None = None) -> list[Link]:
     """Links with what geometry says of each pair: verified ones first, by inliers, the others in their order."""
     links = list(found)
-    features = ItemFeatures()
+    finder, features = Finder(case.limits), ItemFeatures(Finder(other.limits))
     verifications: dict[int, Verification] = {}
     query: tuple[int, QueryFeatures | EvidenceError] | None = None
     # By items of ours: each is read once.
@@ -89,7 +91,7 @@ def verify_links(case: Case, other: Case, found: Iterable[Link], progress: Progr
             link = links[number]
             if query is None or query[0] != link.item.item_id:
                 seen = case.catalogue.sightings.of([link.item.item_id])[link.item.item_id]
-                query = (link.item.item_id, _or_error(link.item, seen))
+                query = (link.item.item_id, _or_error(link.item, seen, finder))
             verifications[number] = _verify_link(query[1], link, other, features)
             if progress:
                 progress("verify", done, len(links))
@@ -113,15 +115,15 @@ def _verify_link(query: QueryFeatures | EvidenceError, link: Link, other: Case, 
         return Verification(False, "none", False, 0, 0, None, None, 0.0, f"can't be verified: {error}")
 
 
-def _or_error(item: ItemRow, sightings: Sequence[Sighting]) -> QueryFeatures | EvidenceError:
+def _or_error(item: ItemRow, sightings: Sequence[Sighting], finder: Finder) -> QueryFeatures | EvidenceError:
     try:
-        return _as_query(item, sightings)
+        return _as_query(item, sightings, finder)
     except EvidenceError as error:
         return error
 
 
-def _as_query(item: ItemRow, sightings: Sequence[Sighting]) -> QueryFeatures:
-    image = reread(item, sightings, QUERY_PX)
+def _as_query(item: ItemRow, sightings: Sequence[Sighting], finder: Finder) -> QueryFeatures:
+    image = finder.image(item.sha256, (s.locator for s in sightings), QUERY_PX)
     return query_features(image.pixels, image.upright_size_px)
 
 

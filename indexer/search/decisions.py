@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from imgmatch.errors import UsageError
-from imgmatch.picture.hashes import digest
+from imgmatch.errors import EvidenceError, UsageError
+from imgmatch.evidence import reopen
+from imgmatch.evidence.read import hashed
+from imgmatch.locator import Locator
 from indexer.case import audit
 from indexer.case.case import Case
 from indexer.catalogue import DecisionRow
@@ -100,10 +102,9 @@ def _query(case: Case, query: str | os.PathLike[str]) -> str:
     if not path.is_file():
         return _item(case, os.fspath(query), "picture file, ")
     try:
-        with path.open("rb") as stream:
-            return digest(stream)[0].sha256
-    except OSError as error:
-        raise UsageError(f"{path}: can't be read ({error.strerror}); give a readable picture") from error
+        return hashed(reopen(Locator.file(path))).sha256
+    except EvidenceError as error:
+        raise UsageError(f"{path}: {error}; give a readable picture") from error
 
 
 def _item(case: Case, item: str, more: str = "") -> str:

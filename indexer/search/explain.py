@@ -9,13 +9,14 @@ from pathlib import Path
 
 from imgmatch.errors import EvidenceError, UsageError
 from imgmatch.evidence import SourceOptions, walk
+from imgmatch.evidence.read import Finder
 from imgmatch.match.drawing import Heat, draw, heat_maps, hidden
 from imgmatch.match.verify import query_features, verify
 from imgmatch.models.base import Embedder
 from imgmatch.types import Image, Issue, Verification
 from indexer.case.case import Case
 from indexer.search.searcher import Query, read_query
-from indexer.search.verification import ItemFeatures, reread
+from indexer.search.verification import ItemFeatures
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +57,12 @@ def compare(
         raise UsageError(f"{item_id}: no such item in {case.path}; give an item_id that imgmatch search prints")
     try:
         sightings = case.catalogue.sightings.of([item_id])[item_id]
-        item = reread(items[item_id], sightings, embedder.spec.input_px)
+        finder = Finder(case.limits)
+        item = finder.image(items[item_id].sha256, (s.locator for s in sightings), embedder.spec.input_px)
         # Of the same pixels as in a search, so that both say the same.
         verification = known or verify(
             query_features(query.image.pixels, query.image.upright_size_px, query.mask),
-            ItemFeatures().of(items[item_id], sightings),
+            ItemFeatures(finder).of(items[item_id], sightings),
         )
     except EvidenceError as error:
         raise EvidenceError(
@@ -83,10 +85,11 @@ def explain(
     Raises UsageError when the query or the output can't be used or no such item is in the case; EvidenceError when the
     item's picture is gone or has changed.
     """
-    found = list(walk(query, options=SourceOptions(frames=False)))
+    limits = case.limits
+    found = list(walk(query, options=SourceOptions(frames=False, limits=limits.source)))
     if len(found) != 1:
         raise UsageError(f"{query}: holds {len(found)} files; give one picture")
-    read = read_query(found[0], embedder, regions=False)
+    read = read_query(found[0], embedder, limits=limits.picture, regions=False)
     if isinstance(read, Issue):
         raise UsageError(f"{query}: {read.message}; give a picture that can be read")
     compared = compare(case, embedder, read, item_id)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from imgmatch.errors import CaseError, EvidenceError, UsageError
-from imgmatch.evidence import walk
+from imgmatch.evidence import SourceOptions, walk
+from imgmatch.evidence.read import Finder, read
 from imgmatch.locator import Locator
 from imgmatch.match.masking import (
     Mask,
@@ -29,7 +30,6 @@ from imgmatch.match.masking import (
 from imgmatch.match.regions import cut, query_boxes
 from imgmatch.match.verify import query_features
 from imgmatch.models.base import Embedder
-from imgmatch.picture.hashes import digest
 from imgmatch.picture.image import DEFAULT_LIMITS, Limits
 from imgmatch.picture.metadata import Metadata, same_camera, values
 from imgmatch.types import Box, Candidate, Evidence, Image, Issue, Match, Sighting, Verification
@@ -165,7 +165,9 @@ class Searcher:
         self.max_fmr = max_fmr
         self._allowed_of: tuple[Any, ...] = ()
         self._allowed_ids: Ids = np.empty(0, np.int64)
-        self._features = ItemFeatures()
+        finder = Finder(case.limits)
+        self._limits = finder.limits
+        self._features = ItemFeatures(finder)
         self._index = index or CaseIndex(shelf, warn)
 
     def search(
@@ -191,7 +193,7 @@ class Searcher:
         """
         _check(k)
         for path in queries:
-            for found in walk(path):
+            for found in walk(path, options=SourceOptions(limits=self._limits.source)):
                 yield self.search_one(found, k, leave_out, within, regions, verify_top, cut=cut)
 
     def search_one(
@@ -212,7 +214,7 @@ class Searcher:
         _check(k)
         within = within or Filter()
         started = time.perf_counter()
-        query = read_query(found, self._embedder, leave_out, regions=regions)
+        query = read_query(found, self._embedder, leave_out, self._limits.picture, regions)
         model = self._embedder.spec
         arguments: dict[str, Any] = {"k": k, "regions": regions, "verify_top": verify_top, "max_fmr": self.max_fmr}
         if leave_out.mask is not None:
@@ -377,20 +379,13 @@ def read_query(
     if isinstance(found, Issue):
         return found
     try:
-        with found.open() as stream:
-            digests, data = digest(stream, limits.max_bytes)
-        if data is None:
-            raise EvidenceError("too_large", f"{digests.size_bytes:,} bytes are more than {limits.max_bytes:,}")
+        content = read(found, limits)
         side_px = embedder.spec.input_px
         # The whole picture as ingest reads it, so that the same file has the same vector; and larger.
         wanted = Request(sides_px=(side_px, QUERY_SCALE * side_px), metadata=True, limits=limits)
-        decoded = shared.read_picture(data, wanted)
-    except OSError as error:
-        return Issue(
-            found.locator, "read", "unreadable", f"the file can't be read: {(error.strerror or str(error)).lower()}"
-        )
+        decoded = shared.read_picture(content.whole, wanted)
     except EvidenceError as error:
-        return Issue(found.locator, "decode", error.kind, str(error))
+        return Issue.of(found.locator, error)
     image, larger = decoded.pictures
     sides = embedder.spec.query_sides_px
     mask = leave_out.of(image)
@@ -414,7 +409,7 @@ def read_query(
         boxes = [only if b is None else (b[0] + only[0], b[1] + only[1], b[2], b[3]) for b in boxes]
     return Query(
         found.locator,
-        digests.sha256,
+        content.digests.sha256,
         np.stack(vectors),
         tuple(boxes),
         image.partial,

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from imgmatch.cores import one_thread_each, usable_cores
 from imgmatch.errors import EvidenceError
-from imgmatch.evidence import Reopener, reopen
-from imgmatch.locator import Locator
+from imgmatch.evidence.read import Finder
 from imgmatch.match.features import ITEM_PX, Features, extract
 from imgmatch.match.verify import QueryFeatures, verify
-from imgmatch.picture.hashes import digest
-from imgmatch.picture.image import DEFAULT_LIMITS
-from imgmatch.types import Candidate, Evidence, Image, Sighting, Verification
-from imgmatch.workers import shared
+from imgmatch.types import Candidate, Sighting, Verification
 from imgmatch.workers.pool import WORKER_ISSUES
 from indexer.case.case import Case
 
@@ -36,13 +32,13 @@ class ItemFeatures:
     May be used by several threads at once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, finder: Finder) -> None:
+        self._finder = finder
         self._kept: OrderedDict[str, Features | EvidenceError] = OrderedDict()
         self._lock = threading.Lock()
-        self._of_thread = threading.local()
 
     def of(self, item: ItemRow, sightings: Sequence[Sighting]) -> Features:
-        """The features of an item. Raises EvidenceError as ``reread`` does."""
+        """The features of an item. Raises EvidenceError as Finder.image does."""
         with self._lock:
             known = self._kept.get(item.sha256)
             if known is not None:
@@ -51,11 +47,8 @@ class ItemFeatures:
             raise EvidenceError(known.kind, str(known))
         if known is not None:
             return known
-        # An archive or a disk image is opened once a thread, not once a candidate.
-        if not hasattr(self._of_thread, "reopener"):
-            self._of_thread.reopener = Reopener()
         try:
-            image = reread(item, sightings, ITEM_PX * 3 // 4, self._of_thread.reopener.reopen)
+            image = self._finder.image(item.sha256, (s.locator for s in sightings), ITEM_PX * 3 // 4)
         except EvidenceError as error:
             if error.kind in WORKER_ISSUES:  # what kills or holds up its worker does so once, not once a query
                 self._keep(item, error)
@@ -84,7 +77,7 @@ def verified_first(
     the candidates and what was found of each item. A candidate whose picture can't be read any more keeps its place,
     with a verification that says so. ``features`` are those of earlier queries.
     """
-    features = features or ItemFeatures()
+    features = features or ItemFeatures(Finder(case.limits))
     ids = [vectors[0].item_id for vectors in candidates[:top]]
     items, sightings = case.catalogue.items.by_id(ids), case.catalogue.sightings.of(ids)
 
@@ -104,34 +97,3 @@ def verified_first(
         return not good, -verification.inliers if verification is not None and good else 0
 
     return sorted(candidates, key=place), found
-
-
-def reread(
-    item: ItemRow,
-    sightings: Sequence[Sighting],
-    min_side_px: int,
-    find: Callable[[Locator], Evidence] = reopen,
-) -> Image:
-    """Decode an item's picture from the first place that still holds its content.
-
-    Raises EvidenceError as ``content`` and as imgmatch.workers.shared.read_picture.
-    """
-    return shared.read_image(content(item.sha256, (s.locator for s in sightings), find), min_side_px)
-
-
-def content(sha256: str, places: Iterable[Locator], find: Callable[[Locator], Evidence]) -> bytes:
-    """The bytes with this SHA-256 from the first place that still holds them.
-
-    Raises EvidenceError of kind ``source_gone`` when no place does.
-    """
-    changed = False
-    for place in places:
-        try:
-            with find(place).open() as stream:
-                digests, data = digest(stream, DEFAULT_LIMITS.max_bytes)
-        except (EvidenceError, OSError):
-            continue
-        if digests.sha256 == sha256 and data is not None:
-            return data
-        changed = True
-    raise EvidenceError("source_gone", "source changed since ingest" if changed else "source gone")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imgmatch.errors import EvidenceError
+from imgmatch.evidence.read import hashed
 from imgmatch.locator import Locator, readable
-from imgmatch.picture.hashes import digest
 from imgmatch.types import Digests, Evidence, Sighting
 
 if TYPE_CHECKING:
@@ -63,9 +63,8 @@ class KnownFiles:
         if not (self._any or self._left_out):
             return None
         try:
-            with found.open() as stream:
-                digests, _ = digest(stream)
-        except (EvidenceError, OSError):
+            digests = hashed(found)
+        except EvidenceError:
             return None
         hits = self.of(digests)
         noted = self._catalogue.listed.lists_of(found.locator, digests.sha256)

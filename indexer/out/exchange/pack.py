@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import tempfile
-import threading
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +22,7 @@ import numpy as np
 
 import imgmatch
 from imgmatch.cores import usable_cores
-from imgmatch.evidence import Reopener
+from imgmatch.evidence.read import Finder
 from imgmatch.locator import Locator
 from indexer.case.case import Case
 from indexer.case.use import Use
@@ -216,12 +215,10 @@ def _write_thumbnails(use: Use, members: _Members, reveal: bool, progress: Progr
         folder = Path(name) / "pictures"
         for kind in ("blurred", "clear"):
             (folder / kind).mkdir(parents=True)
-        own = threading.local()
+        finder = Finder(case.limits)
 
         def write(entry: tuple[str, list[Locator]]) -> Thumbnail | None:
-            if not hasattr(own, "reopener"):
-                own.reopener = Reopener()
-            return write_thumbnail(folder, *entry, reveal, own.reopener)
+            return write_thumbnail(folder, *entry, reveal, finder)
 
         for items in item_batches(use, progress):
             seen = use.catalogue.sightings.of(items)

@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import itertools
 import os
-import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import imgmatch
-from imgmatch.evidence import Reopener
+from imgmatch.evidence.read import Finder
 from imgmatch.locator import Locator
 from imgmatch.match.calibration import expected_text, false_match_text
 from imgmatch.types import FalseMatchRate, ModelSpec, Verification
@@ -61,7 +60,7 @@ def write_report(
         subject = {"folder": str(target.absolute())}
         counts = {"queries": len(results), "matches": sum(len(result.matches) for result in results)}
         head = case.record("report", arguments=arguments, subject=subject, model=model, counts=counts)
-        thumbnails = _thumbnails(draft, results, config) if config.images else {}
+        thumbnails = _thumbnails(case, draft, results, config) if config.images else {}
         html = draft / "index.html"
         with html.open("w", encoding="utf-8") as file:
             file.writelines(_render(case, results, model, config, thumbnails, head))
@@ -70,7 +69,7 @@ def write_report(
     return target / "index.html"
 
 
-def _thumbnails(draft: Path, results: Sequence[SearchResult], config: ReportConfig) -> dict[str, Thumbnail]:
+def _thumbnails(case: Case, draft: Path, results: Sequence[SearchResult], config: ReportConfig) -> dict[str, Thumbnail]:
     pictures = draft / "pictures"
     for name in ("blurred", *(["clear"] if config.reveal else [])):
         (pictures / name).mkdir(parents=True)
@@ -85,13 +84,11 @@ def _thumbnails(draft: Path, results: Sequence[SearchResult], config: ReportConf
     # Items have their ids in the order in which their sources were walked: in it, a thread goes through an archive or a
     # disk image once, not once a picture.
     contents = sorted(wanted, key=lambda sha256: (order.get(sha256, 0), sha256))
-    own = threading.local()
+    finder = Finder(case.limits)
 
     def write(sha256: str) -> Thumbnail | None:
-        if not hasattr(own, "reopener"):
-            own.reopener = Reopener()
         places = list(dict.fromkeys(wanted[sha256]))
-        return write_thumbnail(pictures, sha256, places, config.reveal, own.reopener)
+        return write_thumbnail(pictures, sha256, places, config.reveal, finder)
 
     with ThreadPoolExecutor(config.jobs, "report") as pool:
         made = zip(contents, pool.map(write, contents), strict=True)

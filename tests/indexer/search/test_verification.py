@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from imgmatch.errors import UsageError
+from imgmatch.evidence.read import Finder
 from imgmatch.locator import Locator
 from imgmatch.types import FalseMatchRate, Match, Sighting, Verification
 from indexer.intake.ingest import ingest
@@ -134,11 +135,11 @@ def test_no_point_lies_under_a_mask(filled, embedder, folder):
 
 def test_features_of_an_item_are_read_once_for_several_queries(filled, embedder, folder, tmp_path, monkeypatch):
     read = []
-    really = verification.reread
-    monkeypatch.setattr(verification, "reread", lambda item, *rest: read.append(item.item_id) or really(item, *rest))
+    really = Finder.image
+    monkeypatch.setattr(Finder, "image", lambda self, sha256, *rest: read.append(sha256) or really(self, sha256, *rest))
     queries = [write(tmp_path / f"q{n}.png", textured(n)) for n in range(3)]
     results = list(Searcher(filled, embedder).search(queries, COUNT, verify_top=COUNT))
-    assert sorted(read) == sorted(m.item_id for m in results[0].matches)
+    assert sorted(read) == sorted(m.sha256 for m in results[0].matches)
     assert [name(r.matches[0]) for r in results] == ["0.png", "1.png", "2.png"]
 
 
