@@ -61,6 +61,9 @@ class Plain:
         self.counts = catalogue.counts
         self.checkpoint = catalogue.checkpoint
         self.state = catalogue.state
+        self.profiles = catalogue.vectors.profiles
+        self.issue_kinds = catalogue.issues.kinds
+        self.last_run = catalogue.runs.last
         self.merged_to = catalogue.runs.merged_to
         self.integrity = catalogue.integrity
         self.format_version = catalogue.format_version

@@ -215,7 +215,7 @@ def _write_thumbnails(use: Use, members: _Members, reveal: bool, progress: Progr
         folder = Path(name) / "pictures"
         for kind in ("blurred", "clear"):
             (folder / kind).mkdir(parents=True)
-        finder = Finder(case.limits)
+        finder = Finder(use.limits)
 
         def write(entry: tuple[str, list[Locator]]) -> Thumbnail | None:
             return write_thumbnail(folder, *entry, reveal, finder)
