@@ -24,7 +24,7 @@ from imgmatch.match.calibration import NEIGHBOURS, Calibration, calibrate, norma
 from imgmatch.match.ranking import AGGREGATIONS, fuse, rank_labels
 from imgmatch.models import DEFAULT_MODEL, load_model
 from imgmatch.models.base import Embedder
-from indexer.search.calibrate import COPY_SIMILARITY
+from indexer.search.background import COPY_SIMILARITY
 
 ROOM_SEEDS = 8_000_000
 STATED = (1e-2, 1e-3, 1e-4)

@@ -197,13 +197,16 @@ class FalseMatchRate:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One ranked item. ``rank`` starts at 1; ``score`` is a lead for an examiner, never a verdict."""
+    """One ranked item. ``rank`` starts at 1; ``score`` is a lead for an examiner, never a verdict.
+
+    The stages of a search (indexer.search.searcher) fill it one after the other.
+    """
 
     rank: int
     item_id: int
     sha256: str
     score: float
-    sightings: tuple[Sighting, ...]
+    sightings: tuple[Sighting, ...] = ()
     labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
     candidates: tuple[Candidate, ...] = ()
     verification: Verification | None = None
@@ -213,6 +216,8 @@ class Match:
     """The query of a set that found it."""
     metadata: dict[str, Any] = field(default_factory=dict)
     """Values by the names in imgmatch.picture.metadata.FIELDS."""
+    identical: bool = False
+    """The query's very content (SHA-256)."""
 
 
 @dataclass(frozen=True, slots=True)

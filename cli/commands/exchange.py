@@ -20,7 +20,7 @@ from cli.render.progress import count_progress
 from imgmatch.errors import UsageError
 
 if TYPE_CHECKING:
-    from indexer.search.searcher import SearchResult
+    from indexer.search.request import SearchResult
 
 
 class ImportFormat(enum.StrEnum):
@@ -157,7 +157,8 @@ def _searched(case: Any, queries: list[Path], k: int, model: str | None) -> tupl
     """The model and, one by one, the results of searching with each query."""
     if not queries and not model:
         return case.default_model, iter(())
-    from indexer.search.calibrate import background as background_of
+    from indexer.search.background import background as background_of
+    from indexer.search.request import SearchRequest
     from indexer.search.searcher import Searcher
     from indexer.search.verification import VERIFY_TOP
 
@@ -166,9 +167,9 @@ def _searched(case: Any, queries: list[Path], k: int, model: str | None) -> tupl
         return embedder.spec, iter(())
     background = background_of(case, embedder.spec)
     if background is None:
-        no_background(case.path, None)
+        no_background(case)
     searcher = Searcher(case, embedder, background=background)
-    return embedder.spec, searcher.search(queries, k, verify_top=VERIFY_TOP)
+    return embedder.spec, searcher.search(queries, SearchRequest(k, verify_top=VERIFY_TOP))
 
 
 def import_(

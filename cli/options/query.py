@@ -14,7 +14,8 @@ from cli.render.notes import note
 from imgmatch.errors import UsageError
 
 if TYPE_CHECKING:
-    from indexer.search.searcher import LeaveOut
+    from indexer.case.case import Case
+    from indexer.search.request import LeaveOut
 
 QueriesArg = Annotated[
     list[Path],
@@ -48,7 +49,7 @@ class LeaveOutOptions:
 
     def leave_out(self) -> LeaveOut:
         """What the options say. Raises UsageError for what is no box."""
-        from indexer.search.searcher import LeaveOut
+        from indexer.search.request import LeaveOut
 
         return LeaveOut(self.mask, tuple(map(_box, self.ignore_box or ())), _box(self.box) if self.box else None)
 
@@ -86,12 +87,11 @@ def query_paths(queries: list[Path]) -> list[str]:
     return paths
 
 
-def no_background(case: Path, max_fmr: float | None) -> None:
-    """Say that no rate can be stated; an error where one was asked for."""
-    why = f"{case}: fewer than 50 unrelated pictures, too few to state false-match rates"
-    if max_fmr is not None:
-        raise UsageError(f"{why}; leave out --max-fmr, or run: imgmatch calibrate {case} --background OTHER")
-    note(f"imgmatch: {why}; name a reference with: imgmatch calibrate {case} --background OTHER")
+def no_background(case: Case) -> None:
+    """Say that no false-match rate can be stated."""
+    from indexer.search.background import too_few
+
+    note(f"imgmatch: {too_few(case)}; name a reference with: imgmatch calibrate {case.path} --background OTHER")
 
 
 def _box(text: str) -> tuple[int, int, int, int]:

@@ -15,7 +15,7 @@ from indexer.intake.csvfile import cell, printable, write_csv
 
 if TYPE_CHECKING:
     from imgmatch.types import FalseMatchRate, Verification
-    from indexer.search.searcher import SearchResult
+    from indexer.search.request import SearchResult
     from indexer.search.sets import LabelResult
 
 SEARCH_COLUMNS = (

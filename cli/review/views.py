@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from imgmatch.types import Sighting
     from indexer.catalogue.filters import Filter
     from indexer.review import Desk, KeptSearch
-    from indexer.search.explain import Comparison
+    from indexer.search.comparison import Comparison
 
 _SIGHTINGS = 50
 _MEMBERS = 60

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from imgmatch.errors import CaseError
 from imgmatch.types import ModelSpec
 from indexer.case.case import Case
-from indexer.catalogue.clock import now_utc
 from indexer.index import policy
 from indexer.index.build import BuildConfig, BuildStopped, Built, building, make, remove_unnamed
 from indexer.index.manifest import Manifest
@@ -114,7 +113,7 @@ def _put_to_use(case: Case, shelf: Shelf, made: Built | None) -> None:
     name, digest = (made.name, made.manifest_sha256) if made else (None, "")
     subject = {"generation": name, "manifest_sha256": digest or None}
     with case.change("index", subject=subject, model=shelf.spec) as change:
-        change.writer.indexes.set_generation(shelf.model_id, name, digest, now_utc())
+        shelf.set_generation(change.writer, name, digest)
         change.entry.details = {"factory": made.manifest.factory if made else "exact"}
         change.entry.counts = {"rows": made.manifest.rows if made else 0}
     remove_unnamed(case.path, shelf.catalogue)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-import numpy as np
-
 from imgmatch.errors import CaseError, UsageError
 from indexer.case.case import Case
 from indexer.case.run import Run
 from indexer.catalogue import Catalogue
 from indexer.index.protocol import Progress
-from indexer.index.segments import MAX_ROWS
 from indexer.index.shelf import Shelf
 from indexer.index.store import Store
 from indexer.intake.known import match_pdq
@@ -29,6 +26,7 @@ class Merged:
     vectors: int = 0
     issues: int = 0
     decisions: int = 0
+    vics_files: int = 0
 
 
 def merge(
@@ -78,7 +76,7 @@ def merge(
             with run.catalogue.transaction() as writer:
                 copied = writer.copy(theirs, None, runs)
                 done.issues, done.decisions = copied["issues"], copied["decisions"]
-                writer.vics.merge(theirs.vics, runs)
+                done.vics_files = writer.vics.merge(theirs.vics, runs)
                 writer.runs.set_merged(case_id, run.run_id, None)
             for _ in match_pdq(run):
                 pass  # their items against the PDQ lists of this case: kept in the catalogue
@@ -123,7 +121,6 @@ def _merge_batch(
     case_id: str,
     done: Merged,
 ) -> None:
-    theirs = [row[0] for row in rows]
     new = Merged()
     with run.catalogue.transaction() as writer:
         ours = {}
@@ -134,21 +131,8 @@ def _merge_batch(
         new.known = len(rows) - new.items
         new.sightings = writer.copy(other, ours, runs)["sightings"]
         for their_shelf, store, our_shelf in shelves:
-            lacking = {item for item in theirs if not writer.vectors.has_item(ours[item], our_shelf.model_id)}
-            rows_there = other.vectors.of(theirs, their_shelf.model_id)
-            wanted = [row for row in rows_there if row[0] in lacking]
-            for start in range(0, len(wanted), MAX_ROWS):
-                part = wanted[start : start + MAX_ROWS]
-                vectors, found = store.gather(np.array([row[1] for row in part], dtype=np.int64))
-                if not found.all():
-                    raise CaseError(
-                        f"{other.path}: {int((~found).sum())} vectors are missing; run imgmatch check on it"
-                    )
-                our_shelf.append(writer, vectors, [(ours[row[0]], *row[2:]) for row in part])
-                new.vectors += len(part)
-            profiles = other.vectors.profiles_of(sorted(lacking), their_shelf.model_id)
-            writer.vectors.set_profiles((ours[item], our_shelf.model_id, profile) for item, profile in profiles)
-        writer.runs.set_merged(case_id, run.run_id, theirs[-1])
+            new.vectors += our_shelf.take_over(writer, their_shelf, store, ours)
+        writer.runs.set_merged(case_id, run.run_id, rows[-1][0])
     done.items += new.items
     done.known += new.known
     done.sightings += new.sightings

@@ -25,7 +25,6 @@ from indexer.index.disk import locked, sync_folder
 from indexer.index.segments import remove_unnamed
 from indexer.index.shelf import SEGMENTS, Shelf
 
-
 CATALOGUE = "catalogue.sqlite"
 AUDIT = "audit.jsonl"
 LOCK = "write.lock"

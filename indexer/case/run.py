@@ -75,9 +75,7 @@ class Run(Use):
             if rows:
                 owners = [(item_id, *(box or (None,) * 4)) for item_id, _, box in rows]
                 shelf.append(writer, np.stack([vector for _, vector, _ in rows]), owners)
-            writer.vectors.set_profiles(
-                (item_id, shelf.model_id, item.profile) for item_id, item in read_as if item.profile
-            )
+            shelf.set_profiles(writer, ((i, item.profile) for i, item in read_as if item.profile))
             counts["items"] = sum(item.vector is not None for item in batch.items)
             for item in batch.items:
                 for evidence in item.found_at:

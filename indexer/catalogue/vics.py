@@ -176,14 +176,19 @@ class VicsWrites(Writes, VicsReads):
         sql = f"SELECT count(DISTINCT i.item_id) FROM items i JOIN vics_media m ON {_SAME} WHERE m.file_id = ?"
         return int(self._rows(sql, (file_id,))[0][0])
 
-    def merge(self, theirs: VicsReads, runs: Mapping[int, int]) -> None:
-        """Add files that another case has imported and this one has not; ``runs``: its run ids to ours."""
+    def merge(self, theirs: VicsReads, runs: Mapping[int, int]) -> int:
+        """Add files that another case has imported and this one has not; ``runs``: its run ids to ours. Returns how
+        many those are.
+        """
+        new = 0
         for file_id, sha256, *file, run_id in theirs.whole_files():
             if not self.has_file(sha256.hex()):
                 sql = f"INSERT INTO vics_files ({_FILE}) VALUES (?, ?, ?, ?, ?, ?, ?)"
                 ours = self._insert(sql, (sha256, *file, runs[run_id]))
                 self.add_media(ours, theirs.whole_media(file_id))
                 self._label(ours)
+                new += 1
+        return new
 
     def _label(self, file_id: int) -> None:
         for same in (_BY_MD5, _BY_SHA1):

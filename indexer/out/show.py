@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgmatch.errors import UsageError
 from imgmatch.locator import Locator
-from indexer.intake.known import lies_in
+from indexer.search.reasons import lies_in
 
 if TYPE_CHECKING:
     from indexer.case.case import Case

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,26 +11,28 @@ from pathlib import Path
 from typing import Literal
 
 from imgmatch.errors import UsageError
-from imgmatch.match.verify import query_features
 from imgmatch.models.base import Embedder
 from imgmatch.types import Issue, Match
 from indexer.case.case import Case
 from indexer.catalogue import DecisionRow
-from indexer.catalogue.filters import Filter
 from indexer.out.report import ReportConfig, write_report
 from indexer.review.pictures import Pictures
 from indexer.review.queries import Queries, QueryPicture
 from indexer.review.stacks import Stacks
 from indexer.search import decisions
-from indexer.search.calibrate import background
-from indexer.search.explain import Comparison, compare
-from indexer.search.searcher import NOTHING_LEFT_OUT, LeaveOut, Query, Searcher, SearchResult, read_query
+from indexer.search.background import background
+from indexer.search.comparison import Comparison, compare
+from indexer.search.query import Query
+from indexer.search.request import SearchRequest, SearchResult
+from indexer.search.searcher import Searcher
 from indexer.search.sets import LabelMatch, by_label
-from indexer.search.verification import verified_first
+from indexer.search.verification import VERIFY_TOP
 
 DEPTH = 500
 """So many matches does a search keep for paging through."""
 MAX_SEARCHES = 30
+_QUERIES = 2
+"""So many queries stay decoded, which may be large; one that is needed later is read again."""
 _LOOKED_AT = 8
 
 State = Literal["open", "confirmed", "rejected"]
@@ -42,8 +45,7 @@ class KeptSearch:
 
     search_id: int
     query: QueryPicture
-    leave_out: LeaveOut
-    regions: bool
+    request: SearchRequest
     verified: bool
     result: SearchResult
 
@@ -119,31 +121,30 @@ class Desk:
 
     # --- searching
 
-    def search(
-        self,
-        query_id: int,
-        leave_out: LeaveOut = NOTHING_LEFT_OUT,
-        within: Filter | None = None,
-        regions: bool = True,
-    ) -> KeptSearch:
-        """Search; the first answer comes at once, ``verify`` of it later brings geometry.
+    def search(self, query_id: int, request: SearchRequest) -> KeptSearch:
+        """Search for up to DEPTH matches; the first answer comes at once, ``verify`` of it later brings geometry.
 
         Raises UsageError when the query can't be read or what is to be left out does not fit it.
         """
         picture = self.queries.get(query_id)
+        request = replace(request, k=DEPTH, verify_top=0, with_rejected=True)
         with self._search_lock:
-            result = self._searcher.search_one(picture.found, DEPTH, leave_out, within, regions, with_rejected=True)
-            if result.issue is not None:
-                raise UsageError(f"{picture.name}: {result.issue.message}; give a picture that can be read")
+            started = time.perf_counter()
+            query = self._searcher.read(picture.found, request)
+            result = self._searcher.answer(query, request, started)
+            if isinstance(query, Issue):
+                raise UsageError(f"{picture.name}: {query.message}; give a picture that can be read")
             self._last_search += 1
-            kept = KeptSearch(self._last_search, picture, leave_out, regions, False, result)
+            kept = KeptSearch(self._last_search, picture, request, False, result)
             self._searches[kept.search_id] = kept
             while len(self._searches) > MAX_SEARCHES:
                 self._searches.popitem(last=False)
-            return kept
+        with self._look_lock:
+            self._keep_read(kept, query)
+        return kept
 
     def verify(self, search_id: int) -> KeptSearch:
-        """The same search with its nearest matches verified, the verified ones first, as ``Searcher`` orders them.
+        """The same search with its nearest matches verified, as ``Searcher`` orders and describes them.
 
         Nothing else waits meanwhile. Raises UsageError when the query can't be read any more.
         """
@@ -151,23 +152,17 @@ class Desk:
         if kept.verified:
             return kept
         query = self._query(kept)
-        features = query_features(query.image.pixels, query.image.upright_size_px, query.mask)
-        before = {match.item_id: match for match in kept.result.matches}
-        order, found = verified_first(self.case, features, [match.candidates for match in kept.result.matches])
-        matches = []
-        for rank, candidates in enumerate(order, start=1):
-            match = before[candidates[0].item_id]
-            verification = found.get(match.item_id)
-            reasons = match.reasons if verification is None else (*match.reasons, verification.reason)
-            matches.append(replace(match, rank=rank, verification=verification, reasons=reasons))
+        ordered = self._searcher.verify(query, kept.result.matches, VERIFY_TOP)
+        matches = self._searcher.describe(query, ordered)
+        found = [match.verification for match in matches if match.verification is not None]
         self.case.record(
             "verify",
             arguments={"examiner": self.examiner},
             subject={"query_sha256": kept.query.sha256},
             model=self.embedder.spec,
-            counts={"looked_at": len(found), "verified": sum(one.verified for one in found.values())},
+            counts={"looked_at": len(found), "verified": sum(one.verified for one in found)},
         )
-        verified = replace(kept, verified=True, result=replace(kept.result, matches=tuple(matches)))
+        verified = replace(kept, verified=True, result=replace(kept.result, matches=matches))
         with self._search_lock:
             if search_id in self._searches:
                 self._searches[search_id] = verified
@@ -228,18 +223,19 @@ class Desk:
             return self._compared[key]
 
     def _query(self, kept: KeptSearch) -> Query:
+        """The query as the search read it: geometry sees the same pixels."""
         with self._look_lock:
             if kept.search_id not in self._read:
-                # As the search read it: geometry sees the same pixels.
-                read = read_query(
-                    kept.query.found, self.embedder, kept.leave_out, self.case.limits.picture, kept.regions
-                )
+                read = self._searcher.read(kept.query.found, kept.request)
                 if isinstance(read, Issue):
                     raise UsageError(f"{kept.query.name}: {read.message}; upload or choose it again")
-                self._read[kept.search_id] = read
-                if len(self._read) > 2:  # decoded pictures are large
-                    self._read.popitem(last=False)
+                self._keep_read(kept, read)
             return self._read[kept.search_id]
+
+    def _keep_read(self, kept: KeptSearch, query: Query) -> None:
+        self._read[kept.search_id] = query
+        if len(self._read) > _QUERIES:
+            self._read.popitem(last=False)
 
     # --- deciding
 

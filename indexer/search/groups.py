@@ -19,7 +19,8 @@ from indexer.index.open import open_base
 from indexer.index.pairs import Pairs, pairs_above
 from indexer.index.shelf import Shelf
 from indexer.index.store import Store
-from indexer.search.calibrate import COPY_SIMILARITY, Background
+from indexer.search.background import COPY_SIMILARITY, Background
+from indexer.search.order import rare_enough
 
 Progress = Callable[[str, int, int], None]
 Compare = Callable[[ItemRow, ItemRow], Sequence[str]]
@@ -60,6 +61,11 @@ class Link:
     other_path: str
     false_match: FalseMatchRate | None
     verification: Verification | None = None
+
+    @property
+    def identical(self) -> bool:
+        """Are both the same content (SHA-256)?"""
+        return self.item.sha256 == self.other.sha256
 
 
 def groups(
@@ -108,15 +114,14 @@ def links(
 ) -> Iterator[Link]:
     """Pairs of an item of ``case`` and one of ``other``, which is only read, that are near enough; in no order.
 
-    With a ``background`` each says its false-match rate, and how many false links to expect of all pairs of the two.
+    With a ``background`` each says its false-match rate, and how many false links to expect of all pairs of the two;
+    ``max_fmr`` then leaves out those with a higher one.
     """
     _check(least)
     shelf, other_shelf = case.shelf(spec), other.shelf(spec)
     store, base = _opened(shelf)
     others = other_shelf.store()
     compared = shelf.item_count() * other_shelf.item_count()
-    if background is not None:
-        background.check(max_fmr)
     for found in pairs_above(store, least, other=others, base=base, progress=progress):
         pairs = list(_items(case, other, found))
         vectors, _ = store.gather(found.first)
@@ -131,9 +136,7 @@ def links(
             if background is not None and ours[first].sha256 != theirs[second].sha256:
                 vector = vector_of[owner[first]].astype(np.float32)
                 rate = background.rate(vector, ours[first].sha256, theirs[second].sha256, similarity, compared)
-                if max_fmr is not None and rate.stated > max_fmr:
-                    continue
-            yield Link(
+            link = Link(
                 ours[first],
                 theirs[second],
                 min(1.0, similarity),
@@ -141,6 +144,8 @@ def links(
                 seen_there[second][0].locator.path or "",
                 rate,
             )
+            if rare_enough(link, max_fmr):
+                yield link
 
 
 def nearest_links(found: Iterable[Link], top: int = LINKS) -> tuple[list[Link], int]:

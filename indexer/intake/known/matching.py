@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from imgmatch.errors import EvidenceError
 from imgmatch.evidence.read import hashed
-from imgmatch.locator import Locator, readable
-from imgmatch.types import Digests, Evidence, Sighting
+from imgmatch.locator import Locator
+from imgmatch.types import Digests, Evidence
 
 if TYPE_CHECKING:
     from indexer.case.case import Case
@@ -113,12 +113,6 @@ def _listed(use: Use, kind: str | None, name: str | None) -> Iterator[Listed]:
     yield from _with_places(use, block)
     for file in use.catalogue.listed.all(kind, name):
         yield Listed(None, file.sha256, file.hit, file.locator, 1)
-
-
-def lies_in(use: Use, seen: Iterable[Sighting]) -> list[tuple[str, ListHit]]:
-    """The videos, documents and archives that an item was found in and that lists name, each with such a list."""
-    hits = use.catalogue.lists.container_hits(sighting.locator for sighting in seen)
-    return [(readable(outer.at), hit) for outer, found in hits.items() for hit in found]
 
 
 def _with_places(use: Use, block: list[tuple[int, ListHit]]) -> Iterator[Listed]:

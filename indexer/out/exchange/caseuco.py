@@ -28,7 +28,7 @@ from indexer.out.exchange.places import file_name, file_path, mime_type
 from indexer.out.exchange.snapshot import Progress, item_batches, require_items
 
 if TYPE_CHECKING:
-    from indexer.search.searcher import SearchResult
+    from indexer.search.request import SearchResult
 
 _UCO = "https://ontology.unifiedcyberontology.org/uco"
 _CONTEXT = {

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imgmatch import times
 from imgmatch.errors import UsageError
 from imgmatch.locator import Locator
 from imgmatch.optional import require
@@ -23,7 +24,7 @@ from indexer.out.exchange.places import file_name, mime_type
 from indexer.out.exchange.snapshot import item_batches
 
 if TYPE_CHECKING:
-    from indexer.search.searcher import SearchResult
+    from indexer.search.request import SearchResult
 
 FORMATS = ("csv", "jsonl", "parquet")
 _BATCH = 8192
@@ -53,7 +54,7 @@ TABLES = {
         Table(
             "sightings",
             {"sighting_id": WHOLE, "item_id": WHOLE, "sha256": TEXT, "locator": TEXT, "path": TEXT, "file_name": TEXT,
-             "deleted": TRUTH, "modified_utc": TIME, "seen_utc": TIME, "run_id": WHOLE},
+             "deleted": TRUTH, "modified_utc": TIME, "modified_local": TEXT, "seen_utc": TIME, "run_id": WHOLE},
         ),
         Table("labels", {"item_id": WHOLE, "sha256": TEXT, "source": TEXT, "name": TEXT, "value": TEXT}),
         Table(
@@ -202,7 +203,8 @@ def _sightings(use: Use) -> Iterator[Record]:
             "path": place.path,
             "file_name": file_name(place),
             "deleted": place.deleted,
-            "modified_utc": modified,
+            "modified_utc": modified if times.is_utc(modified) else None,
+            "modified_local": None if times.is_utc(modified) else modified,
             "seen_utc": seen,
             "run_id": run_id,
         }

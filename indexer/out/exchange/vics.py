@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import imgmatch
+from imgmatch import times
 from imgmatch.errors import UsageError
 from imgmatch.locator import Locator
 from imgmatch.types import Issue, Sighting
@@ -114,17 +115,6 @@ def _row(media: Media) -> tuple[Any, ...]:
         ", ".join(media.tags) or None,
         json.dumps(media.record, ensure_ascii=False, separators=(",", ":")),
     )
-
-
-def reasons(labels: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """What imported files say of an item, from its labels, in words for a match."""
-    named = [
-        f"{word} {', '.join(labels[name])}"
-        for name, word in (("vics_category", "category"), ("vics_series", "series"), ("vics_tags", "tags"))
-        if labels.get(name)
-    ]
-    if named:
-        yield f"known to Project VIC: {', '.join(named)}"
 
 
 def export_vics(
@@ -266,7 +256,7 @@ def _file(item: ItemRow, sighting: Sighting) -> dict[str, Any]:
         "FileName": file_name(sighting.locator),
         "FilePath": file_path(sighting.locator),
     }
-    if sighting.modified_utc:
+    if times.is_utc(sighting.modified_utc):  # its times have a zone
         file["Written"] = sighting.modified_utc
     if sighting.locator.kind == "carved":
         file["Unallocated"] = True

@@ -25,7 +25,7 @@ from indexer.catalogue.clock import now_utc
 from indexer.intake.csvfile import printable
 from indexer.out.atomic import whole_folder
 from indexer.out.report.pictures import Thumbnail, write_thumbnail
-from indexer.search.searcher import SearchResult
+from indexer.search.request import SearchResult
 
 MAX_ISSUES = 1000
 # What the template shows in words of its own; any further field of a match is listed by its name.

@@ -101,7 +101,8 @@ def test_a_masked_query_of_a_plain_model_does_not_show_what_is_masked(plain, tmp
     from PIL import Image
 
     from imgmatch.evidence import walk
-    from indexer.search.searcher import NOTHING_LEFT_OUT, LeaveOut, read_query
+    from indexer.search.query import read_query
+    from indexer.search.request import ANYTHING, LeaveOut, SearchRequest
 
     add_model(plain)
     model = load_model("mean", device="cpu")
@@ -110,9 +111,9 @@ def test_a_masked_query_of_a_plain_model_does_not_show_what_is_masked(plain, tmp
     pixels[16:48, 16:48] = (255, 0, 0)
     vectors = []
     for name, picture, left_out in (
-        ("clean.png", clean, NOTHING_LEFT_OUT),
-        ("block.png", pixels, NOTHING_LEFT_OUT),
-        ("block.png", pixels, LeaveOut(None, ((16, 16, 32, 32),))),
+        ("clean.png", clean, ANYTHING),
+        ("block.png", pixels, ANYTHING),
+        ("block.png", pixels, SearchRequest(leave_out=LeaveOut(None, ((16, 16, 32, 32),)))),
     ):
         Image.fromarray(picture).save(tmp_path / name)
         (found,) = walk(tmp_path / name)

@@ -117,7 +117,7 @@ def test_merging_brings_what_is_declared_to_come_and_once(full, tmp_path):
     theirs = rows(full.path)
     with Case.create(tmp_path / "case", model=SPEC) as case:
         before = rows(case.path)
-        merge(case, full)
+        done = merge(case, full)
         after = rows(case.path)
         for table in TABLES:
             if isinstance(table.merge, Copied):
@@ -126,6 +126,7 @@ def test_merging_brings_what_is_declared_to_come_and_once(full, tmp_path):
                 assert after[table.name] > before[table.name] or table.name == "models", table.name
             else:
                 assert after[table.name] == before[table.name], table.name
+        assert (done.sightings, done.issues, done.decisions, done.vics_files) == (4, 2, 1, 1)
         merge(case, full)
         again = rows(case.path)
         assert again.pop("runs") == after.pop("runs") + 1

@@ -15,6 +15,7 @@ from indexer.case.case import AUDIT
 from indexer.intake.ingest import ingest
 from indexer.out.report import write_report
 from indexer.review.queries import Queries
+from indexer.search.request import SearchRequest
 from indexer.search.searcher import Searcher
 from tests.conftest import ROOT, encode, run, textured
 
@@ -67,7 +68,7 @@ def filled(case, embedder, folder):
 def test_a_batch_of_queries_goes_on_after_one_that_kills_and_one_that_hangs(fragile, filled, embedder, folder):
     (folder / "endless.png").write_bytes(encode(textured(4), "PNG") + ENDLESS)
     queries = [folder / name for name in ("fatal.png", "0.png", "endless.png", "1.png")]
-    results = list(Searcher(filled, embedder).search(queries, 1))
+    results = list(Searcher(filled, embedder).search(queries, SearchRequest(1)))
     assert [r.issue and r.issue.error for r in results] == ["worker_died", None, "worker_timeout", None]
     assert "killed by signal 11" in results[0].issue.message
     assert [r.matches[0].sightings[0].locator.at for r in results if not r.issue] == [str(queries[1]), str(queries[3])]
@@ -78,7 +79,9 @@ def test_a_candidate_that_kills_its_worker_is_not_verified_and_the_others_are(fr
     real = pool._Worker.greet
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pool._Worker, "greet", lambda worker: started.append(worker) or real(worker))
-        results = list(Searcher(filled, embedder).search([folder / "0.png", folder / "1.png"], 4, verify_top=4))
+        results = list(
+            Searcher(filled, embedder).search([folder / "0.png", folder / "1.png"], SearchRequest(4, verify_top=4))
+        )
     for result, name in zip(results, ("0.png", "1.png"), strict=True):
         said = {m.sightings[0].locator.at.rsplit("/", 1)[1]: m.verification for m in result.matches}
         assert len(said) == 4
@@ -89,7 +92,7 @@ def test_a_candidate_that_kills_its_worker_is_not_verified_and_the_others_are(fr
 
 
 def test_a_report_leaves_out_the_picture_that_kills_its_worker(fragile, filled, embedder, folder, tmp_path):
-    results = list(Searcher(filled, embedder).search([folder / "0.png"], 4))
+    results = list(Searcher(filled, embedder).search([folder / "0.png"], SearchRequest(4)))
     page = write_report(filled, results, embedder.spec, tmp_path / "report")
     assert len(list(page.parent.glob("pictures/blurred/*.jpg"))) == 3
 
@@ -113,7 +116,7 @@ def test_results_are_the_same_without_workers_and_the_log_says_so(filled, embedd
     (folder / "large.jpg").write_bytes(encode(textured(1, (2400, 1800)), "JPEG", quality=80))
 
     def found():
-        results = list(Searcher(filled, embedder).search([folder], 4, verify_top=4))
+        results = list(Searcher(filled, embedder).search([folder], SearchRequest(4, verify_top=4)))
         return [dataclasses.replace(result, elapsed_ms=0) for result in results]
 
     isolated = found()

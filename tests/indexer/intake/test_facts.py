@@ -17,6 +17,7 @@ from indexer.intake.ingest import IngestConfig, ingest
 from indexer.intake.known import import_list, listed, remove_list
 from indexer.intake.known.formats import ListFormat, Malformed, PdqEntry, pdq_entries, recognise
 from indexer.out.show import find_item, item_record
+from indexer.search.request import SearchRequest
 from indexer.search.searcher import Searcher
 from tests.conftest import encode, picture, run, run_json, scene
 from tests.imgmatch.picture.test_metadata import exif
@@ -73,11 +74,11 @@ def test_a_field_that_is_none_is_named():
 
 
 def test_the_same_camera_is_a_reason(filled, embedder, folder):
-    (result,) = Searcher(filled, embedder).search([folder / "0.jpg"], k=5)
+    (result,) = Searcher(filled, embedder).search([folder / "0.jpg"], SearchRequest(5))
     with_reason = {m.item_id for m in result.matches if any("same camera serial" in reason for reason in m.reasons)}
     assert named(filled, sorted(with_reason)) == ["0.jpg", "1.jpg"]
     assert result.matches[0].metadata["camera_serial"] == "0123456"
-    (other,) = Searcher(filled, embedder).search([folder / "3.jpg"], k=5)
+    (other,) = Searcher(filled, embedder).search([folder / "3.jpg"], SearchRequest(5))
     assert not any("camera" in reason for match in other.matches for reason in match.reasons)
 
 
@@ -175,7 +176,7 @@ def test_a_pdq_list_names_copies_that_no_digest_does(case, embedder, tmp_path):
     assert (report.new_items, report.alerts, [a.name for a in report.alerted]) == (1, 1, ["near"])
     found = [(f.item_id, f.hit.by, f.hit.distance <= 31) for f in listed(case, "alert")]
     assert found == [(1, "pdq", True), (6, "pdq", True)]
-    (result,) = Searcher(case, embedder).search([folder / "0.jpg"], k=1)
+    (result,) = Searcher(case, embedder).search([folder / "0.jpg"], SearchRequest(1))
     assert "on alert list near (PDQ, 0 bits differ)" in result.matches[0].reasons
     assert sorted(case.catalogue.vectors.matching(1, Filter(lists=("near",)))) == [1, 6]
     assert sorted(case.catalogue.vectors.matching(1, Filter(exclude_lists=("near",)))) == [2, 3, 4, 5]

@@ -23,6 +23,7 @@ from indexer.intake.ingest import ingest
 from indexer.intake.known import KnownFiles, import_list, listed, remove_list
 from indexer.intake.known.formats import Entry, ListFormat, Malformed, entries, recognise
 from indexer.out.show import item_record
+from indexer.search.request import SearchRequest
 from indexer.search.searcher import Searcher
 from tests.conftest import ROOT, encode, picture, run, run_json, scene, snapshot
 from tests.imgmatch.evidence.test_media import SIZE, film
@@ -200,7 +201,7 @@ def test_a_list_imported_later_counts_for_items_and_in_matches(case, embedder, p
     assert done.items == 1
     (found,) = listed(case)
     assert (found.hit.by, found.sightings) == ("sha256", 2)
-    (result,) = Searcher(case, embedder).search([photographs / "03.jpg"], k=3)
+    (result,) = Searcher(case, embedder).search([photographs / "03.jpg"], SearchRequest(3))
     assert "on alert list wanted (SHA-256)" in result.matches[0].reasons
     assert not any("alert" in reason for match in result.matches[1:] for reason in match.reasons)
 
@@ -345,7 +346,7 @@ def test_what_lists_say_of_a_container_is_told_of_it_and_of_what_is_in_it(case, 
     (case.path.parent / "q.png").write_bytes(encode(scene(3, SIZE), "PNG"))
 
     def inner():
-        (result,) = Searcher(case, embedder).search([case.path.parent / "q.png"], k=20)
+        (result,) = Searcher(case, embedder).search([case.path.parent / "q.png"], SearchRequest(20))
         (match,) = [m for m in result.matches if "inner.avi" in str(m.sightings[0].locator)]
         return match
 

@@ -15,7 +15,7 @@ from imgmatch.types import Candidate, Digests, Evidence, FalseMatchRate, Image, 
 from indexer.case.case import Batch, Case, NewItem
 from indexer.out.exchange.caseuco import export_caseuco
 from indexer.search import decisions
-from indexer.search.searcher import SearchResult
+from indexer.search.request import SearchResult
 from tests.indexer.vectors import SPEC, clouds
 
 QUERY = Locator.file("/media/query.jpg")

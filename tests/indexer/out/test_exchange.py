@@ -13,15 +13,16 @@ import pytest
 from imgmatch.errors import UsageError
 from imgmatch.locator import Locator
 from imgmatch.types import Digests, Evidence, Image, Issue
-from indexer import atomic
 from indexer.case.case import Batch, Case, NewItem
 from indexer.intake.known import import_list, remove_list
+from indexer.out import atomic
 from indexer.out.exchange.caseuco import export_caseuco
 from indexer.out.exchange.pack import write_pack
 from indexer.out.exchange.pdq import export_pdq
 from indexer.out.exchange.tables import TABLES, export_tables
-from indexer.out.exchange.vics import export_vics, import_vics, reasons
+from indexer.out.exchange.vics import export_vics, import_vics
 from indexer.search import decisions
+from indexer.search.reasons import said_by_vics
 from tests.conftest import ROOT, run, run_json
 from tests.indexer.vectors import SPEC, clouds
 
@@ -90,8 +91,8 @@ def test_known_media_label_pictures_that_come_before_or_after_the_file(case, kno
         add(case, [1, 5])
     assert (done.media, done.items, done.faults, done.version) == (3, first == "pictures", 0, "2.0")
     assert case.catalogue.labels.of([1, 2]) == {1: LABELS, 2: {}}
-    assert list(reasons(LABELS)) == ["known to Project VIC: category 1, series Blue, tags room, lamp"]
-    assert list(reasons({"label": ("x",)})) == []
+    assert list(said_by_vics(LABELS)) == ["known to Project VIC: category 1, series Blue, tags room, lamp"]
+    assert list(said_by_vics({"label": ("x",)})) == []
 
 
 def test_the_same_md5_with_another_sha1_is_another_file(case, tmp_path, known):

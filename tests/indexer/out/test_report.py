@@ -20,6 +20,7 @@ from indexer.intake.ingest import ingest
 from indexer.out.report import ReportConfig, write_report
 from indexer.out.report.html import further, plain
 from indexer.out.report.pictures import blur
+from indexer.search.request import SearchRequest
 from indexer.search.searcher import Searcher
 from tests.conftest import encode, picture, run
 
@@ -40,7 +41,7 @@ def searched(case, embedder, photographs):
     (photographs / "note.txt").write_text("words")
     ingest(case, [photographs], embedder)
     queries = [photographs / "<script>.jpg", photographs / "03.jpg"]
-    return case, list(Searcher(case, embedder).search(queries, 4)), embedder.spec
+    return case, list(Searcher(case, embedder).search(queries, SearchRequest(4))), embedder.spec
 
 
 def entries(case):
@@ -110,7 +111,7 @@ def test_an_archive_is_gone_through_once_not_once_a_picture(case, embedder, phot
         for path in sorted(photographs.glob("*.jpg")):
             archive.write(path, path.name)
     ingest(case, [tmp_path / "all.zip"], embedder)
-    results = list(Searcher(case, embedder).search([photographs / "03.jpg"], 10))
+    results = list(Searcher(case, embedder).search([photographs / "03.jpg"], SearchRequest(10)))
     assert len(results[0].matches) == 10
     walks = []
     real = zips.Zip.members

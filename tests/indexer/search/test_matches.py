@@ -7,10 +7,12 @@ from imgmatch.errors import CaseError, UsageError
 from imgmatch.locator import Locator
 from imgmatch.types import Match, Sighting
 from indexer.case.case import Case
-from indexer.search import calibrate, decisions
-from indexer.search.calibrate import background, set_background
+from indexer.search import background as background_module
+from indexer.search import decisions
+from indexer.search.background import background, check_limit, set_background
 from indexer.search.groups import groups, links
-from indexer.search.searcher import SearchResult
+from indexer.search.order import rare_enough
+from indexer.search.request import SearchResult
 from indexer.search.sets import by_label
 from tests.indexer.vectors import SPEC, add, digests
 
@@ -41,16 +43,18 @@ def test_a_match_says_its_rate_and_what_to_expect_in_the_gallery(filled):
     assert second.lower <= second.rate <= second.upper
     assert second.expected == pytest.approx(1_000 * second.rate)
     assert third.rate > 0.5
-    cut = made.judge(units(9, 1)[0], "f" * 64, [match(900, 0.95), match(902, -0.2)], 1_000, max_fmr=0.1)
-    assert [m.item_id for m in cut] == [900]
+    two = made.judge(units(9, 1)[0], "f" * 64, [match(900, 0.95), match(902, -0.2)], 1_000)
+    assert [m.item_id for m in two if rare_enough(m, 0.1)] == [900]
     with pytest.raises(UsageError, match="lower than this background can show"):
-        made.judge(units(9, 1)[0], None, [], 1, max_fmr=1e-12)
+        check_limit(filled, made, 1e-12)
+    with pytest.raises(UsageError, match=r"fewer than 50 unrelated pictures.*leave out --max-fmr"):
+        check_limit(filled, None, 0.1)
 
 
 def test_it_is_stored_and_made_again_when_the_case_grew_by_a_tenth(filled, monkeypatch):
     first = background(filled, SPEC)
     calls = []
-    monkeypatch.setattr(calibrate, "calibrate", lambda scores: calls.append(1) or first.calibration)
+    monkeypatch.setattr(background_module, "calibrate", lambda scores: calls.append(1) or first.calibration)
     assert background(filled, SPEC).calibration == first.calibration
     add(filled, units(1, 10), start=500)
     background(filled, SPEC)

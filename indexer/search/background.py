@@ -64,38 +64,23 @@ class Background:
         return out
 
     def judge(
-        self,
-        vector: Vector,
-        sha256: str | None,
-        matches: Sequence[Match],
-        gallery: int,
-        max_fmr: float | None = None,
-        tries: float = 1,
-    ) -> tuple[Match, ...]:
+        self, vector: Vector, sha256: str | None, matches: Sequence[Match], gallery: int, tries: float = 1
+    ) -> list[Match]:
         """Give each match of a query its false-match rate, and the false matches to expect among ``gallery`` items.
 
         ``tries`` parts of the query were searched with: a score is the best of them. Where the background knows no
         regions, its rates are multiplied by that (Bonferroni); where it does, they are of such best scores already.
-
-        Matches whose rate is above ``max_fmr`` are left out. Raises UsageError when the background is too small to
-        show a rate as low as that.
         """
-        self.check(max_fmr)
         values = self.normalise(vector, sha256, [(match.sha256, match.score) for match in matches])
         # What is left out of the background differs between items: a lower score is never said to be rarer.
-        rates: dict[int, FalseMatchRate] = {}
+        judged = list(matches)
         worst = FalseMatchRate(None, 0.0, 0.0)
         for number in sorted(range(len(matches)), key=lambda n: (-matches[n].score, n)):
             value = values[number]
             found = self.calibration.rate(value).of_several(tries) if self.parts is None else self.parts.rate(value)
             worst = max(worst, found, key=lambda rate: rate.stated)
-            rates[number] = _among(worst, gallery, value)
-        judged: list[Match] = []
-        for number, match in enumerate(matches):
-            # Content of the same SHA-256 is no matter of chance.
-            if match.sha256 == sha256 or max_fmr is None or rates[number].stated <= max_fmr:
-                judged.append(replace(match, rank=len(judged) + 1, false_match=rates[number]))
-        return tuple(judged)
+            judged[number] = replace(matches[number], false_match=_among(worst, gallery, value))
+        return judged
 
     def rate(
         self, vector: Vector, sha256: str | None, item_sha256: str, similarity: float, compared: int
@@ -105,14 +90,30 @@ class Background:
         calibration = self.calibration if self.parts is None else self.parts
         return _among(calibration.rate(value), compared, value)
 
-    def check(self, max_fmr: float | None) -> None:
+    def check(self, max_fmr: float) -> None:
         """Raises UsageError when the background can't show a rate as low as this."""
         used = self.calibration if self.parts is None else self.parts
-        if max_fmr is not None and max_fmr < used.bound:
+        if max_fmr < used.bound:
             raise UsageError(
                 f"--max-fmr {max_fmr:g} is lower than this background can show: with {used.pictures:,} "
                 f"pictures fewer than 1 in {1 / used.bound:,.0f}; raise it, or calibrate on more pictures"
             )
+
+
+def check_limit(case: Case, background: Background | None, max_fmr: float | None) -> None:
+    """Raises UsageError when matches of a case can't be held against this false-match rate (None: any can)."""
+    if max_fmr is None:
+        return
+    if background is None:
+        raise UsageError(
+            f"{too_few(case)}; leave out --max-fmr, or run: imgmatch calibrate {case.path} --background OTHER"
+        )
+    background.check(max_fmr)
+
+
+def too_few(case: Case) -> str:
+    """Why nothing is said of false matches in a case without a background."""
+    return f"{case.path}: fewer than {MIN_PICTURES} unrelated pictures, too few to state false-match rates"
 
 
 def _among(rate: FalseMatchRate, compared: int, normalised: float) -> FalseMatchRate:
@@ -126,7 +127,7 @@ def background(case: Case, spec: ModelSpec) -> Background | None:
     None where there are too few unrelated pictures. Raises CaseError when the named reference case is gone.
     """
     shelf = case.find_shelf(spec)
-    stored = None if shelf is None else case.catalogue.models.calibration(shelf.model_id)
+    stored = None if shelf is None else shelf.calibration()
     if stored is not None and stored.background:
         with Case.open(stored.background) as other:
             return _background(case, other, spec, stored)
@@ -165,7 +166,7 @@ def _background(
     ids = [item_id for item_id, _ in sample]
     first: dict[int, int] = {}
     every: dict[int, list[int]] = {}
-    for item_id, vector_id, *region in source.catalogue.vectors.of(ids, shelf.model_id):
+    for item_id, vector_id, *region in shelf.vectors_of(ids):
         every.setdefault(item_id, []).append(vector_id)
         if region[0] is None:
             first.setdefault(item_id, vector_id)
@@ -200,10 +201,10 @@ def _background(
         where = "" if source is case else str(source.path.resolve())
         # A case that may only be read is searched all the same; the next search calibrates again.
         with contextlib.suppress(CaseError):
-            ours = case.add_shelf(spec).model_id
+            ours = case.add_shelf(spec)
             with case.changing() as (writer, record):
                 table = made.record() | ({} if parts is None else {"parts": parts.record()})
-                writer.models.set_calibration(ours, CalibrationRow(where, items, table, made_utc))
+                ours.set_calibration(writer, CalibrationRow(where, items, table, made_utc))
                 record(
                     "calibrate",
                     arguments={"pictures": pictures},

@@ -10,7 +10,7 @@ from imgmatch.errors import EvidenceError, UsageError
 from imgmatch.match.drawing import _wrapped
 from indexer.case.case import AUDIT
 from indexer.intake.ingest import ingest
-from indexer.search.explain import explain
+from indexer.search.comparison import explain
 from tests.conftest import encode, textured
 
 

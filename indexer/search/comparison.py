@@ -1,4 +1,4 @@
-"""Explain one match of a case: verify it, draw it, save it, and record who looked at what."""
+"""A query and an item looked at closely: compared, drawn, saved, with a record of who looked at what."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from imgmatch.errors import EvidenceError, UsageError
 from imgmatch.evidence import SourceOptions, walk
 from imgmatch.evidence.read import Finder
 from imgmatch.match.drawing import Heat, draw, heat_maps, hidden
-from imgmatch.match.verify import query_features, verify
+from imgmatch.match.verify import verify
 from imgmatch.models.base import Embedder
 from imgmatch.types import Image, Issue, Verification
 from indexer.case.case import Case
-from indexer.search.searcher import Query, read_query
+from indexer.search.query import Query, read_query
+from indexer.search.request import SearchRequest
 from indexer.search.verification import ItemFeatures
 
 
@@ -46,9 +47,8 @@ class Comparison:
 def compare(
     case: Case, embedder: Embedder, query: Query, item_id: int, known: Verification | None = None
 ) -> Comparison:
-    """Read an item again where it was found and compare it with a query; what the query masks is not looked at.
-
-    ``known``: the verification of a search, which then is not made again.
+    """Read an item again where it was found and compare it with a query as it was read for a search; what the query
+    masks is not looked at. ``known``: the verification of that search, which then is not made again.
 
     Raises UsageError when no such item is in the case; EvidenceError when its picture is gone or has changed.
     """
@@ -57,19 +57,17 @@ def compare(
         raise UsageError(f"{item_id}: no such item in {case.path}; give an item_id that imgmatch search prints")
     try:
         sightings = case.catalogue.sightings.of([item_id])[item_id]
+        sha256 = items[item_id].sha256
         finder = Finder(case.limits)
-        item = finder.image(items[item_id].sha256, (s.locator for s in sightings), embedder.spec.input_px)
+        item = finder.image(sha256, (s.locator for s in sightings), embedder.spec.input_px)
         # Of the same pixels as in a search, so that both say the same.
-        verification = known or verify(
-            query_features(query.image.pixels, query.image.upright_size_px, query.mask),
-            ItemFeatures(finder).of(items[item_id], sightings),
-        )
+        verification = known or verify(query.features(), ItemFeatures(finder).of(sha256, sightings))
     except EvidenceError as error:
         raise EvidenceError(
             error.kind, f"item {item_id} can't be shown: {error}; bring its files back to their place"
         ) from error
     return Comparison(
-        items[item_id].sha256,
+        sha256,
         item,
         float(query.vector @ embedder.embed(embedder.prepare(item.pixels)[None])[0]),
         verification,
@@ -89,7 +87,7 @@ def explain(
     found = list(walk(query, options=SourceOptions(frames=False, limits=limits.source)))
     if len(found) != 1:
         raise UsageError(f"{query}: holds {len(found)} files; give one picture")
-    read = read_query(found[0], embedder, limits=limits.picture, regions=False)
+    read = read_query(found[0], embedder, SearchRequest(regions=False), limits.picture)
     if isinstance(read, Issue):
         raise UsageError(f"{query}: {read.message}; give a picture that can be read")
     compared = compare(case, embedder, read, item_id)

@@ -1,0 +1,87 @@
+"""What an examiner is told of a match: where it was seen, what it bears, and why it is a lead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from imgmatch.locator import readable
+from imgmatch.picture.metadata import Metadata, same_camera, values
+from imgmatch.types import Match, Sighting
+from indexer.case.case import Case
+
+if TYPE_CHECKING:
+    from indexer.catalogue import ListHit
+    from indexer.search.query import Query
+
+
+def describe(case: Case, query: Query, matches: Sequence[Match]) -> tuple[Match, ...]:
+    """Number matches in their order, and say of each where it was seen, its labels, its metadata and the reasons."""
+    ids = [match.item_id for match in matches]
+    items = case.catalogue.items.by_id(ids)
+    sightings = case.catalogue.sightings.of(ids)
+    labels = case.catalogue.labels.of(ids)
+    metadata = case.catalogue.facts.metadata(ids)
+    lists: dict[int, list[str]] = {}
+    for item_id, hit in case.catalogue.lists.item_hits(ids):
+        lists.setdefault(item_id, []).append(hit.reason)
+    described = []
+    for rank, match in enumerate(matches, start=1):
+        of_item = metadata.get(match.item_id, {})
+        match = replace(
+            match,
+            rank=rank,
+            sightings=tuple(
+                replace(seen, own=match.identical and seen.locator == query.locator)
+                for seen in sightings[match.item_id]
+            ),
+            labels=labels[match.item_id],
+            metadata=values(of_item),
+        )
+        listed = lists.get(match.item_id, ())
+        reasons = _reasons(case, query, match, of_item, listed, items[match.item_id].partial)
+        described.append(replace(match, reasons=tuple(reasons)))
+    return tuple(described)
+
+
+def _reasons(
+    case: Case, query: Query, match: Match, metadata: Metadata, lists: Iterable[str], partial: str | None
+) -> Iterator[str]:
+    if any(seen.own for seen in match.sightings):
+        yield "the query itself"
+    if match.identical:
+        yield "identical content (SHA-256)"
+    met = match.candidates[0]
+    parts = [name for name, box in (("query", met.query_region_px), ("item", met.region_px)) if box is not None]
+    if parts:
+        yield f"part of the {' and of the '.join(parts)}"
+    if match.verification is not None:
+        yield match.verification.reason
+    camera = same_camera(query.metadata, metadata)
+    if camera is not None:
+        yield f"same camera serial as the query ({camera})"
+    yield from lists
+    yield from (f"in {outer}, {hit.reason}" for outer, hit in lies_in(case, match.sightings))
+    yield from said_by_vics(match.labels)
+    if partial:
+        yield f"item partly read: {partial}"
+    if query.partial:
+        yield f"query partly read: {query.partial}"
+
+
+def lies_in(case: Case, seen: Iterable[Sighting]) -> list[tuple[str, ListHit]]:
+    """The videos, documents and archives that an item was found in and that lists name, each with such a list."""
+    hits = case.catalogue.lists.container_hits(sighting.locator for sighting in seen)
+    return [(readable(outer.at), hit) for outer, found in hits.items() for hit in found]
+
+
+def said_by_vics(labels: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """What imported Project VIC files say of an item, from its labels."""
+    named = [
+        f"{word} {', '.join(labels[name])}"
+        for name, word in (("vics_category", "category"), ("vics_series", "series"), ("vics_tags", "tags"))
+        if labels.get(name)
+    ]
+    if named:
+        yield f"known to Project VIC: {', '.join(named)}"
