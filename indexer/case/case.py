@@ -8,7 +8,8 @@ import json
 import os
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -126,7 +127,8 @@ class Case(Shelves):
         returns is handed on; where it fails nothing was, and nothing is recorded.
 
         With ``ends``, for what streams: recorded when the block begins, and as ``ends``, with its numbers, when it is
-        done or whoever asked has enough. Raises CaseError where the log can't be written: use that leaves no trace is none.
+        done or whoever asked has enough. Raises CaseError where the log can't be written: use that leaves no trace is
+        none.
         """
         used = Use(self.path, self._catalogue, Entry(action, arguments or {}, subject or {}, model))
         if ends is None:
@@ -156,11 +158,15 @@ class Case(Shelves):
         subject: Mapping[str, Any] | None = None,
         model: ModelSpec | None = None,
     ) -> Iterator[Change]:
-        """A transaction of the catalogue and its entry in the log: both are committed together, or neither is."""
-        with self._catalogue.transaction() as writer:
-            changing = Change(self.path, self._catalogue, Entry(action, arguments or {}, subject or {}, model), writer)
+        """A transaction of the catalogue, begun by the first use of its writer, and its entry in the log: both are
+        committed together, or neither is.
+        """
+        with ExitStack() as stack:
+            entry = Entry(action, arguments or {}, subject or {}, model)
+            begin = partial(stack.enter_context, self._catalogue.transaction())
+            changing = Change(self.path, self._catalogue, entry, begin)
             yield changing
-            changing.head = self.log.add(writer, action, changing.entry.fields())
+            changing.head = self.log.add(changing.writer, action, entry.fields())
         self.log.write_out()
 
     @contextmanager

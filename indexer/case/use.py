@@ -8,7 +8,7 @@ when it ends.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,6 +61,7 @@ class Plain:
         self.counts = catalogue.counts
         self.checkpoint = catalogue.checkpoint
         self.state = catalogue.state
+        self.data_version = catalogue.data_version
         self.profiles = catalogue.vectors.profiles
         self.issue_kinds = catalogue.issues.kinds
         self.last_run = catalogue.runs.last
@@ -120,6 +121,14 @@ class Use(Shelves):
 class Change(Use):
     """A use that changes the catalogue: what ``writer`` writes is committed with the entry, or neither is."""
 
-    def __init__(self, path: Path, catalogue: Catalogue, entry: Entry, writer: Writer) -> None:
+    def __init__(self, path: Path, catalogue: Catalogue, entry: Entry, begin: Callable[[], Writer]) -> None:
         super().__init__(path, catalogue, entry)
-        self.writer = writer
+        self._begin = begin
+        self._writer: Writer | None = None
+
+    @property
+    def writer(self) -> Writer:
+        """What writes; nobody else can from its first use on."""
+        if self._writer is None:
+            self._writer = self._begin()
+        return self._writer

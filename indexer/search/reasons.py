@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING
 from imgmatch.locator import readable
 from imgmatch.picture.metadata import Metadata, same_camera, values
 from imgmatch.types import Match, Sighting
-from indexer.case.case import Case
+from indexer.case.use import Use
 
 if TYPE_CHECKING:
     from indexer.catalogue import ListHit
     from indexer.search.query import Query
 
 
-def describe(case: Case, query: Query, matches: Sequence[Match]) -> tuple[Match, ...]:
+def describe(use: Use, query: Query, matches: Sequence[Match]) -> tuple[Match, ...]:
     """Number matches in their order, and say of each where it was seen, its labels, its metadata and the reasons."""
     ids = [match.item_id for match in matches]
-    items = case.catalogue.items.by_id(ids)
-    sightings = case.catalogue.sightings.of(ids)
-    labels = case.catalogue.labels.of(ids)
-    metadata = case.catalogue.facts.metadata(ids)
+    items = use.catalogue.items.by_id(ids)
+    sightings = use.catalogue.sightings.of(ids)
+    labels = use.catalogue.labels.of(ids)
+    metadata = use.catalogue.facts.metadata(ids)
     lists: dict[int, list[str]] = {}
-    for item_id, hit in case.catalogue.lists.item_hits(ids):
+    for item_id, hit in use.catalogue.lists.item_hits(ids):
         lists.setdefault(item_id, []).append(hit.reason)
     described = []
     for rank, match in enumerate(matches, start=1):
@@ -40,13 +40,13 @@ def describe(case: Case, query: Query, matches: Sequence[Match]) -> tuple[Match,
             metadata=values(of_item),
         )
         listed = lists.get(match.item_id, ())
-        reasons = _reasons(case, query, match, of_item, listed, items[match.item_id].partial)
+        reasons = _reasons(use, query, match, of_item, listed, items[match.item_id].partial)
         described.append(replace(match, reasons=tuple(reasons)))
     return tuple(described)
 
 
 def _reasons(
-    case: Case, query: Query, match: Match, metadata: Metadata, lists: Iterable[str], partial: str | None
+    use: Use, query: Query, match: Match, metadata: Metadata, lists: Iterable[str], partial: str | None
 ) -> Iterator[str]:
     if any(seen.own for seen in match.sightings):
         yield "the query itself"
@@ -62,7 +62,7 @@ def _reasons(
     if camera is not None:
         yield f"same camera serial as the query ({camera})"
     yield from lists
-    yield from (f"in {outer}, {hit.reason}" for outer, hit in lies_in(case, match.sightings))
+    yield from (f"in {outer}, {hit.reason}" for outer, hit in lies_in(use, match.sightings))
     yield from said_by_vics(match.labels)
     if partial:
         yield f"item partly read: {partial}"
@@ -70,9 +70,9 @@ def _reasons(
         yield f"query partly read: {query.partial}"
 
 
-def lies_in(case: Case, seen: Iterable[Sighting]) -> list[tuple[str, ListHit]]:
+def lies_in(use: Use, seen: Iterable[Sighting]) -> list[tuple[str, ListHit]]:
     """The videos, documents and archives that an item was found in and that lists name, each with such a list."""
-    hits = case.catalogue.lists.container_hits(sighting.locator for sighting in seen)
+    hits = use.catalogue.lists.container_hits(sighting.locator for sighting in seen)
     return [(readable(outer.at), hit) for outer, found in hits.items() for hit in found]
 
 

@@ -17,9 +17,12 @@ from indexer.out.atomic import whole_file
 _HEX = re.compile(r"[0-9a-f]{64}\Z")
 
 
-def export_pdq(case: Case, target: str | os.PathLike[str], rows: Iterable[tuple[str, str, int]]) -> tuple[int, int]:
-    """Write the hashes of ``rows`` (SHA-256 of the content, PDQ as 64 hexadecimal digits, quality 0..100), each once as
-    they come; returns how many were written and how many were left out as too poor. Recorded in the audit log.
+def export_pdq(
+    case: Case, target: str | os.PathLike[str], rows: Iterable[tuple[str, str, int]] | None = None
+) -> tuple[int, int]:
+    """Write the hashes of ``rows`` (SHA-256 of the content, PDQ as 64 hexadecimal digits, quality 0..100; default:
+    those of the case), each once as they come; returns how many were written and how many were left out as too poor.
+    Recorded in the audit log.
 
     Raises UsageError on a hash that is none, and where the file exists or can't be written.
     """
@@ -28,7 +31,7 @@ def export_pdq(case: Case, target: str | os.PathLike[str], rows: Iterable[tuple[
     written: set[bytes] = set()
     poor = 0
     with whole_file(path) as file, case.use("export", arguments=arguments, subject=subject, ends="exported") as use:
-        for sha256, text, quality in rows:
+        for sha256, text, quality in use.catalogue.facts.pdq_table() if rows is None else rows:
             if not _HEX.match(text):
                 raise UsageError(f"{case.path}: {text!r}, of the content {sha256}, is no PDQ hash")
             if quality < LEAST_QUALITY:

@@ -232,7 +232,7 @@ def _decisions(use: Use) -> Iterator[Record]:
 def _groups(use: Use, spec: ModelSpec, progress: Callable[[str, int, int], None] | None) -> Iterator[Record]:
     from indexer.search.groups import groups
 
-    for group in groups(case, spec, progress=progress):
+    for group in groups(use, spec, progress=progress):
         for member in group.members:
             item = member.item
             record = {name: getattr(item, name, None) for name in TABLES["groups"].columns}
