@@ -326,7 +326,8 @@ def test_entries_stand_in_the_log_at_once_and_wait_in_the_catalogue_until_it_is_
 def test_a_case_that_is_closed_leaves_nothing_waiting(tmp_path):
     with Case.create(tmp_path / "case", model=model_spec(DEFAULT_MODEL)) as case:
         for _ in range(3):
-            case.record("search")
+            with case.use("search"):
+                pass
         assert inside(case).custody.log_state().waiting
     with Case.open(tmp_path / "case") as case:
         assert inside(case).custody.log_state().waiting == b""

@@ -372,8 +372,10 @@ def test_every_entry_says_how_what_and_how_many_in_the_fields_for_it(case, known
 
 
 def test_audit_show_lists_what_older_entries_have_beside_these_fields(case, tmp_path):
-    case.record("export", {"format": "pdq", "file": "/media/old.txt"})
-    case.record("export", arguments={"format": "pdq"}, subject={"file": "/media/new.txt"})
+    with case.use("export") as use:
+        use.entry.details = {"format": "pdq", "file": "/media/old.txt"}
+    with case.use("export", arguments={"format": "pdq"}, subject={"file": "/media/new.txt"}):
+        pass
     case.close()
     old, new = run_json("audit", "show", case.path, "--action", "export")
     assert (old["file"], new["subject"]["file"]) == ("/media/old.txt", "/media/new.txt")

@@ -10,7 +10,7 @@ from indexer.catalogue import filters
 from indexer.catalogue.filters import Filter
 from indexer.index.exact import ExactIndex
 from indexer.index.open import CaseIndex
-from tests.indexer.vectors import DIM, SPEC, add, clouds, inside
+from tests.indexer.vectors import DIM, SPEC, add, clouds, inside, label
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from indexer.search.groups import groups, links
 from indexer.search.order import rare_enough
 from indexer.search.request import SearchResult
 from indexer.search.sets import by_label
-from tests.indexer.vectors import SPEC, add, digests, inside, looking
+from tests.indexer.vectors import SPEC, add, digests, inside, label, looking
 
 
 def units(seed, rows):
