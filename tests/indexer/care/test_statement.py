@@ -224,7 +224,7 @@ def test_sources_are_told_gone_changed_and_unreadable_and_nothing_is_written(fil
         ("source", "unreadable", "02.jpg"),
     ]
     assert b"1 source changed, 1 source gone, 1 source unreadable" in done.stderr
-    last = list(filled.log.entries(action="check"))[-1]
+    last = list(filled.log.entries(action="checked"))[-1]
     assert last["counts"]["source gone"] == 1
     assert last["counts"]["sightings"] == 12
 
