@@ -87,7 +87,7 @@ def export(
         if queries or thumbnails:
             decode_soon(isolation)
         if format is ExportFormat.vics:
-            from indexer.out.exchange.vics import export_vics
+            from indexer.out.exchange.project_vic import export_vics
 
             done = export_vics(opened, output, version=data_model, all_known=all_known, progress=progress)
             note(f"{output}: {done['media']} media, {done['known_only']} of them known only from imported files")
@@ -177,7 +177,7 @@ def import_(
     output: OutputOpt = None,
 ) -> None:
     """Bring in known media by hash: pictures of the case that they are of are labelled, now and later."""
-    from indexer.out.exchange.vics import import_vics
+    from indexer.out.exchange.project_vic import import_vics
 
     with open_case(case) as opened, count_progress() as progress:
         done = import_vics(opened, file, progress=progress)

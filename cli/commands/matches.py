@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -170,4 +171,4 @@ def decide(
         if labels is not None:
             emit(decisions.labels(opened), ["sha256", "label"], Format.csv, labels)
         if list_:
-            out.many(decisions.history(opened), columns)
+            out.many(map(dataclasses.asdict, decisions.history(opened)), columns)

@@ -71,7 +71,7 @@ def full(tmp_path):
                 writer.indexes.set_remote("leaving", RemoteRow("http://localhost", "c", "n"))
                 writer.indexes.set_sent("n", 1, 3)
                 writer.runs.set_merged("another", run.run_id, 3)
-                file_id = writer.vics.add_file("k.json", "2.0", run, "now")
+                file_id = writer.vics.add_file("k.json", "2.0", run.run_id, "now")
                 writer.vics.add_media(file_id, [(1, bytes(16), bytes(20), 1, "Blue", None, '{"MediaID": 7}')])
                 writer.vics.finish_file(file_id, "2" * 64, {}, 1)
         yield case

@@ -20,8 +20,8 @@ from indexer.out import atomic
 from indexer.out.exchange.caseuco import export_caseuco
 from indexer.out.exchange.pack import write_pack
 from indexer.out.exchange.pdq import export_pdq
+from indexer.out.exchange.project_vic import export_vics, import_vics
 from indexer.out.exchange.tables import TABLES, export_tables
-from indexer.out.exchange.vics import export_vics, import_vics
 from indexer.search import decisions
 from indexer.search.reasons import said_by_vics
 from tests.conftest import ROOT, run, run_json
@@ -291,7 +291,7 @@ def test_a_disk_that_is_full_half_way_leaves_no_result(case, tmp_path, monkeypat
     import resource
 
     add(case, range(200))
-    monkeypatch.setattr(case, "record", lambda *_, **__: None)  # the log lies on another disk
+    monkeypatch.setattr(case.log, "append", lambda *_: None)  # the log lies on another disk
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
     try:
@@ -311,7 +311,7 @@ def test_a_full_disk_is_one_error_and_leaves_no_file(case, tmp_path, monkeypatch
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(atomic.os, "fsync", full)
-    monkeypatch.setattr(case, "record", lambda *_, **__: None)  # the log lies on another disk
+    monkeypatch.setattr(case.log, "append", lambda *_: None)  # the log lies on another disk
     target = tmp_path / "out"
     with pytest.raises(UsageError, match=r"No space left on device.*check disk space") as caught:
         WRITERS[name](case, target)
@@ -362,7 +362,7 @@ def test_every_entry_says_how_what_and_how_many_in_the_fields_for_it(case, known
         assert entry["subject"].get("file", entry["subject"].get("folder")).startswith(str(tmp_path))
     assert [e["counts"] for e in entries["exported"]][:2] == [{"media": 2, "items": 2, "known_only": 0}, {"items": 2}]
     assert entries["exported"][3]["counts"] == {"hashes": 1, "poor": 0}
-    (imported,) = entries["imported"]
+    (imported,) = entries["import"]
     assert imported["subject"]["path"].endswith("known.json")
     assert imported["counts"] == {"media": 3, "items": 2, "faults": 0}
     (listed,) = entries["import hash list"]
