@@ -63,5 +63,5 @@ def looking(case):
 
 def label(case, rows):
     """Label items: id, who says so, and the columns."""
-    with case.run("ingest", "test") as run:
+    with case.run("labels", "test") as run:
         run.set_labels(rows)
