@@ -5,12 +5,6 @@ package costs nothing.
 """
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
-
-try:
-    __version__ = version("imgmatch")
-except PackageNotFoundError:  # a source tree that was never installed
-    __version__ = "0+unknown"
 
 _HOMES = {
     "Embedder": "imgmatch.models.base",
@@ -18,6 +12,7 @@ _HOMES = {
     "Locator": "imgmatch.locator",
     "Match": "imgmatch.types",
     "Sighting": "imgmatch.types",
+    "__version__": "imgmatch.version",
     "load_model": "imgmatch.models",
 }
 __all__ = ["Embedder", "ImgmatchError", "Locator", "Match", "Sighting", "__version__", "load_model"]

@@ -1,7 +1,5 @@
 """``imgmatch export`` and ``import``: what leaves a case in the form that its reader expects, and what comes in."""
 
-from __future__ import annotations
-
 import dataclasses
 import enum
 from collections.abc import Iterator
@@ -150,7 +148,7 @@ def _check(
         raise UsageError("the table matches is of a search; name the pictures to search with")
 
 
-def _searched(case: Any, queries: list[Path], k: int, model: str | None) -> tuple[Any, Iterator[SearchResult]]:
+def _searched(case: Any, queries: list[Path], k: int, model: str | None) -> "tuple[Any, Iterator[SearchResult]]":
     """The model and, one by one, the results of searching with each query."""
     if not queries and not model:
         return case.default_model, iter(())

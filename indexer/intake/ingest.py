@@ -29,8 +29,8 @@ from imgmatch.picture.facts import Facts
 from imgmatch.picture.image import DEFAULT_LIMITS, Limits
 from imgmatch.picture.pdq import has_pdq
 from imgmatch.types import Digests, Embedding, Evidence, Image, Issue
-from imgmatch.workers.pool import Pool
-from imgmatch.workers.work import ReadPicture, Request, read_picture
+from imgmatch.workers.decode import ReadPicture, Request, read_picture
+from imgmatch.workers.pictures import PicturePool
 from indexer.case.case import Case
 from indexer.case.compact import join_small
 from indexer.case.run import Batch, NewItem
@@ -294,7 +294,7 @@ def _decoder(config: IngestConfig, jobs: int) -> Iterator[ReadPicture]:
     if not config.isolation:
         yield read_picture
         return
-    with Pool(jobs, config.worker_limits) as pool:
+    with PicturePool(jobs, config.worker_limits) as pool:
         yield pool.read_picture
 
 
