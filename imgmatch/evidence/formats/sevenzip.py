@@ -137,7 +137,7 @@ def _factory(
     """What py7zr writes files to."""
     limit = limits.max_member_bytes
 
-    class Target(py7zr.io.Py7zIO):  # type: ignore[name-defined]
+    class Target(py7zr.io.Py7zIO):
         def __init__(self, name: str) -> None:
             self.index = numbers.get(name)
             self.stream = cast(IO[bytes], Spool(limits))
@@ -161,7 +161,7 @@ def _factory(
         def size(self) -> int:
             return self.count
 
-    class Factory(py7zr.io.WriterFactory):  # type: ignore[name-defined]
+    class Factory(py7zr.io.WriterFactory):
         """A member is whole when the next one begins: py7zr has then compared its checksum."""
 
         last: Any = None
