@@ -6,25 +6,23 @@ from pathlib import Path
 from typing import Any
 
 from indexer.case.case import Case
-from indexer.index.open import open_store
 
 
 def state(path: Path) -> dict[str, Any]:
     """Items, sightings and issues by content and place, and each vector's bytes, sorted; duplicates show."""
     with Case.open(path) as case:
         catalogue = case.catalogue
-        model_id, spec = catalogue.models()[0]
         vectors = []
-        for ids, rows in open_store(case, spec, model_id).blocks():
-            owners = catalogue.item_ids(ids.tolist())
-            items = catalogue.items(owners.values())
+        for ids, rows in case.shelves()[0].store().blocks():
+            owners = catalogue.vectors.owners(ids.tolist())
+            items = catalogue.items.by_id(owners.values())
             vectors += [
                 (items[owners[vector_id]].sha256, row.tobytes().hex())
                 for vector_id, row in zip(ids.tolist(), rows, strict=True)
             ]
         return {
-            "sightings": sorted((str(s.locator), s.sha256) for s in catalogue.all_sightings()),
-            "issues": sorted((str(i.issue.locator), i.issue.error) for i in catalogue.issues()),
+            "sightings": sorted((str(s.locator), s.sha256) for s in catalogue.sightings.all()),
+            "issues": sorted((str(i.issue.locator), i.issue.error) for i in catalogue.issues.all()),
             "vectors": sorted(vectors),
             "counts": {name: catalogue.counts()[name] for name in ("items", "sightings", "issues", "vectors")},
             "faults": catalogue.integrity(),

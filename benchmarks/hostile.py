@@ -86,8 +86,8 @@ def accounted(case: Path, folder: Path) -> set[str]:
     prefix, names = str(folder) + os.sep, set()
     with Case.open(case) as opened:
         for place in (
-            *(sighting.locator for sighting in opened.catalogue.all_sightings()),
-            *(row.issue.locator for row in opened.catalogue.issues()),
+            *(sighting.locator for sighting in opened.catalogue.sightings.all()),
+            *(row.issue.locator for row in opened.catalogue.issues.all()),
         ):
             outermost = place
             while outermost.parent is not None:
@@ -172,7 +172,7 @@ def run(
             flush=True,
         )
     with Case.open(case) as opened:
-        kinds = opened.catalogue.issue_kinds()
+        kinds = opened.catalogue.issues.kinds()
         items, broken = opened.catalogue.counts()["items"], opened.catalogue.integrity()
     if broken:
         faults.add("case damaged", str(broken))

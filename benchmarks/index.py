@@ -65,9 +65,9 @@ def ours(folder: Path, jobs: int) -> tuple[float, Iterator[tuple[str, Search]]]:
     """A case with these vectors: built as a user builds it; ids from 1 brought to rows from 0."""
     from benchmarks.index_fuzz import fill
     from imgmatch.types import ModelSpec
+    from indexer.care.indexing import BuildConfig, build
     from indexer.case.case import Case
     from indexer.index import kinds
-    from indexer.index.build import BuildConfig, build
     from indexer.index.open import CaseIndex
 
     rows = np.load(folder / "rows.npy", mmap_mode="r")
@@ -80,7 +80,7 @@ def ours(folder: Path, jobs: int) -> tuple[float, Iterator[tuple[str, Search]]]:
         seconds = time.perf_counter() - started
     kinds.faiss.omp_set_num_threads(jobs)
     started = time.perf_counter()
-    index = CaseIndex(Case.open(folder / "case"), spec)
+    index = CaseIndex(Case.open(folder / "case").shelf(spec))
     opened = time.perf_counter() - started
     setting = f"{made.factory} nprobe {made.nprobe} candidates {made.candidates}" if made else "exact"
     print(
@@ -136,7 +136,8 @@ def usearch(folder: Path, jobs: int) -> tuple[float, Iterator[tuple[str, Search]
 
 def flat(folder: Path, jobs: int) -> tuple[float, Iterator[tuple[str, Search]]]:
     """Every row compared, float16."""
-    from indexer.index import ExactIndex, kinds
+    from indexer.index import kinds
+    from indexer.index.exact import ExactIndex
 
     rows = np.load(folder / "rows.npy", mmap_mode="r")
     started = time.perf_counter()

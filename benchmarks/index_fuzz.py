@@ -22,8 +22,8 @@ import numpy as np
 from benchmarks import report
 from imgmatch.errors import ImgmatchError
 from imgmatch.types import Digests, Evidence, Image, ModelSpec
+from indexer.care.indexing import BuildConfig, build
 from indexer.case.case import Batch, Case, NewItem
-from indexer.index.build import BuildConfig, build
 from indexer.index.open import CaseIndex
 
 DIM = 16
@@ -57,7 +57,7 @@ def fill(case: Case, vectors: np.ndarray, start: int = 0, spec: ModelSpec = SPEC
                 sha256 = hashlib.sha256(b"%d" % (start + place)).hexdigest()
                 found = Evidence(Locator("file", f"/media/{start + place}.jpg"), 1, None, 1, 1, gone)  # type: ignore[arg-type]
                 items.append(NewItem(Digests(sha256, "0" * 32, "0" * 40, 1), empty, vectors[place], [found]))
-            case.commit(Batch(items=items), spec, case.model_id(spec), run_id)
+            case.commit(Batch(items=items), case.add_shelf(spec), run_id)
         case.finish_run(run_id, {"new_items": len(vectors)})
 
 
@@ -75,7 +75,7 @@ class Fuzz:
             fill(case, rows[:500])
             build(case, SPEC, BuildConfig("ivf", jobs=1))
             fill(case, rows[500:], start=500)
-            self.expected = CaseIndex(case, SPEC).search(self.queries, 1)
+            self.expected = CaseIndex(case.shelf(SPEC)).search(self.queries, 1)
             case.catalogue.checkpoint()
         self.number = 0
 
@@ -119,7 +119,7 @@ class Fuzz:
         said: list[str] = []
         try:
             with Case.open(copy) as case:
-                similarities, ids = CaseIndex(case, SPEC, said.append).search(self.queries, 1)
+                similarities, ids = CaseIndex(case.shelf(SPEC), said.append).search(self.queries, 1)
         except ImgmatchError as error:
             # The catalogue names the other files: where it is wrong, what it names may be what is missing.
             named = str(copy) in str(error) or target == "catalogue"

@@ -21,13 +21,13 @@ from benchmarks import report
 from benchmarks.casestate import state
 from benchmarks.index_fuzz import DIM, SPEC, fill
 from indexer.case.case import Case
-from indexer.index import ExactIndex
-from indexer.index.open import CaseIndex, open_store
+from indexer.index.exact import ExactIndex
+from indexer.index.open import CaseIndex
 
 WORK = {
-    "build": "from indexer.index.build import BuildConfig, build; build(case, SPEC, BuildConfig('ivf', jobs=1))",
-    "delete": "from indexer.care.compact import delete; [delete(case, items=[i]) for i in range(1000, 1100)]",
-    "compact": "from indexer.care.compact import compact; compact(case)",
+    "build": "from indexer.care.indexing import BuildConfig, build; build(case, SPEC, BuildConfig('ivf', jobs=1))",
+    "delete": "from indexer.care.delete import delete; [delete(case, items=[i]) for i in range(1000, 1100)]",
+    "compact": "from indexer.case.compact import compact; compact(case)",
     "merge": "import indexer.care.merge as m; m._BATCH = 200; m.merge(case, Case.open(sys.argv[2]))",
 }
 
@@ -42,7 +42,7 @@ def start(work: str, case: Path, other: Path) -> subprocess.Popen[bytes]:
     """Begin the work in a process of its own; comes back when its modules are loaded."""
     script = (
         "import sys; from indexer.case.case import Case; from benchmarks.index_fuzz import SPEC\n"
-        "import indexer.index.build\n"
+        "import indexer.care.indexing\n"
         f"case = Case.open(sys.argv[1]); print('go', flush=True); {WORK[work]}"
     )
     process = subprocess.Popen([sys.executable, "-c", script, str(case), str(other)], stdout=subprocess.PIPE)
@@ -61,10 +61,10 @@ def faults(work: str, case: Path, before: dict[str, Any], whole: dict[str, Any])
     if not (old & new) <= held <= (old | new):
         wrong.append("vectors lost, or others than before and after")
     with Case.open(case) as opened:
-        store = open_store(opened, SPEC, 1)
+        store = opened.shelf(SPEC).store()
         asked = vectors(1, 200)[::20]
         expected = ExactIndex(DIM, list(store.blocks())).search(asked, 1)
-        similarities, _ = CaseIndex(opened, SPEC).search(asked, 1)
+        similarities, _ = CaseIndex(opened.shelf(SPEC)).search(asked, 1)
         if not np.allclose(similarities, expected[0], atol=1e-4):
             wrong.append("another answer than exact search gives")
     return wrong
@@ -124,7 +124,7 @@ def main() -> None:
 
 
 _DELETE_SOME = (
-    "import sys; from indexer.case.case import Case; from indexer.care.compact import delete\n"
+    "import sys; from indexer.case.case import Case; from indexer.care.delete import delete\n"
     "with Case.open(sys.argv[1]) as case: delete(case, items=range(1, 500))"
 )
 

@@ -55,7 +55,7 @@ def lists(entries: int) -> dict[str, Any]:
             absent = Digests(hashlib.sha256(b"").hexdigest(), "0" * 32, "0" * 40, 0)
             started = time.perf_counter()
             for _ in range(_LOOK_UPS):
-                case.catalogue.list_hits(absent)
+                case.catalogue.lists.hits(absent)
             look_up = (time.perf_counter() - started) / _LOOK_UPS
             return {
                 "entries": done.hashes,

@@ -21,9 +21,9 @@ from benchmarks.index_fuzz import fill
 from benchmarks.lite import lite
 from benchmarks.mixtures import anchors, mixture, queries
 from imgmatch.types import ModelSpec
+from indexer.care.move import move
 from indexer.case.case import Case
-from indexer.index import ExactIndex
-from indexer.index.move import move
+from indexer.index.exact import ExactIndex
 from indexer.index.open import CaseIndex
 from indexer.index.remote import follow, place
 
@@ -38,9 +38,9 @@ def measure(uri: str, folder: Path, arguments: Any) -> dict[str, float]:
         try:
             fill(case, rows, 0, spec)
             started = time.perf_counter()
-            follow(case)
+            follow(case.shelves())
             figures["rows_sent_per_s"] = round(len(rows) / (time.perf_counter() - started), 1)
-            index = CaseIndex(case, spec)
+            index = CaseIndex(case.shelf(spec))
             truth = ExactIndex(arguments.dim, [(1, rows.astype(np.float16))]).search(asked, 10)[1]
             started = time.perf_counter()
             found = index.search(asked, 10)[1]

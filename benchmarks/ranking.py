@@ -179,8 +179,8 @@ def labels(query_vectors: np.ndarray, query_labels: list[str], gallery: np.ndarr
 def grouping(count: int) -> dict[str, Any]:
     """Seconds and memory of near-copy groups over synthetic vectors: unrelated ones, and groups of one to five."""
     from imgmatch.types import Digests, Image, ModelSpec
+    from indexer.care.indexing import BuildConfig, build
     from indexer.case.case import Batch, Case, NewItem
-    from indexer.index.build import BuildConfig, build
     from indexer.search.groups import groups
 
     spec = ModelSpec("synthetic", "copy", 128, 32, "x", "0" * 64, "", "")
@@ -202,8 +202,7 @@ def grouping(count: int) -> dict[str, Any]:
                             for n, row in enumerate(rows)
                         ]
                     ),
-                    spec,
-                    case.model_id(spec),
+                    case.add_shelf(spec),
                     run_id,
                 )
         started = time.perf_counter()

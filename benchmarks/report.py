@@ -15,7 +15,7 @@ from typing import Any
 
 import imgmatch
 from imgmatch.cores import usable_cores
-from indexer.clock import now_utc
+from indexer.catalogue.clock import now_utc
 
 RESULTS = Path(__file__).parent / "results"
 _PACKAGES = ("faiss-cpu", "numpy", "onnxruntime", "opencv-python", "pillow", "torch")

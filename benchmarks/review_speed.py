@@ -27,8 +27,8 @@ import psutil
 from benchmarks import report
 from benchmarks.index_fuzz import fill
 from imgmatch.models import DEFAULT_MODEL, model_spec
+from indexer.care.indexing import BuildConfig, build
 from indexer.case.case import Case
-from indexer.index.build import BuildConfig, build
 
 _BLOCK = 10_000
 
@@ -71,7 +71,7 @@ def make(folder: Path, rows: int, jobs: int) -> Path:
             count = min(_BLOCK, rows - start)
             block = centres[rng.integers(0, len(centres), count)] + 0.7 * rng.normal(size=(count, spec.dim))
             fill(case, (block / np.linalg.norm(block, axis=1, keepdims=True)).astype(np.float32), start, spec)
-            ids = case.catalogue.item_page(start, count)
+            ids = case.catalogue.items.page(start, count)
             case.set_labels([(item_id, "benchmark", {"label": f"hotel {item_id % 500}"}) for item_id in ids])
         build(case, spec, BuildConfig(jobs=jobs))
     return folder / "case"

@@ -26,8 +26,8 @@ from benchmarks.index_fuzz import fill
 from benchmarks.mixtures import Vectors, anchors, mixture, queries
 from imgmatch.models import DEFAULT_MODEL, model_spec
 from imgmatch.types import ModelSpec
+from indexer.care.indexing import BuildConfig, build
 from indexer.case.case import Case
-from indexer.index.build import BuildConfig, build
 from indexer.search.searcher import Searcher
 
 if TYPE_CHECKING:

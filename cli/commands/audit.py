@@ -69,7 +69,7 @@ def show(
     out: Output,
 ) -> None:
     """List the audit log: when, who, what, to what."""
-    from indexer.search import filters
+    from indexer.catalogue import filters
 
     with open_case(case) as opened:
         entries = opened.log.entries(since=filters.date(since) if since else None, action=action, last=last)

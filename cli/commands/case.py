@@ -53,16 +53,16 @@ def status(case: CaseArg, *, out: Output) -> None:
 
     with open_case(case) as opened:
         catalogue = opened.catalogue
-        last = catalogue.last_run("ingest")
+        last = catalogue.runs.last("ingest")
         record: dict[str, Any] = {
             "case": str(case),
             **catalogue.counts(),
-            "profiles": catalogue.profiles(),
-            "issue_kinds": catalogue.issue_kinds(),
-            "models": [f"{spec.name} ({spec.weights_sha256[:12]})" for _, spec in catalogue.models()],
+            "profiles": catalogue.vectors.profiles(),
+            "issue_kinds": catalogue.issues.kinds(),
+            "models": [f"{spec.name} ({spec.weights_sha256[:12]})" for _, spec in catalogue.models.all()],
             **opened.sizes(),
-            **catalogue.meta(),
-            "index": _where(catalogue.remote()),
+            **catalogue.meta.all(),
+            "index": _where(catalogue.indexes.remote()),
             "last_ingest": _last_ingest(last) if out.format is Format.table else last,
         }
     out.one(record)
@@ -100,7 +100,7 @@ def issues(
                 "run_id": row.run_id,
                 "locator": str(row.issue.locator),
             }
-            for row in opened.catalogue.issues()
+            for row in opened.catalogue.issues.all()
             if kind is None or row.issue.error == kind
         )
         counts = {"issues": opened.catalogue.counts()["issues"]}
@@ -121,8 +121,8 @@ def delete(
     out: Output,
 ) -> None:
     """Take items out of a case; no search returns them from then on. Evidence is never touched."""
-    from indexer.care.compact import delete as run_delete
-    from indexer.search import filters
+    from indexer.care.delete import delete as run_delete
+    from indexer.catalogue import filters
 
     if not (item or sha256 or source):
         raise UsageError("nothing to delete is named; give --item, --sha256 or --source")
@@ -143,11 +143,11 @@ def delete(
 
 
 def _tell_server(case: Case) -> None:
-    if case.catalogue.remote() is not None:
+    if case.catalogue.indexes.remote() is not None:
         from indexer.index.remote import follow
 
         try:
-            follow(case)
+            follow(case.shelves())
         except CaseError as error:  # no search of this case returns them all the same
             note(f"imgmatch: the collection still holds what was deleted: {error}; run: imgmatch index CASE build")
 
@@ -175,6 +175,6 @@ def merge(
                 done = run_merge(opened, other, progress=progress)
             records.append({"case": str(path), **dataclasses.asdict(done)})
         if index:
-            for _, spec in opened.catalogue.models():
+            for _, spec in opened.catalogue.models.all():
                 build_when_due(opened, spec, jobs or usable_cores(), threading.Event())
     out.many(records, ["case", "items", "known", "sightings", "vectors", "issues", "decisions"])

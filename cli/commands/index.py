@@ -41,26 +41,27 @@ def build(
 ) -> None:
     """Build the index; searches and ingests go on meanwhile."""
     from imgmatch.cores import usable_cores
-    from indexer.index.build import BuildConfig, describe
-    from indexer.index.build import build as run_build
+    from indexer.care.indexing import BuildConfig
+    from indexer.care.indexing import build as run_build
+    from indexer.index.status import describe
 
     with open_case(context.obj) as opened, count_progress() as progress:
         spec = spec_of(opened, model)
         run_build(opened, spec, BuildConfig(kind, recall, jobs or usable_cores()), progress=progress)
-        out.one(describe(opened, spec))
+        out.one(describe(opened.shelf(spec)))
 
 
 def info(context: typer.Context, model: ModelOpt = None, *, out: Output) -> None:
     """Which index a model's vectors have, why, and what it was measured to reach."""
-    from indexer.index.build import describe
+    from indexer.index.status import describe
 
     with open_case(context.obj) as opened:
-        out.one(describe(opened, spec_of(opened, model)))
+        out.one(describe(opened.shelf(spec_of(opened, model))))
 
 
 def compact(context: typer.Context, *, out: Output) -> None:
     """Remove deleted vectors from the disk, and put small segments together."""
-    from indexer.care.compact import compact as run_compact
+    from indexer.case.compact import compact as run_compact
 
     with open_case(context.obj) as opened, count_progress() as progress:
         done = run_compact(opened, progress=progress)
@@ -78,7 +79,7 @@ def move(
     out: Output,
 ) -> None:
     """Bring the index to a Milvus server, or back to files; running it again goes on where it stopped."""
-    from indexer.index.move import move as run_move
+    from indexer.care.move import move as run_move
 
     place = milvus.place(to)
     with open_case(context.obj) as opened, count_progress() as progress:
@@ -88,7 +89,7 @@ def move(
 
 def build_when_due(case: Case, spec: ModelSpec, jobs: int, stop: threading.Event) -> None:
     """After pictures came in: bring the index up to date; a note when it can't be, all is searched all the same."""
-    from indexer.index.build import BuildConfig, build_if_due
+    from indexer.care.indexing import BuildConfig, build_if_due
 
     try:
         build_if_due(case, spec, BuildConfig(jobs=jobs), stop=stop)

@@ -61,7 +61,7 @@ def ingest(
     """Bring pictures into a case. Sources are only read; running it again goes on where it stopped."""
     from imgmatch.cores import usable_cores
     from imgmatch.evidence.limits import limits as all_limits
-    from indexer.index.build import BuildConfig, building_beside
+    from indexer.care.indexing import BuildConfig, building_beside
     from indexer.intake.ingest import IngestConfig
     from indexer.intake.ingest import ingest as run_ingest
 

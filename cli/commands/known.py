@@ -50,7 +50,7 @@ def list_(case: CaseArg, *, out: Output) -> None:
     """The lists of a case."""
 
     with open_case(case) as opened:
-        rows = [dataclasses.asdict(row) for row in opened.catalogue.hash_lists()]
+        rows = [dataclasses.asdict(row) for row in opened.catalogue.lists.all()]
     columns = ["name", "kind", "format", "hashes", "malformed", "distance", "imported_utc", "source"]
     out.many(rows, columns, ["sha256"])
 

@@ -148,8 +148,8 @@ def link(
         spec = spec_of(opened, model)
         others = stack.enter_context(open_other(other, spec))
         progress = stack.enter_context(count_progress())
-        about = others.catalogue.meta()
-        if opened.catalogue.meta().get("case_id") == about.get("case_id"):
+        about = others.catalogue.meta.all()
+        if opened.catalogue.meta.all().get("case_id") == about.get("case_id"):
             raise UsageError(f"{other}: is the same case as {case}; near-copies within one: imgmatch groups {case}")
         background = background_of(opened, spec)
         if background is None:
@@ -200,9 +200,9 @@ def decide(
             opened.record(
                 "decisions",
                 arguments={"list": list_, "labels": None if labels is None else str(labels)},
-                counts={"decisions": sum(1 for _ in opened.catalogue.decisions())},
+                counts={"decisions": sum(1 for _ in opened.catalogue.decisions.all())},
             )
         if labels is not None:
             emit(decisions.labels(opened), ["sha256", "label"], Format.csv, labels)
         if list_:
-            out.many((dataclasses.asdict(row) for row in opened.catalogue.decisions()), columns)
+            out.many((dataclasses.asdict(row) for row in opened.catalogue.decisions.all()), columns)

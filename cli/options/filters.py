@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from indexer.search.filters import Filter
+    from indexer.catalogue.filters import Filter
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class FilterOptions:
 
     def filter(self) -> Filter:
         """The filter that the options say. Raises UsageError for what is no date or no field of metadata."""
-        from indexer.search import filters
+        from indexer.catalogue import filters
 
         return filters.Filter(
             labels=tuple(map(filters.label, self.label or ())),

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from cli.render.table import text_table
-from indexer.atomic import whole_file
 from indexer.intake.csvfile import cell, write_csv
+from indexer.out.atomic import whole_file
 
 Record = Mapping[str, Any]
 

@@ -15,9 +15,9 @@ from starlette.routing import Route
 
 from cli.review.views import Views
 from imgmatch.errors import ImgmatchError, UsageError
+from indexer.catalogue import filters
 from indexer.review.pictures import heat_png
 from indexer.review.queries import MAX_UPLOAD_BYTES
-from indexer.search import filters
 from indexer.search.searcher import LeaveOut
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ from indexer.review.stacks import MAX_GROUPS
 if TYPE_CHECKING:
     from imgmatch.locator import Locator
     from imgmatch.types import Sighting
+    from indexer.catalogue.filters import Filter
     from indexer.review import Desk, KeptSearch
     from indexer.search.explain import Comparison
-    from indexer.search.filters import Filter
 
 _SIGHTINGS = 50
 _MEMBERS = 60
@@ -57,7 +57,7 @@ class Views:
         html = self._templates.get_template(template).render(
             here=here,
             case=desk.case.path.name or str(desk.case.path),
-            meta=desk.case.catalogue.meta(),
+            meta=desk.case.catalogue.meta.all(),
             items=desk.case.catalogue.counts()["items"],
             model=desk.embedder.spec,
             examiner=desk.examiner,
@@ -80,12 +80,12 @@ class Views:
     def browse(self, after: int, wanted: Filter) -> str:
         """Items to choose a query from."""
         catalogue = self._desk.case.catalogue
-        ids = catalogue.item_page(after, _BROWSED + 1, wanted)
+        ids = catalogue.items.page(after, _BROWSED + 1, wanted)
         shown = ids[:_BROWSED]
         return self._piece(
             "browse",
             ids=shown,
-            sightings=catalogue.sightings(shown),
+            sightings=catalogue.sightings.of(shown),
             next=shown[-1] if len(ids) > _BROWSED else None,
             after=after,
         )
@@ -160,14 +160,14 @@ class Views:
 
     def _facts(self, item_id: int, query_sha256: str | None) -> dict[str, Any]:
         catalogue = self._desk.case.catalogue
-        item = catalogue.items([item_id]).get(item_id)
-        seen: list[Sighting] = catalogue.sightings([item_id])[item_id] if item else []
+        item = catalogue.items.by_id([item_id]).get(item_id)
+        seen: list[Sighting] = catalogue.sightings.of([item_id])[item_id] if item else []
         return {
             "item": item,
             "sightings": seen[:_SIGHTINGS],
             "more_sightings": max(0, len(seen) - _SIGHTINGS),
-            "labels": catalogue.labels([item_id])[item_id],
-            "decisions": catalogue.decisions_between(item.sha256, query_sha256) if item else [],
+            "labels": catalogue.labels.of([item_id])[item_id],
+            "decisions": catalogue.decisions.on(item.sha256, query_sha256) if item else [],
         }
 
     def geometry(self, kept: KeptSearch, compared: Comparison) -> dict[str, Any]:

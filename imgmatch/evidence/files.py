@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import BinaryIO
 
+from imgmatch import times
 from imgmatch.errors import EvidenceError, UsageError
 from imgmatch.locator import Locator, readable
 from imgmatch.types import Evidence, Issue
@@ -111,19 +111,11 @@ def _examine(path: str) -> Evidence | Issue:
     return Evidence(
         locator=Locator.file(path),
         size_bytes=found.st_size,
-        modified_utc=utc(found.st_mtime),
+        modified_utc=times.utc(found.st_mtime),
         modified_ns=found.st_mtime_ns,
         changed_ns=found.st_ctime_ns,
         open=lambda: _open(path),
     )
-
-
-def utc(timestamp: float) -> str | None:
-    """An ISO 8601 time in UTC to the microsecond, or None where a file system gives a year out of range."""
-    try:
-        return datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    except (OverflowError, ValueError, OSError):
-        return None
 
 
 def _open(path: str) -> BinaryIO:

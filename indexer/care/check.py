@@ -11,11 +11,10 @@ from imgmatch.evidence import DEFAULT_OPTIONS, Reopener, SourceOptions
 from imgmatch.locator import Locator
 from imgmatch.models import verify_model
 from imgmatch.picture.hashes import digest
-from indexer.case import segments
 from indexer.case.case import Case
 from indexer.catalogue import SightingRow
-from indexer.index import remote
-from indexer.index.build import inspect
+from indexer.index.remote import faults
+from indexer.index.status import inspect
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ def check(
         yield Finding("catalogue", f"{case.catalogue.path}: {fault}")
     for fault in case.log.verify().faults:
         yield Finding("audit", fault)
-    for _, spec in case.catalogue.models():
+    for _, spec in case.catalogue.models.all():
         try:
             installed = verify_model(spec.name)
         except ModelError as error:
@@ -55,24 +54,25 @@ def check(
             continue
         if installed.weights_sha256 != spec.weights_sha256:
             yield Finding("weights", f"{spec.name}: the weights installed here are not those that made this case")
-    rows = case.catalogue.segments()
-    for number, segment in enumerate(rows, start=1):
-        segment_fault = segments.check(case.segments_folder, segment)
+    rows = [(shelf, segment) for shelf in case.shelves() for segment in shelf.segments()]
+    for number, (shelf, segment) in enumerate(rows, start=1):
+        segment_fault = shelf.check(segment)
         if segment_fault is not None:
-            yield Finding("segment", f"{segment_fault}; {case.held(segment)}")
+            yield Finding("segment", segment_fault)
         if progress:
             progress("segments", number, len(rows))
-    for model_id, spec in case.catalogue.models():
-        if case.catalogue.remote() is not None and case.catalogue.segments(model_id):
-            yield from (Finding("index", fault) for fault in remote.faults(case, spec, model_id))
-        if case.catalogue.generation(model_id) is not None:
-            index_fault = inspect(case, spec).fault
+    remote = case.catalogue.indexes.remote()
+    for shelf in case.shelves():
+        if remote is not None and shelf.segments():
+            yield from (Finding("index", fault) for fault in faults(shelf, remote))
+        if shelf.generation() is not None:
+            index_fault = inspect(shelf).fault
             if index_fault is not None:
                 yield Finding("index", index_fault)
     if sources:
         total = case.catalogue.counts()["sightings"]
         reopener = Reopener(options)
-        for number, sighting in enumerate(case.catalogue.all_sightings(), start=1):
+        for number, sighting in enumerate(case.catalogue.sightings.all(), start=1):
             source_fault = _compare(sighting, reopener)
             if source_fault is not None:
                 yield source_fault

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from imgmatch.errors import CaseError, UsageError
-from imgmatch.types import ModelSpec
-from indexer.case import segments
 from indexer.case.case import Case
-from indexer.catalogue import SegmentRow
-from indexer.clock import now_utc
-from indexer.index.open import open_store
+from indexer.catalogue.clock import now_utc
+from indexer.index.protocol import Progress
+from indexer.index.segments import MAX_ROWS
+from indexer.index.shelf import Shelf
 from indexer.index.store import Store
 from indexer.intake.known import match_pdq
 
@@ -30,13 +28,14 @@ class Merged:
     vectors: int = 0
     issues: int = 0
     decisions: int = 0
+    vics_files: int = 0
 
 
 def merge(
     case: Case,
     other: Case,
     *,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Merged:
     """Add everything of ``other``, which is only read, to ``case``. Vectors are added again; no index is merged.
 
@@ -47,35 +46,34 @@ def merge(
     Raises UsageError on a case with itself, and CaseError when ``other`` holds vectors by a model, or by weights, that
     this case does not know: vectors of two models can't be compared.
     """
-    case_id = other.catalogue.meta().get("case_id", "")
-    if case_id == case.catalogue.meta().get("case_id"):
+    case_id = other.catalogue.meta.all().get("case_id", "")
+    if case_id == case.catalogue.meta.all().get("case_id"):
         raise UsageError(f"{other.path}: is the same case as {case.path}; nothing to merge")
     their_log = other.log.verify()
     with case.writing():
-        models = _models(case, other)
-        stores = {theirs: open_store(other, spec, theirs) for theirs, (_, spec) in models.items()}
-        before = case.catalogue.merged_to(case_id)
+        shelves = _shelves(case, other)
+        before = case.catalogue.runs.merged_to(case_id)
         run_id, after = before or (case.start_run("merge", "", {"case_id": case_id, "path": str(other.path)}), 0)
         runs = _runs(case, other, case_id)
         done = Merged()
         total = other.catalogue.counts()["items"]
         count = 0
-        while rows := other.catalogue.item_rows(after, _BATCH):
-            _merge_batch(case, other, rows, models, stores, runs, (case_id, run_id), done)
+        while rows := other.catalogue.items.whole_rows(after, _BATCH):
+            _merge_batch(case, other, rows, shelves, runs, (case_id, run_id), done)
             after = rows[-1][0]
             count += len(rows)
             if progress:
                 progress("items", count, total)
         with case.catalogue.transaction() as writer:
-            done.issues = writer.merge_issues([*issue, runs[run]] for *issue, run in other.catalogue.issue_rows())
-            done.decisions = writer.merge_decisions(other.catalogue.decisions())
-            writer.merge_listed_files([*row, runs[run]] for *row, run in other.catalogue.listed_rows())
-            writer.set_merged(case_id, run_id, None)
+            copied = writer.copy(other.catalogue, None, runs)
+            done.issues, done.decisions = copied["issues"], copied["decisions"]
+            done.vics_files = writer.vics.merge(other.catalogue.vics, runs)
+            writer.runs.set_merged(case_id, run_id, None)
         for _ in match_pdq(case):
             pass  # their items against the PDQ lists of this case: kept in the catalogue
         counts = asdict(done)
         with case.changing() as (writer, record):
-            writer.finish_run(run_id, counts, now_utc())
+            writer.runs.finish(run_id, counts, now_utc())
             # Their log stays with them; its head, noted in this chain, proves later that nothing in it was changed.
             subject = {
                 "case_id": case_id,
@@ -90,28 +88,29 @@ def merge(
 
 def _runs(case: Case, other: Case, case_id: str) -> dict[int, int]:
     """Their run ids to ours: their runs come along, so that each sighting goes on saying what read it, and when."""
-    known = case.catalogue.merged_runs(case_id)
+    known = case.catalogue.runs.merged_from(case_id)
     with case.catalogue.transaction() as writer:
-        for row in other.catalogue.run_rows():
+        for row in other.catalogue.runs.all():
             if row[0] not in known:
-                known[row[0]] = writer.merge_run(case_id, row)
+                known[row[0]] = writer.runs.merge(case_id, row)
     return known
 
 
-def _models(case: Case, other: Case) -> dict[int, tuple[int, ModelSpec]]:
-    """Their model id to ours, for every model that has vectors there."""
-    found = {}
-    known = [f"{spec.name} ({spec.weights_sha256[:12]})" for _, spec in case.catalogue.models()]
-    for theirs, spec in other.catalogue.models():
-        if not other.catalogue.segments(theirs):
+def _shelves(case: Case, other: Case) -> list[tuple[Shelf, Store, Shelf]]:
+    """Every shelf that holds vectors there, its rows, and ours by the same model."""
+    found = []
+    known = [f"{shelf.spec.name} ({shelf.spec.weights_sha256[:12]})" for shelf in case.shelves()]
+    for theirs in other.shelves():
+        if not theirs.segments():
             continue
-        ours = case.catalogue.model_id(spec)
+        spec = theirs.spec
+        ours = case.find_shelf(spec)
         if ours is None:
             raise CaseError(
                 f"{other.path}: holds vectors by {spec.name} ({spec.weights_sha256[:12]}), {case.path} by "
                 f"{', '.join(known)}; vectors of two models can't be merged: ingest its sources here instead"
             )
-        found[theirs] = (ours, spec)
+        found.append((theirs, theirs.store(), ours))
     return found
 
 
@@ -119,51 +118,39 @@ def _merge_batch(
     case: Case,
     other: Case,
     rows: list[tuple[int, ...]],
-    models: dict[int, tuple[int, ModelSpec]],
-    stores: dict[int, Store],
+    shelves: list[tuple[Shelf, Store, Shelf]],
     runs: dict[int, int],
     merge_of: tuple[str, int],
     done: Merged,
 ) -> None:
     theirs = [row[0] for row in rows]
     case_id, run_id = merge_of
-    now = now_utc()
     new = Merged()
     with case.catalogue.transaction() as writer:
         ours = {}
         before = case.catalogue.counts()["items"]
         for row in rows:
-            ours[row[0]] = writer.merge_item(row[1:])
+            ours[row[0]] = writer.items.merge(row[1:])
         new.items = case.catalogue.counts()["items"] - before
         new.known = len(rows) - new.items
-        for their_id, *sighting, their_run in other.catalogue.sighting_rows(theirs):
-            new.sightings += writer.merge_sighting(ours[their_id], [*sighting, runs[their_run]])
-        writer.merge_labels((ours[item], source, name, value) for item, source, name, value in _labels(other, theirs))
-        writer.merge_facts((ours[item], *facts) for item, *facts in other.catalogue.fact_rows(theirs))
-        for their_model, (our_model, spec) in models.items():
-            lacking = {item for item in theirs if not writer.has_vector_of(ours[item], our_model)}
-            wanted = [row for row in other.catalogue.vector_rows(theirs, their_model) if row[0] in lacking]
-            for start in range(0, len(wanted), segments.MAX_ROWS):
-                part = wanted[start : start + segments.MAX_ROWS]
-                vectors, found = stores[their_model].gather(np.array([row[1] for row in part], dtype=np.int64))
+        new.sightings = writer.copy(other.catalogue, ours, runs)["sightings"]
+        for their_shelf, store, our_shelf in shelves:
+            lacking = {item for item in theirs if not writer.vectors.has_item(ours[item], our_shelf.model_id)}
+            rows_there = other.catalogue.vectors.of(theirs, their_shelf.model_id)
+            wanted = [row for row in rows_there if row[0] in lacking]
+            for start in range(0, len(wanted), MAX_ROWS):
+                part = wanted[start : start + MAX_ROWS]
+                vectors, found = store.gather(np.array([row[1] for row in part], dtype=np.int64))
                 if not found.all():
                     raise CaseError(
                         f"{other.path}: {int((~found).sum())} vectors are missing; run imgmatch check on it"
                     )
-                number, first = writer.next_segment()
-                name = f"{spec.name}/{number:06d}.npy"
-                digest = segments.write(case.segments_folder, name, vectors)
-                writer.add_segment(SegmentRow(our_model, name, first, len(part), digest, spec.dim), now)
-                writer.add_vectors((first + place, ours[row[0]], our_model, *row[2:]) for place, row in enumerate(part))
+                our_shelf.append(writer, vectors, [(ours[row[0]], *row[2:]) for row in part])
                 new.vectors += len(part)
-            profiles = other.catalogue.profile_rows(sorted(lacking), their_model)
-            writer.set_profiles((ours[item], our_model, profile) for item, profile in profiles)
-        writer.set_merged(case_id, run_id, theirs[-1])
+            profiles = other.catalogue.vectors.profiles_of(sorted(lacking), their_shelf.model_id)
+            writer.vectors.set_profiles((ours[item], our_shelf.model_id, profile) for item, profile in profiles)
+        writer.runs.set_merged(case_id, run_id, theirs[-1])
     done.items += new.items
     done.known += new.known
     done.sightings += new.sightings
     done.vectors += new.vectors
-
-
-def _labels(other: Case, items: list[int]) -> list[tuple[int, str, str, str]]:
-    return [(row[0], row[1], row[2], row[3]) for row in other.catalogue.label_rows(items)]

@@ -14,10 +14,11 @@ from imgmatch.models.base import Embedder
 from imgmatch.types import Sighting
 from imgmatch.workers import shared
 from imgmatch.workers.work import Request
-from indexer.case import segments
-from indexer.case.case import Case, ids_of
+from indexer.case.case import Case
 from indexer.catalogue import SegmentRow
-from indexer.clock import now_utc
+from indexer.index.protocol import Progress
+from indexer.index.segments import ids_of
+from indexer.index.shelf import Shelf
 from indexer.search.verification import content
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def repair(
     load: Callable[[str], Embedder],
     *,
     options: SourceOptions = DEFAULT_OPTIONS,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Repaired:
     """Rewrite every damaged segment. An item counts as found only where a source still has its very content (SHA-256).
 
@@ -49,20 +50,18 @@ def repair(
     done = Repaired()
     reopener = Reopener(options)
     with case.writing():
-        specs = dict(case.catalogue.models())
         used: dict[str, str] = {}
-        for segment in case.catalogue.segments():
-            if segments.check(case.segments_folder, segment) is None:
-                continue
-            spec = specs[segment.model_id]
+        damaged = ((s, segment) for s in case.shelves() for segment in s.segments() if s.check(segment) is not None)
+        for shelf, segment in damaged:
+            spec = shelf.spec
             embedder = load(spec.name)
             if embedder.spec.weights_sha256 != spec.weights_sha256:
                 raise CaseError(
-                    f"{case.segments_folder / segment.name}: was made by {spec.name} with other weights than those "
+                    f"{shelf.folder / segment.name}: was made by {spec.name} with other weights than those "
                     "installed; repair it with the imgmatch version that made it"
                 )
             used[spec.name] = spec.weights_sha256
-            _repair(case, segment, embedder, reopener, done, progress)
+            _repair(shelf, segment, embedder, reopener, done, progress)
             done.segments += 1
         if done.segments:
             counts = {"segments": done.segments, "vectors": done.vectors, "lost": len(done.lost)}
@@ -71,18 +70,18 @@ def repair(
 
 
 def _repair(
-    case: Case,
+    shelf: Shelf,
     segment: SegmentRow,
     embedder: Embedder,
     reopener: Reopener,
     done: Repaired,
-    progress: Callable[[str, int, int], None] | None,
+    progress: Progress | None,
 ) -> None:
     ids = ids_of(segment).tolist()
-    owners = case.catalogue.item_ids(ids)
-    regions = case.catalogue.regions(ids)
-    items = case.catalogue.items(owners.values())
-    sightings = case.catalogue.sightings(owners.values())
+    owners = shelf.catalogue.vectors.owners(ids)
+    regions = shelf.catalogue.vectors.regions(ids)
+    items = shelf.catalogue.items.by_id(owners.values())
+    sightings = shelf.catalogue.sightings.of(owners.values())
     kept, vectors, gone = [], [], []
     for number, vector_id in enumerate(ids, start=1):
         if vector_id in owners:
@@ -98,16 +97,8 @@ def _repair(
                 vectors.append(vector)
         if progress:
             progress(segment.name, number, len(ids))
-    dead = [vector_id for vector_id in ids if vector_id not in owners]
-    with case.catalogue.transaction() as writer:
-        made = None
-        if kept:
-            name = f"{embedder.spec.name}/{writer.next_number('segments'):06d}.npy"
-            sha256 = segments.write(case.segments_folder, name, np.stack(vectors))
-            blob = None if kept[-1] - kept[0] == len(kept) - 1 else np.array(kept, dtype="<i8").tobytes()
-            made = SegmentRow(segment.model_id, name, kept[0], len(kept), sha256, segment.dim, blob)
-        writer.drop_vectors(gone)
-        writer.replace_segments([segment.name], made, [*gone, *dead], now_utc())
+    made = np.stack(vectors) if vectors else np.empty((0, shelf.spec.dim), np.float32)
+    shelf.replace([segment], np.array(kept, dtype=np.int64), made, lost=gone)
     done.vectors += len(kept)
 
 

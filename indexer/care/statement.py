@@ -17,10 +17,10 @@ from typing import Any
 import imgmatch
 from imgmatch.errors import UsageError
 from imgmatch.optional import require
-from indexer.atomic import whole_folder
 from indexer.case.audit import Head
 from indexer.case.case import Case
-from indexer.clock import now_utc
+from indexer.catalogue.clock import now_utc
+from indexer.out.atomic import whole_folder
 from indexer.out.report.html import plain
 
 KIND = "imgmatch statement of a run"
@@ -35,7 +35,7 @@ def write_statement(case: Case, run_id: int, folder: Path, key: Path | None = No
     recorded in the audit log with its SHA-256. Raises UsageError when there is no such run or it is no ingest of this
     case, the folder exists or can't be written, or the key can't be used; nothing half-written stays.
     """
-    run = case.catalogue.run(run_id)
+    run = case.catalogue.runs.by_id(run_id)
     if run is None:
         raise UsageError(f"run {run_id}: not in {case.path}; imgmatch status names the last, imgmatch audit show all")
     if run["command"] != "ingest":
@@ -53,7 +53,7 @@ def write_statement(case: Case, run_id: int, folder: Path, key: Path | None = No
         body: dict[str, Any] = {
             "statement": KIND,
             "format": FORMAT,
-            "case": {**case.catalogue.meta(), "path": plain(str(case.path.absolute()))},
+            "case": {**case.catalogue.meta.all(), "path": plain(str(case.path.absolute()))},
             "run": run,
             "models": _models(case, run_id),
             "totals": totals,
@@ -127,20 +127,20 @@ def _write_lists(case: Case, run_id: int, draft: Path) -> tuple[dict[str, int], 
     totals = dict.fromkeys(names, 0)
 
     def found() -> Iterable[dict[str, Any]]:
-        for row in case.catalogue.found_by(run_id):
+        for row in case.catalogue.runs.found(run_id):
             totals["places_first_seen"] += row["first_seen_by_this_run"]
             totals["files_read"] += row["times_read"]
             totals["read_bytes"] += row["times_read"] * row["size_bytes"]
             yield row
 
     def skipped() -> Iterable[dict[str, Any]]:
-        for row in case.catalogue.skipped_by(run_id):
+        for row in case.catalogue.runs.skipped(run_id):
             totals["label_rows_skipped" if row["stage"] == "labels" else "files_skipped"] += 1
             totals["read_bytes"] += row["size_bytes"] or 0 if row["sha256"] else 0
             yield row
 
     def ignored() -> Iterable[dict[str, Any]]:
-        for row in case.catalogue.ignored_by(run_id):
+        for row in case.catalogue.runs.ignored(run_id):
             totals["files_ignored"] += 1
             totals["read_bytes"] += row["size_bytes"]
             yield row

@@ -22,9 +22,9 @@ from typing import IO, Any
 
 import imgmatch
 from imgmatch.errors import CaseError, UsageError
-from indexer.case.segments import sync_folder
 from indexer.catalogue import Catalogue, LogState, Writer
-from indexer.clock import now_utc
+from indexer.catalogue.clock import now_utc
+from indexer.index.disk import sync_folder
 
 FIRST = "0" * 64
 """What the first entry names as the hash of the one before."""
@@ -99,7 +99,7 @@ class AuditLog:
         }
         line = json.dumps(entry, sort_keys=True).encode("ascii") + b"\n"
         head = Head(state.entry + 1, hashlib.sha256(line).hexdigest())
-        writer.set_log_state(replace(state, entry=head.entry, sha256=head.sha256, waiting=state.waiting + line))
+        writer.custody.set_log_state(replace(state, entry=head.entry, sha256=head.sha256, waiting=state.waiting + line))
         return head
 
     def write_out(self) -> None:
@@ -114,7 +114,7 @@ class AuditLog:
     def _write_out(self, most_waiting: int) -> None:
         try:
             with self._catalogue.log_transaction(durable=False) as writer:
-                state = writer.log_state()
+                state = writer.custody.log_state()
                 if state is None or not state.waiting:
                     self._unsettled = False
                     return
@@ -134,7 +134,7 @@ class AuditLog:
                     size = file.seek(0, os.SEEK_END)
                 if new:
                     sync_folder(self.path.parent)
-                writer.set_log_state(replace(state, settled_bytes=size, waiting=b""))
+                writer.custody.set_log_state(replace(state, settled_bytes=size, waiting=b""))
         except OSError as error:
             raise _unrecorded(self.path, error) from error
 
@@ -142,7 +142,7 @@ class AuditLog:
         """The last entry, as the catalogue has it; of an older case whose log was not added to since, as the log has
         it.
         """
-        state = self._catalogue.log_state()
+        state = self._catalogue.custody.log_state()
         if state is None:
             state = _adopted(self.path)[0]
         return Head(state.entry, state.sha256)
@@ -151,13 +151,13 @@ class AuditLog:
         """Find every fault: an edited, missing, added or moved entry anywhere, a cut at the end, a head that was noted
         (``expect``) and does not fit. Never writes.
         """
-        before = self._catalogue.log_state()
+        before = self._catalogue.custody.log_state()
         while True:
             try:
                 size = self.path.stat().st_size
             except OSError:
                 size = -1
-            now = self._catalogue.log_state()
+            now = self._catalogue.custody.log_state()
             if now == before:  # else another process was just writing
                 break
             before = now
@@ -201,7 +201,7 @@ class AuditLog:
 
     def _now(self, writer: Writer) -> tuple[LogState, str | None]:
         """The state to go on from, and what is wrong with the file at a glance: its length and its last entry."""
-        state = writer.log_state()
+        state = writer.custody.log_state()
         if state is None:
             return _adopted(self.path)
         if not self.path.exists():

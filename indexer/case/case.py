@@ -22,16 +22,14 @@ from imgmatch.errors import CaseError
 from imgmatch.picture.facts import Facts
 from imgmatch.types import Box, Digests, Embedding, Evidence, Image, Issue, ModelSpec
 from imgmatch.workers.choice import isolated
-from indexer.case import segments
 from indexer.case.audit import EMPTY, AuditLog, Head
-from indexer.case.lock import locked
-from indexer.catalogue import Catalogue, ListHit, RemoteRow, SegmentRow, Writer
-from indexer.clock import now_utc
-
-Ids = npt.NDArray[np.int64]
+from indexer.catalogue import Catalogue, ListHit, RemoteRow, Writer
+from indexer.catalogue.clock import now_utc
+from indexer.index.disk import locked, sync_folder
+from indexer.index.segments import remove_unnamed
+from indexer.index.shelf import SEGMENTS, Shelf
 
 CATALOGUE = "catalogue.sqlite"
-SEGMENTS = "segments"
 AUDIT = "audit.jsonl"
 LOCK = "write.lock"
 
@@ -119,14 +117,14 @@ class Case:
             **{key: value for key, value in (about or {}).items() if value},
         }
         with draft.transaction() as writer:
-            writer.set_meta(meta)
-            writer.add_model(model, _spec_json(model), now)
-            writer.set_log_state(EMPTY)
+            writer.meta.set(meta)
+            writer.models.add(model, _spec_json(model), now)
+            writer.custody.set_log_state(EMPTY)
             if remote is not None:
-                writer.set_remote("current", remote)
+                writer.indexes.set_remote("current", remote)
         draft.close()
         draft.path.rename(folder / CATALOGUE)
-        segments.sync_folder(folder)
+        sync_folder(folder)
         case = cls(folder, Catalogue(folder / CATALOGUE))
         case.record("init", arguments=about, subject={"case_id": meta["case_id"]}, model=model)
         return case
@@ -159,73 +157,27 @@ class Case:
     # --- what it is made of
 
     @property
-    def segments_folder(self) -> Path:
-        """Where the vectors lie."""
-        return self.path / SEGMENTS
-
-    @property
     def default_model(self) -> ModelSpec:
         """The model that the case was made with."""
-        return self.catalogue.models()[0][1]
+        return self.catalogue.models.all()[0][1]
 
-    def rows(self, model_id: int) -> list[tuple[int | Ids, segments.Rows]]:
-        """Every committed row of a model, deleted ones too, a segment at a time: as ``rows_and_dead``."""
-        return self.rows_and_dead(model_id)[0]
+    def shelves(self) -> list[Shelf]:
+        """What each model made here, in the order in which they came."""
+        return [Shelf(self.path, self.catalogue, spec, model_id) for model_id, spec in self.catalogue.models.all()]
 
-    def rows_and_dead(self, model_id: int) -> tuple[list[tuple[int | Ids, segments.Rows]], Ids]:
-        """Every committed row of a model, and the ids of those that are deleted.
+    def find_shelf(self, spec: ModelSpec) -> Shelf | None:
+        """What exactly this model (same name, same weights) made here; None where the case does not know it."""
+        model_id = self.catalogue.models.id_of(spec)
+        return None if model_id is None else Shelf(self.path, self.catalogue, spec, model_id)
 
-        Segments in the order of ids: the ids of its rows (the first, where the others follow without a gap) and its
-        (n, dim) float16 rows, mapped. Raises CaseError, naming the file and what it held, when one is not as it was.
-        """
-        while True:
-            committed = self.catalogue.segments(model_id)
-            dead = np.array(self.catalogue.tombstones(model_id), dtype=np.int64)
-            try:
-                blocks: list[tuple[int | Ids, segments.Rows]] = [
-                    (_ids(segment), self._read(segment)) for segment in committed
-                ]
-                self._verify(committed)
-                return blocks, dead
-            except CaseError:
-                if self.catalogue.segments(model_id) == committed:
-                    raise  # else: compacted just now, and the files that were read are gone
-
-    def _read(self, segment: SegmentRow) -> segments.Rows:
-        try:
-            return segments.read(self.segments_folder, segment)
-        except CaseError as error:
-            raise CaseError(f"{error}; {self.held(segment)}") from error
-
-    def _verify(self, committed: Sequence[SegmentRow]) -> None:
-        """Compare the hash of every segment whose file does not look as when it was last compared."""
-        known = self.catalogue.stamps()
-        new = {}
-        for segment in committed:
-            path = self.segments_folder / segment.name
-            try:
-                looks = segments.stamp(self.segments_folder, segment)
-                if known.get(segment.name) == looks:
-                    continue
-                right = segments.file_sha256(path) == segment.sha256
-            except OSError as error:
-                raise CaseError(f"{path}: can't be read ({error.strerror}); check the disk") from error
-            if not right:
-                raise CaseError(
-                    f"{path}: damaged segment file, its SHA-256 is not the recorded one; {self.held(segment)}"
-                )
-            new[segment.name] = looks
-        if new:
-            with contextlib.suppress(CaseError), self.catalogue.transaction() as writer:  # a case may be read-only
-                writer.set_stamps(new)
-
-    def held(self, segment: SegmentRow) -> str:
-        """What a segment held and what to do when it is damaged, for a person."""
-        ids = _ids(segment)
-        wanted = range(ids, ids + segment.rows) if isinstance(ids, int) else ids.tolist()
-        items = sorted(set(self.catalogue.item_ids(wanted).values()))
-        which = f"items {items[0]} to {items[-1]}" if items else "no item"
-        return f"it held {len(items)} items ({which}); run: imgmatch check {self.path} --repair"
+    def shelf(self, spec: ModelSpec) -> Shelf:
+        """What exactly this model made here. Raises CaseError where the case does not know it."""
+        found = self.find_shelf(spec)
+        if found is None:
+            raise CaseError(
+                f"{self.path}: holds no vectors by {spec.name!r} with these weights; ingest it with that model"
+            )
+        return found
 
     def record(
         self,
@@ -259,7 +211,7 @@ class Case:
         """Bytes on disk: catalogue (with its write-ahead log), segments, audit log."""
         parts = {
             "catalogue_bytes": self.path.glob(f"{CATALOGUE}*"),
-            "segment_bytes": self.segments_folder.glob("*/*"),
+            "segment_bytes": self.path.glob(f"{SEGMENTS}/*/*"),
             "audit_bytes": self.path.glob(AUDIT),
         }
         return {name: sum(path.stat().st_size for path in paths) for name, paths in parts.items()}
@@ -271,92 +223,79 @@ class Case:
         """Hold the case's only writer's place; removes what a killed run left. Raises CaseError when it is taken."""
         try:
             with (self.path / LOCK).open("ab") as file, locked(file, wait=False):
-                segments.remove_unnamed(self.segments_folder, self.catalogue.segments())
+                self.tidy()
                 yield
         except BlockingIOError as error:
             raise CaseError(f"{self.path}: another imgmatch is writing to this case; wait until it is done") from error
         except PermissionError as error:
             raise CaseError(f"{self.path}: no right to write to this case; ask its owner") from error
 
-    def model_id(self, spec: ModelSpec) -> int:
-        """The id of a model in this case, noted now if it is new here.
+    def add_shelf(self, spec: ModelSpec) -> Shelf:
+        """The place for what a model makes here, noted now if it is new.
 
         Raises CaseError when the case knows another model of the same name: their vectors must not be mixed.
         """
-        known = self.catalogue.model_id(spec)
-        if known is not None:
-            return known
-        if any(other.name == spec.name for _, other in self.catalogue.models()):
+        found = self.find_shelf(spec)
+        if found is not None:
+            return found
+        if any(shelf.spec.name == spec.name for shelf in self.shelves()):
             raise CaseError(
                 f"{self.path}: its vectors were made by a model {spec.name!r} with other weights than the one "
                 "installed; their vectors can't be mixed: use the imgmatch version that made it, or make a new case"
             )
         with self.catalogue.transaction() as writer:
-            return writer.add_model(spec, _spec_json(spec), now_utc())
+            writer.models.add(spec, _spec_json(spec), now_utc())
+        return self.shelf(spec)
+
+    def tidy(self) -> None:
+        """Remove segment files that no committed transaction names. Only by the writer."""
+        remove_unnamed(self.path / SEGMENTS, self.catalogue.segments.committed())
 
     def start_run(self, command: str, runtime: str, arguments: dict[str, Any], model: ModelSpec | None = None) -> int:
         """Open a run: what follows is noted as read by it; recorded as COMMAND_started."""
         with self.changing() as (writer, record):
-            run_id = writer.start_run(command, imgmatch.__version__, runtime, arguments, now_utc())
+            run_id = writer.runs.start(command, imgmatch.__version__, runtime, arguments, now_utc())
             record(f"{command}_started", {"run_id": run_id, "runtime": runtime}, arguments=arguments, model=model)
         return run_id
 
     def finish_run(self, run_id: int, counts: dict[str, int]) -> None:
         """Close a run with its totals."""
         with self.catalogue.transaction() as writer:
-            writer.finish_run(run_id, counts, now_utc())
+            writer.runs.finish(run_id, counts, now_utc())
 
-    def commit(self, batch: Batch, model: ModelSpec, model_id: int, run_id: int) -> dict[str, int]:
+    def commit(self, batch: Batch, shelf: Shelf, run_id: int) -> dict[str, int]:
         """Add a batch: the segment file first, then one transaction that names it. Returns what was new."""
         now = now_utc()
         counts = {"items": 0, "sightings": 0, "issues": 0}
         with self.catalogue.transaction() as writer:
-            item_ids = [writer.add_item(item.digests, item.image) for item in batch.items]
-            rows = [(i, *v) for i, item in zip(item_ids, batch.items, strict=True) for v in item.vectors]
-            for start in range(0, len(rows), segments.MAX_ROWS):
-                part = rows[start : start + segments.MAX_ROWS]
-                number, first = writer.next_segment()
-                name = f"{model.name}/{number:06d}.npy"
-                sha256 = segments.write(self.segments_folder, name, np.stack([vector for _, vector, _ in part]))
-                row = SegmentRow(model_id, name, first, len(part), sha256, model.dim)
-                writer.add_segment(row, now)
-                writer.set_stamps({name: segments.stamp(self.segments_folder, row)})
-                writer.add_vectors(
-                    (first + place, item_id, model_id, *(box or (None,) * 4))
-                    for place, (item_id, _, box) in enumerate(part)
-                )
-            read_as = zip(item_ids, batch.items, strict=True)
-            writer.set_profiles((item_id, model_id, item.profile) for item_id, item in read_as if item.profile)
+            item_ids = [writer.items.add(item.digests, item.image) for item in batch.items]
+            read_as = list(zip(item_ids, batch.items, strict=True))
+            rows = [(item_id, *vector) for item_id, item in read_as for vector in item.vectors]
+            if rows:
+                owners = [(item_id, *(box or (None,) * 4)) for item_id, _, box in rows]
+                shelf.append(writer, np.stack([vector for _, vector, _ in rows]), owners)
+            writer.vectors.set_profiles(
+                (item_id, shelf.model_id, item.profile) for item_id, item in read_as if item.profile
+            )
             counts["items"] = sum(item.vector is not None for item in batch.items)
             for item in batch.items:
                 for evidence in item.found_at:
-                    counts["sightings"] += writer.add_sighting(item.digests.sha256, evidence, now, run_id)
+                    counts["sightings"] += writer.sightings.add(item.digests.sha256, evidence, now, run_id)
             for content, evidence in batch.seen:
-                counts["sightings"] += writer.add_sighting(content, evidence, now, run_id)
+                counts["sightings"] += writer.sightings.add(content, evidence, now, run_id)
             for issue, content_of, evidence_of in batch.issues:
-                counts["issues"] += writer.add_issue(issue, now, run_id, content_of, evidence_of)
+                counts["issues"] += writer.issues.add(issue, now, run_id, content_of, evidence_of)
             for content, facts in batch.facts:
-                writer.set_facts(content, facts)
+                writer.facts.add(content, facts)
             for digests, evidence, hits, ignored in batch.listed:
-                writer.add_listed_file(digests, evidence, hits, ignored, now, run_id)
+                writer.listed.add(digests, evidence, hits, ignored, now, run_id)
         return counts
 
     def set_labels(self, labels: Sequence[tuple[int, str, dict[str, str]]]) -> None:
         """Set labels: item id, which source says so, and its columns."""
         with self.catalogue.transaction() as writer:
             for item_id, source, columns in labels:
-                writer.set_labels(item_id, source, columns)
-
-
-def ids_of(segment: SegmentRow) -> Ids:
-    """Ids of a segment's rows, ascending."""
-    ids = _ids(segment)
-    return ids + np.arange(segment.rows, dtype=np.int64) if isinstance(ids, int) else ids
-
-
-def _ids(segment: SegmentRow) -> int | Ids:
-    """Ids of a segment's rows; the first one, where the others follow without a gap."""
-    return segment.first_vector_id if segment.ids is None else np.frombuffer(segment.ids, dtype="<i8")
+                writer.labels.set(item_id, source, columns)
 
 
 def _spec_json(spec: ModelSpec) -> str:

@@ -1,21 +1,20 @@
-"""The catalogue of a case in SQLite: items, sightings, labels, issues, runs and which segment holds which vectors.
+"""The catalogue of a case in SQLite: the one place that says what is committed, and the only package that speaks SQL.
 
-It is the one place that says what is committed. The only package that speaks SQL: schema, rows, reading, writing.
+One module a subject: its rows, what is read and written of it, and its tables with what deleting, merging and
+compacting do with them (``table``); ``registry`` holds them all.
 """
 
+from indexer.catalogue.catalogue import Catalogue
 from indexer.catalogue.custody import LogState
-from indexer.catalogue.known import ListedFile, ListHit, ListRow
-from indexer.catalogue.reader import Catalogue
-from indexer.catalogue.rows import (
-    CalibrationRow,
-    DecisionRow,
-    GenerationRow,
-    IssueRow,
-    ItemRow,
-    RemoteRow,
-    SegmentRow,
-    SightingRow,
-)
+from indexer.catalogue.decisions import DecisionRow
+from indexer.catalogue.indexes import GenerationRow, RemoteRow
+from indexer.catalogue.issues import IssueRow
+from indexer.catalogue.items import ItemRow
+from indexer.catalogue.listed import ListedFile
+from indexer.catalogue.lists import ListHit, ListRow
+from indexer.catalogue.models import CalibrationRow
+from indexer.catalogue.segments import SegmentRow
+from indexer.catalogue.sightings import SightingRow
 from indexer.catalogue.writer import Writer
 
 __all__ = [

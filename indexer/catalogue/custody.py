@@ -2,8 +2,32 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
+
+from indexer.catalogue.sql import Reads, Writes
+from indexer.catalogue.table import Kept, Table
+
+TABLES = (
+    # The audit log's last entry, kept here too, so that a cut at the log's end shows; and entries that are decided on
+    # but perhaps not yet in its file. One row, or none until an older case's log is added to.
+    Table(
+        "audit_head",
+        {
+            9: """
+            CREATE TABLE audit_head (
+                only INTEGER PRIMARY KEY CHECK (only = 1),
+                entry INTEGER NOT NULL,
+                sha256 TEXT NOT NULL,
+                settled_bytes INTEGER NOT NULL,
+                waiting BLOB NOT NULL
+            ) STRICT;
+            """
+        },
+        delete=Kept(),
+        merge=Kept("another case's log stays with it; its head is noted in the entry of the merge"),
+        compact=Kept(),
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +49,21 @@ class LogState:
         return self.waiting.splitlines(keepends=True)
 
 
-def read(db: sqlite3.Connection) -> LogState | None:
-    """What is kept; None in a case of an older format whose log nothing was added to since."""
-    row = db.execute("SELECT entry, sha256, settled_bytes, waiting FROM audit_head").fetchone()
-    return None if row is None else LogState(*row)
+class CustodyReads(Reads):
+    """What the log must be."""
+
+    def log_state(self) -> LogState | None:
+        """What is kept; None in a case of an older format whose log nothing was added to since."""
+        row = self._one("SELECT entry, sha256, settled_bytes, waiting FROM audit_head")
+        return None if row is None else LogState(*row)
 
 
-def write(db: sqlite3.Connection, state: LogState) -> None:
-    """Put another state in its place."""
-    db.execute(
-        "INSERT OR REPLACE INTO audit_head VALUES (1, ?, ?, ?, ?)",
-        (state.entry, state.sha256, state.settled_bytes, state.waiting),
-    )
+class CustodyWrites(Writes, CustodyReads):
+    """Saying what the log must be."""
+
+    def set_log_state(self, state: LogState) -> None:
+        """Put another state in the place of the one before."""
+        self._run(
+            "INSERT OR REPLACE INTO audit_head VALUES (1, ?, ?, ?, ?)",
+            (state.entry, state.sha256, state.settled_bytes, state.waiting),
+        )

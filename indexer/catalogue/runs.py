@@ -1,97 +1,160 @@
-"""Runs and what each of them read: for statements."""
+"""Runs, and what each of them read: for statements."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from indexer.catalogue.sql import Reads, Row, Writes
+from indexer.catalogue.table import Handled, Kept, Table
 
-def run(db: sqlite3.Connection, run_id: int) -> dict[str, Any] | None:
-    """A run with its arguments and totals, or None."""
-    row = db.execute(
-        "SELECT run_id, command, version, runtime, arguments_json, started_utc, finished_utc, counts_json FROM runs"
-        " WHERE run_id = ?",
-        (run_id,),
-    ).fetchone()
-    if row is None:
-        return None
-    names = ("run_id", "command", "version", "runtime", "arguments", "started_utc", "finished_utc", "counts")
-    found = dict(zip(names, row, strict=True))
-    return {
-        **found,
-        "arguments": json.loads(found["arguments"]),
-        "counts": None if found["counts"] is None else json.loads(found["counts"]),
-    }
+TABLES = (
+    Table(
+        "runs",
+        {
+            1: """
+            CREATE TABLE runs (
+                run_id INTEGER PRIMARY KEY,
+                command TEXT NOT NULL,
+                version TEXT NOT NULL,
+                runtime TEXT NOT NULL,
+                arguments_json TEXT NOT NULL,
+                started_utc TEXT NOT NULL,
+                finished_utc TEXT,
+                counts_json TEXT
+            ) STRICT;
+            """
+        },
+        delete=Kept("what was done stays known"),
+        merge=Handled("come first, so that everything else goes on saying what read it, and when"),
+        compact=Kept(),
+    ),
+    # How far another case has been merged: a run can go on where the last one stopped.
+    Table(
+        "merges",
+        {
+            2: """
+            CREATE TABLE merges (
+                case_id TEXT PRIMARY KEY,
+                run_id INTEGER NOT NULL REFERENCES runs,
+                item_id INTEGER NOT NULL
+            ) STRICT, WITHOUT ROWID;
+            """
+        },
+        delete=Kept(),
+        merge=Kept("what that case has half merged is its own to finish"),
+        compact=Kept(),
+    ),
+)
 
-
-def found(db: sqlite3.Connection, run_id: int) -> Iterator[dict[str, Any]]:
-    """Every sighting that a run made or read again, in the order they were made; ``times`` it was read by it."""
-    rows = db.execute(
-        "SELECT locator, item_id, lower(hex(sha256)), lower(hex(sha1)), lower(hex(md5)), size_bytes, modified_utc,"
-        " first, times, read_utc FROM ("
-        "  SELECT s.*, 1 AS first, 1 + coalesce(r.times, 0) AS times, coalesce(r.read_utc, s.seen_utc) AS read_utc"
-        "  FROM sightings s LEFT JOIN rereads r ON r.sighting_id = s.sighting_id AND r.run_id = ?1 WHERE s.run_id = ?1"
-        "  UNION ALL SELECT s.*, 0, r.times, r.read_utc FROM rereads r JOIN sightings s USING (sighting_id)"
-        "  WHERE r.run_id = ?1 AND s.run_id <> ?1"
-        ") JOIN items USING (item_id) ORDER BY sighting_id",
-        (run_id,),
-    )
-    for locator, item_id, sha256, sha1, md5, size, modified, first, times, read in rows:
-        yield {
-            "locator": locator,
-            "item_id": item_id,
-            "sha256": sha256,
-            "sha1": sha1 or None,
-            "md5": md5,
-            "size_bytes": size,
-            "modified_utc": modified,
-            "first_seen_by_this_run": bool(first),
-            "times_read": times,
-            "read_utc": read,
-        }
-
-
-def skipped(db: sqlite3.Connection, run_id: int) -> Iterator[dict[str, Any]]:
-    """Every issue of a run, also those that a later reading has settled since."""
-    rows = db.execute(
-        "SELECT locator, stage, error, message, lower(hex(sha256)), size_bytes, seen_utc, settled FROM ("
-        "  SELECT locator, stage, error, message, sha256, size_bytes, seen_utc, 0 AS settled, issue_id AS place"
-        "  FROM issues WHERE run_id = ?1"
-        "  UNION ALL SELECT locator, stage, error, message, sha256, size_bytes, seen_utc, 1, rowid FROM past_issues"
-        "  WHERE run_id = ?1) ORDER BY seen_utc, settled DESC, place",
-        (run_id,),
-    )
-    for locator, stage, error, message, sha256, size, seen, settled in rows:
-        yield {
-            "locator": locator,
-            "stage": stage,
-            "error": error,
-            "message": message,
-            "sha256": sha256 or None,
-            "size_bytes": size,
-            "read_utc": seen,
-            "settled_since": bool(settled),
-        }
+_RUN = "run_id, command, version, runtime, arguments_json, started_utc, finished_utc, counts_json"
+_HEX = "lower(hex(sha256)) AS sha256, nullif(lower(hex(sha1)), '') AS sha1, lower(hex(md5)) AS md5"
 
 
-def ignored(db: sqlite3.Connection, run_id: int) -> Iterator[dict[str, Any]]:
-    """Every file that a run left out by hash lists, with their names."""
-    rows = db.execute(
-        "SELECT locator, lower(hex(sha256)), lower(hex(sha1)), lower(hex(md5)), size_bytes, modified_utc,"
-        " json_group_array(list), min(seen_utc) FROM listed_files WHERE run_id = ? AND ignored"
-        " GROUP BY locator, sha256 ORDER BY min(file_id)",
-        (run_id,),
-    )
-    for locator, sha256, sha1, md5, size, modified, lists, seen in rows:
-        yield {
-            "locator": locator,
-            "sha256": sha256,
-            "sha1": sha1,
-            "md5": md5,
-            "size_bytes": size,
-            "modified_utc": modified,
-            "lists": sorted(json.loads(lists)),
-            "read_utc": seen,
-        }
+class RunReads(Reads):
+    """What was run, and what it read."""
+
+    def all(self) -> list[tuple[Any, ...]]:
+        """Runs, every column (id, command, version, runtime, arguments, started, finished, counts), oldest first."""
+        return self._rows(f"SELECT {_RUN} FROM runs ORDER BY run_id")
+
+    def by_id(self, run_id: int) -> Row | None:
+        """A run with its arguments and totals (None: not finished), or None."""
+        return self._run_of(f"SELECT {_RUN} FROM runs WHERE run_id = ?", run_id)
+
+    def last(self, command: str) -> Row | None:
+        """The latest run of a command, without its arguments, or None."""
+        columns = "run_id, version, runtime, started_utc, finished_utc, counts_json"
+        return self._run_of(f"SELECT {columns} FROM runs WHERE command = ? ORDER BY run_id DESC LIMIT 1", command)
+
+    def _run_of(self, sql: str, which: int | str) -> Row | None:
+        row = next(self._named(sql, (which,)), None)
+        if row is not None:
+            for column in [name for name in row if name.endswith("_json")]:
+                text = row.pop(column)
+                row[column.removesuffix("_json")] = None if text is None else json.loads(text)
+        return row
+
+    def merged_from(self, case_id: str) -> dict[int, int]:
+        """Another case's run ids to those which they have here."""
+        sql = "SELECT json_extract(arguments_json, '$.merged_run'), run_id FROM runs WHERE command LIKE 'merged %'"
+        return dict(self._rows(f"{sql} AND json_extract(arguments_json, '$.merged_case') = ?", (case_id,)))
+
+    def merged_to(self, case_id: str) -> tuple[int, int] | None:
+        """How far another case has been merged: the run that does it and the last of its items."""
+        row = self._one("SELECT run_id, item_id FROM merges WHERE case_id = ?", (case_id,))
+        return None if row is None else (int(row[0]), int(row[1]))
+
+    def found(self, run_id: int) -> Iterator[Row]:
+        """Every sighting that a run made or read again, in the order they were made; ``times_read`` by it."""
+        for row in self._named(
+            f"SELECT item_id, locator, {_HEX}, size_bytes, modified_utc, first AS first_seen_by_this_run,"
+            " times AS times_read, read_utc FROM ("
+            "  SELECT s.*, 1 AS first, 1 + coalesce(r.times, 0) AS times, coalesce(r.read_utc, s.seen_utc) AS read_utc"
+            "  FROM sightings s LEFT JOIN rereads r ON r.sighting_id = s.sighting_id AND r.run_id = ?1"
+            "  WHERE s.run_id = ?1"
+            "  UNION ALL SELECT s.*, 0, r.times, r.read_utc FROM rereads r JOIN sightings s USING (sighting_id)"
+            "  WHERE r.run_id = ?1 AND s.run_id <> ?1"
+            ") JOIN items USING (item_id) ORDER BY sighting_id",
+            (run_id,),
+        ):
+            yield {**row, "first_seen_by_this_run": bool(row["first_seen_by_this_run"])}
+
+    def skipped(self, run_id: int) -> Iterator[Row]:
+        """Every issue of a run, also those that a later reading has settled since."""
+        told = "locator, stage, error, message, sha256, size_bytes, seen_utc"
+        for row in self._named(
+            "SELECT locator, stage, error, message, nullif(lower(hex(sha256)), '') AS sha256, size_bytes,"
+            " seen_utc AS read_utc, settled_since FROM ("
+            f"  SELECT {told}, 0 AS settled_since, issue_id AS place FROM issues WHERE run_id = ?1"
+            f"  UNION ALL SELECT {told}, 1, rowid FROM past_issues WHERE run_id = ?1"
+            ") ORDER BY read_utc, settled_since DESC, place",
+            (run_id,),
+        ):
+            yield {**row, "settled_since": bool(row["settled_since"])}
+
+    def ignored(self, run_id: int) -> Iterator[Row]:
+        """Every file that a run left out by hash lists, with their names."""
+        for row in self._named(
+            f"SELECT locator, {_HEX}, size_bytes, modified_utc, json_group_array(list) AS lists,"
+            " min(seen_utc) AS read_utc FROM listed_files WHERE run_id = ? AND ignored"
+            " GROUP BY locator, sha256 ORDER BY min(file_id)",
+            (run_id,),
+        ):
+            yield {**row, "lists": sorted(json.loads(row["lists"]))}
+
+
+class RunWrites(Writes, RunReads):
+    """Opening and closing runs."""
+
+    def start(self, command: str, version: str, runtime: str, arguments: dict[str, Any], now_utc: str) -> int:
+        """Open a run; returns its id."""
+        return self._insert(
+            "INSERT INTO runs (command, version, runtime, arguments_json, started_utc) VALUES (?, ?, ?, ?, ?)",
+            (command, version, runtime, json.dumps(arguments, sort_keys=True), now_utc),
+        )
+
+    def finish(self, run_id: int, counts: dict[str, int], now_utc: str) -> None:
+        """Close a run with what it did."""
+        self._run(
+            "UPDATE runs SET finished_utc = ?, counts_json = ? WHERE run_id = ?",
+            (now_utc, json.dumps(counts, sort_keys=True), run_id),
+        )
+
+    def merge(self, case_id: str, row: Sequence[Any]) -> int:
+        """Add another case's run, as merged from it; returns its id here."""
+        run_id, command, version, runtime, arguments, *rest = row
+        told = {**json.loads(arguments), "merged_case": case_id, "merged_run": run_id}
+        return self._insert(
+            "INSERT INTO runs (command, version, runtime, arguments_json, started_utc, finished_utc, counts_json)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (f"merged {command}", version, runtime, json.dumps(told, sort_keys=True), *rest),
+        )
+
+    def set_merged(self, case_id: str, run_id: int, item_id: int | None) -> None:
+        """Note how far another case has been merged; None: all of it is."""
+        if item_id is None:
+            self._run("DELETE FROM merges WHERE case_id = ?", (case_id,))
+        else:
+            self._run("INSERT OR REPLACE INTO merges VALUES (?, ?, ?)", (case_id, run_id, item_id))

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import faiss
 import numpy as np
 
-from indexer.case.segments import Rows
 from indexer.index.protocol import Ids, Queries, Similarities, nothing
+from indexer.index.segments import Rows
 
 
 class ExactIndex:

@@ -11,9 +11,9 @@ import faiss as _faiss
 import numpy as np
 import numpy.typing as npt
 
-from indexer.case.segments import Rows
 from indexer.index.policy import Plan
 from indexer.index.protocol import Ids, Queries
+from indexer.index.segments import Rows
 
 faiss: Any = _faiss  # its stubs know neither parameters nor kinds
 _SEED = 1234

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from imgmatch.errors import CaseError
 from imgmatch.types import ModelSpec
-from indexer.case import segments
+from indexer.index.disk import file_sha256, sync_folder
 
 FORMAT = 1
 NAME = "manifest.json"
@@ -59,7 +59,7 @@ def write(folder: Path, manifest: Manifest) -> str:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    segments.sync_folder(folder)
+    sync_folder(folder)
     return hashlib.sha256(data).hexdigest()
 
 
@@ -92,7 +92,7 @@ def checked_file(folder: Path, manifest: Manifest) -> Path:
         size = path.stat().st_size
         if size != manifest.file_bytes:
             raise IndexFileError(f"{path}: {size:,} bytes, the manifest says {manifest.file_bytes:,}; {REBUILD}")
-        if segments.file_sha256(path) != manifest.file_sha256:
+        if file_sha256(path) != manifest.file_sha256:
             raise IndexFileError(f"{path}: altered, its SHA-256 is not the recorded one; {REBUILD}")
     except OSError as error:
         raise IndexFileError(f"{path}: can't be read ({error.strerror}); {REBUILD}") from error

@@ -24,9 +24,9 @@ import numpy as np
 from imgmatch.errors import CaseError, ImgmatchError, UsageError
 from imgmatch.optional import require
 from imgmatch.types import ModelSpec
-from indexer.case.segments import Rows
 from indexer.catalogue import RemoteRow
 from indexer.index.protocol import Ids, Queries
+from indexer.index.segments import Rows
 
 TOKEN = "IMGMATCH_MILVUS_TOKEN"
 # The most that Milvus returns for a query.

@@ -3,42 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgmatch.errors import CaseError
-from imgmatch.types import ModelSpec
-from indexer.case.case import Case
 from indexer.index import kinds, manifest
 from indexer.index.layered import Base, LayeredIndex
 from indexer.index.manifest import IndexFileError
 from indexer.index.protocol import Ids, Queries, Similarities
-from indexer.index.store import Store
+from indexer.index.shelf import Shelf
 
 if TYPE_CHECKING:
     from indexer.index.remote import RemoteIndex
-
-INDEXES = "indexes"
 
 
 class CaseIndex:
     """VectorIndex over everything that is committed by one model at the time of each search."""
 
-    def __init__(self, case: Case, spec: ModelSpec, warn: Callable[[str], None] | None = None) -> None:
+    def __init__(self, shelf: Shelf, warn: Callable[[str], None] | None = None) -> None:
         """``warn`` is told, in a line, of an index that can't be used: every row is compared then.
 
-        Raises CaseError when the case has no vectors by this model, or when a segment is damaged.
+        Raises CaseError when a segment is damaged.
         """
-        self._case = case
-        self._spec = spec
+        self._shelf = shelf
+        self._catalogue = shelf.catalogue
         self._warn = warn or (lambda message: None)
-        model_id = case.catalogue.model_id(spec)
-        if model_id is None:
-            raise CaseError(f"{case.path}: holds no vectors by {spec.name!r}")
-        if not case.catalogue.segments(model_id):
+        if not shelf.segments():
             # Nothing to search, or a catalogue that is damaged where it names what there is: that must not look alike.
-            case.catalogue.require_sound()
-        self._model_id = model_id
+            self._catalogue.require_sound()
         self._base: tuple[str, Base | None] = ("", None)
         self._state: dict[str, int] = {}
         self._now = self._load()
@@ -58,18 +48,19 @@ class CaseIndex:
         return self._latest().search(queries, k, within)
 
     def _latest(self) -> LayeredIndex | RemoteIndex:
-        if self._case.catalogue.state() != self._state:
+        if self._catalogue.state() != self._state:
             self._now = self._load()
         return self._now
 
     def _load(self) -> LayeredIndex | RemoteIndex:
-        self._state = self._case.catalogue.state()
-        store = open_store(self._case, self._spec, self._model_id)
-        if self._case.catalogue.remote() is not None:
-            from indexer.index.remote import open_remote
+        self._state = self._catalogue.state()
+        store = self._shelf.store()
+        remote = self._catalogue.indexes.remote()
+        if remote is not None:
+            from indexer.index.remote import open_remote  # what speaks to servers is loaded where there is one
 
-            return open_remote(self._case, self._spec, self._model_id, store)
-        generation = self._case.catalogue.generation(self._model_id)
+            return open_remote(self._shelf, remote, store)
+        generation = self._shelf.generation()
         if generation is None:
             self._base = ("", None)
         elif generation.name != self._base[0]:
@@ -78,41 +69,30 @@ class CaseIndex:
 
     def _open_base(self) -> Base | None:
         try:
-            return open_base(self._case, self._spec, self._model_id)
+            return open_base(self._shelf)
         except IndexFileError as fault:
             self._warn(str(fault))
             return None
 
 
-def open_store(case: Case, spec: ModelSpec, model_id: int) -> Store:
-    """The live rows of a model."""
-    blocks, dead = case.rows_and_dead(model_id)
-    return Store(spec.dim, blocks, dead)
-
-
-def folder(case: Case, name: str) -> Path:
-    """Where a generation lies."""
-    return case.path / INDEXES / name
-
-
-def open_base(case: Case, spec: ModelSpec, model_id: int) -> Base | None:
+def open_base(shelf: Shelf) -> Base | None:
     """The built index in use, checked before FAISS reads it; None where there is none. Raises IndexFileError."""
     while True:
-        generation = case.catalogue.generation(model_id)
+        generation = shelf.generation()
         if generation is None:
             return None
-        where = folder(case, generation.name)
+        where = shelf.index_folder(generation.name)
         try:
-            found = manifest.read(where, generation.manifest_sha256, spec)
+            found = manifest.read(where, generation.manifest_sha256, shelf.spec)
             path = manifest.checked_file(where, found)
             index = kinds.read(path)
         except (IndexFileError, RuntimeError) as error:  # RuntimeError is what FAISS raises
-            if case.catalogue.generation(model_id) != generation:
+            if shelf.generation() != generation:
                 continue  # a build has just replaced it
             if isinstance(error, IndexFileError):
                 raise
             raise IndexFileError(f"{where}: FAISS can't read it ({_first_line(error)}); {manifest.REBUILD}") from error
-        if index.d != spec.dim or index.ntotal != found.rows:
+        if index.d != shelf.spec.dim or index.ntotal != found.rows:
             raise IndexFileError(f"{path}: holds {index.ntotal:,} rows of {index.d}-d; {manifest.REBUILD}")
         return Base(index, found)
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from indexer.index import kinds, policy
 from indexer.index.layered import Base
-from indexer.index.protocol import Ids, Queries, Similarities
+from indexer.index.protocol import Ids, Progress, Queries, Similarities
 from indexer.index.store import Store
 
 # Rows on each side of a matrix product: 4096 x 4096 float32 similarities are 64 MiB.
@@ -17,7 +17,6 @@ _BLOCK = 4096
 # Queries of an index at a time, and the most candidates that are scored for each at once.
 _QUERIES = 1024
 _FIRST = 64
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -10,6 +11,8 @@ import numpy.typing as npt
 Queries = npt.NDArray[np.float32]
 Similarities = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
+Progress = Callable[[str, int, int], None]
+"""Is told the part of the work, how much of it is done, and how much there is."""
 
 
 class VectorIndex(Protocol):

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from imgmatch.errors import CaseError
-from imgmatch.types import ModelSpec
-from indexer.case.case import Case
-from indexer.case.lock import locked
 from indexer.catalogue import RemoteRow
 from indexer.index import policy
+from indexer.index.disk import locked
 from indexer.index.milvus import MOST, Collection, checked_name, checked_uri
-from indexer.index.open import open_store
-from indexer.index.protocol import Ids, Queries, Similarities, best, nothing
+from indexer.index.protocol import Ids, Progress, Queries, Similarities, best, nothing
+from indexer.index.shelf import Shelf
 from indexer.index.store import Store
 
 _LOCK = "remote.lock"
@@ -31,8 +29,6 @@ _CANDIDATES = 40
 # Candidates of the queries of one request together.
 _REQUEST = 65_536
 _TIE = np.float32(1e-6)
-
-Progress = Callable[[str, int, int], None]
 
 
 class RemoteIndex:
@@ -92,65 +88,59 @@ def place(uri: str, collection: str) -> RemoteRow:
     return RemoteRow(checked_uri(uri), checked_name(collection), uuid.uuid4().hex)
 
 
-def open_remote(case: Case, spec: ModelSpec, model_id: int, store: Store) -> RemoteIndex:
-    """The index of a case that is kept by Milvus, once it holds the rows of ``store``. Raises CaseError."""
-    remote = case.catalogue.remote()
-    if remote is None:
-        raise CaseError(f"{case.path}: its index is not on a Milvus server")
-    collection = Collection(remote, spec)
-    _bring_up(case, collection, model_id, store, None)
-    return RemoteIndex(store, collection)
+def open_remote(shelf: Shelf, remote: RemoteRow, store: Store) -> RemoteIndex:
+    """The index of a shelf that is kept by Milvus, once it holds the rows of ``store``. Raises CaseError."""
+    kept = _Kept(shelf, remote)
+    kept.bring_up(store, None)
+    return RemoteIndex(store, kept.collection)
 
 
-def follow(case: Case, *, role: str = "current", settle: bool = True, progress: Progress | None = None) -> int:
+def follow(
+    shelves: Iterable[Shelf], *, role: str = "current", settle: bool = True, progress: Progress | None = None
+) -> int:
     """Send what a case's collections lack and take out what it has deleted; returns how many rows are there.
 
     ``settle``: this was all for now, the server may index it. Does nothing where the index is not on a server. Can be
     cut off and run again at any moment, and beside others. Raises CaseError when the server does not answer.
     """
-    remote = case.catalogue.remote(role)
-    if remote is None:
-        return 0
     rows = 0
-    for model_id, spec in case.catalogue.models():
-        if case.catalogue.segments(model_id) or case.catalogue.sent(remote.namespace, model_id):
-            store = open_store(case, spec, model_id)
-            collection = Collection(remote, spec)
-            _bring_up(case, collection, model_id, store, progress)
+    for shelf in shelves:
+        remote = shelf.catalogue.indexes.remote(role)
+        if remote is not None and (shelf.segments() or shelf.catalogue.indexes.sent(remote.namespace, shelf.model_id)):
+            store = shelf.store()
+            kept = _Kept(shelf, remote)
+            kept.bring_up(store, progress)
             if settle:
-                collection.settle()
+                kept.collection.settle()
             rows += store.rows
     return rows
 
 
-def follow_commit(case: Case) -> bool:
-    """As ``follow``, within a longer run; False where the server does not answer, which spares further waits."""
-    if case.catalogue.remote() is None:
-        return False
+def follow_commit(shelves: Iterable[Shelf]) -> bool:
+    """As ``follow``, within a longer run; False where there is no server or it does not answer, which spares further
+    waits.
+    """
+    following = [shelf for shelf in shelves if shelf.catalogue.indexes.remote() is not None]
     try:
-        follow(case, settle=False)
+        follow(following, settle=False)
     except CaseError:
         return False  # the case has the rows; whoever ends the run, or opens the index, sends them and says why not
-    return True
+    return bool(following)
 
 
-def empty(case: Case, remote: RemoteRow) -> None:
+def empty(shelves: Iterable[Shelf], remote: RemoteRow) -> None:
     """Take every row of a case out of a place."""
-    for model_id, spec in case.catalogue.models():
-        if case.catalogue.sent(remote.namespace, model_id):
-            Collection(remote, spec).remove_above(0)
+    for shelf in shelves:
+        if shelf.catalogue.indexes.sent(remote.namespace, shelf.model_id):
+            Collection(remote, shelf.spec).remove_above(0)
 
 
-def describe(case: Case, spec: ModelSpec) -> dict[str, Any]:
+def describe(shelf: Shelf, remote: RemoteRow) -> dict[str, Any]:
     """What there is to say about a model's index on a server, as far as it holds what it should."""
-    remote = case.catalogue.remote()
-    model_id = case.catalogue.model_id(spec)
-    if remote is None or model_id is None:
-        raise CaseError(f"{case.path}: has no index of {spec.name!r} on a Milvus server")
-    collection = Collection(remote, spec)
-    live, there = case.catalogue.vector_count(model_id), collection.count()
+    collection = Collection(remote, shelf.spec)
+    live, there = shelf.count(), collection.count()
     return {
-        "model": spec.name,
+        "model": shelf.spec.name,
         "kind": "milvus",
         "uri": remote.uri,
         "collection": collection.name,
@@ -161,50 +151,69 @@ def describe(case: Case, spec: ModelSpec) -> dict[str, Any]:
     }
 
 
-def faults(case: Case, spec: ModelSpec, model_id: int) -> Iterator[str]:
-    """Compare every id that a case's collection holds with the live rows; nothing when all is well."""
-    remote = case.catalogue.remote()
-    assert remote is not None
-    collection = Collection(remote, spec)
-    ids = open_store(case, spec, model_id).ids()
+def faults(shelf: Shelf, remote: RemoteRow) -> Iterator[str]:
+    """Compare every id that a shelf's collection holds with the live rows; nothing when all is well."""
+    collection = Collection(remote, shelf.spec)
     lacking = foreign = 0
-    for live, there in _ranges(collection, ids):
+    for live, there in _ranges(collection, shelf.store().ids()):
         lacking += len(np.setdiff1d(live, there, assume_unique=True))
         foreign += len(np.setdiff1d(there, live, assume_unique=True))
     if lacking or foreign:
         what = f"lacks {lacking} rows and holds {foreign} deleted ones"
-        yield f"{collection.where}: {what}; run: imgmatch index {case.path} build"
+        yield f"{collection.where}: {what}; run: imgmatch index {shelf.path} build"
 
 
-def _bring_up(case: Case, collection: Collection, model_id: int, store: Store, progress: Progress | None) -> None:
-    """Make the collection hold the rows of ``store`` and no other of this case. Takes the lock only where it must."""
-    if collection.count() == store.rows and _sent(case, collection, model_id) >= _last(store):
-        return
-    with _sending(case):
-        _send_since(case, collection, model_id, store, progress)
-        if collection.count() == store.rows:
+class _Kept:
+    """A shelf and its collection, which is made to hold the same rows."""
+
+    def __init__(self, shelf: Shelf, remote: RemoteRow) -> None:
+        self._shelf = shelf
+        self.collection = Collection(remote, shelf.spec)
+
+    def bring_up(self, store: Store, progress: Progress | None) -> None:
+        """Make the collection hold the rows of ``store`` and no other of this case. Takes the lock only where it
+        must.
+        """
+        collection = self.collection
+        if collection.count() == store.rows and self._sent() >= _last(store):
             return
-        collection.remove(case.catalogue.tombstones(model_id))
-        if collection.count() != store.rows:
-            _reconcile(collection, store)
+        with self._sending():
+            self._send_since(store, progress)
+            if collection.count() == store.rows:
+                return
+            collection.remove(self._shelf.dead().tolist())
+            if collection.count() != store.rows:
+                _reconcile(collection, store)
 
+    def _send_since(self, store: Store, progress: Progress | None) -> None:
+        """Send rows above the last that was noted as sent; ids only grow, so these are the new ones."""
+        sent = self._sent()
+        done = 0
+        for ids, rows in store.blocks():
+            new = ids > sent
+            if new.any():
+                self.collection.send(ids[new], rows[new])
+                sent = int(ids[-1])
+                with self._shelf.catalogue.transaction() as writer:
+                    writer.indexes.set_sent(self.collection.remote.namespace, self._shelf.model_id, sent)
+            done += len(ids)
+            if progress:
+                progress("index", done, store.rows)
+        if done:
+            self.collection.settle()
 
-def _send_since(case: Case, collection: Collection, model_id: int, store: Store, progress: Progress | None) -> None:
-    """Send rows above the last that was noted as sent; ids only grow, so these are the new ones."""
-    sent = _sent(case, collection, model_id)
-    done = 0
-    for ids, rows in store.blocks():
-        new = ids > sent
-        if new.any():
-            collection.send(ids[new], rows[new])
-            sent = int(ids[-1])
-            with case.catalogue.transaction() as writer:
-                writer.set_sent(collection.remote.namespace, model_id, sent)
-        done += len(ids)
-        if progress:
-            progress("index", done, store.rows)
-    if done:
-        collection.settle()
+    def _sent(self) -> int:
+        return self._shelf.catalogue.indexes.sent(self.collection.remote.namespace, self._shelf.model_id)
+
+    @contextmanager
+    def _sending(self) -> Iterator[None]:
+        """One process of this machine at a time sends for a case."""
+        path = self._shelf.path
+        try:
+            with (path / _LOCK).open("ab") as file, locked(file):
+                yield
+        except PermissionError as error:
+            raise CaseError(f"{path}: its collection lacks rows, and this user may not write here") from error
 
 
 def _reconcile(collection: Collection, store: Store) -> None:
@@ -214,7 +223,7 @@ def _reconcile(collection: Collection, store: Store) -> None:
         collection.remove(np.setdiff1d(there, live, assume_unique=True).tolist())
         lacking = np.setdiff1d(live, there, assume_unique=True)
         collection.send(lacking, store.gather(lacking)[0])
-    collection.remove_above(int(ids[-1]) if len(ids) else 0)
+    collection.remove_above(_last(store))
 
 
 def _ranges(collection: Collection, ids: Ids) -> Iterator[tuple[Ids, Ids]]:
@@ -226,20 +235,6 @@ def _ranges(collection: Collection, ids: Ids) -> Iterator[tuple[Ids, Ids]]:
         yield live, collection.ids_between(first, end)
 
 
-def _sent(case: Case, collection: Collection, model_id: int) -> int:
-    return case.catalogue.sent(collection.remote.namespace, model_id)
-
-
 def _last(store: Store) -> int:
     ids = store.ids()
     return int(ids[-1]) if len(ids) else 0
-
-
-@contextmanager
-def _sending(case: Case) -> Iterator[None]:
-    """One process of this machine at a time sends for a case."""
-    try:
-        with (case.path / _LOCK).open("ab") as file, locked(file):
-            yield
-    except PermissionError as error:
-        raise CaseError(f"{case.path}: its collection lacks rows, and this user may not write here") from error

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import numpy.typing as npt
 
-from indexer.case.segments import Rows
 from indexer.index import kinds
 from indexer.index.kinds import widened
 from indexer.index.protocol import Ids, Queries, Similarities
+from indexer.index.segments import Rows
 
 # Rows compared together: bounds the copies to some tens of megabytes.
 _COMPARED = 65_536

@@ -31,10 +31,11 @@ from imgmatch.picture.pdq import has_pdq
 from imgmatch.types import Digests, Embedding, Evidence, Image, Issue
 from imgmatch.workers.pool import Pool
 from imgmatch.workers.work import ReadPicture, Request, read_picture
-from indexer.care.compact import join_small
 from indexer.case.case import Batch, Case, NewItem
-from indexer.clock import now_utc
+from indexer.case.compact import join_small
+from indexer.catalogue.clock import now_utc
 from indexer.index.remote import follow_commit
+from indexer.index.shelf import Shelf
 from indexer.intake.known import Alert, Container, KnownFiles, match_pdq
 from indexer.intake.labels import apply_labels, read_labels
 from indexer.intake.manifests import manifest_files, read_manifest
@@ -58,7 +59,7 @@ class IngestConfig:
     place, size and times as when they were last read. ``profile`` is one of PROFILES in imgmatch.match.regions:
     ``thorough`` adds the vectors of regions, also to items that were read ``fast``. ``isolation``: decode in confined
     worker processes, within ``worker_limits``; without it in this process, where a decoder's fault is the run's.
-    ``manifest`` says where pictures come from (indexer.intake.manifests); without any path its files are what is ingested.
+    ``manifest`` says where pictures come from (indexer.intake.manifests); without any path its files are ingested.
     """
 
     jobs: int | None = None
@@ -167,7 +168,7 @@ def ingest(
     if config.manifest is not None:
         arguments["manifest"] = readable(os.fsdecode(config.manifest))
     with case.writing():
-        model_id = case.model_id(embedder.spec)
+        shelf = case.add_shelf(embedder.spec)
         run_id = case.start_run("ingest", embedder.runtime, arguments, embedder.spec)
         known = KnownFiles(case)
         following = True
@@ -175,21 +176,21 @@ def ingest(
 
         def commit(batch: Batch) -> None:
             nonlocal commits, following
-            new = case.commit(batch, embedder.spec, model_id, run_id)
+            new = case.commit(batch, shelf, run_id)
             commits += 1
             if commits % _JOIN_EVERY == 0:
                 join_small(case)
             report.new_items += new["items"]
             report.new_sightings += new["sightings"]
             report.new_issues += new["issues"]
-            following = following and follow_commit(case)
+            following = following and follow_commit(case.shelves())
 
         def record_issues(issues: list[Issue]) -> None:
             commit(Batch(issues=[(issue, None, None) for issue in issues]))
 
         try:
             named = paths if paths or config.manifest is None else manifest_files(config.manifest)
-            found = _files(case, named, known, model_id, config, report, stop)
+            found = _files(case, named, known, shelf, config, report, stop)
             # Two pools, so that reading and decoding go on while pictures are embedded; both are fed in walk order and
             # hand back in walk order, and hold a bounded number of pictures, however many files there are.
             with (
@@ -199,7 +200,7 @@ def ingest(
             ):
                 prepared = _in_order(
                     readers,
-                    lambda item: _read(item, case, known, model_id, embedder.spec.input_px, config, decoder),
+                    lambda item: _read(item, case, known, shelf, config, decoder),
                     found,
                     2 * EMBED_BATCH * jobs,
                 )
@@ -231,7 +232,7 @@ def ingest(
             join_small(case)
         finally:
             with case.changing() as (writer, record):
-                writer.finish_run(run_id, report.counts(), now_utc())
+                writer.runs.finish(run_id, report.counts(), now_utc())
                 record(
                     "ingest",
                     {"run_id": run_id, "runtime": embedder.runtime},
@@ -249,7 +250,7 @@ def _files(
     case: Case,
     paths: Iterable[str | os.PathLike[str]],
     known: KnownFiles,
-    model_id: int,
+    shelf: Shelf,
     config: IngestConfig,
     report: IngestReport,
     stop: threading.Event,
@@ -261,7 +262,7 @@ def _files(
 
     def pass_over(found: Evidence, is_picture: bool) -> bool:
         # A picture is compared, and its hits are recorded, when it is read itself.
-        if not is_picture and not config.reread and case.catalogue.is_ignored(found):
+        if not is_picture and not config.reread and case.catalogue.listed.is_ignored(found):
             report.files += 1
             report.unchanged += 1
             return True
@@ -269,7 +270,7 @@ def _files(
         if container is None:
             return False
         if is_picture:
-            return container.ignored and not case.catalogue.has_vectors(container.digests.sha256, model_id)
+            return container.ignored and not shelf.holds(container.digests.sha256)
         named.append(container)
         return container.ignored
 
@@ -285,7 +286,7 @@ def _files(
             yield from told()
             report.files += 1
             if isinstance(found, Evidence) and not config.reread:
-                before = case.catalogue.unchanged(found, model_id, imgmatch.__version__, config.beyond)
+                before = shelf.unchanged(found, imgmatch.__version__, config.beyond)
                 if before is not None:
                     report.unchanged += 1
                     continue
@@ -307,8 +308,7 @@ def _read(
     found: Evidence | Issue | Container,
     case: Case,
     known: KnownFiles,
-    model_id: int,
-    input_px: int,
+    shelf: Shelf,
     config: IngestConfig,
     decoder: ReadPicture,
 ) -> _Read:
@@ -325,16 +325,16 @@ def _read(
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         return _Read(found, issue=Issue(found.locator, "read", "unreadable", f"the file can't be read: {reason}"))
-    if case.catalogue.has_vectors(digests.sha256, model_id, config.beyond):
+    if shelf.holds(digests.sha256, config.beyond):
         return _Read(found, digests, facts=_facts_lacking(digests, data, case, config, decoder))
     if known.ignores(digests):
         return _Read(found, digests, ignored=True)
-    whole_known = config.beyond is not None and case.catalogue.has_vectors(digests.sha256, model_id)
+    whole_known = config.beyond is not None and shelf.holds(digests.sha256)
     try:
         if data is None:
             raise EvidenceError("too_large", f"{digests.size_bytes:,} bytes are more than {config.limits.max_bytes:,}")
-        sides = (2 * input_px,) if config.beyond else ()
-        done = decoder(data, Request(input_px, sides, metadata=True, pdq=True, limits=config.limits))
+        sides = (2 * shelf.spec.input_px,) if config.beyond else ()
+        done = decoder(data, Request(shelf.spec.input_px, sides, metadata=True, pdq=True, limits=config.limits))
     except EvidenceError as error:
         return _Read(found, digests, Issue(found.locator, "decode", error.kind, str(error)))
     return _Read(
@@ -352,7 +352,7 @@ def _facts_lacking(
     digests: Digests, data: bytes | None, case: Case, config: IngestConfig, decoder: ReadPicture
 ) -> Facts | None:
     """Facts of a known item that was read before they were kept: made up for when files are read again."""
-    if not config.reread or data is None or not case.catalogue.lacks_facts(digests.sha256, has_pdq()):
+    if not config.reread or data is None or not case.catalogue.facts.lacking(digests.sha256, has_pdq()):
         return None
     try:
         sides = (case.default_model.input_px,)

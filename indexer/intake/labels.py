@@ -50,7 +50,7 @@ def apply_labels(
     """
     source = Locator.file(path)
     with case.catalogue.transaction() as writer:
-        writer.clear_issues(f"{source}|row:")
+        writer.issues.clear(f"{source}|row:")
     issues: list[Issue] = []
     ready: list[tuple[int, str, dict[str, str]]] = []
     count = 0
@@ -120,9 +120,9 @@ def read_labels(path: Path) -> Iterator[LabelRow]:
 
 def _item(case: Case, key: str, path: Path, roots: Sequence[str | os.PathLike[str]]) -> int | None:
     if _SHA256.match(key):
-        return case.catalogue.item_by_sha256(key)
+        return case.catalogue.items.id_of(key)
     for folder in (str(path.parent), *(os.fsdecode(root) for root in roots)):
-        item_id = case.catalogue.item_at(Locator.file(os.path.join(folder, key)))
+        item_id = case.catalogue.sightings.item_at(Locator.file(os.path.join(folder, key)))
         if item_id is not None:
             return item_id
     return None

@@ -21,11 +21,11 @@ def item_by_number_or_digits(case: Case, text: str, least: int) -> int | None:
 
     Digits alone are an id, unless there is no such item. Raises UsageError where more than one item begins so.
     """
-    if text.isascii() and text.isdecimal() and len(text) < 19 and case.catalogue.items([int(text)]):
+    if text.isascii() and text.isdecimal() and len(text) < 19 and case.catalogue.items.by_id([int(text)]):
         return int(text)
     if len(text) < least or not re.fullmatch(r"[0-9a-fA-F]{,64}", text):
         return None
-    found = case.catalogue.items_by_prefix(text.lower(), 2)
+    found = case.catalogue.items.by_prefix(text.lower(), 2)
     if len(found) > 1:
         raise UsageError(f"{text}: more than one item of {case.path} begins so; give more digits")
     return found[0] if found else None
@@ -40,7 +40,7 @@ def find_item(case: Case, text: str) -> int:
     if named is not None:
         return named
     place = Locator.parse(text) if text.startswith("file:") else Locator.file(os.path.abspath(text))
-    item_id = case.catalogue.item_at(place)
+    item_id = case.catalogue.sightings.item_at(place)
     if item_id is None:
         raise UsageError(
             f"{text}: no item of {case.path}; give its id, six or more digits of its SHA-256, or where it was found"
@@ -51,7 +51,7 @@ def find_item(case: Case, text: str) -> int:
 def _labels(case: Case, item_id: int) -> dict[str, dict[str, str]]:
     """What each source (a row of a label table or manifest) says of an item."""
     found: dict[str, dict[str, str]] = {}
-    for _, source, name, value in case.catalogue.label_rows([item_id]):
+    for _, source, name, value in case.catalogue.labels.by_source([item_id]):
         found.setdefault(source, {})[name] = value
     return found
 
@@ -59,9 +59,9 @@ def _labels(case: Case, item_id: int) -> dict[str, dict[str, str]]:
 def item_record(case: Case, item_id: int) -> dict[str, Any]:
     """One item, ready for JSON: digests, size, sightings, labels, metadata, lists, PDQ, decisions."""
     catalogue = case.catalogue
-    item = catalogue.items([item_id])[item_id]
-    sightings = catalogue.sightings([item_id])[item_id]
-    pdq = catalogue.pdqs([item_id]).get(item_id)
+    item = catalogue.items.by_id([item_id])[item_id]
+    sightings = catalogue.sightings.of([item_id])[item_id]
+    pdq = catalogue.facts.pdqs([item_id]).get(item_id)
     return {
         "item_id": item_id,
         "sha256": item.sha256,
@@ -84,7 +84,7 @@ def item_record(case: Case, item_id: int) -> dict[str, Any]:
             for sighting in sightings
         ],
         "labels": [{"source": source, "columns": columns} for source, columns in _labels(case, item_id).items()],
-        "metadata": catalogue.metadata([item_id]).get(item_id),
+        "metadata": catalogue.facts.metadata([item_id]).get(item_id),
         "lists": [
             {
                 "list": hit.name,
@@ -96,7 +96,7 @@ def item_record(case: Case, item_id: int) -> dict[str, Any]:
                 "in": outer,
             }
             for outer, hit in (
-                *((None, hit) for _, hit in catalogue.item_list_hits([item_id])),
+                *((None, hit) for _, hit in catalogue.lists.item_hits([item_id])),
                 *lies_in(case, sightings),
             )
         ],
@@ -108,7 +108,7 @@ def item_record(case: Case, item_id: int) -> dict[str, Any]:
                 "decided_utc": row.decided_utc,
                 "note": row.note,
             }
-            for row in catalogue.decisions()
+            for row in catalogue.decisions.all()
             if item.sha256 in (row.query_sha256, row.item_sha256)
         ],
     }

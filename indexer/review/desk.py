@@ -15,6 +15,7 @@ from imgmatch.models.base import Embedder
 from imgmatch.types import Issue, Match
 from indexer.case.case import Case
 from indexer.catalogue import DecisionRow
+from indexer.catalogue.filters import Filter
 from indexer.out.report import ReportConfig, write_report
 from indexer.review.pictures import Pictures
 from indexer.review.queries import Queries, QueryPicture
@@ -22,7 +23,6 @@ from indexer.review.stacks import Stacks
 from indexer.search import decisions
 from indexer.search.calibrate import background
 from indexer.search.explain import Comparison, compare
-from indexer.search.filters import Filter
 from indexer.search.searcher import NOTHING_LEFT_OUT, LeaveOut, Query, Searcher, SearchResult, read_query
 from indexer.search.sets import LabelMatch, by_label
 from indexer.search.verification import verified_first
@@ -62,7 +62,7 @@ class Desk:
     def __init__(self, case: Case, embedder: Embedder, examiner: str = "") -> None:
         self.case = case
         self.embedder = embedder
-        self.examiner = examiner or case.catalogue.meta().get("examiner", "")
+        self.examiner = examiner or case.catalogue.meta.all().get("examiner", "")
         self.queries = Queries(case)
         self.pictures = Pictures(case)
         self.stacks = Stacks(case, embedder.spec)
@@ -103,7 +103,7 @@ class Desk:
     def reveal_item(self, item_id: int, px: int, grey: bool) -> bytes:
         """An item's clear picture (JPEG); recorded before it is given."""
         made = self.pictures.item(item_id, px, grey)
-        sha256 = self.case.catalogue.items([item_id])[item_id].sha256
+        sha256 = self.case.catalogue.items.by_id([item_id])[item_id].sha256
         arguments = {"px": px, "grey": grey, "examiner": self.examiner}
         self.case.record("reveal", arguments=arguments, subject={"item_id": item_id, "sha256": sha256})
         return made
@@ -189,7 +189,7 @@ class Desk:
 
     def shown(self, kept: KeptSearch, states: Sequence[str] = STATES, min_score: float = -1.0) -> list[Shown]:
         """The matches of a search in these states and with at least this score, in their order."""
-        verdicts = self.case.catalogue.verdicts(kept.query.sha256)
+        verdicts = self.case.catalogue.decisions.standing(kept.query.sha256)
         every = (Shown(match, _state(verdicts.get(match.sha256))) for match in kept.result.matches)
         return [shown for shown in every if shown.state in states and shown.match.score >= min_score]
 
@@ -202,7 +202,7 @@ class Desk:
         """Columns and values that labels have, the first thousand; read again when the case has changed."""
         state = self.case.catalogue.state()
         if self._labels is None or self._labels[0] != state:
-            self._labels = (state, self.case.catalogue.label_values(1000))
+            self._labels = (state, self.case.catalogue.labels.values(1000))
         return self._labels[1]
 
     # --- looking closely

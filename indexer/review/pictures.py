@@ -40,12 +40,12 @@ class Pictures:
 
         Raises UsageError when there is no such item, EvidenceError when no source has its content any more.
         """
-        item = self._case.catalogue.items([item_id]).get(item_id)
+        item = self._case.catalogue.items.by_id([item_id]).get(item_id)
         if item is None:
             raise UsageError(f"{item_id}: no such item in {self._case.path}")
 
         def read(min_side_px: int) -> Image:
-            return reread(item, self._case.catalogue.sightings([item_id])[item_id], min_side_px)
+            return reread(item, self._case.catalogue.sightings.of([item_id])[item_id], min_side_px)
 
         return self._shown(item.sha256, read, clear_px, grey)
 

@@ -70,7 +70,7 @@ class Queries:
             )
         locator = Locator("upload", name or "unnamed")
         digests, _ = digest(io.BytesIO(data), MAX_UPLOAD_BYTES)
-        item_id = self._case.catalogue.item_by_sha256(digests.sha256)
+        item_id = self._case.catalogue.items.id_of(digests.sha256)
         return self._add(
             name or "unnamed",
             item_id,
@@ -87,8 +87,8 @@ class Queries:
         item_id = item_by_number_or_digits(self._case, text.strip(), _LEAST_DIGITS)
         if item_id is None:
             raise UsageError(f"{text!r}: no such item; give an item id, or four or more digits of a SHA-256")
-        item = self._case.catalogue.items([item_id])[item_id]
-        for sighting in self._case.catalogue.sightings([item_id])[item_id]:
+        item = self._case.catalogue.items.by_id([item_id])[item_id]
+        for sighting in self._case.catalogue.sightings.of([item_id])[item_id]:
             try:
                 found = reopen(sighting.locator)
                 with found.open() as stream:

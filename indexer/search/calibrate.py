@@ -16,8 +16,7 @@ from imgmatch.match.calibration import MIN_PICTURES, NEIGHBOURS, Calibration, Fl
 from imgmatch.types import FalseMatchRate, Match, ModelSpec
 from indexer.case.case import Case
 from indexer.catalogue import CalibrationRow
-from indexer.clock import now_utc
-from indexer.index.open import open_store
+from indexer.catalogue.clock import now_utc
 from indexer.index.store import Store
 from indexer.search import decisions
 
@@ -126,8 +125,8 @@ def background(case: Case, spec: ModelSpec) -> Background | None:
 
     None where there are too few unrelated pictures. Raises CaseError when the named reference case is gone.
     """
-    model_id = case.catalogue.model_id(spec)
-    stored = None if model_id is None else case.catalogue.calibration(model_id)
+    shelf = case.find_shelf(spec)
+    stored = None if shelf is None else case.catalogue.models.calibration(shelf.model_id)
     if stored is not None and stored.background:
         with Case.open(stored.background) as other:
             return _background(case, other, spec, stored)
@@ -155,24 +154,24 @@ def set_background(case: Case, spec: ModelSpec, reference: Path | None = None, p
 def _background(
     case: Case, source: Case, spec: ModelSpec, stored: CalibrationRow | None, pictures: int = SAMPLE
 ) -> Background | None:
-    model_id = source.catalogue.model_id(spec)
-    if model_id is None:
+    shelf = source.find_shelf(spec)
+    if shelf is None:
         return None
-    items = source.catalogue.item_count(model_id)
+    items = shelf.item_count()
     fresh = stored is not None and abs(items - stored.items) <= _GROWN * stored.items
     if stored is not None:
         pictures = max(SAMPLE, int(stored.record["pictures"]))
-    sample = source.catalogue.sample(model_id, pictures)
+    sample = shelf.sample(pictures)
     ids = [item_id for item_id, _ in sample]
     first: dict[int, int] = {}
     every: dict[int, list[int]] = {}
-    for item_id, vector_id, *region in source.catalogue.vector_rows(ids, model_id):
+    for item_id, vector_id, *region in source.catalogue.vectors.of(ids, shelf.model_id):
         every.setdefault(item_id, []).append(vector_id)
         if region[0] is None:
             first.setdefault(item_id, vector_id)
     sample = [row for row in sample if row[0] in first]
     chosen = np.array([first[item_id] for item_id, _ in sample], dtype=np.int64)
-    store = open_store(source, spec, model_id)
+    store = shelf.store()
     rows, found = store.gather(chosen)
     vectors = rows[found].astype(np.float32)
     sample = [row for row, there in zip(sample, found.tolist(), strict=True) if there]
@@ -201,14 +200,14 @@ def _background(
         where = "" if source is case else str(source.path.resolve())
         # A case that may only be read is searched all the same; the next search calibrates again.
         with contextlib.suppress(CaseError):
-            ours = case.model_id(spec)
+            ours = case.add_shelf(spec).model_id
             with case.changing() as (writer, record):
                 table = made.record() | ({} if parts is None else {"parts": parts.record()})
-                writer.set_calibration(ours, CalibrationRow(where, items, table, made_utc))
+                writer.models.set_calibration(ours, CalibrationRow(where, items, table, made_utc))
                 record(
                     "calibrate",
                     arguments={"pictures": pictures},
-                    subject={"background": where or "this case", "case_id": source.catalogue.meta().get("case_id")},
+                    subject={"background": where or "this case", "case_id": source.catalogue.meta.all().get("case_id")},
                     model=spec,
                     counts={"pictures": made.pictures, "pairs": made.pairs, "left_out": made.left_out},
                 )
@@ -233,7 +232,7 @@ def _related(source: Case, sample: Sequence[tuple[int, str]], similarities: Matr
     related: Flags = similarities >= COPY_SIMILARITY
     places: dict[str, list[int]] = {}
     number_of = {content: number for number, (_, content) in enumerate(sample)}
-    labels = source.catalogue.labels([item_id for item_id, _ in sample])
+    labels = source.catalogue.labels.of([item_id for item_id, _ in sample])
     for number, (item_id, content) in enumerate(sample):
         for value in labels[item_id].get("label", ()):
             places.setdefault(value, []).append(number)

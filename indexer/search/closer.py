@@ -37,7 +37,7 @@ def closer_look(case: Case) -> Compare:
     last: dict[int, QueryFeatures] = {}
 
     def compare(best: ItemRow, item: ItemRow) -> Sequence[str]:
-        seen = case.catalogue.sightings([best.item_id, item.item_id])
+        seen = case.catalogue.sightings.of([best.item_id, item.item_id])
         try:
             if best.item_id not in last:
                 last.clear()
@@ -88,7 +88,7 @@ def verify_links(case: Case, other: Case, found: Iterable[Link], progress: Progr
         for done, number in enumerate(order, start=1):
             link = links[number]
             if query is None or query[0] != link.item.item_id:
-                seen = case.catalogue.sightings([link.item.item_id])[link.item.item_id]
+                seen = case.catalogue.sightings.of([link.item.item_id])[link.item.item_id]
                 query = (link.item.item_id, _or_error(link.item, seen))
             verifications[number] = _verify_link(query[1], link, other, features)
             if progress:
@@ -107,7 +107,7 @@ def _verify_link(query: QueryFeatures | EvidenceError, link: Link, other: Case, 
         if isinstance(query, EvidenceError):
             raise query
         return verify(
-            query, features.of(link.other, other.catalogue.sightings([link.other.item_id])[link.other.item_id])
+            query, features.of(link.other, other.catalogue.sightings.of([link.other.item_id])[link.other.item_id])
         )
     except EvidenceError as error:
         return Verification(False, "none", False, 0, 0, None, None, 0.0, f"can't be verified: {error}")

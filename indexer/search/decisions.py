@@ -13,7 +13,7 @@ from imgmatch.picture.hashes import digest
 from indexer.case import audit
 from indexer.case.case import Case
 from indexer.catalogue import DecisionRow
-from indexer.clock import now_utc
+from indexer.catalogue.clock import now_utc
 
 VERDICTS = ("confirmed", "rejected")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}\Z")
@@ -32,10 +32,10 @@ def decide(
     first, second = _query(case, query), _item(case, item)
     if first == second:
         raise UsageError(f"{query}: has the same content as item {item}; nothing to decide")
-    who = examiner or case.catalogue.meta().get("examiner", "")
+    who = examiner or case.catalogue.meta.all().get("examiner", "")
     row = DecisionRow(0, first, second, verdict, note, who, audit.account(), now_utc())
     with case.changing() as (writer, record):
-        row = replace(row, decision_id=writer.add_decision(row))
+        row = replace(row, decision_id=writer.decisions.add(row))
         record(
             "decide",
             {"decision_id": row.decision_id, "verdict": verdict},
@@ -47,7 +47,7 @@ def decide(
 
 def rejected_items(case: Case, sha256: str) -> set[int]:
     """Items that an examiner rejected as matches of this content, and nobody confirmed since."""
-    found = (case.catalogue.item_by_sha256(other) for other, verdict in _verdicts(case, sha256, "rejected"))
+    found = (case.catalogue.items.id_of(other) for other, verdict in _verdicts(case, sha256, "rejected"))
     return {item_id for item_id in found if item_id is not None}
 
 
@@ -62,7 +62,7 @@ def labels(case: Case) -> Iterator[dict[str, str]]:
     The label is that of the case where all that have one agree, else ``confirmed-`` and the lowest SHA-256's beginning.
     """
     standing: dict[tuple[str, str], str] = {}
-    for row in case.catalogue.decisions():
+    for row in case.catalogue.decisions.all():
         standing[min(row.query_sha256, row.item_sha256), max(row.query_sha256, row.item_sha256)] = row.verdict
     parent: dict[str, str] = {}
 
@@ -81,16 +81,18 @@ def labels(case: Case) -> Iterator[dict[str, str]]:
     for first, members in groups.items():
         known: set[str] = set()
         for member in members:
-            item_id = case.catalogue.item_by_sha256(member)
+            item_id = case.catalogue.items.id_of(member)
             if item_id is not None:
-                known.update(case.catalogue.labels([item_id])[item_id].get("label", ()))
+                known.update(case.catalogue.labels.of([item_id])[item_id].get("label", ()))
         label = known.pop() if len(known) == 1 else f"confirmed-{first[:16]}"
         for member in members:
             yield {"sha256": member, "label": label}
 
 
 def _verdicts(case: Case, sha256: str, wanted: str) -> list[tuple[str, str]]:
-    return [(other, verdict) for other, verdict in case.catalogue.verdicts(sha256).items() if verdict == wanted]
+    return [
+        (other, verdict) for other, verdict in case.catalogue.decisions.standing(sha256).items() if verdict == wanted
+    ]
 
 
 def _query(case: Case, query: str | os.PathLike[str]) -> str:
@@ -106,10 +108,10 @@ def _query(case: Case, query: str | os.PathLike[str]) -> str:
 
 def _item(case: Case, item: str, more: str = "") -> str:
     if _SHA256.match(item):
-        if case.catalogue.item_by_sha256(item) is not None or more:
+        if case.catalogue.items.id_of(item) is not None or more:
             return item.lower()
     elif item.isdecimal():
-        found = case.catalogue.items([int(item)]) if int(item) < 2**63 else {}
+        found = case.catalogue.items.by_id([int(item)]) if int(item) < 2**63 else {}
         if found:
             return found[int(item)].sha256
     raise UsageError(f"{item}: not in {case.path}; give a {more}item id or SHA-256, as search shows them")

@@ -51,11 +51,11 @@ def compare(
 
     Raises UsageError when no such item is in the case; EvidenceError when its picture is gone or has changed.
     """
-    items = case.catalogue.items([item_id])
+    items = case.catalogue.items.by_id([item_id])
     if item_id not in items:
         raise UsageError(f"{item_id}: no such item in {case.path}; give an item_id that imgmatch search prints")
     try:
-        sightings = case.catalogue.sightings([item_id])[item_id]
+        sightings = case.catalogue.sightings.of([item_id])[item_id]
         item = reread(items[item_id], sightings, embedder.spec.input_px)
         # Of the same pixels as in a search, so that both say the same.
         verification = known or verify(

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imgmatch.errors import CaseError, UsageError
+from imgmatch.errors import UsageError
 from imgmatch.locator import Locator
 from imgmatch.types import FalseMatchRate, ModelSpec, Verification
 from indexer.case.case import Case
 from indexer.catalogue import ItemRow
 from indexer.index.layered import Base
 from indexer.index.manifest import IndexFileError
-from indexer.index.open import open_base, open_store
+from indexer.index.open import open_base
 from indexer.index.pairs import Pairs, pairs_above
+from indexer.index.shelf import Shelf
 from indexer.index.store import Store
 from indexer.search.calibrate import COPY_SIMILARITY, Background
 
@@ -75,7 +76,7 @@ def groups(
     near-copy. With a built index as few pairs are missed as the index misses neighbours.
     """
     _check(least)
-    store, base = _opened(case, spec)
+    store, base = _opened(case.shelf(spec))
     parent: dict[int, int] = {}
 
     def root(item_id: int) -> int:
@@ -110,20 +111,21 @@ def links(
     With a ``background`` each says its false-match rate, and how many false links to expect of all pairs of the two.
     """
     _check(least)
-    store, base = _opened(case, spec)
-    others, _ = _opened(other, spec)
-    compared = case.catalogue.item_count(_id(case, spec)) * other.catalogue.item_count(_id(other, spec))
+    shelf, other_shelf = case.shelf(spec), other.shelf(spec)
+    store, base = _opened(shelf)
+    others = other_shelf.store()
+    compared = shelf.item_count() * other_shelf.item_count()
     if background is not None:
         background.check(max_fmr)
     for found in pairs_above(store, least, other=others, base=base, progress=progress):
         pairs = list(_items(case, other, found))
         vectors, _ = store.gather(found.first)
         vector_of = {int(v): row for v, row in zip(found.first.tolist(), vectors, strict=True)}
-        parts = case.catalogue.regions(found.first.tolist())
-        owner = {i: v for v, i in case.catalogue.item_ids(found.first.tolist()).items() if v not in parts}
-        ours = case.catalogue.items({pair[0] for pair in pairs})
-        theirs = other.catalogue.items({pair[1] for pair in pairs})
-        seen, seen_there = case.catalogue.sightings(ours), other.catalogue.sightings(theirs)
+        parts = case.catalogue.vectors.regions(found.first.tolist())
+        owner = {i: v for v, i in case.catalogue.vectors.owners(found.first.tolist()).items() if v not in parts}
+        ours = case.catalogue.items.by_id({pair[0] for pair in pairs})
+        theirs = other.catalogue.items.by_id({pair[1] for pair in pairs})
+        seen, seen_there = case.catalogue.sightings.of(ours), other.catalogue.sightings.of(theirs)
         for first, second, similarity in pairs:
             rate = None
             if background is not None and ours[first].sha256 != theirs[second].sha256:
@@ -158,8 +160,8 @@ def nearest_links(found: Iterable[Link], top: int = LINKS) -> tuple[list[Link], 
 
 
 def _group(case: Case, number: int, ids: Sequence[int], compare: Compare | None) -> Group:
-    items = case.catalogue.items(ids)
-    seen = case.catalogue.sightings(ids)
+    items = case.catalogue.items.by_id(ids)
+    seen = case.catalogue.sightings.of(ids)
     ranked = sorted(
         items.values(),
         key=lambda i: (-i.width_px * i.height_px, i.partial is not None, -i.size_bytes, i.item_id),
@@ -199,8 +201,8 @@ def _differs(best: ItemRow, item: ItemRow) -> Iterator[str]:
 def _items(case: Case, other: Case, found: Pairs) -> Iterator[tuple[int, int, float]]:
     """Pairs of items of a block: whole pictures only, an item never with itself."""
     firsts, seconds = found.first.tolist(), found.second.tolist()
-    parts = case.catalogue.regions(firsts), other.catalogue.regions(seconds)
-    ours, theirs = case.catalogue.item_ids(firsts), other.catalogue.item_ids(seconds)
+    parts = case.catalogue.vectors.regions(firsts), other.catalogue.vectors.regions(seconds)
+    ours, theirs = case.catalogue.vectors.owners(firsts), other.catalogue.vectors.owners(seconds)
     for first, second, similarity in zip(firsts, seconds, found.similarity.tolist(), strict=True):
         if first in parts[0] or second in parts[1] or first not in ours or second not in theirs:
             continue
@@ -208,20 +210,12 @@ def _items(case: Case, other: Case, found: Pairs) -> Iterator[tuple[int, int, fl
             yield ours[first], theirs[second], similarity
 
 
-def _opened(case: Case, spec: ModelSpec) -> tuple[Store, Base | None]:
-    model_id = _id(case, spec)
+def _opened(shelf: Shelf) -> tuple[Store, Base | None]:
     try:
-        base = open_base(case, spec, model_id)
+        base = open_base(shelf)
     except IndexFileError:  # a cache that is no good: every pair is compared
         base = None
-    return open_store(case, spec, model_id), base
-
-
-def _id(case: Case, spec: ModelSpec) -> int:
-    model_id = case.catalogue.model_id(spec)
-    if model_id is None:
-        raise CaseError(f"{case.path}: holds no vectors by {spec.name} with these weights; ingest it with that model")
-    return model_id
+    return shelf.store(), base
 
 
 def _check(least: float) -> None:

@@ -36,12 +36,12 @@ from imgmatch.types import Box, Candidate, Evidence, Image, Issue, Match, Sighti
 from imgmatch.workers import shared
 from imgmatch.workers.work import Request
 from indexer.case.case import Case
-from indexer.index import Ids, VectorIndex
+from indexer.catalogue.filters import Filter
 from indexer.index.open import CaseIndex
+from indexer.index.protocol import Ids, VectorIndex
 from indexer.intake.known import lies_in
 from indexer.out.exchange import vics
 from indexer.search import decisions
-from indexer.search.filters import Filter
 from indexer.search.verification import ItemFeatures, verified_first
 
 if TYPE_CHECKING:
@@ -157,16 +157,16 @@ class Searcher:
         """
         self._case = case
         self._embedder = embedder
-        model_id = case.catalogue.model_id(embedder.spec)
-        if model_id is None or not case.catalogue.segments(model_id):
+        shelf = case.find_shelf(embedder.spec)
+        if shelf is None or not shelf.segments():
             raise CaseError(_no_vectors(case, embedder))
-        self._model_id = model_id
+        self._shelf = shelf
         self._background = background
         self.max_fmr = max_fmr
         self._allowed_of: tuple[Any, ...] = ()
         self._allowed_ids: Ids = np.empty(0, np.int64)
         self._features = ItemFeatures()
-        self._index = index or CaseIndex(case, embedder.spec, warn)
+        self._index = index or CaseIndex(shelf, warn)
 
     def search(
         self,
@@ -238,7 +238,7 @@ class Searcher:
             kept, verifications = verified_first(self._case, features, kept, verify_top, self._features)
         matches = tuple(self._matches(query, kept[:k], verifications))
         if self._background is not None:
-            gallery = self._case.catalogue.item_count(self._model_id, within)
+            gallery = self._shelf.item_count(within)
             self._background.check(self.max_fmr)
             limit = self.max_fmr if cut else None
             matches = self._background.judge(query.vector, query.sha256, matches, gallery, limit, query.tries)
@@ -258,7 +258,7 @@ class Searcher:
             return None
         key = (within, *sorted(self._case.catalogue.state().items()), self._case.catalogue.data_version())
         if self._allowed_of != key:
-            self._allowed_ids = np.fromiter(self._case.catalogue.matching(self._model_id, within), dtype=np.int64)
+            self._allowed_ids = self._shelf.matching(within)
             self._allowed_of = key
         return self._allowed_ids
 
@@ -270,7 +270,7 @@ class Searcher:
         while total:
             similarities, ids = self._index.search(query.vectors, min(wanted, total), **filtered)
             scores = similarities - np.array([[query.cost(box)] for box in query.boxes], np.float32)
-            owners = self._case.catalogue.item_ids(i for i in np.unique(ids).tolist() if i >= 0)
+            owners = self._case.catalogue.vectors.owners(i for i in np.unique(ids).tolist() if i >= 0)
             best: dict[int, dict[int, _Met]] = {}
             part, place = np.nonzero(ids >= 0)
             columns = (scores[part, place], ids[part, place], part, similarities[part, place])
@@ -290,7 +290,7 @@ class Searcher:
 
     def _candidates(self, query: Query, found: Sequence[tuple[int, dict[int, _Met]]]) -> list[tuple[Candidate, ...]]:
         """Vectors that met, with their rectangles in both pictures."""
-        regions = self._case.catalogue.regions([vector_id for _, met in found for vector_id in met])
+        regions = self._case.catalogue.vectors.regions([vector_id for _, met in found for vector_id in met])
         return [
             tuple(
                 Candidate(vector_id, item_id, similarity, query.boxes[number], regions.get(vector_id))
@@ -303,12 +303,12 @@ class Searcher:
         self, query: Query, ranked: Sequence[tuple[Candidate, ...]], verifications: dict[int, Verification]
     ) -> Iterator[Match]:
         ids = [candidates[0].item_id for candidates in ranked]
-        items = self._case.catalogue.items(ids)
-        sightings = self._case.catalogue.sightings(ids)
-        labels = self._case.catalogue.labels(ids)
-        metadata = self._case.catalogue.metadata(ids)
+        items = self._case.catalogue.items.by_id(ids)
+        sightings = self._case.catalogue.sightings.of(ids)
+        labels = self._case.catalogue.labels.of(ids)
+        metadata = self._case.catalogue.facts.metadata(ids)
         lists: dict[int, list[str]] = {}
-        for item_id, hit in self._case.catalogue.item_list_hits(ids):
+        for item_id, hit in self._case.catalogue.lists.item_hits(ids):
             lists.setdefault(item_id, []).append(hit.reason)
         for rank, candidates in enumerate(ranked, start=1):
             candidate = candidates[0]
@@ -448,7 +448,7 @@ def _embed_part(image: Image, mask: Mask | None, box: Box | None, embedder: Embe
 
 
 def _no_vectors(case: Case, embedder: Embedder) -> str:
-    others = sorted({model.name for model_id, model in case.catalogue.models() if case.catalogue.segments(model_id)})
+    others = sorted({shelf.spec.name for shelf in case.shelves() if shelf.segments()})
     if embedder.spec.name in others:
         return (
             f"{case.path}: its vectors were made by a model {embedder.spec.name!r} with other weights than the one "

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from imgmatch.match.ranking import fuse, rank_labels
 from imgmatch.types import FalseMatchRate, Match
-from indexer.search.filters import Filter
+from indexer.catalogue.filters import Filter
 from indexer.search.searcher import MAX_K, NOTHING_LEFT_OUT, LeaveOut, Searcher, SearchResult
 
 SET_FUSION = "max"

@@ -86,7 +86,7 @@ def verified_first(
     """
     features = features or ItemFeatures()
     ids = [vectors[0].item_id for vectors in candidates[:top]]
-    items, sightings = case.catalogue.items(ids), case.catalogue.sightings(ids)
+    items, sightings = case.catalogue.items.by_id(ids), case.catalogue.sightings.of(ids)
 
     def one(item_id: int) -> Verification:
         try:

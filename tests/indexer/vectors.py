@@ -46,5 +46,5 @@ def add(case, vectors, start=0, commit=1000, folder="/media/a", modified="2024-0
                 )
                 for number in range(first, min(first + commit, len(vectors)))
             ]
-            case.commit(Batch(items=items), spec, case.model_id(spec), run_id)
+            case.commit(Batch(items=items), case.add_shelf(spec), run_id)
         case.finish_run(run_id, {"new_items": len(vectors)})

@@ -10,9 +10,9 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, ClassVar, cast
 
+from imgmatch import times
 from imgmatch.errors import EvidenceError
 from imgmatch.evidence.container import Container
-from imgmatch.evidence.files import utc
 from imgmatch.evidence.formats.carve import carve
 from imgmatch.evidence.look import Look
 from imgmatch.streams import Window, one_line
@@ -166,7 +166,7 @@ class FileSystem(Container):
             return
         seen.add(inode)
         at = f"{where}@{inode}" if gone else where
-        when = utc(meta["modified"]) if meta["modified"] else None
+        when = times.utc(meta["modified"]) if meta["modified"] else None
         if gone and size == 0:
             yield self.issue(at, "lost", "deleted; the file system no longer says where its content lies", kind)
             return

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from typing import IO, Any, cast
 
+from imgmatch import times
 from imgmatch.errors import EvidenceError
 from imgmatch.evidence.container import Container
 from imgmatch.locator import Names
@@ -158,9 +159,7 @@ class _StoppedError(Exception):
 
 
 def _modified(entry: Any) -> str | None:
-    from imgmatch.evidence.files import utc
-
     try:
-        return None if entry.lastwritetime is None else utc(entry.lastwritetime.totimestamp())
+        return None if entry.lastwritetime is None else times.utc(entry.lastwritetime.totimestamp())
     except (ValueError, OverflowError, TypeError):
         return None

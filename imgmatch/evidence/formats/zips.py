@@ -1,140 +1,177 @@
-"""ZIP archives, and the documents that are ZIP archives (DOCX, PPTX, XLSX, ODT): their pictures."""
+"""ZIP archives, and the documents that are ZIP archives (DOCX, PPTX, XLSX, ODT, XPS): what in them is no markup."""
 
 from __future__ import annotations
 
 import re
-import struct
-import zipfile
 import zlib
-from collections.abc import Iterator
-from datetime import UTC, datetime
-from typing import IO, Any, BinaryIO, cast
+from collections.abc import Callable, Iterator
+from typing import IO, BinaryIO, cast
 
-from imgmatch.errors import EvidenceError
+from imgmatch.errors import EvidenceError, ImgmatchError
 from imgmatch.evidence.container import Container
-from imgmatch.locator import Names
-from imgmatch.optional import require
-from imgmatch.streams import BLOCK_BYTES, RandomAccess, Spool, Unpacked, Window, one_line
+from imgmatch.evidence.formats.zip_directory import LOCAL_HEADER, DamagedError, Directory, Entry, local_entry
+from imgmatch.evidence.look import read
+from imgmatch.locator import Locator, Names
+from imgmatch.streams import BLOCK_BYTES, RandomAccess, Spool, Unpacked, one_line
 from imgmatch.types import Evidence, Issue
 
-_AES = 99  # compression method of WinZip's AES encryption (AE-x)
-_OFFICE = ("[Content_Types].xml", "META-INF/manifest.xml")
-_OFFICE_PICTURE = re.compile(r"(^|/)(media|pictures|thumbnails?|docProps/thumbnail[^/]*)(/|$)", re.IGNORECASE)
-_LOCAL = struct.Struct("<4s5H3I2H")
-_LOCAL_HEADER = b"PK\x03\x04"
+_PICTURE = re.compile(r"(^|/)(media|pictures|thumbnails?|docProps/thumbnail[^/]*)(/|$)", re.IGNORECASE)
+_MARKUP = re.compile(r"\.(xml|rels|vml|rdf|fpage|fdoc|fdseq)\Z", re.IGNORECASE)
+_OWN = ("mimetype", "layout-cache")
+_STORED, _DEFLATED = 0, 8
 
 
 class Zip(Container):
-    """APPNOTE.TXT of PKWARE. Names are names only; nothing is ever written under them."""
+    """Names are names only; nothing is ever written under them."""
 
     name = "ZIP archive"
     kinds = ("zip",)
-    magic = (_LOCAL_HEADER, b"PK\x05\x06", b"PK\x07\x08")  # an empty one begins with its end
+    magic = (LOCAL_HEADER, b"PK\x05\x06", b"PK\x07\x08")  # an empty one begins with its end
 
     def members(self) -> Iterator[Evidence | Issue]:
-        """Files in the order of the central directory; without one, what local headers still say."""
-        source = self.access()
+        """Files in the order of the directory; without one, what local headers still say."""
+        return self._members(lambda entry: entry.name)
+
+    def member(self, place: Locator) -> Evidence:
+        """The member at a place, by its name or as it was named where only DOS's letters were known."""
         try:
-            archive = zipfile.ZipFile(cast(IO[bytes], Window(source)))
-        except (zipfile.BadZipFile, struct.error, NotImplementedError, ValueError, OSError) as error:
-            yield from self._salvage(source, one_line(error))
+            return super().member(place)
+        except EvidenceError:
+            for member in self._members(lambda entry: entry.cp437):
+                if member.locator == place and isinstance(member, Evidence):
+                    return member
+            raise
+
+    def _members(self, name_of: Callable[[Entry], str]) -> Iterator[Evidence | Issue]:
+        source, place_of = self.access(), Names()
+        keys = _Keys(source, self.options.passwords)
+        try:
+            directory = Directory(source)
+        except DamagedError as error:
+            yield from self._salvage(source, str(error))
             return
-        infos = archive.infolist()
-        names = list(map(Names(), (info.filename for info in infos)))
-        office = any(name in _OFFICE for name in names)
-        locked: zipfile.ZipFile | None = None
-        password: bytes | None = None
-        for name, info in zip(names, infos, strict=True):
-            # A document's own parts are not evidence of their own; its pictures are.
-            if info.is_dir() or (office and not _OFFICE_PICTURE.search(name)):
+        for entry in directory.entries():
+            if entry.is_folder:
+                continue
+            at = place_of(name_of(entry))
+            if directory.is_office and _is_own_part(entry, source):
                 continue
             try:
-                self.budget.check_ratio(info.file_size, info.compress_size)
-                if info.flag_bits & 1:
-                    if locked is None:
-                        locked, password = self._unlock(source, info)
-                    yield self._member(locked, name, locked.getinfo(info.filename), password)
-                else:
-                    yield self._member(archive, name, info, None)
+                if entry.unsupported is not None:
+                    raise EvidenceError("unsupported", entry.unsupported)
+                self.budget.check_ratio(entry.size_bytes, entry.packed_bytes)
+                yield self._file(at, entry, source, keys.of(entry) if entry.encrypted else None)
             except EvidenceError as error:
-                yield self.issue(name, error.kind, str(error))
+                yield self.issue(at, error.kind, str(error))
+            except ImgmatchError as error:
+                yield self.issue(at, "needs_package", str(error))
 
-    def _member(self, archive: Any, name: str, info: Any, password: bytes | None) -> Evidence:
+    def _file(self, at: str, entry: Entry, source: RandomAccess, password: bytes | None) -> Evidence:
         limit = self.options.limits.max_member_bytes
 
         def open_it() -> BinaryIO:
             try:
-                stream = archive.open(info, pwd=password)
-            # zipfile raises RuntimeError, NotImplementedError, struct.error and more on broken headers.
+                stream = entry.open(source, password)
             except Exception as error:
                 raise OSError(one_line(error)) from error
             return cast(BinaryIO, Unpacked(stream, limit))
 
-        return self.entry(name, info.file_size, open_it, _modified(info))
-
-    def _unlock(self, source: RandomAccess, info: zipfile.ZipInfo) -> tuple[Any, bytes]:
-        """The archive opened so that encrypted members can be read, and the password that opens this one."""
-        if not self.options.passwords:
-            raise EvidenceError("password", "is encrypted; give its password with --password-file")
-        archive: Any
-        if info.compress_type == _AES:
-            archive = require("pyzipper", "archives").AESZipFile(Window(source))
-        else:
-            archive = zipfile.ZipFile(cast(IO[bytes], Window(source)))
-        for password in self.options.passwords:
-            raw = password.encode("utf-8", "surrogateescape")
-            try:
-                with archive.open(archive.getinfo(info.filename), pwd=raw) as stream:
-                    while stream.read(BLOCK_BYTES):  # one byte in 256 of a wrong password passes: the CRC decides
-                        pass
-            except Exception:  # noqa: BLE001  (a wrong password shows as any kind of damage)
-                continue
-            return archive, raw
-        raise EvidenceError("password", "is encrypted, and none of the given passwords opens it")
+        return self.entry(at, entry.size_bytes, open_it, entry.modified)
 
     def _salvage(self, source: RandomAccess, reason: str) -> Iterator[Evidence | Issue]:
-        """What the local headers of an archive without a readable central directory still give."""
-        limits = self.options.limits
+        """What the local headers of an archive without a readable directory still give."""
         offset, place_of = 0, Names()
-        while (offset := _find(source, _LOCAL_HEADER, offset)) >= 0:
-            header = source.read_at(offset, _LOCAL.size)
-            if len(header) < _LOCAL.size:
-                break
-            _, _, flags, method, _, _, _, packed, _, name_length, extra_length = _LOCAL.unpack(header)
-            raw = source.read_at(offset + _LOCAL.size, name_length)
-            name = raw.decode("utf-8" if flags & 0x800 else "cp437", "replace")
-            start = offset + _LOCAL.size + name_length + extra_length
-            offset = start
-            if name.endswith("/") or flags & 1 or method not in (0, 8):
+        while (offset := _find(source, LOCAL_HEADER, offset)) >= 0 and (found := local_entry(source, offset)):
+            entry, offset = found
+            if entry.is_folder:
                 continue
-            at = place_of(name)
-            kept, size, used, whole = Spool(limits), 0, 0, method == 0
-            if method == 0:
-                data = source.read_at(start, min(packed, limits.max_member_bytes))
-                kept.write(data)
-                size = used = len(data)
-            else:
-                inflate = zlib.decompressobj(-15)
-                while not inflate.eof and (block := source.read_at(start + used, 1 << 16)):
-                    used += len(block)
-                    try:
-                        data = inflate.decompress(block)
-                    except zlib.error:
-                        break
-                    kept.write(data)
-                    size += len(data)
-                    if size > limits.max_member_bytes or (
-                        size > limits.ratio_from_bytes and size > limits.max_ratio * used
-                    ):
-                        break
-                used -= len(inflate.unused_data)
-                whole = inflate.eof
-            offset = start + used if whole else start
-            if size:
-                yield self.unpacked(at, cast(IO[bytes], kept))
+            at = place_of(entry.name)
+            if entry.encrypted or entry.method not in (_STORED, _DEFLATED):
+                what = "it is encrypted" if entry.encrypted else f"packed by method {entry.method}"
+                yield self.issue(at, "unsupported", f"{what}, and the archive has no directory; not unpacked")
+                continue
+            kept, used = self._unpack(source, entry, offset)
+            offset += used
+            if kept.tell():
+                yield self.unpacked(at, cast(IO[bytes], kept), entry.modified)
             else:
                 yield self.issue(at, "broken_archive", "nothing of it can be unpacked")
         raise EvidenceError("broken_archive", f"the archive is damaged ({reason}); what was found of it is kept")
+
+    def _unpack(self, source: RandomAccess, entry: Entry, start: int) -> tuple[Spool, int]:
+        """What can be unpacked from a place on, and how many bytes a whole member took there."""
+        limits, kept = self.options.limits, Spool(self.options.limits)
+        if entry.method == _STORED:
+            data = source.read_at(start, min(entry.packed_bytes, limits.max_member_bytes))
+            kept.write(data)
+            return kept, len(data)
+        inflate, used = zlib.decompressobj(-15), 0
+        while not inflate.eof and (block := source.read_at(start + used, 1 << 16)):
+            used += len(block)
+            try:
+                kept.write(inflate.decompress(block))
+            except zlib.error:
+                break
+            size = kept.tell()
+            if size > limits.max_member_bytes or (size > limits.ratio_from_bytes and size > limits.max_ratio * used):
+                break
+        return kept, used - len(inflate.unused_data) if inflate.eof else 0
+
+
+class _Keys:
+    """Which password opens which encrypted entry of one archive."""
+
+    def __init__(self, source: RandomAccess, passwords: tuple[str, ...]) -> None:
+        self._source = source
+        self._left: list[bytes] = []
+        """In the order in which they are tried: the one that opened an entry last comes first."""
+        for password in passwords:
+            self._left.append(password.encode("utf-8", "surrogateescape"))
+            for letters in () if password.isascii() else ("cp1252", "cp437"):  # as programs of Windows pack
+                if (raw := password.encode(letters, "ignore")).decode(letters) == password:
+                    self._left.append(raw)
+        self._proven: set[bytes] = set()
+
+    def of(self, entry: Entry) -> bytes:
+        """The password of an entry. Raises EvidenceError of kind ``password``."""
+        if not self._left:
+            raise EvidenceError("password", "is encrypted; give its password with --password-file")
+        if entry.aes is not None and self._left[0] in self._proven and self._opens(entry, self._left[0]):
+            return self._left[0]
+        # One byte in 256 of a wrong password passes: where that leaves a choice, the CRC decides.
+        likely = [password for password in self._left if self._opens(entry, password)]
+        for password in likely:
+            if (len(likely) == 1 and password in self._proven) or self._opens(entry, password, whole=True):
+                self._proven.add(password)
+                self._left.remove(password)
+                self._left.insert(0, password)
+                return password
+        raise EvidenceError("password", "is encrypted, and none of the given passwords opens it")
+
+    def _opens(self, entry: Entry, password: bytes, *, whole: bool = False) -> bool:
+        try:
+            with entry.open(self._source, password) as stream:
+                while whole and stream.read(BLOCK_BYTES):
+                    pass
+        except ImgmatchError:
+            raise
+        except Exception:  # noqa: BLE001  (a wrong password shows as any kind of damage)
+            return False
+        return True
+
+
+def _is_own_part(entry: Entry, source: RandomAccess) -> bool:
+    """Of a document: is it what makes the document (its text, its styles), and not something in it?"""
+    if entry.encrypted or _PICTURE.search(entry.name):
+        return False
+    if entry.name in _OWN:
+        return True
+    try:
+        with entry.open(source) as stream:
+            head = read(cast(BinaryIO, stream), 64).replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")
+    except Exception:  # noqa: BLE001  (opening it again says why)
+        return False
+    return head.startswith(b"<?xml") or (head.startswith(b"<") and bool(_MARKUP.search(entry.name)))
 
 
 def _find(source: RandomAccess, needle: bytes, start: int) -> int:
@@ -147,13 +184,3 @@ def _find(source: RandomAccess, needle: bytes, start: int) -> int:
             break
         start += len(block) - len(needle) + 1
     return -1
-
-
-def _modified(info: Any) -> str | None:
-    """A ZIP's time has no zone; it is given as if it were UTC."""
-    try:
-        year, month, day, hour, minute, second = info.date_time
-        when = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
-        return when.isoformat(timespec="microseconds").replace("+00:00", "Z")
-    except ValueError:
-        return None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from imgmatch.errors import UsageError
 from imgmatch.picture.hashes import digest
 from imgmatch.picture.pdq import BITS, DISTANCE
-from indexer.clock import now_utc
+from indexer.catalogue.clock import now_utc
 from indexer.intake.known.formats import Entry, ListFormat, Malformed, PdqEntry, entries, pdq_entries, recognise
 from indexer.intake.known.pdq_near import match_pdq
 
@@ -72,23 +72,23 @@ def import_list(
     sha256 = _sha256(path)
     done = Imported(name, kind, format.value)
     with case.writing():
-        if any(row.name == name for row in case.catalogue.hash_lists()):
+        if any(row.name == name for row in case.catalogue.lists.all()):
             raise UsageError(f"{name}: {case.path} has a list of this name; remove it first, or give another name")
         with case.catalogue.transaction() as writer:
             source = (str(path), sha256, format.value)
-            list_id = writer.add_list(name, kind, source, now_utc(), distance if is_pdq else None)
+            list_id = writer.lists.add(name, kind, source, now_utc(), distance if is_pdq else None)
             if is_pdq:
                 read = _good(pdq_entries(path), done, progress)
-                done.hashes = writer.fill_pdq_list(list_id, ((e.hash, e.quality, e.category) for e in read))
+                done.hashes = writer.lists.fill_pdqs(list_id, ((e.hash, e.quality, e.category) for e in read))
             else:
                 named = _good(entries(path, format), done, progress)
-                done.hashes = writer.fill_list(list_id, ((e.digest, e.category) for e in named))
+                done.hashes = writer.lists.fill(list_id, ((e.digest, e.category) for e in named))
             if not done.hashes:
                 raise UsageError(f"{path}: holds no hash; give a list of MD5, SHA-1, SHA-256 or PDQ")
-            writer.close_list(list_id, done.hashes, done.malformed)
+            writer.lists.close(list_id, done.hashes, done.malformed)
         for _ in match_pdq(case):
             pass  # what it finds is in the catalogue, and counted next
-        done.items = len({item_id for item_id, _ in case.catalogue.item_list_hits(name=name)})
+        done.items = len({item_id for item_id, _ in case.catalogue.lists.item_hits(name=name)})
         case.record(
             "import hash list",
             arguments={"list": name, "kind": kind, "format": format.value},
@@ -103,11 +103,11 @@ def remove_list(case: Case, name: str) -> int:
     it was left out stays until then. Raises UsageError when there is none of this name.
     """
     with case.writing():
-        found = next((row for row in case.catalogue.hash_lists() if row.name == name), None)
+        found = next((row for row in case.catalogue.lists.all() if row.name == name), None)
         if found is None:
             raise UsageError(f"{name}: no list of this name in {case.path}; see: imgmatch known list {case.path}")
         with case.catalogue.transaction() as writer:
-            writer.remove_list(found.list_id)
+            writer.lists.remove(found.list_id)
         case.record(
             "remove hash list",
             arguments={"list": name},

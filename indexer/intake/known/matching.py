@@ -43,13 +43,13 @@ class KnownFiles:
 
     def __init__(self, case: Case) -> None:
         self._catalogue = case.catalogue
-        self._any = any(row.distance is None for row in case.catalogue.hash_lists())
+        self._any = any(row.distance is None for row in case.catalogue.lists.all())
         # Left out by a list that may be gone: the record of it ends when the file is opened.
         self._left_out = case.catalogue.counts()["ignored_files"] > 0
 
     def of(self, digests: Digests) -> tuple[ListHit, ...]:
         """The lists that name a content, alert lists first."""
-        return self._catalogue.list_hits(digests) if self._any else ()
+        return self._catalogue.lists.hits(digests) if self._any else ()
 
     def ignores(self, digests: Digests) -> bool:
         """Is this content to be left out: does an ignore list name it, and no alert list?"""
@@ -67,7 +67,7 @@ class KnownFiles:
         except (EvidenceError, OSError):
             return None
         hits = self.of(digests)
-        noted = self._catalogue.noted_lists(found.locator, digests.sha256)
+        noted = self._catalogue.listed.lists_of(found.locator, digests.sha256)
         if not hits and not noted:
             return None
         new = tuple(hit for hit in hits if hit.list_id not in noted)
@@ -95,27 +95,27 @@ def _ignored(hits: Iterable[ListHit]) -> bool:
 def listed(case: Case, kind: str | None = None, name: str | None = None) -> Iterator[Listed]:
     """Items, and then files that are no items, with each list that names them."""
     block: list[tuple[int, ListHit]] = []
-    for pair in case.catalogue.item_list_hits(name=name):
+    for pair in case.catalogue.lists.item_hits(name=name):
         if kind is None or pair[1].kind == kind:
             block.append(pair)
         if len(block) >= _ITEMS_AT_ONCE:
             yield from _with_places(case, block)
             block = []
     yield from _with_places(case, block)
-    for file in case.catalogue.listed_files(kind, name):
+    for file in case.catalogue.listed.all(kind, name):
         yield Listed(None, file.sha256, file.hit, file.locator, 1)
 
 
 def lies_in(case: Case, seen: Iterable[Sighting]) -> list[tuple[str, ListHit]]:
     """The videos, documents and archives that an item was found in and that lists name, each with such a list."""
-    hits = case.catalogue.container_hits(sighting.locator for sighting in seen)
+    hits = case.catalogue.lists.container_hits(sighting.locator for sighting in seen)
     return [(readable(outer.at), hit) for outer, found in hits.items() for hit in found]
 
 
 def _with_places(case: Case, block: list[tuple[int, ListHit]]) -> Iterator[Listed]:
     ids = [item_id for item_id, _ in block]
-    items = case.catalogue.items(ids)
-    places = case.catalogue.sightings(ids)
+    items = case.catalogue.items.by_id(ids)
+    places = case.catalogue.sightings.of(ids)
     for item_id, hit in block:
         seen = places[item_id]
         yield Listed(item_id, items[item_id].sha256, hit, seen[0].locator, len(seen))

@@ -25,19 +25,19 @@ def match_pdq(case: Case) -> Iterator[Alert]:
     Each few thousand items are one transaction: a kill costs those, and the next ingest goes on. Hashes of a quality
     below 50 are not compared. The caller holds the writer's place.
     """
-    for row in case.catalogue.hash_lists():
-        if row.distance is not None and case.catalogue.pdq_block(row.matched_to, 1, 0):
+    for row in case.catalogue.lists.all():
+        if row.distance is not None and case.catalogue.facts.pdq_block(row.matched_to, 1, 0):
             yield from _match(case, row, row.distance)
 
 
 def _match(case: Case, row: ListRow, distance: int) -> Iterator[Alert]:
     from indexer.index.binary import BinaryIndex  # FAISS: not for cases without such lists
 
-    entries = case.catalogue.list_pdqs(row.list_id, LEAST_QUALITY)
+    entries = case.catalogue.lists.pdqs(row.list_id, LEAST_QUALITY)
     listed = np.frombuffer(b"".join(hash for hash, _ in entries), np.uint8).reshape(-1, BITS // 8)
     index = BinaryIndex(listed)
     after = row.matched_to
-    while block := case.catalogue.pdq_block(after, _ITEMS_AT_ONCE, LEAST_QUALITY):
+    while block := case.catalogue.facts.pdq_block(after, _ITEMS_AT_ONCE, LEAST_QUALITY):
         hashes = np.frombuffer(b"".join(hash for _, _, hash in block), np.uint8).reshape(-1, BITS // 8)
         found = [
             (block[number][1], ListHit(row.list_id, row.name, row.kind, entries[place][1], "pdq", bits))
@@ -45,9 +45,9 @@ def _match(case: Case, row: ListRow, distance: int) -> Iterator[Alert]:
         ]
         after = block[-1][0]
         with case.catalogue.transaction() as writer:
-            writer.add_pdq_matches(found)
-            writer.set_matched_to(row.list_id, after)
+            writer.lists.add_matches(found)
+            writer.lists.set_matched_to(row.list_id, after)
         if row.kind == "alert":
-            places = case.catalogue.sightings(item_id for item_id, _ in found)
+            places = case.catalogue.sightings.of(item_id for item_id, _ in found)
             for item_id, hit in found:
                 yield Alert(places[item_id][0].locator, hit.name, hit.category)

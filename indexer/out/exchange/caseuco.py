@@ -19,10 +19,10 @@ from typing import IO, TYPE_CHECKING, Any
 import imgmatch
 from imgmatch.locator import Locator
 from imgmatch.types import Match, ModelSpec, Sighting
-from indexer.atomic import whole_file
 from indexer.case.case import Case
 from indexer.catalogue import ItemRow
-from indexer.clock import now_utc
+from indexer.catalogue.clock import now_utc
+from indexer.out.atomic import whole_file
 from indexer.out.exchange.places import file_name, file_path, mime_type
 from indexer.out.exchange.snapshot import Progress, item_batches, require_items
 
@@ -68,7 +68,7 @@ class _Graph:
         self._case = case
         self._file = file
         self._model = model
-        self._space = uuid.uuid5(uuid.NAMESPACE_URL, case.catalogue.meta()["case_id"])
+        self._space = uuid.uuid5(uuid.NAMESPACE_URL, case.catalogue.meta.all()["case_id"])
         self._tool = self._id("tool")
         self._first = True
 
@@ -78,8 +78,8 @@ class _Graph:
         self._text(f'{{\n"@context": {json.dumps(_CONTEXT)},\n"@graph": [')
         self._node(self._tool_node())
         for items in item_batches(self._case, progress):
-            seen = self._case.catalogue.sightings(items)
-            labels = self._case.catalogue.labels(items)
+            seen = self._case.catalogue.sightings.of(items)
+            labels = self._case.catalogue.labels.of(items)
             for item_id, item in items.items():
                 tags = [f"{name}={value}" for name, values in labels[item_id].items() for value in values]
                 for sighting in seen[item_id]:
@@ -183,9 +183,9 @@ class _Graph:
     def _ingests(self) -> int:
         """Runs that found pictures, each with a record of what; how many."""
         count = 0
-        for run_id, command, version, _, _, started, finished, _ in self._case.catalogue.run_rows():
+        for run_id, command, version, _, _, started, finished, _ in self._case.catalogue.runs.all():
             found = (
-                self._picture_id(sha256, locator) for sha256, locator in self._case.catalogue.sightings_of_run(run_id)
+                self._picture_id(sha256, locator) for sha256, locator in self._case.catalogue.sightings.of_run(run_id)
             )
             first = next(found, None)
             if first is None:
@@ -239,8 +239,8 @@ class _Graph:
     def _query(self, result: SearchResult) -> str:
         """The node of a query; written here where the case has no picture at its place."""
         own = self._picture_id(result.sha256 or "", result.locator)
-        item_id = self._case.catalogue.item_by_sha256(result.sha256) if result.sha256 else None
-        known = self._case.catalogue.sightings([item_id])[item_id] if item_id is not None else []
+        item_id = self._case.catalogue.items.id_of(result.sha256) if result.sha256 else None
+        known = self._case.catalogue.sightings.of([item_id])[item_id] if item_id is not None else []
         if not any(sighting.locator == result.locator for sighting in known):
             facets = [self._file_facet(own, result.locator, None, None)]
             if result.sha256:
@@ -266,7 +266,7 @@ class _Graph:
         """What examiners said of pairs that the case holds, with who; how many."""
         count = 0
         people: set[str] = set()
-        for row in self._case.catalogue.decisions():
+        for row in self._case.catalogue.decisions.all():
             places = [self._place(sha256) for sha256 in (row.query_sha256, row.item_sha256)]
             if None in places:
                 continue
@@ -293,10 +293,10 @@ class _Graph:
         return count
 
     def _place(self, sha256: str) -> str | None:
-        item_id = self._case.catalogue.item_by_sha256(sha256)
+        item_id = self._case.catalogue.items.id_of(sha256)
         if item_id is None:
             return None
-        return self._picture_id(sha256, self._case.catalogue.sightings([item_id])[item_id][0].locator)
+        return self._picture_id(sha256, self._case.catalogue.sightings.of([item_id])[item_id][0].locator)
 
 
 def _whole(number: int) -> Node:

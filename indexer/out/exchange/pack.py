@@ -25,11 +25,10 @@ import imgmatch
 from imgmatch.cores import usable_cores
 from imgmatch.evidence import Reopener
 from imgmatch.locator import Locator
-from imgmatch.types import ModelSpec
-from indexer.atomic import whole_file
 from indexer.case.case import Case
-from indexer.clock import now_utc
-from indexer.index.open import open_store
+from indexer.catalogue.clock import now_utc
+from indexer.index.shelf import Shelf
+from indexer.out.atomic import whole_file
 from indexer.out.exchange.snapshot import BATCH, Progress, item_batches, require_items
 from indexer.out.report.pictures import Thumbnail, write_thumbnail
 
@@ -127,7 +126,7 @@ def write_pack(
             items = _write_items(case, members)
             if config.locators:
                 _write_sightings(case, members)
-            models = [_write_model(case, members, *model) for model in case.catalogue.models()]
+            models = [_write_model(members, shelf) for shelf in case.shelves()]
             thumbnails = _write_thumbnails(case, members, config.reveal, progress) if config.thumbnails else 0
             vectors = sum(block["rows"] for model in models for block in model["vectors"])
             manifest = {
@@ -135,7 +134,7 @@ def write_pack(
                 "version": VERSION,
                 "created_utc": now_utc(),
                 "created_by": f"imgmatch {imgmatch.__version__}",
-                "case_id": case.catalogue.meta()["case_id"],
+                "case_id": case.catalogue.meta.all()["case_id"],
                 "items": items,
                 "vectors": vectors,
                 "thumbnails": shown,
@@ -158,7 +157,7 @@ def write_pack(
 def _write_items(case: Case, members: _Members) -> int:
     after = count = 0
     with members.member(ITEMS) as member:
-        while rows := case.catalogue.item_rows(after, BATCH):
+        while rows := case.catalogue.items.whole_rows(after, BATCH):
             for item_id, sha256, md5, sha1, size, format, width, height, orientation, partial in rows:
                 member.line(
                     {
@@ -181,23 +180,23 @@ def _write_items(case: Case, members: _Members) -> int:
 
 def _write_sightings(case: Case, members: _Members) -> None:
     with members.member(SIGHTINGS) as member:
-        for _, item_id, _, locator, modified, _, _ in case.catalogue.sighting_table():
+        for _, item_id, _, locator, modified, _, _ in case.catalogue.sightings.table():
             member.line({"item_id": item_id, "locator": locator, "modified_utc": modified})
 
 
-def _write_model(case: Case, members: _Members, model_id: int, spec: ModelSpec) -> dict[str, Any]:
+def _write_model(members: _Members, shelf: Shelf) -> dict[str, Any]:
     """A model's live vectors, a block a segment: rows (n, dim) float16, their items (n,) and regions (n, 4) int64, -1
     where a vector is of the whole picture.
     """
     blocks: list[dict[str, Any]] = []
-    for ids, rows in open_store(case, spec, model_id).blocks():
+    for ids, rows in shelf.store().blocks():
         if not len(ids):
             continue
         vector_ids = ids.tolist()
-        owners = case.catalogue.item_ids(vector_ids)
-        regions = case.catalogue.regions(vector_ids)
+        owners = shelf.catalogue.vectors.owners(vector_ids)
+        regions = shelf.catalogue.vectors.regions(vector_ids)
         whole = (-1, -1, -1, -1)
-        stem = f"vectors/{model_id:03d}/{len(blocks) + 1:06d}"
+        stem = f"vectors/{shelf.model_id:03d}/{len(blocks) + 1:06d}"
         blocks.append(
             {
                 "rows": len(ids),
@@ -208,7 +207,7 @@ def _write_model(case: Case, members: _Members, model_id: int, spec: ModelSpec) 
                 ),
             }
         )
-    return {"spec": {name: getattr(spec, name) for name in SPEC_FIELDS}, "vectors": blocks}
+    return {"spec": {name: getattr(shelf.spec, name) for name in SPEC_FIELDS}, "vectors": blocks}
 
 
 def _write_thumbnails(case: Case, members: _Members, reveal: bool, progress: Progress | None) -> int:
@@ -228,7 +227,7 @@ def _write_thumbnails(case: Case, members: _Members, reveal: bool, progress: Pro
             return write_thumbnail(folder, *entry, reveal, own.reopener)
 
         for items in item_batches(case, progress):
-            seen = case.catalogue.sightings(items)
+            seen = case.catalogue.sightings.of(items)
             wanted = [(item.sha256, [one.locator for one in seen[item_id]]) for item_id, item in items.items()]
             made = pool.map(write, wanted)
             for (sha256, _), thumbnail in zip(wanted, made, strict=True):

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from imgmatch.errors import UsageError
 from imgmatch.picture.pdq import LEAST_QUALITY
-from indexer.atomic import whole_file
 from indexer.case.case import Case
+from indexer.out.atomic import whole_file
 
 _HEX = re.compile(r"[0-9a-f]{64}\Z")
 

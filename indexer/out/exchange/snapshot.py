@@ -16,8 +16,8 @@ def item_batches(case: Case, progress: Progress | None = None) -> Iterator[dict[
     """Every item by id, ascending, in batches."""
     total = case.catalogue.counts()["items"]
     after = done = 0
-    while ids := case.catalogue.item_ids_after(after, BATCH):
-        yield case.catalogue.items(ids)
+    while ids := case.catalogue.items.page(after, BATCH):
+        yield case.catalogue.items.by_id(ids)
         after = ids[-1]
         done += len(ids)
         if progress:

@@ -11,13 +11,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imgmatch import times
 from imgmatch.errors import UsageError
 from imgmatch.locator import Locator
 from imgmatch.optional import require
 from imgmatch.types import ModelSpec
-from indexer.atomic import whole_folder
 from indexer.case.case import Case
 from indexer.intake.csvfile import write_csv
+from indexer.out.atomic import whole_folder
 from indexer.out.exchange.places import file_name, mime_type
 from indexer.out.exchange.snapshot import item_batches
 
@@ -52,7 +53,7 @@ TABLES = {
         Table(
             "sightings",
             {"sighting_id": WHOLE, "item_id": WHOLE, "sha256": TEXT, "locator": TEXT, "path": TEXT, "file_name": TEXT,
-             "deleted": TRUTH, "modified_utc": TIME, "seen_utc": TIME, "run_id": WHOLE},
+             "deleted": TRUTH, "modified_utc": TIME, "modified_local": TEXT, "seen_utc": TIME, "run_id": WHOLE},
         ),
         Table("labels", {"item_id": WHOLE, "sha256": TEXT, "source": TEXT, "name": TEXT, "value": TEXT}),
         Table(
@@ -116,7 +117,7 @@ def export_tables(
         makers: dict[str, Callable[[], Iterator[Record]]] = {
             "items": lambda: _items(case, progress),
             "sightings": lambda: _sightings(case),
-            "labels": lambda: _named("labels", case.catalogue.label_table()),
+            "labels": lambda: _named("labels", case.catalogue.labels.table()),
             "issues": lambda: _issues(case),
             "decisions": lambda: _decisions(case),
             "groups": lambda: _groups(case, model or case.default_model, progress),
@@ -184,14 +185,14 @@ def _named(name: str, rows: Iterator[tuple[Any, ...]]) -> Iterator[Record]:
 
 def _items(case: Case, progress: Callable[[str, int, int], None] | None) -> Iterator[Record]:
     for items in item_batches(case, progress):
-        seen = case.catalogue.sighting_counts(list(items))
+        seen = case.catalogue.sightings.counts(list(items))
         for item in items.values():
             record = {name: getattr(item, name, None) for name in TABLES["items"].columns}
             yield {**record, "mime_type": mime_type(item.format), "sightings": seen.get(item.item_id, 0)}
 
 
 def _sightings(case: Case) -> Iterator[Record]:
-    for number, item_id, sha256, locator, modified, seen, run_id in case.catalogue.sighting_table():
+    for number, item_id, sha256, locator, modified, seen, run_id in case.catalogue.sightings.table():
         place = Locator.parse(locator)
         yield {
             "sighting_id": number,
@@ -201,14 +202,15 @@ def _sightings(case: Case) -> Iterator[Record]:
             "path": place.path,
             "file_name": file_name(place),
             "deleted": place.deleted,
-            "modified_utc": modified,
+            "modified_utc": modified if times.is_utc(modified) else None,
+            "modified_local": None if times.is_utc(modified) else modified,
             "seen_utc": seen,
             "run_id": run_id,
         }
 
 
 def _issues(case: Case) -> Iterator[Record]:
-    for row in case.catalogue.issues():
+    for row in case.catalogue.issues.all():
         yield {
             "locator": str(row.issue.locator),
             "path": row.issue.locator.path,
@@ -222,7 +224,7 @@ def _issues(case: Case) -> Iterator[Record]:
 
 
 def _decisions(case: Case) -> Iterator[Record]:
-    for row in case.catalogue.decisions():
+    for row in case.catalogue.decisions.all():
         yield {name: getattr(row, name) for name in TABLES["decisions"].columns}
 
 

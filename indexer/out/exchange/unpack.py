@@ -24,10 +24,8 @@ import numpy.typing as npt
 from imgmatch.errors import CaseError, ImgmatchError, UsageError
 from imgmatch.locator import Locator
 from imgmatch.types import ModelSpec
-from indexer.case import segments
 from indexer.case.case import Case
-from indexer.catalogue import SegmentRow
-from indexer.clock import now_utc
+from indexer.catalogue.clock import now_utc
 from indexer.out.exchange.pack import FORMAT, ITEMS, MANIFEST, SIGHTINGS, SPEC_FIELDS, VERSION
 
 MAX_MANIFEST_BYTES = 256 << 20
@@ -163,52 +161,37 @@ def _filled(
     files = {name: member["file"] for name, member in manifest["members"].items()}
     case = Case.create(folder / "case", model=models[0][0])
     try:
-        ids = [case.model_id(spec) for spec, _ in models]
+        shelves = [case.add_shelf(spec) for spec, _ in models]
         run_id = case.start_run("pack", "", {})
         now = now_utc()
         with case.catalogue.transaction() as writer:
-            writer.set_meta({"case_id": str(manifest["case_id"]), "pack_sha256": digest})
+            writer.meta.set({"case_id": str(manifest["case_id"]), "pack_sha256": digest})
             known: list[int] = []
             for row in map(_item, _lines(path, ITEMS, files[ITEMS])):
-                writer.restore_item(row)
+                writer.items.restore(row)
                 known.append(row[0])
                 if SIGHTINGS not in files:
-                    writer.merge_sighting(row[0], [f"pack:{row[1].hex()}", None, None, None, now, run_id])
+                    writer.sightings.restore(row[0], f"pack:{row[1].hex()}", None, now, run_id)
             if SIGHTINGS in files:
                 for record in _lines(path, SIGHTINGS, files[SIGHTINGS]):
                     locator, modified = str(Locator.parse(record["locator"])), record["modified_utc"]
-                    writer.merge_sighting(record["item_id"], [locator, modified, None, None, now, run_id])
-            if case.catalogue.items_unseen():
+                    writer.sightings.restore(record["item_id"], locator, modified, now, run_id)
+            if case.catalogue.items.unseen():
                 raise _damaged(path, f"{SIGHTINGS} leaves out items")
             all_items = np.array(known, dtype=np.int64)
-            for model_id, (spec, model) in zip(ids, models, strict=True):
+            for shelf, (_, model) in zip(shelves, models, strict=True):
                 for block in model["vectors"]:
-                    number, first = writer.next_segment()
-                    segment = _segment(case, files[block["vectors"]], model_id, spec, number, first, block["rows"])
-                    fault = segments.check(case.segments_folder, segment)
-                    if fault is not None:
-                        raise CaseError(fault)
-                    items = _array(files[block["items"]], (segment.rows,))
-                    regions = _array(files[block["regions"]], (segment.rows, 4))
+                    items = _array(files[block["items"]], (block["rows"],))
+                    regions = _array(files[block["regions"]], (block["rows"], 4))
                     if not np.isin(items, all_items).all():
                         raise _damaged(path, f"{block['items']!r} names items that it does not hold")
-                    writer.add_segment(segment, now)
                     boxes = ([None] * 4 if box[0] < 0 else box for box in regions.tolist())
-                    owned = zip(items.tolist(), boxes, strict=True)
-                    writer.add_vectors((first + n, item, model_id, *box) for n, (item, box) in enumerate(owned))
+                    owners = [(item, *box) for item, box in zip(items.tolist(), boxes, strict=True)]
+                    shelf.adopt(writer, files[block["vectors"]], owners)
         return case
     except BaseException:
         case.close()
         raise
-
-
-def _segment(case: Case, file: Path, model_id: int, spec: ModelSpec, number: int, first: int, rows: int) -> SegmentRow:
-    """Put a block of vectors where the case's segments are: it has their very form."""
-    name = f"{model_id}/{number:06d}.npy"
-    target = case.segments_folder / name
-    target.parent.mkdir(exist_ok=True)
-    file.rename(target)
-    return SegmentRow(model_id, name, first, rows, segments.file_sha256(target), spec.dim)
 
 
 def _array(file: Path, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:

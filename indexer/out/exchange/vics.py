@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import imgmatch
+from imgmatch import times
 from imgmatch.errors import UsageError
 from imgmatch.locator import Locator
 from imgmatch.types import Issue, Sighting
-from indexer.atomic import whole_file
 from indexer.case.case import Case
 from indexer.catalogue import ItemRow
-from indexer.clock import now_utc
+from indexer.catalogue.clock import now_utc
+from indexer.out.atomic import whole_file
 from indexer.out.exchange.places import file_name, file_path, mime_type
 from indexer.out.exchange.snapshot import Progress, item_batches, require_items
 from indexer.out.exchange.vics_file import Fault, Media, VicsFile, tags
@@ -63,8 +64,8 @@ def import_vics(
     media = faults = 0
     named: list[Fault] = []
     with case.writing(), case.catalogue.transaction() as writer:
-        run_id = writer.start_run("import", imgmatch.__version__, "", {"format": "vics", "path": str(place)}, now)
-        file_id = writer.add_vics_file(source.path.name, source.version, run_id, now)
+        run_id = writer.runs.start("import", imgmatch.__version__, "", {"format": "vics", "path": str(place)}, now)
+        file_id = writer.vics.add_file(source.path.name, source.version, run_id, now)
         for batch in _batches(source):
             rows = []
             for found in batch:
@@ -77,22 +78,22 @@ def import_vics(
                 faults += 1
                 if len(named) < MAX_ISSUES:
                     named.append(found)
-            writer.add_vics_media(file_id, rows)
+            writer.vics.add_media(file_id, rows)
             media += len(rows)
             if progress:
                 progress("bytes", source.bytes_read, total)
         digest, header = source.sha256, source.header
-        if writer.has_vics_file(digest):
+        if writer.vics.has_file(digest):
             raise UsageError(f"{path}: this very file has been imported into {case.path} already; nothing was done")
         lines = source.lines({fault.number for fault in named}) if named else {}
         for fault in named:
             at = Locator("record", f"{fault.number} {fault.field}".strip(), place)
             told = f"media record {fault.number}, ending in line {lines.get(fault.number)}: {fault.message}"
-            writer.add_issue(Issue(at, "import", "bad_record", told), now, run_id)
-        items = writer.finish_vics_file(file_id, digest, header, media)
+            writer.issues.add(Issue(at, "import", "bad_record", told), now, run_id)
+        items = writer.vics.finish_file(file_id, digest, header, media)
         done = Imported(source.version, media, items, faults, digest)
         counts = {"media": media, "items": items, "faults": faults}
-        writer.finish_run(run_id, counts, now_utc())
+        writer.runs.finish(run_id, counts, now_utc())
     case.record("imported", arguments=arguments, subject={**subject, "sha256": done.sha256}, counts=counts)
     return done
 
@@ -147,7 +148,7 @@ def export_vics(
     comments = _comments(case)
     counts = {"media": 0, "items": 0, "known_only": 0}
     with whole_file(path) as file, case.catalogue.snapshot():
-        if not (all_known and case.catalogue.vics_files()):
+        if not (all_known and case.catalogue.vics.files()):
             require_items(case)
         arguments = {"format": "vics", "version": version, "all_known": all_known}
         subject = {"file": str(path.absolute())}
@@ -157,8 +158,8 @@ def export_vics(
         # The case's object is left open for its media, the last of its fields.
         file.write(_encoded(head[: head.rindex("}\n ]")].rstrip() + ',\n   "Media": ['))
         # Numbers of several files may be the same: then all are given anew.
-        one_file = len(case.catalogue.vics_files()) == 1
-        media_id = case.catalogue.vics_highest_id() if one_file else 0
+        one_file = len(case.catalogue.vics.files()) == 1
+        media_id = case.catalogue.vics.highest_id() if one_file else 0
         for record, known in _records(case, comments, all_known, progress):
             if not one_file or not isinstance(record.get("MediaID"), int):
                 media_id += 1
@@ -178,12 +179,12 @@ def _encoded(text: str) -> bytes:
 
 def _about(case: Case, all_known: bool) -> dict[str, Any]:
     """The fields of the case itself; with ``all_known`` those that an imported file's case had stand."""
-    meta = case.catalogue.meta()
+    meta = case.catalogue.meta.all()
     about: dict[str, Any] = {"CaseID": meta["case_id"]}
     if meta.get("examiner"):
         about["ContactName"] = meta["examiner"]
     if all_known:
-        for row in case.catalogue.vics_files():
+        for row in case.catalogue.vics.files():
             cases = row.header.get("value")
             for had in cases if isinstance(cases, list) else ():
                 about.update(had if isinstance(had, dict) else {})
@@ -195,7 +196,7 @@ def _about(case: Case, all_known: bool) -> dict[str, Any]:
 def _comments(case: Case) -> dict[str, list[str]]:
     """What examiners decided, by content: few, as people made them."""
     found: dict[str, list[str]] = {}
-    for row in case.catalogue.decisions():
+    for row in case.catalogue.decisions.all():
         for own, other in ((row.query_sha256, row.item_sha256), (row.item_sha256, row.query_sha256)):
             note = f" ({row.note})" if row.note else ""
             said = f"{row.verdict} as a match of SHA-256 {other} by {row.examiner or row.account}, {row.decided_utc}"
@@ -208,14 +209,14 @@ def _records(
 ) -> Iterator[tuple[dict[str, Any], bool]]:
     """Media records in the order of items, then those that only imported files know; and whether it is such a one."""
     for items in item_batches(case, progress):
-        seen = case.catalogue.sightings(items)
-        labels = case.catalogue.labels(items)
-        known = case.catalogue.vics_records(list(items))
+        seen = case.catalogue.sightings.of(items)
+        labels = case.catalogue.labels.of(items)
+        known = case.catalogue.vics.records(list(items))
         for item_id, item in items.items():
             said = comments.get(item.sha256, [])
             yield _media(item, seen[item_id], labels[item_id], known.get(item_id, []), said), False
     if all_known:
-        for record in case.catalogue.vics_unseen():
+        for record in case.catalogue.vics.unseen():
             yield record, True
 
 
@@ -266,7 +267,7 @@ def _file(item: ItemRow, sighting: Sighting) -> dict[str, Any]:
         "FileName": file_name(sighting.locator),
         "FilePath": file_path(sighting.locator),
     }
-    if sighting.modified_utc:
+    if times.is_utc(sighting.modified_utc):  # its times have a zone
         file["Written"] = sighting.modified_utc
     if sighting.locator.kind == "carved":
         file["Unallocated"] = True

@@ -20,11 +20,11 @@ from imgmatch.evidence import Reopener
 from imgmatch.locator import Locator
 from imgmatch.match.calibration import expected_text, false_match_text
 from imgmatch.types import FalseMatchRate, ModelSpec, Verification
-from indexer.atomic import whole_folder
 from indexer.case.audit import Head
 from indexer.case.case import Case
-from indexer.clock import now_utc
+from indexer.catalogue.clock import now_utc
 from indexer.intake.csvfile import printable
+from indexer.out.atomic import whole_folder
 from indexer.out.report.pictures import Thumbnail, write_thumbnail
 from indexer.search.searcher import SearchResult
 
@@ -115,13 +115,13 @@ def _render(
     )
     environment.filters["plain"] = plain
     environment.filters["place"] = lambda locator: plain((locator.parent is None and locator.path) or locator)
-    items = case.catalogue.items(match.item_id for result in results for match in result.matches)
-    issues = list(itertools.islice(case.catalogue.issues(), MAX_ISSUES))
+    items = case.catalogue.items.by_id(match.item_id for result in results for match in result.matches)
+    issues = list(itertools.islice(case.catalogue.issues.all(), MAX_ISSUES))
     return environment.get_template("report.html.j2").generate(
         case=case,
-        meta=case.catalogue.meta(),
+        meta=case.catalogue.meta.all(),
         counts=case.catalogue.counts(),
-        issue_kinds=case.catalogue.issue_kinds(),
+        issue_kinds=case.catalogue.issues.kinds(),
         issues=issues,
         results=results,
         model=model,

@@ -14,11 +14,13 @@ import pytest
 from benchmarks.casestate import state
 from imgmatch.errors import CaseError, UsageError
 from imgmatch.types import ModelSpec
-from indexer.care.compact import compact, delete, join_small
+from indexer.care.delete import delete
+from indexer.care.indexing import BuildConfig, build
 from indexer.care.merge import merge
 from indexer.case.case import AUDIT, Batch, Case
-from indexer.index.build import BuildConfig, build, inspect
+from indexer.case.compact import compact, join_small
 from indexer.index.open import CaseIndex
+from indexer.index.status import inspect
 from indexer.search.decisions import decide, rejected_items
 from tests.conftest import ROOT
 from tests.indexer.vectors import SPEC, add, clouds, digests, evidence
@@ -40,7 +42,7 @@ def filled(tmp_path, vectors):
 def test_a_deleted_item_is_never_found_again_by_an_open_index(filled, vectors, kind):
     if kind:
         build(filled, SPEC, BuildConfig(kind=kind))
-    index = CaseIndex(filled, SPEC)
+    index = CaseIndex(filled.shelf(SPEC))
     assert index.search(vectors[:1], 1)[1].tolist() == [[1]]
     with Case.open(filled.path) as other:
         done = delete(other, items=[1], sha256=[digests(1).sha256])
@@ -58,9 +60,9 @@ def test_deleting_a_source_keeps_what_was_seen_elsewhere_too(filled):
     add(filled, clouds(5, 10), start=5000, folder="/media/b")
     with filled.writing():
         run_id = filled.start_run("ingest", "test", {})
-        filled.commit(Batch(seen=[(digests(5000).sha256, evidence(1, "/media/c"))]), SPEC, 1, run_id)
+        filled.commit(Batch(seen=[(digests(5000).sha256, evidence(1, "/media/c"))]), filled.shelf(SPEC), run_id)
     assert delete(filled, sources=["file:/media/b"]).items == 9
-    assert filled.catalogue.item_by_sha256(digests(5000).sha256) is not None
+    assert filled.catalogue.items.id_of(digests(5000).sha256) is not None
     assert filled.catalogue.counts()["items"] == 3001
     with pytest.raises(UsageError, match="nothing was deleted"):
         delete(filled, sources=["file:/media/never"])
@@ -77,14 +79,14 @@ def test_ids_of_deleted_rows_and_items_never_come_back(filled):
     delete(filled, items=[3000])
     compact(filled)
     add(filled, clouds(7, 1), start=9000)
-    assert filled.catalogue.item_by_sha256(digests(9000).sha256) == 3001
-    assert [row.first_vector_id for row in filled.catalogue.segments(1)][-1] == 3001
+    assert filled.catalogue.items.id_of(digests(9000).sha256) == 3001
+    assert [row.first_vector_id for row in filled.catalogue.segments.committed(1)][-1] == 3001
 
 
 def test_deleted_content_can_be_ingested_again(filled, vectors):
     delete(filled, items=[1])
     add(filled, vectors[:1])
-    assert CaseIndex(filled, SPEC).search(vectors[:1], 1)[1].tolist() == [[3001]]
+    assert CaseIndex(filled.shelf(SPEC)).search(vectors[:1], 1)[1].tolist() == [[3001]]
 
 
 @pytest.mark.parametrize("kind", [None, "ivf"])
@@ -92,33 +94,33 @@ def test_compacting_changes_no_answer(filled, vectors, kind):
     if kind:
         build(filled, SPEC, BuildConfig(kind=kind))
     add(filled, clouds(3, 40), start=3000, commit=7)
-    index = CaseIndex(filled, SPEC)
+    index = CaseIndex(filled.shelf(SPEC))
     delete(filled, items=[*range(100, 200), 3005])
     before = index.search(vectors[::50], 10)
     content = state_of(filled)
     done = compact(filled)
     assert (done.segments_before, done.segments_after, done.rows_removed) == (9, 1, 101)
-    assert len(list(filled.segments_folder.rglob("*.npy"))) == 1
+    assert len(list((filled.path / "segments").rglob("*.npy"))) == 1
     assert state_of(filled) == content
     after = index.search(vectors[::50], 10)
     np.testing.assert_array_equal(before[1], after[1])
     np.testing.assert_array_equal(before[0], after[0])
-    assert filled.catalogue.tombstones(1) == []
+    assert filled.catalogue.segments.tombstones(1) == []
     assert compact(filled).rows_removed == 0
     if kind:
-        status = inspect(filled, SPEC)
+        status = inspect(filled.shelf(SPEC))
         assert (status.covered, status.dead) == (2900, 100)
 
 
 def test_a_case_with_every_item_deleted_is_empty(filled, vectors):
     delete(filled, sources=["file:/media"])
     assert compact(filled).segments_after == 0
-    assert CaseIndex(filled, SPEC).search(vectors[:1], 3)[1].tolist() == [[-1, -1, -1]]
+    assert CaseIndex(filled.shelf(SPEC)).search(vectors[:1], 3)[1].tolist() == [[-1, -1, -1]]
 
 
 def test_a_damaged_segment_is_never_compacted(filled):
     delete(filled, items=[1])
-    path = next(iter(sorted(filled.segments_folder.rglob("*.npy"))))
+    path = next(iter(sorted((filled.path / "segments").rglob("*.npy"))))
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(bytes(data))
@@ -136,12 +138,12 @@ def test_merging_brings_everything_once(filled, tmp_path, vectors):
         assert (done.items, done.known, done.sightings, done.vectors) == (500, 1000, 1500, 500)
         again = merge(filled, other)
         assert (again.items, again.sightings, again.vectors) == (0, 0, 0)
-        item = filled.catalogue.item_by_sha256(digests(2000).sha256)
-        assert filled.catalogue.labels([item])[item] == {"label": ("Hotel Z",)}
-        assert len(filled.catalogue.sightings([item])[item]) == 2
+        item = filled.catalogue.items.id_of(digests(2000).sha256)
+        assert filled.catalogue.labels.of([item])[item] == {"label": ("Hotel Z",)}
+        assert len(filled.catalogue.sightings.of([item])[item]) == 2
         assert filled.catalogue.integrity() == []
         new = clouds(8, 500)
-        similarities, _ = CaseIndex(filled, SPEC).search(new, 1)
+        similarities, _ = CaseIndex(filled.shelf(SPEC)).search(new, 1)
         np.testing.assert_allclose(similarities[:, 0], 1, atol=2e-3)
 
 
@@ -161,10 +163,10 @@ def state_of(case):
 
 
 WORK = {
-    "build": "from indexer.index.build import BuildConfig, build; build(case, SPEC, BuildConfig(kind='ivf', jobs=1))",
-    "compact": "from indexer.care.compact import compact; compact(case)",
+    "build": "from indexer.care.indexing import BuildConfig, build; build(case, SPEC, BuildConfig(kind='ivf', jobs=1))",
+    "compact": "from indexer.case.compact import compact; compact(case)",
     "merge": "import indexer.care.merge as m; m._BATCH = 100; m.merge(case, Case.open(sys.argv[2]))",
-    "delete": "from indexer.care.compact import delete; [delete(case, items=[i]) for i in range(500, 700)]",
+    "delete": "from indexer.care.delete import delete; [delete(case, items=[i]) for i in range(500, 700)]",
 }
 
 
@@ -203,7 +205,7 @@ def test_a_kill_at_any_moment_loses_and_doubles_nothing(tmp_path, vectors, work)
             assert set(kept["vectors"]) <= set(found["vectors"])
         with Case.open(tmp_path / "case") as case:
             survivor = vectors[1000:1001]
-            assert CaseIndex(case, SPEC).search(survivor, 1)[0][0, 0] > 0.99
+            assert CaseIndex(case.shelf(SPEC)).search(survivor, 1)[0][0, 0] > 0.99
     with Case.open(tmp_path / "case") as case, Case.open(tmp_path / "other") as other:
         merge(case, other)
         compact(case)
@@ -222,18 +224,19 @@ def test_a_merge_brings_the_runs_and_the_head_of_the_log(filled, tmp_path):
         add(other, clouds(8, 5), start=7000, folder="/media/z")
         merge(filled, other)
         merge(filled, other)
-        runs = [row for row in filled.catalogue.run_rows() if row[1] == "merged ingest"]
+        runs = [row for row in filled.catalogue.runs.all() if row[1] == "merged ingest"]
         assert len(runs) == 1
         # What read a sighting, and when, is what it was there.
-        item = filled.catalogue.item_by_sha256(digests(7000).sha256)
-        assert filled.catalogue.sighting_rows([item])[0][-1] == runs[0][0]
-        assert runs[0][5:] == next(row for row in other.catalogue.run_rows() if row[1] == "ingest")[5:]
+        item = filled.catalogue.items.id_of(digests(7000).sha256)
+        (sighting,) = (row for row in filled.catalogue.sightings.table() if row[1] == item)
+        assert sighting[-1] == runs[0][0]
+        assert runs[0][5:] == next(row for row in other.catalogue.runs.all() if row[1] == "ingest")[5:]
         entry = json.loads((filled.path / AUDIT).read_text().splitlines()[-1])
         last = (other.path / AUDIT).read_bytes().splitlines(keepends=True)[-1]
         head = (entry["subject"]["log_entries"], entry["subject"]["log_sha256"])
         assert head == (other.log.head().entry, hashlib.sha256(last).hexdigest())
         assert entry["subject"]["log_faults"] == 0
-        assert filled.catalogue.last_run("ingest")["counts"] == {"new_items": 3000}
+        assert filled.catalogue.runs.last("ingest")["counts"] == {"new_items": 3000}
 
 
 def test_a_merge_brings_decisions_once_and_the_newest_of_a_pair_stands(filled, tmp_path):
@@ -245,21 +248,21 @@ def test_a_merge_brings_decisions_once_and_the_newest_of_a_pair_stands(filled, t
         assert merge(filled, other).decisions == 2
         assert merge(filled, other).decisions == 0
     first = digests(0).sha256
-    third = filled.catalogue.item_by_sha256(digests(2).sha256)
+    third = filled.catalogue.items.id_of(digests(2).sha256)
     assert rejected_items(filled, first) == {third}
-    assert [row.examiner for row in filled.catalogue.decisions()] == ["B", "B", "A"]
+    assert [row.examiner for row in filled.catalogue.decisions.all()] == ["B", "B", "A"]
 
 
 def test_small_segments_are_joined_without_a_change(filled, vectors):
     build(filled, SPEC, BuildConfig(kind="ivf"))
     add(filled, clouds(3, 200), start=3000, commit=5)
-    index = CaseIndex(filled, SPEC)
+    index = CaseIndex(filled.shelf(SPEC))
     before = index.search(vectors[::50], 10)
     content = state_of(filled)
     with filled.writing():
         assert join_small(filled) == 42
         assert join_small(filled) == 0
-    assert len(list(filled.segments_folder.rglob("*.npy"))) == 1
+    assert len(list((filled.path / "segments").rglob("*.npy"))) == 1
     assert state_of(filled) == content
     after = index.search(vectors[::50], 10)
     np.testing.assert_array_equal(before[1], after[1])
@@ -268,7 +271,7 @@ def test_small_segments_are_joined_without_a_change(filled, vectors):
 
 def test_a_damaged_segment_stays_and_stops_no_joining(filled):
     add(filled, clouds(3, 100), start=3000, commit=5)
-    path = sorted(filled.segments_folder.rglob("*.npy"))[5]
+    path = sorted((filled.path / "segments").rglob("*.npy"))[5]
     path.write_bytes(path.read_bytes()[:-1] + b"\0\0")
     with filled.writing():
         assert join_small(filled) == 0

@@ -17,7 +17,7 @@ from indexer.intake.ingest import ingest
 def damaged(case, embedder, photographs):
     ingest(case, [photographs], embedder)
     before = state(case.path)
-    path = next(case.segments_folder.rglob("*.npy"))
+    path = next((case.path / "segments").rglob("*.npy"))
     data = bytearray(path.read_bytes())
     data[-7] ^= 4
     path.write_bytes(bytes(data))
@@ -42,9 +42,9 @@ def test_what_no_source_gives_is_named_and_ingested_again_later(damaged, embedde
     (photographs / "00.jpg").unlink()
     done = repair(case, lambda name: embedder)
     assert done.vectors == 10
-    assert done.lost == [case.catalogue.items([1])[1].sha256]
+    assert done.lost == [case.catalogue.items.by_id([1])[1].sha256]
     assert case.catalogue.integrity() == []
-    assert CaseIndex(case, embedder.spec).rows == 10
+    assert CaseIndex(case.shelf(embedder.spec)).rows == 10
     (photographs / "00.jpg").write_bytes(data)
     ingest(case, [photographs], embedder)
     assert set(state(case.path)["vectors"]) == set(before["vectors"])

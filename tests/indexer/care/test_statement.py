@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from cli.app import app
 from imgmatch.errors import UsageError
 from imgmatch.locator import Locator
-from indexer.care.compact import delete
+from indexer.care.delete import delete
 from indexer.care.statement import check_statement, write_statement
 from indexer.intake.ingest import IngestConfig, ingest
 from indexer.intake.known import import_list

@@ -28,7 +28,7 @@ def make(folder):
     catalogue = Catalogue(folder / "catalogue.sqlite")
     catalogue.create()
     with catalogue.transaction() as writer:
-        writer.set_log_state(audit.EMPTY)
+        writer.custody.set_log_state(audit.EMPTY)
     return AuditLog(folder / "audit.jsonl", catalogue)
 
 
@@ -126,7 +126,7 @@ CHANGES = (_edit, _cut, _cut_end, _swap, _double, _flip, _tear, _forge, _rechain
 
 def test_a_thousand_random_changes_are_each_found(log):
     right = log.path.read_bytes()
-    state = log._catalogue.log_state()
+    state = log._catalogue.custody.log_state()
     assert not audit.verify("log", io.BytesIO(right), state).faults
     tried = dict.fromkeys(CHANGES, 0)
     for seed in range(1200):
@@ -158,12 +158,12 @@ def test_a_noted_head_is_found_again_and_a_wrong_one_is_not(log):
 
 def test_a_log_and_catalogue_put_back_together_is_told_by_the_noted_head(log, tmp_path):
     early = log.path.read_bytes()
-    state = log._catalogue.log_state()
+    state = log._catalogue.custody.log_state()
     log.append("search", {"query": "file:/secret.jpg"})
     noted = log.head()
     log.path.write_bytes(early)
     with log._catalogue.transaction() as writer:
-        writer.set_log_state(state)
+        writer.custody.set_log_state(state)
     assert log.verify().faults == []
     assert log.verify([noted]).faults
 
@@ -175,7 +175,7 @@ def test_a_kill_between_the_two_writes_is_no_fault_and_is_healed(log, written):
     for number in range(2):
         with log._catalogue.log_transaction() as writer:
             log.add(writer, "search", {"query": f"late {number}"})
-    waiting = log._catalogue.log_state().waiting
+    waiting = log._catalogue.custody.log_state().waiting
     with log.path.open("ab") as file:
         file.write(waiting[:written])
     found = log.verify()
@@ -308,7 +308,7 @@ def test_entries_stand_in_the_log_at_once_and_wait_in_the_catalogue_until_it_is_
     most = 0
     for number in range(40):
         log.append("search", {"query": f"{number}" * 100})
-        state = log._catalogue.log_state()
+        state = log._catalogue.custody.log_state()
         assert log.path.read_bytes().endswith(state.waiting)
         most = max(most, len(state.waiting))
     assert 5_000 < most < 20_000
@@ -318,7 +318,7 @@ def test_entries_stand_in_the_log_at_once_and_wait_in_the_catalogue_until_it_is_
     log.settle()
     assert log.path.read_bytes() == lost
     assert lost.startswith(written)
-    assert log._catalogue.log_state().waiting == b""
+    assert log._catalogue.custody.log_state().waiting == b""
     assert (log.verify().faults, log.verify().notes) == ([], [])
 
 
@@ -326,9 +326,9 @@ def test_a_case_that_is_closed_leaves_nothing_waiting(tmp_path):
     with Case.create(tmp_path / "case", model=model_spec(DEFAULT_MODEL)) as case:
         for _ in range(3):
             case.record("search")
-        assert case.catalogue.log_state().waiting
+        assert case.catalogue.custody.log_state().waiting
     with Case.open(tmp_path / "case") as case:
-        assert case.catalogue.log_state().waiting == b""
+        assert case.catalogue.custody.log_state().waiting == b""
         assert case.log.verify().faults == []
 
 
@@ -338,5 +338,5 @@ def test_an_entry_does_not_look_like_a_change_of_the_case(log):
     log.append("search", {})
     assert log._catalogue.data_version() == before
     with log._catalogue.transaction() as writer:
-        writer.set_meta({"purpose": "changed"})
+        writer.meta.set({"purpose": "changed"})
     assert log._catalogue.data_version() != before

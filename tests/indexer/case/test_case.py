@@ -10,7 +10,7 @@ from indexer.case.case import AUDIT, CATALOGUE, Case
 def test_a_case_is_for_its_owner_only_and_says_what_it_is(tmp_path, embedder):
     about = {"purpose": "test", "authority": "", "examiner": "A. N. Other"}
     with Case.create(tmp_path / "case", model=embedder.spec, about=about) as case:
-        meta = case.catalogue.meta()
+        meta = case.catalogue.meta.all()
         assert meta["purpose"] == "test"
         assert meta["examiner"] == "A. N. Other"
         assert "authority" not in meta
@@ -61,4 +61,4 @@ def test_vectors_of_other_weights_are_not_mixed(case, embedder):
 
     other = dataclasses.replace(embedder.spec, weights_sha256="0" * 64)
     with pytest.raises(CaseError, match="other weights"):
-        case.model_id(other)
+        case.add_shelf(other)

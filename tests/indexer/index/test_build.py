@@ -9,11 +9,14 @@ import pytest
 
 from imgmatch.errors import CaseError
 from imgmatch.types import ModelSpec
+from indexer.care.indexing import BuildConfig, build, build_if_due, building_beside
 from indexer.case.case import Case
-from indexer.index import ExactIndex, policy
-from indexer.index.build import BuildConfig, build, build_if_due, building_beside, inspect
+from indexer.index import policy
+from indexer.index.build import BuildStopped, building
+from indexer.index.exact import ExactIndex
 from indexer.index.manifest import IndexFileError
-from indexer.index.open import CaseIndex, open_base, open_store
+from indexer.index.open import CaseIndex, open_base
+from indexer.index.status import inspect
 from tests.indexer.vectors import DIM, SPEC, add, clouds
 
 
@@ -25,7 +28,7 @@ def filled(tmp_path):
 
 
 def exact(case):
-    return ExactIndex(DIM, list(open_store(case, SPEC, 1).blocks()))
+    return ExactIndex(DIM, list(case.shelf(SPEC).store().blocks()))
 
 
 def same(case, index, queries, k=10):
@@ -41,9 +44,9 @@ def test_a_build_is_put_to_use_and_says_what_it_reaches(filled, kind):
     made = build(filled, SPEC, BuildConfig(kind=kind))
     assert made.rows == 3000
     assert made.recall >= 0.99
-    status = inspect(filled, SPEC)
+    status = inspect(filled.shelf(SPEC))
     assert (status.live, status.covered, status.dead, status.fault) == (3000, 3000, 0, None)
-    index = CaseIndex(filled, SPEC)
+    index = CaseIndex(filled.shelf(SPEC))
     assert index.tail_rows == 0
     queries = clouds(1, 50)
     found = index.search(queries, 10)[1]
@@ -53,7 +56,7 @@ def test_a_build_is_put_to_use_and_says_what_it_reaches(filled, kind):
 
 def test_rows_since_the_build_are_found_by_the_same_open_index(filled):
     build(filled, SPEC, BuildConfig(kind="ivf"))
-    index = CaseIndex(filled, SPEC)
+    index = CaseIndex(filled.shelf(SPEC))
     new = clouds(2, 200)
     with Case.open(filled.path) as other:
         add(other, new, start=3000)
@@ -66,32 +69,30 @@ def test_rows_since_the_build_are_found_by_the_same_open_index(filled):
 
 def test_a_new_generation_replaces_the_old_one_while_it_is_open(filled):
     build(filled, SPEC, BuildConfig(kind="ivf"))
-    index = CaseIndex(filled, SPEC)
+    index = CaseIndex(filled.shelf(SPEC))
     add(filled, clouds(2, 200), start=3000)
     build(filled, SPEC, BuildConfig(kind="hnsw"))
     assert index.tail_rows == 0
     assert [path.name for path in (filled.path / "indexes" / SPEC.name).iterdir()] == [
-        filled.catalogue.generation(1).name.split("/")[1]
+        filled.catalogue.indexes.generation(1).name.split("/")[1]
     ]
 
 
 def test_only_one_build_runs_at_a_time(filled):
-    from indexer.index.build import _building
-
-    with _building(filled), pytest.raises(CaseError, match="another build of an index is running"):
+    with building(filled.path), pytest.raises(CaseError, match="another build of an index is running"):
         build(filled, SPEC, BuildConfig(kind="ivf"))
 
 
 def test_a_small_case_needs_no_index_and_drops_the_one_it_had(filled):
     build(filled, SPEC, BuildConfig(kind="ivf"))
     assert build(filled, SPEC) is None
-    assert filled.catalogue.generation(1) is None
+    assert filled.catalogue.indexes.generation(1) is None
     assert list((filled.path / "indexes").glob("*/*")) == []
     assert build_if_due(filled, SPEC) is None
 
 
 def index_file(case):
-    return case.path / "indexes" / case.catalogue.generation(1).name / "index.faiss"
+    return case.path / "indexes" / case.catalogue.indexes.generation(1).name / "index.faiss"
 
 
 def cut(path):
@@ -110,26 +111,25 @@ def test_a_bad_index_file_is_named_and_every_row_still_found(filled, damage, nam
     build(filled, SPEC, BuildConfig(kind="ivf"))
     damage(index_file(filled).with_name(name))
     said = []
-    index = CaseIndex(filled, SPEC, said.append)
+    index = CaseIndex(filled.shelf(SPEC), said.append)
     assert index.tail_rows == 3000
     assert same(filled, index, clouds(1, 20)) == 1
     assert len(said) == 1
     assert name in said[0]
     assert "imgmatch index CASE build" in said[0]
-    assert name in inspect(filled, SPEC).fault
+    assert name in inspect(filled.shelf(SPEC)).fault
     build(filled, SPEC, BuildConfig(kind="ivf"))
-    assert inspect(filled, SPEC).fault is None
+    assert inspect(filled.shelf(SPEC)).fault is None
 
 
 def test_another_models_index_is_refused(filled):
     build(filled, SPEC, BuildConfig(kind="ivf"))
     other = ModelSpec(SPEC.name, "objects", DIM, 32, "x", "1" * 64, "", "")
     from indexer.index import manifest
-    from indexer.index.open import folder
 
-    generation = filled.catalogue.generation(1)
+    generation = filled.catalogue.indexes.generation(1)
     with pytest.raises(IndexFileError, match="another model"):
-        manifest.read(folder(filled, generation.name), generation.manifest_sha256, other)
+        manifest.read(filled.shelf(SPEC).index_folder(generation.name), generation.manifest_sha256, other)
 
 
 def test_another_cases_manifest_is_refused(filled):
@@ -138,36 +138,34 @@ def test_another_cases_manifest_is_refused(filled):
     fields = json.loads(path.read_text())
     path.write_text(json.dumps({**fields, "rows": 2999}))
     with pytest.raises(IndexFileError, match="altered or of another case"):
-        open_base(filled, SPEC, 1)
+        open_base(filled.shelf(SPEC))
 
 
 def test_a_build_that_is_stopped_changes_nothing(filled):
-    from indexer.index.build import BuildStopped
-
     stop = threading.Event()
     stop.set()
     with pytest.raises(BuildStopped):
         build(filled, SPEC, BuildConfig(kind="ivf"), stop=stop)
-    assert filled.catalogue.generation(1) is None
+    assert filled.catalogue.indexes.generation(1) is None
     assert list((filled.path / "indexes").glob("*/*")) == []
 
 
 def test_an_altered_segment_is_never_searched(filled):
-    CaseIndex(filled, SPEC)
-    flip(next(filled.segments_folder.rglob("*.npy")))
+    CaseIndex(filled.shelf(SPEC))
+    flip(next((filled.path / "segments").rglob("*.npy")))
     with pytest.raises(CaseError, match=r"\.npy: damaged segment file.*it held \d+ items.*--repair"):
-        CaseIndex(filled, SPEC)
+        CaseIndex(filled.shelf(SPEC))
 
 
 def test_a_build_that_falls_due_runs_beside_an_ingest(filled, monkeypatch):
     monkeypatch.setattr(policy, "EXACT_BELOW", 2000)
     with building_beside(filled, SPEC, BuildConfig(kind="ivf", jobs=1), every_s=0.05):
         deadline = time.monotonic() + 60
-        while filled.catalogue.generation(1) is None and time.monotonic() < deadline:
+        while filled.catalogue.indexes.generation(1) is None and time.monotonic() < deadline:
             time.sleep(0.05)
         add(filled, clouds(2, 200), start=3000)
-    assert inspect(filled, SPEC).covered >= 3000
-    assert same(filled, CaseIndex(filled, SPEC), clouds(1, 20)) > 0.9
+    assert inspect(filled.shelf(SPEC)).covered >= 3000
+    assert same(filled, CaseIndex(filled.shelf(SPEC)), clouds(1, 20)) > 0.9
 
 
 def test_a_build_beside_is_left_when_it_is_told_to_stop(filled, monkeypatch):
@@ -176,4 +174,4 @@ def test_a_build_beside_is_left_when_it_is_told_to_stop(filled, monkeypatch):
     stop.set()
     with building_beside(filled, SPEC, BuildConfig(kind="ivf", jobs=1), stop=stop, every_s=0.01):
         time.sleep(0.2)
-    assert filled.catalogue.generation(1) is None
+    assert filled.catalogue.indexes.generation(1) is None

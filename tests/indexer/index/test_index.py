@@ -5,10 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from indexer.care.compact import compact, delete
+from indexer.care.delete import delete
+from indexer.care.indexing import BuildConfig, build
 from indexer.case.case import Case
-from indexer.index import ExactIndex
-from indexer.index.build import BuildConfig, build
+from indexer.case.compact import compact
+from indexer.index.exact import ExactIndex
 from indexer.index.milvus import Collection
 from indexer.index.open import CaseIndex
 from indexer.index.remote import follow, place
@@ -42,7 +43,7 @@ class Kind:
         return case
 
     def index(self, vectors):
-        return CaseIndex(self.case(vectors), SPEC)
+        return CaseIndex(self.case(vectors).shelf(SPEC))
 
     def close(self):
         for case in self._open:
@@ -173,7 +174,7 @@ def test_one_query_gets_the_answer_that_it_gets_among_many(filled):
 def test_what_is_deleted_is_never_found_again_by_an_open_index(kind):
     vectors = clouds(0, 400)
     case = kind.case(vectors)
-    index = CaseIndex(case, SPEC)
+    index = CaseIndex(case.shelf(SPEC))
     assert index.search(vectors[:1], 1)[1].tolist() == [[1]]
     with Case.open(case.path) as other:
         delete(other, items=[1, 300])
@@ -186,7 +187,7 @@ def test_what_is_deleted_is_never_found_again_by_an_open_index(kind):
 def test_what_is_added_is_found_by_an_open_index(kind):
     vectors = clouds(0, 300)
     case = kind.case(vectors)
-    index = CaseIndex(case, SPEC)
+    index = CaseIndex(case.shelf(SPEC))
     new = clouds(8, 30)
     with Case.open(case.path) as other:
         add(other, new, start=5000)
@@ -201,13 +202,13 @@ def test_deleted_content_that_comes_again_is_found_under_a_new_id(kind):
     case = kind.case(vectors)
     delete(case, items=[1])
     add(case, vectors[:1])
-    assert CaseIndex(case, SPEC).search(vectors[:1], 1)[1].tolist() == [[201]]
+    assert CaseIndex(case.shelf(SPEC)).search(vectors[:1], 1)[1].tolist() == [[201]]
 
 
 def test_compacting_changes_no_answer(kind):
     vectors = clouds(0, 600)
     case = kind.case(vectors)
-    index = CaseIndex(case, SPEC)
+    index = CaseIndex(case.shelf(SPEC))
     delete(case, items=[*range(100, 200), 550])
     before = index.search(vectors[::20], 10)
     assert compact(case).rows_removed == 101
@@ -222,16 +223,16 @@ def test_rows_that_the_server_lost_are_sent_again_by_the_next_search(tmp_path, m
     vectors = clouds(0, 60)
     with Case.create(tmp_path / "case", model=SPEC, remote=place(milvus_uri, "lost")) as case:
         add(case, vectors)
-        follow(case)
-        collection = Collection(case.catalogue.remote(), SPEC)
+        follow(case.shelves())
+        collection = Collection(case.catalogue.indexes.remote(), SPEC)
         assert collection.count() == 60
         collection.remove([1, 30, 60])
         assert collection.count() == 57
-        assert CaseIndex(case, SPEC).search(vectors[[0, 29, 59]], 1)[1].tolist() == [[1], [30], [60]]
+        assert CaseIndex(case.shelf(SPEC)).search(vectors[[0, 29, 59]], 1)[1].tolist() == [[1], [30], [60]]
         assert collection.count() == 60
         add(case, clouds(8, 5), start=100)  # committed, not sent
         assert collection.count() == 60
-        follow(case)
+        follow(case.shelves())
         assert collection.ids_between(1, 100).tolist() == list(range(1, 66))
 
 
@@ -245,17 +246,17 @@ def test_cases_that_share_a_collection_do_not_meet(tmp_path, milvus_uri):
 
     def send(path):
         with Case.open(path) as opened:
-            return follow(opened)
+            return follow(opened.shelves())
 
-    Collection(cases[0].catalogue.remote(), SPEC)  # Lite, unlike a server, can't make one for two at once
+    Collection(cases[0].catalogue.indexes.remote(), SPEC)  # Lite, unlike a server, can't make one for two at once
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(send, [case.path for case in cases])) == [80, 80]
     delete(cases[0], items=[5])
     for case, vectors, held in zip(cases, parts, (79, 80), strict=True):
-        similarities, ids = CaseIndex(case, SPEC).search(vectors[10:20], 1)
+        similarities, ids = CaseIndex(case.shelf(SPEC)).search(vectors[10:20], 1)
         assert ids[:, 0].tolist() == list(range(11, 21))
         np.testing.assert_allclose(similarities[:, 0], 1, atol=2e-3)
-        assert Collection(case.catalogue.remote(), SPEC).count() == held
+        assert Collection(case.catalogue.indexes.remote(), SPEC).count() == held
         case.close()
 
 

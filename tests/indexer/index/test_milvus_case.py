@@ -15,13 +15,15 @@ import pytest
 
 from benchmarks.lite import free_port, lite
 from imgmatch.errors import CaseError
-from indexer.care.compact import compact, delete
+from indexer.care.delete import delete
+from indexer.care.indexing import build
 from indexer.care.merge import merge
+from indexer.care.move import move
 from indexer.case.case import Case
-from indexer.index.build import build, describe
-from indexer.index.move import move
+from indexer.case.compact import compact
 from indexer.index.open import CaseIndex
 from indexer.index.remote import follow, place
+from indexer.index.status import describe
 from tests.conftest import ROOT
 from tests.indexer.vectors import SPEC, add, clouds
 
@@ -30,7 +32,7 @@ pytestmark = pytest.mark.slow
 
 def search_as_files_would(case, vectors):
     """The rows found first are the queries themselves, with ids from 1."""
-    ids = CaseIndex(case, SPEC).search(vectors[::50], 1)[1][:, 0]
+    ids = CaseIndex(case.shelf(SPEC)).search(vectors[::50], 1)[1][:, 0]
     np.testing.assert_array_equal(ids, np.arange(1, len(vectors) + 1, 50))
 
 
@@ -44,7 +46,7 @@ def test_what_is_merged_into_a_case_on_a_server_is_found_there(tmp_path, milvus_
         add(theirs, vectors[300:], start=300, folder="/media/b")
         merge(ours, theirs)
         build(ours, SPEC)
-        info = describe(ours, SPEC)
+        info = describe(ours.shelf(SPEC))
         assert (info["rows"], info["in_index"], info["build_due"]) == (600, 600, False)
         search_as_files_would(ours, vectors)
 
@@ -53,12 +55,12 @@ def test_deleted_rows_leave_the_server_too(tmp_path, milvus_uri):
     vectors = clouds(1, 400)
     with Case.create(tmp_path / "case", model=SPEC, remote=place(milvus_uri, "deleted")) as case:
         add(case, vectors)
-        follow(case)
+        follow(case.shelves())
         delete(case, items=range(1, 101))
-        follow(case)
+        follow(case.shelves())
         compact(case)
-        assert describe(case, SPEC)["in_index"] == 300
-        assert CaseIndex(case, SPEC).search(vectors[:100], 5)[1].min() > 100
+        assert describe(case.shelf(SPEC))["in_index"] == 300
+        assert CaseIndex(case.shelf(SPEC)).search(vectors[:100], 5)[1].min() > 100
 
 
 @pytest.mark.parametrize("moment", ["early", "late"])
@@ -74,7 +76,7 @@ def test_a_move_that_is_killed_goes_on_where_it_stopped(tmp_path, milvus_uri, mo
         else "mv._leave = lambda *a: os.kill(os.getpid(), 9)"
     )
     code = (
-        "import os, indexer.index.milvus as collection, indexer.index.move as mv, indexer.index.remote\n"
+        "import os, indexer.index.milvus as collection, indexer.care.move as mv, indexer.index.remote\n"
         "from indexer.case.case import Case\n"
         f"send = collection.Collection.send\n{hook}\n"
         f"with Case.open({str(tmp_path / 'case')!r}) as case: mv.move(case, {target})"
@@ -85,7 +87,7 @@ def test_a_move_that_is_killed_goes_on_where_it_stopped(tmp_path, milvus_uri, mo
         search_as_files_would(case, vectors)
         moved = move(case, place(milvus_uri, f"moved_{moment}"))
         assert (moved.kind, moved.rows) == ("milvus", 3000)
-        assert describe(case, SPEC)["in_index"] == 3000
+        assert describe(case.shelf(SPEC))["in_index"] == 3000
         search_as_files_would(case, vectors)
         assert move(case, None).kind == "faiss"
         search_as_files_would(case, vectors)
@@ -97,7 +99,7 @@ def test_a_server_that_is_gone_can_be_left(tmp_path, milvus_uri):
     other.mkdir()
     with lite(other) as uri, Case.create(tmp_path / "case", model=SPEC, remote=place(uri, "gone")) as case:
         add(case, vectors)
-        follow(case)
+        follow(case.shelves())
     with Case.open(tmp_path / "case") as case:
         with pytest.raises(CaseError, match="--abandon"):
             move(case, place(milvus_uri, "new_home"))
@@ -110,14 +112,14 @@ def test_a_copy_of_a_case_moved_elsewhere_does_not_disturb_the_first(tmp_path, m
     vectors = clouds(4, 300)
     with Case.create(tmp_path / "case", model=SPEC, remote=place(milvus_uri, "first")) as case:
         add(case, vectors[:200])
-        follow(case)
+        follow(case.shelves())
     shutil.copytree(tmp_path / "case", tmp_path / "copy")
     with Case.open(tmp_path / "copy") as copy:
         move(copy, place(milvus_uri, "second"), abandon=True)
         add(copy, vectors[200:], start=200)
         search_as_files_would(copy, vectors)
     with Case.open(tmp_path / "case") as case:
-        assert describe(case, SPEC)["in_index"] == 200
+        assert describe(case.shelf(SPEC))["in_index"] == 200
         search_as_files_would(case, vectors[:200])
 
 
@@ -130,7 +132,7 @@ def test_rows_go_over_tls_to_a_server_whose_certificate_holds_and_to_no_other(tm
             "from indexer.index.remote import place; from tests.indexer.vectors import SPEC, add, clouds\n"
             f"remote = place('https://localhost:{port}', 'tls')\n"
             "with Case.create(sys.argv[1], model=SPEC, remote=remote) as case:\n"
-            "    add(case, clouds(5, 100)); print(CaseIndex(case, SPEC).search(clouds(5, 100)[:1], 1)[1][0, 0])\n"
+            "    add(case, clouds(5, 100)); print(CaseIndex(case.shelf(SPEC)).search(clouds(5, 100)[:1], 1)[1][0, 0])\n"
         )
 
         def run(name, **more):

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from indexer.care.indexing import BuildConfig, build
 from indexer.case.case import Case
 from indexer.index import pairs
-from indexer.index.build import BuildConfig, build
-from indexer.index.open import open_base, open_store
+from indexer.index.open import open_base
 from indexer.index.pairs import pairs_above
 from tests.indexer.vectors import SPEC, add, clouds
 
@@ -49,12 +49,12 @@ def collect(found):
 def test_every_pair_of_a_case_is_found_once(case, assisted, monkeypatch):
     monkeypatch.setattr(pairs, "_BLOCK", 300)
     monkeypatch.setattr(pairs, "_QUERIES", 170)
-    store = open_store(case, SPEC, 1)
+    store = case.shelf(SPEC).store()
     all_rows = matrix(store)
     cosines = np.triu(all_rows @ all_rows.T, 1)
     clear = {(a + 1, b + 1) for a, b in zip(*np.nonzero(cosines >= 0.9501), strict=True)}
     told = []
-    base = open_base(case, SPEC, 1) if assisted else None
+    base = open_base(case.shelf(SPEC)) if assisted else None
     found = collect(pairs_above(store, 0.95, base=base, progress=lambda *step: told.append(step)))
     assert len(clear) > 5000
     missed = clear - found.keys()
@@ -68,10 +68,10 @@ def test_every_pair_of_a_case_is_found_once(case, assisted, monkeypatch):
 
 @pytest.mark.parametrize("assisted", [False, True])
 def test_links_between_two_cases(case, other, assisted):
-    store, others = open_store(case, SPEC, 1), open_store(other, SPEC, 1)
+    store, others = case.shelf(SPEC).store(), other.shelf(SPEC).store()
     cosines = matrix(store) @ matrix(others).T
     expected = {(a + 1, b + 1) for a, b in zip(*np.nonzero(cosines >= 0.99), strict=True)}
-    base = open_base(case, SPEC, 1) if assisted else None
+    base = open_base(case.shelf(SPEC)) if assisted else None
     found = collect(pairs_above(store, 0.99, other=others, base=base))
     assert set(found) == expected
     assert {(n, n) for n in range(1, 101)} <= expected

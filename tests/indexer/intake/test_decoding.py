@@ -103,8 +103,8 @@ def test_an_upload_that_kills_its_worker_is_one_error(fragile, filled, folder):
 
 
 def test_repair_goes_on_after_a_picture_that_kills_its_worker(fragile, filled, embedder):
-    (segment,) = filled.catalogue.segments()
-    (filled.segments_folder / segment.name).write_bytes(b"damaged")
+    (segment,) = filled.catalogue.segments.committed()
+    (filled.path / "segments" / segment.name).write_bytes(b"damaged")
     done = repair.repair(filled, lambda name: embedder)
     assert (done.vectors, len(done.lost)) == (3, 1)
 

@@ -1,20 +1,22 @@
 """Metadata and PDQ of items: kept at ingest, found again in searches, filters, lists and `show`."""
 
+import sqlite3
+
 import numpy as np
 import pytest
 
 from imgmatch.errors import UsageError
 from imgmatch.picture.pdq import has_pdq
-from indexer.care.compact import delete
+from indexer.care.delete import delete
 from indexer.care.merge import merge
-from indexer.case.case import Case
+from indexer.case.case import CATALOGUE, Case
+from indexer.catalogue import filters
+from indexer.catalogue.filters import Filter
 from indexer.index.binary import BinaryIndex
 from indexer.intake.ingest import IngestConfig, ingest
 from indexer.intake.known import import_list, listed, remove_list
 from indexer.intake.known.formats import ListFormat, Malformed, PdqEntry, pdq_entries, recognise
 from indexer.out.show import find_item, item_record
-from indexer.search import filters
-from indexer.search.filters import Filter
 from indexer.search.searcher import Searcher
 from tests.conftest import encode, picture, run, run_json, scene
 from tests.imgmatch.picture.test_metadata import exif
@@ -38,7 +40,7 @@ def folder(tmp_path):
 
 
 def named(case, ids):
-    return [case.catalogue.sightings([i])[i][0].locator.at.rsplit("/")[-1] for i in ids]
+    return [case.catalogue.sightings.of([i])[i][0].locator.at.rsplit("/")[-1] for i in ids]
 
 
 @pytest.fixture
@@ -62,7 +64,7 @@ def filled(case, embedder, folder):
 )
 def test_metadata_as_a_filter(filled, given, expected):
     wanted = Filter(metadata=tuple(map(filters.metadata, given)))
-    assert named(filled, filled.catalogue.matching(1, wanted)) == expected
+    assert named(filled, filled.catalogue.vectors.matching(1, wanted)) == expected
 
 
 def test_a_field_that_is_none_is_named():
@@ -92,25 +94,25 @@ def test_an_item_is_found_by_id_digest_and_place_and_shown_whole(filled, folder)
 
 
 def test_facts_go_with_an_item_and_come_with_a_merge(filled, embedder, folder, tmp_path):
-    before = filled.catalogue.metadata(range(1, 6)), filled.catalogue.pdqs(range(1, 6))
+    before = filled.catalogue.facts.metadata(range(1, 6)), filled.catalogue.facts.pdqs(range(1, 6))
     with Case.create(tmp_path / "other", model=embedder.spec) as other:
         merge(other, filled)
-        assert (other.catalogue.metadata(range(1, 6)), other.catalogue.pdqs(range(1, 6))) == before
+        assert (other.catalogue.facts.metadata(range(1, 6)), other.catalogue.facts.pdqs(range(1, 6))) == before
     delete(filled, items=[1])
-    assert 1 not in filled.catalogue.metadata([1]) | filled.catalogue.pdqs([1])
+    assert 1 not in filled.catalogue.facts.metadata([1]) | filled.catalogue.facts.pdqs([1])
     assert filled.catalogue.integrity() == []
 
 
 def test_reading_again_makes_up_for_facts_that_an_older_version_did_not_keep(filled, embedder, folder):
-    before = filled.catalogue.metadata(range(1, 6)), filled.catalogue.pdqs(range(1, 6))
-    with filled.catalogue.transaction() as writer:
-        writer._db.execute("DELETE FROM metadata")
-        writer._db.execute("DELETE FROM pdqs")
+    before = filled.catalogue.facts.metadata(range(1, 6)), filled.catalogue.facts.pdqs(range(1, 6))
+    with sqlite3.connect(filled.path / CATALOGUE) as db:
+        db.execute("DELETE FROM metadata")
+        db.execute("DELETE FROM pdqs")
     assert ingest(filled, [folder], embedder).unchanged == 5
-    assert filled.catalogue.metadata([1]) == {}
+    assert filled.catalogue.facts.metadata([1]) == {}
     report = ingest(filled, [folder], embedder, IngestConfig(reread=True))
     assert (report.known, report.new_items, report.deepened) == (5, 0, 0)
-    assert (filled.catalogue.metadata(range(1, 6)), filled.catalogue.pdqs(range(1, 6))) == before
+    assert (filled.catalogue.facts.metadata(range(1, 6)), filled.catalogue.facts.pdqs(range(1, 6))) == before
 
 
 def test_pdq_lists_of_threatexchange_are_known(tmp_path):
@@ -160,7 +162,7 @@ def test_a_pdq_list_names_copies_that_no_digest_does(case, embedder, tmp_path):
         (folder / f"{seed}.jpg").write_bytes(encode(scene(seed), "JPEG", quality=80))
     (folder / "flat.png").write_bytes(encode(picture(1).resize((1, 1)).resize((300, 300)), "PNG"))
     ingest(case, [folder], embedder)
-    hashes = case.catalogue.pdqs(range(1, 6))
+    hashes = case.catalogue.facts.pdqs(range(1, 6))
     assert hashes[5].quality < 50
     path = tmp_path / "list.txt"
     path.write_text(f"{hashes[1].hash.hex()}\n{hashes[5].hash.hex()}\n{'0' * 64}\n")
@@ -175,8 +177,8 @@ def test_a_pdq_list_names_copies_that_no_digest_does(case, embedder, tmp_path):
     assert found == [(1, "pdq", True), (6, "pdq", True)]
     (result,) = Searcher(case, embedder).search([folder / "0.jpg"], k=1)
     assert "on alert list near (PDQ, 0 bits differ)" in result.matches[0].reasons
-    assert sorted(case.catalogue.matching(1, Filter(lists=("near",)))) == [1, 6]
-    assert sorted(case.catalogue.matching(1, Filter(exclude_lists=("near",)))) == [2, 3, 4, 5]
+    assert sorted(case.catalogue.vectors.matching(1, Filter(lists=("near",)))) == [1, 6]
+    assert sorted(case.catalogue.vectors.matching(1, Filter(exclude_lists=("near",)))) == [2, 3, 4, 5]
     assert remove_list(case, "near") == 3
     assert list(listed(case)) == []
 

@@ -34,7 +34,7 @@ def test_every_file_is_a_new_item_a_sighting_or_an_issue(case, embedder, photogr
     assert (report.files, report.new_items, report.known, report.unusable) == (13, 11, 1, 1)
     counts = case.catalogue.counts()
     assert (counts["items"], counts["sightings"], counts["issues"], counts["vectors"]) == (11, 12, 1, 11)
-    (issue,) = case.catalogue.issues()
+    (issue,) = case.catalogue.issues.all()
     assert (issue.issue.stage, issue.issue.error) == ("decode", "not_a_picture")
     assert issue.issue.locator.at.endswith("note.txt")
 
@@ -56,17 +56,17 @@ def test_a_changed_file_is_a_new_item_and_the_old_sighting_stays(case, embedder,
     ingest(case, [photographs], embedder)
     (photographs / "00.jpg").write_bytes(encode(picture(77), "JPEG"))
     assert ingest(case, [photographs], embedder).new_items == 1
-    seen = [s for s in case.catalogue.all_sightings() if s.locator.at.endswith("00.jpg")]
+    seen = [s for s in case.catalogue.sightings.all() if s.locator.at.endswith("00.jpg")]
     assert len(seen) == len({s.sha256 for s in seen}) == 2
 
 
 def test_a_mended_file_clears_its_issue(case, embedder, photographs):
     (photographs / "late.jpg").write_bytes(b"")
     ingest(case, [photographs], embedder)
-    assert case.catalogue.issue_kinds() == {"empty": 1}
+    assert case.catalogue.issues.kinds() == {"empty": 1}
     (photographs / "late.jpg").write_bytes(encode(picture(78), "JPEG"))
     ingest(case, [photographs], embedder)
-    assert case.catalogue.issue_kinds() == {}
+    assert case.catalogue.issues.kinds() == {}
 
 
 def test_two_cases_of_the_same_folder_have_bit_identical_segments(tmp_path, embedder, photographs):
@@ -74,7 +74,7 @@ def test_two_cases_of_the_same_folder_have_bit_identical_segments(tmp_path, embe
     for name, jobs in (("a", 1), ("b", 2)):
         with Case.create(tmp_path / name, model=embedder.spec) as case:
             ingest(case, [photographs], embedder, IngestConfig(jobs=jobs, commit_items=4))
-            files = sorted(case.segments_folder.rglob("*.npy"))
+            files = sorted((case.path / "segments").rglob("*.npy"))
             contents.append([(f.relative_to(case.path), f.read_bytes()) for f in files])
     assert len(contents[0]) == 3
     assert contents[0] == contents[1]
@@ -82,8 +82,7 @@ def test_two_cases_of_the_same_folder_have_bit_identical_segments(tmp_path, embe
 
 def test_the_vector_is_that_of_the_picture_and_of_unit_length(case, embedder, photographs):
     ingest(case, [photographs], embedder)
-    model_id = case.catalogue.model_id(embedder.spec)
-    ((first, rows),) = case.rows(model_id)
+    ((first, rows),) = case.shelf(embedder.spec).rows_and_dead()[0]
     assert first == 1
     np.testing.assert_allclose(np.linalg.norm(rows.astype(np.float32), axis=1), 1, atol=1e-3)
     pixels = decode((photographs / "00.jpg").read_bytes(), min_side_px=embedder.spec.input_px).pixels
@@ -148,7 +147,7 @@ def test_a_folder_of_bad_input_is_taken_in_with_an_issue_for_each(tmp_path):
 def test_limits_are_those_that_are_set(case, embedder, photographs):
     report = ingest(case, [photographs], embedder, IngestConfig(limits=Limits(max_pixels=100)))
     assert report.unusable == 12
-    assert case.catalogue.issue_kinds() == {"too_large": 12}
+    assert case.catalogue.issues.kinds() == {"too_large": 12}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux")
@@ -157,7 +156,7 @@ def test_a_worker_that_fails_costs_one_issue_and_nothing_else(case, embedder, ph
     config = IngestConfig(worker_limits=WorkerLimits(worker_memory_bytes=600 << 20))
     report = ingest(case, [photographs], embedder, config)
     assert (report.files, report.new_items, report.known, report.unusable) == (13, 11, 1, 1)
-    (issue,) = case.catalogue.issues()
+    (issue,) = case.catalogue.issues.all()
     assert (issue.issue.stage, issue.issue.error) == ("decode", "worker_memory")
     assert issue.issue.locator.at.endswith("05-large.png")
 
@@ -177,7 +176,7 @@ def test_the_case_inside_the_evidence_is_left_out(photographs, embedder):
     with Case.create(photographs / "case", model=embedder.spec) as case:
         report = ingest(case, [photographs], embedder)
         assert (report.new_items, report.known) == (11, 1)
-        assert case.catalogue.issue_kinds() == {"own_case": 1}
+        assert case.catalogue.issues.kinds() == {"own_case": 1}
 
 
 def test_stopping_keeps_what_is_done_and_the_next_run_goes_on(tmp_path, embedder):
@@ -269,9 +268,9 @@ def test_kill_9_at_any_moment_loses_and_doubles_nothing(tmp_path):
 
 def test_a_file_left_by_a_killed_commit_is_removed(case, embedder, photographs):
     ingest(case, [photographs], embedder)
-    left = case.segments_folder / embedder.spec.name / "000002.npy"
+    left = case.path / "segments" / embedder.spec.name / "000002.npy"
     left.write_bytes(b"half a segment")
-    assert len(list(case.rows(case.catalogue.model_id(embedder.spec)))) == 1
+    assert len(list(case.shelf(embedder.spec).segments())) == 1
     ingest(case, [photographs], embedder)
     assert not left.exists()
 
@@ -280,7 +279,7 @@ def test_a_case_that_cant_be_written_is_one_error(case, embedder, photographs, m
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("indexer.case.segments.os.fsync", full)
+    monkeypatch.setattr("indexer.index.segments.os.fsync", full)
     with pytest.raises(CaseError, match="No space left on device"):
         ingest(case, [photographs], embedder)
     monkeypatch.undo()
@@ -295,7 +294,7 @@ def test_a_path_that_is_not_there_is_refused(case, embedder, tmp_path):
 
 def test_labels_go_to_the_items_they_name(case, embedder, photographs, tmp_path):
     ingest(case, [photographs], embedder)
-    sha256 = next(iter(case.catalogue.all_sightings())).sha256
+    sha256 = next(iter(case.catalogue.sightings.all())).sha256
     table = tmp_path / "labels.csv"
     table.write_text(
         "file,label,chain\n"
@@ -306,19 +305,19 @@ def test_labels_go_to_the_items_they_name(case, embedder, photographs, tmp_path)
     )
     report = ingest(case, [photographs], embedder, IngestConfig(labels=table))
     assert report.labelled == 3
-    names = {s.locator.at.rsplit("/", 1)[1]: s.item_id for s in case.catalogue.all_sightings()}
-    labels = case.catalogue.labels(names.values())
+    names = {s.locator.at.rsplit("/", 1)[1]: s.item_id for s in case.catalogue.sightings.all()}
+    labels = case.catalogue.labels.of(names.values())
     assert labels[names["01.jpg"]] == {"label": ("Hotel A",), "chain": ("Alpha",)}
     assert labels[names["02.jpg"]] == {"label": ("Hotel B",)}
     assert labels[names["03.jpg"]] == {"label": ("Hotel C",), "chain": ("Gamma",)}
-    (issue,) = case.catalogue.issues()
+    (issue,) = case.catalogue.issues.all()
     assert (issue.issue.error, str(issue.issue.locator).rsplit("|", 1)[1]) == ("no_item", "row:5")
     # Another source may say something else of the same content; the same source may change its mind.
     table.write_text(f"sha256,label\n{sha256},Hotel X\n")
     ingest(case, [photographs], embedder, IngestConfig(labels=table))
     table.write_text(f"sha256,label\n{sha256},Hotel Y\n")
     ingest(case, [photographs], embedder, IngestConfig(labels=table))
-    assert case.catalogue.labels([1])[1]["label"] == ("Hotel Y",)
+    assert case.catalogue.labels.of([1])[1]["label"] == ("Hotel Y",)
 
 
 @pytest.mark.parametrize(

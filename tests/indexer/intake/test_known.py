@@ -16,7 +16,7 @@ import pytest
 from imgmatch.errors import UsageError
 from imgmatch.evidence import SourceOptions, walk
 from imgmatch.workers.pool import Pool
-from indexer.care.compact import delete
+from indexer.care.delete import delete
 from indexer.care.merge import merge
 from indexer.case.case import Case
 from indexer.intake.ingest import ingest
@@ -135,7 +135,7 @@ def test_what_is_no_list_is_refused_and_leaves_nothing(case, tmp_path, data):
     path.write_bytes(data)
     with pytest.raises(UsageError, match="list: "):
         import_list(case, path, "known", "a")
-    assert case.catalogue.hash_lists() == []
+    assert case.catalogue.lists.all() == []
 
 
 def make_list(tmp_path, digests, name="list.txt"):
@@ -156,7 +156,7 @@ def test_ignored_files_are_counted_and_recorded_and_never_decoded(
     report = ingest(case, [photographs], embedder)
     assert (report.files, report.new_items, report.ignored, report.known, report.unusable) == (12, 9, 3, 0, 0)
     assert len(decoded) == 9
-    files = list(case.catalogue.listed_files())
+    files = list(case.catalogue.listed.all())
     assert sorted(f.locator.at.rsplit("/")[-1] for f in files) == ["03.jpg", "05.jpg", "copy-of-03.jpg"]
     assert {(f.hit.name, f.hit.kind, f.hit.by, f.ignored) for f in files} == {("junk", "ignore", by, True)}
     assert case.catalogue.counts()["ignored_files"] == 3
@@ -168,10 +168,10 @@ def test_a_removed_list_ignores_no_more(case, embedder, photographs, tmp_path):
     import_list(case, make_list(tmp_path, [digest_of(photographs / "05.jpg")]), "ignore", "junk")
     ingest(case, [photographs], embedder)
     assert remove_list(case, "junk") == 1
-    assert [f.hit.name for f in case.catalogue.listed_files()] == ["junk"]  # the record stays until it is read
+    assert [f.hit.name for f in case.catalogue.listed.all()] == ["junk"]  # the record stays until it is read
     report = ingest(case, [photographs], embedder)
     assert (report.new_items, report.unchanged) == (1, 11)
-    assert list(case.catalogue.listed_files()) == []
+    assert list(case.catalogue.listed.all()) == []
     with pytest.raises(UsageError, match="no list of this name"):
         remove_list(case, "junk")
 
@@ -213,7 +213,7 @@ def test_one_name_one_list(case, tmp_path):
         import_list(case, path, "alert", "a")
     with pytest.raises(UsageError, match="no kind of list"):
         import_list(case, path, "whatever", "b")
-    (row,) = case.catalogue.hash_lists()
+    (row,) = case.catalogue.lists.all()
     assert (row.kind, row.hashes, row.sha256) == ("known", 2, digest_of(path, "sha256"))
 
 
@@ -223,9 +223,9 @@ def test_listed_files_go_with_their_source_and_come_with_a_merge(case, embedder,
     with Case.create(tmp_path / "other", model=embedder.spec) as other:
         merge(other, case)
         merge(other, case)
-        assert [(f.hit.name, f.ignored) for f in other.catalogue.listed_files()] == [("junk", True)]
+        assert [(f.hit.name, f.ignored) for f in other.catalogue.listed.all()] == [("junk", True)]
     delete(case, sources=[f"file:{photographs}"])
-    assert list(case.catalogue.listed_files()) == []
+    assert list(case.catalogue.listed.all()) == []
 
 
 def test_the_command_line_tells_all(tmp_path):
@@ -305,7 +305,7 @@ def containers(tmp_path):
 
 
 def places_of(case):
-    return [str(row.locator).removeprefix("file:").rsplit("/in/")[-1] for row in case.catalogue.all_sightings()]
+    return [str(row.locator).removeprefix("file:").rsplit("/in/")[-1] for row in case.catalogue.sightings.all()]
 
 
 @pytest.mark.parametrize("by", ["md5", "sha1", "sha256"])
@@ -316,7 +316,7 @@ def test_an_ignored_container_is_passed_over_whole(case, embedder, containers, t
     report = ingest(case, [containers], embedder)
     assert (report.files, report.new_items, report.ignored, report.unusable) == (6, 2, 4, 0)
     assert [place.split("|")[0] for place in places_of(case)] == ["films.zip", "plain.jpg"]
-    files = list(case.catalogue.listed_files())
+    files = list(case.catalogue.listed.all())
     assert sorted(f.locator.at.rsplit("/")[-1] for f in files) == [names[0], "inner.avi", *names[1:]]
     assert {(f.hit.name, f.hit.kind, f.hit.by, f.ignored) for f in files} == {("junk", "ignore", by, True)}
     assert case.catalogue.counts()["ignored_files"] == 4

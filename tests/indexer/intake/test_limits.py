@@ -69,8 +69,8 @@ def test_a_file_past_a_limit_is_an_issue_that_names_the_limit(name, case, embedd
     given = limits([f"{name}={value}"])
     config = IngestConfig(limits=given.picture, worker_limits=given.worker, sources=SourceOptions(limits=given.source))
     report = ingest(case, [sources], embedder, config)
-    assert case.catalogue.issue_kinds()[kind] >= 1
-    said = " ".join(row.issue.message for row in case.catalogue.issues() if row.issue.error == kind)
+    assert case.catalogue.issues.kinds()[kind] >= 1
+    said = " ".join(row.issue.message for row in case.catalogue.issues.all() if row.issue.error == kind)
     assert {"ratio_from_bytes": "max_ratio", "max_pixels": f"{value:,}", "max_bytes": f"{value:,}"}.get(
         name, name
     ) in said

@@ -37,7 +37,7 @@ def test_the_same_items_from_folder_and_archives_and_nothing_is_read_twice(case,
 
 def test_a_damaged_segment_is_made_again_from_an_archive(case, embedder, photographs, tmp_path):
     ingest(case, [archived(photographs, tmp_path / "sources")], embedder)
-    (segment,) = case.segments_folder.glob("*/*.npy")
+    (segment,) = (case.path / "segments").glob("*/*.npy")
     segment.write_bytes(segment.read_bytes()[:-8])
     done = repair(case, lambda name: embedder)
     assert (done.segments, done.vectors, done.lost) == (1, 11, [])

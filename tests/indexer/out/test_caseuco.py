@@ -40,7 +40,7 @@ def graph(tmp_path):
         ]
         with case.writing():
             run_id = case.start_run("ingest", "test", {})
-            case.commit(Batch(items=items), SPEC, case.model_id(SPEC), run_id)
+            case.commit(Batch(items=items), case.add_shelf(SPEC), run_id)
             case.finish_run(run_id, {})
         case.set_labels([(1, "t", {"label": 'Hotel "X"'})])
         decisions.decide(case, "1", "2", "confirmed", note="same lamp")

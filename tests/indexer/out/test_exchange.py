@@ -13,9 +13,9 @@ import pytest
 from imgmatch.errors import UsageError
 from imgmatch.locator import Locator
 from imgmatch.types import Digests, Evidence, Image, Issue
-from indexer import atomic
 from indexer.case.case import Batch, Case, NewItem
 from indexer.intake.known import import_list, remove_list
+from indexer.out import atomic
 from indexer.out.exchange.caseuco import export_caseuco
 from indexer.out.exchange.pack import write_pack
 from indexer.out.exchange.pdq import export_pdq
@@ -53,7 +53,7 @@ def add(case, numbers, name="{}.jpg", issues=(), vectors=None):
     ]
     with case.writing():
         run_id = case.start_run("ingest", "test", {})
-        case.commit(Batch(items=items, issues=list(issues)), SPEC, case.model_id(SPEC), run_id)
+        case.commit(Batch(items=items, issues=list(issues)), case.add_shelf(SPEC), run_id)
         case.finish_run(run_id, {})
 
 
@@ -89,7 +89,7 @@ def test_known_media_label_pictures_that_come_before_or_after_the_file(case, kno
     if first == "file":
         add(case, [1, 5])
     assert (done.media, done.items, done.faults, done.version) == (3, first == "pictures", 0, "2.0")
-    assert case.catalogue.labels([1, 2]) == {1: LABELS, 2: {}}
+    assert case.catalogue.labels.of([1, 2]) == {1: LABELS, 2: {}}
     assert list(reasons(LABELS)) == ["known to Project VIC: category 1, series Blue, tags room, lamp"]
     assert list(reasons({"label": ("x",)})) == []
 
@@ -98,15 +98,15 @@ def test_the_same_md5_with_another_sha1_is_another_file(case, tmp_path, known):
     wrong = {**record(1, Category=1), "SHA1": "0" * 40}
     import_vics(case, write(tmp_path / "k.json", [wrong, {"SHA1": digests(2).sha1, "Category": 3}]))
     add(case, [1, 2])
-    assert case.catalogue.labels([1, 2]) == {1: {}, 2: {"vics_category": ("3",)}}
+    assert case.catalogue.labels.of([1, 2]) == {1: {}, 2: {"vics_category": ("3",)}}
 
 
 def test_the_same_file_twice_is_told_and_changes_nothing(case, known):
     import_vics(case, known)
     with pytest.raises(UsageError, match=r"imported into .* already"):
         import_vics(case, known)
-    assert len(case.catalogue.vics_files()) == 1
-    assert sum(1 for _ in case.catalogue.vics_unseen()) == 3
+    assert len(case.catalogue.vics.files()) == 1
+    assert sum(1 for _ in case.catalogue.vics.unseen()) == 3
 
 
 def test_a_file_that_breaks_off_leaves_nothing_behind(case, tmp_path, known):
@@ -115,16 +115,16 @@ def test_a_file_that_breaks_off_leaves_nothing_behind(case, tmp_path, known):
     cut.write_bytes(known.read_bytes()[:-9])
     with pytest.raises(UsageError, match=r"cut\.json, line \d+ .*ends in the middle"):
         import_vics(case, cut)
-    assert case.catalogue.vics_files() == []
-    assert case.catalogue.labels([1]) == {1: {}}
-    assert case.catalogue.issue_kinds() == {}
+    assert case.catalogue.vics.files() == []
+    assert case.catalogue.labels.of([1]) == {1: {}}
+    assert case.catalogue.issues.kinds() == {}
     assert import_vics(case, known).items == 1
 
 
 def test_faults_are_counted_named_issues(case, tmp_path, known):
     done = import_vics(case, write(tmp_path / "k.json", [record(1, Category="x"), {"MD5": "?"}, record(2)]))
     assert (done.media, done.faults) == (2, 2)
-    rows = [row.issue for row in case.catalogue.issues()]
+    rows = [row.issue for row in case.catalogue.issues.all()]
     assert [issue.error for issue in rows] == ["bad_record"] * 2
     assert "field Category: 'x' is no category" in rows[0].message
     assert "record 2, ending in line" in rows[1].message
@@ -174,7 +174,7 @@ def test_labels_and_decisions_leave_as_tags_and_comments(case, known, tmp_path):
     assert media[0]["Tags"] == "room, lamp, Ghent".replace("Ghent", "city=Ghent") + ", Hotel X"
     assert "confirmed as a match of SHA-256 " + digests(2).sha256 in media[0]["Comments"]
     assert "same lamp" in media[1]["Comments"]
-    assert document["value"][0]["CaseID"] == case.catalogue.meta()["case_id"]
+    assert document["value"][0]["CaseID"] == case.catalogue.meta.all()["case_id"]
     assert [json.loads(line)["action"] for line in (case.path / "audit.jsonl").open()][-2:] == ["export", "exported"]
 
 

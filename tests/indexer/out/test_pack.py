@@ -10,7 +10,7 @@ import pytest
 
 from imgmatch.errors import UsageError
 from imgmatch.models import load_model
-from indexer.care.compact import delete
+from indexer.care.delete import delete
 from indexer.case.case import Case
 from indexer.intake.ingest import IngestConfig, ingest
 from indexer.out.exchange.pack import PackConfig, write_pack
@@ -47,8 +47,8 @@ def test_a_pack_links_as_the_case_itself_without_its_places(pair, tmp_path):
     assert len(expected) >= 10
     with open_other(tmp_path / "other.pack", SPEC) as opened:
         assert found(case, opened) == [(*link[:4], "") for link in expected]
-        meta = opened.catalogue.meta()
-        assert meta["case_id"] == other.catalogue.meta()["case_id"]
+        meta = opened.catalogue.meta.all()
+        assert meta["case_id"] == other.catalogue.meta.all()["case_id"]
         assert meta["pack_sha256"] == made.manifest_sha256
         folder = opened.path
     assert not folder.exists()

@@ -38,12 +38,12 @@ def filled(case, embedder, tmp_path):
 
 
 def names(case):
-    return {s[0].locator.at.rsplit("/", 1)[1]: i for i, s in case.catalogue.sightings(range(1, 20)).items() if s}
+    return {s[0].locator.at.rsplit("/", 1)[1]: i for i, s in case.catalogue.sightings.of(range(1, 20)).items() if s}
 
 
 def test_how_a_copy_differs_is_said(filled):
     ids = names(filled)
-    items = filled.catalogue.items(ids.values())
+    items = filled.catalogue.items.by_id(ids.values())
     look = closer_look(filled)
     for name, (_, said) in COPIES.items():
         found = list(look(items[ids["original.png"]], items[ids[name]]))
@@ -60,7 +60,7 @@ def test_a_picture_with_a_border_and_one_that_is_gone(filled, embedder, tmp_path
     page.paste(ORIGINAL.resize((320, 240)), (160, 120))
     ingest(filled, [write(tmp_path / "page.png", page)], embedder)
     ids = names(filled)
-    items = filled.catalogue.items(ids.values())
+    items = filled.catalogue.items.by_id(ids.values())
     look = closer_look(filled)
     (said,) = look(items[ids["original.png"]], items[ids["page.png"]])
     assert said == "75% of it is something else (a border, a page, other pictures)"

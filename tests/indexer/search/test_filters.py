@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from imgmatch.errors import UsageError
+from indexer.care.indexing import BuildConfig, build
 from indexer.case.case import Case
-from indexer.index import ExactIndex
-from indexer.index.build import BuildConfig, build
-from indexer.index.open import CaseIndex, open_store
-from indexer.search import filters
-from indexer.search.filters import Filter
+from indexer.catalogue import filters
+from indexer.catalogue.filters import Filter
+from indexer.index.exact import ExactIndex
+from indexer.index.open import CaseIndex
 from tests.indexer.vectors import DIM, SPEC, add, clouds
 
 
@@ -44,19 +44,19 @@ def case(tmp_path_factory):
     ],
 )
 def test_a_filter_lets_through_what_it_says(case, wanted, expected):
-    assert list(case.catalogue.matching(1, wanted)) == list(expected)
+    assert list(case.catalogue.vectors.matching(1, wanted)) == list(expected)
 
 
 @pytest.mark.parametrize("kind", ["exact", "ivf", "hnsw"])
 @pytest.mark.parametrize("share", [0.9, 0.3, 0.01, 0.0])
 def test_no_result_is_lost_however_narrow(case, kind, share):
     build(case, SPEC, BuildConfig(kind=kind, jobs=1))
-    index = CaseIndex(case, SPEC)
+    index = CaseIndex(case.shelf(SPEC))
     allowed = np.flatnonzero(np.random.default_rng(3).random(3011) < share)
     allowed = allowed[allowed > 0]
     queries = clouds(5, 40)
     ids = index.search(queries, 10, allowed)[1]
-    expected = ExactIndex(DIM, list(open_store(case, SPEC, 1).blocks())).search(queries, 10, allowed)[1]
+    expected = ExactIndex(DIM, list(case.shelf(SPEC).store().blocks())).search(queries, 10, allowed)[1]
     assert ((ids > 0).sum(axis=1) == min(10, len(allowed))).all()
     assert set(ids.ravel().tolist()) <= {-1, *allowed.tolist()}
     near = [len(set(a) & set(b)) / 10 for a, b in zip(ids.tolist(), expected.tolist(), strict=True)]

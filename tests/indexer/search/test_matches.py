@@ -98,14 +98,14 @@ def test_decisions_are_a_history_that_can_only_grow(filled):
     row = decisions.decide(filled, "1", digests(5).sha256, "rejected", "other lamp")
     assert (row.examiner, row.note, row.query_sha256) == ("E. Xaminer", "other lamp", digests(0).sha256)
     (rejected,) = decisions.rejected_items(filled, digests(0).sha256)
-    assert filled.catalogue.items([rejected])[rejected].sha256 == digests(5).sha256
+    assert filled.catalogue.items.by_id([rejected])[rejected].sha256 == digests(5).sha256
     assert decisions.rejected_items(filled, digests(5).sha256) == {1}
     decisions.decide(filled, "1", digests(5).sha256, "confirmed", examiner="Second")
     assert decisions.rejected_items(filled, digests(0).sha256) == set()
-    assert [d.verdict for d in filled.catalogue.decisions()] == ["rejected", "confirmed"]
+    assert [d.verdict for d in filled.catalogue.decisions.all()] == ["rejected", "confirmed"]
     for sql in ("DELETE FROM decisions", "UPDATE decisions SET verdict = 'rejected'"):
         with pytest.raises(CaseError, match="only added"):
-            filled.catalogue._rows(sql)
+            filled.catalogue.rows(sql)
 
 
 def test_confirmed_pairs_become_labels(filled):
@@ -133,7 +133,7 @@ def test_confirmed_pairs_become_labels(filled):
 def test_decisions_that_make_no_sense(filled, arguments, fault):
     with pytest.raises(UsageError, match=fault):
         decisions.decide(filled, *arguments)
-    assert list(filled.catalogue.decisions()) == []
+    assert list(filled.catalogue.decisions.all()) == []
 
 
 def test_labels_are_ranked_with_the_pictures_that_speak_for_them():

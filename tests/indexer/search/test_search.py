@@ -134,7 +134,7 @@ def test_k_out_of_range_is_refused(filled, embedder, photographs, k):
 
 
 def test_a_damaged_segment_is_named(filled, embedder):
-    path = next(filled.segments_folder.rglob("*.npy"))
+    path = next((filled.path / "segments").rglob("*.npy"))
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(CaseError, match=r"000001\.npy: damaged segment"):
         Searcher(filled, embedder)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from imgmatch.errors import CaseError
+from indexer.care.indexing import build_if_due, drop_generations
 from indexer.case.case import Case
 from indexer.catalogue import RemoteRow
-from indexer.index.build import build_if_due, drop_generations
+from indexer.index.protocol import Progress
 from indexer.index.remote import empty, follow
 
 
@@ -27,7 +27,7 @@ def move(
     target: RemoteRow | None,
     *,
     abandon: bool = False,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Moved:
     """Bring the index to ``target``, or to files where it is None. Vectors stay in the case's segments all the time.
 
@@ -36,7 +36,7 @@ def move(
     server that is gone. Raises CaseError when a server does not answer; what was done is kept.
     """
     with case.writing():
-        current, coming = case.catalogue.remote(), case.catalogue.remote("coming")
+        current, coming = case.catalogue.indexes.remote(), case.catalogue.indexes.remote("coming")
         if coming is not None and not _same(coming, target):
             _leave(case, "coming", abandon)
             coming = None
@@ -44,21 +44,21 @@ def move(
             if target is not None:
                 if coming is None:
                     with case.catalogue.transaction() as writer:
-                        writer.set_remote("coming", target)
-                follow(case, role="coming", progress=progress)
-                coming = case.catalogue.remote("coming")
+                        writer.indexes.set_remote("coming", target)
+                follow(case.shelves(), role="coming", progress=progress)
+                coming = case.catalogue.indexes.remote("coming")
             # A place that an earlier move has not emptied must not be forgotten.
             _leave(case, "leaving", abandon)
             _switch(case, coming)
-        rows = follow(case)
+        rows = follow(case.shelves())
     if target is None:
-        for model_id, spec in case.catalogue.models():
-            build_if_due(case, spec, progress=progress)
-            rows += case.catalogue.vector_count(model_id)
+        for shelf in case.shelves():
+            build_if_due(case, shelf.spec, progress=progress)
+            rows += shelf.count()
     else:
         drop_generations(case)
     _leave(case, "leaving", abandon)
-    now = case.catalogue.remote()
+    now = case.catalogue.indexes.remote()
     return Moved("milvus" if now else "faiss", rows, now.uri if now else None, now.collection if now else None)
 
 
@@ -71,24 +71,24 @@ def _same(one: RemoteRow | None, other: RemoteRow | None) -> bool:
 def _switch(case: Case, target: RemoteRow | None) -> None:
     place = {"to": "milvus", "uri": target.uri, "collection": target.collection} if target else {"to": "faiss"}
     with case.changing() as (writer, record):
-        writer.set_remote("leaving", case.catalogue.remote())
-        writer.set_remote("current", target)
-        writer.set_remote("coming", None)
+        writer.indexes.set_remote("leaving", case.catalogue.indexes.remote())
+        writer.indexes.set_remote("current", target)
+        writer.indexes.set_remote("coming", None)
         record("index_move", arguments=place, counts={"vectors": case.catalogue.counts()["vectors"]})
 
 
 def _leave(case: Case, role: str, abandon: bool) -> None:
     """Empty a place, so that no server keeps what the case has taken away, and forget it."""
-    old = case.catalogue.remote(role)
+    old = case.catalogue.indexes.remote(role)
     if old is None:
         return
     if not abandon:
         try:
-            empty(case, old)
+            empty(case.shelves(), old)
         except CaseError as error:
             raise CaseError(
                 f"{error}; the case's rows there are not removed: run it again, or with --abandon if the server is gone"
             ) from error
     with case.catalogue.transaction() as writer:
-        writer.forget_sent(old.namespace)
-        writer.set_remote(role, None)
+        writer.indexes.forget_sent(old.namespace)
+        writer.indexes.set_remote(role, None)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from imgmatch.errors import CaseError
-from indexer.case import segments
 from indexer.catalogue import SegmentRow
+from indexer.index import segments
 
 NAME = "m/000001.npy"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 from tokenize import TokenError
@@ -12,9 +11,22 @@ import numpy.typing as npt
 
 from imgmatch.errors import CaseError
 from indexer.catalogue import SegmentRow
+from indexer.index.disk import file_sha256, sync_folder
+from indexer.index.protocol import Ids
 
 MAX_ROWS = 65_536
 Rows = npt.NDArray[np.float16]
+
+
+def ids_of(segment: SegmentRow) -> Ids:
+    """Ids of a segment's rows, ascending."""
+    ids = first_or_ids(segment)
+    return ids + np.arange(segment.rows, dtype=np.int64) if isinstance(ids, int) else ids
+
+
+def first_or_ids(segment: SegmentRow) -> int | Ids:
+    """Ids of a segment's rows; the first one, where the others follow without a gap."""
+    return segment.first_vector_id if segment.ids is None else np.frombuffer(segment.ids, dtype="<i8")
 
 
 def write(folder: Path, name: str, vectors: npt.NDArray[np.float32] | Rows) -> str:
@@ -98,20 +110,3 @@ def remove_unnamed(folder: Path, segments: list[SegmentRow]) -> list[str]:
                 continue
             removed.append(name)
     return removed
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def sync_folder(folder: Path) -> None:
-    """Force a folder's entries to disk, where the system can."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,0 +1,228 @@
+"""What the directory of a ZIP archive says (APPNOTE.TXT of PKWARE), entry by entry: no name stands for an entry, and
+however many there are, one at a time is held.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, Any, cast
+
+from imgmatch import times
+from imgmatch.optional import require
+from imgmatch.streams import BLOCK_BYTES, Joined, RandomAccess, Shared, Window
+
+LOCAL_HEADER = b"PK\x03\x04"
+_LOCAL = struct.Struct("<4s5H3I2H")
+_CENTRAL = struct.Struct("<4s6H3I5H2I")
+_END = struct.Struct("<4s4H2IH")
+_END64 = struct.Struct("<4sQ2H2I4Q")
+_LOCATOR64 = struct.Struct("<4sIQI")
+_LONGEST_COMMENT = 0xFFFF
+_AES_METHOD = 99  # WinZip's AES encryption (AE-x)
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+_ENCRYPTED, _DESCRIPTOR, _PATCH, _STRONG, _UTF8 = 1, 8, 0x20, 0x40, 0x800
+
+
+class DamagedError(ValueError):
+    """The directory can't be had."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file in an archive, as its header describes it. ``check`` is the byte by which ZipCrypto knows a wrong
+    password, ``aes`` the version and the strength of WinZip's encryption.
+    """
+
+    name: str
+    cp437: str
+    flags: int
+    method: int
+    crc: int
+    packed_bytes: int
+    size_bytes: int
+    offset: int
+    modified: str | None
+    check: int
+    aes: tuple[int, int] | None
+
+    @property
+    def encrypted(self) -> bool:
+        """Does it take a password?"""
+        return bool(self.flags & _ENCRYPTED)
+
+    @property
+    def unsupported(self) -> str | None:
+        """Why it can't be unpacked, whatever the password."""
+        if self.flags & _STRONG:
+            return "is encrypted in a way that is not supported (PKWARE's)"
+        return (
+            None
+            if self.method in _METHODS and not self.flags & _PATCH
+            else f"packed by method {self.method}, which is not supported"
+        )
+
+    @property
+    def is_folder(self) -> bool:
+        """A name without content that ends as those of folders do."""
+        return self.name.endswith("/") and not self.size_bytes
+
+    def open(self, source: RandomAccess, password: bytes | None = None) -> IO[bytes]:
+        """What it unpacks to. Raises about everything on broken headers, and RuntimeError for most wrong passwords."""
+        header = source.read_at(self.offset, _LOCAL.size)
+        if header[:4] != LOCAL_HEADER:
+            raise OSError("nothing begins where the directory says that it does")
+        name_bytes, extra_bytes = _LOCAL.unpack(header)[-2:]
+        data = Window(source, self.offset + _LOCAL.size + name_bytes + extra_bytes, self.packed_bytes)
+        if self.aes is None:
+            plain = zipfile.ZipExtFile(cast(Any, data), "r", self._describe(zipfile.ZipInfo("")), password, True)
+            return cast(IO[bytes], plain)
+        library = require("pyzipper", "archives").AESZipFile
+        info = self._describe(library.zipinfo_cls(""))
+        info.wz_aes_version, info.wz_aes_strength = self.aes
+        # It reads the header too: it is given one that it has nothing to say against.
+        bare = io.BytesIO(_LOCAL.pack(LOCAL_HEADER, *[0] * 10))
+        whole = Window(Joined([Shared(bare), Shared(cast(IO[bytes], data))]))
+        return cast(IO[bytes], library.zipextfile_cls(whole, "r", info, True, password))
+
+    def _describe(self, info: Any) -> Any:
+        info.compress_type, info.flag_bits = self.method, self.flags & ~_UTF8
+        info.compress_size, info.file_size, info.CRC = self.packed_bytes, self.size_bytes, self.crc
+        info._raw_time = self.check << 8
+        return info
+
+
+class Directory:
+    """The last directory of an archive, and the entries that it names. Raises DamagedError where there is none, or it
+    does not hold together.
+    """
+
+    def __init__(self, source: RandomAccess) -> None:
+        self._source = source
+        self._start, self._end, self._before = _find_directory(source)
+        self.is_office, entry = False, None
+        """Is it a document, by the names in it?"""
+        for entry in self.entries():
+            self.is_office |= entry.name in ("[Content_Types].xml", "META-INF/manifest.xml")
+        if entry is None and source.read_at(0, 4) == LOCAL_HEADER:
+            raise DamagedError("its directory is empty, and it is not")
+
+    def entries(self) -> Iterator[Entry]:
+        """In the directory's order."""
+        at, block, start = self._start, b"", self._start
+        while at < self._end:
+            if at - start + _CENTRAL.size + 3 * 0xFFFF > len(block):
+                block, start = self._source.read_at(at, min(BLOCK_BYTES, self._end - at)), at
+            fields = block[at - start : at - start + _CENTRAL.size]
+            if len(fields) < _CENTRAL.size or fields[:4] != b"PK\x01\x02":
+                raise DamagedError("its directory is damaged")
+            name_bytes, extra_bytes, comment_bytes = _CENTRAL.unpack(fields)[10:13]
+            behind = at - start + _CENTRAL.size
+            name = block[behind : behind + name_bytes]
+            extra = block[behind + name_bytes : behind + name_bytes + extra_bytes]
+            yield _entry(fields, name, extra, self._before)
+            at += _CENTRAL.size + name_bytes + extra_bytes + comment_bytes
+
+
+def local_entry(source: RandomAccess, offset: int) -> tuple[Entry, int] | None:
+    """The entry that a local header describes, and where its content begins; None where there is no whole header."""
+    header = source.read_at(offset, _LOCAL.size)
+    if len(header) < _LOCAL.size:
+        return None
+    _, version, flags, method, time, date, crc, packed, size, name_bytes, extra_bytes = _LOCAL.unpack(header)
+    names = source.read_at(offset + _LOCAL.size, name_bytes + extra_bytes)
+    fields = _CENTRAL.pack(b"PK\x01\x02", 0, version, flags, method, time, date, crc, packed, size, 0, 0, 0, 0, 0, 0, 0)
+    entry = _entry(fields, names[:name_bytes], names[name_bytes:], offset)
+    return entry, offset + _LOCAL.size + name_bytes + extra_bytes
+
+
+def _entry(fields: bytes, raw_name: bytes, raw_extra: bytes, before: int) -> Entry:
+    _, _, _, flags, method, time, date, crc, packed, size, *_, offset = _CENTRAL.unpack(fields)
+    extra = _extra(raw_extra)
+    wide = io.BytesIO(extra.get(0x0001, b""))
+    size, packed, offset = (
+        int.from_bytes(wide.read(8), "little") if value == 0xFFFFFFFF and len(extra.get(0x0001, b"")) >= 8 else value
+        for value in (size, packed, offset)
+    )
+    aes = None
+    if method == _AES_METHOD and len(extra.get(0x9901, b"")) == 7:
+        version, _, strength, method = struct.unpack("<H2sBH", extra[0x9901])
+        aes = version, strength
+    return Entry(
+        _name(raw_name, flags, extra.get(0x7075, b"")),
+        raw_name.decode("utf-8" if flags & _UTF8 else "cp437", "surrogateescape"),
+        flags,
+        method,
+        crc,
+        packed,
+        size,
+        before + offset,
+        _modified(extra, date, time),
+        time >> 8 if flags & _DESCRIPTOR else crc >> 24,
+        aes,
+    )
+
+
+def _extra(raw: bytes) -> dict[int, bytes]:
+    """Extra fields by their numbers, the first of each; of damaged ones those that come before."""
+    found: dict[int, bytes] = {}
+    at = 0
+    while at + 4 <= len(raw):
+        number, length = struct.unpack_from("<HH", raw, at)
+        found.setdefault(number, raw[at + 4 : at + 4 + length])
+        at += 4 + length
+    return found
+
+
+def _name(raw: bytes, flags: int, unicode_path: bytes) -> str:
+    """The name: by the flag, else by Info-ZIP's field, else as UTF-8 where it could be that, else in DOS's letters."""
+    if flags & _UTF8:
+        return raw.decode("utf-8", "surrogateescape")
+    if unicode_path[:1] == b"\x01" and unicode_path[1:5] == zlib.crc32(raw).to_bytes(4, "little"):
+        return unicode_path[5:].decode("utf-8", "surrogateescape")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("cp437")
+
+
+def _modified(extra: dict[int, bytes], date: int, time: int) -> str | None:
+    """In UTC by an extended timestamp or NTFS's times; else the local time of DOS."""
+    extended = extra.get(0x5455, b"")
+    if len(extended) >= 5 and extended[0] & 1:
+        seconds = int.from_bytes(extended[1:5], "little", signed=True)
+        return times.utc(seconds + (1 << 32 if seconds < 0 and date >> 9 >= 58 else 0))  # after 2038 by DOS
+    ntfs = extra.get(0x000A, b"")
+    if len(ntfs) >= 16 and ntfs[4:8] == b"\x01\0\x18\0":
+        return times.filetime(int.from_bytes(ntfs[8:16], "little"))
+    return times.dos(date, time)
+
+
+def _find_directory(source: RandomAccess) -> tuple[int, int, int]:
+    """Where the directory starts and ends, and how many bytes stand before the archive."""
+    from_ = max(0, source.size - _LONGEST_COMMENT - _END.size)
+    tail = source.read_at(from_, source.size - from_)
+    at = len(tail)
+    while (at := tail.rfind(b"PK\x05\x06", 0, at)) >= 0:
+        if at + _END.size > len(tail):
+            continue
+        _, disk, first_disk, _, _, size, offset, _ = _END.unpack_from(tail, at)
+        end = from_ + at
+        wide = source.read_at(end - _LOCATOR64.size, _LOCATOR64.size) if end >= _LOCATOR64.size else b""
+        if wide[:4] == b"PK\x06\x07":
+            record = source.read_at(_LOCATOR64.unpack(wide)[2], _END64.size)
+            if record[:4] != b"PK\x06\x06":  # something stands before the archive
+                record = source.read_at(end - _LOCATOR64.size - _END64.size, _END64.size)
+            if record[:4] == b"PK\x06\x06":
+                *_, disk, first_disk, _, _, size, offset = _END64.unpack(record)
+                end -= _LOCATOR64.size + _END64.size
+        if disk or first_disk:
+            raise DamagedError("it is one of several parts")
+        for start in (end - size, offset):
+            if start >= 0 and (not size or source.read_at(start, 4) == b"PK\x01\x02"):
+                return start, start + size, start - offset
+    raise DamagedError("it has no directory")

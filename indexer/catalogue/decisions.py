@@ -1,0 +1,106 @@
+"""Decisions: what examiners said of pairs of contents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from indexer.catalogue.sql import Reads, Writes
+from indexer.catalogue.table import Copied, Kept, Table
+
+_COLUMNS = ("query_sha256", "item_sha256", "verdict", "note", "examiner", "account", "decided_utc")
+
+TABLES = (
+    # Rows are only ever added, the newest of a pair stands.
+    Table(
+        "decisions",
+        {
+            4: """
+            CREATE TABLE decisions (
+                decision_id INTEGER PRIMARY KEY,
+                query_sha256 BLOB NOT NULL,
+                item_sha256 BLOB NOT NULL,
+                verdict TEXT NOT NULL CHECK (verdict IN ('confirmed', 'rejected')),
+                note TEXT NOT NULL,
+                examiner TEXT NOT NULL,
+                account TEXT NOT NULL,
+                decided_utc TEXT NOT NULL
+            ) STRICT;
+            CREATE INDEX decisions_by_query ON decisions (query_sha256);
+            CREATE INDEX decisions_by_item ON decisions (item_sha256);
+            CREATE TRIGGER decisions_are_not_changed BEFORE UPDATE ON decisions
+                BEGIN SELECT RAISE(ABORT, 'decisions are only added'); END;
+            CREATE TRIGGER decisions_are_not_deleted BEFORE DELETE ON decisions
+                BEGIN SELECT RAISE(ABORT, 'decisions are only added'); END;
+            """
+        },
+        delete=Kept("said of contents, whether they are items or not; only added to"),
+        merge=Copied(
+            f"SELECT {', '.join(_COLUMNS)} FROM decisions ORDER BY decided_utc, decision_id",
+            f"INSERT INTO decisions ({', '.join(_COLUMNS)}) SELECT {', '.join(f':{name}' for name in _COLUMNS)}"
+            " WHERE NOT EXISTS (SELECT 1 FROM decisions"
+            f" WHERE {' AND '.join(f'{name} = :{name}' for name in _COLUMNS)})",
+        ),
+        compact=Kept(),
+    ),
+)
+
+_ROW = "decision_id, lower(hex(query_sha256)), lower(hex(item_sha256)), verdict, note, examiner, account, decided_utc"
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRow:
+    """What an examiner said of a pair of contents (SHA-256), who and when."""
+
+    decision_id: int
+    query_sha256: str
+    item_sha256: str
+    verdict: str
+    note: str
+    examiner: str
+    account: str
+    decided_utc: str
+
+
+class DecisionReads(Reads):
+    """What was said."""
+
+    def all(self) -> Iterator[DecisionRow]:
+        """Every decision, also those that later ones replaced, oldest first."""
+        for row in self._stream(f"SELECT {_ROW} FROM decisions ORDER BY decided_utc, decision_id"):
+            yield DecisionRow(*row)
+
+    def on(self, sha256: str, other: str | None = None) -> list[DecisionRow]:
+        """Every decision on a content (with ``other``: on these two, either way round), oldest first."""
+        one = bytes.fromhex(sha256)
+        if other is None:
+            where, parameters = "query_sha256 = ?1 OR item_sha256 = ?1", [one]
+        else:
+            where = "(query_sha256 = ?1 AND item_sha256 = ?2) OR (query_sha256 = ?2 AND item_sha256 = ?1)"
+            parameters = [one, bytes.fromhex(other)]
+        sql = f"SELECT {_ROW} FROM decisions WHERE {where} ORDER BY decided_utc, decision_id"
+        return [DecisionRow(*row) for row in self._rows(sql, parameters)]
+
+    def standing(self, sha256: str) -> dict[str, str]:
+        """What stands of a content with each other one (SHA-256, either way round): confirmed or rejected."""
+        return dict(
+            self._rows(
+                "SELECT lower(hex(other)), verdict FROM (SELECT decision_id, decided_utc, item_sha256 AS other, verdict"
+                " FROM decisions WHERE query_sha256 = ?1"
+                " UNION ALL SELECT decision_id, decided_utc, query_sha256, verdict FROM decisions"
+                " WHERE item_sha256 = ?1) ORDER BY decided_utc, decision_id",
+                (bytes.fromhex(sha256),),
+            )
+        )
+
+
+class DecisionWrites(Writes, DecisionReads):
+    """Adding to what was said."""
+
+    def add(self, decision: DecisionRow) -> int:
+        """Add to the history of decisions; returns its id."""
+        contents = bytes.fromhex(decision.query_sha256), bytes.fromhex(decision.item_sha256)
+        said = decision.verdict, decision.note, decision.examiner, decision.account, decision.decided_utc
+        return self._insert(
+            f"INSERT INTO decisions ({', '.join(_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?, ?)", (*contents, *said)
+        )
