@@ -27,7 +27,7 @@ from imgmatch.picture.image import decode
 from imgmatch.types import Image
 from indexer.case.case import Case
 from indexer.intake.ingest import IngestConfig, ingest
-from indexer.search.searcher import QUERY_SCALE
+from indexer.search.query import QUERY_SCALE
 
 if TYPE_CHECKING:
     from imgmatch.types import Pixels

@@ -23,7 +23,8 @@ from imgmatch.models import DEFAULT_MODEL, load_model
 from indexer.case.case import Case
 from indexer.intake.ingest import ingest
 from indexer.out.report import ReportConfig, write_report
-from indexer.search.searcher import Searcher, SearchResult
+from indexer.search.request import SearchRequest, SearchResult
+from indexer.search.searcher import Searcher
 
 GOAL_SECONDS, GOAL_MB = 60, 100
 
@@ -84,9 +85,11 @@ def main() -> None:
             searcher = Searcher(case, embedder)
             load = report.load()
             many = list(
-                searcher.search(files[:: max(1, len(files) // arguments.queries)][: arguments.queries], arguments.k)
+                searcher.search(
+                    files[:: max(1, len(files) // arguments.queries)][: arguments.queries], SearchRequest(arguments.k)
+                )
             )
-            deep = list(searcher.search(files[:1], 1000))
+            deep = list(searcher.search(files[:1], SearchRequest(1000)))
             found = {
                 f"{name}{', revealed' if reveal else ''}": measure(
                     case,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from imgmatch.errors import EvidenceError
 from imgmatch.locator import Locator
 
 if TYPE_CHECKING:
@@ -69,10 +70,10 @@ class ModelSpec:
 
     ``dim`` is the length of its vectors; ``network`` holds the arguments of
     ``imgmatch.models.network.DescriptorNetwork`` as JSON, empty where no torch network is known (such a model runs on
-    the CPU only). ``graph`` is what the ONNX file takes and gives: empty for ``imgmatch.models.onnx_model`` (pixels and
-    cell weights in, vector and feature map out), ``plain`` for ``imgmatch.models.plain_onnx`` (a picture in, a vector
-    out). ``query_px`` are further sides, as text with spaces between ("160 320"), at which a query is read besides
-    ``input_px``: a crop shows larger what the picture it was cut from shows small.
+    the CPU only). ``graph`` is what the ONNX file takes and gives: empty for pixels and cell weights in, vector and
+    feature map out, ``plain`` for a picture in, a vector out (``imgmatch.models.runtimes``). ``query_px`` are further
+    sides, as text with spaces between ("160 320"), at which a query is read besides ``input_px``: a crop shows larger
+    what the picture it was cut from shows small.
     """
 
     name: str
@@ -196,13 +197,16 @@ class FalseMatchRate:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One ranked item. ``rank`` starts at 1; ``score`` is a lead for an examiner, never a verdict."""
+    """One ranked item. ``rank`` starts at 1; ``score`` is a lead for an examiner, never a verdict.
+
+    The stages of a search (indexer.search.searcher) fill it one after the other.
+    """
 
     rank: int
     item_id: int
     sha256: str
     score: float
-    sightings: tuple[Sighting, ...]
+    sightings: tuple[Sighting, ...] = ()
     labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
     candidates: tuple[Candidate, ...] = ()
     verification: Verification | None = None
@@ -212,6 +216,10 @@ class Match:
     """The query of a set that found it."""
     metadata: dict[str, Any] = field(default_factory=dict)
     """Values by the names in imgmatch.picture.metadata.FIELDS."""
+    identical: bool = False
+    """The query's very content (SHA-256)."""
+    partial: str | None = None
+    """What could not be read of the item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,3 +230,8 @@ class Issue:
     stage: str
     error: str
     message: str
+
+    @classmethod
+    def of(cls, locator: Locator, error: EvidenceError) -> Issue:
+        """What kept the evidence at a place from being used."""
+        return cls(locator, error.stage, error.kind, str(error))

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 def init(
     case: CaseArg,
     model: ModelOpt = None,
-    purpose: Annotated[str, typer.Option(help="What the case is for.", show_default=False)] = "",
-    authority: Annotated[str, typer.Option(help="On whose authority or legal basis.", show_default=False)] = "",
-    examiner: Annotated[str, typer.Option(help="Who works on it.", show_default=False)] = "",
+    purpose: Annotated[str, typer.Option(help="What the case is for.")] = "",
+    authority: Annotated[str, typer.Option(help="On whose authority or legal basis.")] = "",
+    examiner: Annotated[str, typer.Option(help="Who works on it.")] = "",
     index: Annotated[Kind, typer.Option("--index", help="Files of the case (faiss), or a Milvus server.")] = Kind.faiss,
     *,
     milvus: MilvusOptions,
@@ -50,15 +50,14 @@ def init(
 
 def status(case: CaseArg, *, out: Output) -> None:
     """What a case holds: counts, model, sizes, last ingest."""
-
     with open_case(case) as opened:
         catalogue = opened.catalogue
-        last = catalogue.runs.last("ingest")
+        last = catalogue.last_run("ingest")
         record: dict[str, Any] = {
             "case": str(case),
             **catalogue.counts(),
-            "profiles": catalogue.vectors.profiles(),
-            "issue_kinds": catalogue.issues.kinds(),
+            "profiles": catalogue.profiles(),
+            "issue_kinds": catalogue.issue_kinds(),
             "models": [f"{spec.name} ({spec.weights_sha256[:12]})" for _, spec in catalogue.models.all()],
             **opened.sizes(),
             **catalogue.meta.all(),
@@ -81,14 +80,10 @@ def _last_ingest(last: dict[str, Any] | None) -> str:
 
 
 def issues(
-    case: CaseArg,
-    kind: Annotated[str | None, typer.Option(help="Only issues of this kind.", show_default=False)] = None,
-    *,
-    out: Output,
+    case: CaseArg, kind: Annotated[str | None, typer.Option(help="Only issues of this kind.")] = None, *, out: Output
 ) -> None:
     """List the evidence that could not be used, and why."""
-
-    with open_case(case) as opened:
+    with open_case(case) as opened, opened.use("issues", arguments={"kind": kind}, ends="issues_shown") as use:
         records = (
             {
                 "error": row.issue.error,
@@ -100,23 +95,21 @@ def issues(
                 "run_id": row.run_id,
                 "locator": str(row.issue.locator),
             }
-            for row in opened.catalogue.issues.all()
+            for row in use.catalogue.issues.all()
             if kind is None or row.issue.error == kind
         )
-        counts = {"issues": opened.catalogue.counts()["issues"]}
-        opened.record("issues", arguments={"kind": kind}, counts=counts)  # names of evidence leave the case
+        use.entry.counts = {"issues": opened.catalogue.counts()["issues"]}
         out.many(records, ["error", "stage", "path", "message"], ["sha256", "seen_utc", "run_id", "locator"])
 
 
 def delete(
     case: CaseArg,
-    item: Annotated[list[int] | None, typer.Option(metavar="ID", help="This item.", show_default=False)] = None,
-    sha256: Annotated[list[str] | None, typer.Option(help="The item with this content.", show_default=False)] = None,
+    item: Annotated[list[int] | None, typer.Option(metavar="ID", help="This item.")] = None,
+    sha256: Annotated[list[str] | None, typer.Option(help="The item with this content.")] = None,
     source: Annotated[
-        list[str] | None,
-        typer.Option(metavar="PATH", help="What was found there or below, and nowhere else.", show_default=False),
+        list[str] | None, typer.Option(metavar="PATH", help="What was found there or below, and nowhere else.")
     ] = None,
-    reason: Annotated[str, typer.Option(help="Why, for the audit log.", show_default=False)] = "",
+    reason: Annotated[str, typer.Option(help="Why, for the audit log.")] = "",
     *,
     out: Output,
 ) -> None:
@@ -138,7 +131,7 @@ def delete(
             reason=reason,
         )
         _tell_server(opened)
-    out.one(dataclasses.asdict(done))
+    out.one(done)
     note(f"Their vectors are removed from the disk by: imgmatch index {case} compact")
 
 
@@ -154,9 +147,7 @@ def _tell_server(case: Case) -> None:
 
 def merge(
     case: CaseArg,
-    others: Annotated[
-        list[Path], typer.Argument(metavar="OTHER...", help="Cases to add; they are only read.", show_default=False)
-    ],
+    others: Annotated[list[Path], typer.Argument(metavar="OTHER...", help="Cases to add; they are only read.")],
     index: Annotated[
         bool, typer.Option("--index/--no-index", help="Build the index afterwards when it is due.")
     ] = True,

@@ -27,6 +27,7 @@ def demo(
     from imgmatch.models import DEFAULT_MODEL, load_model
     from indexer.case.case import Case
     from indexer.intake.ingest import IngestConfig, ingest
+    from indexer.search.request import SearchRequest
     from indexer.search.searcher import Searcher
 
     _clear(folder)
@@ -38,7 +39,7 @@ def demo(
     with Case.create(folder / "case", model=embedder.spec, about=about) as case:
         report = ingest(case, [photographs], embedder, IngestConfig(labels=folder / "labels.csv"))
         note(f"Ingested {report.new_items} photographs of {rooms} rooms; searching with {len(truth)} queries ...")
-        results = list(Searcher(case, embedder).search([queries], k=3))
+        results = list(Searcher(case, embedder).search([queries], SearchRequest(3)))
     emit_search(results, Format.jsonl, results_file)
     emit_search(results, Format.table, None)
     right = sum(

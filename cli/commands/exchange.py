@@ -20,7 +20,7 @@ from cli.render.progress import count_progress
 from imgmatch.errors import UsageError
 
 if TYPE_CHECKING:
-    from indexer.search.searcher import SearchResult
+    from indexer.search.request import SearchResult
 
 
 class ImportFormat(enum.StrEnum):
@@ -49,12 +49,10 @@ _SEARCHED = (ExportFormat.html, ExportFormat.case_uco, *_TABLES)
 def export(
     case: CaseArg,
     output: Annotated[
-        Path,
-        typer.Option("--output", "-o", help="Where to write: a new folder (html, tables) or file.", show_default=False),
+        Path, typer.Option("--output", "-o", help="Where to write: a new folder (html, tables) or file.")
     ],
     queries: Annotated[
-        list[Path] | None,
-        typer.Argument(metavar="[QUERY...]", help="Pictures or folders to search with.", show_default=False),
+        list[Path] | None, typer.Argument(metavar="[QUERY...]", help="Pictures or folders to search with.")
     ] = None,
     format: Annotated[ExportFormat, typer.Option("--format", help="What to write.")] = ExportFormat.html,
     k: LeadsOpt = 10,
@@ -69,7 +67,6 @@ def export(
         typer.Option(
             "--table",
             help="csv, jsonl, parquet: items, sightings, labels, issues, decisions (the default), groups, matches.",
-            show_default=False,
         ),
     ] = None,
     data_model: Annotated[str, typer.Option("--data-model", help="vics: 2.0 or 1.3.")] = "2.0",
@@ -90,14 +87,14 @@ def export(
         if queries or thumbnails:
             decode_soon(isolation)
         if format is ExportFormat.vics:
-            from indexer.out.exchange.vics import export_vics
+            from indexer.out.exchange.project_vic import export_vics
 
             done = export_vics(opened, output, version=data_model, all_known=all_known, progress=progress)
             note(f"{output}: {done['media']} media, {done['known_only']} of them known only from imported files")
         elif format is ExportFormat.pdq:
             from indexer.out.exchange.pdq import export_pdq
 
-            hashes, poor = export_pdq(opened, output, opened.catalogue.facts.pdq_table())
+            hashes, poor = export_pdq(opened, output)
             note(f"{output}: {hashes} PDQ hashes, {poor} items left out: too little detail")
         elif format is ExportFormat.pack:
             from indexer.out.exchange.pack import PackConfig, write_pack
@@ -157,7 +154,8 @@ def _searched(case: Any, queries: list[Path], k: int, model: str | None) -> tupl
     """The model and, one by one, the results of searching with each query."""
     if not queries and not model:
         return case.default_model, iter(())
-    from indexer.search.calibrate import background as background_of
+    from indexer.search.background import background as background_of
+    from indexer.search.request import SearchRequest
     from indexer.search.searcher import Searcher
     from indexer.search.verification import VERIFY_TOP
 
@@ -166,20 +164,20 @@ def _searched(case: Any, queries: list[Path], k: int, model: str | None) -> tupl
         return embedder.spec, iter(())
     background = background_of(case, embedder.spec)
     if background is None:
-        no_background(case.path, None)
+        no_background(case)
     searcher = Searcher(case, embedder, background=background)
-    return embedder.spec, searcher.search(queries, k, verify_top=VERIFY_TOP)
+    return embedder.spec, searcher.search(queries, SearchRequest(k, verify_top=VERIFY_TOP))
 
 
 def import_(
     case: CaseArg,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="File to read; never written to.", show_default=False)],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="File to read; never written to.")],
     format: Annotated[ImportFormat, typer.Option("--format", help="What FILE is.")] = ImportFormat.vics,
     print_format: Annotated[Format, typer.Option("--print", help="How to write the result.")] = Format.table,
     output: OutputOpt = None,
 ) -> None:
     """Bring in known media by hash: pictures of the case that they are of are labelled, now and later."""
-    from indexer.out.exchange.vics import import_vics
+    from indexer.out.exchange.project_vic import import_vics
 
     with open_case(case) as opened, count_progress() as progress:
         done = import_vics(opened, file, progress=progress)

@@ -26,8 +26,7 @@ VerifyOpt = Annotated[
 def calibrate(
     case: CaseArg,
     background: Annotated[
-        Path | None,
-        typer.Option(metavar="CASE", help="Case of unrelated pictures (default: CASE itself).", show_default=False),
+        Path | None, typer.Option(metavar="CASE", help="Case of unrelated pictures (default: CASE itself).")
     ] = None,
     pictures: Annotated[int, typer.Option(min=50, max=20_000, help="How many pictures to sample.")] = 2000,
     model: ModelOpt = None,
@@ -35,7 +34,7 @@ def calibrate(
     out: Output,
 ) -> None:
     """Measure how often different pictures score high, so that matches can say their false-match rate."""
-    from indexer.search.calibrate import set_background
+    from indexer.search.background import set_background
 
     with open_case(case) as opened:
         spec = spec_of(opened, model)
@@ -62,15 +61,10 @@ def groups(
     out: Output,
 ) -> None:
     """Near-copies within a case: the best of each group first, and how the others differ."""
-    from indexer.search.closer import closer_look
-    from indexer.search.groups import groups as find_groups
+    from indexer.search.closer import find_groups
 
     def records() -> Iterator[dict[str, Any]]:
-        compare = closer_look(opened) if verify else None
-        shown = {"groups": 0, "members": 0}
-        for group in find_groups(opened, spec, least, compare=compare, progress=progress):
-            shown["groups"] += 1
-            shown["members"] += len(group.members)
+        for group in find_groups(opened, spec, least, verify=verify, progress=progress):
             for member in group.members:
                 yield {
                     "group": group.number,
@@ -84,14 +78,12 @@ def groups(
                     "sightings": len(member.sightings),
                     "sha256": member.item.sha256,
                 }
-        opened.record("groups_shown", arguments={"least": least}, model=spec, counts=shown)
 
     columns = ["group", "best", "item_id", "size_px", "bytes", "format", "differs", "path", "sightings"]
     with open_case(case) as opened, count_progress() as progress:
         if verify:
             decode_soon(isolation)
         spec = spec_of(opened, model)
-        opened.record("groups", arguments={"least": least, "verify": verify}, model=spec)
         out.many(records(), columns, ["sha256"])
 
 
@@ -108,28 +100,20 @@ def link(
     out: Output,
 ) -> None:
     """Which items of a case match which of another, with their false-match rates."""
-    from cli.render.search import false_match_record, verification_record
     from imgmatch.match.calibration import false_match_text
     from indexer.out.exchange.unpack import open_other
-    from indexer.search.calibrate import background as background_of
-    from indexer.search.closer import verify_links
-    from indexer.search.groups import links, nearest_links
+    from indexer.search.background import background as background_of
+    from indexer.search.closer import LinkRequest, find_links
+    from indexer.search.fields import false_match_record, verification_record
 
     def records() -> Iterator[dict[str, Any]]:
-        shown = 0
-        streamed = links(opened, others, spec, least, background=background, max_fmr=max_fmr, progress=progress)
-        nearest, count = nearest_links(streamed, top)
-        if count > len(nearest):
-            note(f"imgmatch: the {len(nearest):,} nearest of {count:,} links; more with --top, fewer with --least")
-        for found in verify_links(opened, others, nearest, progress) if verify else nearest:
-            shown += 1
-            identical = found.item.sha256 == found.other.sha256
+        for found in nearest:
             rate = found.false_match
             yield {
                 "item_id": found.item.item_id,
                 "other_item_id": found.other.item_id,
                 "score": round(found.similarity, 6),
-                "by_chance": "identical content" if identical else false_match_text(rate),
+                "by_chance": "identical content" if found.identical else false_match_text(rate),
                 "path": found.path,
                 "other_path": found.other_path,
                 "sha256": found.item.sha256,
@@ -137,9 +121,8 @@ def link(
                 "false_match": false_match_record(rate),
                 "verified": None if found.verification is None else found.verification.verified,
                 "reason": "" if found.verification is None else found.verification.reason,
-                "verification": None if found.verification is None else verification_record(found.verification),
+                "verification": verification_record(found.verification),
             }
-        opened.record("link_shown", arguments=arguments, subject=subject, model=spec, counts={"links": shown})
 
     columns = ["item_id", "other_item_id", "score", "by_chance", *(["reason"] if verify else []), "path", "other_path"]
     with open_case(case) as opened, contextlib.ExitStack() as stack:
@@ -148,39 +131,28 @@ def link(
         spec = spec_of(opened, model)
         others = stack.enter_context(open_other(other, spec))
         progress = stack.enter_context(count_progress())
-        about = others.catalogue.meta.all()
-        if opened.catalogue.meta.all().get("case_id") == about.get("case_id"):
-            raise UsageError(f"{other}: is the same case as {case}; near-copies within one: imgmatch groups {case}")
         background = background_of(opened, spec)
-        if background is None:
-            no_background(case, max_fmr)
-        arguments = {"least": least, "max_fmr": max_fmr, "verify": verify, "top": top}
-        subject: dict[str, Any] = {"other": str(other), "other_case_id": about.get("case_id")}
-        if "pack_sha256" in about:
-            subject["pack_sha256"] = about["pack_sha256"]
-        else:
-            head = others.log.head()
-            subject |= {"other_log_entries": head.entry, "other_log_sha256": head.sha256}
-        opened.record("link", arguments=arguments, subject=subject, model=spec)
+        if background is None and max_fmr is None:
+            no_background(opened)
+        request = LinkRequest(least, top, verify, max_fmr)
+        nearest, count = find_links(
+            opened, others, spec, request, opened_from=other, background=background, progress=progress
+        )
+        if count > len(nearest):
+            note(f"imgmatch: the {len(nearest):,} nearest of {count:,} links; more with --top, fewer with --least")
         out.many(records(), columns, ["sha256", "other_sha256", *(["verified"] if verify else [])])
 
 
 def decide(
     case: CaseArg,
-    query: Annotated[
-        str | None,
-        typer.Argument(metavar="QUERY_OR_ITEM", help="Picture, item id or SHA-256.", show_default=False),
-    ] = None,
-    item: Annotated[str | None, typer.Argument(metavar="ITEM", help="Item id or SHA-256.", show_default=False)] = None,
-    verdict: Annotated[
-        str | None, typer.Argument(metavar="confirmed|rejected", help="What you decide.", show_default=False)
-    ] = None,
-    note_: Annotated[str, typer.Option("--note", help="Why.", show_default=False)] = "",
-    examiner: Annotated[str, typer.Option(help="Who decides (default: the case's examiner).", show_default=False)] = "",
+    query: Annotated[str | None, typer.Argument(metavar="QUERY_OR_ITEM", help="Picture, item id or SHA-256.")] = None,
+    item: Annotated[str | None, typer.Argument(metavar="ITEM", help="Item id or SHA-256.")] = None,
+    verdict: Annotated[str | None, typer.Argument(metavar="confirmed|rejected", help="What you decide.")] = None,
+    note_: Annotated[str, typer.Option("--note", help="Why.")] = "",
+    examiner: Annotated[str, typer.Option(help="Who decides (default: the case's examiner).")] = "",
     list_: Annotated[bool, typer.Option("--list", help="List every decision, oldest first.")] = False,
     labels: Annotated[
-        Path | None,
-        typer.Option(metavar="OUT.csv", help="Write confirmed pairs as a label table.", show_default=False),
+        Path | None, typer.Option(metavar="OUT.csv", help="Write confirmed pairs as a label table.")
     ] = None,
     *,
     out: Output,
@@ -195,14 +167,8 @@ def decide(
     with open_case(case) as opened:
         if given:
             row = decisions.decide(opened, given[0], given[1], given[2], note_, examiner)
-            out.one(dataclasses.asdict(row))
-        if not given:
-            opened.record(
-                "decisions",
-                arguments={"list": list_, "labels": None if labels is None else str(labels)},
-                counts={"decisions": sum(1 for _ in opened.catalogue.decisions.all())},
-            )
+            out.one(row)
         if labels is not None:
             emit(decisions.labels(opened), ["sha256", "label"], Format.csv, labels)
         if list_:
-            out.many((dataclasses.asdict(row) for row in opened.catalogue.decisions.all()), columns)
+            out.many(map(dataclasses.asdict, decisions.history(opened)), columns)

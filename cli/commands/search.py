@@ -36,7 +36,7 @@ from cli.render.notes import EXIT_UNREADABLE, note
 from imgmatch.errors import UsageError
 
 if TYPE_CHECKING:
-    from indexer.search.searcher import SearchResult
+    from indexer.search.request import SearchResult
 
 
 def search(
@@ -66,27 +66,27 @@ def search(
     """Find the items of a case that look most like each query photograph."""
     from cli.render.search import emit_labels, emit_search
     from indexer.search import sets
-    from indexer.search.calibrate import background as background_of
+    from indexer.search.background import background as background_of
+    from indexer.search.request import SearchRequest
     from indexer.search.searcher import Searcher
 
     if by not in ("item", "label"):
         raise UsageError(f"--by {by}: say item or label")
-    cut = leave_out.leave_out()
     paths = query_paths(queries)
-    within = filters.filter()
+    wanted = sets.depth(k) if by == "label" else k
+    request = SearchRequest(
+        wanted, leave_out.leave_out(), filters.filter(), regions, verify_top=verification.top(), max_fmr=max_fmr
+    )
     told = _Told(keep=report.report is not None)
     with open_case(case) as opened:
         decode_soon(isolation)
         embedder = embedder_of(opened, model, device)
         background = background_of(opened, embedder.spec)
-        searcher = Searcher(
-            opened, embedder, warn=lambda message: note(f"imgmatch: {message}"), background=background, max_fmr=max_fmr
-        )
-        if background is None:
-            no_background(case, max_fmr)
+        searcher = Searcher(opened, embedder, warn=lambda message: note(f"imgmatch: {message}"), background=background)
+        if background is None and max_fmr is None:
+            no_background(opened)
         run = sets.together if together else Searcher.search
-        wanted = sets.depth(k) if by == "label" else k
-        results = told.each(run(searcher, paths, wanted, cut, within, regions, verification.top()))
+        results = told.each(run(searcher, paths, request))
         if by == "label":
             emit_labels((sets.by_label(result, label_column, k) for result in results), out.format, out.output)
         else:
@@ -134,14 +134,11 @@ def _why_not(result: SearchResult) -> str:
 
 def explain(
     case: CaseArg,
-    query: Annotated[Path, typer.Argument(metavar="QUERY", help="The query photograph.", show_default=False)],
-    item: Annotated[int, typer.Argument(metavar="ITEM", help="The item_id of a match.", show_default=False)],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Where to write the picture (PNG).", show_default=False)
-    ],
+    query: Annotated[Path, typer.Argument(metavar="QUERY", help="The query photograph.")],
+    item: Annotated[int, typer.Argument(metavar="ITEM", help="The item_id of a match.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the picture (PNG).")],
     reveal: Annotated[
-        bool,
-        typer.Option("--reveal/--blur", help="Show the pictures as they are; recorded in the audit log."),
+        bool, typer.Option("--reveal/--blur", help="Show the pictures as they are; recorded in the audit log.")
     ] = False,
     model: ModelOpt = None,
     device: DeviceOpt = "cpu",
@@ -149,7 +146,7 @@ def explain(
     format: Annotated[Format, typer.Option("--format", help="How to write the figures.")] = Format.table,
 ) -> None:
     """Draw why a query and an item match: geometry, inliers, heat maps. Pictures are coarsened unless --reveal."""
-    from indexer.search.explain import explain as run_explain
+    from indexer.search.comparison import explain as run_explain
 
     with open_case(case) as opened:
         decode_soon(isolation)

@@ -14,7 +14,8 @@ from cli.render.notes import note
 from imgmatch.errors import UsageError
 
 if TYPE_CHECKING:
-    from indexer.search.searcher import LeaveOut
+    from indexer.case.case import Case
+    from indexer.search.request import LeaveOut
 
 QueriesArg = Annotated[
     list[Path],
@@ -22,10 +23,7 @@ QueriesArg = Annotated[
 ]
 LeadsOpt = Annotated[int, typer.Option("-k", min=1, max=10_000, help="Leads a query.")]
 MaxFmrOpt = Annotated[
-    float | None,
-    typer.Option(
-        "--max-fmr", min=0, max=1, help="Only matches with at most this false-match rate.", show_default=False
-    ),
+    float | None, typer.Option("--max-fmr", min=0, max=1, help="Only matches with at most this false-match rate.")
 ]
 
 
@@ -34,21 +32,17 @@ class LeaveOutOptions:
     """Parts of the query that don't count."""
 
     mask: Annotated[
-        Path | None,
-        typer.Option(help="Picture of the query's size, white where to look away (a person).", show_default=False),
+        Path | None, typer.Option(help="Picture of the query's size, white where to look away (a person).")
     ] = None
     ignore_box: Annotated[
         list[str] | None,
         typer.Option(metavar="X,Y,W,H", help="Box to look away from, in the query's pixels; may be repeated."),
     ] = None
-    box: Annotated[
-        str | None,
-        typer.Option(metavar="X,Y,W,H", help="Search with this part of the query only.", show_default=False),
-    ] = None
+    box: Annotated[str | None, typer.Option(metavar="X,Y,W,H", help="Search with this part of the query only.")] = None
 
     def leave_out(self) -> LeaveOut:
         """What the options say. Raises UsageError for what is no box."""
-        from indexer.search.searcher import LeaveOut
+        from indexer.search.request import LeaveOut
 
         return LeaveOut(self.mask, tuple(map(_box, self.ignore_box or ())), _box(self.box) if self.box else None)
 
@@ -86,12 +80,11 @@ def query_paths(queries: list[Path]) -> list[str]:
     return paths
 
 
-def no_background(case: Path, max_fmr: float | None) -> None:
-    """Say that no rate can be stated; an error where one was asked for."""
-    why = f"{case}: fewer than 50 unrelated pictures, too few to state false-match rates"
-    if max_fmr is not None:
-        raise UsageError(f"{why}; leave out --max-fmr, or run: imgmatch calibrate {case} --background OTHER")
-    note(f"imgmatch: {why}; name a reference with: imgmatch calibrate {case} --background OTHER")
+def no_background(case: Case) -> None:
+    """Say that no false-match rate can be stated."""
+    from indexer.search.background import too_few
+
+    note(f"imgmatch: {too_few(case)}; name a reference with: imgmatch calibrate {case.path} --background OTHER")
 
 
 def _box(text: str) -> tuple[int, int, int, int]:

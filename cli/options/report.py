@@ -15,7 +15,7 @@ from imgmatch.errors import UsageError
 if TYPE_CHECKING:
     from imgmatch.types import ModelSpec
     from indexer.case.case import Case
-    from indexer.search.searcher import SearchResult
+    from indexer.search.request import SearchResult
 
 NoImagesOpt = Annotated[bool, typer.Option("--no-images", help="Report: hashes and numbers only.")]
 

@@ -18,7 +18,7 @@ from imgmatch.errors import ImgmatchError, UsageError
 from indexer.catalogue import filters
 from indexer.review.pictures import heat_png
 from indexer.review.queries import MAX_UPLOAD_BYTES
-from indexer.search.searcher import LeaveOut
+from indexer.search.request import LeaveOut, SearchRequest
 
 if TYPE_CHECKING:
     from cli.review.door import Door
@@ -154,9 +154,8 @@ class _Pages:
     # --- searching
 
     def search(self, request: Request, given: dict[str, Any]) -> Response:
-        kept = self._desk.search(
-            _whole(given, "query"), _leave_out(given), _filter(given), regions=_flag(given, "regions")
-        )
+        asked = SearchRequest(leave_out=_leave_out(given), within=_filter(given), regions=_flag(given, "regions"))
+        kept = self._desk.search(_whole(given, "query"), asked)
         return JSONResponse(self._views.searched(kept))
 
     def verify(self, request: Request, given: dict[str, Any]) -> Response:

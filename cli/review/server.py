@@ -55,12 +55,7 @@ def listen(port: int) -> socket.socket:
 
 
 def serve(
-    desk: Desk,
-    *,
-    port: int = 0,
-    idle_s: float = 1800,
-    open_browser: bool = True,
-    say: Callable[[str, float], None],
+    desk: Desk, *, port: int = 0, idle_s: float = 1800, open_browser: bool = True, say: Callable[[str, float], None]
 ) -> str:
     """Show a desk until it ends, and return why it did. ``say`` is told the address and the idle minutes.
 
@@ -71,7 +66,8 @@ def serve(
     door = Door(idle_s)
 
     def entered() -> None:
-        desk.case.record("review_session", arguments={"port": port, "examiner": desk.examiner})
+        with desk.case.use("review_session", arguments={"port": port, "examiner": desk.examiner}):
+            pass
 
     app = make_app(desk, door, lambda: server.end("ended on the page"))
     config = uvicorn.Config(
@@ -88,7 +84,6 @@ def serve(
     )
     server = _Server(config)
     address = f"http://{LOOPBACK}:{port}/?token={door.token}"
-    desk.case.record("review_start", arguments={"port": port, "idle_s": idle_s, "examiner": desk.examiner})
     say(address, idle_s / 60)
 
     async def run() -> None:
@@ -106,8 +101,7 @@ def serve(
     finally:
         listening.close()
         door.end()
-        desk.close()
-        desk.case.record("review_end", arguments={"why": server.why, "examiner": desk.examiner})
+        desk.close(server.why)
     return server.why
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from imgmatch.types import Sighting
     from indexer.catalogue.filters import Filter
     from indexer.review import Desk, KeptSearch
-    from indexer.search.explain import Comparison
+    from indexer.search.comparison import Comparison
 
 _SIGHTINGS = 50
 _MEMBERS = 60
@@ -79,7 +79,7 @@ class Views:
 
     def browse(self, after: int, wanted: Filter) -> str:
         """Items to choose a query from."""
-        catalogue = self._desk.case.catalogue
+        catalogue = self._desk.use.catalogue
         ids = catalogue.items.page(after, _BROWSED + 1, wanted)
         shown = ids[:_BROWSED]
         return self._piece(
@@ -100,14 +100,7 @@ class Views:
         }
 
     def results(
-        self,
-        kept: KeptSearch,
-        states: Sequence[str],
-        least: float,
-        by: str,
-        column: str,
-        page: int,
-        size: int,
+        self, kept: KeptSearch, states: Sequence[str], least: float, by: str, column: str, page: int, size: int
     ) -> dict[str, Any]:
         """A page of matches, or of labels."""
         desk = self._desk
@@ -147,11 +140,7 @@ class Views:
         """A match side by side with its query, and all that is known of it."""
         found = next((one for one in self._desk.shown(kept) if one.match.item_id == item_id), None)
         return self._piece(
-            "compare",
-            kept=kept,
-            item_id=item_id,
-            shown=found,
-            **self._facts(item_id, kept.query.sha256),
+            "compare", kept=kept, item_id=item_id, shown=found, **self._facts(item_id, kept.query.sha256)
         )
 
     def item(self, item_id: int) -> str:
@@ -159,7 +148,7 @@ class Views:
         return self._piece("item", item_id=item_id, **self._facts(item_id, None))
 
     def _facts(self, item_id: int, query_sha256: str | None) -> dict[str, Any]:
-        catalogue = self._desk.case.catalogue
+        catalogue = self._desk.use.catalogue
         item = catalogue.items.by_id([item_id]).get(item_id)
         seen: list[Sighting] = catalogue.sightings.of([item_id])[item_id] if item else []
         return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -28,6 +28,11 @@ class AllLimits:
         """Those that are not the default, for a log."""
         default = AllLimits().named()
         return {name: value for name, value in self.named().items() if value != default[name]}
+
+    def widened(self, values: Mapping[str, int]) -> AllLimits:
+        """These, with every limit raised to the value that stands for its name, where that is higher."""
+        raised = {name: max(now, values.get(name, now)) for name, now in self.named().items()}
+        return AllLimits(_with(self.picture, raised), _with(self.worker, raised), _with(self.source, raised))
 
     def _parts(self) -> tuple[Limits, WorkerLimits, SourceLimits]:
         return self.picture, self.worker, self.source

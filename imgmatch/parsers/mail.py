@@ -4,46 +4,54 @@ from __future__ import annotations
 
 import email
 import email.utils
+import quopri
 from collections.abc import Iterator
 from datetime import UTC
+from email.errors import MissingHeaderBodySeparatorDefect
 from email.message import Message
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
+from imgmatch import times
 from imgmatch.errors import EvidenceError
+from imgmatch.locator import Names
+from imgmatch.parsers import embedded
 from imgmatch.parsers.pieces import Clock, Piece, Settings, Trouble
 from imgmatch.streams import one_line
 
 _MAX_MESSAGE_BYTES = 512 << 20  # a message is parsed in memory
+_LOOKED_AT_BYTES = 4096
 
 
 def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iterator[Piece | Trouble]:
-    """Every part but the text of the message, called by its number (``2``, in a nested message ``2.1``) and its name;
-    in a mailbox behind the message's number. Its time is what the message says.
+    """Every part but the text of the message, and every file that its text carries, called by its number (``2``, in a
+    nested message ``2.1``) and its name; in a mailbox behind the message's number. Its time is what the message says.
 
     Raises EvidenceError of kind ``broken_document`` or ``limit``.
     """
     clock = Clock(settings)
-    if stream.read(5) == b"From ":
-        stream.seek(0)
+    start = stream.read(5)
+    stream.seek(0)
+    if start == b"From ":
         for number, raw in enumerate(_messages(stream), start=1):
             clock.check()
             if raw is None:
                 yield Trouble("mail", str(number), "limit", f"is longer than {_MAX_MESSAGE_BYTES:,} bytes; not opened")
                 continue
             try:
-                yield from _parts(email.message_from_bytes(raw), f"{number}/")
+                yield from _parts(email.message_from_bytes(raw), f"{number}/", clock)
             except (RecursionError, ValueError, LookupError, TypeError) as error:
                 yield Trouble("mail", str(number), "broken_document", f"the message can't be read: {one_line(error)}")
         return
-    stream.seek(0)
-    raw = stream.read(_MAX_MESSAGE_BYTES + 1)
+    size = _MAX_MESSAGE_BYTES + 1
+    if start[:1].isdigit():  # Apple's .emlx: how long the message is, then it, then a list of its properties
+        size = min(size, int(stream.readline(20)))
+    raw = stream.read(size)
     if len(raw) > _MAX_MESSAGE_BYTES:
         raise EvidenceError("limit", f"is longer than {_MAX_MESSAGE_BYTES:,} bytes; not opened")
     try:
-        message = email.message_from_bytes(raw.removeprefix(b"\xef\xbb\xbf"))
+        yield from _parts(email.message_from_bytes(raw.removeprefix(b"\xef\xbb\xbf")), "", clock)
     except (RecursionError, ValueError, LookupError, TypeError) as error:
         raise EvidenceError("broken_document", f"the message can't be read: {one_line(error)}") from error
-    yield from _parts(message, "")
 
 
 def _messages(stream: BinaryIO) -> Iterator[bytes | None]:
@@ -67,14 +75,15 @@ def _messages(stream: BinaryIO) -> Iterator[bytes | None]:
         yield b"".join(lines) if size <= _MAX_MESSAGE_BYTES else None
 
 
-def _parts(message: Message, before: str) -> Iterator[Piece | Trouble]:
+def _parts(message: Message, before: str, clock: Clock) -> Iterator[Piece | Trouble]:
     when = _when(message)
     waiting: list[tuple[str, Message, str | None]] = [("1", message, when)]
-    if message.is_multipart():
+    if message.is_multipart() and not _is_packed_message(message):
         waiting = [(str(n), part, when) for n, part in enumerate(message.get_payload(), start=1)]
     while waiting:
+        clock.check()
         number, part, when = waiting.pop(0)
-        if part.is_multipart():
+        if part.is_multipart() and not _is_packed_message(part):
             inner = [
                 (f"{number}.{n}", each, _when(each) or when)
                 for n, each in enumerate(part.get_payload(), start=1)
@@ -82,30 +91,62 @@ def _parts(message: Message, before: str) -> Iterator[Piece | Trouble]:
             ]
             waiting = inner + waiting
             continue
-        at = f"{before}{number}"
-        try:
-            name = part.get_filename()
-            if (
-                name is None
-                and part.get_content_maintype() == "text"
-                and part.get_content_disposition() != "attachment"
-            ):
-                continue
-            at = f"{at}/{name}" if name else f"{at}.{part.get_content_subtype()}"
-            data = part.get_payload(decode=True)
-        except Exception as error:  # noqa: BLE001  (headers of spam break about everything)
-            yield Trouble("mail", at, "broken_document", f"the part can't be read: {one_line(error)}")
-            continue
-        if isinstance(data, bytes) and data:
-            yield Piece("mail", at, data, when)
-        else:
-            yield Trouble("mail", at, "broken_document", "nothing of the attachment is there")
+        yield from _part(f"{before}{number}", part, when)
+
+
+def _part(at: str, part: Message, when: str | None) -> Iterator[Piece | Trouble]:
+    """A part that has no parts: itself, or what its text carries."""
+    try:
+        name = part.get_filename()
+        text = name is None and part.get_content_maintype() == "text" and part.get_content_disposition() != "attachment"
+        named = f"{at}/{name}" if name else f"{at}.{part.get_content_subtype()}"
+        data = _content(part)
+    except Exception as error:  # noqa: BLE001  (headers of spam break about everything)
+        yield Trouble("mail", at, "broken_document", f"the part can't be read: {one_line(error)}")
+        return
+    wide = (str(part.get_param("charset")) or "").lower().startswith(("utf-16", "utf-32"))
+    if text and (wide or b"\0" not in data[:_LOOKED_AT_BYTES]):
+        data = data.replace(b"\0", b"") if wide else data
+        for number, (ending, carried) in enumerate(embedded.in_html(data), start=1):
+            yield Piece("mail", f"{at}/data-{number}.{ending}", carried, when)
+        place_of = Names()
+        for carried_name, carried in embedded.in_text(data):
+            yield Piece("mail", place_of(f"{at}/{carried_name}"), carried, when)
+    elif data:
+        yield Piece("mail", named, data, when)
+    else:
+        yield Trouble("mail", named, "broken_document", "nothing of the attachment is there")
+
+
+def _is_packed_message(part: Message) -> bool:
+    """Is it a message in a message that is packed as an attachment is, which the standard forbids and programs do?"""
+    return part.get_content_type() == "message/rfc822" and _packing(part) in ("base64", "quoted-printable")
+
+
+def _packing(part: Message) -> str:
+    return str(part["Content-Transfer-Encoding"]).strip().lower()
+
+
+def _content(part: Message) -> bytes:
+    if not _is_packed_message(part):
+        data = part.get_payload(decode=True)
+        return data if isinstance(data, bytes) else b""
+    as_it_was = part.policy.clone(max_line_length=0, mangle_from_=False)
+    parsed = cast(Message, part.get_payload(0))
+    inner = parsed.as_bytes(policy=as_it_was)
+    if any(isinstance(defect, MissingHeaderBodySeparatorDefect) for defect in parsed.defects):
+        inner = inner.replace(b"\n\n", b"\n", 1)  # it was no header that was taken for one
+    if _packing(part) == "base64":
+        return embedded.decoded(inner)
+    return quopri.decodestring(inner).lstrip()
 
 
 def _when(message: Message) -> str | None:
     try:
-        when = email.utils.parsedate_to_datetime(str(message["Date"]))
-        utc = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
-        return utc.isoformat(timespec="microseconds").replace("+00:00", "Z")
+        text = str(message["Date"])
+        when = email.utils.parsedate_to_datetime(text)
+        if when.tzinfo is None and "-0000" in text:  # UTC, of a sender who does not say where he is (RFC 5322)
+            when = when.replace(tzinfo=UTC)
+        return times.stated(when)
     except (ValueError, TypeError, OverflowError, IndexError):
         return None

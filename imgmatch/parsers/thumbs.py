@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO
 
+from imgmatch import times
 from imgmatch.errors import EvidenceError
 from imgmatch.locator import Names
 from imgmatch.optional import require
@@ -17,7 +17,6 @@ from imgmatch.parsers.pieces import Clock, Piece, Settings, Trouble
 from imgmatch.streams import one_line
 
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
-_EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
 _HEADER_BYTES = 64  # headers of the known versions are 12 to 24 bytes
 
 
@@ -69,16 +68,8 @@ def _catalogue(data: bytes) -> dict[str, tuple[str, str | None]]:
             if length < 16 or at + length > len(data):
                 break
             text = data[at + 16 : at + length].decode("utf-16-le", "replace").partition("\0")[0]
-            names[str(number)] = (text or str(number), _utc(filetime))
+            names[str(number)] = (text or str(number), times.filetime(filetime))
             at += length
     except struct.error:
         pass
     return names
-
-
-def _utc(filetime: int) -> str | None:
-    try:
-        when = _EPOCH + timedelta(microseconds=filetime // 10)
-    except OverflowError:
-        return None
-    return when.isoformat(timespec="microseconds").replace("+00:00", "Z") if filetime else None

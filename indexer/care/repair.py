@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imgmatch.errors import CaseError, EvidenceError
-from imgmatch.evidence import DEFAULT_OPTIONS, Reopener, SourceOptions
+from imgmatch.evidence import DEFAULT_OPTIONS, SourceOptions
+from imgmatch.evidence.read import Finder
 from imgmatch.models.base import Embedder
 from imgmatch.types import Sighting
 from imgmatch.workers import shared
-from imgmatch.workers.work import Request
+from imgmatch.workers.decode import Request
 from indexer.case.case import Case
+from indexer.case.use import Use
 from indexer.catalogue import SegmentRow
 from indexer.index.protocol import Progress
 from indexer.index.segments import ids_of
 from indexer.index.shelf import Shelf
-from indexer.search.verification import content
 
 if TYPE_CHECKING:
     from imgmatch.types import Vector
@@ -48,8 +49,8 @@ def repair(
     CaseError, changing nothing, when the installed model is not the one that made the vectors.
     """
     done = Repaired()
-    reopener = Reopener(options)
-    with case.writing():
+    finder = Finder(case.limits, options)
+    with case.writing(), case.use("repair", ends="repaired") as use:
         used: dict[str, str] = {}
         damaged = ((s, segment) for s in case.shelves() for segment in s.segments() if s.check(segment) is not None)
         for shelf, segment in damaged:
@@ -61,34 +62,34 @@ def repair(
                     "installed; repair it with the imgmatch version that made it"
                 )
             used[spec.name] = spec.weights_sha256
-            _repair(shelf, segment, embedder, reopener, done, progress)
+            _repair(use, shelf, segment, embedder, finder, done, progress)
             done.segments += 1
-        if done.segments:
-            counts = {"segments": done.segments, "vectors": done.vectors, "lost": len(done.lost)}
-            case.record("repair", {"models": used}, subject={"lost_sha256": done.lost[:1000]}, counts=counts)
+        use.entry.details, use.entry.subject = {"models": used}, {"lost_sha256": done.lost[:1000]}
+        use.entry.counts = {"segments": done.segments, "vectors": done.vectors, "lost": len(done.lost)}
     return done
 
 
 def _repair(
+    use: Use,
     shelf: Shelf,
     segment: SegmentRow,
     embedder: Embedder,
-    reopener: Reopener,
+    finder: Finder,
     done: Repaired,
     progress: Progress | None,
 ) -> None:
     ids = ids_of(segment).tolist()
-    owners = shelf.catalogue.vectors.owners(ids)
-    regions = shelf.catalogue.vectors.regions(ids)
-    items = shelf.catalogue.items.by_id(owners.values())
-    sightings = shelf.catalogue.sightings.of(owners.values())
+    owners = use.catalogue.vectors.owners(ids)
+    regions = use.catalogue.vectors.regions(ids)
+    items = use.catalogue.items.by_id(owners.values())
+    sightings = use.catalogue.sightings.of(owners.values())
     kept, vectors, gone = [], [], []
     for number, vector_id in enumerate(ids, start=1):
         if vector_id in owners:
             item = items[owners[vector_id]]
             # A part of a picture was embedded in a way that only the run which made it knows.
             whole = vector_id not in regions
-            vector = _again(sightings[item.item_id], item.sha256, embedder, reopener) if whole else None
+            vector = _again(sightings[item.item_id], item.sha256, embedder, finder) if whole else None
             if vector is None:
                 done.lost.append(item.sha256)
                 gone.append(vector_id)
@@ -102,11 +103,11 @@ def _repair(
     done.vectors += len(kept)
 
 
-def _again(places: list[Sighting], sha256: str, embedder: Embedder, reopener: Reopener) -> Vector | None:
+def _again(places: list[Sighting], sha256: str, embedder: Embedder, finder: Finder) -> Vector | None:
     """The vector of an item from the first of its sources that still holds it, made as ingest makes it."""
     try:
-        data = content(sha256, (place.locator for place in places), reopener.reopen)
-        prepared = shared.read_picture(data, Request(embedder.spec.input_px)).prepared
+        content = finder.content(sha256, (place.locator for place in places))
+        prepared = shared.read_picture(content.whole, Request(embedder.spec.input_px, limits=content.limits)).prepared
     except EvidenceError:
         return None
     assert prepared is not None

@@ -41,7 +41,10 @@ class Filter:
     exclude_lists: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return self != Filter()
+        return self != EVERYTHING
+
+
+EVERYTHING = Filter()
 
 
 def label(text: str) -> tuple[str, str]:

@@ -86,6 +86,10 @@ class RunReads(Reads):
         row = self._one("SELECT run_id, item_id FROM merges WHERE case_id = ?", (case_id,))
         return None if row is None else (int(row[0]), int(row[1]))
 
+    def limits(self) -> dict[str, int]:
+        """The highest value of each limit that a run, also of a case that was merged, was given another one of."""
+        return dict(self._rows("SELECT key, max(value) FROM runs, json_each(arguments_json, '$.limits') GROUP BY key"))
+
     def found(self, run_id: int) -> Iterator[Row]:
         """Every sighting that a run made or read again, in the order they were made; ``times_read`` by it."""
         for row in self._named(

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from imgmatch.errors import CaseError
 from imgmatch.types import Evidence, ModelSpec
-from indexer.catalogue import Catalogue, GenerationRow, SegmentRow, Writer
+from indexer.catalogue import CalibrationRow, Catalogue, GenerationRow, SegmentRow, Writer
 from indexer.catalogue.clock import now_utc
 from indexer.index import segments
 from indexer.index.disk import file_sha256
@@ -80,12 +80,20 @@ class Shelf:
         return self.catalogue.vectors.has(sha256, self.model_id, profile)
 
     def unchanged(self, evidence: Evidence, version: str, profile: str | None = None) -> str | None:
-        """Was this very file read before? As ``Catalogue.unchanged``."""
+        """Was this very file read before? As ``Catalogue.sightings.unchanged``."""
         return self.catalogue.sightings.unchanged(evidence, self.model_id, version, profile)
 
     def sample(self, count: int) -> list[tuple[int, str]]:
         """Id and SHA-256 of the first items in the order of their SHA-256: the same whatever order they came in."""
         return self.catalogue.items.sample(self.model_id, count)
+
+    def vectors_of(self, items: Sequence[int]) -> list[tuple[Any, ...]]:
+        """Item, vector id and region (x, y, width, height or four None) of every vector of some items."""
+        return self.catalogue.vectors.of(items, self.model_id)
+
+    def calibration(self) -> CalibrationRow | None:
+        """The stored calibration of its scores."""
+        return self.catalogue.models.calibration(self.model_id)
 
     # --- reading
 
@@ -164,6 +172,23 @@ class Shelf:
             ids = first + np.arange(len(owners[part]), dtype=np.int64)
             self._add(writer, self._written(number, ids, vectors[part]), owners[part])
 
+    def take_over(self, writer: Writer, theirs: Shelf, store: Store, items: Mapping[int, int]) -> int:
+        """Add what another case's shelf of the same model holds (``store`` are its rows) of ``items``, its ids to ours,
+        where this one holds nothing of them, within a transaction; returns how many vectors. Raises CaseError where
+        rows that its catalogue names are missing.
+        """
+        lacking = [item for item, ours in items.items() if not writer.vectors.has_item(ours, self.model_id)]
+        wanted = theirs.vectors_of(lacking)
+        for start in range(0, len(wanted), segments.MAX_ROWS):
+            part = wanted[start : start + segments.MAX_ROWS]
+            vectors, found = store.gather(np.array([row[1] for row in part], dtype=np.int64))
+            if not found.all():
+                raise CaseError(f"{theirs.path}: {int((~found).sum())} vectors are missing; run imgmatch check on it")
+            self.append(writer, vectors, [(items[row[0]], *row[2:]) for row in part])
+        profiles = theirs.catalogue.vectors.profiles_of(lacking, theirs.model_id)
+        self.set_profiles(writer, ((items[item], profile) for item, profile in profiles))
+        return len(wanted)
+
     def adopt(self, writer: Writer, file: Path, owners: Sequence[Owner]) -> None:
         """Take a file that has the form of a segment as one, within a transaction. Raises CaseError when it is none."""
         number, first = writer.segments.next()
@@ -177,6 +202,18 @@ class Shelf:
         if fault is not None:
             raise CaseError(fault)
         self._add(writer, made, owners)
+
+    def set_profiles(self, writer: Writer, profiles: Iterable[tuple[int, str]]) -> None:
+        """Note in which way beyond the whole picture items were read, within a transaction."""
+        writer.vectors.set_profiles((item, self.model_id, profile) for item, profile in profiles)
+
+    def set_generation(self, writer: Writer, name: str | None, manifest_sha256: str) -> None:
+        """Put a built index to use instead of the one before (None: none), within a transaction."""
+        writer.indexes.set_generation(self.model_id, name, manifest_sha256, now_utc())
+
+    def set_calibration(self, writer: Writer, row: CalibrationRow) -> None:
+        """Store a calibration in the place of the one before, within a transaction."""
+        writer.models.set_calibration(self.model_id, row)
 
     def rewrite(self, group: Sequence[SegmentRow], dead: Ids) -> int:
         """Put the live rows of segments into one, as one transaction; returns how many rows are removed for good.

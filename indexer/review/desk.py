@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from imgmatch.errors import UsageError
-from imgmatch.match.verify import query_features
 from imgmatch.models.base import Embedder
 from imgmatch.types import Issue, Match
 from indexer.case.case import Case
 from indexer.catalogue import DecisionRow
-from indexer.catalogue.filters import Filter
 from indexer.out.report import ReportConfig, write_report
 from indexer.review.pictures import Pictures
 from indexer.review.queries import Queries, QueryPicture
 from indexer.review.stacks import Stacks
 from indexer.search import decisions
-from indexer.search.calibrate import background
-from indexer.search.explain import Comparison, compare
-from indexer.search.searcher import NOTHING_LEFT_OUT, LeaveOut, Query, Searcher, SearchResult, read_query
+from indexer.search.background import background
+from indexer.search.comparison import Comparison, compare
+from indexer.search.query import Query
+from indexer.search.request import SearchRequest, SearchResult
+from indexer.search.searcher import Searcher
 from indexer.search.sets import LabelMatch, by_label
-from indexer.search.verification import verified_first
+from indexer.search.verification import VERIFY_TOP
 
 DEPTH = 500
 """So many matches does a search keep for paging through."""
 MAX_SEARCHES = 30
+_QUERIES = 2
+"""So many queries stay decoded, which may be large; one that is needed later is read again."""
 _LOOKED_AT = 8
 
 State = Literal["open", "confirmed", "rejected"]
@@ -42,8 +46,7 @@ class KeptSearch:
 
     search_id: int
     query: QueryPicture
-    leave_out: LeaveOut
-    regions: bool
+    request: SearchRequest
     verified: bool
     result: SearchResult
 
@@ -63,8 +66,12 @@ class Desk:
         self.case = case
         self.embedder = embedder
         self.examiner = examiner or case.catalogue.meta.all().get("examiner", "")
-        self.queries = Queries(case)
-        self.pictures = Pictures(case)
+        self._ends = ExitStack()
+        self.use = self._ends.enter_context(
+            case.use("review_start", arguments={"examiner": self.examiner}, ends="review_end")
+        )
+        self.queries = Queries(self.use)
+        self.pictures = Pictures(self.use)
         self.stacks = Stacks(case, embedder.spec)
         self._search_lock = threading.Lock()
         self._look_lock = threading.RLock()
@@ -76,9 +83,11 @@ class Desk:
         self._compared: OrderedDict[tuple[int, int], Comparison] = OrderedDict()
         self._labels: tuple[dict[str, int], list[tuple[str, str]]] | None = None
 
-    def close(self) -> None:
-        """Break off what runs beside."""
+    def close(self, why: str = "closed") -> None:
+        """Break off what runs beside, and record the end of the sitting."""
         self.stacks.stop()
+        self.use.entry.arguments = {"why": why, "examiner": self.examiner}
+        self._ends.close()
 
     # --- query pictures
 
@@ -96,54 +105,54 @@ class Desk:
 
     def _record(self, action: str, picture: QueryPicture) -> None:
         place = {"query": str(picture.found.locator), "query_sha256": picture.sha256, "item_id": picture.item_id}
-        self.case.record(action, arguments={"examiner": self.examiner}, subject=place)
+        with self.case.use(action, arguments={"examiner": self.examiner}, subject=place):
+            pass
 
     # --- pictures shown as they are
 
     def reveal_item(self, item_id: int, px: int, grey: bool) -> bytes:
         """An item's clear picture (JPEG); recorded before it is given."""
-        made = self.pictures.item(item_id, px, grey)
-        sha256 = self.case.catalogue.items.by_id([item_id])[item_id].sha256
         arguments = {"px": px, "grey": grey, "examiner": self.examiner}
-        self.case.record("reveal", arguments=arguments, subject={"item_id": item_id, "sha256": sha256})
+        with self.case.use("reveal", arguments=arguments) as use:
+            made = self.pictures.item(item_id, px, grey)
+            sha256 = use.catalogue.items.by_id([item_id])[item_id].sha256
+            use.entry.subject = {"item_id": item_id, "sha256": sha256}
         return made
 
     def reveal_query(self, query_id: int, px: int, grey: bool) -> bytes:
         """A query's clear picture (JPEG); recorded before it is given."""
         picture = self.queries.get(query_id)
-        made = self.pictures.query(picture, px, grey)
         arguments = {"px": px, "grey": grey, "examiner": self.examiner}
         subject = {"query": str(picture.found.locator), "sha256": picture.sha256}
-        self.case.record("reveal", arguments=arguments, subject=subject)
-        return made
+        with self.case.use("reveal", arguments=arguments, subject=subject):
+            return self.pictures.query(picture, px, grey)
 
     # --- searching
 
-    def search(
-        self,
-        query_id: int,
-        leave_out: LeaveOut = NOTHING_LEFT_OUT,
-        within: Filter | None = None,
-        regions: bool = True,
-    ) -> KeptSearch:
-        """Search; the first answer comes at once, ``verify`` of it later brings geometry.
+    def search(self, query_id: int, request: SearchRequest) -> KeptSearch:
+        """Search for up to DEPTH matches; the first answer comes at once, ``verify`` of it later brings geometry.
 
         Raises UsageError when the query can't be read or what is to be left out does not fit it.
         """
         picture = self.queries.get(query_id)
+        request = replace(request, k=DEPTH, verify_top=0, with_rejected=True)
         with self._search_lock:
-            result = self._searcher.search_one(picture.found, DEPTH, leave_out, within, regions, with_rejected=True)
-            if result.issue is not None:
-                raise UsageError(f"{picture.name}: {result.issue.message}; give a picture that can be read")
+            started = time.perf_counter()
+            query = self._searcher.read(picture.found, request)
+            result = self._searcher.answer(query, request, started)
+            if isinstance(query, Issue):
+                raise UsageError(f"{picture.name}: {query.message}; give a picture that can be read")
             self._last_search += 1
-            kept = KeptSearch(self._last_search, picture, leave_out, regions, False, result)
+            kept = KeptSearch(self._last_search, picture, request, False, result)
             self._searches[kept.search_id] = kept
             while len(self._searches) > MAX_SEARCHES:
                 self._searches.popitem(last=False)
-            return kept
+        with self._look_lock:
+            self._keep_read(kept, query)
+        return kept
 
     def verify(self, search_id: int) -> KeptSearch:
-        """The same search with its nearest matches verified, the verified ones first, as ``Searcher`` orders them.
+        """The same search with its nearest matches verified, as ``Searcher`` orders and describes them.
 
         Nothing else waits meanwhile. Raises UsageError when the query can't be read any more.
         """
@@ -151,23 +160,14 @@ class Desk:
         if kept.verified:
             return kept
         query = self._query(kept)
-        features = query_features(query.image.pixels, query.image.upright_size_px, query.mask)
-        before = {match.item_id: match for match in kept.result.matches}
-        order, found = verified_first(self.case, features, [match.candidates for match in kept.result.matches])
-        matches = []
-        for rank, candidates in enumerate(order, start=1):
-            match = before[candidates[0].item_id]
-            verification = found.get(match.item_id)
-            reasons = match.reasons if verification is None else (*match.reasons, verification.reason)
-            matches.append(replace(match, rank=rank, verification=verification, reasons=reasons))
-        self.case.record(
-            "verify",
-            arguments={"examiner": self.examiner},
-            subject={"query_sha256": kept.query.sha256},
-            model=self.embedder.spec,
-            counts={"looked_at": len(found), "verified": sum(one.verified for one in found.values())},
-        )
-        verified = replace(kept, verified=True, result=replace(kept.result, matches=tuple(matches)))
+        subject = {"query_sha256": kept.query.sha256}
+        arguments = {"examiner": self.examiner}
+        with self.case.use("verify", arguments=arguments, subject=subject, model=self.embedder.spec) as use:
+            ordered = self._searcher.verify(use, query, kept.result.matches, VERIFY_TOP)
+            matches = self._searcher.describe(use, query, ordered)
+            found = [match.verification for match in matches if match.verification is not None]
+            use.entry.counts = {"looked_at": len(found), "verified": sum(one.verified for one in found)}
+        verified = replace(kept, verified=True, result=replace(kept.result, matches=matches))
         with self._search_lock:
             if search_id in self._searches:
                 self._searches[search_id] = verified
@@ -189,7 +189,7 @@ class Desk:
 
     def shown(self, kept: KeptSearch, states: Sequence[str] = STATES, min_score: float = -1.0) -> list[Shown]:
         """The matches of a search in these states and with at least this score, in their order."""
-        verdicts = self.case.catalogue.decisions.standing(kept.query.sha256)
+        verdicts = self.use.catalogue.decisions.standing(kept.query.sha256)
         every = (Shown(match, _state(verdicts.get(match.sha256))) for match in kept.result.matches)
         return [shown for shown in every if shown.state in states and shown.match.score >= min_score]
 
@@ -202,7 +202,7 @@ class Desk:
         """Columns and values that labels have, the first thousand; read again when the case has changed."""
         state = self.case.catalogue.state()
         if self._labels is None or self._labels[0] != state:
-            self._labels = (state, self.case.catalogue.labels.values(1000))
+            self._labels = (state, self.use.catalogue.labels.values(1000))
         return self._labels[1]
 
     # --- looking closely
@@ -214,30 +214,31 @@ class Desk:
             if key not in self._compared:
                 kept = self.kept(search_id)
                 known = next((m.verification for m in kept.result.matches if m.item_id == item_id), None)
-                self._compared[key] = compare(self.case, self.embedder, self._query(kept), item_id, known)
-                subject = {
-                    "query": str(kept.query.found.locator),
-                    "query_sha256": kept.query.sha256,
-                    "item_id": item_id,
-                    "item_sha256": self._compared[key].sha256,
-                }
+                query = self._query(kept)
+                subject = {"query": str(query.locator), "query_sha256": query.sha256, "item_id": item_id}
                 arguments = {"reveal": False, "examiner": self.examiner}
-                self.case.record("explain", arguments=arguments, subject=subject, model=self.embedder.spec)
+                with self.case.use("explain", arguments=arguments, subject=subject, model=self.embedder.spec) as use:
+                    made = compare(use, self.embedder, query, item_id, known)
+                    use.entry.subject = {**subject, "item_sha256": made.sha256}
+                self._compared[key] = made
                 if len(self._compared) > _LOOKED_AT:
                     self._compared.popitem(last=False)
             return self._compared[key]
 
     def _query(self, kept: KeptSearch) -> Query:
+        """The query as the search read it: geometry sees the same pixels."""
         with self._look_lock:
             if kept.search_id not in self._read:
-                # As the search read it: geometry sees the same pixels.
-                read = read_query(kept.query.found, self.embedder, kept.leave_out, regions=kept.regions)
+                read = self._searcher.read(kept.query.found, kept.request)
                 if isinstance(read, Issue):
                     raise UsageError(f"{kept.query.name}: {read.message}; upload or choose it again")
-                self._read[kept.search_id] = read
-                if len(self._read) > 2:  # decoded pictures are large
-                    self._read.popitem(last=False)
+                self._keep_read(kept, read)
             return self._read[kept.search_id]
+
+    def _keep_read(self, kept: KeptSearch, query: Query) -> None:
+        self._read[kept.search_id] = query
+        if len(self._read) > _QUERIES:
+            self._read.popitem(last=False)
 
     # --- deciding
 
@@ -253,7 +254,8 @@ class Desk:
         if not name or len(name) > 200 or not name.isprintable():
             raise UsageError("that is no name; give one of up to 200 printable characters")
         self.examiner = name
-        self.case.record("review_examiner", arguments={"examiner": name})
+        with self.case.use("review_examiner", arguments={"examiner": name}):
+            pass
 
     # --- handing over
 

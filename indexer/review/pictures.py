@@ -12,15 +12,13 @@ import numpy as np
 from PIL import Image as Pillow
 
 from imgmatch.errors import UsageError
+from imgmatch.evidence.read import Finder, read
 from imgmatch.match.drawing import Heat
-from imgmatch.picture.hashes import digest
-from imgmatch.picture.image import DEFAULT_LIMITS
 from imgmatch.types import Image
 from imgmatch.workers import shared
-from indexer.case.case import Case
+from indexer.case.use import Use
 from indexer.out.report.pictures import blur
 from indexer.review.queries import QueryPicture
-from indexer.search.verification import reread
 
 CLEAR_PX = (320, 1600)
 """Least and most length of a clear picture's longer side."""
@@ -30,8 +28,9 @@ _KEPT = 4096
 class Pictures:
     """Reads pictures again where they were found. The last blurred ones are kept, a few kilobytes each, in memory."""
 
-    def __init__(self, case: Case) -> None:
-        self._case = case
+    def __init__(self, use: Use) -> None:
+        self._use = use
+        self._finder = Finder(use.limits)
         self._blurred: OrderedDict[str, bytes] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -40,36 +39,36 @@ class Pictures:
 
         Raises UsageError when there is no such item, EvidenceError when no source has its content any more.
         """
-        item = self._case.catalogue.items.by_id([item_id]).get(item_id)
+        item = self._use.catalogue.items.by_id([item_id]).get(item_id)
         if item is None:
-            raise UsageError(f"{item_id}: no such item in {self._case.path}")
+            raise UsageError(f"{item_id}: no such item in {self._use.path}")
 
-        def read(min_side_px: int) -> Image:
-            return reread(item, self._case.catalogue.sightings.of([item_id])[item_id], min_side_px)
+        def decoded(min_side_px: int) -> Image:
+            seen = self._use.catalogue.sightings.of([item_id])[item_id]
+            return self._finder.image(item.sha256, (sighting.locator for sighting in seen), min_side_px)
 
-        return self._shown(item.sha256, read, clear_px, grey)
+        return self._shown(item.sha256, decoded, clear_px, grey)
 
     def query(self, picture: QueryPicture, clear_px: int | None = None, grey: bool = False) -> bytes:
         """A query picture as JPEG, as ``item``."""
 
-        def read(min_side_px: int) -> Image:
-            with picture.found.open() as stream:
-                _, data = digest(stream, DEFAULT_LIMITS.max_bytes)
-            return shared.read_image(data or b"", min_side_px)
+        def decoded(min_side_px: int) -> Image:
+            content = read(picture.found, self._finder.limits.picture)
+            return shared.read_image(content.whole, min_side_px, content.limits)
 
-        return self._shown(picture.sha256, read, clear_px, grey)
+        return self._shown(picture.sha256, decoded, clear_px, grey)
 
-    def _shown(self, sha256: str, read: Callable[[int], Image], clear_px: int | None, grey: bool) -> bytes:
+    def _shown(self, sha256: str, decoded: Callable[[int], Image], clear_px: int | None, grey: bool) -> bytes:
         if clear_px is not None:
             clear_px = min(max(clear_px, CLEAR_PX[0]), CLEAR_PX[1])
-            picture = Pillow.fromarray(read(clear_px).pixels)
+            picture = Pillow.fromarray(decoded(clear_px).pixels)
             picture.thumbnail((clear_px, clear_px), Pillow.Resampling.LANCZOS)
             return _jpeg(picture.convert("L") if grey else picture, 88)
         with self._lock:
             if sha256 in self._blurred:
                 self._blurred.move_to_end(sha256)
                 return self._blurred[sha256]
-        made = _jpeg(blur(Pillow.fromarray(read(CLEAR_PX[0]).pixels)), 70)
+        made = _jpeg(blur(Pillow.fromarray(decoded(CLEAR_PX[0]).pixels)), 70)
         with self._lock:
             self._blurred[sha256] = made
             if len(self._blurred) > _KEPT:

@@ -6,13 +6,11 @@ import io
 from dataclasses import dataclass
 
 from imgmatch.errors import EvidenceError, UsageError
-from imgmatch.evidence import reopen
+from imgmatch.evidence.read import Content, Finder, read
 from imgmatch.locator import Locator
-from imgmatch.picture.hashes import digest
-from imgmatch.picture.image import DEFAULT_LIMITS, Limits
 from imgmatch.types import Evidence
 from imgmatch.workers import shared
-from indexer.case.case import Case
+from indexer.case.use import Use
 from indexer.out.show import item_by_number_or_digits
 
 MAX_UPLOAD_BYTES = 64 << 20
@@ -39,8 +37,9 @@ class QueryPicture:
 class Queries:
     """The query pictures of one sitting, oldest first; bounded."""
 
-    def __init__(self, case: Case) -> None:
-        self._case = case
+    def __init__(self, use: Use) -> None:
+        self._use = use
+        self._finder = Finder(use.limits)
         self._last = 0
         self._held: dict[int, QueryPicture] = {}
 
@@ -68,47 +67,32 @@ class Queries:
                 f"{name}: too large; up to {MAX_UPLOAD_BYTES >> 20} MiB a picture and {MAX_TOTAL_BYTES >> 20} MiB in "
                 "all: remove others, or ingest it and choose it as an item"
             )
-        locator = Locator("upload", name or "unnamed")
-        digests, _ = digest(io.BytesIO(data), MAX_UPLOAD_BYTES)
-        item_id = self._case.catalogue.items.id_of(digests.sha256)
-        return self._add(
-            name or "unnamed",
-            item_id,
-            True,
-            Evidence(locator, len(data), None, None, None, lambda: io.BytesIO(data)),
-            DEFAULT_LIMITS,
-        )
+        name = name or "unnamed"
+        content = read(Evidence(Locator("upload", name), len(data), None, None, None, lambda: io.BytesIO(data)))
+        return self._add(name, self._use.catalogue.items.id_of(content.digests.sha256), True, content)
 
     def choose(self, text: str) -> QueryPicture:
         """Take an item of the case: its id, or the beginning of its SHA-256 (four digits or more).
 
         Raises UsageError when it names none or several; EvidenceError when the item's picture is not at hand.
         """
-        item_id = item_by_number_or_digits(self._case, text.strip(), _LEAST_DIGITS)
+        item_id = item_by_number_or_digits(self._use, text.strip(), _LEAST_DIGITS)
         if item_id is None:
             raise UsageError(f"{text!r}: no such item; give an item id, or four or more digits of a SHA-256")
-        item = self._case.catalogue.items.by_id([item_id])[item_id]
-        for sighting in self._case.catalogue.sightings.of([item_id])[item_id]:
-            try:
-                found = reopen(sighting.locator)
-                with found.open() as stream:
-                    same = digest(stream, DEFAULT_LIMITS.max_bytes)[0].sha256 == item.sha256
-            except (EvidenceError, OSError):
-                continue
-            if same:
-                return self._add(f"item {item_id}", item_id, False, found, DEFAULT_LIMITS)
-        raise EvidenceError(
-            "source_gone", f"item {item_id}: no source has this picture any more; bring its files back to their place"
-        )
-
-    def _add(self, name: str, item_id: int | None, uploaded: bool, found: Evidence, limits: Limits) -> QueryPicture:
+        item = self._use.catalogue.items.by_id([item_id])[item_id]
+        sightings = self._use.catalogue.sightings.of([item_id])[item_id]
         try:
-            with found.open() as stream:
-                digests, data = digest(stream, limits.max_bytes)
-            if data is None:
-                raise EvidenceError("too_large", f"{digests.size_bytes:,} bytes are too many")
-            image = shared.read_image(data, 1, limits)
-        except (OSError, EvidenceError) as error:
+            content = self._finder.content(item.sha256, (sighting.locator for sighting in sightings))
+        except EvidenceError as error:
+            what = "no source has this picture any more" if error.kind == "source_gone" else str(error)
+            raise EvidenceError(error.kind, f"item {item_id}: {what}; bring its files back to their place") from error
+        return self._add(f"item {item_id}", item_id, False, content)
+
+    def _add(self, name: str, item_id: int | None, uploaded: bool, content: Content) -> QueryPicture:
+        digests = content.digests
+        try:
+            image = shared.read_image(content.whole, 1, content.limits)
+        except EvidenceError as error:
             raise UsageError(f"{name}: {error}; give a picture that can be read") from error
         for picture in self._held.values():
             if picture.sha256 == digests.sha256:
@@ -117,7 +101,14 @@ class Queries:
             raise UsageError(f"{name}: there are {MAX_QUERIES} query pictures already; remove some")
         self._last += 1
         picture = QueryPicture(
-            self._last, name, digests.sha256, image.upright_size_px, digests.size_bytes, item_id, uploaded, found
+            self._last,
+            name,
+            digests.sha256,
+            image.upright_size_px,
+            digests.size_bytes,
+            item_id,
+            uploaded,
+            content.evidence,
         )
         self._held[self._last] = picture
         return picture

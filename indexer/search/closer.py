@@ -1,25 +1,33 @@
-"""A closer look at pairs of items: what geometry says of near-copies within a case and of links between two cases."""
+"""Near-copies within a case and links between two, as an examiner asks for them: with a closer look at each pair, by
+geometry, where that is wanted.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
 from imgmatch.cores import one_thread_each
-from imgmatch.errors import EvidenceError
+from imgmatch.errors import EvidenceError, UsageError
+from imgmatch.evidence.read import Finder
 from imgmatch.match.features import QUERY_PX
 from imgmatch.match.verify import QueryFeatures, query_features, verify
-from imgmatch.types import Sighting, Verification
+from imgmatch.types import ModelSpec, Sighting, Verification
 from indexer.case.case import Case
-from indexer.search.verification import ItemFeatures, reread
+from indexer.case.use import Use
+from indexer.search.background import COPY_SIMILARITY, Background, check_limit
+from indexer.search.groups import LINK_SIMILARITY, LINKS, Compare, Group, Link, groups, links, nearest_links
+from indexer.search.order import standing
+from indexer.search.verification import ItemFeatures, unverified
 
 if TYPE_CHECKING:
     from indexer.catalogue import ItemRow
-    from indexer.search.groups import Compare, Link
 
 Progress = Callable[[str, int, int], None]
 # Less is a matter of rounding and of how well inliers sit.
@@ -28,21 +36,92 @@ _TURN_DEGREES = 5.0
 _STRETCH = 0.08
 
 
-def closer_look(case: Case) -> Compare:
+@dataclass(frozen=True, slots=True)
+class LinkRequest:
+    """What is asked of two cases: items that are at least so alike, the ``top`` nearest, verified by geometry or not,
+    and none with a false-match rate above ``max_fmr``.
+    """
+
+    least: float = LINK_SIMILARITY
+    top: int = LINKS
+    verify: bool = False
+    max_fmr: float | None = None
+
+
+def find_groups(
+    case: Case,
+    spec: ModelSpec,
+    least: float = COPY_SIMILARITY,
+    *,
+    verify: bool = False,
+    progress: Progress | None = None,
+) -> Iterator[Group]:
+    """The near-copies within a case, as ``groups``; with ``verify`` looked at closely. Recorded, before and after."""
+    shown = {"groups": 0, "members": 0}
+    with case.use("groups", arguments={"least": least, "verify": verify}, model=spec, ends="groups_shown") as use:
+        use.entry.counts = shown
+        for group in groups(use, spec, least, compare=closer_look(use) if verify else None, progress=progress):
+            shown["groups"] += 1
+            shown["members"] += len(group.members)
+            yield group
+
+
+def find_links(
+    case: Case,
+    other: Case,
+    spec: ModelSpec,
+    request: LinkRequest = LinkRequest(),
+    *,
+    opened_from: str | os.PathLike[str],
+    background: Background | None = None,
+    progress: Progress | None = None,
+) -> tuple[list[Link], int]:
+    """The nearest links to another case, which was ``opened_from`` its folder or a pack and is only read; and how many
+    links there are in all. Recorded before they are given.
+
+    Raises UsageError when both are one case, and when the false-match rate that is asked for can't be shown.
+    """
+    about = other.catalogue.meta.all()
+    if case.catalogue.meta.all().get("case_id") == about.get("case_id"):
+        raise UsageError(
+            f"{opened_from}: is the same case as {case.path}; near-copies within one: imgmatch groups {case.path}"
+        )
+    check_limit(case, background, request.max_fmr)
+    arguments = dataclasses.asdict(request)
+    subject: dict[str, Any] = {"other": os.fspath(opened_from), "other_case_id": about.get("case_id")}
+    if "pack_sha256" in about:
+        subject["pack_sha256"] = about["pack_sha256"]
+    else:
+        head = other.log.head()
+        subject |= {"other_log_entries": head.entry, "other_log_sha256": head.sha256}
+    with case.use("link", arguments=arguments, subject=subject, model=spec) as use:
+        theirs = other.beside(use)
+        streamed = links(
+            use, theirs, spec, request.least, background=background, max_fmr=request.max_fmr, progress=progress
+        )
+        found, count = nearest_links(streamed, request.top)
+        if request.verify:
+            found = verify_links(use, theirs, found, progress)
+        use.entry.counts = {"links": len(found)}
+    return found, count
+
+
+def closer_look(use: Use) -> Compare:
     """A comparison for ``groups``: mirrored, turned, cropped, stretched, or part of a larger picture, by geometry.
 
     Files are read again; one that is gone is said to be.
     """
-    features = ItemFeatures()
+    finder = Finder(use.limits)
+    features = ItemFeatures(finder)
     last: dict[int, QueryFeatures] = {}
 
     def compare(best: ItemRow, item: ItemRow) -> Sequence[str]:
-        seen = case.catalogue.sightings.of([best.item_id, item.item_id])
+        seen = use.catalogue.sightings.of([best.item_id, item.item_id])
         try:
             if best.item_id not in last:
                 last.clear()
-                last[best.item_id] = _as_query(best, seen[best.item_id])
-            of_item = features.of(item, seen[item.item_id])
+                last[best.item_id] = _as_query(best, seen[best.item_id], finder)
+            of_item = features.of(item.sha256, seen[item.item_id])
         except EvidenceError as error:
             return (f"not looked at: {error}",)
         found = verify(last[best.item_id], of_item)
@@ -76,10 +155,10 @@ def differences(found: Verification, best_px: tuple[int, int], item_px: tuple[in
     return said
 
 
-def verify_links(case: Case, other: Case, found: Iterable[Link], progress: Progress | None = None) -> list[Link]:
-    """Links with what geometry says of each pair: verified ones first, by inliers, the others in their order."""
+def verify_links(use: Use, other: Use, found: Iterable[Link], progress: Progress | None = None) -> list[Link]:
+    """Links with what geometry says of each pair, in their order (``indexer.search.order``)."""
     links = list(found)
-    features = ItemFeatures()
+    finder, features = Finder(use.limits), ItemFeatures(Finder(other.limits))
     verifications: dict[int, Verification] = {}
     query: tuple[int, QueryFeatures | EvidenceError] | None = None
     # By items of ours: each is read once.
@@ -88,40 +167,30 @@ def verify_links(case: Case, other: Case, found: Iterable[Link], progress: Progr
         for done, number in enumerate(order, start=1):
             link = links[number]
             if query is None or query[0] != link.item.item_id:
-                seen = case.catalogue.sightings.of([link.item.item_id])[link.item.item_id]
-                query = (link.item.item_id, _or_error(link.item, seen))
+                seen = use.catalogue.sightings.of([link.item.item_id])[link.item.item_id]
+                query = (link.item.item_id, _or_error(link.item, seen, finder))
             verifications[number] = _verify_link(query[1], link, other, features)
             if progress:
                 progress("verify", done, len(links))
-    judged = [dataclasses.replace(link, verification=verifications[n]) for n, link in enumerate(links)]
-
-    def place(link: Link) -> tuple[bool, int]:
-        good = link.verification is not None and link.verification.verified
-        return not good, -link.verification.inliers if good and link.verification is not None else 0
-
-    return sorted(judged, key=place)
+    return sorted((replace(link, verification=verifications[n]) for n, link in enumerate(links)), key=standing)
 
 
-def _verify_link(query: QueryFeatures | EvidenceError, link: Link, other: Case, features: ItemFeatures) -> Verification:
+def _verify_link(query: QueryFeatures | EvidenceError, link: Link, other: Use, features: ItemFeatures) -> Verification:
+    if isinstance(query, EvidenceError):
+        return unverified(query)
+    sightings = other.catalogue.sightings.of([link.other.item_id])[link.other.item_id]
+    return features.verify(query, link.other.sha256, sightings)
+
+
+def _or_error(item: ItemRow, sightings: Sequence[Sighting], finder: Finder) -> QueryFeatures | EvidenceError:
     try:
-        if isinstance(query, EvidenceError):
-            raise query
-        return verify(
-            query, features.of(link.other, other.catalogue.sightings.of([link.other.item_id])[link.other.item_id])
-        )
-    except EvidenceError as error:
-        return Verification(False, "none", False, 0, 0, None, None, 0.0, f"can't be verified: {error}")
-
-
-def _or_error(item: ItemRow, sightings: Sequence[Sighting]) -> QueryFeatures | EvidenceError:
-    try:
-        return _as_query(item, sightings)
+        return _as_query(item, sightings, finder)
     except EvidenceError as error:
         return error
 
 
-def _as_query(item: ItemRow, sightings: Sequence[Sighting]) -> QueryFeatures:
-    image = reread(item, sightings, QUERY_PX)
+def _as_query(item: ItemRow, sightings: Sequence[Sighting], finder: Finder) -> QueryFeatures:
+    image = finder.image(item.sha256, (s.locator for s in sightings), QUERY_PX)
     return query_features(image.pixels, image.upright_size_px)
 
 

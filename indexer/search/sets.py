@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 
 from imgmatch.match.ranking import fuse, rank_labels
 from imgmatch.types import FalseMatchRate, Match
-from indexer.catalogue.filters import Filter
-from indexer.search.searcher import MAX_K, NOTHING_LEFT_OUT, LeaveOut, Searcher, SearchResult
+from indexer.search.order import rare_enough, standing
+from indexer.search.request import ANYTHING, MAX_K, SearchRequest, SearchResult
+from indexer.search.searcher import Searcher, ms_since
 
 SET_FUSION = "max"
 LABEL_AGGREGATION = "max"
@@ -44,25 +45,20 @@ def depth(k: int) -> int:
 
 
 def together(
-    searcher: Searcher,
-    queries: Sequence[str | os.PathLike[str]],
-    k: int = 10,
-    leave_out: LeaveOut = NOTHING_LEFT_OUT,
-    within: Filter | None = None,
-    regions: bool = True,
-    verify_top: int = 0,
+    searcher: Searcher, queries: Sequence[str | os.PathLike[str]], request: SearchRequest = ANYTHING
 ) -> Iterator[SearchResult]:
     """Several photographs of one thing as one query: queries that can't be read first, each with its issue, then one
     fused ranking; each match names the query that found it best.
 
-    Items that any query verifies come first, by inliers; the others by their fused scores, which are compared less each
-    query's similarity to the background, where there is one. A match of the set is the best of several tries: its
-    false-match rate is the lowest of its queries, and that and the expected number are multiplied by the number of
-    queries. The searcher's ``max_fmr`` is held against this rate, after fusing: no query's list is cut before.
+    What is identical to a query, or what any query verifies, comes first (``indexer.search.order``); the others by
+    their fused scores, which are compared less each query's similarity to the background, where there is one. A match
+    of the set is the best of several tries: its false-match rate is the lowest of its queries, and that and the
+    expected number are multiplied by the number of queries. ``max_fmr`` is held against this rate, after fusing: no
+    query's list is cut before.
     """
     started = time.perf_counter()
     results = []
-    for result in searcher.search(queries, depth(k), leave_out, within, regions, verify_top, cut=False):
+    for result in searcher.search(queries, replace(request, k=depth(request.k), cut=False)):
         if result.issue is not None:
             yield result
         else:
@@ -74,36 +70,32 @@ def together(
     rates: dict[int, FalseMatchRate] = {}
     for result in results:
         for match in result.matches:
-            if match.item_id not in best or _standing(match) > _standing(best[match.item_id]):
+            if match.item_id not in best or _better(match, best[match.item_id]):
                 best[match.item_id] = replace(match, query=result.locator)
             if match.false_match is not None:
                 rate = match.false_match.of_several(len(results))
                 rates[match.item_id] = min(rates.get(match.item_id, rate), rate, key=lambda r: r.stated)
-    contents = {result.sha256 for result in results}
-    limit = searcher.max_fmr
-    order = sorted((item_id for item_id, _ in fused), key=lambda i: _standing(best[i])[:2], reverse=True)
-    kept = [
-        i for i in order if limit is None or best[i].sha256 in contents or (i in rates and rates[i].stated <= limit)
-    ]
-    matches = tuple(
-        replace(best[item_id], rank=rank, false_match=rates.get(item_id))
-        for rank, item_id in enumerate(kept[:k], start=1)
+    found = sorted((replace(best[i], false_match=rates.get(i)) for i, _ in fused), key=standing)
+    kept = [match for match in found if rare_enough(match, request.max_fmr)][: request.k]
+    yield replace(
+        results[0],
+        matches=tuple(replace(match, rank=rank) for rank, match in enumerate(kept, start=1)),
+        elapsed_ms=ms_since(started),
+        queries=tuple(result.locator for result in results),
     )
-    elapsed = round((time.perf_counter() - started) * 1000, 1)
-    yield replace(results[0], matches=matches, elapsed_ms=elapsed, queries=tuple(result.locator for result in results))
 
 
 def by_label(result: SearchResult, column: str = "label", k: int = 10) -> LabelResult:
     """Rank the values of a label column over the pictures a search found; pictures without one speak for none.
 
-    Labels with a verified picture come first, by its inliers.
+    Labels stand as the best of their pictures does (``indexer.search.order``).
     """
     found: dict[str, list[Match]] = {}
     for match in result.matches:
         for value in match.labels.get(column, ()):
             found.setdefault(value, []).append(match)
     ranked = rank_labels({value: [m.score for m in matches] for value, matches in found.items()}, LABEL_AGGREGATION)
-    ranked.sort(key=lambda pair: max(_standing(m)[:2] for m in found[pair[0]]), reverse=True)
+    ranked.sort(key=lambda pair: min(standing(match) for match in found[pair[0]]))
     return LabelResult(
         result,
         column,
@@ -120,8 +112,6 @@ def _comparable(match: Match) -> float:
     return match.score if judged is None or judged.normalised is None else judged.normalised
 
 
-def _standing(match: Match) -> tuple[bool, int, float]:
-    """What a match is ranked by: verified or not, by how many inliers, and its score."""
-    verification = match.verification
-    good = verification is not None and verification.verified
-    return good, verification.inliers if good and verification is not None else 0, _comparable(match)
+def _better(match: Match, other: Match) -> bool:
+    """Does one query say more for an item than another does?"""
+    return (*standing(match), -_comparable(match)) < (*standing(other), -_comparable(other))

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 from imgmatch.cores import one_thread_each, usable_cores
 from imgmatch.errors import EvidenceError
-from imgmatch.evidence import Reopener, reopen
-from imgmatch.locator import Locator
+from imgmatch.evidence.read import Finder
 from imgmatch.match.features import ITEM_PX, Features, extract
 from imgmatch.match.verify import QueryFeatures, verify
-from imgmatch.picture.hashes import digest
-from imgmatch.picture.image import DEFAULT_LIMITS
-from imgmatch.types import Candidate, Evidence, Image, Sighting, Verification
-from imgmatch.workers import shared
-from imgmatch.workers.pool import WORKER_ISSUES
-from indexer.case.case import Case
-
-if TYPE_CHECKING:
-    from indexer.catalogue import ItemRow
+from imgmatch.types import Match, Sighting, Verification
+from imgmatch.workers.pictures import WORKER_ISSUES
+from indexer.case.use import Use
+from indexer.search.order import standing
+from indexer.search.query import Query
 
 VERIFY_TOP = 50
 """Candidates of a query that are verified, the nearest ones."""
@@ -36,102 +31,70 @@ class ItemFeatures:
     May be used by several threads at once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, finder: Finder) -> None:
+        self._finder = finder
         self._kept: OrderedDict[str, Features | EvidenceError] = OrderedDict()
         self._lock = threading.Lock()
-        self._of_thread = threading.local()
 
-    def of(self, item: ItemRow, sightings: Sequence[Sighting]) -> Features:
-        """The features of an item. Raises EvidenceError as ``reread`` does."""
+    def verify(self, query: QueryFeatures, sha256: str, sightings: Sequence[Sighting]) -> Verification:
+        """What geometry says of a query and an item with this content; also where its picture can't be read."""
+        try:
+            return verify(query, self.of(sha256, sightings))
+        except EvidenceError as error:
+            return unverified(error)
+
+    def of(self, sha256: str, sightings: Sequence[Sighting]) -> Features:
+        """The features of an item. Raises EvidenceError as Finder.image does."""
         with self._lock:
-            known = self._kept.get(item.sha256)
+            known = self._kept.get(sha256)
             if known is not None:
-                self._kept.move_to_end(item.sha256)
+                self._kept.move_to_end(sha256)
         if isinstance(known, EvidenceError):
             raise EvidenceError(known.kind, str(known))
         if known is not None:
             return known
-        # An archive or a disk image is opened once a thread, not once a candidate.
-        if not hasattr(self._of_thread, "reopener"):
-            self._of_thread.reopener = Reopener()
         try:
-            image = reread(item, sightings, ITEM_PX * 3 // 4, self._of_thread.reopener.reopen)
+            image = self._finder.image(sha256, (s.locator for s in sightings), ITEM_PX * 3 // 4)
         except EvidenceError as error:
             if error.kind in WORKER_ISSUES:  # what kills or holds up its worker does so once, not once a query
-                self._keep(item, error)
+                self._keep(sha256, error)
             raise
         made = extract(image.pixels, image.upright_size_px)
-        self._keep(item, made)
+        self._keep(sha256, made)
         return made
 
-    def _keep(self, item: ItemRow, found: Features | EvidenceError) -> None:
+    def _keep(self, sha256: str, found: Features | EvidenceError) -> None:
         with self._lock:
-            self._kept[item.sha256] = found
+            self._kept[sha256] = found
             if len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
 
 
 def verified_first(
-    case: Case,
-    query: QueryFeatures,
-    candidates: Sequence[tuple[Candidate, ...]],
+    use: Use,
+    features: ItemFeatures,
+    query: Query,
+    matches: Sequence[Match],
     top: int = VERIFY_TOP,
-    features: ItemFeatures | None = None,
-) -> tuple[list[tuple[Candidate, ...]], dict[int, Verification]]:
-    """Verify the first ``top`` candidates and put the verified ones first, those with the most inliers foremost.
+) -> list[Match]:
+    """Verify the first ``top`` of the nearest, and put them all in their order (``indexer.search.order``).
 
-    Each candidate is an item's near vectors, the best first. The others follow in their order; none is left out. Gives
-    the candidates and what was found of each item. A candidate whose picture can't be read any more keeps its place,
-    with a verification that says so. ``features`` are those of earlier queries.
+    None is left out: a match whose picture can't be read any more has a verification that says so. ``features`` holds
+    those of earlier queries.
     """
-    features = features or ItemFeatures()
-    ids = [vectors[0].item_id for vectors in candidates[:top]]
-    items, sightings = case.catalogue.items.by_id(ids), case.catalogue.sightings.of(ids)
+    first = matches[:top]
+    if not first:
+        return sorted(matches, key=standing)
+    sightings = use.catalogue.sightings.of([match.item_id for match in first])
+    points = query.features()
 
-    def one(item_id: int) -> Verification:
-        try:
-            of_item = features.of(items[item_id], sightings[item_id])
-        except EvidenceError as error:
-            return Verification(False, "none", False, 0, 0, None, None, 0.0, f"can't be verified: {error}")
-        return verify(query, of_item)
+    def verified(match: Match) -> Match:
+        return replace(match, verification=features.verify(points, match.sha256, sightings[match.item_id]))
 
     with one_thread_each(), ThreadPoolExecutor(usable_cores()) as threads:
-        found = dict(zip(ids, threads.map(one, ids), strict=True))
-
-    def place(vectors: tuple[Candidate, ...]) -> tuple[bool, int]:
-        verification = found.get(vectors[0].item_id)
-        good = verification is not None and verification.verified
-        return not good, -verification.inliers if verification is not None and good else 0
-
-    return sorted(candidates, key=place), found
+        return sorted([*threads.map(verified, first), *matches[top:]], key=standing)
 
 
-def reread(
-    item: ItemRow,
-    sightings: Sequence[Sighting],
-    min_side_px: int,
-    find: Callable[[Locator], Evidence] = reopen,
-) -> Image:
-    """Decode an item's picture from the first place that still holds its content.
-
-    Raises EvidenceError as ``content`` and as imgmatch.workers.shared.read_picture.
-    """
-    return shared.read_image(content(item.sha256, (s.locator for s in sightings), find), min_side_px)
-
-
-def content(sha256: str, places: Iterable[Locator], find: Callable[[Locator], Evidence]) -> bytes:
-    """The bytes with this SHA-256 from the first place that still holds them.
-
-    Raises EvidenceError of kind ``source_gone`` when no place does.
-    """
-    changed = False
-    for place in places:
-        try:
-            with find(place).open() as stream:
-                digests, data = digest(stream, DEFAULT_LIMITS.max_bytes)
-        except (EvidenceError, OSError):
-            continue
-        if digests.sha256 == sha256 and data is not None:
-            return data
-        changed = True
-    raise EvidenceError("source_gone", "source changed since ingest" if changed else "source gone")
+def unverified(error: EvidenceError) -> Verification:
+    """What is said of a pair of which one picture can't be read any more."""
+    return Verification(False, "none", False, 0, 0, None, None, 0.0, f"can't be verified: {error}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import ClassVar
 
 from imgmatch.evidence.formats.extracted import Extracted
 from imgmatch.evidence.look import Look
@@ -14,6 +13,9 @@ _MAIL_HEADER = re.compile(
     rb"|DKIM-Signature):",
     re.IGNORECASE | re.MULTILINE,
 )
+# A head with no empty line in it.
+_HEADERS_ONLY = re.compile(rb"(?:[!-9;-~]+:[^\n]*\n|[ \t]+[^\n]*\S[^\n]*\n)+[^\n]*\Z")
+_LONGEST_HEAD_BYTES = 64 << 10
 
 
 class Mail(Extracted):
@@ -21,12 +23,23 @@ class Mail(Extracted):
 
     name = "mail"
     kinds = ("mail",)
-    task: ClassVar[str] = "mail"
+    task = "mail"
     switch = "documents"
 
     @classmethod
     def recognise(cls, look: Look) -> bool:
-        """One header may stand at the start of any text; a message has several."""
-        mbox = look.head.startswith(b"From ")
-        text = look.head.partition(b"\n")[2] if mbox else look.head.removeprefix(b"\xef\xbb\xbf")
-        return bool(_HEADER.match(text)) and len({name.lower() for name in _MAIL_HEADER.findall(text)}) >= 2
+        """One header may stand at the start of any text; a message has several, behind those that servers put before
+        them.
+        """
+        text = _message(look.head)
+        if not _HEADER.match(text):
+            return False
+        if _HEADERS_ONLY.match(text):
+            text = _message(look.at(0, _LONGEST_HEAD_BYTES))
+        return len({name.lower() for name in _MAIL_HEADER.findall(text)}) >= 2
+
+
+def _message(text: bytes) -> bytes:
+    """Without what stands before it: the line of a mailbox, the length in Apple's .emlx, a byte order mark."""
+    first, _, rest = text.partition(b"\n")
+    return rest if first.startswith(b"From ") or first.strip().isdigit() else text.removeprefix(b"\xef\xbb\xbf")

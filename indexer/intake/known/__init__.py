@@ -1,7 +1,7 @@
 """Known files: hash lists that a case imports, and what they say of what is ingested."""
 
 from indexer.intake.known.lists import KINDS, Imported, import_list, remove_list
-from indexer.intake.known.matching import Alert, Container, KnownFiles, Listed, lies_in, listed
+from indexer.intake.known.matching import Alert, Container, KnownFiles, Listed, listed
 from indexer.intake.known.pdq_near import match_pdq
 
 __all__ = [
@@ -12,7 +12,6 @@ __all__ = [
     "KnownFiles",
     "Listed",
     "import_list",
-    "lies_in",
     "listed",
     "match_pdq",
     "remove_list",

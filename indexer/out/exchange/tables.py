@@ -17,21 +17,22 @@ from imgmatch.locator import Locator
 from imgmatch.optional import require
 from imgmatch.types import ModelSpec
 from indexer.case.case import Case
+from indexer.case.use import Use
 from indexer.intake.csvfile import write_csv
 from indexer.out.atomic import whole_folder
 from indexer.out.exchange.places import file_name, mime_type
 from indexer.out.exchange.snapshot import item_batches
+from indexer.search.fields import BOX, EXPORTED, FIELDS, NUMBER, TEXT, TEXTS, TRUTH, WHOLE, values
 
 if TYPE_CHECKING:
-    from indexer.search.searcher import SearchResult
+    from indexer.search.request import SearchResult
 
 FORMATS = ("csv", "jsonl", "parquet")
 _BATCH = 8192
 Record = dict[str, Any]
 
-# Kinds of columns: text, whole numbers, numbers, truth values, times (ISO 8601, UTC), lists of texts, and boxes
-# (x, y, width, height in pixels of the upright picture).
-TEXT, WHOLE, NUMBER, TRUTH, TIME, TEXTS, BOX = "text", "whole", "number", "truth", "time", "texts", "box"
+TIME = "time"
+"""Beside the kinds of ``indexer.search.fields``: ISO 8601, UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +74,8 @@ TABLES = {
         ),
         Table(
             "matches",
-            {"query": TEXT, "query_sha256": TEXT, "model": TEXT, "rank": WHOLE, "score": NUMBER, "item_id": WHOLE,
-             "sha256": TEXT, "locator": TEXT, "path": TEXT, "reasons": TEXTS, "query_region_px": BOX,
-             "region_px": BOX, "verified": TRUTH, "inliers": WHOLE, "false_match_rate": NUMBER,
-             "false_match_upper": NUMBER, "expected_false_matches": NUMBER, "issue": TEXT},
+            {"query": TEXT, "query_sha256": TEXT, "model": TEXT, **{name: FIELDS[name].kind for name in EXPORTED},
+             "issue": TEXT},
         ),
     )
 }  # fmt: skip
@@ -111,21 +110,21 @@ def export_tables(
     if format == "parquet":
         require("pyarrow", "exchange")
     counts = {}
-    with whole_folder(target) as draft, case.catalogue.snapshot():
-        arguments, subject = {"format": format, "tables": wanted}, {"folder": str(target.absolute())}
-        case.record("export", arguments=arguments, subject=subject, model=model)
+    arguments, subject = {"format": format, "tables": wanted}, {"folder": str(target.absolute())}
+    recorded = case.use("export", arguments=arguments, subject=subject, model=model, ends="exported")
+    with whole_folder(target) as draft, recorded as use, use.catalogue.snapshot():
         makers: dict[str, Callable[[], Iterator[Record]]] = {
-            "items": lambda: _items(case, progress),
-            "sightings": lambda: _sightings(case),
-            "labels": lambda: _named("labels", case.catalogue.labels.table()),
-            "issues": lambda: _issues(case),
-            "decisions": lambda: _decisions(case),
-            "groups": lambda: _groups(case, model or case.default_model, progress),
+            "items": lambda: _items(use, progress),
+            "sightings": lambda: _sightings(use),
+            "labels": lambda: _named("labels", use.catalogue.labels.table()),
+            "issues": lambda: _issues(use),
+            "decisions": lambda: _decisions(use),
+            "groups": lambda: _groups(use, model or case.default_model, progress),
             "matches": lambda: _matches(results),
         }
         for name in wanted:
             counts[name] = write(draft / f"{name}.{format}", makers[name](), TABLES[name])
-    case.record("exported", arguments=arguments, subject=subject, model=model, counts=counts)
+        use.entry.counts = counts
     return counts
 
 
@@ -183,16 +182,16 @@ def _named(name: str, rows: Iterator[tuple[Any, ...]]) -> Iterator[Record]:
         yield dict(zip(TABLES[name].columns, row, strict=True))
 
 
-def _items(case: Case, progress: Callable[[str, int, int], None] | None) -> Iterator[Record]:
-    for items in item_batches(case, progress):
-        seen = case.catalogue.sightings.counts(list(items))
+def _items(use: Use, progress: Callable[[str, int, int], None] | None) -> Iterator[Record]:
+    for items in item_batches(use, progress):
+        seen = use.catalogue.sightings.counts(list(items))
         for item in items.values():
             record = {name: getattr(item, name, None) for name in TABLES["items"].columns}
             yield {**record, "mime_type": mime_type(item.format), "sightings": seen.get(item.item_id, 0)}
 
 
-def _sightings(case: Case) -> Iterator[Record]:
-    for number, item_id, sha256, locator, modified, seen, run_id in case.catalogue.sightings.table():
+def _sightings(use: Use) -> Iterator[Record]:
+    for number, item_id, sha256, locator, modified, seen, run_id in use.catalogue.sightings.table():
         place = Locator.parse(locator)
         yield {
             "sighting_id": number,
@@ -209,8 +208,8 @@ def _sightings(case: Case) -> Iterator[Record]:
         }
 
 
-def _issues(case: Case) -> Iterator[Record]:
-    for row in case.catalogue.issues.all():
+def _issues(use: Use) -> Iterator[Record]:
+    for row in use.catalogue.issues.all():
         yield {
             "locator": str(row.issue.locator),
             "path": row.issue.locator.path,
@@ -223,15 +222,15 @@ def _issues(case: Case) -> Iterator[Record]:
         }
 
 
-def _decisions(case: Case) -> Iterator[Record]:
-    for row in case.catalogue.decisions.all():
+def _decisions(use: Use) -> Iterator[Record]:
+    for row in use.catalogue.decisions.all():
         yield {name: getattr(row, name) for name in TABLES["decisions"].columns}
 
 
-def _groups(case: Case, spec: ModelSpec, progress: Callable[[str, int, int], None] | None) -> Iterator[Record]:
+def _groups(use: Use, spec: ModelSpec, progress: Callable[[str, int, int], None] | None) -> Iterator[Record]:
     from indexer.search.groups import groups
 
-    for group in groups(case, spec, progress=progress):
+    for group in groups(use, spec, progress=progress):
         for member in group.members:
             item = member.item
             record = {name: getattr(item, name, None) for name in TABLES["groups"].columns}
@@ -250,22 +249,4 @@ def _matches(results: Iterable[SearchResult]) -> Iterator[Record]:
         if result.issue is not None:
             yield {**head, "issue": result.issue.message}
         for match in result.matches:
-            seen = next((sighting for sighting in match.sightings if not sighting.own), match.sightings[0])
-            checked, rate = match.verification, match.false_match
-            yield {
-                **head,
-                "rank": match.rank,
-                "score": round(match.score, 6),
-                "item_id": match.item_id,
-                "sha256": match.sha256,
-                "locator": str(seen.locator),
-                "path": seen.locator.path,
-                "reasons": list(match.reasons),
-                "query_region_px": match.candidates[0].query_region_px,
-                "region_px": match.candidates[0].region_px,
-                "verified": None if checked is None else checked.verified,
-                "inliers": None if checked is None else checked.inliers,
-                "false_match_rate": None if rate is None else rate.rate,
-                "false_match_upper": None if rate is None else rate.upper,
-                "expected_false_matches": None if rate is None else rate.expected,
-            }
+            yield {**head, **values(match, EXPORTED)}

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import itertools
 import os
-import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,21 +14,19 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import imgmatch
-from imgmatch.evidence import Reopener
+from imgmatch.evidence.read import Finder
 from imgmatch.locator import Locator
-from imgmatch.match.calibration import expected_text, false_match_text
-from imgmatch.types import FalseMatchRate, ModelSpec, Verification
-from indexer.case.audit import Head
+from imgmatch.types import ModelSpec
 from indexer.case.case import Case
+from indexer.case.use import Use
 from indexer.catalogue.clock import now_utc
 from indexer.intake.csvfile import printable
 from indexer.out.atomic import whole_folder
 from indexer.out.report.pictures import Thumbnail, write_thumbnail
-from indexer.search.searcher import SearchResult
+from indexer.search.fields import further
+from indexer.search.request import SearchResult
 
 MAX_ISSUES = 1000
-# What the template shows in words of its own; any further field of a match is listed by its name.
-_SHOWN = {"rank", "item_id", "sha256", "score", "sightings", "labels", "candidates", "reasons"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +52,20 @@ def write_report(
     """
     config = config or ReportConfig()
     target = Path(folder)
-    with whole_folder(target) as draft:
-        arguments = {"images": config.images, "reveal": config.images and config.reveal}
-        subject = {"folder": str(target.absolute())}
-        counts = {"queries": len(results), "matches": sum(len(result.matches) for result in results)}
-        head = case.record("report", arguments=arguments, subject=subject, model=model, counts=counts)
-        thumbnails = _thumbnails(draft, results, config) if config.images else {}
+    arguments = {"images": config.images, "reveal": config.images and config.reveal}
+    subject = {"folder": str(target.absolute())}
+    recorded = case.use("report", arguments=arguments, subject=subject, model=model, ends="report_written")
+    with whole_folder(target) as draft, recorded as use:
+        use.entry.counts = {"queries": len(results), "matches": sum(len(result.matches) for result in results)}
+        thumbnails = _thumbnails(use, draft, results, config) if config.images else {}
         html = draft / "index.html"
         with html.open("w", encoding="utf-8") as file:
-            file.writelines(_render(case, results, model, config, thumbnails, head))
-        digest = hashlib.sha256(html.read_bytes()).hexdigest()
-    case.record("report_written", {"index_sha256": digest}, subject=subject, model=model, counts=counts)
+            file.writelines(_render(use, results, model, config, thumbnails))
+        use.entry.details = {"index_sha256": hashlib.sha256(html.read_bytes()).hexdigest()}
     return target / "index.html"
 
 
-def _thumbnails(draft: Path, results: Sequence[SearchResult], config: ReportConfig) -> dict[str, Thumbnail]:
+def _thumbnails(use: Use, draft: Path, results: Sequence[SearchResult], config: ReportConfig) -> dict[str, Thumbnail]:
     pictures = draft / "pictures"
     for name in ("blurred", *(["clear"] if config.reveal else [])):
         (pictures / name).mkdir(parents=True)
@@ -85,13 +80,11 @@ def _thumbnails(draft: Path, results: Sequence[SearchResult], config: ReportConf
     # Items have their ids in the order in which their sources were walked: in it, a thread goes through an archive or a
     # disk image once, not once a picture.
     contents = sorted(wanted, key=lambda sha256: (order.get(sha256, 0), sha256))
-    own = threading.local()
+    finder = Finder(use.limits)
 
     def write(sha256: str) -> Thumbnail | None:
-        if not hasattr(own, "reopener"):
-            own.reopener = Reopener()
         places = list(dict.fromkeys(wanted[sha256]))
-        return write_thumbnail(pictures, sha256, places, config.reveal, own.reopener)
+        return write_thumbnail(pictures, sha256, places, config.reveal, finder)
 
     with ThreadPoolExecutor(config.jobs, "report") as pool:
         made = zip(contents, pool.map(write, contents), strict=True)
@@ -99,12 +92,11 @@ def _thumbnails(draft: Path, results: Sequence[SearchResult], config: ReportConf
 
 
 def _render(
-    case: Case,
+    use: Use,
     results: Sequence[SearchResult],
     model: ModelSpec,
     config: ReportConfig,
     thumbnails: dict[str, Thumbnail],
-    head: Head,
 ) -> Any:
     environment = Environment(
         loader=PackageLoader("indexer.out.report"),
@@ -115,13 +107,13 @@ def _render(
     )
     environment.filters["plain"] = plain
     environment.filters["place"] = lambda locator: plain((locator.parent is None and locator.path) or locator)
-    items = case.catalogue.items.by_id(match.item_id for result in results for match in result.matches)
-    issues = list(itertools.islice(case.catalogue.issues.all(), MAX_ISSUES))
+    items = use.catalogue.items.by_id(match.item_id for result in results for match in result.matches)
+    issues = list(itertools.islice(use.catalogue.issues.all(), MAX_ISSUES))
     return environment.get_template("report.html.j2").generate(
-        case=case,
-        meta=case.catalogue.meta.all(),
-        counts=case.catalogue.counts(),
-        issue_kinds=case.catalogue.issues.kinds(),
+        case=use,
+        meta=use.catalogue.meta.all(),
+        counts=use.catalogue.counts(),
+        issue_kinds=use.catalogue.issues.kinds(),
         issues=issues,
         results=results,
         model=model,
@@ -129,46 +121,10 @@ def _render(
         thumbnails=thumbnails,
         items=items,
         further=further,
-        head=head,
+        head=use.head,
         made_utc=now_utc(),
         version=imgmatch.__version__,
     )
-
-
-def further(match: Any) -> list[tuple[str, str]]:
-    """Fields of a match beyond the ones that every match has, where they are set: name and value in words."""
-    found = []
-    for field in dataclasses.fields(match):
-        value = getattr(match, field.name)
-        if field.name not in _SHOWN and value not in (None, (), {}, ""):
-            found.append((field.name.replace("_", " "), _words(value)))
-    return found
-
-
-def _words(value: Any) -> str:
-    if isinstance(value, Locator):
-        return value.path or str(value)
-    if isinstance(value, FalseMatchRate):
-        said = f"{false_match_text(value)} unrelated pairs of pictures score this high"
-        expected = "" if value.expected_upper is None else f"; {expected_text(value)} such false matches expected here"
-        return said.replace("1 in ", "one in ", 1) + expected
-    if isinstance(value, Verification):
-        return f"{value.inliers} points agree of {value.tentative} pairs; {value.overlap:.0%} of the item covered"
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        named = ((field.name.replace("_", " "), getattr(value, field.name)) for field in dataclasses.fields(value))
-        # Long sequences (points, matrices) are for programs.
-        return ", ".join(
-            f"{name} {_words(part)}"
-            for name, part in named
-            if part is not None and not (hasattr(part, "__len__") and not isinstance(part, str) and len(part) > 4)
-        )
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, tuple | list):
-        return "; ".join(map(_words, value))
-    if isinstance(value, dict):
-        return "; ".join(f"{str(name).replace('_', ' ')}: {_words(part)}" for name, part in value.items())
-    return str(value)
 
 
 def plain(text: Any) -> str:

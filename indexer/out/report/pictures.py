@@ -9,11 +9,9 @@ from pathlib import Path
 
 from PIL import Image, ImageFilter
 
-from imgmatch.errors import EvidenceError, ImgmatchError
-from imgmatch.evidence import Reopener
+from imgmatch.errors import EvidenceError
+from imgmatch.evidence.read import Finder
 from imgmatch.locator import Locator
-from imgmatch.workers import shared
-from indexer.search.verification import content
 
 CLEAR_PX = 320
 _BLUR_PX = 160
@@ -30,17 +28,14 @@ class Thumbnail:
 
 
 def write_thumbnail(
-    folder: Path, sha256: str, places: Sequence[Locator], reveal: bool, reopener: Reopener
+    folder: Path, sha256: str, places: Sequence[Locator], reveal: bool, finder: Finder
 ) -> Thumbnail | None:
     """Write the small picture(s) of an item under ``folder``; None when no place has this very content any more.
 
     ``places`` are tried in order; only bytes with this SHA-256 count. OSError from writing passes through.
     """
-    data = next(filter(None, (_read(place, sha256, reopener) for place in places)), None)
-    if data is None:
-        return None
     try:
-        picture = Image.fromarray(shared.read_image(data, CLEAR_PX).pixels)
+        picture = Image.fromarray(finder.image(sha256, places, CLEAR_PX).pixels)
     except EvidenceError:
         return None
     blurred = _save(blur(picture), folder, f"blurred/{sha256}.jpg", 70)
@@ -60,13 +55,6 @@ def blur(picture: Image.Image) -> Image.Image:
     scale = _BLUR_PX / max(picture.size)
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     return cells.resize(size, Image.Resampling.BICUBIC).filter(ImageFilter.GaussianBlur(4))
-
-
-def _read(place: Locator, sha256: str, reopener: Reopener) -> bytes | None:
-    try:
-        return content(sha256, (place,), reopener.reopen)
-    except ImgmatchError:  # also where a package for this kind of source is missing
-        return None
 
 
 def _save(picture: Image.Image, folder: Path, name: str, quality: int) -> str:

@@ -9,31 +9,17 @@ import pytest
 
 from imgmatch.errors import UsageError
 from imgmatch.limits import WorkerLimits
-from imgmatch.workers import choice, pool, shared
+from imgmatch.workers import choice, pictures, shared
+from imgmatch.workers.process import Process
 from indexer.care import repair
 from indexer.case.case import AUDIT
 from indexer.intake.ingest import ingest
 from indexer.out.report import write_report
 from indexer.review.queries import Queries
+from indexer.search.request import SearchRequest
 from indexer.search.searcher import Searcher
 from tests.conftest import ROOT, encode, run, textured
-
-# A worker as any other, but that bytes with these words in them meet a fault in memory, or no end.
-FATAL, ENDLESS = b"<fatal to its decoder>", b"<endless>"
-FRAGILE = f"""
-import ctypes, time
-from imgmatch.workers import worker
-real = worker.read_picture
-def fragile(data, request):
-    if {FATAL!r} in data:
-        ctypes.string_at(0)
-    while {ENDLESS!r} in data:
-        time.sleep(0.1)
-    return real(data, request)
-worker.read_picture = fragile
-worker.run()
-"""
-BOOT = f"{pool._BOOT.removesuffix(' run()')}\n{FRAGILE}"
+from tests.indexer.intake.fragile import ENDLESS, FATAL, PICTURES
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="says which signal ended a worker, as Linux does")
 pytestmark = linux
@@ -42,8 +28,8 @@ pytestmark = linux
 @pytest.fixture
 def fragile(filled, monkeypatch):
     """After an ingest, workers of this process have faulty decoders, and two seconds a picture."""
-    with pool.Pool(2, WorkerLimits(decode_seconds=2)) as made:
-        monkeypatch.setattr(pool, "_BOOT", BOOT)
+    monkeypatch.setattr(pictures, "PICTURES", PICTURES)
+    with pictures.PicturePool(2, WorkerLimits(decode_seconds=2)) as made:
         monkeypatch.setattr(shared, "_pool", made)
         yield
 
@@ -67,7 +53,7 @@ def filled(case, embedder, folder):
 def test_a_batch_of_queries_goes_on_after_one_that_kills_and_one_that_hangs(fragile, filled, embedder, folder):
     (folder / "endless.png").write_bytes(encode(textured(4), "PNG") + ENDLESS)
     queries = [folder / name for name in ("fatal.png", "0.png", "endless.png", "1.png")]
-    results = list(Searcher(filled, embedder).search(queries, 1))
+    results = list(Searcher(filled, embedder).search(queries, SearchRequest(1)))
     assert [r.issue and r.issue.error for r in results] == ["worker_died", None, "worker_timeout", None]
     assert "killed by signal 11" in results[0].issue.message
     assert [r.matches[0].sightings[0].locator.at for r in results if not r.issue] == [str(queries[1]), str(queries[3])]
@@ -75,10 +61,12 @@ def test_a_batch_of_queries_goes_on_after_one_that_kills_and_one_that_hangs(frag
 
 def test_a_candidate_that_kills_its_worker_is_not_verified_and_the_others_are(fragile, filled, embedder, folder):
     started = []
-    real = pool._Worker.greet
+    real = Process.greet
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pool._Worker, "greet", lambda worker: started.append(worker) or real(worker))
-        results = list(Searcher(filled, embedder).search([folder / "0.png", folder / "1.png"], 4, verify_top=4))
+        patch.setattr(Process, "greet", lambda worker: started.append(worker) or real(worker))
+        results = list(
+            Searcher(filled, embedder).search([folder / "0.png", folder / "1.png"], SearchRequest(4, verify_top=4))
+        )
     for result, name in zip(results, ("0.png", "1.png"), strict=True):
         said = {m.sightings[0].locator.at.rsplit("/", 1)[1]: m.verification for m in result.matches}
         assert len(said) == 4
@@ -89,7 +77,7 @@ def test_a_candidate_that_kills_its_worker_is_not_verified_and_the_others_are(fr
 
 
 def test_a_report_leaves_out_the_picture_that_kills_its_worker(fragile, filled, embedder, folder, tmp_path):
-    results = list(Searcher(filled, embedder).search([folder / "0.png"], 4))
+    results = list(Searcher(filled, embedder).search([folder / "0.png"], SearchRequest(4)))
     page = write_report(filled, results, embedder.spec, tmp_path / "report")
     assert len(list(page.parent.glob("pictures/blurred/*.jpg"))) == 3
 
@@ -113,7 +101,7 @@ def test_results_are_the_same_without_workers_and_the_log_says_so(filled, embedd
     (folder / "large.jpg").write_bytes(encode(textured(1, (2400, 1800)), "JPEG", quality=80))
 
     def found():
-        results = list(Searcher(filled, embedder).search([folder], 4, verify_top=4))
+        results = list(Searcher(filled, embedder).search([folder], SearchRequest(4, verify_top=4)))
         return [dataclasses.replace(result, elapsed_ms=0) for result in results]
 
     isolated = found()
@@ -127,7 +115,10 @@ def test_results_are_the_same_without_workers_and_the_log_says_so(filled, embedd
 
 @pytest.mark.slow
 def test_from_outside_a_query_that_kills_its_worker_is_one_line(filled, folder):
-    script = f"from imgmatch.workers import pool; pool._BOOT = {BOOT!r}; from cli.main import main; main()"
+    script = (
+        "from imgmatch.workers import pictures; from tests.indexer.intake.fragile import PICTURES;"
+        "pictures.PICTURES = PICTURES; from cli.main import main; main()"
+    )
 
     def search(*queries):
         command = [sys.executable, "-c", script, "search", filled.path, *queries, "--format", "jsonl"]

@@ -1,6 +1,5 @@
 """The HTML report: what it shows, what it hides, and that it is whole or not there."""
 
-import dataclasses
 import errno
 import json
 import os
@@ -18,8 +17,9 @@ from imgmatch.evidence.formats import zips
 from indexer.case.case import AUDIT
 from indexer.intake.ingest import ingest
 from indexer.out.report import ReportConfig, write_report
-from indexer.out.report.html import further, plain
+from indexer.out.report.html import plain
 from indexer.out.report.pictures import blur
+from indexer.search.request import SearchRequest
 from indexer.search.searcher import Searcher
 from tests.conftest import encode, picture, run
 
@@ -40,7 +40,7 @@ def searched(case, embedder, photographs):
     (photographs / "note.txt").write_text("words")
     ingest(case, [photographs], embedder)
     queries = [photographs / "<script>.jpg", photographs / "03.jpg"]
-    return case, list(Searcher(case, embedder).search(queries, 4)), embedder.spec
+    return case, list(Searcher(case, embedder).search(queries, SearchRequest(4))), embedder.spec
 
 
 def entries(case):
@@ -110,7 +110,7 @@ def test_an_archive_is_gone_through_once_not_once_a_picture(case, embedder, phot
         for path in sorted(photographs.glob("*.jpg")):
             archive.write(path, path.name)
     ingest(case, [tmp_path / "all.zip"], embedder)
-    results = list(Searcher(case, embedder).search([photographs / "03.jpg"], 10))
+    results = list(Searcher(case, embedder).search([photographs / "03.jpg"], SearchRequest(10)))
     assert len(results[0].matches) == 10
     walks = []
     real = zips.Zip.members
@@ -167,21 +167,6 @@ def test_a_full_disk_leaves_nothing_behind(searched, tmp_path, monkeypatch):
     with pytest.raises(UsageError, match="No space left on device"):
         write_report(case, results, spec, tmp_path / "r")
     assert sorted(os.listdir(tmp_path)) == before
-
-
-def test_fields_that_a_match_has_beyond_the_common_ones_are_shown():
-    @dataclasses.dataclass
-    class Rate:
-        rate: float
-        upper: float | None
-
-    @dataclasses.dataclass
-    class Found:
-        rank: int
-        false_match: Rate | None
-        verification: Rate | None
-
-    assert further(Found(1, Rate(0.00123, None), None)) == [("false match", "rate 0.00123")]
 
 
 def test_direction_changing_characters_are_written_out():

@@ -12,6 +12,7 @@ import pytest
 from imgmatch.errors import UsageError
 from indexer.intake.ingest import ingest
 from indexer.out.report import ReportConfig, html, write_report
+from indexer.search.request import SearchRequest
 from indexer.search.searcher import Searcher
 from tests.conftest import ROOT, run
 
@@ -19,7 +20,7 @@ from tests.conftest import ROOT, run
 @pytest.fixture
 def searched(case, embedder, photographs):
     ingest(case, [photographs], embedder)
-    return case, list(Searcher(case, embedder).search([photographs / "03.jpg"], 4)), embedder.spec
+    return case, list(Searcher(case, embedder).search([photographs / "03.jpg"], SearchRequest(4))), embedder.spec
 
 
 def one_line(done):
@@ -87,7 +88,8 @@ def test_a_disk_that_fills_half_way(searched, tmp_path, limit, photographs):
     assert not (tmp_path / "r").exists()
     assert not [name for name in os.listdir(tmp_path) if ".part" in name]
     assert log.stat().st_size >= size
-    case.record("after", {})
+    with case.use("after"):
+        pass
     assert case.log.verify().faults == []
 
 

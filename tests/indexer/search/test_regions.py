@@ -13,8 +13,10 @@ from imgmatch.match.regions import overlap
 from indexer.care.merge import merge
 from indexer.case.case import Case
 from indexer.intake.ingest import IngestConfig, ingest
-from indexer.search.searcher import LeaveOut, Searcher
+from indexer.search.request import LeaveOut, SearchRequest
+from indexer.search.searcher import Searcher
 from tests.conftest import encode, picture, run, run_json
+from tests.indexer.vectors import inside
 
 THOROUGH = IngestConfig(profile="thorough")
 
@@ -44,7 +46,7 @@ def names(match):
 def test_a_crop_finds_its_picture_with_the_rectangle_in_it(case, embedder, larger, tmp_path):
     ingest(case, [larger], embedder, THOROUGH)
     query = write(tmp_path / "crop.png", Image.open(larger / "3.jpg").crop((240, 180, 480, 360)))
-    (result,) = Searcher(case, embedder).search([query], 6)
+    (result,) = Searcher(case, embedder).search([query], SearchRequest(6))
     first = result.matches[0]
     assert names(first) == ["3.jpg"]
     assert first.candidates[0].similarity > 0.95
@@ -60,25 +62,25 @@ def test_a_picture_in_a_collage_is_found_with_its_rectangle_in_the_query(case, e
     sheet = picture(7, (640, 480))
     sheet.paste(Image.open(larger / "2.jpg").resize((280, 210)), (330, 40))
     query = write(tmp_path / "collage.png", sheet)
-    (result,) = Searcher(case, embedder).search([query], 2)
+    (result,) = Searcher(case, embedder).search([query], SearchRequest(2))
     assert names(result.matches[0]) == ["2.jpg"]
     assert overlap(result.matches[0].candidates[0].query_region_px, (330, 40, 280, 210)) > 0.8
     assert result.matches[0].candidates[0].region_px is None
-    (without,) = Searcher(case, embedder).search([query], 2, regions=False)
+    (without,) = Searcher(case, embedder).search([query], SearchRequest(2, regions=False))
     assert without.matches[0].score < result.matches[0].score
 
 
 def test_thorough_adds_regions_to_what_was_read_fast_and_only_once(case, embedder, larger):
     ingest(case, [larger], embedder)
     whole = case.catalogue.counts()
-    assert case.catalogue.vectors.profiles() == {}
+    assert inside(case).vectors.profiles() == {}
     report = ingest(case, [larger], embedder, THOROUGH)
     assert (report.new_items, report.known, report.deepened) == (0, 6, 6)
     deep = case.catalogue.counts()
     assert deep["items"] == whole["items"] == 6
     assert deep["sightings"] == whole["sightings"]
     assert deep["vectors"] > 6 * 9
-    assert case.catalogue.vectors.profiles() == {"thorough": 6}
+    assert inside(case).vectors.profiles() == {"thorough": 6}
     for config in (THOROUGH, IngestConfig(), IngestConfig(reread=True, profile="thorough")):
         again = ingest(case, [larger], embedder, config)
         assert again.new_items == again.deepened == 0
@@ -89,10 +91,10 @@ def test_read_fast_then_thorough_is_as_read_thorough_at_once(case, embedder, lar
     ingest(case, [larger], embedder)
     ingest(case, [larger], embedder, THOROUGH)
     query = write(tmp_path / "crop.png", Image.open(larger / "1.jpg").crop((20, 10, 250, 180)))
-    (grown,) = Searcher(case, embedder).search([query], 6)
+    (grown,) = Searcher(case, embedder).search([query], SearchRequest(6))
     with Case.create(tmp_path / "once", model=embedder.spec) as once:
         ingest(once, [larger], embedder, THOROUGH)
-        (at_once,) = Searcher(once, embedder).search([query], 6)
+        (at_once,) = Searcher(once, embedder).search([query], SearchRequest(6))
     assert [(m.sha256, m.score) for m in grown.matches] == [(m.sha256, m.score) for m in at_once.matches]
 
 
@@ -100,12 +102,12 @@ def test_merging_and_deleting_keep_the_profile_right(case, embedder, larger, tmp
     ingest(case, [larger], embedder, THOROUGH)
     with Case.create(tmp_path / "other", model=embedder.spec) as other:
         merge(other, case)
-        assert other.catalogue.vectors.profiles() == {"thorough": 6}
+        assert inside(other).vectors.profiles() == {"thorough": 6}
         assert other.catalogue.counts()["vectors"] == case.catalogue.counts()["vectors"]
         assert ingest(other, [larger], embedder, THOROUGH).deepened == 0
-    with case.catalogue.transaction() as writer:
+    with inside(case).transaction() as writer:
         writer.delete_items([1])
-    assert case.catalogue.vectors.profiles() == {"thorough": 5}
+    assert inside(case).vectors.profiles() == {"thorough": 5}
     assert case.catalogue.integrity() == []
 
 
@@ -119,7 +121,7 @@ def test_tiny_and_black_pictures_are_read_thoroughly_too(case, embedder, tmp_pat
     assert (report.new_items, report.unusable) == (3, 0)
     assert case.catalogue.counts()["vectors"] == 3
     for query in folder.iterdir():
-        (result,) = Searcher(case, embedder).search([query], 3)
+        (result,) = Searcher(case, embedder).search([query], SearchRequest(3))
         assert result.matches[0].reasons[0] == "the query itself"
     assert ingest(case, [folder], embedder, THOROUGH).unchanged == 3
 
@@ -131,7 +133,7 @@ def test_a_box_searches_that_part_only(case, embedder, larger, tmp_path):
     sheet.paste(Image.open(larger / "5.jpg").resize((400, 300)), (400, 0))
     query = write(tmp_path / "two.png", sheet)
     for box, name in (((0, 0, 400, 300), "0.jpg"), ((400, 0, 400, 300), "5.jpg")):
-        (result,) = Searcher(case, embedder).search([query], 1, LeaveOut(outside=box))
+        (result,) = Searcher(case, embedder).search([query], SearchRequest(1, LeaveOut(outside=box)))
         assert names(result.matches[0]) == [name]
         assert result.matches[0].candidates[0].query_region_px == box
 
@@ -141,13 +143,13 @@ def test_a_box_that_is_not_in_the_query_is_refused(case, embedder, larger, tmp_p
     ingest(case, [larger], embedder)
     query = write(tmp_path / "q.png", picture(1, (800, 300)))
     with pytest.raises(UsageError, match="not inside the picture of 800 x 300 px"):
-        list(Searcher(case, embedder).search([query], 1, LeaveOut(outside=box)))
+        list(Searcher(case, embedder).search([query], SearchRequest(1, LeaveOut(outside=box))))
 
 
 def test_a_box_of_one_pixel_is_searched(case, embedder, larger, tmp_path):
     ingest(case, [larger], embedder)
     query = write(tmp_path / "q.png", picture(1, (800, 300)))
-    (result,) = Searcher(case, embedder).search([query], 1, LeaveOut(outside=(799, 299, 1, 1)))
+    (result,) = Searcher(case, embedder).search([query], SearchRequest(1, LeaveOut(outside=(799, 299, 1, 1))))
     assert len(result.matches) == 1
 
 
@@ -156,7 +158,7 @@ def test_a_masked_query_leaves_covered_regions_out(case, embedder, larger, tmp_p
     sheet = picture(7, (640, 480))
     sheet.paste(Image.open(larger / "2.jpg").resize((280, 210)), (330, 40))
     query = write(tmp_path / "collage.png", sheet)
-    (result,) = Searcher(case, embedder).search([query], 6, LeaveOut(boxes=((330, 40, 280, 210),)))
+    (result,) = Searcher(case, embedder).search([query], SearchRequest(6, LeaveOut(boxes=((330, 40, 280, 210),))))
     for match in result.matches:
         for candidate in match.candidates:
             if candidate.query_region_px is not None:

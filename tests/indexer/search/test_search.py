@@ -7,8 +7,10 @@ from imgmatch.errors import CaseError, UsageError
 from imgmatch.types import ModelSpec
 from indexer.case.case import AUDIT
 from indexer.intake.ingest import ingest
-from indexer.search.searcher import LeaveOut, Searcher
+from indexer.search.request import LeaveOut, SearchRequest
+from indexer.search.searcher import Searcher
 from tests.conftest import encode, picture
+from tests.indexer.vectors import label
 
 
 @pytest.fixture
@@ -18,7 +20,7 @@ def filled(case, embedder, photographs):
 
 
 def one(case, embedder, query, k=5):
-    (result,) = Searcher(case, embedder).search([query], k)
+    (result,) = Searcher(case, embedder).search([query], SearchRequest(k))
     return result
 
 
@@ -55,7 +57,7 @@ def test_k_beyond_the_case_gives_all_of_it(filled, embedder, photographs):
 
 def test_a_folder_gives_one_result_a_file_and_names_what_is_no_picture(filled, embedder, photographs):
     (photographs / "note.txt").write_text("words")
-    results = list(Searcher(filled, embedder).search([photographs], 1))
+    results = list(Searcher(filled, embedder).search([photographs], SearchRequest(1)))
     assert len(results) == 13
     (failed,) = [r for r in results if r.issue]
     assert failed.issue.error == "not_a_picture"
@@ -64,7 +66,10 @@ def test_a_folder_gives_one_result_a_file_and_names_what_is_no_picture(filled, e
 
 def test_the_same_search_gives_the_same_ranking(filled, embedder, photographs):
     def ranking():
-        return [[(m.item_id, m.score) for m in r.matches] for r in Searcher(filled, embedder).search([photographs], 11)]
+        return [
+            [(m.item_id, m.score) for m in r.matches]
+            for r in Searcher(filled, embedder).search([photographs], SearchRequest(11))
+        ]
 
     assert ranking() == ranking()
 
@@ -92,12 +97,12 @@ def test_an_item_with_several_vectors_appears_once(filled, embedder, photographs
             ids = np.array([[1] * 20 + list(range(2, 12))])[:, :k]
             return np.linspace(1, 0, ids.shape[1], dtype=np.float32)[None], ids
 
-    (result,) = Searcher(filled, embedder, Several()).search([photographs / "00.jpg"], 3)
+    (result,) = Searcher(filled, embedder, Several()).search([photographs / "00.jpg"], SearchRequest(3))
     assert [m.item_id for m in result.matches] == [1, 2, 3]
 
 
 def test_labels_come_with_the_match(filled, embedder, photographs):
-    filled.set_labels([(1, "a", {"label": "Hotel A"}), (1, "b", {"label": "Hotel B", "city": "X"})])
+    label(filled, [(1, "a", {"label": "Hotel A"}), (1, "b", {"label": "Hotel B", "city": "X"})])
     match = one(filled, embedder, photographs / "00.jpg").matches[0]
     assert match.labels == {"label": ("Hotel A", "Hotel B"), "city": ("X",)}
 
@@ -130,7 +135,7 @@ def test_another_model_than_the_cases_is_told_apart(filled, embedder):
 @pytest.mark.parametrize("k", [0, -1, 10_001])
 def test_k_out_of_range_is_refused(filled, embedder, photographs, k):
     with pytest.raises(UsageError, match="between 1 and 10,000"):
-        list(Searcher(filled, embedder).search([photographs], k))
+        list(Searcher(filled, embedder).search([photographs], SearchRequest(k)))
 
 
 def test_a_damaged_segment_is_named(filled, embedder):
@@ -162,7 +167,7 @@ def test_what_is_masked_has_no_say(case, embedder, tmp_path):
     searcher = Searcher(case, embedder)
 
     def search(leave_out):
-        (result,) = searcher.search([tmp_path / "q.png"], 6, leave_out)
+        (result,) = searcher.search([tmp_path / "q.png"], SearchRequest(6, leave_out))
         scores = {m.sightings[0].locator.at[-5]: m.score for m in result.matches}
         return scores["0"] - scores["1"], result
 

@@ -6,11 +6,13 @@ import pytest
 from PIL import Image
 
 from imgmatch.errors import UsageError
+from imgmatch.evidence.read import Finder
 from imgmatch.locator import Locator
 from imgmatch.types import FalseMatchRate, Match, Sighting, Verification
 from indexer.intake.ingest import ingest
 from indexer.search import verification
-from indexer.search.searcher import LeaveOut, Searcher, SearchResult
+from indexer.search.request import LeaveOut, SearchRequest, SearchResult
+from indexer.search.searcher import Searcher
 from indexer.search.sets import by_label, together
 from tests.conftest import encode, textured
 
@@ -38,7 +40,7 @@ def filled(case, embedder, folder):
 
 
 def search(case, embedder, query, verify_top=50, **options):
-    (result,) = Searcher(case, embedder).search([query], COUNT + 2, verify_top=verify_top, **options)
+    (result,) = Searcher(case, embedder).search([query], SearchRequest(COUNT + 2, verify_top=verify_top, **options))
     return result.matches
 
 
@@ -134,11 +136,11 @@ def test_no_point_lies_under_a_mask(filled, embedder, folder):
 
 def test_features_of_an_item_are_read_once_for_several_queries(filled, embedder, folder, tmp_path, monkeypatch):
     read = []
-    really = verification.reread
-    monkeypatch.setattr(verification, "reread", lambda item, *rest: read.append(item.item_id) or really(item, *rest))
+    really = Finder.image
+    monkeypatch.setattr(Finder, "image", lambda self, sha256, *rest: read.append(sha256) or really(self, sha256, *rest))
     queries = [write(tmp_path / f"q{n}.png", textured(n)) for n in range(3)]
-    results = list(Searcher(filled, embedder).search(queries, COUNT, verify_top=COUNT))
-    assert sorted(read) == sorted(m.item_id for m in results[0].matches)
+    results = list(Searcher(filled, embedder).search(queries, SearchRequest(COUNT, verify_top=COUNT)))
+    assert sorted(read) == sorted(m.sha256 for m in results[0].matches)
     assert [name(r.matches[0]) for r in results] == ["0.png", "1.png", "2.png"]
 
 
@@ -162,11 +164,11 @@ def made(item_id, score, rate, inliers=0, label="A"):
 class Said:
     """A searcher that found what it is told."""
 
-    def __init__(self, lists, max_fmr=None):
-        self.lists, self.max_fmr = lists, max_fmr
+    def __init__(self, lists):
+        self.lists = lists
 
-    def search(self, queries, *rest, cut=True):
-        assert not cut
+    def search(self, queries, request):
+        assert not request.cut
         for query, matches in zip(queries, self.lists, strict=True):
             yield SearchResult(Locator.file(query), "f" * 64, "m", 1.0, tuple(matches))
 
@@ -175,12 +177,12 @@ def test_a_set_is_cut_after_fusing_by_the_rate_of_the_set():
     lists = [[made(1, 0.9, 0.001), made(2, 0.5, 0.2)], [made(2, 0.8, 0.004), made(3, 0.6, 0.02)]]
     (whole,) = together(Said(lists), ["/a.jpg", "/b.jpg"])
     assert [(m.item_id, m.false_match.rate) for m in whole.matches] == [(1, 0.002), (2, 0.008), (3, 0.04)]
-    (cut,) = together(Said(lists, 0.01), ["/a.jpg", "/b.jpg"])
+    (cut,) = together(Said(lists), ["/a.jpg", "/b.jpg"], SearchRequest(max_fmr=0.01))
     assert [(m.rank, m.item_id) for m in cut.matches] == [(1, 1), (2, 2)]
     assert cut.matches[1].query.at == "/b.jpg"
     # Identical content is no matter of chance.
-    same = replace(made(9, 1.0, 0.5), sha256="f" * 64)
-    (kept,) = together(Said([[same]], 0.01), ["/a.jpg"])
+    same = replace(made(9, 1.0, 0.5), sha256="f" * 64, identical=True)
+    (kept,) = together(Said([[same]]), ["/a.jpg"], SearchRequest(max_fmr=0.01))
     assert [m.item_id for m in kept.matches] == [9]
 
 

@@ -1,0 +1,148 @@
+"""The bytes of evidence: opened, hashed and bounded here and nowhere else, and found again by their SHA-256.
+
+What goes wrong while a piece of evidence is read is an EvidenceError of stage ``read`` (``decode``, where it is too
+large to be decoded); what this machine is at fault for is a MachineError.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from imgmatch.errors import EvidenceError, ImgmatchError, MachineError, raise_if_machine
+from imgmatch.evidence.limits import AllLimits
+from imgmatch.evidence.options import DEFAULT_OPTIONS, SourceOptions
+from imgmatch.evidence.reopen import Reopener
+from imgmatch.locator import Locator
+from imgmatch.picture.hashes import digest
+from imgmatch.picture.image import DEFAULT_LIMITS, Limits
+from imgmatch.streams import one_line
+from imgmatch.types import Digests, Evidence, Image
+from imgmatch.workers import shared
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What was read at a place, in one pass: what is decoded are the very bytes that were hashed."""
+
+    evidence: Evidence
+    digests: Digests
+    data: bytes | None
+    """None where it is longer than ``max_bytes`` of the limits."""
+    limits: Limits
+
+    @property
+    def whole(self) -> bytes:
+        """All of it. Raises EvidenceError of kind ``too_large``."""
+        if self.data is None:
+            size, most = self.digests.size_bytes, self.limits.max_bytes
+            raise EvidenceError("too_large", f"{size:,} bytes are more than {most:,}")
+        return self.data
+
+
+def read(evidence: Evidence, limits: Limits = DEFAULT_LIMITS) -> Content:
+    """Read a piece of evidence to its end, and keep what ``limits`` let through. Raises EvidenceError."""
+    return Content(evidence, *_digest(evidence, limits), limits)
+
+
+def hashed(evidence: Evidence) -> Digests:
+    """The digests of a piece of evidence of any size; nothing of it is kept. Raises EvidenceError."""
+    return _digest(evidence, None)[0]
+
+
+@contextmanager
+def only_this_file(locator: Locator, stage: str) -> Iterator[None]:
+    """Whatever is raised within is said of the evidence at a place, as EvidenceError: also what nobody foresaw, as kind
+    ``internal``, with its traceback in the log. MachineError and other errors that imgmatch raises on purpose pass.
+    """
+    try:
+        yield
+    except ImgmatchError:
+        raise
+    except Exception as error:
+        raise_if_machine(error)
+        _log.exception("%s: not foreseen in stage %s", locator, stage)
+        what = f"{type(error).__name__}: {one_line(error)}"
+        raise EvidenceError(
+            "internal", f"an error of imgmatch, of this file only ({what}); report it", stage
+        ) from error
+
+
+class Finder:
+    """Finds again what was read before, by its SHA-256, in the places where it was seen, within the limits that it was
+    read in. May be used by several threads: each opens an archive or a disk image once, not once a picture.
+    """
+
+    def __init__(self, limits: AllLimits | None = None, options: SourceOptions = DEFAULT_OPTIONS) -> None:
+        self.limits = limits or AllLimits()
+        self._options = replace(options, limits=self.limits.source)
+        self._of_thread = threading.local()
+
+    def at(self, place: Locator) -> Evidence:
+        """The evidence at a place. Raises EvidenceError as Reopener does."""
+        if not hasattr(self._of_thread, "reopener"):
+            self._of_thread.reopener = Reopener(self._options)
+        try:
+            found: Evidence = self._of_thread.reopener.reopen(place)
+        except EvidenceError as error:
+            raise_if_machine(error)
+            raise
+        return found
+
+    def content(self, sha256: str, places: Iterable[Locator]) -> Content:
+        """The content with this SHA-256, whole, from the first place that still holds it.
+
+        Raises EvidenceError of kind ``source_gone`` when every place is gone or holds another content,
+        ``source_unreadable`` when one can't be read, and ``too_large`` when it is there, but beyond the limits.
+        """
+        why = "gone"
+        for place in places:
+            try:
+                content = read(self.at(place), self.limits.picture)
+            except MachineError:
+                raise
+            except ImgmatchError as error:  # also where a package for this kind of source is missing
+                if why == "gone" and not gone(place, error):
+                    why = "unreadable"
+                continue
+            if content.digests.sha256 == sha256:
+                content.whole  # noqa: B018  (raises where there is more than may be kept)
+                return content
+            why = "changed"
+        said = {"gone": "source gone", "unreadable": "source can't be read", "changed": "source changed since ingest"}
+        raise EvidenceError("source_unreadable" if why == "unreadable" else "source_gone", said[why], "read")
+
+    def image(self, sha256: str, places: Iterable[Locator], min_side_px: int) -> Image:
+        """The picture with this SHA-256, decoded as imgmatch.workers.shared.read_image does. Raises EvidenceError as
+        ``content`` and as that does.
+        """
+        return shared.read_image(self.content(sha256, places).whole, min_side_px, self.limits.picture)
+
+
+def gone(place: Locator, error: Exception) -> bool:
+    """Is there nothing at a place that can't be read any more, nor what it lay in?"""
+    if getattr(error, "kind", "") == "gone":
+        return True
+    while place.parent is not None:
+        place = place.parent
+    return not os.path.lexists(place.at)
+
+
+def _digest(evidence: Evidence, limits: Limits | None) -> tuple[Digests, bytes | None]:
+    with only_this_file(evidence.locator, "read"):
+        try:
+            with evidence.open() as stream:
+                return digest(stream, limits.max_bytes if limits else 0)
+        except EvidenceError as error:
+            raise_if_machine(error)
+            raise EvidenceError(error.kind, str(error), "read") from error
+        except OSError as error:
+            raise_if_machine(error)
+            reason = (error.strerror or str(error)).lower()
+            raise EvidenceError("unreadable", f"the file can't be read: {reason}", "read") from error

@@ -1,0 +1,248 @@
+"""The background of a case: a sample of unrelated pictures that says how often a score arises by chance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from imgmatch.errors import UsageError
+from imgmatch.match.calibration import MIN_PICTURES, NEIGHBOURS, Calibration, Flags, Matrix, calibrate, normalised
+from imgmatch.types import FalseMatchRate, Match, ModelSpec
+from indexer.case.case import Case
+from indexer.case.use import Use
+from indexer.catalogue import CalibrationRow
+from indexer.catalogue.clock import now_utc
+from indexer.index.store import Store
+from indexer.search import decisions
+
+if TYPE_CHECKING:
+    from imgmatch.types import Vector
+
+SAMPLE = 2000
+COPY_SIMILARITY = 0.9
+"""From here on two pictures are taken for copies of one: such a pair does not count as unrelated."""
+_GROWN = 0.1
+PARTS_SAMPLE = 300
+"""So many of the background are compared part by part, where items were read with their regions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """A calibration and the pictures it came from: (n, dim) float32 unit vectors and their SHA-256, in one order.
+
+    ``parts`` is that of the best of all regions of two pictures, None where items have no regions.
+    """
+
+    calibration: Calibration
+    parts: Calibration | None
+    vectors: Matrix
+    sha256: tuple[str, ...]
+    source: str
+    made_utc: str
+
+    def normalise(self, vector: Vector, sha256: str | None, scores: Sequence[tuple[str, float]]) -> list[float]:
+        """Scores less the query's mean similarity to its nearest background pictures.
+
+        ``scores`` are (SHA-256 of the item, cosine). Left out of the background are copies of the query, and the item
+        that is judged.
+        """
+        similarities = self.vectors @ vector
+        nearest = [
+            (float(similarities[place]), self.sha256[place])
+            for place in np.argsort(-similarities, kind="stable")
+            if self.sha256[place] != sha256 and similarities[place] < COPY_SIMILARITY
+        ][: NEIGHBOURS + 1]
+        out = []
+        for item, score in scores:
+            others = [value for value, content in nearest if content != item][:NEIGHBOURS]
+            out.append(score - sum(others) / len(others) if others else score)
+        return out
+
+    def judge(
+        self, vector: Vector, sha256: str | None, matches: Sequence[Match], gallery: int, tries: float = 1
+    ) -> list[Match]:
+        """Give each match of a query its false-match rate, and the false matches to expect among ``gallery`` items.
+
+        ``tries`` parts of the query were searched with: a score is the best of them. Where the background knows no
+        regions, its rates are multiplied by that (Bonferroni); where it does, they are of such best scores already.
+        """
+        values = self.normalise(vector, sha256, [(match.sha256, match.score) for match in matches])
+        # What is left out of the background differs between items: a lower score is never said to be rarer.
+        judged = list(matches)
+        worst = FalseMatchRate(None, 0.0, 0.0)
+        for number in sorted(range(len(matches)), key=lambda n: (-matches[n].score, n)):
+            value = values[number]
+            found = self.calibration.rate(value).of_several(tries) if self.parts is None else self.parts.rate(value)
+            worst = max(worst, found, key=lambda rate: rate.stated)
+            judged[number] = replace(matches[number], false_match=_among(worst, gallery, value))
+        return judged
+
+    def rate(
+        self, vector: Vector, sha256: str | None, item_sha256: str, similarity: float, compared: int
+    ) -> FalseMatchRate:
+        """The rate of one pair, and the false ones to expect among all pairs that were compared."""
+        value = self.normalise(vector, sha256, [(item_sha256, similarity)])[0]
+        calibration = self.calibration if self.parts is None else self.parts
+        return _among(calibration.rate(value), compared, value)
+
+    def check(self, max_fmr: float) -> None:
+        """Raises UsageError when the background can't show a rate as low as this."""
+        used = self.calibration if self.parts is None else self.parts
+        if max_fmr < used.bound:
+            raise UsageError(
+                f"--max-fmr {max_fmr:g} is lower than this background can show: with {used.pictures:,} "
+                f"pictures fewer than 1 in {1 / used.bound:,.0f}; raise it, or calibrate on more pictures"
+            )
+
+
+def check_limit(case: Case, background: Background | None, max_fmr: float | None) -> None:
+    """Raises UsageError when matches of a case can't be held against this false-match rate (None: any can)."""
+    if max_fmr is None:
+        return
+    if background is None:
+        raise UsageError(
+            f"{too_few(case)}; leave out --max-fmr, or run: imgmatch calibrate {case.path} --background OTHER"
+        )
+    background.check(max_fmr)
+
+
+def too_few(case: Case) -> str:
+    """Why nothing is said of false matches in a case without a background."""
+    return f"{case.path}: fewer than {MIN_PICTURES} unrelated pictures, too few to state false-match rates"
+
+
+def _among(rate: FalseMatchRate, compared: int, normalised: float) -> FalseMatchRate:
+    expected = None if rate.rate is None else rate.rate * compared
+    return replace(rate, expected=expected, expected_upper=rate.upper * compared, normalised=normalised)
+
+
+def background(case: Case, spec: ModelSpec) -> Background | None:
+    """The case's background by a model: the stored one, made again when its source grew or shrank by a tenth.
+
+    None where there are too few unrelated pictures. Raises CaseError when the named reference case is gone.
+    """
+    shelf = case.find_shelf(spec)
+    stored = None if shelf is None else shelf.calibration()
+    if stored is not None and stored.background:
+        with Case.open(stored.background) as other:
+            return _background(case, other, spec, stored)
+    return _background(case, case, spec, stored)
+
+
+def set_background(case: Case, spec: ModelSpec, reference: Path | None = None, pictures: int = SAMPLE) -> Background:
+    """Calibrate now, on the case itself or on a reference case, which is only read.
+
+    Raises UsageError when it holds fewer than MIN_PICTURES unrelated pictures by this model.
+    """
+    if reference is None:
+        made = _background(case, case, spec, None, pictures)
+    else:
+        with Case.open(reference) as other:
+            made = _background(case, other, spec, None, pictures)
+    if made is None:
+        raise UsageError(
+            f"{reference or case.path}: too few unrelated pictures by {spec.name} to state a false-match rate "
+            f"({MIN_PICTURES} are needed); name a larger case with --background"
+        )
+    return made
+
+
+def _background(
+    case: Case, source: Case, spec: ModelSpec, stored: CalibrationRow | None, pictures: int = SAMPLE
+) -> Background | None:
+    shelf = source.find_shelf(spec)
+    if shelf is None:
+        return None
+    items = shelf.item_count()
+    fresh = stored is not None and abs(items - stored.items) <= _GROWN * stored.items
+    if stored is not None:
+        pictures = max(SAMPLE, int(stored.record["pictures"]))
+    sample = shelf.sample(pictures)
+    ids = [item_id for item_id, _ in sample]
+    first: dict[int, int] = {}
+    every: dict[int, list[int]] = {}
+    for item_id, vector_id, *region in shelf.vectors_of(ids):
+        every.setdefault(item_id, []).append(vector_id)
+        if region[0] is None:
+            first.setdefault(item_id, vector_id)
+    sample = [row for row in sample if row[0] in first]
+    chosen = np.array([first[item_id] for item_id, _ in sample], dtype=np.int64)
+    store = shelf.store()
+    rows, found = store.gather(chosen)
+    vectors = rows[found].astype(np.float32)
+    sample = [row for row, there in zip(sample, found.tolist(), strict=True) if there]
+    if len(sample) < MIN_PICTURES:
+        return None
+    regions = any(len(found) > 1 for found in every.values())
+    known = dict(stored.record) if stored is not None else {}
+    best_of_parts = known.pop("parts", None)
+    if stored is not None and fresh and (best_of_parts is not None) == regions:
+        made, made_utc = Calibration.of(known), stored.made_utc
+        parts = None if best_of_parts is None else Calibration.of(best_of_parts)
+    else:
+        where, made_utc = "" if source is case else str(source.path.resolve()), now_utc()
+        about = {"background": where or "this case", "case_id": source.catalogue.meta.all().get("case_id")}
+        recorded = case.change("calibrate", arguments={"pictures": pictures}, subject=about, model=spec)
+        try:
+            ours = case.add_shelf(spec)
+            with recorded as change:
+                few = [every[item_id] for item_id, _ in sample[:PARTS_SAMPLE]] if regions else []
+                made, parts = _calibrated(
+                    change if source is case else source.beside(change), sample, vectors, store, few
+                )
+                change.entry.counts = {"pictures": made.pictures, "pairs": made.pairs, "left_out": made.left_out}
+                table = made.record() | ({} if parts is None else {"parts": parts.record()})
+                ours.set_calibration(change.writer, CalibrationRow(where, items, table, made_utc))
+        except UsageError:
+            return None
+    case_name = "this case" if source is case else str(source.path)
+    return Background(made, parts, vectors, tuple(content for _, content in sample), case_name, made_utc)
+
+
+def _calibrated(
+    use: Use, sample: Sequence[tuple[int, str]], vectors: Matrix, store: Store, parts: Sequence[Sequence[int]]
+) -> tuple[Calibration, Calibration | None]:
+    """The calibration of a sample's whole pictures, and that of the best of all parts of the pictures whose vectors
+    ``parts`` are, where there are any. Raises UsageError where too few pictures are unrelated.
+    """
+    similarities = vectors @ vectors.T
+    scores = normalised(similarities, _related(use, sample, similarities))
+    if not parts:
+        return calibrate(scores), None
+    # What normalises a score is the same for the whole and its parts: only what parts add is to be found.
+    few = len(parts)
+    gain = _best_of_parts(store, parts) - similarities[:few, :few]
+    return calibrate(scores), calibrate(scores[:few, :few] + np.maximum(gain, 0))
+
+
+def _best_of_parts(store: Store, vectors: Sequence[Sequence[int]]) -> Matrix:
+    """The highest similarity of any vector of one picture to any of another: (n, n), from their ids by picture."""
+    rows, _ = store.gather(np.array([vector_id for ids in vectors for vector_id in ids], dtype=np.int64))
+    everything = rows.astype(np.float32)
+    starts = np.cumsum([0, *(len(ids) for ids in vectors)])
+    best = [
+        np.maximum.reduceat((everything[start:end] @ everything.T).max(axis=0), starts[:-1])
+        for start, end in pairwise(starts)
+    ]
+    return np.stack(best)
+
+
+def _related(use: Use, sample: Sequence[tuple[int, str]], similarities: Matrix) -> Flags:
+    """Pairs that may show the same: near-copies, items with a label in common, and pairs an examiner confirmed."""
+    related: Flags = similarities >= COPY_SIMILARITY
+    places: dict[str, list[int]] = {}
+    number_of = {content: number for number, (_, content) in enumerate(sample)}
+    labels = use.catalogue.labels.of([item_id for item_id, _ in sample])
+    for number, (item_id, content) in enumerate(sample):
+        for value in labels[item_id].get("label", ()):
+            places.setdefault(value, []).append(number)
+        for other in decisions.confirmed(use, content) & number_of.keys():
+            related[number, number_of[other]] = related[number_of[other], number] = True
+    for members in places.values():
+        related[np.ix_(members, members)] = True
+    return related

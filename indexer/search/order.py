@@ -1,0 +1,40 @@
+"""Which of several finds stands before which, and which are left out as likely by chance: one rule for every list."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from imgmatch.types import FalseMatchRate, Verification
+
+
+class Found(Protocol):
+    """What the rule looks at: of a match of a query, and of a link between two cases."""
+
+    @property
+    def identical(self) -> bool:
+        """Is it the same content (SHA-256)?"""
+
+    @property
+    def verification(self) -> Verification | None:
+        """What geometry says, where it was asked."""
+
+    @property
+    def false_match(self) -> FalseMatchRate | None:
+        """How often unrelated pictures score as high, where that is known."""
+
+
+def standing(found: Found) -> tuple[int, int]:
+    """To sort by, the lowest first: identical content, then what geometry verified, that with the most inliers
+    foremost, then the rest. Equal ones keep their order, which is that of their scores.
+    """
+    verification = found.verification
+    verified = verification is not None and verification.verified
+    inliers = verification.inliers if verification is not None and verified else 0
+    return 0 if found.identical else 1 if verified else 2, -inliers
+
+
+def rare_enough(found: Found, max_fmr: float | None) -> bool:
+    """Is its false-match rate known and at most ``max_fmr``? Identical content is no matter of chance."""
+    if max_fmr is None or found.identical:
+        return True
+    return found.false_match is not None and found.false_match.stated <= max_fmr

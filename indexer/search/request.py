@@ -1,0 +1,97 @@
+"""What is asked of a case with a query, and what it answers."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from imgmatch.errors import UsageError
+from imgmatch.locator import Locator
+from imgmatch.match.masking import Mask, Stroke, boxes_mask, read_mask, strokes_mask
+from imgmatch.types import Box, Image, Issue, Match
+from indexer.catalogue.filters import EVERYTHING, Filter
+
+MAX_K = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveOut:
+    """What an examiner wants left out of a query: the white part of a mask picture, boxes in its upright pixels, and
+    what was painted over by hand.
+    """
+
+    mask: Path | None = None
+    boxes: tuple[Box, ...] = ()
+    outside: Box | None = None
+    """Search with this part of the query only."""
+    strokes: tuple[Stroke, ...] = ()
+
+    def of(self, image: Image) -> Mask | None:
+        """(H, W) bool at the full upright size, or None. Raises UsageError when it does not fit the picture."""
+        if self.mask is None and not self.boxes and not self.strokes:
+            return None
+        mask = boxes_mask(self.boxes, image.upright_size_px) | strokes_mask(self.strokes, image.upright_size_px)
+        return mask if self.mask is None else mask | read_mask(self.mask, image.upright_size_px)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """What is asked with each query. Raises UsageError when ``k`` is not between 1 and MAX_K."""
+
+    k: int = 10
+    """At most so many items, each once."""
+    leave_out: LeaveOut = LeaveOut()
+    within: Filter = EVERYTHING
+    """Which items may be returned."""
+    regions: bool = True
+    """Search with parts of the query too."""
+    verify_top: int = 0
+    """How many of the nearest are verified by geometry, which puts the verified ones first."""
+    max_fmr: float | None = None
+    """No match with a higher false-match rate."""
+    cut: bool = True
+    """False: ``max_fmr`` is held against the matches later, by who asks (of a set, when all its queries are fused)."""
+    with_rejected: bool = False
+    """Also what an examiner rejected as a match of the query."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.k <= MAX_K:
+            raise UsageError(f"k is {self.k}; it must be between 1 and {MAX_K:,}")
+
+    def arguments(self) -> dict[str, Any]:
+        """What the audit log says of it."""
+        said: dict[str, Any] = {
+            "k": self.k, "regions": self.regions, "verify_top": self.verify_top, "max_fmr": self.max_fmr
+        }  # fmt: skip
+        if self.leave_out.mask is not None:
+            said["mask"] = os.fsdecode(self.leave_out.mask)
+        if self.leave_out.boxes:
+            said["ignore_boxes"] = self.leave_out.boxes
+        if self.leave_out.strokes:
+            said["strokes"] = len(self.leave_out.strokes)
+        if self.leave_out.outside is not None:
+            said["box"] = self.leave_out.outside
+        if self.within:
+            said["within"] = dataclasses.asdict(self.within)
+        return said
+
+
+ANYTHING = SearchRequest()
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """One query's ranked matches, or the issue that kept it from being searched."""
+
+    locator: Locator
+    sha256: str | None
+    model: str
+    elapsed_ms: float
+    matches: tuple[Match, ...] = ()
+    issue: Issue | None = None
+    masked: float = 0.0
+    queries: tuple[Locator, ...] = ()
+    """The queries of a set that was searched together."""
