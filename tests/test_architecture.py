@@ -16,7 +16,7 @@ PACKAGES = ("imgmatch", "indexer", "cli")
 LIMITS = {"lines of a module": 400, "lines of a function": 80, "parameters": 8}
 ROOMS = {"imgmatch": 9, "indexer": 8}
 # What is still to be brought down, and nothing may join it.
-STILL_LARGE = {"sevenzip.py members", "ingest.py", "ingest.py ingest"}
+STILL_LARGE = {"ingest.py", "ingest.py ingest"}
 HEAVY = ("torch", "torchvision", "faiss", "cv2", "onnxruntime", "timm")
 
 

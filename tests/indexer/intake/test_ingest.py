@@ -232,7 +232,11 @@ def test_ctrl_c_commits_and_says_how_to_go_on(tmp_path):
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
-    time.sleep(2.0)
+    log = tmp_path / "case" / "audit.jsonl"
+    while b"ingest_started" not in log.read_bytes():  # however long this machine takes to get there
+        assert process.poll() is None
+        time.sleep(0.05)
+    time.sleep(1.0)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors.decode()

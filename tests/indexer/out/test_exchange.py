@@ -41,7 +41,7 @@ def digests(number):
     return Digests(*(hashlib.new(name, data).hexdigest() for name in ("sha256", "md5", "sha1")), len(data))
 
 
-def add(case, numbers, name="{}.jpg", issues=(), vectors=None):
+def add(case, numbers, name="{}.jpg", issues=(), vectors=None, modified="2024-01-01T00:00:00Z"):
     """Items whose hashes are those of their number's digits."""
     vectors = clouds(1, max(numbers) + 1) if vectors is None else vectors
     items = [
@@ -49,7 +49,7 @@ def add(case, numbers, name="{}.jpg", issues=(), vectors=None):
             digests(number),
             Image(np.empty((0, 0, 3), np.uint8), (8, 6), 1, "JPEG"),
             vectors[number],
-            [Evidence(Locator.file("/media/" + name.format(number)), 1, "2024-01-01T00:00:00Z", 1, 1, open)],
+            [Evidence(Locator.file("/media/" + name.format(number)), 1, modified, 1, 1, open)],
         )
         for number in numbers
     ]
@@ -221,6 +221,18 @@ def test_tables_hold_every_row_with_the_documented_columns(case, tmp_path, forma
     if format == "parquet":
         seen = read_table(tmp_path / "out", "sightings", format)[0]
         assert (item["item_id"], seen["modified_utc"].isoformat()) == (1, "2024-01-01T00:00:00+00:00")
+
+
+@pytest.mark.parametrize("format", ["csv", "jsonl", "parquet"])
+def test_a_time_of_an_unknown_zone_is_never_passed_off_as_utc(case, tmp_path, format):
+    if format == "parquet":
+        pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install 'imgmatch[exchange]'")
+    add(case, [1], modified="2024-01-01T12:00:00.000000")
+    export_tables(case, tmp_path / "out", format)
+    (seen,) = read_table(tmp_path / "out", "sightings", format)
+    assert (seen["modified_utc"] or None, seen["modified_local"]) == (None, "2024-01-01T12:00:00.000000")
+    export_vics(case, tmp_path / "out.json", all_known=True)
+    assert "Written" not in (tmp_path / "out.json").read_text()
 
 
 def test_a_name_is_never_a_formula_and_never_out_of_sight(case, tmp_path):
