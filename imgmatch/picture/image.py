@@ -11,18 +11,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import simplejpeg
+from PIL import AvifImagePlugin, ImageCms, ImageFile, UnidentifiedImageError
 from PIL import Image as Pillow
-from PIL import ImageCms, ImageFile, UnidentifiedImageError
 
 from imgmatch.errors import EvidenceError
 from imgmatch.picture import tiff
+from imgmatch.picture.brands import coding_of
 from imgmatch.picture.levels import to_8_bit
-from imgmatch.picture.png import mend_checksums
+from imgmatch.picture.png import mend_checksums, without_long_texts
 from imgmatch.types import Image
 
 # Formats with a signature and a decoder inside Pillow: none that starts another program (EPS, WMF). JPEG brings MPO.
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "AVIF", "JPEG2000", "PPM", "ICO")
-HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "JPEG2000", "PPM", "ICO")
 _ORIENTATION_TAG = 0x0112
 _TRANSPOSE = {
     2: Pillow.Transpose.FLIP_LEFT_RIGHT,
@@ -93,7 +93,7 @@ def _decode(data: bytes, min_side_px: int | None, limits: Limits) -> Image:
         orientation = orientation_of(picture)
         if min_side_px is not None:
             picture.draft(None, (min_side_px, min_side_px))
-        loaded, missing = _load(picture, data, min_side_px)
+        loaded, missing = load_pixels(picture, data, min_side_px)
         left = orientation_of(loaded) if picture.format == "TIFF" else orientation
     partial = missing or fault
     rgb, hidden = _visible(loaded, name)
@@ -134,12 +134,19 @@ def _visible(picture: Pillow.Image, format: str) -> tuple[Pillow.Image, str | No
 def open_picture(data: bytes) -> ImageFile.ImageFile:
     """Open a picture by its content, without decoding it. Raises what Pillow and its plug-ins raise."""
     Pillow.init()  # loads the plug-ins, once
-    if data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS:
+    coding = coding_of(data[:512])
+    # The classes themselves: registering pi_heif would change Pillow for the whole process, and Pillow goes by the
+    # first brand.
+    if coding == "HEIF":
         from pi_heif import HeifImageFile
 
-        # The class itself: registering the plug-in would change Pillow for the whole process.
         return HeifImageFile(io.BytesIO(data))
-    return Pillow.open(io.BytesIO(data), formats=_FORMATS)
+    if coding == "AVIF":
+        return AvifImagePlugin.AvifImageFile(io.BytesIO(data))
+    data, more = without_long_texts(data)
+    picture = Pillow.open(io.BytesIO(data), formats=_FORMATS)
+    picture.info.update(more)
+    return picture
 
 
 def orientation_of(picture: Pillow.Image) -> int:
@@ -151,7 +158,9 @@ def orientation_of(picture: Pillow.Image) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def _load(picture: ImageFile.ImageFile, data: bytes, min_side_px: int | None) -> tuple[Pillow.Image, str | None]:
+def load_pixels(
+    picture: ImageFile.ImageFile, data: bytes, min_side_px: int | None = None
+) -> tuple[Pillow.Image, str | None]:
     """Decode the pixels; of a damaged file as far as they go. Says what is wrong, or None.
 
     Pillow's own LOAD_TRUNCATED_IMAGES does this for the whole process and without saying so, hence not used.
