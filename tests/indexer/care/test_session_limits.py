@@ -86,6 +86,7 @@ def test_what_was_unpacked_within_a_raised_limit_is_found_again(case, embedder, 
     from imgmatch.evidence import SourceOptions
     from indexer.care.check import check
     from indexer.intake.ingest import IngestConfig, ingest
+    from indexer.search.request import SearchRequest
     from indexer.search.searcher import Searcher
 
     archive = tmp_path / "a.zip"
@@ -97,6 +98,6 @@ def test_what_was_unpacked_within_a_raised_limit_is_found_again(case, embedder, 
     assert ingest(case, [archive], embedder, IngestConfig(sources=wider)).new_items == 1
     query = tmp_path / "q.jpg"
     query.write_bytes(encode(textured(1), "JPEG"))
-    (result,) = Searcher(case, embedder).search([query], verify_top=1)
+    (result,) = Searcher(case, embedder).search([query], SearchRequest(verify_top=1))
     assert result.matches[0].verification.verified
     assert [finding for finding in check(case, sources=True) if finding.part == "source"] == []
