@@ -22,7 +22,7 @@ from imgmatch.cores import usable_cores
 from imgmatch.lab.training.quantise import quantised_model
 from imgmatch.models import load_model
 from imgmatch.models.base import Embedder
-from imgmatch.models.onnx_model import OnnxModel
+from imgmatch.models.runtimes.onnx_model import OnnxModel
 
 NAMES = (
     "crop_half",

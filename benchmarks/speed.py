@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks import report
 from imgmatch.cores import usable_cores
 from imgmatch.models import DEFAULT_MODEL, load_model
-from imgmatch.models.runtime import onnxruntime
+from imgmatch.models.runtimes.quiet import onnxruntime
 
 _SECONDS = 6.0
 

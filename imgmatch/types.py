@@ -70,10 +70,10 @@ class ModelSpec:
 
     ``dim`` is the length of its vectors; ``network`` holds the arguments of
     ``imgmatch.models.network.DescriptorNetwork`` as JSON, empty where no torch network is known (such a model runs on
-    the CPU only). ``graph`` is what the ONNX file takes and gives: empty for ``imgmatch.models.onnx_model`` (pixels and
-    cell weights in, vector and feature map out), ``plain`` for ``imgmatch.models.plain_onnx`` (a picture in, a vector
-    out). ``query_px`` are further sides, as text with spaces between ("160 320"), at which a query is read besides
-    ``input_px``: a crop shows larger what the picture it was cut from shows small.
+    the CPU only). ``graph`` is what the ONNX file takes and gives: empty for pixels and cell weights in, vector and
+    feature map out, ``plain`` for a picture in, a vector out (``imgmatch.models.runtimes``). ``query_px`` are further
+    sides, as text with spaces between ("160 320"), at which a query is read besides ``input_px``: a crop shows larger
+    what the picture it was cut from shows small.
     """
 
     name: str

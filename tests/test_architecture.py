@@ -1,14 +1,23 @@
-"""The rules of the house: who imports whom, and what a command may load."""
+"""The rules of the house: who imports whom, how large anything may be, and what a command may load."""
 
+import ast
 import subprocess
 import sys
 import time
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+import grimp
 import pytest
 
 from tests.conftest import ROOT, run
 
+PACKAGES = ("imgmatch", "indexer", "cli")
+LIMITS = {"lines of a module": 400, "lines of a function": 80, "parameters": 8}
+ROOMS = {"imgmatch": 9, "indexer": 8}
+# What is still to be brought down, and nothing may join it.
+STILL_LARGE = {"sevenzip.py members", "ingest.py", "ingest.py ingest"}
+STILL_CIRCLES = {"imgmatch"}
 HEAVY = ("torch", "torchvision", "faiss", "cv2", "onnxruntime", "timm")
 
 
@@ -49,6 +58,58 @@ def test_import_contract_holds():
         check=False,
     )
     assert done.returncode == 0, done.stdout
+
+
+def sizes(module):
+    """(what, which, how much) of a module and its functions. A command has a parameter for each of its options."""
+    text = module.read_text()
+    yield "lines of a module", module.name, len(text.splitlines())
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield "lines of a function", f"{module.name} {node.name}", node.end_lineno - node.lineno + 1
+            given = node.args
+            every = [*given.posonlyargs, *given.args, *given.kwonlyargs, *filter(None, (given.vararg, given.kwarg))]
+            if module.parent.name != "commands":
+                yield "parameters", f"{module.name} {node.name}", sum(x.arg not in ("self", "cls") for x in every)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_modules_functions_and_signatures_can_be_taken_in(package):
+    measured = [size for module in sorted((ROOT / package).rglob("*.py")) for size in sizes(module)]
+    assert len(measured) > 50
+    large = {(what, which, much) for what, which, much in measured if much > LIMITS[what] and which not in STILL_LARGE}
+    assert not large
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_a_package_has_no_more_rooms_than_one_remembers(package):
+    rooms = [path.parent.name for path in (ROOT / package).glob("*/__init__.py")]
+    assert 0 < len(rooms) <= ROOMS[package], rooms
+
+
+def circle(imports):
+    """Names each of which imports the next, the last one being the first; None where there is no such circle."""
+    try:
+        TopologicalSorter(imports).prepare()
+    except CycleError as error:
+        return error.args[1][::-1]
+    return None
+
+
+def test_neither_modules_nor_rooms_import_in_a_circle():
+    """Imports inside functions, and for types only, count: what needs each other is one thing, or has a third below."""
+    graph = grimp.build_graph(*PACKAGES, "benchmarks", cache_dir=None)
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    assert len(imports) > 200
+    assert circle(imports) is None
+    for room in graph.modules - STILL_CIRCLES:
+        part = {
+            module: child for child in graph.find_children(room) for module in {child, *graph.find_descendants(child)}
+        }
+        between = {child: set() for child in part.values()}
+        for module, child in part.items():
+            between[child] |= {part[other] for other in imports[module] if other in part} - {child}
+        assert circle(between) is None, room
 
 
 @pytest.mark.parametrize("command", [["--help"], ["search", "--help"], ["models", "list"]])

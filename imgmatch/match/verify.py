@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import lgamma, log
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -47,6 +48,31 @@ class QueryFeatures:
 
 
 @dataclass(frozen=True, slots=True)
+class _Reading:
+    """The pairs of points of one reading of a query, as it is or ``mirrored``, and an item, in working pixels of each;
+    how far each pair turns (radians) and by what it scales.
+    """
+
+    query: Features
+    item: Features
+    mirrored: bool
+    source: Points
+    target: Points
+    turns: Points
+    scales: Points
+
+    def tells(self, flags: Flags) -> bool:
+        """Whether pairs cover enough of both pictures, and agree in more than what lies on top of them."""
+        source, target = self.source[flags], self.target[flags]
+        return not _overlay(self, flags) and _spread(source, self.query) and _spread(target, self.item)
+
+    def spots(self, flags: Flags) -> int:
+        """How many inliers lie at places of their own in both pictures."""
+        inliers = self.source[flags], self.target[flags]
+        return min(len({tuple(c) for c in np.floor(points / _SPOT_PX).astype(int).tolist()}) for points in inliers)
+
+
+@dataclass(frozen=True, slots=True)
 class _Plane:
     """A homography in working pixels, which pairs it explains, and its evidence (-log10 of false alarms)."""
 
@@ -84,50 +110,36 @@ def _one_way(query: Features, item: Features, mirrored: bool, least: float = 0.0
     if tentative < _LEAST or tentative <= least:
         reason = f"not verified: only {tentative} pairs of points"
         return Verification(False, "none", mirrored, tentative, 0, None, None, 0.0, reason)
-    source, target = query.points[rows].astype(np.float64), item.points[columns].astype(np.float64)
-    turns = np.deg2rad((item.angles[columns] - query.angles[rows]).astype(np.float64))
-    scales = (item.sizes[columns] / query.sizes[rows]).astype(np.float64)
-    planes = _planes(source, target, turns, scales, item.grey.shape)
+    reading = _Reading(
+        query,
+        item,
+        mirrored,
+        query.points[rows].astype(np.float64),
+        item.points[columns].astype(np.float64),
+        np.deg2rad((item.angles[columns] - query.angles[rows]).astype(np.float64)),
+        (item.sizes[columns] / query.sizes[rows]).astype(np.float64),
+    )
+    planes = _planes(reading)
     best = planes[0] if planes else None
     if best is not None:
-        fault = _fault(best, source, target, query, item)
+        fault = _fault(best, reading)
         if fault is None and best.evidence >= _EVIDENCE and best.spots >= _LEAST:
-            return _said(True, "homography", mirrored, query, item, source, target, best.flags, best.matrix)
+            return _said(reading, "homography", best.flags, best.matrix)
         together = np.any([p.flags for p in planes], axis=0)
-        spots = _spots(source[together], target[together])
         if (
             len(planes) > 1
-            and spots >= _LEAST_PLANES
+            and reading.spots(together) >= _LEAST_PLANES
             and sum(p.evidence for p in planes) >= _EVIDENCE_EPIPOLAR
-            and not _overlay(source[together], target[together], query, item)
-            and _spread(source[together], query)
-            and _spread(target[together], item)
+            and reading.tells(together)
         ):
-            return _said(True, "planes", mirrored, query, item, source, target, together, best.matrix)
-    epipolar = _epipolar(source, target, turns, scales, item.grey.shape)
-    if epipolar is not None:
-        matrix, flags = epipolar
-        if (
-            not _overlay(source[flags], target[flags], query, item)
-            and _spread(source[flags], query)
-            and _spread(target[flags], item)
-        ):
-            return _said(True, "epipolar", mirrored, query, item, source, target, flags, matrix)
+            return _said(reading, "planes", together, best.matrix)
+    epipolar = _epipolar(reading)
+    if epipolar is not None and reading.tells(epipolar[1]):
+        return _said(reading, "epipolar", epipolar[1], epipolar[0])
     if best is None:
         reason = f"not verified: {tentative} pairs of points share no geometry"
         return Verification(False, "none", mirrored, tentative, 0, None, None, 0.0, reason)
-    return _said(
-        False,
-        "none",
-        mirrored,
-        query,
-        item,
-        source,
-        target,
-        best.flags,
-        best.matrix,
-        _fault(best, source, target, query, item),
-    )
+    return _said(reading, "none", best.flags, best.matrix, fault)
 
 
 def _usac(threshold: float) -> Any:
@@ -144,12 +156,12 @@ def _usac(threshold: float) -> Any:
     return parameters
 
 
-def _planes(source: Points, target: Points, turns: Points, scales: Points, shape: tuple[int, ...]) -> list[_Plane]:
+def _planes(reading: _Reading) -> list[_Plane]:
     """Homographies one after the other, each from the pairs that those before do not explain; the best first."""
-    free = np.ones(len(source), bool)
+    free = np.ones(len(reading.source), bool)
     planes: list[_Plane] = []
     while len(planes) < _PLANES and free.sum() >= 6:
-        plane = _plane(source, target, turns, scales, free, shape)
+        plane = _plane(reading, free)
         if plane is None:
             break
         planes.append(plane)
@@ -157,24 +169,21 @@ def _planes(source: Points, target: Points, turns: Points, scales: Points, shape
     return sorted(planes, key=lambda p: -p.evidence)
 
 
-def _plane(
-    source: Points, target: Points, turns: Points, scales: Points, free: Flags, shape: tuple[int, ...]
-) -> _Plane | None:
+def _plane(reading: _Reading, free: Flags) -> _Plane | None:
     try:
-        matrix, _ = cv2.findHomography(source[free], target[free], _usac(_ERROR_PX))
+        matrix, _ = cv2.findHomography(reading.source[free], reading.target[free], _usac(_ERROR_PX))
     except cv2.error:  # fewer distinct points than a model needs
         return None
     if matrix is None or not np.isfinite(matrix).all():
         return None
-    moved, depth = _moved(matrix, source)
-    near = np.hypot(*(moved - target).T) <= _ERROR_PX
-    flags = free & near & (depth > 0) & _alike(matrix, source, turns, scales)
-    spots = _spots(source[flags], target[flags])
+    moved, depth = _moved(matrix, reading.source)
+    near = np.hypot(*(moved - reading.target).T) <= _ERROR_PX
+    flags = free & near & (depth > 0) & _alike(matrix, reading)
+    spots = reading.spots(flags)
     if spots < 5:
         return None
-    return _Plane(
-        matrix, flags, spots, _evidence(int(free.sum()), spots, 4, np.pi * _ERROR_PX**2 / (shape[0] * shape[1]))
-    )
+    height, width = reading.item.grey.shape
+    return _Plane(matrix, flags, spots, _evidence(int(free.sum()), spots, 4, np.pi * _ERROR_PX**2 / (height * width)))
 
 
 def _evidence(tentative: int, inliers: int, sample: int, chance: float) -> float:
@@ -185,8 +194,6 @@ def _evidence(tentative: int, inliers: int, sample: int, chance: float) -> float
 
 
 def _log_choose(n: int, k: int) -> float:
-    from math import lgamma, log
-
     return (lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)) / log(10) if 0 <= k <= n else 0.0
 
 
@@ -197,26 +204,20 @@ def _moved(matrix: Points, points: Points) -> tuple[Points, Points]:
     return homogeneous[:, :2] / np.where(np.abs(homogeneous[:, 2:]) < 1e-9, 1e-9, homogeneous[:, 2:]), depth
 
 
-def _alike(matrix: Points, points: Points, turns: Points, scales: Points) -> Flags:
+def _alike(matrix: Points, reading: _Reading) -> Flags:
     """Whether the turn and scale of each pair of points are those that the homography has there."""
-    step = 1.0
+    points, step = reading.source, 1.0
     here, _ = _moved(matrix, points)
     right = _moved(matrix, points + np.array([step, 0.0]))[0] - here
     down = _moved(matrix, points + np.array([0.0, step]))[0] - here
     area = right[:, 0] * down[:, 1] - right[:, 1] * down[:, 0]
     # The rotation nearest to the local map: a mirrored one (area below 0) can't come from points that pair.
     turn = np.arctan2(right[:, 1] - down[:, 0], right[:, 0] + down[:, 1])
-    off = np.abs((turns - turn + np.pi) % (2 * np.pi) - np.pi)
+    off = np.abs((reading.turns - turn + np.pi) % (2 * np.pi) - np.pi)
     with np.errstate(divide="ignore", invalid="ignore"):
-        stretch = np.abs(np.log(scales / np.sqrt(np.abs(area))))
+        stretch = np.abs(np.log(reading.scales / np.sqrt(np.abs(area))))
     kept: Flags = (area > 0) & (off <= np.deg2rad(_TURN_DEGREES)) & (stretch <= np.log(_SCALE_FACTOR))
     return kept
-
-
-def _spots(source: Points, target: Points) -> int:
-    """How many inliers lie at places of their own in both pictures."""
-    cells = [len({tuple(c) for c in np.floor(points / _SPOT_PX).astype(int).tolist()}) for points in (source, target)]
-    return min(cells)
 
 
 def _spread(points: Points, features: Features) -> bool:
@@ -229,23 +230,24 @@ def _spread(points: Points, features: Features) -> bool:
     return bool(hull >= _HULL * height * width and thickness >= _THICKNESS * min(height, width))
 
 
-def _overlay(source: Points, target: Points, query: Features, item: Features) -> bool:
+def _overlay(reading: _Reading, flags: Flags) -> bool:
     """Whether points sit at the same place of both frames: as burned-in bars, dates, logos and true copies do."""
+    query, item = reading.query, reading.item
     shapes = [np.array(f.grey.shape[::-1], float) for f in (query, item)]
-    off = np.abs(source / shapes[0] - target / shapes[1]).max(axis=1)
+    off = np.abs(reading.source[flags] / shapes[0] - reading.target[flags] / shapes[1]).max(axis=1)
     if np.median(off) > _SAME_PLACE:
         return False
     return _agreement(np.diag([shapes[1][0] / shapes[0][0], shapes[1][1] / shapes[0][1], 1.0]), query, item) < _AGREE
 
 
-def _fault(plane: _Plane, source: Points, target: Points, query: Features, item: Features) -> str | None:
+def _fault(plane: _Plane, reading: _Reading) -> str | None:
     """Why a homography is no match, as a plain phrase; None when it may be one."""
-    inner, outer = source[plane.flags], target[plane.flags]
+    inner, outer = reading.source[plane.flags], reading.target[plane.flags]
     if plane.spots < _LEAST or plane.evidence < _EVIDENCE:
         return f"only {plane.spots} points agree, which chance can give"
-    if not (_spread(inner, query) and _spread(outer, item)):
+    if not (_spread(inner, reading.query) and _spread(outer, reading.item)):
         return "the points that agree lie close together or in a line"
-    height, width = query.grey.shape
+    height, width = reading.query.grey.shape
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], float)
     moved, depth = _moved(plane.matrix, corners)
     sides = np.roll(moved, -1, axis=0) - moved
@@ -262,7 +264,7 @@ def _fault(plane: _Plane, source: Points, target: Points, query: Features, item:
     scale = float(np.sqrt(hull_out / max(hull_in, 1e-9)))
     if not 1 / _MAX_SCALE <= scale <= _MAX_SCALE:
         return f"the geometry scales by {scale:.2g}"
-    if _overlay(inner, outer, query, item):
+    if _overlay(reading, plane.flags):
         return "the pictures agree only in what lies at the same place of both frames, as a bar, a date or a logo does"
     return None
 
@@ -287,10 +289,9 @@ def _agreement(matrix: Points, query: Features, item: Features) -> float:
     return float((correlation[textured] > 0.4).mean()) if textured.sum() > 20 else 0.0
 
 
-def _epipolar(
-    source: Points, target: Points, turns: Points, scales: Points, shape: tuple[int, ...]
-) -> tuple[Points, Flags] | None:
+def _epipolar(reading: _Reading) -> tuple[Points, Flags] | None:
     """A fundamental matrix that far more pairs agree with than chance gives, and which; None when there is none."""
+    turns, scales = reading.turns, reading.scales
     # A room seen from elsewhere turns and scales all points alike, or nearly: what differs is noise.
     turn = np.angle(_mode(np.exp(1j * turns), 0.35))
     size = np.exp(float(np.median(np.log(scales[np.abs(np.angle(np.exp(1j * (turns - turn)))) < 0.5]))))
@@ -298,14 +299,15 @@ def _epipolar(
     if fitting.sum() < _LEAST_EPIPOLAR:
         return None
     try:
-        matrix, _ = cv2.findFundamentalMat(source[fitting], target[fitting], _usac(1.5))
+        matrix, _ = cv2.findFundamentalMat(reading.source[fitting], reading.target[fitting], _usac(1.5))
     except cv2.error:
         return None
     if matrix is None or matrix.shape != (3, 3) or not np.isfinite(matrix).all():
         return None
-    flags = fitting & (_sampson(matrix, source, target) <= 1.5)
-    spots = _spots(source[flags], target[flags])
-    chance = 2 * 1.5 * 2**0.5 * float(np.hypot(shape[0], shape[1])) / (shape[0] * shape[1])
+    flags = fitting & (_sampson(matrix, reading.source, reading.target) <= 1.5)
+    spots = reading.spots(flags)
+    height, width = reading.item.grey.shape
+    chance = 2 * 1.5 * 2**0.5 * float(np.hypot(height, width)) / (height * width)
     if spots < _LEAST_EPIPOLAR or _evidence(int(fitting.sum()), spots, 7, chance) < _EVIDENCE_EPIPOLAR:
         return None
     return matrix, flags
@@ -327,22 +329,12 @@ def _sampson(matrix: Points, source: Points, target: Points) -> Points:
     return distance
 
 
-def _said(
-    verified: bool,
-    kind: str,
-    mirrored: bool,
-    query: Features,
-    item: Features,
-    source: Points,
-    target: Points,
-    flags: Flags,
-    matrix: Points,
-    fault: str | None = None,
-) -> Verification:
+def _said(reading: _Reading, kind: str, flags: Flags, matrix: Points, fault: str | None = None) -> Verification:
     """The verification in full-size pixels of the pictures as they are."""
+    query, item, mirrored, verified = reading.query, reading.item, reading.mirrored, kind != "none"
     to_query, to_item = np.diag([*query.scale, 1.0]), np.diag([*item.scale, 1.0])
-    inner, outer = source[flags], target[flags]
-    spots = _spots(inner, outer)
+    inner, outer = reading.source[flags], reading.target[flags]
+    spots = reading.spots(flags)
     height, width = item.grey.shape
     outline: tuple[tuple[float, float], ...] = ()
     if kind == "epipolar":
@@ -379,7 +371,7 @@ def _said(
         verified=verified,
         kind=kind,
         mirrored=mirrored,
-        tentative=len(source),
+        tentative=len(reading.source),
         inliers=spots,
         transform=transform if verified else None,
         error_px=round(float(np.median(errors)) * float(np.mean(item.scale)), 2) if len(errors) else None,

@@ -13,8 +13,8 @@ from typing import Any
 import torchvision.models
 
 from imgmatch.errors import ModelError
-from imgmatch.models import check_new_name
 from imgmatch.models.external import add_backbone, find_backbone, known_torchvision
+from imgmatch.models.table import check_new_name
 from imgmatch.types import ModelSpec
 
 

@@ -24,8 +24,10 @@ from torch import Tensor, nn
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
 from imgmatch.errors import ModelError
-from imgmatch.models import add_model, check_new_name, write_spec
+from imgmatch.models.descriptions import write_spec
+from imgmatch.models.loading import add_model
 from imgmatch.models.network import GeM, PooledNetwork
+from imgmatch.models.table import check_new_name
 from imgmatch.optional import require
 from imgmatch.types import ModelSpec
 
@@ -104,7 +106,7 @@ def add_backbone(
     of the last feature map. Needs the extra ``train``. Raises ModelError in one line: an unknown network (with names
     that are close), one without a 2-D feature map, keys that are missing, unexpected or of another shape.
     """
-    from imgmatch.lab.training.export import export_onnx
+    from imgmatch.models.export import export_onnx
 
     require("onnxscript", "train")
     name = name or f"{library}-{network}"

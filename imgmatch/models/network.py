@@ -1,6 +1,6 @@
 """The networks in torch: a timm EfficientNet-Lite, generalised-mean pooling that can leave cells out, unit length.
 
-ONNX files are exports of what stands here (``imgmatch.lab.training.export``). Import this module inside functions only:
+ONNX files are exports of what stands here (``imgmatch.models.export``). Import this module inside functions only:
 it loads torch.
 """
 

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from imgmatch.errors import ModelError
-from imgmatch.models import add_model, check_new_name, write_spec
-from imgmatch.models.onnx_model import open_session
+from imgmatch.models.descriptions import write_spec
+from imgmatch.models.loading import add_model
+from imgmatch.models.runtimes.onnx_model import open_session
 from imgmatch.models.sscd import SPEC
+from imgmatch.models.table import check_new_name
 from imgmatch.optional import require
 from imgmatch.types import ModelSpec
 

@@ -2,8 +2,9 @@
 
 from imgmatch.lab.evaluation.dataset import Dataset, Labels, LayoutError, Pairs, Picture, Task, with_distractors
 from imgmatch.lab.evaluation.datasets import DATASETS, Source, load_dataset
-from imgmatch.lab.evaluation.evaluate import Evaluation, Unusable, evaluate, run_evaluation
+from imgmatch.lab.evaluation.evaluate import evaluate, run_evaluation
 from imgmatch.lab.evaluation.ranking import Ranking
+from imgmatch.lab.evaluation.result import Evaluation, Unusable
 
 __all__ = [
     "DATASETS",

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,71 +14,17 @@ from imgmatch.lab.evaluation.dataset import Dataset, Picture, batches, with_dist
 from imgmatch.lab.evaluation.datasets import DATASETS, load_dataset
 from imgmatch.lab.evaluation.datasets.places import read_distractors
 from imgmatch.lab.evaluation.measures import MEASURES
+from imgmatch.lab.evaluation.output import check_output, write_output
 from imgmatch.lab.evaluation.ranking import Ranking, block_size, rank_block
+from imgmatch.lab.evaluation.result import Evaluation, Unusable
 from imgmatch.lab.evaluation.vectors import embed_pictures, empty_vectors
 from imgmatch.models import load_model
-from imgmatch.types import ModelSpec
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from imgmatch.lab.evaluation.vectors import Progress
     from imgmatch.models.base import Embedder
-
-
-@dataclass(frozen=True, slots=True)
-class Unusable:
-    """A picture that could not be read: in which part of the data set (gallery, queries, background), and why."""
-
-    part: str
-    path: str
-    fault: str
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """What was measured. ``tables`` has the measures of each task; ``rankings`` the fate of each of its queries.
-
-    ``unusable`` lists the pictures that are missing or broken: as queries they count as misses, in the gallery as right
-    answers that were not found.
-    """
-
-    dataset: Dataset
-    model: ModelSpec
-    runtime: str
-    tables: dict[str, dict[str, float]]
-    rankings: dict[str, list[Ranking]] = field(repr=False)
-    unusable: list[Unusable] = field(repr=False)
-    elapsed_s: float
-
-    @property
-    def figures(self) -> dict[str, float]:
-        """All measures by "task measure", with the counts of pictures, as one flat record."""
-        measured = {f"{task} {name}": value for task, table in self.tables.items() for name, value in table.items()}
-        return {**self.counts, **measured}
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Pictures in each part, and how many of all could not be used."""
-        found = {
-            "gallery": len(self.dataset.gallery),
-            "queries": len(self.dataset.queries),
-            "unusable": len(self.unusable),
-        }
-        return {**found, "background": len(self.dataset.background)} if self.dataset.background else found
-
-    def record(self) -> dict[str, Any]:
-        """All figures and what they were measured with, fit for JSON."""
-        return {
-            "dataset": self.dataset.name,
-            "protocol": self.dataset.protocol,
-            "model": self.model.name,
-            "weights_sha256": self.model.weights_sha256,
-            "runtime": self.runtime,
-            "counts": self.counts,
-            "figures": self.tables,
-            "elapsed_s": round(self.elapsed_s, 1),
-        }
 
 
 def run_evaluation(
@@ -90,32 +35,24 @@ def run_evaluation(
     *,
     reveal: bool = False,
     distractors: Path | None = None,
-    device: str = "auto",
-    threads: int | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Measure a model, by name, on a data set, by name, that lies in the folder ``path`` as it was published.
 
     ``output``: a folder for figures.json, figures.txt, ranks.csv, unusable.csv and plots, in which pictures are blurred
-    unless ``reveal``. ``distractors``: a folder of pictures to add to the gallery, right for no query. ``threads``
-    decode pictures and share the model's runs (default: all cores). ``progress`` is called with a part's name, how many
-    are done and how many there are.
+    unless ``reveal``. ``distractors``: a folder of pictures to add to the gallery, right for no query. ``progress`` is
+    called with a part's name, how many are done and how many there are.
 
     Raises UsageError when the data set is not as published or nothing in it can be read, ModelError, and ImgmatchError
     when ``output`` is given and matplotlib is not installed.
     """
     if output is not None:
-        from imgmatch.lab.evaluation.output import check_output
-
         check_output(output)  # before an hour's work, not after it
     dataset = load_dataset(dataset_name, path)
     if distractors is not None:
         dataset = with_distractors(dataset, read_distractors(distractors))
-    embedder = load_model(model_name, device=device, threads=threads)
-    evaluation = evaluate(embedder, dataset, threads=threads, progress=progress)
+    evaluation = evaluate(load_model(model_name), dataset, progress=progress)
     if output is not None:
-        from imgmatch.lab.evaluation.output import write_output
-
         write_output(evaluation, output, reveal=reveal)
     return evaluation
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import imgmatch
 from imgmatch.errors import UsageError
-from imgmatch.lab.evaluation.evaluate import Evaluation
 from imgmatch.lab.evaluation.plots import draw_precision_recall, draw_recall, draw_worst
+from imgmatch.lab.evaluation.result import Evaluation
 from imgmatch.locator import readable
 from imgmatch.optional import require
 

@@ -21,7 +21,7 @@ from imgmatch.locator import readable
 from imgmatch.optional import require
 
 if TYPE_CHECKING:
-    from imgmatch.lab.evaluation.evaluate import Evaluation
+    from imgmatch.lab.evaluation.result import Evaluation
     from imgmatch.types import Pixels
 
 _NAMED = 8  # more lines than that are drawn thin and grey: nobody can tell so many colours apart

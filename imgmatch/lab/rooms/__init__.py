@@ -18,7 +18,8 @@ import numpy as np
 from imgmatch.errors import UsageError
 from imgmatch.lab.rooms.layout import KINDS, Kind, build
 from imgmatch.lab.rooms.lighting import LIGHTINGS, Shading, cells_of
-from imgmatch.lab.rooms.render import Camera, Mesh, draw
+from imgmatch.lab.rooms.mesh import Mesh
+from imgmatch.lab.rooms.render import Camera, draw
 from imgmatch.lab.rooms.scene import Builder, Item, Light, Surface
 from imgmatch.lab.rooms.style import Style
 from imgmatch.lab.rooms.views import Look, View, develop, homography, overlap, overlap_of, propose, quality, stepped

@@ -281,9 +281,8 @@ def _desk_corner(plan: Plan, walls: Sequence[int]) -> None:
     x = float(abs((place.origin_m - plan.walls[wall].origin_m) @ plan.walls[wall].right))
     if rng.random() < 0.5 and plan.wall_free(wall, (x - 0.4, x + 0.4), (1.1, 1.9)):
         plan.take_wall(wall, (x - 0.4, x + 0.4), (1.1, 1.9))
-        hangings.mirror(
-            plan.b, plan.walls[wall], plan.style.rng("mirror"), x, 1.5, 0.65, 0.75, plan.style.wall, plan.style.metal
-        )
+        style = plan.style
+        hangings.mirror(plan.b, plan.walls[wall], style.rng("mirror"), (x, 1.5), (0.65, 0.75), style.wall, style.metal)
 
 
 def _seat(plan: Plan, walls: Sequence[int]) -> None:

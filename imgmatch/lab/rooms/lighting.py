@@ -15,7 +15,7 @@ from imgmatch.lab.rooms.scene import Item, Light
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from imgmatch.lab.rooms.render import Mesh
+    from imgmatch.lab.rooms.mesh import Mesh
     from imgmatch.types import Pixels
 
     Floats = npt.NDArray[np.float32]

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import cv2
 import numpy as np
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from imgmatch.types import Pixels
 
     Doubles = npt.NDArray[np.float64]
+    Span = tuple[float, float]
+    Skin: TypeAlias = "Material | Pixels | Finish"
+    Skins: TypeAlias = Skin | Mapping[str, Skin]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,17 @@ class Surface:
         square = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
         bent = np.array([[0, 0], [1, 0], far, [0, 1]], np.float32)
         return frame @ cv2.getPerspectiveTransform(square, bent)
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """How a surface is to look, beyond its skin: the fields of Surface of these names."""
+
+    skin: Material | Pixels
+    alpha: Pixels | None = None
+    evening: Pixels | None = None
+    glows: frozenset[str] = frozenset()
+    two_sided: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,105 +166,71 @@ class Builder:
         self._counts[name] = self._counts.get(name, 0) + 1
         return f"{name}_{self._counts[name]}"
 
-    def face(
-        self,
-        name: str,
-        item: str,
-        corners_m: Doubles,
-        skin: Material | Pixels,
-        alpha: Pixels | None = None,
-        evening: Pixels | None = None,
-        glows: frozenset[str] = frozenset(),
-        two_sided: bool = False,
-    ) -> None:
+    def face(self, name: str, item: str, corners_m: Doubles, skin: Skin) -> None:
         """Add one flat surface."""
-        if isinstance(skin, Material):
+        finish = skin if isinstance(skin, Finish) else Finish(skin)
+        texture = finish.skin
+        if isinstance(texture, Material):
             width, height = math.dist(corners_m[0], corners_m[1]), math.dist(corners_m[0], corners_m[3])
-            texture = skin.cut(width, height, int(self.rng.integers(256)))
-        else:
-            texture = skin
-        self.surfaces.append(Surface(name, item, corners_m, texture, alpha, evening, glows, two_sided))
+            texture = texture.cut(width, height, int(self.rng.integers(256)))
+        look = finish.alpha, finish.evening, finish.glows, finish.two_sided
+        self.surfaces.append(Surface(name, item, corners_m, texture, *look))
 
-    def panel(
-        self,
-        place: Place,
-        item: str,
-        x: tuple[float, float],
-        z: tuple[float, float],
-        y: float,
-        skin: Material | Pixels,
-        alpha: Pixels | None = None,
-        evening: Pixels | None = None,
-        glows: frozenset[str] = frozenset(),
-        two_sided: bool = False,
-        part: str = "front",
-    ) -> None:
+    def panel(self, place: Place, item: str, x: Span, z: Span, y: float, skin: Skin, part: str = "front") -> None:
         """Add an upright rectangle that faces the viewer at depth ``y``."""
         corners = place.points([(x[0], y, z[1]), (x[1], y, z[1]), (x[1], y, z[0]), (x[0], y, z[0])])
-        self.face(f"{item}.{part}", item, corners, skin, alpha, evening, glows, two_sided)
+        self.face(f"{item}.{part}", item, corners, skin)
 
-    def sheet(
-        self,
-        place: Place,
-        item: str,
-        x: tuple[float, float],
-        y: tuple[float, float],
-        z: float,
-        skin: Material | Pixels,
-        alpha: Pixels | None = None,
-        part: str = "top",
-    ) -> None:
+    def sheet(self, place: Place, item: str, x: Span, y: Span, z: float, skin: Skin, part: str = "top") -> None:
         """Add a level rectangle that faces up."""
         corners = place.points([(x[0], y[0], z), (x[1], y[0], z), (x[1], y[1], z), (x[0], y[1], z)])
-        self.face(f"{item}.{part}", item, corners, skin, alpha)
+        self.face(f"{item}.{part}", item, corners, skin)
 
     def block(
+        self, place: Place, item: str, x: Span, y: Span, z: Span, skin: Skins, part: str = "", skip: str = ""
+    ) -> None:
+        """Add a box; ``skip`` names faces that can't be seen."""
+        self.frustum(place, item, (x, y), (x, y), z, skin, part, skip)
+
+    def frustum(
         self,
         place: Place,
         item: str,
-        x: tuple[float, float],
-        y: tuple[float, float],
-        z: tuple[float, float],
-        skin: Material | Pixels | Mapping[str, Material | Pixels],
-        top: tuple[float, float, float, float] | None = None,
+        base: tuple[Span, Span],
+        top: tuple[Span, Span],
+        z: Span,
+        skin: Skins,
         part: str = "",
-        glows: frozenset[str] = frozenset(),
-        evening: Pixels | None = None,
         skip: str = "",
     ) -> None:
-        """Add a box, or with ``top`` (x0, x1, y0, y1) a frustum; ``skip`` names faces that can't be seen.
+        """Add a box whose top is not above its base; both are spans of x and of y.
 
         ``skin`` may be a mapping of face names (front, back, left, right, top, bottom) with "all" for the rest.
         """
-        (x0, x1), (y0, y1), (z0, z1) = x, y, z
-        u0, u1, v0, v1 = top or (x0, x1, y0, y1)
-
-        low = [(x0, y0, z0), (x1, y0, z0), (x1, y1, z0), (x0, y1, z0)]
-        high = [(u0, v0, z1), (u1, v0, z1), (u1, v1, z1), (u0, v1, z1)]
-        ends = place.points(low + high)
+        ends = place.points(
+            [(x, y, level) for ((x0, x1), (y0, y1)), level in zip((base, top), z, strict=True)
+             for x, y in ((x0, y0), (x1, y0), (x1, y1), (x0, y1))]
+        )  # fmt: skip
         for face, corners in _BLOCK_FACES.items():
             # Nobody looks at the underside of things that stand low.
-            if face in skip or (face == "bottom" and z0 < 0.5):
+            if face in skip or (face == "bottom" and z[0] < 0.5):
                 continue
             own = skin.get(face, skin.get("all")) if isinstance(skin, Mapping) else skin
             if own is not None:
-                self.face(f"{item}.{part}{face}", item, ends[corners], own, None, evening, glows)
+                self.face(f"{item}.{part}{face}", item, ends[corners], own)
 
-    def prism(
+    def tube(
         self,
         place: Place,
         item: str,
-        centre: tuple[float, float],
-        radius: tuple[float, float],
-        z: tuple[float, float],
-        skin: Material | Pixels,
+        centre: Span,
+        radius: Span,
+        z: Span,
+        skin: Skin,
         sides: int = 8,
         part: str = "side",
-        glows: frozenset[str] = frozenset(),
-        evening: Pixels | None = None,
-        capped: bool = True,
     ) -> None:
-        """Add an upright round thing: ``radius`` at the bottom and at the top."""
+        """Add an upright round thing without ends: ``radius`` at the bottom and at the top."""
         angles = np.linspace(0, 2 * math.pi, sides + 1)
         ring = np.stack([np.cos(angles), np.sin(angles), np.zeros(sides + 1)], axis=1)
         low = place.points(ring * radius[0] + (*centre, z[0]))
@@ -258,18 +238,31 @@ class Builder:
         for number in range(sides):
             # Seen from outside the greater angle is on the left in these left-handed local axes.
             corners = np.stack([high[number + 1], high[number], low[number], low[number + 1]])
-            self.face(f"{item}.{part}{number}", item, corners, skin, None, evening, glows)
-        if capped:
-            x, y = (centre[0] - radius[1], centre[0] + radius[1]), (centre[1] - radius[1], centre[1] + radius[1])
-            self.sheet(place, item, x, y, z[1], skin, polygon_alpha(sides), part=f"{part}_cap")
+            self.face(f"{item}.{part}{number}", item, corners, skin)
+
+    def prism(
+        self,
+        place: Place,
+        item: str,
+        centre: Span,
+        radius: Span,
+        z: Span,
+        skin: Material | Pixels,
+        sides: int = 8,
+        part: str = "side",
+    ) -> None:
+        """Add a tube that is closed above."""
+        self.tube(place, item, centre, radius, z, skin, sides, part)
+        x, y = (centre[0] - radius[1], centre[0] + radius[1]), (centre[1] - radius[1], centre[1] + radius[1])
+        self.sheet(place, item, x, y, z[1], Finish(skin, polygon_alpha(sides)), part=f"{part}_cap")
 
     def item(
         self,
         place: Place,
         name: str,
-        x: tuple[float, float],
-        y: tuple[float, float],
-        z: tuple[float, float],
+        x: Span,
+        y: Span,
+        z: Span,
         interest: float = 1.0,
         solid: bool = True,
     ) -> None:

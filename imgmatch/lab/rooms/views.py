@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 
 from imgmatch.errors import UsageError
-from imgmatch.lab.rooms.render import Buffers, Camera, Mesh, draw
+from imgmatch.lab.rooms.mesh import Mesh
+from imgmatch.lab.rooms.render import Buffers, Camera, draw
 from imgmatch.lab.rooms.scene import Item, Surface
 
 if TYPE_CHECKING:

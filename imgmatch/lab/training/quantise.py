@@ -17,13 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from imgmatch.errors import EvidenceError, UsageError
-from imgmatch.models import (
-    load_model,
-    runtime,  # ONNX Runtime is first imported here: without telemetry
-    verify_model,
-    weights_path,
-    write_spec,
-)
+from imgmatch.models import load_model, verify_model, weights_path
+from imgmatch.models.descriptions import write_spec
+from imgmatch.models.runtimes.quiet import onnxruntime  # first imported here: without telemetry
 from imgmatch.optional import require
 from imgmatch.picture.image import decode
 from imgmatch.types import ModelSpec
@@ -150,7 +146,7 @@ def _input_means(exact: Any, names: Sequence[str], pictures: _Pictures) -> dict[
     model.graph.output.extend(
         onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in wanted if name not in there
     )
-    session = runtime.onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     sums = dict.fromkeys(wanted, np.float64(0))
     count = 0
     while (batch := pictures.get_next()) is not None:

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from imgmatch.lab.training.config import TrainConfig, TrainResult
 from imgmatch.lab.training.data import Pack
-from imgmatch.models import write_spec
+from imgmatch.models.descriptions import write_spec
 from imgmatch.models.network import DescriptorNetwork
 from imgmatch.types import ModelSpec
 
@@ -53,7 +53,7 @@ def write_model(
 
     ``history`` has one entry a step, ``evaluations`` one a validation. The folder is then fit for ``models add``.
     """
-    from imgmatch.lab.training.export import export_onnx, query_sides
+    from imgmatch.models.export import export_onnx, query_sides
 
     out = config.output
     weights, onnx, spec, record = (out / n for n in ("weights.safetensors", "model.onnx", "spec.json", "training.json"))

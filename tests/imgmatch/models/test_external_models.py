@@ -10,9 +10,19 @@ import urllib.error
 import numpy as np
 import pytest
 
-from imgmatch import models
 from imgmatch.errors import ModelError
-from imgmatch.models import add_model, has_weights, list_models, load_model, model_spec, sscd, verify_model, write_spec
+from imgmatch.models import (
+    add_model,
+    has_weights,
+    list_models,
+    load_model,
+    model_spec,
+    sscd,
+    table,
+    verify_model,
+    weights_path,
+)
+from imgmatch.models.descriptions import read_spec, write_spec
 from tests.conftest import ROOT, run, run_json
 
 onnx = pytest.importorskip("onnx")
@@ -135,14 +145,14 @@ def test_a_masked_query_of_a_plain_model_does_not_show_what_is_masked(plain, tmp
 def test_an_onnx_file_of_another_kind_is_not_added(plain, options, message):
     write_plain(plain / "model.onnx", **options)
     sha256 = hashlib.sha256((plain / "model.onnx").read_bytes()).hexdigest()
-    spec = models.read_spec(plain / "spec.json")
+    spec = read_spec(plain / "spec.json")
     write_spec(dataclasses.replace(spec, weights_sha256=sha256), plain / "spec.json")
     with pytest.raises(ModelError, match=message):
         add_model(plain)
 
 
 def test_an_unknown_kind_of_graph_is_refused(plain):
-    write_spec(dataclasses.replace(models.read_spec(plain / "spec.json"), graph="future"), plain / "spec.json")
+    write_spec(dataclasses.replace(read_spec(plain / "spec.json"), graph="future"), plain / "spec.json")
     with pytest.raises(ModelError, match="'graph' is 'future', must be empty or 'plain'"):
         add_model(plain)
 
@@ -178,7 +188,7 @@ def test_sscd_is_found_in_its_package_and_checked(package, monkeypatch):
         load_model("sscd")
     sha256 = hashlib.sha256(package.read_bytes()).hexdigest()
     small = dataclasses.replace(sscd.SPEC, weights_sha256=sha256, dim=3, input_px=32)
-    monkeypatch.setattr(models, "OPTIONAL", {"sscd": small})
+    monkeypatch.setattr(table, "OPTIONAL", {"sscd": small})
     batch = noise(3, 32)
     np.testing.assert_allclose(load_model("sscd").embed(batch), mean_colours(batch), atol=1e-5)
 
@@ -231,7 +241,7 @@ def test_metas_torchscript_is_added_with_its_scaling(tmp_path, how):
     with torch.no_grad():
         expected = module(torch.from_numpy(scaled)).numpy()
     np.testing.assert_allclose(load_model("sscd-meta").embed(batch), expected, atol=1e-4)
-    assert os.fsencode(tmp_path) not in models.weights_path(spec).read_bytes()
+    assert os.fsencode(tmp_path) not in weights_path(spec).read_bytes()
     with pytest.raises(ModelError, match="there already"):
         add_sscd(file)
 

@@ -13,20 +13,21 @@ import sys
 import numpy as np
 import pytest
 
-from imgmatch import models
 from imgmatch.errors import ModelError
 from imgmatch.lab.rooms import Room
 from imgmatch.models import (
     MODELS,
     add_model,
-    devices,
     list_models,
     load_model,
     model_spec,
-    processor,
+    table,
     verify_model,
     weights_path,
 )
+from imgmatch.models.descriptions import write_spec
+from imgmatch.models.runtimes import devices, processor
+from imgmatch.models.table import models_folder
 from imgmatch.picture.image import decode
 
 
@@ -36,7 +37,7 @@ def onnx_model(name):
 
 @functools.cache
 def torch_model(name):
-    from imgmatch.models.torch_model import TorchModel
+    from imgmatch.models.runtimes.torch_model import TorchModel
 
     return TorchModel(model_spec(name), weights_path(model_spec(name)), "cpu")
 
@@ -175,7 +176,7 @@ def test_shipped_weights_are_right_and_small():
 def test_altered_weights_are_never_loaded(tmp_path, monkeypatch):
     spec = next(iter(MODELS.values()))
     good = weights_path(spec).read_bytes()
-    monkeypatch.setattr(models, "_SHIPPED", tmp_path)
+    monkeypatch.setattr(table, "SHIPPED", tmp_path)
     with pytest.raises(ModelError, match="can't be read"):
         load_model(spec.name, device="cpu")
     data = bytearray(good)
@@ -209,7 +210,8 @@ def test_auto_falls_back_to_the_cpu_and_cuda_says_what_is_missing(monkeypatch):
 def test_the_cpu_needs_no_torch(device):
     script = (
         "import sys, numpy as np\n"
-        "from imgmatch.models import load_model, devices\n"
+        "from imgmatch.models import load_model\n"
+        "from imgmatch.models.runtimes import devices\n"
         "devices.cuda_devices = lambda: 0\n"
         f"model = load_model(device={device!r}, threads=1)\n"
         "side = model.spec.input_px\n"
@@ -228,10 +230,10 @@ def test_an_exported_network_is_the_same_in_both_runtimes(tmp_path, monkeypatch)
     """With what no shipped model has: a projection in parts, a learned exponent, a side that 32 does not divide."""
     torch = pytest.importorskip("torch")
     pytest.importorskip("onnxscript")
-    from imgmatch.lab.training.export import export_onnx
     from imgmatch.models import network as definition
-    from imgmatch.models.onnx_model import OnnxModel
-    from imgmatch.models.torch_model import TorchModel
+    from imgmatch.models.export import export_onnx
+    from imgmatch.models.runtimes.onnx_model import OnnxModel
+    from imgmatch.models.runtimes.torch_model import TorchModel
 
     whole = definition.timm.create_model
 
@@ -275,7 +277,7 @@ def trained(tmp_path, monkeypatch):
     folder.mkdir()
     shutil.copyfile(weights_path(shipped), folder / "model.onnx")
     spec = dataclasses.replace(shipped, name="my-hotels", weights_file="model.onnx", licence="own")
-    models.write_spec(spec, folder / "spec.json")
+    write_spec(spec, folder / "spec.json")
     return folder
 
 
@@ -309,7 +311,7 @@ def test_a_model_that_is_not_right_is_not_added(trained, change, message):
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(ModelError, match=message):
         add_model(trained)
-    assert not models.models_folder().exists() or not list(models.models_folder().iterdir())
+    assert not models_folder().exists() or not list(models_folder().iterdir())
 
 
 def test_a_file_that_is_no_onnx_graph_is_not_added(trained):
@@ -406,7 +408,7 @@ def test_exact_kernels_are_asked_for_where_8_bit_sums_overflow(monkeypatch, tmp_
 @pytest.mark.skipif(not processor.sums_in_8_bits_are_exact(), reason="this processor has the exact kernels only")
 def test_both_kinds_of_8_bit_kernels_give_the_same_vectors(monkeypatch):
     fast = load_model("imgmatch-rooms-int8", device="cpu", threads=1)
-    monkeypatch.setattr("imgmatch.models.onnx_model.sums_in_8_bits_are_exact", lambda: False)
+    monkeypatch.setattr("imgmatch.models.runtimes.onnx_model.sums_in_8_bits_are_exact", lambda: False)
     exact = load_model("imgmatch-rooms-int8", device="cpu", threads=1)
     batch = np.random.default_rng(4).integers(0, 256, (3, 256, 256, 3), dtype=np.uint8)
     np.testing.assert_array_equal(fast.embed(batch), exact.embed(batch))

@@ -9,7 +9,7 @@ from imgmatch.lab.rooms import textures
 from imgmatch.lab.rooms.furniture.hangings import mirror
 from imgmatch.lab.rooms.furniture.lamps import wall_lamp
 from imgmatch.lab.rooms.furniture.parts import fronts, plain, small_things
-from imgmatch.lab.rooms.scene import Builder, Place
+from imgmatch.lab.rooms.scene import Builder, Finish, Place
 from imgmatch.lab.rooms.style import Style
 from imgmatch.lab.rooms.textures import Material
 
@@ -40,18 +40,18 @@ def washstand(b: Builder, place: Place, style: Style, rng: np.random.Generator, 
     cv2.circle(bowl, (32, 32), 2, (70, 70, 70), -1)
     x = 0.0 if width < 1.1 else rng.choice([-0.2, 0.0, 0.2])
     if style.choice("basin", "sunk", "standing") == "standing":
-        b.prism(place, item, (x, 0.26), (0.15, 0.22), (h, h + 0.13), white, 10, "bowl", capped=False)
+        b.tube(place, item, (x, 0.26), (0.15, 0.22), (h, h + 0.13), white, 10, "bowl")
         z = h + 0.125
     else:
         z = h + 0.004
     disc = np.zeros((64, 64), np.uint8)
     cv2.circle(disc, (32, 32), 31, 255, -1)
-    b.sheet(place, item, (x - 0.22, x + 0.22), (0.04, 0.48), z, bowl, disc, part="basin")
+    b.sheet(place, item, (x - 0.22, x + 0.22), (0.04, 0.48), z, Finish(bowl, disc), part="basin")
     steel = plain(np.array([175, 180, 186], np.float32))
     b.block(place, item, (x - 0.015, x + 0.015), (0.03, 0.06), (h, h + 0.3), steel, part="tap_")
     b.block(place, item, (x - 0.015, x + 0.015), (0.06, 0.18), (h + 0.27, h + 0.3), steel, part="spout_")
     small_things(b, place, item, (-half + 0.06, half - 0.06), (0.08, 0.14), h, rng, int(rng.integers(2, 6)))
-    mirror(b, place, style.rng("bath mirror"), 0.0, 1.5, min(width, 1.0), 0.85, behind, style.metal)
+    mirror(b, place, style.rng("bath mirror"), (0.0, 1.5), (min(width, 1.0), 0.85), behind, style.metal)
     for side in (-1, 1) if width > 0.9 else (0,):
         wall_lamp(b, place, side * (half - 0.1), 1.62 if side else 2.0, style)
     b.item(place, item, (-half, half), (0, 0.5), (0, h), 3.0)
@@ -93,9 +93,8 @@ def bathtub(b: Builder, place: Place, style: Style, rng: np.random.Generator, wi
             (-half, -half + reach),
             (0.25, 2.0),
             d - 0.05,
-            skin.cut(reach * 1.6, 1.75),
+            Finish(skin.cut(reach * 1.6, 1.75), two_sided=True),
             part="curtain",
-            two_sided=True,
         )
         b.block(place, item, (-half, half), (d - 0.06, d - 0.03), (2.0, 2.03), plain(style.metal), part="rail_")
     b.item(place, item, (-half, half), (0, d), (0, h), 2.5)
@@ -111,13 +110,11 @@ def shower(b: Builder, place: Place, style: Style, rng: np.random.Generator) -> 
     b.prism(place, item, (0, 0.35), (0.12, 0.03), (1.98, 2.03), steel, 8, "head")
     frame = np.zeros((120, 64), np.uint8)
     cv2.rectangle(frame, (0, 0), (63, 119), 255, 3)
-    pane = plain(style.metal, 16, 16)
-    b.panel(place.moved(0.45, 0, 90), item, (0.0, 0.9), (0.08, 2.0), 0.0, pane, frame, two_sided=True, part="screen")
+    pane = Finish(plain(style.metal, 16, 16), frame, two_sided=True)
+    b.panel(place.moved(0.45, 0, 90), item, (0.0, 0.9), (0.08, 2.0), 0.0, pane, part="screen")
     low = rng.uniform(0.3, 1.1)
-    frosted = plain(np.array([205, 216, 218], np.float32))
-    b.panel(
-        place.moved(0.45, 0, 90), item, (0.0, 0.9), (low, low + 0.45), 0.005, frosted, two_sided=True, part="frosting"
-    )
+    frosted = Finish(plain(np.array([205, 216, 218], np.float32)), two_sided=True)
+    b.panel(place.moved(0.45, 0, 90), item, (0.0, 0.9), (low, low + 0.45), 0.005, frosted, part="frosting")
     b.item(place, item, (-0.45, 0.46), (0, 0.9), (0, 2.05), 2.0)
 
 

@@ -98,11 +98,11 @@ def bed(
     linen = rounded(40, 64, style.linen.tile.reshape(-1, 3).mean(axis=0) * np.float32(rng.uniform(0.93, 1.0)))
     for number in range(count):
         x = (number - (count - 1) / 2) * width / count
-        pillow(b, place, item, x + rng.normal(0, 0.02), min(0.7, width / count - 0.06), top - 0.02, 0.26, linen, 0.1)
+        pillow(b, place, item, (x + rng.normal(0, 0.02), 0.26, top - 0.02), min(0.7, width / count - 0.06), linen, 0.1)
         if rng.random() < 0.5:
-            pillow(b, place, item, x + rng.normal(0, 0.03), 0.6, top - 0.02, 0.5, linen, 0.12)
+            pillow(b, place, item, (x + rng.normal(0, 0.03), 0.5, top - 0.02), 0.6, linen, 0.12)
     for _ in range(int(rng.integers(0, 3))):
-        pillow(b, place, item, rng.uniform(-0.5, 0.5) * half, 0.42, top - 0.01, 0.78, cushion_cover(rng), 0.14)
+        pillow(b, place, item, (rng.uniform(-0.5, 0.5) * half, 0.78, top - 0.01), 0.42, cushion_cover(rng), 0.14)
     b.item(place, item, (-half - 0.05, half + 0.05), (0, long + 0.05), (0, 1.0), 4.0)
 
 

@@ -46,7 +46,7 @@ def coffee_table(b: Builder, place: Place, style: Style, rng: np.random.Generato
     if style.choice("coffee table", "round", "square", "block") == "round":
         r = min(width, 0.8) / 2
         b.prism(place, item, (0, 0), (r, r), (0.4, 0.44), style.wood, 12, "top")
-        b.prism(place, item, (0, 0), (0.05, 0.04), (0, 0.4), plain(style.metal), 6, "stem", capped=False)
+        b.tube(place, item, (0, 0), (0.05, 0.04), (0, 0.4), plain(style.metal), 6, "stem")
         b.prism(place, item, (0, 0), (r * 0.6, r * 0.55), (0, 0.03), plain(style.metal), 10, "foot")
     else:
         b.block(place, item, (-width / 2, width / 2), (-0.28, 0.28), (0.36, 0.42), style.wood, part="top_")

@@ -7,7 +7,7 @@ import numpy as np
 
 from imgmatch.lab.rooms import textures
 from imgmatch.lab.rooms.furniture.parts import plain
-from imgmatch.lab.rooms.scene import Builder, Place
+from imgmatch.lab.rooms.scene import Builder, Finish, Place
 from imgmatch.lab.rooms.textures import Material
 
 
@@ -27,7 +27,7 @@ def rug(b: Builder, place: Place, rng: np.random.Generator, x: tuple[float, floa
     if rng.random() < 0.25:
         alpha = np.zeros((rows, cols), np.uint8)
         cv2.ellipse(alpha, (cols // 2, rows // 2), (cols // 2, rows // 2), 0, 0, 360, 255, -1)
-    b.sheet(place, item, x, y, 0.012, sheet, alpha)
+    b.sheet(place, item, x, y, 0.012, Finish(sheet, alpha))
     b.item(place, item, x, y, (0, 0.012), 0.8, solid=False)
 
 
@@ -58,9 +58,7 @@ def plant(b: Builder, place: Place, rng: np.random.Generator) -> None:
             (-wide / 2, wide / 2),
             (pot - 0.03, pot + tall),
             0.0,
-            sheet,
-            alpha,
-            two_sided=True,
+            Finish(sheet, alpha, two_sided=True),
             part=f"leaves{number}",
         )
     b.item(place, item, (-0.25, 0.25), (0.05, 0.55), (0, pot + tall), 1.0)
@@ -106,5 +104,5 @@ def clock(b: Builder, place: Place, rng: np.random.Generator, x: float, z: float
         end = int(32 + np.sin(angle) * length), int(32 - np.cos(angle) * length)
         cv2.line(face, (32, 32), end, (30, 30, 30), 2, cv2.LINE_AA)
     span, rise = (x - radius, x + radius), (z - radius, z + radius)
-    b.panel(place, item, span, rise, 0.025, face, alpha)
+    b.panel(place, item, span, rise, 0.025, Finish(face, alpha))
     b.item(place, item, span, (0, 0.03), rise, 0.8, solid=False)

@@ -9,7 +9,7 @@ import numpy as np
 
 from imgmatch.lab.rooms import pictures
 from imgmatch.lab.rooms.furniture.parts import ALWAYS, plain
-from imgmatch.lab.rooms.scene import Builder, Place
+from imgmatch.lab.rooms.scene import Builder, Finish, Place
 from imgmatch.lab.rooms.textures import Material
 
 if TYPE_CHECKING:
@@ -41,14 +41,13 @@ def mirror(
     b: Builder,
     place: Place,
     rng: np.random.Generator,
-    x: float,
-    z: float,
-    width: float,
-    height: float,
+    at: tuple[float, float],
+    size: tuple[float, float],
     behind: Material,
     metal: Colour,
 ) -> None:
-    """Hang a mirror that shows a pale, blurred version of the wall across the room."""
+    """Hang a mirror, its middle at (x, z), that shows a pale, blurred version of the wall across the room."""
+    (x, z), (width, height) = at, size
     item = b.unique("mirror")
     sheet = cv2.GaussianBlur(behind.cut(width * 1.5, height * 1.5), (0, 0), 2.0).astype(np.float32)
     rows, cols = sheet.shape[:2]
@@ -66,7 +65,7 @@ def mirror(
         cv2.ellipse(
             skin, (cols // 2, rows // 2), (cols // 2 - 2, rows // 2 - 2), 0, 0, 360, tuple(int(c) for c in metal), 5
         )
-    b.panel(place, item, (x - width / 2, x + width / 2), (z - height / 2, z + height / 2), 0.03, skin, alpha)
+    b.panel(place, item, (x - width / 2, x + width / 2), (z - height / 2, z + height / 2), 0.03, Finish(skin, alpha))
     b.item(place, item, (x - width / 2, x + width / 2), (0, 0.03), (z - height / 2, z + height / 2), 1.0, solid=False)
 
 
@@ -84,5 +83,5 @@ def television(b: Builder, place: Place, rng: np.random.Generator, x: float, z: 
     skin[4:-4, 4:-4] = inner
     box = ((x - width / 2, x + width / 2), (y, y + 0.05), (z, z + height))
     b.block(place, item, *box, plain(np.full(3, 18.0)), part="case_", skip="front")
-    b.panel(place, item, box[0], box[2], y + 0.05, skin, glows=glows, part="screen")
+    b.panel(place, item, box[0], box[2], y + 0.05, Finish(skin, glows=glows), part="screen")
     b.item(place, item, *box, 1.2, solid=False)

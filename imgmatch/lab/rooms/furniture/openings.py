@@ -7,7 +7,7 @@ import numpy as np
 
 from imgmatch.lab.rooms import pictures, textures
 from imgmatch.lab.rooms.furniture.parts import ALWAYS, DAYLIGHT, plain
-from imgmatch.lab.rooms.scene import Builder, Light, Place
+from imgmatch.lab.rooms.scene import Builder, Finish, Light, Place
 from imgmatch.lab.rooms.style import Style
 
 
@@ -32,7 +32,7 @@ def window(
         for number in range(bars_y + 1):
             y = round(number * (rows - 1) / bars_y)
             cv2.line(sheet, (0, y), (cols, y), bar, 9 if number in (0, bars_y) else 5)
-    b.panel(place, item, (-half, half), (low, high), 0.01, day, evening=dark, glows=ALWAYS)
+    b.panel(place, item, (-half, half), (low, high), 0.01, Finish(day, evening=dark, glows=ALWAYS))
     if low > 0.5:
         sill = plain(np.array(ink, np.float32))
         b.block(place, item, (-half - 0.05, half + 0.05), (0, 0.12), (low - 0.04, low), sill, part="sill_", skip="back")
@@ -52,8 +52,7 @@ def window(
                 (-0.08, 0.0) if way > 0 else (0.0, 0.08),
                 (bottom, rail),
                 0.0,
-                skin[:, :16],
-                two_sided=True,
+                Finish(skin[:, :16], two_sided=True),
                 part=f"curtain_edge{way}",
             )
         b.block(

@@ -63,21 +63,15 @@ def fronts(
 
 
 def pillow(
-    b: Builder, place: Place, item: str, x: float, width: float, z: float, y: float, skin: Pixels, tilt: float
+    b: Builder, place: Place, item: str, at: tuple[float, float, float], width: float, skin: Pixels, tilt: float
 ) -> None:
-    """Add a pillow or cushion that stands on ``z`` and leans back by ``tilt``."""
-    tall = width * 0.62
+    """Add a pillow or cushion that stands at (x, y, z) and leans back by ``tilt``."""
+    (x, y, z), tall = at, width * 0.62
     sides = plain(skin.reshape(-1, 3).mean(axis=0) * 0.85)
-    b.block(
-        place,
-        item,
-        (x - width / 2, x + width / 2),
-        (y, y + 0.16),
-        (z, z + tall),
-        {"front": skin, "back": skin, "all": sides},
-        top=(x - width / 2 + 0.03, x + width / 2 - 0.03, y - tilt, y + 0.09 - tilt),
-        part=f"{b.unique('pillow')}_",
-    )
+    base = (x - width / 2, x + width / 2), (y, y + 0.16)
+    top = (x - width / 2 + 0.03, x + width / 2 - 0.03), (y - tilt, y + 0.09 - tilt)
+    skins = {"front": skin, "back": skin, "all": sides}
+    b.frustum(place, item, base, top, (z, z + tall), skins, f"{b.unique('pillow')}_")
 
 
 def small_things(

@@ -31,7 +31,7 @@ def chair(b: Builder, place: Place, style: Style) -> None:
             )
         b.block(place, item, (-0.22, 0.22), (0.39, 0.44), (high - 0.08, high), style.wood, part="rail_")
     else:
-        b.block(place, item, (-0.22, 0.22), (0.38, 0.45), (0.47, high), seat, top=(-0.2, 0.2, 0.41, 0.46), part="back_")
+        b.frustum(place, item, ((-0.22, 0.22), (0.38, 0.45)), ((-0.2, 0.2), (0.41, 0.46)), (0.47, high), seat, "back_")
     b.item(place, item, (-0.22, 0.22), (0, 0.46), (0, high), 0.8)
 
 
@@ -47,16 +47,8 @@ def armchair(
     foot = 0.14 if kind == "legs" else 0.03
     mean = skin.tile.reshape(-1, 3).mean(axis=0)
     b.block(place, item, (-half, half), (0.02, d), (foot, 0.3), skin, part="base_", skip="top")
-    b.block(
-        place,
-        item,
-        (-half + arm, half - arm),
-        (0.0, 0.25),
-        (0.3, 0.85),
-        skin,
-        top=(-half + arm, half - arm, 0, 0.17),
-        part="back_",
-    )
+    x = (-half + arm, half - arm)
+    b.frustum(place, item, (x, (0.0, 0.25)), (x, (0, 0.17)), (0.3, 0.85), skin, "back_")
     for part, x in (("left", (-half, -half + arm)), ("right", (half - arm, half))):
         b.block(place, item, x, (0.0, d), (foot, arm_high), skin, part=f"arm_{part}_")
     each = (width - 2 * arm) / seats
@@ -77,5 +69,5 @@ def armchair(
         legs(b, place, item, (-half + 0.03, half - 0.03), (0.05, d - 0.03), foot, 0.05, style.wood)
     for _ in range(int(rng.integers(0, 1 + seats))):
         at = rng.uniform(-half + 0.35, half - 0.35) if seats > 1 else 0.0
-        pillow(b, place, item, at, 0.42, 0.44, 0.36, cushion_cover(rng), 0.13)
+        pillow(b, place, item, (at, 0.36, 0.44), 0.42, cushion_cover(rng), 0.13)
     b.item(place, item, (-half, half), (0, d), (0, 0.85), 1.5 if seats == 1 else 3.0)

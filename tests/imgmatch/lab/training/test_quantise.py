@@ -8,7 +8,8 @@ from PIL import Image
 from imgmatch.errors import UsageError
 from imgmatch.lab.rooms import Room
 from imgmatch.lab.training.quantise import quantise, quantised_model
-from imgmatch.models import add_model, load_model, model_spec, weights_path, write_spec
+from imgmatch.models import add_model, load_model, model_spec, weights_path
+from imgmatch.models.descriptions import write_spec
 
 
 @pytest.mark.slow

@@ -10,11 +10,11 @@ import torch
 from PIL import Image
 
 from imgmatch.errors import ModelError, UsageError
-from imgmatch.lab.training import export
 from imgmatch.lab.training import train as training
 from imgmatch.lab.training.config import TrainConfig
 from imgmatch.lab.training.train import train
-from imgmatch.models import read_spec
+from imgmatch.models import export
+from imgmatch.models.descriptions import read_spec
 
 
 def textured(seed: int) -> np.ndarray:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imgmatch.errors import ModelError
-from imgmatch.models.onnx_model import RUN, OnnxSession
-from imgmatch.models.vectors import checked
+from imgmatch.models.runtimes.onnx_model import RUN, OnnxSession
+from imgmatch.models.runtimes.vectors import checked
 from imgmatch.types import ModelSpec
 
 if TYPE_CHECKING:

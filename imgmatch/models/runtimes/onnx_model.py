@@ -11,9 +11,9 @@ import numpy as np
 
 from imgmatch.cores import usable_cores
 from imgmatch.errors import ModelError
-from imgmatch.models.processor import sums_in_8_bits_are_exact
-from imgmatch.models.runtime import onnxruntime
-from imgmatch.models.vectors import checked, grid_of
+from imgmatch.models.runtimes.processor import sums_in_8_bits_are_exact
+from imgmatch.models.runtimes.quiet import onnxruntime
+from imgmatch.models.runtimes.vectors import checked, grid_of
 from imgmatch.picture.prepared import prepared
 from imgmatch.types import ModelSpec
 

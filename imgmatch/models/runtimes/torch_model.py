@@ -14,7 +14,7 @@ import torch
 
 from imgmatch.errors import ModelError
 from imgmatch.models.network import DescriptorNetwork
-from imgmatch.models.vectors import checked, grid_of
+from imgmatch.models.runtimes.vectors import checked, grid_of
 from imgmatch.optional import require
 from imgmatch.picture.prepared import prepared
 from imgmatch.types import ModelSpec
@@ -101,7 +101,7 @@ class TorchModel:
 
     def _compare(self, path: Path) -> None:
         """Refuse a network that does not give the ONNX file's vectors: a case may hold vectors of both."""
-        from imgmatch.models.onnx_model import OnnxModel
+        from imgmatch.models.runtimes.onnx_model import OnnxModel
 
         rng = np.random.default_rng(0)
         side = self._spec.input_px

@@ -1,6 +1,6 @@
-"""Networks to ONNX files: the graph that ``imgmatch.models.onnx_model`` runs.
+"""Networks to ONNX files: the graph that ``imgmatch.models.runtimes.onnx_model`` runs.
 
-python -m imgmatch.lab.training.export FILE    makes the ImageNet model again from the reference weights.
+python -m imgmatch.models.export FILE    makes the ImageNet model again from the reference weights.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def _note(model: onnx.ModelProto, network: PooledNetwork) -> None:
 
 
 def _compare(path: Path, pixels: np.ndarray, weights: np.ndarray, expected: np.ndarray) -> None:
-    from imgmatch.models.runtime import onnxruntime
+    from imgmatch.models.runtimes.quiet import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     found = session.run(["vector"], {"pixels": pixels, "weights": weights})[0]

@@ -1,0 +1,1 @@
+"""What computes vectors: ONNX Runtime on the CPU, torch on CUDA."""
