@@ -9,12 +9,18 @@ from datetime import UTC, datetime, timedelta
 _FILETIME_EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
 
 
-def utc(seconds: float) -> str | None:
-    """Seconds since 1970 in UTC, to the microsecond; None where a file system gives a year out of range."""
+def utc(seconds: float | None) -> str | None:
+    """Seconds since 1970 in UTC, to the microsecond; None for none, and where that is a year out of range."""
     try:
-        return stated(datetime.fromtimestamp(seconds, UTC))
+        return None if seconds is None else stated(datetime.fromtimestamp(seconds, UTC))
     except (OverflowError, ValueError, OSError):
         return None
+
+
+def unzoned(seconds: float | None) -> str | None:
+    """Seconds since 1970 of a clock in an unknown zone."""
+    text = utc(seconds)
+    return text and text.removesuffix("Z")
 
 
 def filetime(ticks: int) -> str | None:

@@ -20,8 +20,7 @@ _COLUMNS = ("entry", "time_utc", "actor", "action", "subject", "arguments", "cou
 def verify(
     case: CaseArg,
     expect: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NUMBER:SHA256", help="A head that was noted: the log must hold it.", show_default=False),
+        list[str] | None, typer.Option(metavar="NUMBER:SHA256", help="A head that was noted: the log must hold it.")
     ] = None,
     *,
     out: Output,
@@ -52,7 +51,6 @@ def verify(
 
 def head(case: CaseArg, *, out: Output) -> None:
     """The number and SHA-256 of the last entry: noted elsewhere, they prove later that nothing before was changed."""
-
     with open_case(case) as opened:
         found = opened.log.head()
     out.one({"entry": found.entry, "sha256": found.sha256, "expect": str(found)})
@@ -60,11 +58,9 @@ def head(case: CaseArg, *, out: Output) -> None:
 
 def show(
     case: CaseArg,
-    since: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Only entries of then or later (UTC).", show_default=False)
-    ] = None,
-    action: Annotated[str | None, typer.Option(help="Only entries of this action.", show_default=False)] = None,
-    last: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the last N.", show_default=False)] = None,
+    since: Annotated[str | None, typer.Option(metavar="TIME", help="Only entries of then or later (UTC).")] = None,
+    action: Annotated[str | None, typer.Option(help="Only entries of this action.")] = None,
+    last: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the last N.")] = None,
     *,
     out: Output,
 ) -> None:
@@ -98,12 +94,10 @@ def statement(
     case: CaseArg,
     run: Annotated[int, typer.Argument(metavar="RUN", help="Number of an ingest run; status shows the last.")],
     output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="DIR", help="New folder (default: statement-RUN).", show_default=False),
+        Path | None, typer.Option("--output", "-o", metavar="DIR", help="New folder (default: statement-RUN).")
     ] = None,
     key: Annotated[
-        Path | None,
-        typer.Option(help="Sign with this Ed25519 private key (PEM); needs imgmatch[sign].", show_default=False),
+        Path | None, typer.Option(help="Sign with this Ed25519 private key (PEM); needs imgmatch[sign].")
     ] = None,
 ) -> None:
     """State what a run read, found and could not use, with totals that add up, bound to the audit log."""
@@ -118,14 +112,12 @@ def statement(
 
 
 def verify_statement(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Its statement.json.", show_default=False)],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Its statement.json.")],
     case: Annotated[
-        Path | None,
-        typer.Option("--case", help="Also check that this case's audit log recorded it.", show_default=False),
+        Path | None, typer.Option("--case", help="Also check that this case's audit log recorded it.")
     ] = None,
     public_key: Annotated[
-        Path | None,
-        typer.Option(help="It must be signed by the owner of this Ed25519 public key (PEM).", show_default=False),
+        Path | None, typer.Option(help="It must be signed by the owner of this Ed25519 public key (PEM).")
     ] = None,
     *,
     out: Output,

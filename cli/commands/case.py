@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 def init(
     case: CaseArg,
     model: ModelOpt = None,
-    purpose: Annotated[str, typer.Option(help="What the case is for.", show_default=False)] = "",
-    authority: Annotated[str, typer.Option(help="On whose authority or legal basis.", show_default=False)] = "",
-    examiner: Annotated[str, typer.Option(help="Who works on it.", show_default=False)] = "",
+    purpose: Annotated[str, typer.Option(help="What the case is for.")] = "",
+    authority: Annotated[str, typer.Option(help="On whose authority or legal basis.")] = "",
+    examiner: Annotated[str, typer.Option(help="Who works on it.")] = "",
     index: Annotated[Kind, typer.Option("--index", help="Files of the case (faiss), or a Milvus server.")] = Kind.faiss,
     *,
     milvus: MilvusOptions,
@@ -50,7 +50,6 @@ def init(
 
 def status(case: CaseArg, *, out: Output) -> None:
     """What a case holds: counts, model, sizes, last ingest."""
-
     with open_case(case) as opened:
         catalogue = opened.catalogue
         last = catalogue.runs.last("ingest")
@@ -81,13 +80,9 @@ def _last_ingest(last: dict[str, Any] | None) -> str:
 
 
 def issues(
-    case: CaseArg,
-    kind: Annotated[str | None, typer.Option(help="Only issues of this kind.", show_default=False)] = None,
-    *,
-    out: Output,
+    case: CaseArg, kind: Annotated[str | None, typer.Option(help="Only issues of this kind.")] = None, *, out: Output
 ) -> None:
     """List the evidence that could not be used, and why."""
-
     with open_case(case) as opened:
         records = (
             {
@@ -110,13 +105,12 @@ def issues(
 
 def delete(
     case: CaseArg,
-    item: Annotated[list[int] | None, typer.Option(metavar="ID", help="This item.", show_default=False)] = None,
-    sha256: Annotated[list[str] | None, typer.Option(help="The item with this content.", show_default=False)] = None,
+    item: Annotated[list[int] | None, typer.Option(metavar="ID", help="This item.")] = None,
+    sha256: Annotated[list[str] | None, typer.Option(help="The item with this content.")] = None,
     source: Annotated[
-        list[str] | None,
-        typer.Option(metavar="PATH", help="What was found there or below, and nowhere else.", show_default=False),
+        list[str] | None, typer.Option(metavar="PATH", help="What was found there or below, and nowhere else.")
     ] = None,
-    reason: Annotated[str, typer.Option(help="Why, for the audit log.", show_default=False)] = "",
+    reason: Annotated[str, typer.Option(help="Why, for the audit log.")] = "",
     *,
     out: Output,
 ) -> None:
@@ -138,7 +132,7 @@ def delete(
             reason=reason,
         )
         _tell_server(opened)
-    out.one(dataclasses.asdict(done))
+    out.one(done)
     note(f"Their vectors are removed from the disk by: imgmatch index {case} compact")
 
 
@@ -154,9 +148,7 @@ def _tell_server(case: Case) -> None:
 
 def merge(
     case: CaseArg,
-    others: Annotated[
-        list[Path], typer.Argument(metavar="OTHER...", help="Cases to add; they are only read.", show_default=False)
-    ],
+    others: Annotated[list[Path], typer.Argument(metavar="OTHER...", help="Cases to add; they are only read.")],
     index: Annotated[
         bool, typer.Option("--index/--no-index", help="Build the index afterwards when it is due.")
     ] = True,

@@ -49,12 +49,10 @@ _SEARCHED = (ExportFormat.html, ExportFormat.case_uco, *_TABLES)
 def export(
     case: CaseArg,
     output: Annotated[
-        Path,
-        typer.Option("--output", "-o", help="Where to write: a new folder (html, tables) or file.", show_default=False),
+        Path, typer.Option("--output", "-o", help="Where to write: a new folder (html, tables) or file.")
     ],
     queries: Annotated[
-        list[Path] | None,
-        typer.Argument(metavar="[QUERY...]", help="Pictures or folders to search with.", show_default=False),
+        list[Path] | None, typer.Argument(metavar="[QUERY...]", help="Pictures or folders to search with.")
     ] = None,
     format: Annotated[ExportFormat, typer.Option("--format", help="What to write.")] = ExportFormat.html,
     k: LeadsOpt = 10,
@@ -69,7 +67,6 @@ def export(
         typer.Option(
             "--table",
             help="csv, jsonl, parquet: items, sightings, labels, issues, decisions (the default), groups, matches.",
-            show_default=False,
         ),
     ] = None,
     data_model: Annotated[str, typer.Option("--data-model", help="vics: 2.0 or 1.3.")] = "2.0",
@@ -174,7 +171,7 @@ def _searched(case: Any, queries: list[Path], k: int, model: str | None) -> tupl
 
 def import_(
     case: CaseArg,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="File to read; never written to.", show_default=False)],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="File to read; never written to.")],
     format: Annotated[ImportFormat, typer.Option("--format", help="What FILE is.")] = ImportFormat.vics,
     print_format: Annotated[Format, typer.Option("--print", help="How to write the result.")] = Format.table,
     output: OutputOpt = None,

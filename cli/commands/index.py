@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -28,9 +27,7 @@ def of_case(context: typer.Context, case: CaseArg) -> None:
 
 def build(
     context: typer.Context,
-    kind: Annotated[
-        str | None, typer.Option("--kind", help="exact, ivf or hnsw (default: by size).", show_default=False)
-    ] = None,
+    kind: Annotated[str | None, typer.Option("--kind", help="exact, ivf or hnsw (default: by size).")] = None,
     recall: Annotated[
         float, typer.Option("--recall", min=0.5, max=1.0, help="Share of the true ten nearest that must be found.")
     ] = 0.99,
@@ -65,12 +62,12 @@ def compact(context: typer.Context, *, out: Output) -> None:
 
     with open_case(context.obj) as opened, count_progress() as progress:
         done = run_compact(opened, progress=progress)
-    out.one(dataclasses.asdict(done))
+    out.one(done)
 
 
 def move(
     context: typer.Context,
-    to: Annotated[Kind, typer.Option("--to", help="Where to.", show_default=False)],
+    to: Annotated[Kind, typer.Option("--to", help="Where to.")],
     *,
     milvus: MilvusOptions,
     abandon: Annotated[
@@ -84,7 +81,7 @@ def move(
     place = milvus.place(to)
     with open_case(context.obj) as opened, count_progress() as progress:
         done = run_move(opened, place, abandon=abandon, progress=progress)
-    out.one(dataclasses.asdict(done))
+    out.one(done)
 
 
 def build_when_due(case: Case, spec: ModelSpec, jobs: int, stop: threading.Event) -> None:

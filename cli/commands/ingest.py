@@ -25,19 +25,14 @@ if TYPE_CHECKING:
 def ingest(
     case: CaseArg,
     paths: Annotated[
-        list[Path] | None,
-        typer.Argument(metavar="PATH...", help="Files, folders, archives, disk images.", show_default=False),
+        list[Path] | None, typer.Argument(metavar="PATH...", help="Files, folders, archives, disk images.")
     ] = None,
-    labels: Annotated[
-        Path | None,
-        typer.Option(help="CSV with file (or sha256), label and further columns.", show_default=False),
-    ] = None,
+    labels: Annotated[Path | None, typer.Option(help="CSV with file (or sha256), label and further columns.")] = None,
     manifest: Annotated[
         Path | None,
         typer.Option(
             metavar="CSV|JSONL",
             help="Where pictures come from: path and further columns; without PATH its files are ingested.",
-            show_default=False,
         ),
     ] = None,
     model: ModelOpt = None,

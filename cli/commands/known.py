@@ -17,10 +17,7 @@ from indexer.intake.csvfile import printable
 
 def import_(
     case: CaseArg,
-    path: Annotated[
-        Path,
-        typer.Argument(metavar="LIST", help="Text, CSV, NSRL RDS (2 or 3), VICS JSON, PDQ.", show_default=False),
-    ],
+    path: Annotated[Path, typer.Argument(metavar="LIST", help="Text, CSV, NSRL RDS (2 or 3), VICS JSON, PDQ.")],
     kind: Annotated[
         str, typer.Option("--as", metavar="ignore|known|alert", help="What to do with files that it names.")
     ],
@@ -39,7 +36,7 @@ def import_(
 
     with open_case(case) as opened, count_progress() as progress:
         done = import_list(opened, path, kind, name, pdq=pdq, distance=distance, progress=progress)
-    out.one(dataclasses.asdict(done))
+    out.one(done)
     if done.malformed:
         note(f"imgmatch: {path}: {done.malformed} lines hold no hash, the first: {printable(done.examples[0])}")
     if done.items:
@@ -48,17 +45,13 @@ def import_(
 
 def list_(case: CaseArg, *, out: Output) -> None:
     """The lists of a case."""
-
     with open_case(case) as opened:
         rows = [dataclasses.asdict(row) for row in opened.catalogue.lists.all()]
     columns = ["name", "kind", "format", "hashes", "malformed", "distance", "imported_utc", "source"]
     out.many(rows, columns, ["sha256"])
 
 
-def remove(
-    case: CaseArg,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Which list.", show_default=False)],
-) -> None:
+def remove(case: CaseArg, name: Annotated[str, typer.Argument(metavar="NAME", help="Which list.")]) -> None:
     """Forget a list. What it had left out is read by the next ingest."""
     from indexer.intake.known import remove_list
 
@@ -69,10 +62,9 @@ def remove(
 
 def match(
     case: CaseArg,
-    name: Annotated[str | None, typer.Option("--name", help="Only this list.", show_default=False)] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Only this list.")] = None,
     kind: Annotated[
-        str | None,
-        typer.Option("--as", metavar="ignore|known|alert", help="Only lists of this kind.", show_default=False),
+        str | None, typer.Option("--as", metavar="ignore|known|alert", help="Only lists of this kind.")
     ] = None,
     *,
     out: Output,

@@ -26,8 +26,7 @@ VerifyOpt = Annotated[
 def calibrate(
     case: CaseArg,
     background: Annotated[
-        Path | None,
-        typer.Option(metavar="CASE", help="Case of unrelated pictures (default: CASE itself).", show_default=False),
+        Path | None, typer.Option(metavar="CASE", help="Case of unrelated pictures (default: CASE itself).")
     ] = None,
     pictures: Annotated[int, typer.Option(min=50, max=20_000, help="How many pictures to sample.")] = 2000,
     model: ModelOpt = None,
@@ -101,11 +100,11 @@ def link(
     out: Output,
 ) -> None:
     """Which items of a case match which of another, with their false-match rates."""
-    from cli.render.search import false_match_record, verification_record
     from imgmatch.match.calibration import false_match_text
     from indexer.out.exchange.unpack import open_other
     from indexer.search.background import background as background_of
     from indexer.search.closer import LinkRequest, find_links
+    from indexer.search.fields import false_match_record, verification_record
 
     def records() -> Iterator[dict[str, Any]]:
         for found in nearest:
@@ -122,7 +121,7 @@ def link(
                 "false_match": false_match_record(rate),
                 "verified": None if found.verification is None else found.verification.verified,
                 "reason": "" if found.verification is None else found.verification.reason,
-                "verification": None if found.verification is None else verification_record(found.verification),
+                "verification": verification_record(found.verification),
             }
 
     columns = ["item_id", "other_item_id", "score", "by_chance", *(["reason"] if verify else []), "path", "other_path"]
@@ -146,20 +145,14 @@ def link(
 
 def decide(
     case: CaseArg,
-    query: Annotated[
-        str | None,
-        typer.Argument(metavar="QUERY_OR_ITEM", help="Picture, item id or SHA-256.", show_default=False),
-    ] = None,
-    item: Annotated[str | None, typer.Argument(metavar="ITEM", help="Item id or SHA-256.", show_default=False)] = None,
-    verdict: Annotated[
-        str | None, typer.Argument(metavar="confirmed|rejected", help="What you decide.", show_default=False)
-    ] = None,
-    note_: Annotated[str, typer.Option("--note", help="Why.", show_default=False)] = "",
-    examiner: Annotated[str, typer.Option(help="Who decides (default: the case's examiner).", show_default=False)] = "",
+    query: Annotated[str | None, typer.Argument(metavar="QUERY_OR_ITEM", help="Picture, item id or SHA-256.")] = None,
+    item: Annotated[str | None, typer.Argument(metavar="ITEM", help="Item id or SHA-256.")] = None,
+    verdict: Annotated[str | None, typer.Argument(metavar="confirmed|rejected", help="What you decide.")] = None,
+    note_: Annotated[str, typer.Option("--note", help="Why.")] = "",
+    examiner: Annotated[str, typer.Option(help="Who decides (default: the case's examiner).")] = "",
     list_: Annotated[bool, typer.Option("--list", help="List every decision, oldest first.")] = False,
     labels: Annotated[
-        Path | None,
-        typer.Option(metavar="OUT.csv", help="Write confirmed pairs as a label table.", show_default=False),
+        Path | None, typer.Option(metavar="OUT.csv", help="Write confirmed pairs as a label table.")
     ] = None,
     *,
     out: Output,
@@ -174,7 +167,7 @@ def decide(
     with open_case(case) as opened:
         if given:
             row = decisions.decide(opened, given[0], given[1], given[2], note_, examiner)
-            out.one(dataclasses.asdict(row))
+            out.one(row)
         if not given:
             opened.record(
                 "decisions",

@@ -26,13 +26,10 @@ class WeightOptions:
     """What weights don't say of themselves."""
 
     input_px: Annotated[
-        int | None,
-        typer.Option(
-            "--input-px", min=32, max=2048, help="Side of the input (default: the network's).", show_default=False
-        ),
+        int | None, typer.Option("--input-px", min=32, max=2048, help="Side of the input (default: the network's).")
     ] = None
-    name: Annotated[str | None, typer.Option("--name", help="Name of the new model.", show_default=False)] = None
-    licence: Annotated[str | None, typer.Option("--licence", help="Licence of the weights.", show_default=False)] = None
+    name: Annotated[str | None, typer.Option("--name", help="Name of the new model.")] = None
+    licence: Annotated[str | None, typer.Option("--licence", help="Licence of the weights.")] = None
 
     def given(self) -> dict[str, Any]:
         """As arguments."""
@@ -83,12 +80,10 @@ def add(
         Path, typer.Argument(metavar="FOLDER|FILE", help="Output folder of `models train`, or a weight file.")
     ],
     known_as: Annotated[
-        str | None, typer.Option("--as", help="FILE is Meta's own: sscd (TorchScript or ONNX).", show_default=False)
+        str | None, typer.Option("--as", help="FILE is Meta's own: sscd (TorchScript or ONNX).")
     ] = None,
-    timm: Annotated[str | None, typer.Option(help="FILE has weights of this timm CNN.", show_default=False)] = None,
-    torchvision: Annotated[
-        str | None, typer.Option(help="FILE has weights of this torchvision CNN.", show_default=False)
-    ] = None,
+    timm: Annotated[str | None, typer.Option(help="FILE has weights of this timm CNN.")] = None,
+    torchvision: Annotated[str | None, typer.Option(help="FILE has weights of this torchvision CNN.")] = None,
     *,
     weights: WeightOptions,
 ) -> None:
@@ -134,20 +129,17 @@ def download(
 
 
 def train(
-    data: Annotated[list[Path], typer.Argument(metavar="DATA...", help="Folders of photographs.", show_default=False)],
+    data: Annotated[list[Path], typer.Argument(metavar="DATA...", help="Folders of photographs.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run; an unfinished run goes on.")],
-    labels: Annotated[
-        Path | None, typer.Option(help="CSV with file and label (hotel or room) of photographs.", show_default=False)
-    ] = None,
+    labels: Annotated[Path | None, typer.Option(help="CSV with file and label (hotel or room) of photographs.")] = None,
     weights: Annotated[
-        Path | None,
-        typer.Option(help="Start from this .pth or weights.safetensors (default: ImageNet).", show_default=False),
+        Path | None, typer.Option(help="Start from this .pth or weights.safetensors (default: ImageNet).")
     ] = None,
     name: Annotated[str, typer.Option(help="Name of the new model.")] = "trained",
     licence: Annotated[str, typer.Option(help="Licence of the new weights.")] = "as the training data allows",
-    steps: Annotated[int | None, typer.Option(min=1, help="Training steps.", show_default=False)] = None,
-    batch: Annotated[int | None, typer.Option(min=4, help="Pairs of pictures a step.", show_default=False)] = None,
-    rooms: Annotated[int | None, typer.Option(min=0, help="Rooms to render.", show_default=False)] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Training steps.")] = None,
+    batch: Annotated[int | None, typer.Option(min=4, help="Pairs of pictures a step.")] = None,
+    rooms: Annotated[int | None, typer.Option(min=0, help="Rooms to render.")] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same data, same model.")] = 0,
     device: DeviceOpt = "auto",
     jobs: JobsOpt = None,
@@ -197,9 +189,7 @@ def evaluate(
     name: Annotated[str, typer.Argument(metavar="MODEL", help="Name of the model.")],
     path: Annotated[Path, typer.Argument(metavar="PATH", help="Folder of the data set, as published.")],
     dataset: Annotated[str, typer.Option("--dataset", help="Which data set; a wrong name lists them.")],
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder for figures and plots.", show_default=False)
-    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for figures and plots.")] = None,
     reveal: Annotated[bool, typer.Option("--reveal", help="Show pictures unblurred in the plots.")] = False,
     format: FormatOpt = Format.table,
 ) -> None:

@@ -19,7 +19,7 @@ def review(
     idle_minutes: Annotated[
         float, typer.Option("--idle-minutes", min=0.01, max=1440, metavar="N", help="End after so long without use.")
     ] = 30,
-    examiner: Annotated[str, typer.Option(help="Who decides (default: the case's examiner).", show_default=False)] = "",
+    examiner: Annotated[str, typer.Option(help="Who decides (default: the case's examiner).")] = "",
     model: ModelOpt = None,
     device: DeviceOpt = "cpu",
     isolation: IsolationOpt = True,

@@ -134,14 +134,11 @@ def _why_not(result: SearchResult) -> str:
 
 def explain(
     case: CaseArg,
-    query: Annotated[Path, typer.Argument(metavar="QUERY", help="The query photograph.", show_default=False)],
-    item: Annotated[int, typer.Argument(metavar="ITEM", help="The item_id of a match.", show_default=False)],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Where to write the picture (PNG).", show_default=False)
-    ],
+    query: Annotated[Path, typer.Argument(metavar="QUERY", help="The query photograph.")],
+    item: Annotated[int, typer.Argument(metavar="ITEM", help="The item_id of a match.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the picture (PNG).")],
     reveal: Annotated[
-        bool,
-        typer.Option("--reveal/--blur", help="Show the pictures as they are; recorded in the audit log."),
+        bool, typer.Option("--reveal/--blur", help="Show the pictures as they are; recorded in the audit log.")
     ] = False,
     model: ModelOpt = None,
     device: DeviceOpt = "cpu",

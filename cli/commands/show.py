@@ -14,9 +14,7 @@ from cli.render.formats import Format
 
 def show(
     case: CaseArg,
-    item: Annotated[
-        str, typer.Argument(metavar="ITEM", help="Id, start of the SHA-256, path or locator.", show_default=False)
-    ],
+    item: Annotated[str, typer.Argument(metavar="ITEM", help="Id, start of the SHA-256, path or locator.")],
     *,
     out: Output,
 ) -> None:

@@ -12,17 +12,13 @@ if TYPE_CHECKING:
     from imgmatch.types import ModelSpec
     from indexer.case.case import Case
 
-CaseArg = Annotated[Path, typer.Argument(metavar="CASE", help="Folder of the case.", show_default=False)]
-ModelOpt = Annotated[
-    str | None, typer.Option("--model", help="Model to use (default: the case's).", show_default=False)
-]
+CaseArg = Annotated[Path, typer.Argument(metavar="CASE", help="Folder of the case.")]
+ModelOpt = Annotated[str | None, typer.Option("--model", help="Model to use (default: the case's).")]
 IsolationOpt = Annotated[
     bool, typer.Option("--isolation/--no-isolation", help="Decode pictures in confined processes of their own.")
 ]
 DeviceOpt = Annotated[str, typer.Option("--device", help="Where the network runs: auto, cpu or cuda.")]
-JobsOpt = Annotated[
-    int | None, typer.Option("--jobs", "-j", min=1, help="Threads (default: all usable cores).", show_default=False)
-]
+JobsOpt = Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Threads (default: all usable cores).")]
 StrictOpt = Annotated[bool, typer.Option("--strict", help="Exit with 3 when evidence could not be used.")]
 
 

@@ -16,19 +16,12 @@ class FilterOptions:
     """What to keep to, and what to leave out."""
 
     label: Annotated[
-        list[str] | None,
-        typer.Option(metavar="[COLUMN=]VALUE", help="Only items with this label, or one of these.", show_default=False),
+        list[str] | None, typer.Option(metavar="[COLUMN=]VALUE", help="Only items with this label, or one of these.")
     ] = None
-    since: Annotated[
-        str | None, typer.Option(metavar="DATE", help="Only files changed then or later.", show_default=False)
-    ] = None
-    until: Annotated[
-        str | None, typer.Option(metavar="DATE", help="Only files changed then or earlier.", show_default=False)
-    ] = None
-    source: Annotated[
-        list[str] | None, typer.Option(metavar="PATH", help="Only what was found there or below.", show_default=False)
-    ] = None
-    item: Annotated[list[int] | None, typer.Option(metavar="ID", help="Only these items.", show_default=False)] = None
+    since: Annotated[str | None, typer.Option(metavar="DATE", help="Only files changed then or later.")] = None
+    until: Annotated[str | None, typer.Option(metavar="DATE", help="Only files changed then or earlier.")] = None
+    source: Annotated[list[str] | None, typer.Option(metavar="PATH", help="Only what was found there or below.")] = None
+    item: Annotated[list[int] | None, typer.Option(metavar="ID", help="Only these items.")] = None
     meta: Annotated[
         list[str] | None,
         typer.Option(
@@ -36,21 +29,17 @@ class FilterOptions:
         ),
     ] = None
     on_list: Annotated[
-        list[str] | None,
-        typer.Option("--list", metavar="NAME", help="Only items that this hash list names.", show_default=False),
+        list[str] | None, typer.Option("--list", metavar="NAME", help="Only items that this hash list names.")
     ] = None
     exclude_label: Annotated[
-        list[str] | None, typer.Option(metavar="[COLUMN=]VALUE", help="Not items with this label.", show_default=False)
+        list[str] | None, typer.Option(metavar="[COLUMN=]VALUE", help="Not items with this label.")
     ] = None
     exclude_source: Annotated[
-        list[str] | None, typer.Option(metavar="PATH", help="Not what was found there or below.", show_default=False)
+        list[str] | None, typer.Option(metavar="PATH", help="Not what was found there or below.")
     ] = None
-    exclude_item: Annotated[
-        list[int] | None, typer.Option(metavar="ID", help="Not these items.", show_default=False)
-    ] = None
+    exclude_item: Annotated[list[int] | None, typer.Option(metavar="ID", help="Not these items.")] = None
     exclude_list: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Not items that this hash list names.", show_default=False),
+        list[str] | None, typer.Option(metavar="NAME", help="Not items that this hash list names.")
     ] = None
 
     def filter(self) -> Filter:

@@ -29,7 +29,6 @@ class MilvusOptions:
         str | None,
         typer.Option(
             "--uri", metavar="https://HOST:PORT", help="Of the Milvus server; token in IMGMATCH_MILVUS_TOKEN.",
-            show_default=False,
         ),
     ] = None  # fmt: skip
     collection: Annotated[str, typer.Option("--collection", help="First part of the collection's name there.")] = (

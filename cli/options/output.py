@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.render.formats import Format, Record, emit, emit_one
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 FormatOpt = Annotated[Format, typer.Option("--format", help="How to write the result.")]
-OutputOpt = Annotated[
-    Path | None, typer.Option("--output", "-o", help="Write the result to this file.", show_default=False)
-]
+OutputOpt = Annotated[Path | None, typer.Option("--output", "-o", help="Write the result to this file.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class Output:
         more = csv_too if self.format is Format.csv else ()
         emit(records, [*columns, *more], self.format, self.output)
 
-    def one(self, record: Record) -> None:
-        """Write one record."""
-        emit_one(record, self.format, self.output)
+    def one(self, record: Record | DataclassInstance) -> None:
+        """Write one record, or what a function of the library tells of itself."""
+        told = record if isinstance(record, Mapping) else dataclasses.asdict(record)
+        emit_one(told, self.format, self.output)

@@ -23,10 +23,7 @@ QueriesArg = Annotated[
 ]
 LeadsOpt = Annotated[int, typer.Option("-k", min=1, max=10_000, help="Leads a query.")]
 MaxFmrOpt = Annotated[
-    float | None,
-    typer.Option(
-        "--max-fmr", min=0, max=1, help="Only matches with at most this false-match rate.", show_default=False
-    ),
+    float | None, typer.Option("--max-fmr", min=0, max=1, help="Only matches with at most this false-match rate.")
 ]
 
 
@@ -35,17 +32,13 @@ class LeaveOutOptions:
     """Parts of the query that don't count."""
 
     mask: Annotated[
-        Path | None,
-        typer.Option(help="Picture of the query's size, white where to look away (a person).", show_default=False),
+        Path | None, typer.Option(help="Picture of the query's size, white where to look away (a person).")
     ] = None
     ignore_box: Annotated[
         list[str] | None,
         typer.Option(metavar="X,Y,W,H", help="Box to look away from, in the query's pixels; may be repeated."),
     ] = None
-    box: Annotated[
-        str | None,
-        typer.Option(metavar="X,Y,W,H", help="Search with this part of the query only.", show_default=False),
-    ] = None
+    box: Annotated[str | None, typer.Option(metavar="X,Y,W,H", help="Search with this part of the query only.")] = None
 
     def leave_out(self) -> LeaveOut:
         """What the options say. Raises UsageError for what is no box."""

@@ -21,12 +21,7 @@ PASSWORDS_VARIABLE = "IMGMATCH_PASSWORDS"
 
 LimitOpt = Annotated[
     list[str] | None,
-    typer.Option(
-        "--limit",
-        metavar="NAME=N",
-        help="A limit of docs/limits.md, as max_depth=4; may be repeated.",
-        show_default=False,
-    ),
+    typer.Option("--limit", metavar="NAME=N", help="A limit of docs/limits.md, as max_depth=4; may be repeated."),
 ]
 
 
@@ -38,9 +33,7 @@ class PasswordOptions:
     password_file: Annotated[
         Path | None,
         typer.Option(
-            help="Passwords of locked archives, one a line; the environment variable IMGMATCH_PASSWORDS holds the "
-            "same.",
-            show_default=False,
+            help="Passwords of locked archives, one a line; the environment variable IMGMATCH_PASSWORDS holds the same."
         ),
     ] = None
 

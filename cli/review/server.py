@@ -55,12 +55,7 @@ def listen(port: int) -> socket.socket:
 
 
 def serve(
-    desk: Desk,
-    *,
-    port: int = 0,
-    idle_s: float = 1800,
-    open_browser: bool = True,
-    say: Callable[[str, float], None],
+    desk: Desk, *, port: int = 0, idle_s: float = 1800, open_browser: bool = True, say: Callable[[str, float], None]
 ) -> str:
     """Show a desk until it ends, and return why it did. ``say`` is told the address and the idle minutes.
 

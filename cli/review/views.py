@@ -100,14 +100,7 @@ class Views:
         }
 
     def results(
-        self,
-        kept: KeptSearch,
-        states: Sequence[str],
-        least: float,
-        by: str,
-        column: str,
-        page: int,
-        size: int,
+        self, kept: KeptSearch, states: Sequence[str], least: float, by: str, column: str, page: int, size: int
     ) -> dict[str, Any]:
         """A page of matches, or of labels."""
         desk = self._desk
@@ -147,11 +140,7 @@ class Views:
         """A match side by side with its query, and all that is known of it."""
         found = next((one for one in self._desk.shown(kept) if one.match.item_id == item_id), None)
         return self._piece(
-            "compare",
-            kept=kept,
-            item_id=item_id,
-            shown=found,
-            **self._facts(item_id, kept.query.sha256),
+            "compare", kept=kept, item_id=item_id, shown=found, **self._facts(item_id, kept.query.sha256)
         )
 
     def item(self, item_id: int) -> str:

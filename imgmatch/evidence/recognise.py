@@ -10,6 +10,7 @@ from imgmatch.evidence.formats import (
     ewf,
     filesystem,
     mail,
+    msg,
     packed,
     partitions,
     pdf,
@@ -20,6 +21,7 @@ from imgmatch.evidence.formats import (
     split,
     tars,
     thumbs,
+    tnef,
     vhd,
     video,
     vmdk,
@@ -35,7 +37,9 @@ FORMATS: tuple[type[Container], ...] = (
     video.Video,
     plain.Plain,  # most files are such
     pdf.Pdf,
-    thumbs.Thumbs,
+    msg.Msg,
+    thumbs.Thumbs,  # any other compound file
+    tnef.Tnef,
     mail.Mail,
     sevenzip.SevenZip,
     packed.Gzip,

@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+import time
 from importlib import import_module
 from typing import Any, BinaryIO, cast
 
@@ -20,7 +21,7 @@ from imgmatch.streams import Window, one_line
 from imgmatch.workers.confine import die_with_parent
 from imgmatch.workers.pipe import Kept, Pipe, Remote
 
-TASKS = ("animation", "mail", "pdf", "previews", "thumbs", "video")
+TASKS = ("animation", "mail", "msg", "pdf", "previews", "thumbs", "tnef", "video")
 # By module; each class takes the pipe and the images, and its public methods are what can be called.
 PARSERS = {"Partitions": "tsk", "FileSystem": "tsk", "Ewf": "libyal", "Vhd": "libyal", "Qcow": "libyal",
            "Vmdk": "libyal", "VmdkDescriptor": "libyal"}  # fmt: skip
@@ -111,6 +112,9 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a run that is told to stop finishes what is in flight
     if hasattr(signal, "SIGPROF"):
         signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    if hasattr(time, "tzset"):  # The Sleuth Kit takes FAT's times for those of the zone here
+        os.environ["TZ"] = "UTC"
+        time.tzset()
     target = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # what a library prints goes nowhere
     pipe = Pipe(sys.stdin.buffer, target)

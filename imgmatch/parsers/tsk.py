@@ -14,6 +14,7 @@ from typing import Any
 
 from imgmatch.evidence.formats.filesystem import file_system_of
 from imgmatch.optional import require
+from imgmatch.parsers import ext
 from imgmatch.streams import RandomAccess
 from imgmatch.workers.pipe import Pipe
 
@@ -67,6 +68,8 @@ class FileSystem:
         self._tsk = require("pytsk3", "forensic")
         self._fs = self._opened(images[0])
         self._ntfs = self._fs.info.ftype == self._tsk.TSK_FS_TYPE_NTFS
+        is_ext = bool(self._fs.info.ftype & self._tsk.TSK_FS_TYPE_EXT_DETECT)
+        self._ext = ext.ExtTimes(images[0]) if is_ext else None
         self._open: OrderedDict[int, Any] = OrderedDict()
 
     def _opened(self, source: RandomAccess) -> Any:
@@ -82,7 +85,7 @@ class FileSystem:
         info = self._fs.info
         return {
             "slots": bool(info.ftype & self._tsk.TSK_FS_TYPE_FAT_DETECT),
-            "ext": bool(info.ftype & self._tsk.TSK_FS_TYPE_EXT_DETECT),
+            "ext": self._ext is not None,
             "root": info.root_inum,
             "inodes": (info.first_inum, info.last_inum),
             "blocks": (info.first_block, info.last_block),
@@ -189,7 +192,7 @@ class FileSystem:
             "file": regular,
             "allocated": bool(meta.flags & tsk.TSK_FS_META_FLAG_ALLOC),
             "size": meta.size,
-            "modified": meta.mtime,
+            "modified": self._ext.modified(meta.addr) if self._ext is not None else meta.mtime or None,
             "streams": self._streams(entry) if regular and self._ntfs else [],
         }
 

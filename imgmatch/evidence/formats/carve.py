@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterable, Iterator
 
@@ -9,6 +10,7 @@ from imgmatch.evidence.container import Container
 from imgmatch.streams import BLOCK_BYTES, RandomAccess
 from imgmatch.types import Evidence
 
+_PLACE = re.compile(r"(\d{1,18})\+(\d{1,18})", re.ASCII)
 _SECTOR = 512  # file content begins at a sector, whatever the block size
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 
@@ -35,6 +37,14 @@ def carve(container: Container, source: RandomAccess, free: Iterable[tuple[int, 
                         step = max(_SECTOR, (offset + size + _SECTOR - 1) // _SECTOR * _SECTOR)
                         break
             at += step
+
+
+def carved_at(container: Container, source: RandomAccess, at: str) -> Evidence | None:
+    """What was carved at a place, whatever lies there now; None for what is no place in it."""
+    match = _PLACE.fullmatch(at)
+    if match is None or (start := int(match[1])) + (size := int(match[2])) > source.size:
+        return None
+    return container.extent(at, source, start, size, kind="carved")
 
 
 def jpeg_length(data: bytes) -> int:

@@ -13,13 +13,14 @@ from typing import Any, BinaryIO, ClassVar, cast
 from imgmatch import times
 from imgmatch.errors import EvidenceError
 from imgmatch.evidence.container import Container
-from imgmatch.evidence.formats.carve import carve
+from imgmatch.evidence.formats.carve import carve, carved_at
 from imgmatch.evidence.look import Look
+from imgmatch.locator import Locator
 from imgmatch.streams import Window, one_line
 from imgmatch.types import Evidence, Issue
 from imgmatch.workers import session
 
-_MAX_PATH_DEPTH = 64
+_MAX_PATH_DEPTH = 1_000
 # Inodes that are looked at by one question.
 _STEP = 1024
 # Of FAT all free space is looked through for folders' entries, by one question.
@@ -70,7 +71,15 @@ class FileSystem(Container):
         self._size = source.size
         self._folders_left = 64 + source.size // _LEAST_FOLDER_BYTES
         seen: set[int] = set()
-        yield from self._folder(about["root"], "", False, seen, frozenset())
+        levels = [self._folder(_Folder(about["root"], "", False, frozenset()), seen)]
+        while levels:
+            found = next(levels[-1], None)
+            if found is None:
+                levels.pop()
+            elif isinstance(found, _Folder):
+                levels.append(self._folder(found, seen))
+            else:
+                yield found
         if self.options.deleted and not self._slots:
             yield from self._orphans(seen)
         if self.options.carve:
@@ -80,9 +89,15 @@ class FileSystem(Container):
             last = min(last, self._size // about["block_bytes"])
             yield from carve(self, source, _gaps(owned, first, last + 1, about["block_bytes"]))
 
-    def _folder(
-        self, inode: int, path: str, deleted: bool, seen: set[int], above: frozenset[int]
-    ) -> Iterator[Evidence | Issue]:
+    def member(self, place: Locator) -> Evidence:
+        """The member at a place; what was carved is found there without looking through free space again."""
+        if place.kind == "carved" and (carved := carved_at(self, self.access(), place.at)) is not None:
+            return carved
+        return super().member(place)
+
+    def _folder(self, folder: _Folder, seen: set[int]) -> Iterator[Evidence | Issue | _Folder]:
+        """What is in a folder; folders in it where they stand, to be gone into."""
+        inode, path, deleted, above = folder.inode, folder.path, folder.deleted, folder.above
         self._folders_left -= 1
         if self._folders_left < 0:
             raise EvidenceError("broken_image", "its folders lead into each other without end; the rest is left")
@@ -108,8 +123,16 @@ class FileSystem(Container):
                 continue
             if meta["folder"]:
                 scanned = where.startswith("/$OrphanFiles") and not self._slots  # by _orphans
-                if meta["inode"] not in above and len(above) < _MAX_PATH_DEPTH and not scanned:
-                    yield from self._folder(meta["inode"], where, gone, seen, above | {inode})
+                if scanned or (gone and meta["inode"] in above):  # given to one that it lies in since
+                    continue
+                if meta["inode"] in above:
+                    yield self.issue(where, "broken_image", "the folder leads back to one that it lies in; not opened")
+                elif len(above) >= _MAX_PATH_DEPTH:
+                    says = f"lies deeper than {_MAX_PATH_DEPTH:,} folders; not opened"
+                    yield self.issue(f"{where}@{meta['inode']}" if gone else where, "limit", says,
+                                     "deleted" if gone else None)  # fmt: skip
+                else:
+                    yield _Folder(meta["inode"], where, gone, above | {inode})
             elif meta["file"] and not self._own(where):
                 # A deleted name whose inode was given to another file since says nothing of that file's content.
                 if gone and not deleted and meta["allocated"]:
@@ -166,7 +189,8 @@ class FileSystem(Container):
             return
         seen.add(inode)
         at = f"{where}@{inode}" if gone else where
-        when = times.utc(meta["modified"]) if meta["modified"] else None
+        # FAT writes down the time of a clock whose zone it does not know; its reader takes it for UTC.
+        when = times.unzoned(meta["modified"]) if self._slots else times.utc(meta["modified"])
         if gone and size == 0:
             yield self.issue(at, "lost", "deleted; the file system no longer says where its content lies", kind)
             return
@@ -225,6 +249,16 @@ class FileSystem(Container):
                         yield from self._step_by_step(question, step[: error.done])
                     yield _Lost(step[error.done], error)
                     step = step[error.done + 1 :]
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """A folder to go into; ``above``: inodes of those that it lies in."""
+
+    inode: int
+    path: str
+    deleted: bool
+    above: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)

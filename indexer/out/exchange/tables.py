@@ -21,6 +21,7 @@ from indexer.intake.csvfile import write_csv
 from indexer.out.atomic import whole_folder
 from indexer.out.exchange.places import file_name, mime_type
 from indexer.out.exchange.snapshot import item_batches
+from indexer.search.fields import BOX, EXPORTED, FIELDS, NUMBER, TEXT, TEXTS, TRUTH, WHOLE, values
 
 if TYPE_CHECKING:
     from indexer.search.request import SearchResult
@@ -29,9 +30,8 @@ FORMATS = ("csv", "jsonl", "parquet")
 _BATCH = 8192
 Record = dict[str, Any]
 
-# Kinds of columns: text, whole numbers, numbers, truth values, times (ISO 8601, UTC), lists of texts, and boxes
-# (x, y, width, height in pixels of the upright picture).
-TEXT, WHOLE, NUMBER, TRUTH, TIME, TEXTS, BOX = "text", "whole", "number", "truth", "time", "texts", "box"
+TIME = "time"
+"""Beside the kinds of ``indexer.search.fields``: ISO 8601, UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +73,8 @@ TABLES = {
         ),
         Table(
             "matches",
-            {"query": TEXT, "query_sha256": TEXT, "model": TEXT, "rank": WHOLE, "score": NUMBER, "item_id": WHOLE,
-             "sha256": TEXT, "locator": TEXT, "path": TEXT, "reasons": TEXTS, "query_region_px": BOX,
-             "region_px": BOX, "verified": TRUTH, "inliers": WHOLE, "false_match_rate": NUMBER,
-             "false_match_upper": NUMBER, "expected_false_matches": NUMBER, "issue": TEXT},
+            {"query": TEXT, "query_sha256": TEXT, "model": TEXT, **{name: FIELDS[name].kind for name in EXPORTED},
+             "issue": TEXT},
         ),
     )
 }  # fmt: skip
@@ -250,22 +248,4 @@ def _matches(results: Iterable[SearchResult]) -> Iterator[Record]:
         if result.issue is not None:
             yield {**head, "issue": result.issue.message}
         for match in result.matches:
-            seen = next((sighting for sighting in match.sightings if not sighting.own), match.sightings[0])
-            checked, rate = match.verification, match.false_match
-            yield {
-                **head,
-                "rank": match.rank,
-                "score": round(match.score, 6),
-                "item_id": match.item_id,
-                "sha256": match.sha256,
-                "locator": str(seen.locator),
-                "path": seen.locator.path,
-                "reasons": list(match.reasons),
-                "query_region_px": match.candidates[0].query_region_px,
-                "region_px": match.candidates[0].region_px,
-                "verified": None if checked is None else checked.verified,
-                "inliers": None if checked is None else checked.inliers,
-                "false_match_rate": None if rate is None else rate.rate,
-                "false_match_upper": None if rate is None else rate.upper,
-                "expected_false_matches": None if rate is None else rate.expected,
-            }
+            yield {**head, **values(match, EXPORTED)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import itertools
 import os
@@ -17,19 +16,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 import imgmatch
 from imgmatch.evidence.read import Finder
 from imgmatch.locator import Locator
-from imgmatch.match.calibration import expected_text, false_match_text
-from imgmatch.types import FalseMatchRate, ModelSpec, Verification
+from imgmatch.types import ModelSpec
 from indexer.case.audit import Head
 from indexer.case.case import Case
 from indexer.catalogue.clock import now_utc
 from indexer.intake.csvfile import printable
 from indexer.out.atomic import whole_folder
 from indexer.out.report.pictures import Thumbnail, write_thumbnail
+from indexer.search.fields import further
 from indexer.search.request import SearchResult
 
 MAX_ISSUES = 1000
-# What the template shows in words of its own; any further field of a match is listed by its name.
-_SHOWN = {"rank", "item_id", "sha256", "score", "sightings", "labels", "candidates", "reasons"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,42 +127,6 @@ def _render(
         made_utc=now_utc(),
         version=imgmatch.__version__,
     )
-
-
-def further(match: Any) -> list[tuple[str, str]]:
-    """Fields of a match beyond the ones that every match has, where they are set: name and value in words."""
-    found = []
-    for field in dataclasses.fields(match):
-        value = getattr(match, field.name)
-        if field.name not in _SHOWN and value not in (None, (), {}, ""):
-            found.append((field.name.replace("_", " "), _words(value)))
-    return found
-
-
-def _words(value: Any) -> str:
-    if isinstance(value, Locator):
-        return value.path or str(value)
-    if isinstance(value, FalseMatchRate):
-        said = f"{false_match_text(value)} unrelated pairs of pictures score this high"
-        expected = "" if value.expected_upper is None else f"; {expected_text(value)} such false matches expected here"
-        return said.replace("1 in ", "one in ", 1) + expected
-    if isinstance(value, Verification):
-        return f"{value.inliers} points agree of {value.tentative} pairs; {value.overlap:.0%} of the item covered"
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        named = ((field.name.replace("_", " "), getattr(value, field.name)) for field in dataclasses.fields(value))
-        # Long sequences (points, matrices) are for programs.
-        return ", ".join(
-            f"{name} {_words(part)}"
-            for name, part in named
-            if part is not None and not (hasattr(part, "__len__") and not isinstance(part, str) and len(part) > 4)
-        )
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, tuple | list):
-        return "; ".join(map(_words, value))
-    if isinstance(value, dict):
-        return "; ".join(f"{str(name).replace('_', ' ')}: {_words(part)}" for name, part in value.items())
-    return str(value)
 
 
 def plain(text: Any) -> str:

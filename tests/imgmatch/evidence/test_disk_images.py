@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from imgmatch.errors import EvidenceError
 from imgmatch.evidence import Reopener, SourceOptions, walk
 from imgmatch.locator import Locator
 from imgmatch.types import Evidence, Issue
-from tests.conftest import encode, picture
+from tests.conftest import ROOT, encode, picture
 
 pytest.importorskip("pytsk3", reason="needs the extra forensic (pytsk3)")
 PICTURES = {f"IMG{n}.JPG": encode(picture(40 + n, (320, 240)), "JPEG", quality=92) for n in range(4)}
@@ -242,3 +243,80 @@ def test_a_file_system_that_claims_more_inodes_than_fit_is_looked_through_as_far
     assert sum(isinstance(f, Evidence) for f in found) >= len(PICTURES)
     assert [f.error for f in found if isinstance(f, Issue)] == ["broken_image"]
     assert any("4,294,967,281 inodes" in f.message for f in found if isinstance(f, Issue))
+
+
+def modified(image, name="/A.JPG"):
+    return {found.modified_utc for found in walk(image) if found.locator.at == name}
+
+
+@pytest.mark.parametrize("bits", ["12", "16", "32"])
+def test_times_of_fat_are_what_stands_in_it_whatever_the_zone_here(tmp_path, bits):
+    path = _empty(tmp_path / "a.dd", {"12": 4, "16": 16, "32": 64}[bits] << 20)
+    (tmp_path / "a.jpg").write_bytes(PICTURES[GONE])
+    os.utime(tmp_path / "a.jpg", (1_700_000_000, 1_720_281_600))
+    call("mkfs.vfat", "-F", bits, path)
+    call("mcopy", "-m", "-i", path, tmp_path / "a.jpg", "::/A.JPG", env={**os.environ, "TZ": "UTC"})
+    script = "import sys; from imgmatch.evidence import walk; print({f.modified_utc for f in walk(sys.argv[1])})"
+    for zone in ("UTC", "Asia/Tokyo", "America/Los_Angeles"):
+        where = {**os.environ, "TZ": zone}
+        done = subprocess.run(
+            [sys.executable, "-c", script, path], capture_output=True, env=where, cwd=ROOT, check=True
+        )
+        assert done.stdout.decode().strip() == "{'2024-07-06T16:00:00.000000'}"
+
+
+@pytest.mark.parametrize("inode_bytes", ["128", "256"])
+def test_times_of_ext4_are_right_before_1970_and_after_2038(tmp_path, inode_bytes):
+    times = {-(1 << 31): "1901-12-13T20:45:52.000000Z", -86_400: "1969-12-31T00:00:00.000000Z",
+             0: "1970-01-01T00:00:00.000000Z", 1_720_281_600: "2024-07-06T16:00:00.000000Z"}  # fmt: skip
+    if inode_bytes == "256":
+        times |= {
+            4_102_444_800: "2100-01-01T00:00:00.000000Z",
+            (1 << 34) - (1 << 31) - 1: "2446-05-10T22:38:55.000000Z",
+        }
+    for number, seconds in enumerate(times):
+        path = _empty(tmp_path / f"{number}.dd", 2 << 20)
+        folder = tmp_path / f"content-{number}"
+        folder.mkdir()
+        (folder / "A.JPG").write_bytes(PICTURES[GONE])
+        call("mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-I", inode_bytes, "-d", folder, path)
+        low, high = (seconds + (1 << 31)) % (1 << 32) - (1 << 31), (seconds + (1 << 31)) >> 32
+        call("debugfs", "-w", "-R", f"sif /A.JPG mtime @{low % (1 << 32)}", path)
+        if inode_bytes == "256":
+            call("debugfs", "-w", "-R", f"sif /A.JPG mtime_extra {high}", path)
+        assert modified(path) == {times[seconds]}, seconds
+
+
+def test_what_was_carved_is_found_again_without_being_told_to_carve(images):
+    image = images("fat")
+    carved = [found for found in walk(image, options=SourceOptions(carve=True)) if found.locator.kind == "carved"]
+    assert carved
+    again = Reopener()
+    for found in carved:
+        assert digest_of(again.reopen(found.locator)) == digest_of(found)
+    for at in ("1+", "-5+6", f"{image.stat().st_size}+1", "0+99999999999"):
+        with pytest.raises(EvidenceError, match="nothing called"):
+            again.reopen(Locator("carved", at, Locator.file(image)))
+
+
+def test_what_was_deleted_is_found_again_by_who_leaves_deleted_files_out(images):
+    image = images("fat")
+    found = [found for found in walk(image) if found.locator.deleted and isinstance(found, Evidence)]
+    assert found
+    again = Reopener(SourceOptions(deleted=False))
+    assert [digest_of(again.reopen(one.locator)) for one in found] == [digest_of(one) for one in found]
+
+
+def test_folders_of_any_depth_are_gone_into_and_deeper_ones_are_said(tmp_path):
+    tool("debugfs")
+    path = _empty(tmp_path / "deep.dd", 8 << 20)
+    call("mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-N", "2048", path)
+    (tmp_path / "a.jpg").write_bytes(PICTURES[GONE])
+    steps = [
+        f"mkdir d\ncd d\nwrite {tmp_path}/a.jpg a.jpg" if n in (900, 1_010) else "mkdir d\ncd d" for n in range(1_012)
+    ]
+    call("debugfs", "-w", "-f", "-", path, input="\n".join(steps).encode())
+    found = [found for found in walk(path) if "$" not in found.locator.at and "lost+found" not in found.locator.at]
+    assert [found.locator.at.count("/d") for found in found] == [901, 1_001]
+    assert digest_of(found[0]) == DELETED
+    assert (found[1].error, "1,000 folders" in found[1].message) == ("limit", True)

@@ -207,38 +207,38 @@ def test_text_that_looks_a_little_like_mail_is_not_opened(tmp_path):
 # Thumbs.db
 
 
-def compound(streams: dict[str, bytes]) -> bytes:
-    """A compound file (MS-CFB, version 3) of streams of at least 4096 bytes, in one FAT sector."""
+def compound(streams: dict[str, bytes], root_class: bytes = bytes(16)) -> bytes:
+    """A compound file (MS-CFB, version 3) of streams of at least 4096 bytes, in storages where a name has a /, in one
+    FAT sector."""
     end, free = 0xFFFFFFFE, 0xFFFFFFFF
-    names = list(streams)
-    directory_sectors = -(-(len(names) + 1) // 4)
+    nodes = [""]  # storages and streams by their paths, the root first
+    for name in streams:
+        steps = name.split("/")
+        nodes += [path for n in range(1, len(steps) + 1) if (path := "/".join(steps[:n])) not in nodes]
+    children = {node: [n for n in nodes[1:] if n.rpartition("/")[0] == node] for node in nodes}
+    directory_sectors = -(-len(nodes) // 4)
     table = [0xFFFFFFFD, *range(2, directory_sectors + 1), end]
-    starts, body = [], b""
-    for name in names:
-        size = -(-len(streams[name]) // 512)
-        starts.append(len(table))
-        table += [*range(len(table) + 1, len(table) + size), end]
-        body += streams[name].ljust(512 * size, b"\0")
+    entries, body = b"", b""
+    for number, node in enumerate(nodes):
+        beside = children[node.rpartition("/")[0]] if number else []
+        right = beside[beside.index(node) + 1] if number and node != beside[-1] else None
+        child = children[node][0] if children[node] else None
+        text = (node.rpartition("/")[2] or "Root Entry").encode("utf-16-le") + b"\0\0"
+        kind = 2 if node in streams else 1 if number else 5
+        links = [free if other is None else nodes.index(other) for other in (right, child)]
+        entries += text.ljust(64, b"\0") + struct.pack("<HBBIII", len(text), kind, 1, free, *links)
+        entries += (bytes(16) if number else root_class) + bytes(20)
+        entries += struct.pack("<IQ", len(table) if kind == 2 else end, len(streams.get(node, b"")))
+        if kind == 2:
+            size = -(-len(streams[node]) // 512)
+            table += [*range(len(table) + 1, len(table) + size), end]
+            body += streams[node].ljust(512 * size, b"\0")
     assert len(table) <= 128
-
-    def entry(name: str, kind: int, child: int, right: int, start: int, size: int) -> bytes:
-        text = name.encode("utf-16-le") + b"\0\0"
-        return (
-            text.ljust(64, b"\0")
-            + struct.pack("<HBBIII", len(text), kind, 1, free, right, child)
-            + bytes(36)
-            + struct.pack("<IQ", start, size)
-        )
-
-    entries = entry("Root Entry", 5, 1, free, end, 0)
-    for number, name in enumerate(names):
-        right = number + 2 if number + 1 < len(names) else free
-        entries += entry(name, 2, free, right, starts[number], len(streams[name]))
-    entries = entries.ljust(512 * directory_sectors, b"\0")
     header = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(16)
     header += struct.pack("<HHHHH6xIIIIIIIIII", 62, 3, 0xFFFE, 9, 6, 0, 1, 1, 0, 4096, end, 0, end, 0, 0)
     header += struct.pack("<I", free) * 108
-    return header + struct.pack("<128I", *table, *[free] * (128 - len(table))) + entries + body
+    fat = struct.pack("<128I", *table, *[free] * (128 - len(table)))
+    return header + fat + entries.ljust(512 * directory_sectors, b"\0") + body
 
 
 def thumbs() -> dict[str, bytes]:

@@ -1,6 +1,5 @@
 """The HTML report: what it shows, what it hides, and that it is whole or not there."""
 
-import dataclasses
 import errno
 import json
 import os
@@ -18,7 +17,7 @@ from imgmatch.evidence.formats import zips
 from indexer.case.case import AUDIT
 from indexer.intake.ingest import ingest
 from indexer.out.report import ReportConfig, write_report
-from indexer.out.report.html import further, plain
+from indexer.out.report.html import plain
 from indexer.out.report.pictures import blur
 from indexer.search.request import SearchRequest
 from indexer.search.searcher import Searcher
@@ -168,21 +167,6 @@ def test_a_full_disk_leaves_nothing_behind(searched, tmp_path, monkeypatch):
     with pytest.raises(UsageError, match="No space left on device"):
         write_report(case, results, spec, tmp_path / "r")
     assert sorted(os.listdir(tmp_path)) == before
-
-
-def test_fields_that_a_match_has_beyond_the_common_ones_are_shown():
-    @dataclasses.dataclass
-    class Rate:
-        rate: float
-        upper: float | None
-
-    @dataclasses.dataclass
-    class Found:
-        rank: int
-        false_match: Rate | None
-        verification: Rate | None
-
-    assert further(Found(1, Rate(0.00123, None), None)) == [("false match", "rate 0.00123")]
 
 
 def test_direction_changing_characters_are_written_out():
