@@ -15,6 +15,7 @@ _SEPARATOR = "|"
 _KIND = re.compile(r"[a-z][a-z0-9]*\Z")
 # Percent, the separator, control characters, line separators and bytes that are not UTF-8 (surrogate escapes).
 _UNSAFE = re.compile("[%|\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_LONE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 _ESCAPE = re.compile(r"((?:%[0-9A-F]{2})+)")
 
 
@@ -46,6 +47,10 @@ class Locator:
     at: str
     parent: Locator | None = None
 
+    def __post_init__(self) -> None:
+        """Names come from evidence: from here on, anything can hold them."""
+        object.__setattr__(self, "at", named(self.at))
+
     def __str__(self) -> str:
         own = f"{self.kind}:{_quote(self.at)}"
         return own if self.parent is None else f"{self.parent}{_SEPARATOR}{own}"
@@ -75,19 +80,42 @@ class Locator:
         return self.kind in ("deleted", "carved") or (self.parent is not None and self.parent.deleted)
 
     @property
-    def path(self) -> str | None:
-        """The path on this machine of the outermost file, as printable text (bytes that are not UTF-8 as \\xNN)."""
+    def root(self) -> Locator:
+        """The outermost file."""
         root = self
         while root.parent is not None:
             root = root.parent
-        if root.kind != "file":
-            return None
-        return readable(root.at)
+        return root
+
+    @property
+    def path(self) -> str | None:
+        """The path on this machine of the outermost file, as printable text (bytes that are not UTF-8 as \\xNN)."""
+        root = self.root
+        return readable(root.at) if root.kind == "file" else None
 
 
 def readable(text: str) -> str:
     """A name as text that any terminal, JSON and database can hold: bytes that are not UTF-8 read \\xNN."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return text if text.isascii() else _bytes(text).decode("utf-8", "backslashreplace")
+
+
+def named(text: str) -> str:
+    """A name as ``os.fsdecode`` would give it, whatever it was decoded from: a surrogate escape stands for a byte that
+    is not UTF-8, and for nothing else.
+    """
+    return text if text.isascii() else _bytes(text).decode("utf-8", "surrogateescape")
+
+
+def _bytes(text: str) -> bytes:
+    """The bytes of a name; a lone surrogate that is no escape is as UTF-8 would write it."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return _LONE.sub(lambda found: _escaped(found[0]), text).encode("utf-8", "surrogateescape")
+
+
+def _escaped(surrogate: str) -> str:
+    return surrogate.encode("utf-8", "surrogatepass").decode("ascii", "surrogateescape")
 
 
 class Names:
@@ -99,7 +127,7 @@ class Names:
 
     def __call__(self, name: str) -> str:
         """The place of the next member of this name."""
-        made = name
+        made = name = named(name)
         while made in self._given:
             self._count[name] = self._count.get(name, 1) + 1
             made = f"{name};{self._count[name]}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from imgmatch.errors import EvidenceError
-from imgmatch.locator import Locator
+from imgmatch.locator import Locator, readable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     Pixels = npt.NDArray[np.uint8]
     Vector = npt.NDArray[np.float32]
+
+_INT64 = 1 << 63
 
 Box = tuple[int, int, int, int]
 """x, y, width, height in pixels of the upright, full-size picture."""
@@ -30,6 +32,13 @@ class Evidence:
     modified_ns: int | None
     changed_ns: int | None
     open: Callable[[], BinaryIO]
+
+    def __post_init__(self) -> None:
+        """Numbers come from file systems and headers: from here on, a database can hold them."""
+        for name in ("size_bytes", "modified_ns", "changed_ns"):
+            value = getattr(self, name)
+            if value is not None and not -_INT64 <= value < _INT64:
+                object.__setattr__(self, name, max(-_INT64, min(value, _INT64 - 1)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +237,10 @@ class Issue:
     stage: str
     error: str
     message: str
+
+    def __post_init__(self) -> None:
+        """Messages quote evidence: from here on, anything can hold them."""
+        object.__setattr__(self, "message", readable(self.message))
 
     @classmethod
     def of(cls, locator: Locator, error: EvidenceError) -> Issue:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import imgmatch
-from imgmatch.errors import EvidenceError, ImgmatchError
+from imgmatch.errors import EvidenceError, ImgmatchError, raise_if_machine
 from imgmatch.parsers.pieces import Piece, Settings, Trouble
 from imgmatch.streams import RandomAccess, one_line
 from imgmatch.workers.pipe import MAX_READ
@@ -180,6 +180,7 @@ class Worker:
         try:
             data = sources[asked["of"]].read_at(asked["offset"], min(asked["size"], MAX_READ))
         except Exception as error:  # noqa: BLE001  (archives that it lies in raise about everything)
+            raise_if_machine(error)
             self.say({"failed": one_line(error)})
             return error
         self.say({"size": len(data)}, data)

@@ -16,7 +16,6 @@ from typing import Any
 
 from imgmatch.errors import EvidenceError, ImgmatchError
 from imgmatch.limits import SourceLimits
-from imgmatch.locator import Locator
 from imgmatch.streams import LOCK, RandomAccess, one_line
 from imgmatch.types import Evidence
 from imgmatch.workers import process
@@ -75,7 +74,7 @@ class Session:
 
     def __init__(self, parser: str, sources: Sequence[RandomAccess], outer: Evidence, limits: SourceLimits) -> None:
         self._parser, self._sources, self._limits = parser, sources, limits
-        self._root = _root(outer.locator), outer.modified_ns, outer.changed_ns
+        self._root = outer.locator.root, outer.modified_ns, outer.changed_ns
         self._place = parser, outer.locator, outer.modified_ns, outer.changed_ns
         self._deaths: set[Hashable] = set()
         self._worker: process.Worker | None = None
@@ -232,12 +231,6 @@ def _take() -> process.Worker:
     for session in sorted(held, key=lambda session: session._used)[: max(0, len(held) + 1 - _MOST_OPEN)]:
         session.close()
     return process.take()
-
-
-def _root(locator: Locator) -> Locator:
-    while locator.parent is not None:
-        locator = locator.parent
-    return locator
 
 
 def _forget() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from imgmatch.errors import EvidenceError
+from imgmatch.errors import EvidenceError, MachineError
 from imgmatch.evidence.read import only_this_file
 from imgmatch.match.regions import read_regions
 from imgmatch.models.base import Embedder
@@ -23,6 +23,14 @@ _REMEMBERED = 65_536
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
+
+
+def until_a_fault(inputs: Iterable[_In], faults: list[MachineError]) -> Iterator[_In]:
+    """Inputs, up to where this machine fails; its fault goes into ``faults``, so that what came before is not lost."""
+    try:
+        yield from inputs
+    except MachineError as fault:
+        faults.append(fault)
 
 
 def unique(read: Iterable[Prepared | Outcome]) -> Iterator[Prepared | Outcome]:

@@ -17,7 +17,7 @@ from indexer.case.compact import join_small
 from indexer.catalogue.clock import now_utc
 from indexer.intake.commits import Commits
 from indexer.intake.config import IngestConfig, IngestReport
-from indexer.intake.embedding import embed, grouped, in_order, unique
+from indexer.intake.embedding import embed, grouped, in_order, unique, until_a_fault
 from indexer.intake.finding import Entry, entries
 from indexer.intake.known import KnownFiles, match_pdq
 from indexer.intake.labels import apply_labels, read_labels
@@ -96,20 +96,19 @@ def _take_in(
 ) -> None:
     """Entries to outcomes, and those into the case. Two pools, so that reading and decoding go on while pictures are
     embedded; both are fed in walk order and hand back in walk order, and hold a bounded number of pictures, however
-    many files there are.
+    many files there are. Where this machine fails, what came before is committed first.
     """
-    try:
-        with ThreadPoolExecutor(jobs, "read") as readers, ThreadPoolExecutor(jobs, "embed") as embedders:
-            read = in_order(readers, reading, found, 2 * EMBED_BATCH * jobs)
-            groups = grouped(unique(read), EMBED_BATCH)
-            for group in in_order(embedders, lambda group: embed(group, embedder), groups, jobs + 1):
-                for outcome in group:
-                    commits.add(outcome)
-                tell()
-    except MachineError:  # of what came before the file in hand, nothing is lost
-        commits.flush()
-        raise
+    faults: list[MachineError] = []
+    with ThreadPoolExecutor(jobs, "read") as readers, ThreadPoolExecutor(jobs, "embed") as embedders:
+        read = in_order(readers, reading, until_a_fault(found, faults), 2 * EMBED_BATCH * jobs)
+        groups = grouped(unique(until_a_fault(read, faults)), EMBED_BATCH)
+        for group in in_order(embedders, lambda group: embed(group, embedder), groups, jobs + 1):
+            for outcome in group:
+                commits.add(outcome)
+            tell()
     commits.flush()
+    if faults:
+        raise faults[0]
 
 
 def _label(case: Case, paths: Paths, config: IngestConfig, commits: Commits) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 
 from imgmatch.errors import EvidenceError
@@ -41,7 +42,9 @@ class Reading:
             with only_this_file(entry.locator, "decode"):
                 return self._of(entry, content)
         except EvidenceError as error:
-            return Failed(Issue.of(entry.locator, error), entry, digests)
+            # What a disk could not give, it may give another time: such a file is not passed over as unchanged.
+            again = getattr(error.__cause__, "errno", None) == errno.EIO
+            return Failed(Issue.of(entry.locator, error), None if again else entry, digests)
 
     def _of(self, found: Evidence, content: Content) -> Prepared | Known | Ignored:
         digests, config = content.digests, self.config

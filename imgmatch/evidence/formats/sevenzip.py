@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import IO, Any, cast
 
 from imgmatch import times
-from imgmatch.errors import EvidenceError
+from imgmatch.errors import EvidenceError, ImgmatchError, raise_if_machine
 from imgmatch.evidence.container import Container
 from imgmatch.locator import Names
 from imgmatch.optional import require
@@ -110,7 +110,7 @@ class SevenZip(Container):
         worker.start()
         try:
             while (got := ready.get()) is not None:
-                if isinstance(got, EvidenceError):
+                if isinstance(got, ImgmatchError):
                     raise got
                 if isinstance(got, Exception):
                     kind = "password" if self._locked(archive) else "broken_archive"
@@ -137,6 +137,7 @@ class SevenZip(Container):
             except py7zr.exceptions.PasswordRequired:
                 continue
             except Exception as error:
+                raise_if_machine(error)
                 if password is None:
                     raise EvidenceError("broken_archive", f"the archive can't be read: {one_line(error)}") from error
         if not self.options.passwords:
