@@ -22,7 +22,7 @@ from typing import Any
 from benchmarks import report
 from imgmatch.models import DEFAULT_MODEL, model_spec
 from indexer.case.case import Case
-from indexer.out.exchange.vics import export_vics, import_vics
+from indexer.out.exchange.project_vic import export_vics, import_vics
 from indexer.out.exchange.vics_file import Media, VicsFile
 
 _CONTEXT = "http://github.com/VICSDATAMODEL/ProjectVic/DataModels/2.0.xml/US/$metadata#Cases"

@@ -111,7 +111,7 @@ def workers_without_parent(since: float) -> Iterator[psutil.Process]:
     for process in psutil.process_iter(["cmdline", "ppid", "create_time"]):
         line = " ".join(process.info["cmdline"] or ())
         orphan = process.info["ppid"] == 1 or not psutil.pid_exists(process.info["ppid"] or 0)
-        worker = "imgmatch.workers.worker" in line or "imgmatch.parsers" in line
+        worker = "imgmatch.workers.child" in line
         if worker and orphan and process.info["create_time"] >= since:
             yield process
 

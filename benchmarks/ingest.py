@@ -89,7 +89,7 @@ def time_ingest(
     with (
         tempfile.TemporaryDirectory() as scratch,
         Case.create(Path(scratch) / "case", model=embedder.spec) as case,
-        mock.patch("imgmatch.workers.work.decode", decoder),
+        mock.patch("imgmatch.workers.decode.decode", decoder),
     ):
         started = time.perf_counter()
         done = ingest(case, [folder], embedder, IngestConfig(isolation=isolation))

@@ -15,8 +15,8 @@ from benchmarks import photographs, report
 from benchmarks.ingest import reencoded, time_ingest, twelve_megapixels
 from imgmatch.cores import usable_cores
 from imgmatch.models import DEFAULT_MODEL, load_model
-from imgmatch.workers.pool import Pool
-from imgmatch.workers.work import ReadPicture, Request, read_picture
+from imgmatch.workers.decode import ReadPicture, Request, read_picture
+from imgmatch.workers.pictures import PicturePool
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
     ratio, large_ratio = best["isolated"] / best["not"], best["large isolated"] / best["large not"]
     data = [path.read_bytes() for path in photographs.houses()[:50]]
     wanted = Request(embedder.spec.input_px)
-    with Pool(1) as pool:
+    with PicturePool(1) as pool:
         started = time.perf_counter()
         confinement = pool.confinement()
         start_s = time.perf_counter() - started

@@ -1,7 +1,5 @@
 """What the command line has: every command, by one line each, in the order of ``imgmatch --help``."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable
 from typing import Annotated

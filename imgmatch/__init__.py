@@ -1,8 +1,10 @@
 """The engine: bytes to pixels to vectors to verified, ranked matches. No storage, no terminal."""
 
-from importlib.metadata import PackageNotFoundError, version
 
-try:
-    __version__ = version("imgmatch")
-except PackageNotFoundError:  # a source tree that was never installed
-    __version__ = "0+unknown"
+def __getattr__(name: str) -> str:
+    """``__version__``, which is looked up only when it is asked for."""
+    if name != "__version__":
+        raise AttributeError(f"module 'imgmatch' has no attribute {name!r}")
+    from imgmatch.version import __version__
+
+    return __version__

@@ -227,6 +227,8 @@ class Match:
     """Values by the names in imgmatch.picture.metadata.FIELDS."""
     identical: bool = False
     """The query's very content (SHA-256)."""
+    partial: str | None = None
+    """What could not be read of the item."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,5 @@
 """A case as a whole: make it, what it holds, delete from it, merge others into it."""
 
-from __future__ import annotations
-
 import dataclasses
 import threading
 from pathlib import Path
@@ -67,7 +65,7 @@ def status(case: CaseArg, *, out: Output) -> None:
     out.one(record)
 
 
-def _where(remote: RemoteRow | None) -> str:
+def _where(remote: "RemoteRow | None") -> str:
     return "faiss" if remote is None else f"milvus at {remote.uri}, collection {remote.collection}"
 
 
@@ -136,7 +134,7 @@ def delete(
     note(f"Their vectors are removed from the disk by: imgmatch index {case} compact")
 
 
-def _tell_server(case: Case) -> None:
+def _tell_server(case: "Case") -> None:
     if case.catalogue.indexes.remote() is not None:
         from indexer.index.remote import follow
 

@@ -1,7 +1,5 @@
 """``imgmatch check``: is a case as it was written, and are its sources as they were read."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any
@@ -58,7 +56,7 @@ def check(
     note(f"{case}: all is well")
 
 
-def _repair(case: Case, options: SourceOptions, progress: Any) -> None:
+def _repair(case: "Case", options: "SourceOptions", progress: Any) -> None:
     from imgmatch.models import load_model
     from indexer.care.repair import repair
 

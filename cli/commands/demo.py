@@ -1,7 +1,5 @@
 """``imgmatch demo``: what imgmatch does, on pictures that show nobody."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """``imgmatch export`` and ``import``: what leaves a case in the form that its reader expects, and what comes in."""
 
-from __future__ import annotations
-
 import dataclasses
 import enum
 from collections.abc import Iterator
@@ -87,7 +85,7 @@ def export(
         if queries or thumbnails:
             decode_soon(isolation)
         if format is ExportFormat.vics:
-            from indexer.out.exchange.vics import export_vics
+            from indexer.out.exchange.project_vic import export_vics
 
             done = export_vics(opened, output, version=data_model, all_known=all_known, progress=progress)
             note(f"{output}: {done['media']} media, {done['known_only']} of them known only from imported files")
@@ -150,7 +148,7 @@ def _check(
         raise UsageError("the table matches is of a search; name the pictures to search with")
 
 
-def _searched(case: Any, queries: list[Path], k: int, model: str | None) -> tuple[Any, Iterator[SearchResult]]:
+def _searched(case: Any, queries: list[Path], k: int, model: str | None) -> "tuple[Any, Iterator[SearchResult]]":
     """The model and, one by one, the results of searching with each query."""
     if not queries and not model:
         return case.default_model, iter(())
@@ -177,7 +175,7 @@ def import_(
     output: OutputOpt = None,
 ) -> None:
     """Bring in known media by hash: pictures of the case that they are of are labelled, now and later."""
-    from indexer.out.exchange.vics import import_vics
+    from indexer.out.exchange.project_vic import import_vics
 
     with open_case(case) as opened, count_progress() as progress:
         done = import_vics(opened, file, progress=progress)

@@ -1,7 +1,5 @@
 """``imgmatch known``: lists of known files, by their hashes."""
 
-from __future__ import annotations
-
 import dataclasses
 from pathlib import Path
 from typing import Annotated

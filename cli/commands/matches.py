@@ -1,7 +1,5 @@
 """Commands about matches: calibrate, groups, link, decide."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """``imgmatch models``: the networks that are here, and new ones: added, fetched, trained, made smaller, measured."""
 
-from __future__ import annotations
-
 import dataclasses
 import sys
 from dataclasses import dataclass
@@ -201,7 +199,7 @@ def evaluate(
     emit_one(evaluation.figures, format, None)
 
 
-def _model_record(spec: ModelSpec, speed: bool) -> dict[str, Any]:
+def _model_record(spec: "ModelSpec", speed: bool) -> dict[str, Any]:
     from imgmatch.models import DEFAULT_MODEL, has_weights
 
     here = has_weights(spec)

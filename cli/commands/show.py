@@ -1,7 +1,5 @@
 """``imgmatch show``: everything known of one item."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated, Any
 

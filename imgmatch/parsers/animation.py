@@ -12,7 +12,7 @@ from PIL import Image as Pillow
 
 from imgmatch.errors import EvidenceError
 from imgmatch.parsers.alike import Selection, luma_of
-from imgmatch.parsers.pieces import Clock, Piece, Settings, png
+from imgmatch.parsers.pieces import Clock, Piece, Settings, at_most, png
 from imgmatch.parsers.previews import distinct_previews, preview_at, previews_in
 from imgmatch.picture.image import open_picture, to_srgb
 from imgmatch.streams import one_line
@@ -30,23 +30,20 @@ def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iter
         yield preview_at(stream, at)
         return
     data = stream.read()
-    Pillow.MAX_IMAGE_PIXELS = settings.max_frame_pixels  # this process decodes nothing else
+    Pillow.MAX_IMAGE_PIXELS = settings.limits.max_frame_pixels  # this process decodes nothing else
     tiff = data.startswith((b"II*\0", b"MM\0*"))
-    given = 0
     fault: Exception | None = None
     try:
         picture = _opened(data)
-        if picture.width * picture.height > settings.max_frame_pixels:
-            limit = settings.max_frame_pixels
+        if picture.width * picture.height > settings.limits.max_frame_pixels:
+            limit = settings.limits.max_frame_pixels
             raise EvidenceError("limit", f"its frames have more than max_frame_pixels ({limit:,}); not opened")
         if at is not None:
             picture.seek(int(at))
             yield Piece("frame", at, png(to_srgb(picture)))
             return
-        for number, rgb in _distinct(picture, Clock(settings), Selection(settings.frames_per_minute)):
-            if given >= settings.max_frames:
-                raise EvidenceError("limit", f"gives more than max_frames ({settings.max_frames:,}); the rest is left")
-            given += 1
+        frames = _distinct(picture, Clock(settings), Selection(settings.frames_per_minute))
+        for number, rgb in at_most(frames, settings):
             yield Piece("frame", str(number), png(rgb))
     except _UnopenedError:  # the file itself says so, and of a raw format that Pillow does not know it has previews
         pass

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from imgmatch.optional import require
 from imgmatch.streams import RandomAccess, Window
-from imgmatch.workers.pipe import Pipe
 
 
 class _Media:
@@ -14,7 +14,7 @@ class _Media:
 
     module: ClassVar[str]
 
-    def __init__(self, pipe: Pipe, images: list[RandomAccess]) -> None:
+    def __init__(self, _: Callable[[], None], images: list[RandomAccess]) -> None:
         self._keep = [Window(image) for image in images]  # the library does not hold on to them
         self._handle = self._load(require(self.module, "forensic"), self._keep)
 
@@ -70,7 +70,7 @@ class Vmdk(_Media):
 class VmdkDescriptor:
     """What a VMDK says of where its extents lie."""
 
-    def __init__(self, pipe: Pipe, images: list[RandomAccess]) -> None:
+    def __init__(self, _: Callable[[], None], images: list[RandomAccess]) -> None:
         self._keep = Window(images[0])
         self._handle = require("pyvmdk", "forensic").handle()
         self._handle.open_file_object(self._keep)
@@ -78,3 +78,6 @@ class VmdkDescriptor:
     def extents(self) -> list[str | None]:
         """Names of the files, in order; None for an extent without one."""
         return [extent.filename for extent in self._handle.extent_descriptors]
+
+
+PARSERS = (Ewf, Vhd, Qcow, Vmdk, VmdkDescriptor)

@@ -15,7 +15,7 @@ from PIL import Image as Pillow
 from imgmatch.errors import EvidenceError
 from imgmatch.locator import Names
 from imgmatch.optional import require
-from imgmatch.parsers.pieces import Clock, Piece, Settings, Trouble, png
+from imgmatch.parsers.pieces import Clock, Piece, Settings, Trouble, at_most, png
 from imgmatch.picture.image import to_srgb
 from imgmatch.streams import one_line
 
@@ -46,17 +46,13 @@ def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iter
         raise EvidenceError("broken_document", f"the PDF can't be read: {one_line(error)}") from error
     pages, fault = _pages_of(reader)
     fault = cut_off or fault
-    clock, given = Clock(settings), 0
+    clock = Clock(settings)
     pictures, masks, attached = _listed(pypdf, reader, numbers, clock)
-    for number, generation in pictures:
+    # A mask says where another picture is transparent.
+    for number, generation in at_most((found for found in pictures if found[0] not in masks), settings):
         clock.check()
-        if number in masks:  # it says where another picture is transparent
-            continue
         found = pypdf.generic.IndirectObject(number, generation, reader).get_object()
         name = f"page-{pages[number]}/image-{number}" if number in pages else f"image-{number}"
-        if given >= settings.max_frames:
-            raise EvidenceError("limit", f"gives more than max_frames ({settings.max_frames:,}); the rest is left")
-        given += 1
         try:
             yield Piece("pdf", name, _picture(found, settings))
         except EvidenceError as error:
@@ -167,15 +163,14 @@ def _picture(found: Any, settings: Settings) -> bytes:
     if names and names[-1] in _NOT_READ:
         raise EvidenceError("unsupported", f"the picture is packed by {names[-1].strip('/')}, which is not read")
     width, height = int(found["/Width"]), int(found["/Height"])
-    if width * height > settings.max_frame_pixels:
-        raise EvidenceError(
-            "limit", f"{width:,} x {height:,} pixels are more than max_frame_pixels ({settings.max_frame_pixels:,})"
-        )
+    most = settings.limits.max_frame_pixels
+    if width * height > most:
+        raise EvidenceError("limit", f"{width:,} x {height:,} pixels are more than max_frame_pixels ({most:,})")
     if names and names[-1] in _AS_THEY_ARE:
         # pypdf leaves these two packed, and takes off what else is around them.
         data = found.get_data()
         return data if isinstance(data, bytes) else bytes(data, "latin-1")
-    Pillow.MAX_IMAGE_PIXELS = settings.max_frame_pixels  # this process decodes nothing else
+    Pillow.MAX_IMAGE_PIXELS = most  # this process decodes nothing else
     picture = found.decode_as_image()
     if picture is None:
         raise EvidenceError("broken_document", "the picture can't be taken out")

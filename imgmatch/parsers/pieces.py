@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import io
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-
-from PIL import Image as Pillow
+from typing import TYPE_CHECKING, TypeVar
 
 from imgmatch.errors import EvidenceError
+from imgmatch.limits import SourceLimits
+
+if TYPE_CHECKING:
+    from PIL import Image as Pillow
+
+_Any = TypeVar("_Any")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What one file may cost and how it is read; the limits are those of ``imgmatch.evidence.SourceLimits``."""
+    """What one file may cost and how it is read."""
 
     frames_per_minute: int
-    max_frames: int
-    max_frame_pixels: int
-    max_video_bytes: int
-    max_cpu_seconds: int
-    max_memory_bytes: int
-    max_member_bytes: int
+    limits: SourceLimits
     passwords: tuple[str, ...] = ()
 
 
@@ -49,13 +50,22 @@ class Clock:
     """Processor time of one file: the time of the machine would tell how busy that is, not what the file costs."""
 
     def __init__(self, settings: Settings) -> None:
-        self._limit = settings.max_cpu_seconds
+        self._limit = settings.limits.max_cpu_seconds
         self._start = time.process_time()
 
     def check(self) -> None:
         """Raises EvidenceError of kind ``limit`` when it is used up."""
         if time.process_time() - self._start > self._limit:
             raise EvidenceError("limit", f"took more than max_cpu_seconds ({self._limit}); what came before is kept")
+
+
+def at_most(pictures: Iterable[_Any], settings: Settings) -> Iterator[_Any]:
+    """Pictures up to ``max_frames``. Raises EvidenceError of kind ``limit`` after those where there are more."""
+    most = settings.limits.max_frames
+    for given, picture in enumerate(pictures):
+        if given >= most:
+            raise EvidenceError("limit", f"gives more than max_frames ({most:,}); the rest is left")
+        yield picture
 
 
 def png(picture: Pillow.Image) -> bytes:

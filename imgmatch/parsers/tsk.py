@@ -9,17 +9,14 @@ import contextlib
 import itertools
 import struct
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypedDict
 
-from imgmatch.evidence.formats.filesystem import file_system_of
 from imgmatch.optional import require
 from imgmatch.parsers import ext
 from imgmatch.streams import RandomAccess
-from imgmatch.workers.pipe import Pipe
 
 _NTFS_DATA = 128
-_HEAD_BYTES = 4096
 _KEPT_OPEN = 64
 _LONGEST_FOLDER = 256 << 20
 
@@ -43,10 +40,45 @@ def _image(source: RandomAccess) -> Any:
     return Image()
 
 
+class About(TypedDict):
+    """What holds of all of a file system. ``slots``: its inodes are places where a folder's entry might lie (FAT,
+    exFAT). First and last of its inodes and blocks.
+    """
+
+    slots: bool
+    ext: bool
+    root: int
+    inodes: tuple[int, int]
+    blocks: tuple[int, int]
+    block_bytes: int
+
+
+class Meta(TypedDict):
+    """What an inode is. ``streams``: name, size and number of NTFS's named streams."""
+
+    inode: int
+    folder: bool
+    file: bool
+    allocated: bool
+    size: int
+    modified: int | None
+    streams: list[tuple[str, int, int]]
+
+
+class Entry(TypedDict):
+    """An entry of a folder; ``names`` is the inode that it names."""
+
+    name: str
+    names: int
+    named_file: bool
+    gone: bool
+    meta: Meta | None
+
+
 class Partitions:
     """The partition table of the first image."""
 
-    def __init__(self, pipe: Pipe, images: list[RandomAccess]) -> None:
+    def __init__(self, _: Callable[[], None], images: list[RandomAccess]) -> None:
         self._tsk = require("pytsk3", "forensic")
         self._volume = self._tsk.Volume_Info(_image(images[0]))
 
@@ -61,27 +93,28 @@ class Partitions:
 
 
 class FileSystem:
-    """The file system in the first image. Errors of TSK are OSError."""
+    """The file system in the first image, of a ``family`` as TSK calls it where that is known; ``tick`` is called after
+    each of many steps. Errors of TSK are OSError.
+    """
 
-    def __init__(self, pipe: Pipe, images: list[RandomAccess]) -> None:
-        self._pipe = pipe
+    def __init__(self, tick: Callable[[], None], images: list[RandomAccess], family: str | None) -> None:
+        self._tick = tick
         self._tsk = require("pytsk3", "forensic")
-        self._fs = self._opened(images[0])
+        self._fs = self._opened(images[0], family)
         self._ntfs = self._fs.info.ftype == self._tsk.TSK_FS_TYPE_NTFS
         is_ext = bool(self._fs.info.ftype & self._tsk.TSK_FS_TYPE_EXT_DETECT)
         self._ext = ext.ExtTimes(images[0]) if is_ext else None
         self._open: OrderedDict[int, Any] = OrderedDict()
 
-    def _opened(self, source: RandomAccess) -> Any:
+    def _opened(self, source: RandomAccess, family: str | None) -> Any:
         # Told nothing, TSK tries all that it knows, and reads some 50 MB for it.
-        family = file_system_of(source.read_at(0, _HEAD_BYTES))
         if family is not None:
             with contextlib.suppress(OSError):
                 return self._tsk.FS_Info(_image(source), type=getattr(self._tsk, f"TSK_FS_TYPE_{family}_DETECT"))
         return self._tsk.FS_Info(_image(source))
 
-    def about(self) -> dict[str, Any]:
-        """What holds of all of it. ``slots``: its inodes are places where a folder's entry might lie (FAT, exFAT)."""
+    def about(self) -> About:
+        """What holds of all of it."""
         info = self._fs.info
         return {
             "slots": bool(info.ftype & self._tsk.TSK_FS_TYPE_FAT_DETECT),
@@ -92,12 +125,13 @@ class FileSystem:
             "block_bytes": info.block_size,
         }
 
-    def folder(self, inode: int, most: int | None = None) -> list[dict[str, Any]]:
+    def folder(self, inode: int, most: int | None = None) -> list[Entry]:
         """Entries of a folder as they lie, of the first ``most`` only. A tick for each that is met."""
-        tsk, found = self._tsk, []
+        tsk = self._tsk
+        found: list[Entry] = []
         entries = self._fs.open_dir(inode=inode)
         for entry in entries if most is None else itertools.islice(entries, most):
-            self._pipe.tick()
+            self._tick()
             name, meta = entry.info.name, entry.info.meta
             if name is None or name.name in (b".", b".."):
                 continue
@@ -118,7 +152,7 @@ class FileSystem:
         size, block = min(folder.info.meta.size, _LONGEST_FOLDER), self._fs.info.block_size
         return [found for at in range(0, size, block) for found in _entries(bytes(folder.read_random(at, block)))]
 
-    def metas(self, inodes: Iterable[int]) -> list[tuple[int, dict[str, Any]]]:
+    def metas(self, inodes: Iterable[int]) -> list[tuple[int, Meta]]:
         """What each of ``inodes`` is, where it can be read. A tick for each."""
         found = []
         for inode in inodes:
@@ -126,10 +160,10 @@ class FileSystem:
                 entry = self._fs.open_meta(inode=inode)
                 if entry.info.meta is not None:
                     found.append((inode, self._meta(entry)))
-            self._pipe.tick()
+            self._tick()
         return found
 
-    def orphans(self, inodes: Iterable[int]) -> list[dict[str, Any]]:
+    def orphans(self, inodes: Iterable[int]) -> list[Meta]:
         """Those of ``inodes`` that are free and still describe a file with content. A tick for each of ``inodes``."""
         tsk, found = self._tsk, []
         for inode in inodes:
@@ -146,7 +180,7 @@ class FileSystem:
                     found.append(self._meta(entry))
             except OSError:
                 pass
-            self._pipe.tick()
+            self._tick()
         return found
 
     def owned(self, inodes: Iterable[int]) -> list[tuple[int, int]]:
@@ -160,7 +194,7 @@ class FileSystem:
                     runs.extend((run.addr, run.len) for attribute in entry for run in attribute)
             except OSError:
                 pass
-            self._pipe.tick()
+            self._tick()
         return runs
 
     def size(self, inode: int, attribute: int | None) -> int:
@@ -183,7 +217,7 @@ class FileSystem:
             self._open.popitem(last=False)
         return opened
 
-    def _meta(self, entry: Any) -> dict[str, Any]:
+    def _meta(self, entry: Any) -> Meta:
         tsk, meta = self._tsk, entry.info.meta
         regular = meta.type == tsk.TSK_FS_META_TYPE_REG
         return {
@@ -197,7 +231,6 @@ class FileSystem:
         }
 
     def _streams(self, entry: Any) -> list[tuple[str, int, int]]:
-        """Name, size and number of NTFS's named streams."""
         return [
             (a.info.name.decode("utf-8", "surrogateescape"), int(a.info.size), int(a.info.id))
             for a in entry
@@ -216,3 +249,6 @@ def _entries(block: bytes) -> Iterator[tuple[str, int]]:
         if length < 8:
             break
         at += length
+
+
+PARSERS = (Partitions, FileSystem)

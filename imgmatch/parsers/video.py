@@ -17,7 +17,7 @@ from PIL import Image as Pillow
 from imgmatch.errors import EvidenceError
 from imgmatch.optional import require
 from imgmatch.parsers.alike import LUMA_PX, Selection
-from imgmatch.parsers.pieces import Clock, Piece, Settings, png
+from imgmatch.parsers.pieces import Clock, Piece, Settings, at_most, png
 from imgmatch.streams import one_line
 
 if TYPE_CHECKING:
@@ -48,9 +48,7 @@ def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iter
         yield Piece("frame", at, png(_upright(_frame_at(stream, settings, int(at)))))
         return
     found = _distinct(_Reading(stream, settings).frames(), Selection(settings.frames_per_minute))
-    for given, (ms, frame) in enumerate(found):
-        if given >= settings.max_frames:
-            raise EvidenceError("limit", f"gives more than max_frames ({settings.max_frames:,}); the rest is left")
+    for ms, frame in at_most(found, settings):
         yield Piece("frame", str(ms), png(_upright(frame)))
 
 
@@ -131,7 +129,7 @@ class _Reading:
                 raise EvidenceError("not_a_picture", "holds no video track that can be decoded")
             # Side by side is for pictures; and what a file costs is counted over all threads.
             track.codec_context.thread_count = 1
-            track.codec_context.options = {"max_pixels": str(self.settings.max_frame_pixels)}
+            track.codec_context.options = {"max_pixels": str(self.settings.limits.max_frame_pixels)}
             if from_ms is not None:
                 container.seek((track.start_time or 0) + int((from_ms + 1) / 1000 / track.time_base), stream=track)
             for frame in self._every(container) if every else self._key_frames(container):
@@ -208,8 +206,8 @@ class _Reading:
                 continue
             size += packet.size
             self.packets += 1
-            if size > self.settings.max_video_bytes:
-                limit = self.settings.max_video_bytes
+            if size > self.settings.limits.max_video_bytes:
+                limit = self.settings.limits.max_video_bytes
                 raise EvidenceError("limit", f"reads more than max_video_bytes ({limit:,}); the rest is left")
             self.last_ms = max(self.last_ms, self._ms(packet))
             yield packet

@@ -1,8 +1,8 @@
 """What takes a worker's rights away: resource limits everywhere on Unix, a filter of system calls on Linux.
 
-The filter (seccomp(2)) is a list of the calls that decoding needs: compute, memory, the two pipes that are open
-already. Every other call fails: opening or naming a file, sockets, programs, other processes. It is compiled once in
-the parent, by libseccomp through pyseccomp, and installed by each worker; where either is missing, resource limits
+The filter (seccomp(2)) is a list of the calls that decoding and parsing need: compute, memory, the two pipes that are
+open already. Every other call fails: opening or naming a file, sockets, programs, other processes. It is compiled once
+in the parent, by libseccomp through pyseccomp, and installed by each worker; where either is missing, resource limits
 remain.
 """
 
@@ -23,7 +23,8 @@ _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP = 1, 
 _SECCOMP_MODE_FILTER = 2
 _CLONE_THREAD = 0x00010000
 _PROT_EXEC = 4
-# Memory, threads (libde265 and dav1d decode in some), time, randomness, signals to itself, the open pipes, the end.
+# Memory, threads (libde265 and dav1d decode in some), time, randomness, signals to itself, the open pipes, the end; and
+# which folder this is, the root, which Pillow asks for before it writes a PNG to memory.
 _ALLOWED = (
     *("read", "readv", "write", "writev", "close", "lseek", "fstat", "poll", "ppoll", "select", "pselect6"),
     *("brk", "mmap", "munmap", "mremap", "mprotect", "madvise", "mincore", "membarrier"),
@@ -31,6 +32,7 @@ _ALLOWED = (
     *("getcpu", "arch_prctl", "set_tid_address", "gettid", "getpid", "exit", "exit_group", "restart_syscall"),
     *("clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep", "gettimeofday", "time", "alarm", "setitimer"),
     *("getrusage", "sysinfo", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "getrandom"),
+    "getcwd",
 )
 _WITHOUT_EXECUTION = ("mmap", "mprotect")
 

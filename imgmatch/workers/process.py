@@ -1,221 +1,231 @@
-"""Extractors in a process of their own: a file that crashes, hangs or bloats its decoder costs that process.
+"""One worker: a confined process and the pipes to it. How it is started, held to time, and ended.
 
-The file itself stays here; the other side asks for its bytes as it needs them (so that one in an archive or a disk
-image is read in place) and sends back what it finds. Both speak in lines of JSON, each followed by the bytes that it
-announces. A process serves file after file; one that died is replaced.
+It gets what the loader of libraries needs, and no more of the environment, which may hold passwords. It ends with this
+program. Whoever talks to it says how long that may take (``within``); what becomes of it is a GoneError.
 """
 
 from __future__ import annotations
 
 import atexit
-import contextlib
+import io
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from contextlib import contextmanager, suppress
+from dataclasses import fields
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
-import imgmatch
-from imgmatch.errors import EvidenceError, ImgmatchError, raise_if_machine
-from imgmatch.parsers.pieces import Piece, Settings, Trouble
-from imgmatch.streams import RandomAccess, one_line
-from imgmatch.workers.pipe import MAX_READ
-from imgmatch.workers.pipes import widen
+from imgmatch.errors import ImgmatchError
+from imgmatch.workers import wire
+from imgmatch.workers.confine import Confinement, syscall_filter
+from imgmatch.workers.kinds import Kind
 
-_FILES_EACH = 500  # what a process leaks goes with it
-_MOST_IDLE = 8
-_idle: list[Worker] = []
-_alive: set[Worker] = set()
-# The system kills a worker when the thread that started it ends: so one that lives as long as the program.
+_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "SYSTEMROOT", "TEMP", "TZ")
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+_BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from imgmatch.workers.child import run; run()"
+_START_SECONDS = 120.0
+_LOOK_SECONDS = 0.1
+# Linux: a prepared picture goes into the pipe as a whole, so that neither side waits for the other in the middle of it.
+_PIPE_BYTES = 1 << 20
+_F_SETPIPE_SZ = 1031
+
+
+class StartError(ImgmatchError):
+    """A worker can't be started."""
+
+
+class GoneError(Exception):
+    """A worker that is gone, took too long (``hung``), or talks nonsense (``code`` is None); in words. ``code``: how it
+    ended, a signal where negative.
+    """
+
+    def __init__(self, how: str, code: int | None, hung: bool) -> None:
+        super().__init__(how)
+        self.code, self.hung = code, hung
+
+
+class Process:
+    """A worker of a kind: to be launched, then greeted, then asked. What talks to it raises GoneError."""
+
+    def __init__(self, kind: Kind, memory_bytes: int) -> None:
+        self.confinement: Confinement | None = None
+        self.deadline = math.inf
+        self.ticks = 0
+        """Steps of the request in hand that are done."""
+        self._kind, self._memory_bytes = kind, memory_bytes
+        self._left = math.inf if kind.uses is None else kind.uses
+        self._busy, self._late = True, False
+
+    def launch(self) -> None:
+        """Start it, from a thread that lives as long as it is to: the system kills it when that thread ends."""
+        here = str(Path(__file__).parents[2])
+        path = [entry for entry in sys.path if entry]
+        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+        self._process = subprocess.Popen(
+            # Isolated from the folder it is started in and from the environment: -I; without site: what is needed of
+            # it is in the path already.
+            [sys.executable, "-I", "-S", "-c", _BOOT, json.dumps(path if here in path else [here, *path])],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            env={**environment, **_ONE_THREAD},
+            cwd=os.path.abspath(os.sep),
+            # Out of the reach of Ctrl-C, which is this program's to handle.
+            start_new_session=os.name == "posix",
+        )
+        self.pid = self._process.pid
+        self._to = cast(IO[bytes], self._process.stdin)
+        self._from = io.BufferedReader(cast(io.RawIOBase, self._process.stdout), wire.BUFFER_BYTES)
+        _widen(self._to, self._from)
+        _alive.add(self)
+
+    def greet(self) -> None:
+        """Have it load and confine itself. Raises StartError when it does not come up."""
+        load = self._kind.load
+        start = {
+            "load": [load.__module__, load.__qualname__],
+            "parent": os.getpid(),
+            "memory": self._memory_bytes,
+        }
+        try:
+            with self.within(_START_SECONDS):
+                self.say(start, syscall_filter() or b"")
+                told, _ = self._receive()
+            if told is None or set(told) != {field.name for field in fields(Confinement)}:
+                raise self.nonsense()
+        except GoneError as lost:
+            advice = self._kind.advice.format(self._memory_bytes)
+            raise StartError(f"a worker process for {self._kind.name} can't be started ({lost}); {advice}") from lost
+        self.confinement = Confinement(**told)
+        self._busy = False
+
+    @property
+    def alive(self) -> bool:
+        """Is there a process still, of this program?"""
+        return self in _alive and self._process.poll() is None
+
+    @property
+    def reusable(self) -> bool:
+        """Can it take another request?"""
+        return not self._busy and not self._late and self._left > 0 and self.alive
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Have it killed when this takes longer: whatever waits for it then meets the end of the pipe."""
+        self.deadline = time.monotonic() + seconds
+        try:
+            yield
+        finally:
+            self.deadline = math.inf
+
+    def ask(self, request: dict[str, Any], data: bytes = b"", *, cpu_seconds: float) -> None:
+        """Put a request, which may take so much processor time. It is busy until it is ``done``."""
+        self._busy = True
+        self.ticks = 0
+        self.say({**request, "cpu_seconds": cpu_seconds}, data)
+
+    def say(self, header: dict[str, Any], *parts: Any) -> None:
+        """Send a message and what follows it."""
+        try:
+            wire.send(self._to, header, *parts)
+        except (OSError, ValueError) as error:  # ValueError: another thread ended it
+            raise self._lost() from error
+
+    def hear(self, kind: Any) -> tuple[Any, int]:
+        """The next message, which must be of the type ``kind``, and how many bytes follow."""
+        while (heard := self._receive())[0] is None:
+            self.ticks += 1
+        try:
+            return wire.checked(kind, heard[0]), heard[1]
+        except wire.WireError as error:
+            raise self.nonsense() from error
+
+    def take(self, size: int) -> bytearray:
+        """So many of the bytes that a message announced."""
+        try:
+            return wire.receive_bytes(self._from, size)
+        except (OSError, ValueError, EOFError) as error:
+            raise self._lost() from error
+
+    def done(self) -> None:
+        """All of its answer is here: it can be asked again."""
+        self._busy = False
+        self._left -= 1
+
+    def nonsense(self) -> GoneError:
+        """What to raise where what it says makes no sense. It is ended."""
+        self._process.kill()
+        return GoneError("it answered nonsense", None, False)
+
+    def expire(self) -> None:
+        """Its time is over."""
+        self._late = True
+        self._process.kill()
+
+    def end(self) -> None:
+        """End it, whatever it does, and wait until it is gone."""
+        if self in _alive:
+            self._process.kill()
+            self._process.wait()
+            for stream in (self._to, self._from):
+                with suppress(OSError):  # bytes that it will never take
+                    stream.close()
+            _alive.discard(self)
+
+    def _receive(self) -> tuple[dict[str, Any] | None, int]:
+        try:
+            return wire.receive(self._from)
+        except wire.WireError as error:
+            raise self.nonsense() from error
+        except (OSError, ValueError, EOFError) as error:
+            raise self._lost() from error
+
+    def _lost(self) -> GoneError:
+        """How it ended; it is killed where it has not."""
+        try:
+            code = self._process.wait(1.0)
+        except subprocess.TimeoutExpired:
+            return self.nonsense()
+        how = f"killed by signal {-code}" if code < 0 else f"it ended with {code}"
+        return GoneError(how, code, self._late or code == -getattr(signal, "SIGPROF", 0))
+
+
+_alive: set[Process] = set()
 _starter: ThreadPoolExecutor | None = None
 _starter_lock = threading.Lock()
 
 
-def extract(task: str, source: RandomAccess, settings: Settings, at: str | None = None) -> Iterator[Piece | Trouble]:
-    """What ``imgmatch.parsers.<task>`` finds in a file, in its order.
-
-    Raises EvidenceError when the file, or a limit, ends it, ImgmatchError when a package is missing, OSError when the
-    file can't be read.
-    """
-    worker = take()
-    done = False
-    try:
-        yield from worker.serve(task, source, settings, at)
-        done = True
-    except _Ended as ended:  # an answer, and the end of this file only
-        done = True
-        raise ended.error from None
-    finally:
-        if done:
-            give_back(worker)
-        else:
-            worker.end()
-
-
-def take() -> Worker:
-    """A process that serves nothing now."""
-    while True:
-        try:
-            worker = _idle.pop()  # no lock: a finalizer that runs at any place may give one back
-        except IndexError:
-            return _start()
-        if worker.alive:
-            return worker
-        worker.end()  # died between two files, of neither
-
-
-def give_back(worker: Worker) -> None:
-    """Keep a process for what comes next; what was open in it is closed then."""
-    if worker.alive and worker.files < _FILES_EACH and len(_idle) < _MOST_IDLE:
-        _idle.append(worker)
-    else:
-        worker.end()
-
-
-class _Ended(Exception):  # noqa: N818  (not an error of its own)
-    def __init__(self, error: Exception) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
-class Worker:
-    """One process, and the pipes to it."""
-
-    def __init__(self) -> None:
-        root = str(Path(imgmatch.__file__).parents[1])
-        before = os.environ.get("PYTHONPATH")
-        paths = os.pathsep.join([root, before] if before else [root])
-        # -P: the folder that imgmatch was started in may be evidence; no module is imported from there.
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "imgmatch.parsers", str(os.getpid())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._to: IO[bytes] = self._process.stdin
-        self._from: IO[bytes] = self._process.stdout
-        widen(self._to, self._from)
-        self.files = 0
-        self.ticks = 0
-        """Steps of the request in hand that are done."""
-        _alive.add(self)
-
-    @property
-    def alive(self) -> bool:
-        """Is there a process still?"""
-        return self._process.poll() is None
-
-    def serve(self, task: str, source: RandomAccess, settings: Settings, at: str | None) -> Iterator[Piece | Trouble]:
-        """Run an extractor. As ``extract``."""
-        self.files += 1
-        unread: Exception | None = None
-        try:
-            self.say({"task": task, "size": source.size, "at": at, "settings": asdict(settings)})
-            while (heard := self.hear())["say"] != "end":
-                if heard["say"] == "read":  # an error is said again at the end: it is why this file ends
-                    unread = self.give([source], heard) or unread
-                elif heard["say"] == "piece":
-                    if heard["size"] > settings.max_member_bytes:
-                        raise EvidenceError(
-                            "limit", f"gives more than max_member_bytes ({settings.max_member_bytes:,})"
-                        )
-                    data = self.take_bytes(heard["size"])
-                    yield Piece(heard["kind"], heard["at"], data, heard["modified"])
-                else:
-                    yield Trouble(heard["kind"], heard["at"], heard["error"], heard["message"])
-        except (BrokenPipeError, EOFError):
-            raise self._death(task, settings) from None
-        except (ValueError, KeyError, TypeError) as error:
-            raise EvidenceError("crashed", f"its reader gave nonsense ({one_line(error)})") from error
-        if heard["error"] is not None:
-            if unread is not None:
-                raise _Ended(unread)
-            if heard["error"] == "memory":  # what could not be loaded may be missing there for good
-                raise EvidenceError("limit", heard["message"])
-            if heard["error"] == "needs_package":
-                raise _Ended(ImgmatchError(heard["message"]))
-            raise _Ended(EvidenceError(heard["error"], heard["message"]))
-
-    def _death(self, task: str, settings: Settings) -> EvidenceError:
-        if self.hung():
-            return EvidenceError(
-                "limit", f"hung for longer than max_cpu_seconds ({settings.max_cpu_seconds}); what came before is kept"
-            )
-        return EvidenceError("crashed", f"the {task} reader died of it (code {self.code()}); what came before is kept")
-
-    def code(self) -> int:
-        """How a process that is gone ended: a signal where negative."""
-        return self._process.wait()
-
-    def hung(self) -> bool:
-        """Of a process that is gone: did its own watch end it, or the system for its processor time?"""
-        return self.code() in (1, -getattr(signal, "SIGPROF", 0) or 1)
-
-    def say(self, message: dict[str, Any], data: bytes = b"") -> None:
-        """Send a message and the bytes that it announces. BrokenPipeError where nobody hears it."""
-        self._to.write(json.dumps(message).encode() + b"\n" + data)
-        self._to.flush()
-
-    def hear(self) -> dict[str, Any]:
-        """The next message. EOFError where the process is gone, ValueError where it talks nonsense."""
-        line = self._from.readline(1 << 20)
-        told = line.lstrip(b".")
-        self.ticks += len(line) - len(told)
-        if not told:
-            raise EOFError
-        heard: dict[str, Any] = json.loads(told)
-        return heard
-
-    def give(self, sources: Sequence[RandomAccess], asked: dict[str, Any]) -> Exception | None:
-        """Send bytes of a source that are asked for; returns the error where they can't be read."""
-        try:
-            data = sources[asked["of"]].read_at(asked["offset"], min(asked["size"], MAX_READ))
-        except Exception as error:  # noqa: BLE001  (archives that it lies in raise about everything)
-            raise_if_machine(error)
-            self.say({"failed": one_line(error)})
-            return error
-        self.say({"size": len(data)}, data)
-        return None
-
-    def take_bytes(self, size: int) -> bytes:
-        """The bytes that a message announced. EOFError where the process is gone."""
-        data = self._from.read(size)
-        if len(data) < size:
-            raise EOFError
-        return data
-
-    def end(self) -> None:
-        """End the process, whatever it does."""
-        self._process.kill()
-        self._process.wait()
-        self._from.close()
-        with contextlib.suppress(OSError):  # bytes that it will never take
-            self._to.close()
-        _alive.discard(self)
-
-
-def _start() -> Worker:
+def in_starter(work: Callable[[], None]) -> None:
+    """Run something in the thread that starts workers, which lives as long as the program."""
     global _starter
     with _starter_lock:
         if _starter is None:
-            _starter = ThreadPoolExecutor(1, "extract")
-        starter = _starter
-    return starter.submit(Worker).result()
+            _starter = ThreadPoolExecutor(1, "workers")
+            threading.Thread(target=_watch, name="workers' time", daemon=True).start()
+        _starter.submit(work)
+
+
+def _watch() -> None:
+    while True:
+        time.sleep(_LOOK_SECONDS)
+        now = time.monotonic()
+        for process in list(_alive):
+            if process.deadline < now:
+                process.expire()
 
 
 def _forget() -> None:
-    """In a copy of the program: its readers are not those of the copy."""
+    """In a copy of the program: it has one thread, and the workers are not its own."""
     global _starter, _starter_lock
-    _idle.clear()
     _alive.clear()
     _starter, _starter_lock = None, threading.Lock()
 
@@ -226,5 +236,15 @@ if hasattr(os, "register_at_fork"):
 
 @atexit.register
 def _end_all() -> None:
-    for worker in list(_alive):
-        worker.end()
+    for process in list(_alive):
+        process.end()
+
+
+def _widen(*streams: IO[Any]) -> None:
+    if sys.platform != "linux":
+        return
+    import fcntl
+
+    for stream in streams:
+        with suppress(OSError):
+            fcntl.fcntl(stream.fileno(), _F_SETPIPE_SZ, _PIPE_BYTES)

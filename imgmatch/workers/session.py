@@ -1,25 +1,25 @@
-"""A parser of a disk image that stays open in a process of its own, to be asked again and again.
+"""A parser of a disk image that stays open in a worker, to be asked again and again.
 
-The parser lives in ``imgmatch.parsers.tsk`` or ``imgmatch.parsers.libyal``. What kills it or holds it up costs the
-question that was asked; the next one is put to a new process. The pipes are those of ``imgmatch.workers.process``.
+What kills it or holds it up costs the question that was asked; the next one is put to a new process.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
-import json
-import os
 import time
 import weakref
 from collections.abc import Hashable, Sequence
-from typing import Any
+from typing import Any, get_type_hints
 
 from imgmatch.errors import EvidenceError, ImgmatchError
 from imgmatch.limits import SourceLimits
-from imgmatch.streams import LOCK, RandomAccess, one_line
+from imgmatch.streams import LOCK, RandomAccess
 from imgmatch.types import Evidence
-from imgmatch.workers import process
-from imgmatch.workers.pipe import MAX_READ
+from imgmatch.workers import wire
+from imgmatch.workers.kinds import DISKS
+from imgmatch.workers.parse import Talk, pool_of, taken
+from imgmatch.workers.process import GoneError, Process
 
 _MOST_DEATHS = 16
 _MOST_OPEN = 8  # processes that hold a parser between two questions
@@ -66,18 +66,22 @@ _memory = _Memory()
 
 
 class Session:
-    """``parser`` of ``imgmatch.parsers.__main__.PARSERS`` over the bytes of ``sources``, which lie in ``outer``.
+    """``parser``, a class of ``imgmatch.parsers`` that takes ``opening`` besides, over the bytes of ``sources``, which
+    lie in ``outer``.
 
     Safe to use from several threads, which take turns. It is opened when it is first called, and again where its
     process died or was needed elsewhere.
     """
 
-    def __init__(self, parser: str, sources: Sequence[RandomAccess], outer: Evidence, limits: SourceLimits) -> None:
-        self._parser, self._sources, self._limits = parser, sources, limits
+    def __init__(
+        self, parser: type, sources: Sequence[RandomAccess], outer: Evidence, limits: SourceLimits, *opening: object
+    ) -> None:
+        self._worker: Process | None = None
+        self._parser, self._sources, self._limits, self._opening = parser, sources, limits, opening
+        self._pool = pool_of(DISKS, limits.max_memory_bytes)
         self._root = outer.locator.root, outer.modified_ns, outer.changed_ns
         self._place = parser, outer.locator, outer.modified_ns, outer.changed_ns
         self._deaths: set[Hashable] = set()
-        self._worker: process.Worker | None = None
         self._busy = False
         self._used = 0
 
@@ -94,14 +98,16 @@ class Session:
         *arguments: object,
         about: Sequence[Hashable] = (),
         extra_seconds: float = 0,
+        most_bytes: int = _MAX_ANSWER,
     ) -> Any:
-        """The parser's answer to a question: what its method ``name`` returns.
+        """The parser's answer to a question: what its method ``name`` returns, as its annotation says.
 
         ``about``: what the question is about, one for each step of it; by this it is known again when it was deadly
         (default: the question itself). ``extra_seconds`` of processor time are granted beyond ``max_cpu_seconds``.
 
-        Raises LostError of kind ``crashed`` or ``limit`` when the question was deadly, EvidenceError when too many were
-        (``given_up``), OSError and RuntimeError as the parser does, and ImgmatchError for a package that is missing.
+        Raises LostError of kind ``crashed`` or ``limit`` when the question was deadly, EvidenceError when too many
+        were (``given_up``), OSError and RuntimeError as the parser does, and ImgmatchError for a package that is
+        missing.
         """
         keys = [(self._place, key) for key in about or [(name, *arguments)]]
         with LOCK:
@@ -112,70 +118,72 @@ class Session:
                     self._deaths.add(key)
                     raise LostError(lost.kind, str(lost), done, lost.ticks)
             seconds = _memory.patience(self._root, self._limits.max_cpu_seconds) + extra_seconds
-            worker = self._attach(seconds)
-            return self._ask(worker, {"call": name, "with": arguments}, seconds, keys)
+            self._attach(seconds)
+            data = self._ask({"call": name, "with": arguments}, seconds, keys, most_bytes)
+            kind = _returned(self._parser, name)
+            if kind is bytes:
+                return bytes(data)
+            try:
+                return wire.checked(kind, wire.parse(data))
+            except wire.WireError as error:
+                self.close()
+                raise EvidenceError("crashed", "its reader gave nonsense") from error
 
-    def _attach(self, seconds: float) -> process.Worker:
+    def _attach(self, seconds: float) -> None:
         if self._worker is not None and not self._worker.alive:  # died between two questions, of neither
-            self._worker.end()
-            self._worker = None
+            self.close()
         self._used = next(_uses)
         if self._worker is None:
             key = self._place, "open"
             if (lost := _memory.get(key)) is not None:
                 self._deaths.add(key)
                 raise lost
-            self._worker = _take()
+            _close_oldest()
+            self._worker = taken(self._pool)
             _open.add(self)
-            request = {"open": self._parser, "sizes": [s.size for s in self._sources]}
+            sizes = [source.size for source in self._sources]
             try:
-                self._ask(self._worker, {**request, "memory": self._limits.max_memory_bytes}, seconds, [key])
+                self._ask({"open": self._parser.__name__, "sizes": sizes, "with": self._opening}, seconds, [key], 0)
             except BaseException:
                 self.close()
                 raise
-        return self._worker
 
-    def _ask(self, worker: process.Worker, request: dict[str, Any], seconds: float, keys: Sequence[Hashable]) -> Any:
-        self._busy, answered = True, False
+    def _ask(self, request: dict[str, Any], seconds: float, keys: Sequence[Hashable], most_bytes: int) -> bytearray:
+        worker = self._worker
+        assert worker is not None
         deadline = time.monotonic() + 2 * seconds + 30
-        worker.ticks = 0
+        talk = Talk(worker, self._sources, lambda: deadline - time.monotonic())
+        self._busy = True
         try:
-            worker.say({**request, "seconds": seconds})
-            while (heard := worker.hear())["say"] == "read":
-                if time.monotonic() > deadline:
-                    raise TimeoutError
-                worker.give(self._sources, heard)
-            if not 0 <= heard["size"] <= _MAX_ANSWER:
-                raise ValueError("an answer without end")
-            data = worker.take_bytes(heard["size"])
-            answered = True
-        except (BrokenPipeError, EOFError, TimeoutError) as error:
-            if isinstance(error, TimeoutError) or worker.hung():
-                message = f"its reader hung for more than {seconds:g} s (max_cpu_seconds)"
-                raise self._lost(keys, worker.ticks, "limit", message, hung=True) from None
-            raise self._lost(keys, worker.ticks, "crashed", f"its reader died of it (code {worker.code()})") from None
-        except (ValueError, KeyError, TypeError) as error:
-            raise EvidenceError("crashed", f"its reader gave nonsense ({one_line(error)})") from error
+            ((told, size),) = talk.messages(request, seconds)
+            if size > most_bytes:
+                raise worker.nonsense()
+            data = talk.take(size)
+            if told["error"] != "memory":  # what can't be had now may be missing there for good: it is not kept
+                worker.done()
+        except GoneError as lost:
+            if lost.code is None and not lost.hung:
+                raise EvidenceError("crashed", "its reader gave nonsense") from None
+            hung = f"its reader hung for more than {seconds:g} s (max_cpu_seconds)"
+            died = f"its reader died of it (code {lost.code})"
+            kind, message = ("limit", hung) if lost.hung else ("crashed", died)
+            raise self._lost(keys, worker.ticks, kind, message, hung=lost.hung) from None
         finally:
             self._busy = False
-            if not answered:
-                worker.end()
-                self._worker = None
-        match heard["error"]:
+            if not worker.reusable:
+                self.close()
+        match told["error"]:
             case None:
-                return data if request.get("call") == "read" else json.loads(data)
+                return data
             case "system":
-                raise OSError(heard["message"])
+                raise OSError(told["message"])
             case "needs_package":
-                raise ImgmatchError(heard["message"])
+                raise ImgmatchError(told["message"])
             case "memory":
-                limit = self._limits.max_memory_bytes
-                message = f"its reader needs more than max_memory_bytes ({limit:,})"
-                worker.end()  # what could not be loaded may be missing there for good
-                self._worker = None
+                message = f"its reader needs more than max_memory_bytes ({self._limits.max_memory_bytes:,})"
                 raise self._lost(keys, worker.ticks, "limit", message)
             case _:
-                raise RuntimeError(heard["message"])
+                raise RuntimeError(told["message"])
 
     def _lost(self, keys: Sequence[Hashable], ticks: int, kind: str, message: str, *, hung: bool = False) -> LostError:
         done = min(ticks, len(keys) - 1)
@@ -188,7 +196,7 @@ class Session:
         """Let go of the process."""
         worker, self._worker = self._worker, None
         if worker is not None:
-            process.give_back(worker)
+            self._pool.give_back(worker)
 
     def __del__(self) -> None:
         self.close()
@@ -210,10 +218,8 @@ class Reading:
         size = min(size, self.size - offset)
         while size > 0:
             about = [self._about if self._about is not None else ("read", offset)]
-            wanted = min(size, MAX_READ)
-            part = self._session.call("read", *self._which, offset, wanted, about=about)
-            if len(part) > wanted:
-                raise EvidenceError("crashed", "its reader gave more than was asked for")
+            wanted = min(size, wire.MAX_READ)
+            part = self._session.call("read", *self._which, offset, wanted, about=about, most_bytes=wanted)
             parts.append(part)
             if len(part) < wanted:
                 break
@@ -225,19 +231,13 @@ class Reading:
 _open: weakref.WeakSet[Session] = weakref.WeakSet()
 
 
-def _take() -> process.Worker:
-    """A process; where many hold a parser, those are closed that were asked longest ago."""
+def _close_oldest() -> None:
+    """Where many sessions hold a process, let those go that were asked longest ago: one more is wanted."""
     held = [session for session in _open if session._worker is not None and not session._busy]
     for session in sorted(held, key=lambda session: session._used)[: max(0, len(held) + 1 - _MOST_OPEN)]:
         session.close()
-    return process.take()
 
 
-def _forget() -> None:
-    """In a copy of the program: its processes are not those of the copy."""
-    for session in _open:
-        session._worker = None
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+@functools.cache
+def _returned(parser: type, name: str) -> Any:
+    return get_type_hints(getattr(parser, name))["return"]

@@ -1,166 +1,153 @@
-"""How a pool and its workers talk: a length, a JSON header, then raw bytes. Nothing is ever unpickled.
+"""How the program and its workers talk: lengths, a header in JSON, then raw bytes. Nothing is ever unpickled.
 
-What a worker says is as little to be trusted as the file that it read: everything is checked before it is used.
+What a worker says is as little to be trusted as the file that it read. A type says what a message must look like
+(``checked``); what does not is refused before it is used.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 import json
+import math
 import struct
-from collections.abc import Iterable
-from typing import IO, Any
+from collections.abc import Callable
+from types import NoneType, UnionType
+from typing import IO, Any, Literal, TypedDict, Union, get_args, get_origin, get_type_hints, is_typeddict
 
-import numpy as np
-
-from imgmatch.errors import EvidenceError
-from imgmatch.picture.facts import Facts
-from imgmatch.picture.image import Limits
-from imgmatch.types import Image
-from imgmatch.workers.work import Decoded, Request
-
-_LENGTH = struct.Struct(">I")
+_LENGTHS = struct.Struct(">IQ")
 _MAX_HEADER = 1 << 20
-_MAX_TEXT = 2_000
-_KINDS = frozenset({"empty", "too_large", "not_a_picture", "unreadable", "worker_memory"})
+BUFFER_BYTES = 1 << 16
+"""Of what is read and written at once at least."""
+_LEAST, _MOST = -(1 << 63), (1 << 64) - 1
+MAX_READ = 4 << 20
+"""The most bytes that are asked for at once, either way."""
+TICK = _LENGTHS.pack(0, 0)
+"""A message of nothing: one more step of many is done."""
 
 
 class WireError(Exception):
-    """The other side is gone, or says what makes no sense."""
+    """What the other side says makes no sense."""
 
 
-def send(stream: IO[bytes], header: dict[str, Any], parts: Iterable[Any] = ()) -> None:
+class End(TypedDict):
+    """The answer to a request: ``error`` is None, or a short word for what went wrong."""
+
+    say: Literal["end"]
+    error: str | None
+    message: str
+
+
+class Read(TypedDict):
+    """Bytes of the source number ``of`` are wanted."""
+
+    say: Literal["read"]
+    of: int
+    offset: int
+    size: int
+
+
+def send(stream: IO[bytes], header: dict[str, Any], *parts: Any) -> None:
     """Write a header and the bytes that follow it. OSError where the other side is gone."""
     text = json.dumps(header).encode("ascii")
-    _write(stream, _LENGTH.pack(len(text)) + text)
-    for part in parts:
-        _write(stream, part)
+    views = [memoryview(part).cast("B") for part in parts]
+    size = sum(map(len, views))
+    first = _LENGTHS.pack(len(text), size) + text
+    if size <= BUFFER_BYTES:
+        first, views = first + b"".join(views), []
+    write(stream, first)
+    for view in views:
+        write(stream, view)
 
 
-def receive(stream: IO[bytes]) -> dict[str, Any] | None:
-    """Read a header; None where the other side ended between two messages. Raises WireError."""
-    first = stream.read(1)
-    if not first:
-        return None
-    (length,) = _LENGTH.unpack(first + bytes(receive_bytes(stream, _LENGTH.size - 1)))
+def write(stream: IO[bytes], data: bytes | memoryview) -> None:
+    """Write all of some bytes to a stream without a buffer."""
+    view = memoryview(data)
+    while len(view):
+        view = view[stream.write(view) or 0 :]
+
+
+def receive(stream: IO[bytes]) -> tuple[dict[str, Any] | None, int]:
+    """Read a header, and how many bytes follow it; None for a tick. EOFError at the end, WireError on nonsense."""
+    length, size = _LENGTHS.unpack(receive_bytes(stream, _LENGTHS.size))
     if length > _MAX_HEADER:
         raise WireError("a header that is too long")
-    try:
-        header = json.loads(bytes(receive_bytes(stream, length)))
-    except (ValueError, RecursionError) as error:
-        raise WireError("a header that is no JSON") from error
+    if not length and not size:
+        return None, 0
+    header = parse(receive_bytes(stream, length))
     if not isinstance(header, dict):
         raise WireError("a header that is no object")
-    return header
+    return header, size
 
 
 def receive_bytes(stream: IO[bytes], size: int) -> bytearray:
-    """Read exactly so many bytes. Raises WireError where there are fewer."""
+    """Read exactly so many bytes. EOFError where there are fewer."""
     data = bytearray(size)
     view, at = memoryview(data), 0
     while at < size:
         count = stream.readinto(view[at:])  # type: ignore[attr-defined]
         if not count:
-            raise WireError("the end in the middle of a message")
+            raise EOFError
         at += count
     return data
 
 
-def request_header(data: bytes, request: Request) -> dict[str, Any]:
-    """The header of a request; the bytes of the file follow it."""
-    return {**dataclasses.asdict(request), "size": len(data)}
-
-
-def parse_request(header: dict[str, Any]) -> tuple[Request, int]:
-    """The request, and how many bytes follow."""
-    told = {field.name: header[field.name] for field in dataclasses.fields(Request)}
-    told |= {"sides_px": tuple(header["sides_px"]), "limits": Limits(**header["limits"])}
-    return Request(**told), header["size"]
-
-
-def reply(decoded: Decoded) -> tuple[dict[str, Any], list[Any]]:
-    """The header of a reply, and the bytes that follow it."""
-    parts: list[Any] = []
-    if decoded.prepared is not None:
-        parts.append(np.ascontiguousarray(decoded.prepared).data.cast("B"))
-    pictures: list[dict[str, Any]] = []
-    for number, image in enumerate(decoded.pictures):
-        if number and image is decoded.pictures[number - 1]:
-            pictures.append({"again": True})
-            continue
-        pixels = np.ascontiguousarray(image.pixels)
-        pictures.append({**_about(image), "shape": pixels.shape})
-        parts.append(pixels.data.cast("B"))
-    return {"image": _about(decoded.image), "facts": decoded.facts.record(), "pictures": pictures}, parts
-
-
-def parse_reply(header: dict[str, Any], stream: IO[bytes], request: Request) -> Decoded:
-    """What a worker made of a file. Raises the EvidenceError that it reports, and WireError on nonsense."""
-    if "error" in header:
-        kind, message = header["error"], header.get("message")
-        if not (isinstance(kind, str) and kind in _KINDS and isinstance(message, str)):
-            raise WireError("an unknown error")
-        raise EvidenceError(kind, message[:_MAX_TEXT])
-    image = _image(header.get("image"), _pixels(stream, (0, 0, 3)))
-    prepared = None if request.input_px is None else _pixels(stream, (request.input_px, request.input_px, 3))
-    told = header.get("pictures")
-    if not (isinstance(told, list) and len(told) == len(request.sides_px)):
-        raise WireError("another number of pictures")
-    pictures: list[Image] = []
-    for about in told:
-        pictures.append(pictures[-1] if about == {"again": True} and pictures else _picture(about, stream, request))
+def parse(text: bytes | bytearray) -> Any:
+    """JSON (RFC 8259, without NaN). Raises WireError on anything else."""
     try:
-        facts = Facts.of(header.get("facts"))
-    except ValueError as error:
-        raise WireError("facts that make no sense") from error
-    return Decoded(image, prepared, tuple(pictures), facts)
+        return _JSON.decode(text.decode("ascii"))
+    except (ValueError, RecursionError) as error:
+        raise WireError("no JSON") from error
 
 
-def _write(stream: IO[bytes], data: Any) -> None:
-    view = memoryview(data).cast("B")
-    while len(view):
-        view = view[stream.write(view) or 0 :]
+def checked(kind: Any, told: Any) -> Any:
+    """``told``, where it is what the type ``kind`` says: of None, bool, int (64 bits), float, str, Literal, Any,
+    unions, list, tuple, dict of str and TypedDict. Raises WireError where it is not. JSON has lists for tuples.
+    """
+    if not _check(kind)(told):
+        raise WireError("not what was to be told")
+    return told
 
 
-def _pixels(stream: IO[bytes], shape: tuple[int, int, int]) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    data = receive_bytes(stream, shape[0] * shape[1] * 3)
-    return np.frombuffer(data, np.uint8).reshape(shape)
+@functools.cache
+def _check(kind: Any) -> Callable[[Any], bool]:
+    origin, inside = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return lambda told: True
+    if kind in (None, NoneType):
+        return lambda told: told is None
+    if kind is int:
+        return lambda told: type(told) is int and _LEAST <= told <= _MOST
+    if kind is float:
+        return lambda told: type(told) in (int, float) and math.isfinite(told)
+    if kind in (bool, str):
+        return lambda told: type(told) is kind
+    if origin is Literal:
+        return lambda told: type(told) is str and told in inside
+    if is_typeddict(kind):
+        fields = {name: _check(hint) for name, hint in get_type_hints(kind).items()}
+        return lambda told: (
+            type(told) is dict
+            and told.keys() == fields.keys()
+            and all(check(told[name]) for name, check in fields.items())
+        )
+    checks = [_check(each) for each in inside]
+    if origin in (Union, UnionType):
+        return lambda told: any(check(told) for check in checks)
+    if origin is list:
+        return lambda told: type(told) is list and all(map(checks[0], told))
+    if origin is tuple:
+        return lambda told: (
+            type(told) is list
+            and len(told) == len(checks)
+            and all(check(each) for check, each in zip(checks, told, strict=True))
+        )
+    if origin is dict:
+        return lambda told: type(told) is dict and all(map(checks[1], told.values()))
+    raise TypeError(f"no type of a message: {kind}")
 
 
-def _picture(about: Any, stream: IO[bytes], request: Request) -> Image:
-    shape = about.get("shape") if isinstance(about, dict) else None
-    if not (isinstance(shape, list) and len(shape) == 3 and all(type(n) is int and n > 0 for n in shape)):
-        raise WireError("a picture of no shape")
-    if shape[2] != 3 or shape[0] * shape[1] > request.limits.max_pixels:
-        raise WireError("a picture of a wrong shape")
-    return _image(about, _pixels(stream, (shape[0], shape[1], 3)))
+def _no_constant(name: str) -> Any:
+    raise ValueError(name)
 
 
-def _about(image: Image) -> dict[str, Any]:
-    return {
-        "stored_size_px": image.stored_size_px,
-        "orientation": image.orientation,
-        "format": image.format,
-        "partial": image.partial,
-    }
-
-
-def _image(told: Any, pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> Image:
-    if not isinstance(told, dict):
-        raise WireError("a picture without a description")
-    size: Any = told.get("stored_size_px")
-    orientation: Any = told.get("orientation")
-    name: Any = told.get("format")
-    partial: Any = told.get("partial")
-    right = (
-        isinstance(size, list)
-        and len(size) == 2
-        and all(type(n) is int and 0 < n < 1 << 31 for n in size)
-        and type(orientation) is int
-        and 1 <= orientation <= 8
-        and isinstance(name, str)
-        and isinstance(partial, str | None)
-    )
-    if not right:
-        raise WireError("a description that makes no sense")
-    return Image(pixels, (size[0], size[1]), orientation, name[:32], None if partial is None else partial[:_MAX_TEXT])
+_JSON = json.JSONDecoder(parse_constant=_no_constant)

@@ -14,7 +14,7 @@ from imgmatch.evidence.read import Finder
 from imgmatch.models.base import Embedder
 from imgmatch.types import Sighting
 from imgmatch.workers import shared
-from imgmatch.workers.work import Request
+from imgmatch.workers.decode import Request
 from indexer.case.case import Case
 from indexer.catalogue import SegmentRow
 from indexer.index.protocol import Progress

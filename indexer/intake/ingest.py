@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 from imgmatch.errors import MachineError
 from imgmatch.models.base import Embedder
-from imgmatch.workers.pool import Pool
-from imgmatch.workers.work import ReadPicture, read_picture
+from imgmatch.workers.decode import ReadPicture, read_picture
+from imgmatch.workers.pictures import PicturePool
 from indexer.case.case import Case
 from indexer.case.compact import join_small
 from indexer.catalogue.clock import now_utc
@@ -129,5 +129,5 @@ def _decoder(config: IngestConfig) -> Iterator[ReadPicture]:
     if not config.isolation:
         yield read_picture
         return
-    with Pool(config.threads, config.worker_limits) as pool:
+    with PicturePool(config.threads, config.worker_limits) as pool:
         yield pool.read_picture

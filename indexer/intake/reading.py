@@ -10,7 +10,7 @@ from imgmatch.evidence.read import Content, only_this_file, read
 from imgmatch.picture.facts import Facts
 from imgmatch.picture.pdq import has_pdq
 from imgmatch.types import Digests, Evidence, Issue
-from imgmatch.workers.work import ReadPicture, Request
+from imgmatch.workers.decode import ReadPicture, Request
 from indexer.case.case import Case
 from indexer.index.shelf import Shelf
 from indexer.intake.config import IngestConfig

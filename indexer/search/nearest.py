@@ -55,8 +55,18 @@ def _matches(case: Case, query: Query, found: dict[int, dict[int, _Met]]) -> lis
             Candidate(vector_id, item_id, similarity, query.boxes[number], regions.get(vector_id))
             for vector_id, (_, number, similarity) in met.items()
         )
-        best, sha256 = candidates[0], items[item_id].sha256
+        best, item = candidates[0], items[item_id]
         # Rounding of float16 can carry a cosine a hair past its bounds.
         score = max(-1.0, min(1.0, best.similarity) - query.cost(best.query_region_px))
-        matches.append(Match(rank, item_id, sha256, score, candidates=candidates, identical=sha256 == query.sha256))
+        matches.append(
+            Match(
+                rank,
+                item_id,
+                item.sha256,
+                score,
+                candidates=candidates,
+                identical=item.sha256 == query.sha256,
+                partial=item.partial,
+            )
+        )
     return matches

@@ -19,7 +19,7 @@ from imgmatch.picture.image import DEFAULT_LIMITS, Limits
 from imgmatch.picture.metadata import Metadata
 from imgmatch.types import Box, Evidence, Image, Issue
 from imgmatch.workers import shared
-from imgmatch.workers.work import Decoded, Request
+from imgmatch.workers.decode import Decoded, Request
 from indexer.search.request import ANYTHING, SearchRequest
 
 if TYPE_CHECKING:

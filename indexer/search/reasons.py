@@ -17,39 +17,45 @@ if TYPE_CHECKING:
 
 
 def describe(case: Case, query: Query, matches: Sequence[Match]) -> tuple[Match, ...]:
-    """Number matches in their order, and say of each where it was seen, its labels, its metadata and the reasons."""
+    """Number matches in their order, and say of each where it was seen, its labels, its metadata and the reasons. Items
+    that were deleted since they were found are left out.
+    """
     ids = [match.item_id for match in matches]
-    items = case.catalogue.items.by_id(ids)
     sightings = case.catalogue.sightings.of(ids)
     labels = case.catalogue.labels.of(ids)
     metadata = case.catalogue.facts.metadata(ids)
     lists: dict[int, list[str]] = {}
     for item_id, hit in case.catalogue.lists.item_hits(ids):
         lists.setdefault(item_id, []).append(hit.reason)
-    described = []
-    for rank, match in enumerate(matches, start=1):
-        of_item = metadata.get(match.item_id, {})
-        match = replace(
-            match,
-            rank=rank,
-            sightings=tuple(
-                replace(seen, own=match.identical and seen.locator == query.locator)
-                for seen in sightings[match.item_id]
-            ),
-            labels=labels[match.item_id],
-            metadata=values(of_item),
+    described: list[Match] = []
+    for match in matches:
+        seen, of_item = sightings[match.item_id], metadata.get(match.item_id, {})
+        if not seen:
+            continue
+        if match.identical:
+            seen = [replace(place, own=place.locator == query.locator) for place in seen]
+        said = [
+            *_of_contents(query, match, of_item),
+            *lists.get(match.item_id, ()),
+            *(f"in {outer}, {hit.reason}" for outer, hit in lies_in(case, seen)),
+            *said_by_vics(labels[match.item_id]),
+            *_of_damage(query, match),
+        ]
+        described.append(
+            replace(
+                match,
+                rank=len(described) + 1,
+                sightings=tuple(seen),
+                labels=labels[match.item_id],
+                reasons=("the query itself", *said) if any(place.own for place in seen) else tuple(said),
+                metadata=values(of_item),
+            )
         )
-        listed = lists.get(match.item_id, ())
-        reasons = _reasons(case, query, match, of_item, listed, items[match.item_id].partial)
-        described.append(replace(match, reasons=tuple(reasons)))
     return tuple(described)
 
 
-def _reasons(
-    case: Case, query: Query, match: Match, metadata: Metadata, lists: Iterable[str], partial: str | None
-) -> Iterator[str]:
-    if any(seen.own for seen in match.sightings):
-        yield "the query itself"
+def _of_contents(query: Query, match: Match, metadata: Metadata) -> Iterator[str]:
+    """What the two pictures have in common."""
     if match.identical:
         yield "identical content (SHA-256)"
     met = match.candidates[0]
@@ -61,11 +67,11 @@ def _reasons(
     camera = same_camera(query.metadata, metadata)
     if camera is not None:
         yield f"same camera serial as the query ({camera})"
-    yield from lists
-    yield from (f"in {outer}, {hit.reason}" for outer, hit in lies_in(case, match.sightings))
-    yield from said_by_vics(match.labels)
-    if partial:
-        yield f"item partly read: {partial}"
+
+
+def _of_damage(query: Query, match: Match) -> Iterator[str]:
+    if match.partial:
+        yield f"item partly read: {match.partial}"
     if query.partial:
         yield f"query partly read: {query.partial}"
 

@@ -14,7 +14,7 @@ from imgmatch.evidence.read import Finder
 from imgmatch.match.features import ITEM_PX, Features, extract
 from imgmatch.match.verify import QueryFeatures, verify
 from imgmatch.types import Match, Sighting, Verification
-from imgmatch.workers.pool import WORKER_ISSUES
+from imgmatch.workers.pictures import WORKER_ISSUES
 from indexer.case.case import Case
 from indexer.search.order import standing
 from indexer.search.query import Query

@@ -10,7 +10,7 @@ from benchmarks.lite import lite
 from imgmatch.limits import DEFAULT_WORKER_LIMITS
 from imgmatch.models import load_model
 from imgmatch.workers import shared
-from imgmatch.workers.pool import Pool
+from imgmatch.workers.pictures import PicturePool
 from indexer.case.case import Case
 
 
@@ -24,9 +24,9 @@ def shared_workers(monkeypatch):
     """Every ingest in this process decodes in the workers of its searches: new ones take longer than most tests."""
 
     def pool(jobs, limits):
-        return nullcontext(shared.pool()) if limits == DEFAULT_WORKER_LIMITS else Pool(jobs, limits)
+        return nullcontext(shared.pool()) if limits == DEFAULT_WORKER_LIMITS else PicturePool(jobs, limits)
 
-    monkeypatch.setattr("indexer.intake.ingest.Pool", pool)
+    monkeypatch.setattr("indexer.intake.ingest.PicturePool", pool)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ class DiskImage(Container):
     """A file, or a set of files, that holds the bytes of a disk."""
 
     hashed_up_to_bytes: ClassVar[int | None] = None
-    parser: ClassVar[str]
+    parser: ClassVar[type]
     """The class of ``imgmatch.parsers.libyal``."""
 
     def media(self) -> RandomAccess:

@@ -10,6 +10,7 @@ from imgmatch.evidence.formats.disk_image import DiskImage, beside, cant_open
 from imgmatch.evidence.formats.ewf_chunks import EwfChunks, UnknownLayoutError
 from imgmatch.evidence.look import Look
 from imgmatch.optional import require
+from imgmatch.parsers import libyal
 from imgmatch.streams import RandomAccess
 
 _EWF, _EWF2 = b"EVF\x09\x0d\x0a\xff\x00", b"EVF2\r\n\x81\0"
@@ -20,7 +21,7 @@ class Ewf(DiskImage):
 
     name = "E01"
     kinds = ("ewf",)
-    parser = "Ewf"
+    parser = libyal.Ewf
     magic = (_EWF, _EWF2)
     needs = "pyewf", "forensic"
 

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import IO, ClassVar, cast
+from typing import ClassVar
 
 from imgmatch.errors import EvidenceError
 from imgmatch.evidence.container import Container
 from imgmatch.evidence.options import Switch
 from imgmatch.locator import Locator
 from imgmatch.parsers.pieces import Settings, Trouble
-from imgmatch.streams import Spool
 from imgmatch.types import Evidence, Issue
-from imgmatch.workers import process
+from imgmatch.workers import parse
+from imgmatch.workers.kinds import Task
 
 
 class Extracted(Container):
-    """``task`` names the module of ``imgmatch.parsers`` that knows this kind of file."""
+    """``task``: the extractor that knows this kind of file."""
 
-    task: ClassVar[str]
+    task: ClassVar[Task]
     hashed_up_to_bytes: ClassVar[int | None] = sys.maxsize
 
     def members(self) -> Iterator[Evidence | Issue]:
@@ -27,30 +27,17 @@ class Extracted(Container):
         return self._extract(None)
 
     def _extract(self, at: str | None) -> Iterator[Evidence | Issue]:
-        options, limits = self.options, self.options.limits
-        settings = Settings(
-            frames_per_minute=options.frames_per_minute,
-            max_frames=limits.max_frames,
-            max_frame_pixels=limits.max_frame_pixels,
-            max_video_bytes=limits.max_video_bytes,
-            max_cpu_seconds=limits.max_cpu_seconds,
-            max_memory_bytes=limits.max_memory_bytes,
-            max_member_bytes=limits.max_member_bytes,
-            passwords=options.passwords,
-        )
-        for piece in process.extract(self.task, self.access(), settings, at):
+        options = self.options
+        settings = Settings(options.frames_per_minute, options.limits, options.passwords)
+        for piece in parse.extract(self.task, self.access(), settings, at):
+            if piece.kind not in self.kinds:
+                raise EvidenceError("crashed", "its reader gave nonsense; what came before is kept")
             if isinstance(piece, Trouble):
                 yield self.issue(piece.at, piece.error, piece.message, piece.kind)
             else:
-                kept = Spool(limits)
-                try:
-                    kept.write(piece.data)
-                except EvidenceError as error:
-                    yield self.issue(piece.at, error.kind, str(error), piece.kind)
-                    continue
                 # A frame, or a picture in a document, is as old as what it lies in where nothing else is said.
                 when = piece.modified_utc or self.outer.modified_utc
-                yield self.unpacked(piece.at, cast(IO[bytes], kept), when, piece.kind)
+                yield self.unpacked(piece.at, piece.content, when, piece.kind)
 
 
 class Moving(Extracted):

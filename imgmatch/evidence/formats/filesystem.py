@@ -14,8 +14,9 @@ from imgmatch import times
 from imgmatch.errors import EvidenceError
 from imgmatch.evidence.container import Container
 from imgmatch.evidence.formats.carve import carve, carved_at
-from imgmatch.evidence.look import Look
+from imgmatch.evidence.look import HEAD_BYTES, Look
 from imgmatch.locator import Locator
+from imgmatch.parsers import tsk
 from imgmatch.streams import Window, one_line
 from imgmatch.types import Evidence, Issue
 from imgmatch.workers import session
@@ -58,7 +59,8 @@ class FileSystem(Container):
     def members(self) -> Iterator[Evidence | Issue]:
         """Files in the order of folders as they lie, then deleted ones that no folder names any more, then carved."""
         source = self.access()
-        self._system = session.Session("FileSystem", [source], self.outer, self.options.limits)
+        family = file_system_of(source.read_at(0, HEAD_BYTES))
+        self._system = session.Session(tsk.FileSystem, [source], self.outer, self.options.limits, family)
         try:
             about = self._system.call("about")
         except OSError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import ClassVar
 
 from imgmatch.evidence.formats.extracted import Extracted
 from imgmatch.evidence.look import Look
@@ -24,7 +23,7 @@ class Mail(Extracted):
 
     name = "mail"
     kinds = ("mail",)
-    task: ClassVar[str] = "mail"
+    task = "mail"
     switch = "documents"
 
     @classmethod

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from imgmatch.evidence.formats.extracted import Extracted
 from imgmatch.evidence.formats.thumbs import Thumbs
 from imgmatch.evidence.look import Look
@@ -18,7 +16,7 @@ class Msg(Extracted):
 
     name = "Outlook message"
     kinds = ("msg",)
-    task: ClassVar[str] = "msg"
+    task = "msg"
     switch = "documents"
     needs = "olefile", "documents"
     magic = Thumbs.magic

@@ -9,6 +9,7 @@ from imgmatch.errors import EvidenceError
 from imgmatch.evidence.container import Container
 from imgmatch.evidence.formats.filesystem import FileSystem
 from imgmatch.evidence.look import Look
+from imgmatch.parsers import tsk
 from imgmatch.streams import one_line
 from imgmatch.types import Evidence, Issue
 from imgmatch.workers import session
@@ -35,7 +36,7 @@ class Partitions(Container):
         """Partitions in the order of the table."""
         source = self.access()
         try:
-            parts = session.Session("Partitions", [source], self.outer, self.options.limits).call("table")
+            parts = session.Session(tsk.Partitions, [source], self.outer, self.options.limits).call("table")
         except OSError as error:
             raise EvidenceError("broken_image", f"the partitions can't be read: {one_line(error)}") from error
         for number, (start, size) in enumerate(parts, start=1):

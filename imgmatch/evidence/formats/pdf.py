@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from imgmatch.evidence.formats.extracted import Extracted
 from imgmatch.evidence.look import Look
 
@@ -13,7 +11,7 @@ class Pdf(Extracted):
 
     name = "PDF"
     kinds = ("pdf",)
-    task: ClassVar[str] = "pdf"
+    task = "pdf"
     switch = "documents"
     needs = "pypdf", "documents"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from imgmatch.evidence.formats.disk_image import DiskImage
+from imgmatch.parsers import libyal
 
 
 class Qcow(DiskImage):
@@ -10,6 +11,6 @@ class Qcow(DiskImage):
 
     name = "QCOW"
     kinds = ("qcow",)
-    parser = "Qcow"
+    parser = libyal.Qcow
     magic = (b"QFI\xfb",)
     needs = "pyqcow", "forensic"

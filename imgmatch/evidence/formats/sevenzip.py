@@ -6,7 +6,7 @@ import contextlib
 import queue
 import threading
 from collections.abc import Iterator
-from typing import IO, Any, cast
+from typing import IO, Any, BinaryIO, cast
 
 from imgmatch import times
 from imgmatch.errors import EvidenceError, ImgmatchError, raise_if_machine
@@ -16,6 +16,7 @@ from imgmatch.optional import require
 from imgmatch.streams import Spool, Window, one_line
 from imgmatch.types import Evidence, Issue
 
+_LONGEST_NAME_BYTES = 128 << 10
 _WAITING = 8  # unpacked members that may wait to be taken
 
 
@@ -30,6 +31,7 @@ class SevenZip(Container):
     def members(self) -> Iterator[Evidence | Issue]:
         """Files in the order of the archive."""
         py7zr = require("py7zr", "archives")
+        py7zr.archiveinfo.read_utf16 = _read_name  # its own refuses all of an archive for one name
         archive = self._open(py7zr)
         entries = [entry for entry in archive.files if not (entry.is_directory or entry.is_socket or entry.is_symlink)]
         names = list(map(Names(), (entry.filename for entry in entries)))
@@ -153,6 +155,14 @@ def _probe(archive: Any) -> None:
     """Raises whatever py7zr does when the password does not open the archive."""
     if archive.test() is False or archive.testzip() is not None:
         raise ValueError("wrong password")
+
+
+def _read_name(header: BinaryIO) -> str:
+    """A name in UTF-16, or in what calls itself that, up to its end."""
+    name = b""
+    while len(letter := header.read(2)) == 2 and letter != b"\0\0" and len(name) < _LONGEST_NAME_BYTES:
+        name += letter
+    return name.decode("utf-16-le", "surrogatepass")
 
 
 class _StoppedError(Exception):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from imgmatch.evidence.formats.extracted import Extracted
 
 
@@ -12,7 +10,7 @@ class Thumbs(Extracted):
 
     name = "Thumbs.db"
     kinds = ("thumb",)
-    task: ClassVar[str] = "thumbs"
+    task = "thumbs"
     switch = "documents"
     needs = "olefile", "documents"
     magic = (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",)  # any compound file

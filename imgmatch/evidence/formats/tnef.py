@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from imgmatch.evidence.formats.extracted import Extracted
 
 
@@ -12,6 +10,6 @@ class Tnef(Extracted):
 
     name = "winmail.dat"
     kinds = ("tnef",)
-    task: ClassVar[str] = "tnef"
+    task = "tnef"
     switch = "documents"
     magic = (b"\x78\x9f\x3e\x22",)

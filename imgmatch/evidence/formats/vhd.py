@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from imgmatch.evidence.formats.disk_image import DiskImage
+from imgmatch.parsers import libyal
 
 
 class Vhd(DiskImage):
@@ -10,6 +11,6 @@ class Vhd(DiskImage):
 
     name = "VHD"
     kinds = ("vhd",)
-    parser = "Vhd"
+    parser = libyal.Vhd
     magic = (b"vhdxfile", b"conectix")
     needs = "pyvhdi", "forensic"

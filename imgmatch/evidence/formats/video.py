@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from imgmatch.evidence.formats.extracted import Moving
 from imgmatch.evidence.look import Look
 from imgmatch.picture.image import HEIF_BRANDS
@@ -18,7 +16,7 @@ class Video(Moving):
     """Key frames, called by their time in ms."""
 
     name = "video"
-    task: ClassVar[str] = "video"
+    task = "video"
     needs = "av", "video"
     magic = (
         b"\x1a\x45\xdf\xa3",  # Matroska, WebM

@@ -7,6 +7,7 @@ import re
 
 from imgmatch.evidence import files
 from imgmatch.evidence.formats.disk_image import DiskImage, beside, cant_open
+from imgmatch.parsers import libyal
 from imgmatch.streams import RandomAccess
 from imgmatch.workers import session
 
@@ -16,7 +17,7 @@ class Vmdk(DiskImage):
 
     name = "VMDK"
     kinds = ("vmdk",)
-    parser = "Vmdk"
+    parser = libyal.Vmdk
     magic = (b"KDMV", b"# Disk DescriptorFile")
     needs = "pyvmdk", "forensic"
 
@@ -24,7 +25,7 @@ class Vmdk(DiskImage):
         """The disk's bytes, extents beside included."""
         own = self.access()
         try:
-            descriptor = session.Session("VmdkDescriptor", [own], self.outer, self.options.limits)
+            descriptor = session.Session(libyal.VmdkDescriptor, [own], self.outer, self.options.limits)
             names = descriptor.call("extents")
         except OSError as error:
             raise cant_open(error) from error

@@ -19,7 +19,7 @@ from imgmatch.parsers.alike import NEAR_BITS, bits_apart, frame_hash, luma_of
 from imgmatch.parsers.pieces import Settings
 from imgmatch.streams import Shared
 from imgmatch.types import Evidence, Issue
-from imgmatch.workers import process
+from imgmatch.workers.parse import extract
 from tests.conftest import encode
 
 SIZE = (352, 288)
@@ -190,16 +190,17 @@ def test_limits_keep_what_came_before(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_picture_that_needs_too_much_memory_is_an_issue(tmp_path, monkeypatch):
+def test_a_picture_that_needs_too_much_memory_is_an_issue(tmp_path):
     pytest.importorskip("resource", reason="needs a system with resource limits")
-    monkeypatch.setattr(process, "_idle", [])
+    psutil = pytest.importorskip("psutil", reason="needs psutil")
+    before = psutil.Process().children()
     path = tmp_path / "a.tif"
     pages = [Image.new("1", (8000, 8000), colour) for colour in (0, 1)]
     pages[0].save(path, save_all=True, append_images=pages[1:], compression="tiff_deflate")
     found, issues = split(path, limits=SourceLimits(max_memory_bytes=400 << 20))
     assert ([f.locator.kind for f in found], [i.error for i in issues]) == (["file"], ["limit"])
     assert "max_memory_bytes" in issues[0].message
-    assert process._idle == []  # a plug-in that could not be loaded would be missing there for good
+    assert set(psutil.Process().children()) <= set(before)  # what could not be had may be missing there for good
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.avi", "a.ts", "b.avi"])
@@ -236,22 +237,6 @@ def test_a_video_of_which_nothing_can_be_decoded_is_an_issue(tmp_path):
     }
 
 
-def settings(**changed) -> Settings:
-    default = SourceLimits()
-    return Settings(
-        **{
-            "frames_per_minute": 12,
-            "max_frames": default.max_frames,
-            "max_frame_pixels": default.max_frame_pixels,
-            "max_video_bytes": default.max_video_bytes,
-            "max_cpu_seconds": default.max_cpu_seconds,
-            "max_memory_bytes": default.max_memory_bytes,
-            "max_member_bytes": default.max_member_bytes,
-            **changed,
-        }
-    )
-
-
 @pytest.mark.parametrize("text", ["#EXTM3U\n#EXTINF:1,\n{}\n#EXT-X-ENDLIST\n", "ffconcat version 1.0\nfile '{}'\n"])
 def test_a_list_of_other_files_opens_none_of_them(tmp_path, text):
     path = film(tmp_path / "a.ts", "mpeg2video")
@@ -259,18 +244,18 @@ def test_a_list_of_other_files_opens_none_of_them(tmp_path, text):
     found, issues = split(tmp_path / "list")
     assert ([f.locator for f in found], issues) == ([Locator.file(tmp_path / "list")], [])
     with open(tmp_path / "list", "rb") as stream, pytest.raises(EvidenceError, match="can't be opened"):
-        list(process.extract("video", Shared(stream), settings()))
+        list(extract("video", Shared(stream), Settings(12, SourceLimits())))
 
 
-def test_a_reader_that_dies_costs_one_issue_and_is_replaced(tmp_path, monkeypatch):
+def test_a_reader_that_dies_costs_one_issue_and_is_replaced(tmp_path):
     psutil = pytest.importorskip("psutil", reason="needs psutil")
     if not hasattr(signal, "SIGKILL"):
         pytest.skip("needs a system with SIGKILL")
     noise = [Image.fromarray(np.random.default_rng(n).integers(0, 256, (480, 640, 3), np.uint8)) for n in range(6)]
     path = film(tmp_path / "a.avi", "mjpeg", noise, seconds=0.2, size=(640, 480))
-    monkeypatch.setattr(process, "_idle", [])  # so that it is a new one, and told by that from others
     before = {child.pid for child in psutil.Process().children()}
-    found = walk(path)
+    # Other limits, another process: told by that from those that are up.
+    found = walk(path, options=SourceOptions(limits=SourceLimits(max_memory_bytes=(4 << 30) + 1)))
     first = next(found)
     assert isinstance(first, Evidence)
     (reader,) = (child for child in psutil.Process().children() if child.pid not in before)

@@ -1,11 +1,14 @@
 """What a disk image does to its parser costs what it was asked about: the rest is found, in a new process."""
 
+import itertools
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 
@@ -13,11 +16,13 @@ from imgmatch.errors import EvidenceError
 from imgmatch.evidence import Reopener, SourceLimits, SourceOptions, walk
 from imgmatch.locator import Locator
 from imgmatch.types import Evidence, Issue
-from imgmatch.workers import process, session
+from imgmatch.workers import session
+from imgmatch.workers.process import Process
 from tests.conftest import encode, picture
 
 pytest.importorskip("pytsk3", reason="needs the extra forensic (pytsk3)")
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGPROF"), reason="the tools are Linux's")
+MEMORY = itertools.count((4 << 30) + 100)  # bytes: other limits, other processes
 FOLDERS = ("a", "b", "c")
 PICTURES = {
     f"{folder}/{n}.jpg": encode(picture(60 + 3 * number + n, (160, 120)), "JPEG", quality=80)
@@ -88,17 +93,27 @@ def expected(*without):
 
 def deadly(monkeypatch, wanted):
     """Kill a parser's process when it is asked what ``wanted(question, arguments)`` says."""
-    say, asked = process.Worker.say, []
+    say, asked = Process.say, []
 
-    def killing(self, message, data=b""):
-        if "call" in message and wanted(message["call"], message["with"]):
-            asked.append(message["call"])
-            os.kill(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-        say(self, message, data)
+    def killing(self, header, *parts):
+        if "call" in header and wanted(header["call"], header["with"]):
+            asked.append(header["call"])
+            os.kill(self.pid, signal.SIGKILL)
+            while self.alive:
+                time.sleep(0.01)
+        say(self, header, *parts)
 
-    monkeypatch.setattr(process.Worker, "say", killing)
+    monkeypatch.setattr(Process, "say", killing)
     return asked
+
+
+@contextmanager
+def new_processes(**limits):
+    """Options that have an image read by processes of its own, and what tells which these are."""
+    psutil = pytest.importorskip("psutil", reason="needs psutil")
+    before = set(psutil.Process().children())
+    limits = SourceLimits(max_memory_bytes=next(MEMORY), **limits)
+    yield SourceOptions(limits=limits), lambda: set(psutil.Process().children()) - before
 
 
 def test_a_file_that_holds_the_sleuth_kit_up_costs_one_issue_and_the_rest_is_found(ext2):
@@ -172,12 +187,12 @@ def test_an_image_of_which_everything_is_deadly_ends_soon_with_one_issue_for_the
 
 
 def test_a_process_that_dies_between_two_questions_costs_nothing(ext2):
-    before = set(process._alive) - set(process._idle)
-    found = walk(ext2)
-    first = next(found)
-    (worker,) = set(process._alive) - set(process._idle) - before
-    worker._process.kill()
-    worker._process.wait()
+    with new_processes() as (options, started):
+        found = walk(ext2, options=options)
+        first = next(found)
+        (reader,) = started()
+        reader.kill()
+        reader.wait()
     rest = [first, *found]
     assert [met.locator.at for met in rest] == list(expected())
     with first.open() as stream:
@@ -189,9 +204,10 @@ def test_many_images_open_at_once_share_few_processes_and_threads_read_them_side
     paths = [ext2, *(tmp_path / f"{n}.dd" for n in range(4))]
     for path in paths[1:]:
         shutil.copy(ext2, path)
-    files = [met for each in zip(*map(walk, paths), strict=True) for met in each]
-    assert len(files) == len(paths) * len(PICTURES)
-    assert sum(s._worker is not None for s in session._open) <= 2
+    with new_processes() as (options, started):
+        files = [met for each in zip(*(walk(path, options=options) for path in paths), strict=True) for met in each]
+        assert len(files) == len(paths) * len(PICTURES)
+        assert len(started()) <= 2
 
     def read(met):
         with met.open() as stream:
@@ -244,13 +260,13 @@ def test_a_vmdk_reads_extents_beside_it_and_no_other_file(ext2, tmp_path):
 
 
 def test_an_answer_that_makes_no_sense_is_an_issue(ext2, monkeypatch):
-    hear = process.Worker.hear
+    hear = Process.hear
 
-    def lying(self):
-        heard = hear(self)
-        return {**heard, "size": 1 << 60} if heard["say"] == "end" else heard
+    def lying(self, kind):
+        told, size = hear(self, kind)
+        return told, (1 << 60 if told["say"] == "end" else size)
 
-    monkeypatch.setattr(process.Worker, "hear", lying)
+    monkeypatch.setattr(Process, "hear", lying)
     (found,) = walk(ext2)
     assert isinstance(found, Issue)
     assert (found.error, "nonsense" in found.message) == ("crashed", True)

@@ -1,7 +1,6 @@
 """Workers: confined, replaced when they fail, gone with their parent."""
 
 import io
-import json
 import os
 import signal
 import subprocess
@@ -14,11 +13,11 @@ import pytest
 
 from imgmatch.errors import EvidenceError, ImgmatchError
 from imgmatch.limits import WorkerLimits
-from imgmatch.picture.image import decode
-from imgmatch.workers import wire
+from imgmatch.picture import image
+from imgmatch.workers import decode, wire
 from imgmatch.workers.confine import syscall_filter
-from imgmatch.workers.pool import Pool
-from imgmatch.workers.work import Request, read_picture
+from imgmatch.workers.decode import Request, read_picture
+from imgmatch.workers.pictures import PicturePool
 from tests.conftest import ROOT, encode, picture, png_bomb
 from tests.imgmatch.picture.test_image import COLOUR, SHADES
 
@@ -32,7 +31,7 @@ needs_filter = pytest.mark.skipif(syscall_filter() is None, reason="no seccomp h
 
 @pytest.fixture(scope="module")
 def pool():
-    with Pool(1) as made:
+    with PicturePool(1) as made:
         yield made
 
 
@@ -54,7 +53,7 @@ def test_a_worker_reads_every_format_as_this_process_does(pool, name):
     np.testing.assert_array_equal(there.prepared, here.prepared)
     assert there.facts == here.facts
     for side, a, b in zip(wanted.sides_px, here.pictures, there.pictures, strict=True):
-        np.testing.assert_array_equal(a.pixels, decode(data, min_side_px=side).pixels)
+        np.testing.assert_array_equal(a.pixels, image.decode(data, min_side_px=side).pixels)
         np.testing.assert_array_equal(b.pixels, a.pixels)
     for a, b in zip((here.image, *here.pictures), (there.image, *there.pictures), strict=True):
         assert (a.stored_size_px, a.orientation, a.format, a.partial) == (
@@ -86,62 +85,9 @@ def test_workers_say_that_they_are_confined(pool):
     assert held.dies_with_parent
 
 
-ESCAPE = """
-import ctypes, json, os, shutil, signal, socket, subprocess, sys
-from imgmatch.workers.confine import confine, syscall_filter
-from imgmatch.workers.worker import _load_everything
-folder = sys.argv[1]
-_load_everything()
-program = syscall_filter()
-log = os.open(folder + "/log", os.O_WRONLY | os.O_CREAT)  # open before, as nothing is in a worker
-assert confine(program, 4 << 30, False).method == "seccomp"
-attempts = {
-    "write": lambda: open(folder + "/new", "w"),
-    "append": lambda: open(folder + "/there", "a"),
-    "grow": lambda: os.write(log, b"x"),
-    "read": lambda: open(folder + "/there"),
-    "list": lambda: os.listdir(folder),
-    "remove": lambda: os.remove(folder + "/there"),
-    "rename": lambda: os.rename(folder + "/there", folder + "/moved"),
-    "folder": lambda: os.mkdir(folder + "/new"),
-    "link": lambda: os.symlink("/", folder + "/link"),
-    "mode": lambda: os.chmod(folder + "/there", 0o777),
-    "times": lambda: os.utime(folder + "/there"),
-    "tcp": lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM),
-    "udp": lambda: socket.socket(socket.AF_INET6, socket.SOCK_DGRAM),
-    "unix": lambda: socket.socketpair(),
-    "fork": lambda: os.fork(),
-    "program": lambda: os.execv("/bin/true", ["true"]),
-    "kill": lambda: os.kill(os.getppid(), signal.SIGTERM),
-    "debug": lambda: 1 / (1 + ctypes.CDLL(None).ptrace(16, os.getppid(), 0, 0)),
-}
-got = []
-for name, attempt in attempts.items():
-    try:
-        attempt()
-        got.append(name)
-    except (OSError, ZeroDivisionError):
-        pass
-print(json.dumps(got))
-"""
-
-
-@needs_filter
-def test_a_confined_process_can_neither_write_nor_read_nor_connect_nor_start_anything(tmp_path):
-    (tmp_path / "there").write_text("evidence")
-    (tmp_path / "log").write_text("")
-    one_thread = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # as workers are started
-    command = [sys.executable, "-c", ESCAPE, tmp_path]
-    done = subprocess.run(command, cwd=ROOT, env=one_thread, capture_output=True, timeout=120)
-    assert done.returncode == 0, done.stderr.decode()
-    assert json.loads(done.stdout) == []
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["log", "there"]
-    assert (tmp_path / "log").read_bytes() == b""
-
-
 @posix
 def test_a_worker_that_hangs_costs_one_file_and_is_replaced():
-    with Pool(1, WorkerLimits(decode_seconds=2)) as pool:
+    with PicturePool(1, WorkerLimits(decode_seconds=2)) as pool:
         expected = pool.read_picture(PICTURE, WANTED)
         (stopped,) = pool.pids()
         os.kill(stopped, signal.SIGSTOP)
@@ -154,7 +100,7 @@ def test_a_worker_that_hangs_costs_one_file_and_is_replaced():
 
 @posix
 def test_a_worker_that_is_killed_costs_the_file_that_it_had():
-    with Pool(1) as pool:
+    with PicturePool(1) as pool:
         pool.read_picture(PICTURE, WANTED)
         (stopped,) = pool.pids()
         os.kill(stopped, signal.SIGSTOP)  # as if it worked on something long
@@ -168,7 +114,7 @@ def test_a_worker_that_is_killed_costs_the_file_that_it_had():
 
 @posix
 def test_a_worker_that_dies_between_two_files_costs_none():
-    with Pool(1) as pool:
+    with PicturePool(1) as pool:
         pool.read_picture(PICTURE, WANTED)
         os.kill(pool.pids()[0], signal.SIGKILL)
         time.sleep(0.3)
@@ -177,7 +123,7 @@ def test_a_worker_that_dies_between_two_files_costs_none():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux")
 def test_a_picture_that_takes_too_much_memory_is_named_and_the_next_one_read():
-    with Pool(1, WorkerLimits(worker_memory_bytes=600 << 20)) as pool:
+    with PicturePool(1, WorkerLimits(worker_memory_bytes=600 << 20)) as pool:
         with pytest.raises(EvidenceError, match=r"worker_memory_bytes \(629,145,600\)") as caught:
             pool.read_picture(png_bomb(12_000), WANTED)
         assert caught.value.kind == "worker_memory"
@@ -187,14 +133,14 @@ def test_a_picture_that_takes_too_much_memory_is_named_and_the_next_one_read():
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux")
 def test_too_little_memory_to_start_is_one_error_that_names_the_limit():
     with (
-        Pool(1, WorkerLimits(worker_memory_bytes=4096)) as pool,
+        PicturePool(1, WorkerLimits(worker_memory_bytes=4096)) as pool,
         pytest.raises(ImgmatchError, match="worker_memory_bytes"),
     ):
         pool.read_picture(PICTURE, WANTED)
 
 
 def test_closing_ends_all_workers():
-    with Pool(2) as pool:
+    with PicturePool(2) as pool:
         threads = [threading.Thread(target=pool.read_picture, args=(PICTURE, WANTED)) for _ in range(4)]
         for thread in threads:
             thread.start()
@@ -207,9 +153,9 @@ def test_closing_ends_all_workers():
 
 PARENT = """
 import sys, threading, time
-from imgmatch.workers.pool import Pool
-from imgmatch.workers.work import Request
-pool = Pool(2)
+from imgmatch.workers.pictures import PicturePool
+from imgmatch.workers.decode import Request
+pool = PicturePool(2)
 data = sys.stdin.buffer.read()
 def work():
     pool.read_picture(data, Request(64))
@@ -241,46 +187,113 @@ def test_workers_end_with_a_parent_that_is_killed(busy):
     assert gone(pids)
 
 
+ABOUT = {"stored_size_px": [1, 2], "orientation": 1, "format": "JPEG", "partial": None}
+RIGHT = {
+    "say": "end",
+    "error": None,
+    "message": "",
+    "image": ABOUT,
+    "facts": {"metadata": {}, "pdq": None},
+    "pictures": [{"about": ABOUT, "height": 4, "width": 5}],
+}
+BYTES = 3 * (64 * 64 + 4 * 5)
+
+
+def heard(header, size=BYTES):
+    """What a pool makes of a reply."""
+    told = wire.checked(decode.Reply | wire.End, header)
+    return decode.reply_of(told, size, bytearray, Request(64, (128,)))
+
+
+def test_a_reply_that_is_right_is_taken():
+    found = heard(RIGHT)
+    assert found.prepared.shape == (64, 64, 3)
+    assert found.pictures[0].pixels.shape == (4, 5, 3)
+    refusal = heard({"say": "end", "error": "empty", "message": "x"}, 0)
+    assert (refusal.kind, str(refusal)) == ("empty", "x")
+
+
 @pytest.mark.parametrize(
     "header",
     [
         {},
-        {"error": "no_such_kind", "message": "x"},
-        {"error": ["empty"], "message": "x"},
-        {"error": "empty", "message": 3},
-        {"image": []},
-        {"image": {"stored_size_px": [1, 2], "orientation": 9, "format": "JPEG", "partial": None}},
-        {"image": {"stored_size_px": [1, -2], "orientation": 1, "format": "JPEG", "partial": None}},
-        {"image": {"stored_size_px": [1, 2], "orientation": 1, "format": "JPEG", "partial": 1}},
-        {
-            "image": {"stored_size_px": [1, 2], "orientation": 1, "format": "JPEG", "partial": None},
-            "pictures": [
-                {
-                    "stored_size_px": [1, 2],
-                    "orientation": 1,
-                    "format": "J",
-                    "partial": None,
-                    "shape": [9**9, 9, 3],
-                }
-            ],
-        },
-        {
-            "image": {"stored_size_px": [1, 2], "orientation": 1, "format": "JPEG", "partial": None},
-            "pictures": [{"again": True}],
-        },
-        {
-            "image": {"stored_size_px": [1, 2], "orientation": 1, "format": "JPEG", "partial": None},
-            "pictures": [],
-        },
+        {"say": "end", "error": "no_such_kind", "message": "x"},
+        {"say": "end", "error": ["empty"], "message": "x"},
+        {"say": "end", "error": "empty", "message": 3},
+        {"say": "end", "error": None, "message": ""},
+        {"say": "read", "of": 0, "offset": 0, "size": 1},
+        RIGHT | {"more": 1},
+        RIGHT | {"error": "empty"},
+        RIGHT | {"image": []},
+        RIGHT | {"image": ABOUT | {"orientation": 9}},
+        RIGHT | {"image": ABOUT | {"stored_size_px": [1, -2]}},
+        RIGHT | {"image": ABOUT | {"stored_size_px": [1, 2, 3]}},
+        RIGHT | {"image": ABOUT | {"stored_size_px": [1, 1.5]}},
+        RIGHT | {"image": ABOUT | {"stored_size_px": [True, 2]}},
+        RIGHT | {"image": ABOUT | {"partial": 1}},
+        RIGHT | {"facts": {"metadata": [], "pdq": None}},
+        RIGHT | {"facts": {"metadata": {}, "pdq": {"hash": "00", "quality": 100}}},
+        RIGHT | {"pictures": [{"about": ABOUT, "height": 9**9, "width": 9}]},
+        RIGHT | {"pictures": [{"about": ABOUT, "height": -4, "width": -5}]},
+        RIGHT | {"pictures": [{"about": ABOUT, "height": 4, "width": 6}]},
+        RIGHT | {"pictures": [None]},
+        RIGHT | {"pictures": []},
     ],
 )
 def test_what_a_worker_says_is_checked(header):
-    with pytest.raises((wire.WireError, TypeError)) as caught:
-        wire.parse_reply(header, io.BytesIO(bytes(64 * 64 * 3)), Request(64, (128,)))
-    assert caught.type is wire.WireError
-
-
-@pytest.mark.parametrize("data", [b"\xff\xff\xff\xff", b"\0\0\0\2[]", b"\0\0\0\2{", b"\0\0\0\x04ab\xffc", b"\0\0"])
-def test_a_broken_message_is_refused(data):
     with pytest.raises(wire.WireError):
+        heard(header)
+
+
+def message(header, size=0):
+    return len(header).to_bytes(4) + size.to_bytes(8) + header
+
+
+def test_a_message_comes_through_a_pipe_as_it_was_sent():
+    sent = io.BytesIO()
+    wire.send(sent, {"a": "\ud800"}, b"12", b"3")
+    wire.write(sent, wire.TICK)
+    sent.seek(0)
+    assert wire.receive(sent) == ({"a": "\ud800"}, 3)
+    assert wire.receive_bytes(sent, 3) == b"123"
+    assert wire.receive(sent) == (None, 0)
+    with pytest.raises(EOFError):
+        wire.receive(sent)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xff" * 12,
+        b"\0\0",
+        message(b"[]"),
+        message(b"{"),
+        message(b"ab\xffc"),
+        message(b'{"a": NaN}'),
+        message(b'{"a": ' + b"9" * 5000 + b"}"),
+        message(b"[" * 100_000),
+        message(b"{}")[:-1],
+        message(b"", 5),
+    ],
+)
+def test_a_broken_message_is_refused(data):
+    with pytest.raises((wire.WireError, EOFError)):
         wire.receive(io.BytesIO(data))
+
+
+@pytest.mark.parametrize(
+    ("kind", "right", "wrong"),
+    [
+        (int, [0, -5, 2**64 - 1], [True, 1.0, "1", None, 2**64, -(2**63) - 1]),
+        (float, [0, 1.5], [float("nan"), float("inf"), True, "1"]),
+        (str | None, ["", None], [1, b"", []]),
+        (list[tuple[str, int]], [[], [["a", 1]]], [[["a"]], [["a", 1, 2]], [[1, "a"]], {}, None]),
+        (dict[str, bool], [{}, {"a": True}], [{"a": 1}, []]),
+    ],
+)
+def test_a_message_has_the_type_that_was_declared(kind, right, wrong):
+    for told in right:
+        assert wire.checked(kind, told) == told
+    for told in wrong:
+        with pytest.raises(wire.WireError):
+            wire.checked(kind, told)

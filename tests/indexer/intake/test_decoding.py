@@ -9,7 +9,8 @@ import pytest
 
 from imgmatch.errors import UsageError
 from imgmatch.limits import WorkerLimits
-from imgmatch.workers import choice, pool, shared
+from imgmatch.workers import choice, pictures, shared
+from imgmatch.workers.process import Process
 from indexer.care import repair
 from indexer.case.case import AUDIT
 from indexer.intake.ingest import ingest
@@ -18,23 +19,7 @@ from indexer.review.queries import Queries
 from indexer.search.request import SearchRequest
 from indexer.search.searcher import Searcher
 from tests.conftest import ROOT, encode, run, textured
-
-# A worker as any other, but that bytes with these words in them meet a fault in memory, or no end.
-FATAL, ENDLESS = b"<fatal to its decoder>", b"<endless>"
-FRAGILE = f"""
-import ctypes, time
-from imgmatch.workers import worker
-real = worker.read_picture
-def fragile(data, request):
-    if {FATAL!r} in data:
-        ctypes.string_at(0)
-    while {ENDLESS!r} in data:
-        time.sleep(0.1)
-    return real(data, request)
-worker.read_picture = fragile
-worker.run()
-"""
-BOOT = f"{pool._BOOT.removesuffix(' run()')}\n{FRAGILE}"
+from tests.indexer.intake.fragile import ENDLESS, FATAL, PICTURES
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="says which signal ended a worker, as Linux does")
 pytestmark = linux
@@ -43,8 +28,8 @@ pytestmark = linux
 @pytest.fixture
 def fragile(filled, monkeypatch):
     """After an ingest, workers of this process have faulty decoders, and two seconds a picture."""
-    with pool.Pool(2, WorkerLimits(decode_seconds=2)) as made:
-        monkeypatch.setattr(pool, "_BOOT", BOOT)
+    monkeypatch.setattr(pictures, "PICTURES", PICTURES)
+    with pictures.PicturePool(2, WorkerLimits(decode_seconds=2)) as made:
         monkeypatch.setattr(shared, "_pool", made)
         yield
 
@@ -76,9 +61,9 @@ def test_a_batch_of_queries_goes_on_after_one_that_kills_and_one_that_hangs(frag
 
 def test_a_candidate_that_kills_its_worker_is_not_verified_and_the_others_are(fragile, filled, embedder, folder):
     started = []
-    real = pool._Worker.greet
+    real = Process.greet
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pool._Worker, "greet", lambda worker: started.append(worker) or real(worker))
+        patch.setattr(Process, "greet", lambda worker: started.append(worker) or real(worker))
         results = list(
             Searcher(filled, embedder).search([folder / "0.png", folder / "1.png"], SearchRequest(4, verify_top=4))
         )
@@ -130,7 +115,10 @@ def test_results_are_the_same_without_workers_and_the_log_says_so(filled, embedd
 
 @pytest.mark.slow
 def test_from_outside_a_query_that_kills_its_worker_is_one_line(filled, folder):
-    script = f"from imgmatch.workers import pool; pool._BOOT = {BOOT!r}; from cli.main import main; main()"
+    script = (
+        "from imgmatch.workers import pictures; from tests.indexer.intake.fragile import PICTURES;"
+        "pictures.PICTURES = PICTURES; from cli.main import main; main()"
+    )
 
     def search(*queries):
         command = [sys.executable, "-c", script, "search", filled.path, *queries, "--format", "jsonl"]

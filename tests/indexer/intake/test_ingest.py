@@ -15,7 +15,7 @@ from benchmarks.kill import command, kill_after, orphans
 from imgmatch.errors import CaseError, UsageError
 from imgmatch.limits import WorkerLimits
 from imgmatch.picture.image import Limits, decode
-from imgmatch.workers.work import read_picture
+from imgmatch.workers.decode import read_picture
 from indexer.case.case import Case
 from indexer.intake.ingest import IngestConfig, ingest
 from tests.conftest import ROOT, encode, picture, png_bomb, run, run_json, snapshot, with_wrong_checksum

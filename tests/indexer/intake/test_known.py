@@ -15,7 +15,7 @@ import pytest
 
 from imgmatch.errors import UsageError
 from imgmatch.evidence import SourceOptions, walk
-from imgmatch.workers.pool import Pool
+from imgmatch.workers.pictures import PicturePool
 from indexer.care.delete import delete
 from indexer.care.merge import merge
 from indexer.case.case import Case
@@ -152,8 +152,8 @@ def test_ignored_files_are_counted_and_recorded_and_never_decoded(
     ignored = [photographs / "03.jpg", photographs / "05.jpg"]  # 03 has a copy in another folder
     import_list(case, make_list(tmp_path, [digest_of(p, by) for p in ignored]), "ignore", "junk")
     decoded = []
-    read = Pool.read_picture
-    monkeypatch.setattr(Pool, "read_picture", lambda *asked: decoded.append(1) or read(*asked))
+    read = PicturePool.read_picture
+    monkeypatch.setattr(PicturePool, "read_picture", lambda *asked: decoded.append(1) or read(*asked))
     report = ingest(case, [photographs], embedder)
     assert (report.files, report.new_items, report.ignored, report.known, report.unusable) == (12, 9, 3, 0, 0)
     assert len(decoded) == 9

@@ -19,8 +19,8 @@ from indexer.out import atomic
 from indexer.out.exchange.caseuco import export_caseuco
 from indexer.out.exchange.pack import write_pack
 from indexer.out.exchange.pdq import export_pdq
+from indexer.out.exchange.project_vic import export_vics, import_vics
 from indexer.out.exchange.tables import TABLES, export_tables
-from indexer.out.exchange.vics import export_vics, import_vics
 from indexer.search import decisions
 from indexer.search.reasons import said_by_vics
 from tests.conftest import ROOT, run, run_json

@@ -2,6 +2,7 @@
 
 import pytest
 
+from indexer.care.delete import delete
 from indexer.intake.ingest import ingest
 from indexer.review import Desk
 from indexer.search import searcher
@@ -54,3 +55,12 @@ def test_a_verified_search_says_what_the_command_line_says(desk, case, embedder,
     )
     assert matches == result.matches
     assert matches[0].verification.verified
+
+
+def test_an_item_that_was_deleted_meanwhile_is_left_out_of_what_is_verified_later(desk, case):
+    kept = desk.search(desk.upload("q.png", encode(textured(3), "PNG")).query_id, SearchRequest())
+    first = kept.result.matches[0].item_id
+    delete(case, items=[first])
+    matches = desk.verify(kept.search_id).result.matches
+    assert [m.rank for m in matches] == list(range(1, COUNT))
+    assert first not in {m.item_id for m in matches}

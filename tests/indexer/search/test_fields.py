@@ -53,7 +53,7 @@ def test_the_exported_table_is_the_one_of_its_page():
 def test_no_field_of_a_match_is_shown_nowhere():
     shown = {name for name in FIELDS if name in {*JSON, *CSV, *EXPORTED, *TABLE}}
     assert shown == set(FIELDS)
-    under_other_names = {"query": "found_by", "identical": "reasons"}
+    under_other_names = {"query": "found_by", "identical": "reasons", "partial": "reasons"}
     for field in dataclasses.fields(Match):
         assert under_other_names.get(field.name, field.name) in JSON
 

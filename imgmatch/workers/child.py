@@ -1,0 +1,93 @@
+"""Inside a worker: load, give up every right, then answer what comes in until the pipe ends."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import IO, Any
+
+from imgmatch.errors import EvidenceError, ImgmatchError
+from imgmatch.streams import one_line
+from imgmatch.workers import wire
+from imgmatch.workers.confine import confine, die_with_parent
+
+
+class Pipe:
+    """Both ways to the other side. Without it there is nothing to do: the process ends."""
+
+    def __init__(self, source: IO[bytes], sink: IO[bytes]) -> None:
+        self._from, self._to = source, sink
+
+    def say(self, header: dict[str, Any], *parts: Any) -> None:
+        """Send a message and the bytes that follow it."""
+        try:
+            wire.send(self._to, header, *parts)
+        except OSError:
+            os._exit(0)
+
+    def hear(self) -> tuple[dict[str, Any], bytearray]:
+        """The next message, and the bytes that follow it."""
+        try:
+            header, size = wire.receive(self._from)
+            return header or {}, wire.receive_bytes(self._from, size)
+        except (OSError, EOFError):
+            os._exit(0)
+
+    def tick(self) -> None:
+        """Say that one more step of many is done: should the next one end this process, it is known which it was."""
+        try:
+            wire.write(self._to, wire.TICK)
+        except OSError:
+            os._exit(0)
+
+
+Answer = tuple[dict[str, Any], Sequence[Any]]
+Serve = Callable[[dict[str, Any], bytearray, Pipe], Answer]
+"""Answers a request with a header and the bytes that follow it; whatever it raises is answered, too."""
+
+
+def run() -> None:
+    """The entry of the process. The first message says what to load and how to confine."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends the pipe
+    sink = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)  # what a library prints goes nowhere
+    pipe = Pipe(open(0, "rb", wire.BUFFER_BYTES, closefd=False), sink)  # noqa: SIM115
+    start, program = pipe.hear()
+    dies = die_with_parent(start["parent"])
+    module, load = start["load"]
+    serve: Serve = getattr(import_module(module), load)()
+    held = confine(bytes(program) or None, start["memory"], dies)
+    pipe.say(dataclasses.asdict(held))
+    while True:
+        request, data = pipe.hear()
+        _limit_time(request["cpu_seconds"])
+        header, parts = _answer(serve, request, data, pipe)
+        _limit_time(0)
+        del data
+        pipe.say({"say": "end", "error": None, "message": "", **header}, *parts)
+
+
+def _answer(serve: Serve, request: dict[str, Any], data: bytearray, pipe: Pipe) -> Answer:
+    try:
+        return serve(request, data, pipe)
+    except EvidenceError as error:
+        kind = "memory" if isinstance(error.__cause__, MemoryError) else error.kind
+        return {"error": kind, "message": str(error)}, []
+    except ImgmatchError as error:
+        return {"error": "needs_package", "message": str(error)}, []
+    except MemoryError:
+        return {"error": "memory"}, []
+    except OSError as error:
+        return {"error": "system", "message": str(error) or one_line(error)}, []
+    except Exception as error:  # noqa: BLE001  (parsers raise about everything on hostile bytes)
+        return {"error": "other", "message": one_line(error)}, []
+
+
+def _limit_time(cpu_seconds: float) -> None:
+    """End this process where it takes so much processor time from now on; 0: never. The parent holds it to time, too,
+    as long as there is one."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_PROF, cpu_seconds)  # SIGPROF, which ends it

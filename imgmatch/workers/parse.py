@@ -1,0 +1,167 @@
+"""What is in videos, moving pictures and documents, as parsers in workers tell it.
+
+The bytes stay here: a worker asks for those that it needs (``Talk``), so that what lies in an archive or a disk image
+is read in place.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import IO, Any, Literal, TypedDict, cast
+
+from imgmatch.errors import EvidenceError, ImgmatchError, raise_if_machine
+from imgmatch.parsers.pieces import Settings, Trouble
+from imgmatch.streams import BLOCK_BYTES, RandomAccess, Spool, one_line
+from imgmatch.workers import wire
+from imgmatch.workers.kinds import OF_TASK, Kind, Task
+from imgmatch.workers.pool import Pool
+from imgmatch.workers.process import GoneError, Process, StartError
+
+_MOST_IDLE = 8  # of a kind
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Something found in a file: ``kind`` and ``at`` of its locator, and the bytes of a file of its own."""
+
+    kind: str
+    at: str
+    modified_utc: str | None
+    content: IO[bytes]
+
+
+class _Piece(TypedDict):
+    say: Literal["piece"]
+    kind: str
+    at: str
+    modified: str | None
+
+
+class _Trouble(TypedDict):
+    say: Literal["trouble"]
+    kind: str
+    at: str
+    error: Literal["broken_document", "limit", "unsupported"]
+    message: str
+
+
+def extract(task: Task, source: RandomAccess, settings: Settings, at: str | None = None) -> Iterator[Found | Trouble]:
+    """What ``imgmatch.parsers.<task>`` finds in a file, in its order.
+
+    Raises EvidenceError when the file, or a limit, ends it, ImgmatchError when a package is missing, OSError when the
+    file can't be read.
+    """
+    limits = settings.limits
+    pool = pool_of(OF_TASK[task], limits.max_memory_bytes)
+    worker = taken(pool)
+    patience_s = 2.0 * max(1, limits.max_cpu_seconds) + 30
+    talk = Talk(worker, [source], lambda: patience_s)
+    request = {"task": task, "size": source.size, "at": at, "settings": dataclasses.asdict(settings)}
+    try:
+        for told, size in talk.messages(request, patience_s, _Piece | _Trouble):
+            if told["say"] == "piece":
+                yield _found(talk, told, size, settings)
+            elif told["say"] == "trouble":
+                yield Trouble(told["kind"], told["at"], told["error"], told["message"])
+        if told["error"] == "memory":  # what can't be had now may be missing there for good: it is not kept
+            raise EvidenceError("limit", f"needs more than max_memory_bytes ({limits.max_memory_bytes:,})")
+        worker.done()
+        if told["error"] is not None:
+            raise talk.unread or _error_of(told)
+    except GoneError as lost:
+        if lost.hung:
+            what = f"hung for longer than max_cpu_seconds ({limits.max_cpu_seconds})"
+        elif lost.code is None:
+            what = "its reader gave nonsense"
+        else:
+            what = f"the {task} reader died of it (code {lost.code})"
+        raise EvidenceError("limit" if lost.hung else "crashed", f"{what}; what came before is kept") from None
+    finally:
+        pool.give_back(worker)
+
+
+def _found(talk: Talk, told: _Piece, size: int, settings: Settings) -> Found | Trouble:
+    limits = settings.limits
+    if size > limits.max_member_bytes:
+        raise EvidenceError("limit", f"gives more than max_member_bytes ({limits.max_member_bytes:,})")
+    kept, fault = Spool(limits), None
+    while size:
+        block = talk.take(min(size, BLOCK_BYTES))
+        size -= len(block)
+        try:
+            if fault is None:
+                kept.write(block)
+        except EvidenceError as error:
+            fault = error
+    if fault is None:
+        return Found(told["kind"], told["at"], told["modified"], cast(IO[bytes], kept))
+    kept.close()
+    return Trouble(told["kind"], told["at"], fault.kind, str(fault))
+
+
+def _error_of(told: wire.End) -> ImgmatchError:
+    message = " ".join(told["message"].split())
+    match told["error"]:
+        case "needs_package":
+            return ImgmatchError(message)
+        case "system" | "other":
+            return EvidenceError("unreadable", f"can't be read further: {message}")
+        case "broken_document" | "broken_picture" | "broken_video" | "gone" | "limit" | "not_a_picture" | "password":
+            return EvidenceError(told["error"], message)
+    return EvidenceError("crashed", "its reader gave nonsense; what came before is kept")
+
+
+class Talk:
+    """One request to a worker, which may ask for bytes of ``sources`` before it answers; ``seconds`` says how long each
+    of its turns may take. ``unread``: the error where some of them could not be read. Raises GoneError.
+    """
+
+    def __init__(self, worker: Process, sources: Sequence[RandomAccess], seconds: Callable[[], float]) -> None:
+        self.unread: Exception | None = None
+        self._worker, self._sources, self._seconds = worker, sources, seconds
+
+    def messages(self, request: dict[str, Any], cpu_seconds: float, kind: Any = wire.End) -> Iterator[tuple[Any, int]]:
+        """Put the request; gives messages of the type ``kind``, each with the size of what follows, up to the end."""
+        with self._worker.within(self._seconds()):
+            self._worker.ask(request, cpu_seconds=cpu_seconds)
+        told: Any = None
+        while told is None or told["say"] != "end":
+            with self._worker.within(self._seconds()):
+                told, size = self._worker.hear(kind | wire.Read | wire.End)
+            if told["say"] != "read":
+                yield told, size
+                continue
+            answer, data = self._read(told)
+            with self._worker.within(self._seconds()):
+                self._worker.say(answer, data)
+
+    def take(self, size: int) -> bytearray:
+        """So many of the bytes that a message announced."""
+        with self._worker.within(self._seconds()):
+            return self._worker.take(size)
+
+    def _read(self, asked: wire.Read) -> tuple[dict[str, Any], bytes]:
+        try:
+            size = max(0, min(asked["size"], wire.MAX_READ))
+            return {}, self._sources[asked["of"]].read_at(max(0, asked["offset"]), size)
+        except Exception as error:  # noqa: BLE001  (archives that it lies in raise about everything)
+            raise_if_machine(error)
+            self.unread = error
+            return {"failed": one_line(error)}, b""
+
+
+@functools.cache
+def pool_of(kind: Kind, memory_bytes: int) -> Pool:
+    """The workers of a kind that may take so much memory."""
+    return Pool(kind, memory_bytes, keep=_MOST_IDLE)
+
+
+def taken(pool: Pool) -> Process:
+    """A worker of a pool. Raises EvidenceError of kind ``limit`` when none can be had."""
+    try:
+        return pool.take()
+    except StartError as error:
+        raise EvidenceError("limit", str(error)) from error

@@ -1,0 +1,57 @@
+"""Pictures, decoded in workers."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from imgmatch.errors import EvidenceError
+from imgmatch.limits import DEFAULT_WORKER_LIMITS, WorkerLimits
+from imgmatch.workers import decode, wire
+from imgmatch.workers.decode import Decoded, Request
+from imgmatch.workers.kinds import PICTURES
+from imgmatch.workers.pool import Pool
+from imgmatch.workers.process import GoneError
+
+WORKER_ISSUES = frozenset({"worker_died", "worker_timeout", "worker_memory"})
+"""Kinds of issues of files that a worker was lost over."""
+_PATIENCE_SECONDS = 0.05
+_CPU_LATER_SECONDS = 5
+
+
+class PicturePool(Pool):
+    """Up to ``workers`` processes, and ``read_picture`` in one of them. What a file does to its worker costs that file.
+
+    Raises ImgmatchError when workers can't be started at all.
+    """
+
+    def __init__(self, workers: int, limits: WorkerLimits = DEFAULT_WORKER_LIMITS) -> None:
+        super().__init__(PICTURES, limits.worker_memory_bytes, most=workers, keep=workers, patience_s=_PATIENCE_SECONDS)
+        self._limits = limits
+
+    def read_picture(self, data: bytes, request: Request) -> Decoded:
+        """As imgmatch.workers.decode.read_picture; also raises EvidenceError of kind ``worker_died``,
+        ``worker_timeout`` or ``worker_memory``.
+        """
+        seconds = self._limits.decode_seconds
+        with self.lent() as worker:
+            try:
+                with worker.within(seconds):
+                    worker.ask(dataclasses.asdict(request), data, cpu_seconds=seconds + _CPU_LATER_SECONDS)
+                    told, size = worker.hear(decode.Reply | wire.End)
+                    if told["error"] == "memory":
+                        text = f"decoding took more than worker_memory_bytes ({self._limits.worker_memory_bytes:,})"
+                        raise EvidenceError("worker_memory", f"{text}; given up")
+                    try:
+                        decoded = decode.reply_of(told, size, worker.take, request)
+                    except wire.WireError as error:
+                        raise worker.nonsense() from error
+            except GoneError as lost:
+                if lost.hung:
+                    text = f"decoding took longer than decode_seconds ({seconds}); given up"
+                    raise EvidenceError("worker_timeout", text) from lost
+                text = f"the process that decoded it was lost ({lost}); given up"
+                raise EvidenceError("worker_died", text) from lost
+            worker.done()
+        if isinstance(decoded, EvidenceError):
+            raise decoded
+        return decoded

@@ -1,0 +1,134 @@
+"""What runs inside workers that were taken over: attempts at all that one must not do, and a watch on imports.
+
+For each kind of worker there is one that loads as it does, gives up its rights as it does, and then attacks.
+"""
+
+import ctypes
+import dataclasses
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from imgmatch.workers import kinds
+
+SECRET = "IMGMATCH_PASSWORDS"
+_PTRACE_ATTACH = 16
+_RLIMIT_CORE = 4
+
+
+class _Vector(ctypes.Structure):
+    _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
+
+
+def attempts(folder, parent, address, log):
+    """Name to attempt, which raises when it fails. ``log``: a file that is open already; ``address``: of the parent."""
+    there = f"{folder}/there"
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def called(result):
+        if result < 0:
+            raise OSError(ctypes.get_errno())
+
+    def peek():
+        got = ctypes.create_string_buffer(8)
+        here, its = _Vector(ctypes.addressof(got), 8), _Vector(address, 8)
+        called(libc.process_vm_readv(parent, ctypes.byref(here), 1, ctypes.byref(its), 1, 0))
+
+    def fork():
+        if os.fork() == 0:
+            os._exit(0)
+
+    def cores():
+        called(libc.setrlimit(_RLIMIT_CORE, (ctypes.c_ulong * 2)(1 << 20, 1 << 20)))
+
+    return {
+        "write": lambda: open(f"{folder}/new", "w").close(),
+        "append": lambda: open(there, "a").close(),
+        "grow": lambda: os.write(log, b"x"),
+        "read": lambda: open(there).close(),
+        "list": lambda: os.listdir(folder),
+        "look": lambda: os.stat(there),
+        "rename": lambda: os.rename(there, f"{folder}/moved"),
+        "remove": lambda: os.remove(f"{folder}/moved"),
+        "folder": lambda: os.mkdir(f"{folder}/made"),
+        "link": lambda: os.symlink("/", f"{folder}/link"),
+        "mode": lambda: os.chmod(folder, 0o777),
+        "times": lambda: os.utime(folder),
+        "nameless": lambda: os.memfd_create("x"),
+        "tcp": lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM).close(),
+        "udp": lambda: socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).close(),
+        "unix": lambda: [end.close() for end in socket.socketpair()],
+        "fork": fork,
+        "spawn": lambda: subprocess.run([sys.executable, "-c", ""], check=True),
+        "program": lambda: os.execv("/nowhere", ["nowhere"]),
+        "signal": lambda: os.kill(parent, 0),
+        "memory of the parent": peek,
+        "memory of the parent as a file": lambda: open(f"/proc/{parent}/mem", "rb").close(),
+        "environment of the parent": lambda: open(f"/proc/{parent}/environ", "rb").close(),
+        "trace": lambda: called(libc.ptrace(_PTRACE_ATTACH, parent, 0, 0)),
+        "core dumps": cores,
+        "password": lambda: os.environ[SECRET],
+    }
+
+
+def succeeded(folder, parent, address, log):
+    """Names of what did not fail."""
+    done = []
+    for name, attempt in attempts(folder, parent, address, log).items():
+        try:
+            attempt()
+        except FileNotFoundError:  # it was looked for
+            done.append(name)
+        except (OSError, KeyError, subprocess.SubprocessError):
+            pass
+        else:
+            done.append(name)
+    return done
+
+
+def _attacker(kind):
+    def load():
+        kind.load()
+        log = os.open(Path(os.environ["TEMP"]) / "log", os.O_WRONLY | os.O_CREAT)
+
+        def serve(request, _data, _pipe):
+            return {"done": succeeded(request["folder"], request["parent"], request["address"], log)}, []
+
+        return serve
+
+    return _named(load, f"attack_{kind.load.__name__}")
+
+
+def _importer(kind):
+    """Loads as a kind does, and ends the process where it imports anything later: what it could not have."""
+
+    def load():
+        import resource  # noqa: F401  (needed to give up the rights)
+
+        serve = kind.load()
+        sys.meta_path.insert(0, _NoMore())
+        return serve
+
+    return _named(load, f"closed_{kind.load.__name__}")
+
+
+class _NoMore:
+    def find_spec(self, *_):
+        os._exit(IMPORTED)
+
+
+def _named(load, name):
+    load.__module__, load.__qualname__ = __name__, name
+    globals()[name] = load
+    return load
+
+
+IMPORTED = 77
+ATTACKERS = [dataclasses.replace(kind, load=_attacker(kind)) for kind in kinds.KINDS]
+CLOSED = {kind: dataclasses.replace(kind, load=_importer(kind)) for kind in kinds.KINDS}
+
+if __name__ == "__main__":  # with every right
+    folder, victim, address, log = sys.argv[1:]
+    sys.stdout.write("\n".join(succeeded(folder, int(victim), int(address), os.open(log, os.O_WRONLY))))

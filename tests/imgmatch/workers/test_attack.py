@@ -1,0 +1,98 @@
+"""The same attack from inside every kind of worker: nothing of it succeeds."""
+
+import dataclasses
+import os
+import random
+import subprocess
+import sys
+from contextlib import suppress
+from typing import Literal, TypedDict
+
+import pytest
+
+from benchmarks.hostile_files import mutate, seeds
+from imgmatch.errors import EvidenceError
+from imgmatch.evidence import SourceLimits, SourceOptions, walk
+from imgmatch.types import Issue
+from imgmatch.workers import kinds, pictures, session
+from imgmatch.workers.confine import syscall_filter
+from imgmatch.workers.decode import Request
+from imgmatch.workers.pictures import PicturePool
+from imgmatch.workers.pool import Pool
+from tests.conftest import ROOT, snapshot
+from tests.imgmatch.workers import attack
+
+psutil = pytest.importorskip("psutil", reason="psutil is not installed: pip install psutil")
+needs_filter = pytest.mark.skipif(syscall_filter() is None, reason="no seccomp here: Linux, pyseccomp and libseccomp")
+
+VICTIM = "import sys; secret = b'12345678'; print(id(secret), flush=True); sys.stdin.read()"
+# What the system may refuse to a process that is no parent and not root, confined or not.
+NOT_EVERYWHERE = {"memory of the parent", "memory of the parent as a file", "environment of the parent", "trace"}
+
+
+class Told(TypedDict):
+    say: Literal["end"]
+    error: str | None
+    message: str
+    done: list[str]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    folder = tmp_path / "evidence"
+    folder.mkdir()
+    (folder / "there").write_text("evidence")
+    (tmp_path / "log").write_text("")
+    monkeypatch.setenv("TEMP", str(tmp_path))
+    monkeypatch.setenv(attack.SECRET, "correct horse")
+    return folder
+
+
+@needs_filter
+@pytest.mark.parametrize("kind", attack.ATTACKERS, ids=[kind.name for kind in attack.ATTACKERS])
+def test_a_worker_that_was_taken_over_can_do_nothing_but_compute(kind, folder):
+    before, secret = snapshot(folder), bytearray(b"secret")
+    with Pool(kind, 4 << 30, keep=1) as pool, pool.lent() as worker:
+        assert all(dataclasses.asdict(worker.confinement).values())
+        worker.ask({"folder": str(folder), "parent": os.getpid(), "address": id(secret)}, cpu_seconds=60)
+        told, _ = worker.hear(Told)
+        assert told["done"] == []
+        assert (told["error"], worker.alive) == (None, True)
+        process = psutil.Process(worker.pid)
+        assert process.rlimit(psutil.RLIMIT_CORE) == (0, 0)
+        assert attack.SECRET not in process.environ()
+        assert process.children() == []
+    assert snapshot(folder) == before
+    assert (folder.parent / "log").read_bytes() == b""
+
+
+def test_with_every_right_the_attack_would_succeed(folder):
+    with subprocess.Popen([sys.executable, "-c", VICTIM], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as victim:
+        address = victim.stdout.readline().decode().strip()
+        command = [sys.executable, "-m", attack.__name__, folder, str(victim.pid), address, folder.parent / "log"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+        victim.kill()  # a trace may have stopped it
+    assert done.returncode == 0, done.stderr
+    assert set(attack.attempts("", 0, 0, 0)) - set(done.stdout.splitlines()) <= NOT_EVERYWHERE
+
+
+@pytest.mark.slow
+def test_nothing_is_imported_by_a_worker_once_it_has_no_rights(tmp_path, monkeypatch):
+    for task, kind in list(kinds.OF_TASK.items()):
+        monkeypatch.setitem(kinds.OF_TASK, task, attack.CLOSED[kind])
+    monkeypatch.setattr(session, "DISKS", attack.CLOSED[kinds.DISKS])
+    monkeypatch.setattr(pictures, "PICTURES", attack.CLOSED[kinds.PICTURES])
+    chance = random.Random(5)
+    whole = [data for each in seeds().values() for data in each]
+    files = [*whole, *(mutate(data, chance, whole) for data in whole for _ in range(2))]
+    for number, data in enumerate(files):
+        (tmp_path / str(number)).write_bytes(data)
+    options = SourceOptions(previews=True, carve=True, limits=SourceLimits(max_cpu_seconds=20))
+    issues = [found for found in walk(tmp_path, options=options) if isinstance(found, Issue)]
+    assert [issue for issue in issues if str(attack.IMPORTED) in issue.message] == []
+    assert issues
+    with PicturePool(1) as pool:
+        for data in files:
+            with suppress(EvidenceError):
+                pool.read_picture(data, Request(64, (128,), metadata=True, pdq=True))
+            assert len(pool.pids()) == 1, "it went on in another process"

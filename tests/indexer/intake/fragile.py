@@ -1,0 +1,25 @@
+"""Workers as any others, but that bytes with certain words in them meet a fault in memory, or no end."""
+
+import ctypes
+import dataclasses
+import time
+
+from imgmatch.workers import kinds
+
+FATAL, ENDLESS = b"<fatal to its decoder>", b"<endless>"
+
+
+def load():
+    serve = kinds.load_pictures()
+
+    def fragile(request, data, pipe):
+        if FATAL in data:
+            ctypes.string_at(0)
+        while ENDLESS in data:
+            time.sleep(0.1)
+        return serve(request, data, pipe)
+
+    return fragile
+
+
+PICTURES = dataclasses.replace(kinds.PICTURES, load=load)
