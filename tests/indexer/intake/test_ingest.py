@@ -231,7 +231,9 @@ def test_ctrl_c_commits_and_says_how_to_go_on(tmp_path):
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
-    time.sleep(2.0)
+    while "ingest_started" not in (tmp_path / "case" / "audit.jsonl").read_text():
+        time.sleep(0.1)
+    time.sleep(0.5)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors.decode()
