@@ -1,5 +1,7 @@
 """What the command line has: every command, by one line each, in the order of ``imgmatch --help``."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Callable
 from typing import Annotated
@@ -69,6 +71,7 @@ _add(models_app, models.add)
 _add(models_app, models.download)
 _add(models_app, models.train)
 _add(models_app, models.quantise)
+_add(models_app, models.render)
 _add(models_app, models.evaluate)
 app.add_typer(models_app, name="models")
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Pixels = npt.NDArray[np.uint8]
     Vector = npt.NDArray[np.float32]
 
-_INT64 = 1 << 63
+_INT64 = (1 << 63) - 1
 
 Box = tuple[int, int, int, int]
 """x, y, width, height in pixels of the upright, full-size picture."""
@@ -34,11 +34,14 @@ class Evidence:
     open: Callable[[], BinaryIO]
 
     def __post_init__(self) -> None:
-        """Numbers come from file systems and headers: from here on, a database can hold them."""
-        for name in ("size_bytes", "modified_ns", "changed_ns"):
-            value = getattr(self, name)
-            if value is not None and not -_INT64 <= value < _INT64:
-                object.__setattr__(self, name, max(-_INT64, min(value, _INT64 - 1)))
+        """Numbers come from file systems and headers: from here on, the 64 bits of a catalogue can hold them. A time
+        before 1677 or after 2262 is only told, in ``modified_utc``: such a file is not known again, and read again.
+        """
+        if not 0 <= self.size_bytes <= _INT64:
+            object.__setattr__(self, "size_bytes", max(0, min(self.size_bytes, _INT64)))
+        for name in ("modified_ns", "changed_ns"):
+            if not -_INT64 <= (getattr(self, name) or 0) <= _INT64:
+                object.__setattr__(self, name, None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """``imgmatch audit``: read the log of a case, verify it, and state what a run did."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any

@@ -1,5 +1,7 @@
 """``imgmatch check``: is a case as it was written, and are its sources as they were read."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any
@@ -39,15 +41,9 @@ def check(
         if repair:
             decode_soon(isolation)
             _repair(opened, options, progress)
-        faults = [
-            dataclasses.asdict(finding)
-            for finding in run_check(opened, sources=sources, options=options, progress=progress)
-        ]
-        kinds = Counter(" ".join(filter(None, (finding["part"], finding["kind"]))) for finding in faults)
-        counts = {"faults": len(faults), **kinds}
-        if sources:
-            counts["sightings"] = opened.catalogue.counts()["sightings"]
-        opened.record("check", arguments={"sources": sources, "repair": repair}, counts=counts)
+        findings = list(run_check(opened, sources=sources, options=options, progress=progress))
+        kinds = Counter(finding.what for finding in findings)
+        faults = [dataclasses.asdict(finding) for finding in findings]
     if faults or out.format is not Format.table:
         out.many(faults, ["part", "kind", "message"], ["sha256"])
     if faults:
@@ -56,7 +52,7 @@ def check(
     note(f"{case}: all is well")
 
 
-def _repair(case: "Case", options: "SourceOptions", progress: Any) -> None:
+def _repair(case: Case, options: SourceOptions, progress: Any) -> None:
     from imgmatch.models import load_model
     from indexer.care.repair import repair
 

@@ -1,5 +1,7 @@
 """``imgmatch demo``: what imgmatch does, on pictures that show nobody."""
 
+from __future__ import annotations
+
 import shutil
 from pathlib import Path
 from typing import Annotated

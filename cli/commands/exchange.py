@@ -1,5 +1,7 @@
 """``imgmatch export`` and ``import``: what leaves a case in the form that its reader expects, and what comes in."""
 
+from __future__ import annotations
+
 import dataclasses
 import enum
 from collections.abc import Iterator
@@ -92,7 +94,7 @@ def export(
         elif format is ExportFormat.pdq:
             from indexer.out.exchange.pdq import export_pdq
 
-            hashes, poor = export_pdq(opened, output, opened.catalogue.facts.pdq_table())
+            hashes, poor = export_pdq(opened, output)
             note(f"{output}: {hashes} PDQ hashes, {poor} items left out: too little detail")
         elif format is ExportFormat.pack:
             from indexer.out.exchange.pack import PackConfig, write_pack
@@ -148,7 +150,7 @@ def _check(
         raise UsageError("the table matches is of a search; name the pictures to search with")
 
 
-def _searched(case: Any, queries: list[Path], k: int, model: str | None) -> "tuple[Any, Iterator[SearchResult]]":
+def _searched(case: Any, queries: list[Path], k: int, model: str | None) -> tuple[Any, Iterator[SearchResult]]:
     """The model and, one by one, the results of searching with each query."""
     if not queries and not model:
         return case.default_model, iter(())

@@ -1,5 +1,7 @@
 """``imgmatch index``: the index of a case, built, described, compacted, moved."""
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -82,7 +84,7 @@ def move(
     out.one(done)
 
 
-def build_when_due(case: "Case", spec: "ModelSpec", jobs: int, stop: "threading.Event") -> None:
+def build_when_due(case: Case, spec: ModelSpec, jobs: int, stop: threading.Event) -> None:
     """After pictures came in: bring the index up to date; a note when it can't be, all is searched all the same."""
     from indexer.care.indexing import BuildConfig, build_if_due
 

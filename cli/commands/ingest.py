@@ -1,5 +1,7 @@
 """``imgmatch ingest``: pictures into a case."""
 
+from __future__ import annotations
+
 import os
 from contextlib import nullcontext
 from pathlib import Path
@@ -92,7 +94,7 @@ def ingest(
     _close(case, report, strict)
 
 
-def _close(case: Path, report: "IngestReport", strict: bool) -> None:
+def _close(case: Path, report: IngestReport, strict: bool) -> None:
     _tell_alerts(case, report)
     if report.unusable:
         note(f"{report.unusable} files could not be used; see: imgmatch issues {case}")
@@ -103,7 +105,7 @@ def _close(case: Path, report: "IngestReport", strict: bool) -> None:
         raise typer.Exit(EXIT_UNREADABLE)
 
 
-def _tell_alerts(case: Path, report: "IngestReport") -> None:
+def _tell_alerts(case: Path, report: IngestReport) -> None:
     if not report.alerts:
         return
     for alert in report.alerted:

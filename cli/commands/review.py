@@ -1,5 +1,7 @@
 """``imgmatch review``: open the case, start the page, say where it is, stop cleanly."""
 
+from __future__ import annotations
+
 import sys
 from typing import Annotated
 

@@ -1,5 +1,7 @@
 """``imgmatch search`` and ``imgmatch explain``: which items look like a query, and why."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
@@ -109,7 +111,7 @@ class _Told:
         self.kept: list[SearchResult] = []
         self._keep = keep
 
-    def each(self, results: "Iterator[SearchResult]") -> "Iterator[SearchResult]":
+    def each(self, results: Iterator[SearchResult]) -> Iterator[SearchResult]:
         told = 0
         for result in results:
             if result.issue is None:
@@ -125,7 +127,7 @@ class _Told:
             yield result
 
 
-def _why_not(result: "SearchResult") -> str:
+def _why_not(result: SearchResult) -> str:
     assert result.issue is not None
     return f"{result.locator.path}: {result.issue.message}"
 

@@ -1,5 +1,7 @@
 """Arguments and options that many commands share."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,21 +22,21 @@ JobsOpt = Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Thread
 StrictOpt = Annotated[bool, typer.Option("--strict", help="Exit with 3 when evidence could not be used.")]
 
 
-def open_case(folder: Path) -> "Case":
+def open_case(folder: Path) -> Case:
     """The case that a CaseArg names; to be closed."""
     from indexer.case.case import Case
 
     return Case.open(folder)
 
 
-def spec_of(case: "Case", model: str | None) -> "ModelSpec":
+def spec_of(case: Case, model: str | None) -> ModelSpec:
     """The model that a ModelOpt names."""
     from imgmatch.models import model_spec
 
     return model_spec(model) if model else case.default_model
 
 
-def embedder_of(case: "Case", model: str | None, device: str = "cpu", threads: int | None = None) -> "Embedder":
+def embedder_of(case: Case, model: str | None, device: str = "cpu", threads: int | None = None) -> Embedder:
     """The same, loaded."""
     from imgmatch.models import load_model
 

@@ -1,5 +1,7 @@
 """Which items a search may return."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,7 +42,7 @@ class FilterOptions:
         list[str] | None, typer.Option(metavar="NAME", help="Not items that this hash list names.")
     ] = None
 
-    def filter(self) -> "Filter":
+    def filter(self) -> Filter:
         """The filter that the options say. Raises UsageError for what is no date or no field of metadata."""
         from indexer.catalogue import filters
 

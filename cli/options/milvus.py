@@ -1,5 +1,7 @@
 """Where a case's index is: files of the case, or a Milvus server."""
 
+from __future__ import annotations
+
 import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -33,7 +35,7 @@ class MilvusOptions:
         "imgmatch"
     )
 
-    def place(self, kind: Kind) -> "RemoteRow | None":
+    def place(self, kind: Kind) -> RemoteRow | None:
         """The place that the options name; None: files. Raises UsageError when they don't go together."""
         if kind is Kind.faiss:
             if self.uri is not None:

@@ -1,5 +1,7 @@
 """How a result is written, and where."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +31,7 @@ class Output:
         more = csv_too if self.format is Format.csv else ()
         emit(records, [*columns, *more], self.format, self.output)
 
-    def one(self, record: "Record | DataclassInstance") -> None:
+    def one(self, record: Record | DataclassInstance) -> None:
         """Write one record, or what a function of the library tells of itself."""
         told = record if isinstance(record, Mapping) else dataclasses.asdict(record)
         emit_one(told, self.format, self.output)

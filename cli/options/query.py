@@ -1,5 +1,7 @@
 """What to search with: which pictures, what to look away from in them, and how sure a match must be."""
 
+from __future__ import annotations
+
 import os
 import sys
 from dataclasses import dataclass
@@ -38,7 +40,7 @@ class LeaveOutOptions:
     ] = None
     box: Annotated[str | None, typer.Option(metavar="X,Y,W,H", help="Search with this part of the query only.")] = None
 
-    def leave_out(self) -> "LeaveOut":
+    def leave_out(self) -> LeaveOut:
         """What the options say. Raises UsageError for what is no box."""
         from indexer.search.request import LeaveOut
 
@@ -78,7 +80,7 @@ def query_paths(queries: list[Path]) -> list[str]:
     return paths
 
 
-def no_background(case: "Case") -> None:
+def no_background(case: Case) -> None:
     """Say that no false-match rate can be stated."""
     from indexer.search.background import too_few
 

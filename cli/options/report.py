@@ -1,5 +1,7 @@
 """The HTML report of a search."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +34,7 @@ class ReportOptions:
 
 
 def report_page(
-    case: "Case", results: "Sequence[SearchResult]", model: "ModelSpec", folder: Path, *, reveal: bool, no_images: bool
+    case: Case, results: Sequence[SearchResult], model: ModelSpec, folder: Path, *, reveal: bool, no_images: bool
 ) -> None:
     """Write the HTML report of a search and say where it is. Raises UsageError when the options exclude each other."""
     from imgmatch.cores import usable_cores

@@ -1,5 +1,7 @@
 """Options of commands that read sources."""
 
+from __future__ import annotations
+
 import dataclasses
 import getpass
 import os
@@ -77,7 +79,7 @@ class InsideOptions:
         bool, typer.Option("--previews", help="Of JPEG files, also EXIF previews that show something else.")
     ] = False
 
-    def sources(self, passwords: PasswordOptions, limits: "SourceLimits") -> "SourceOptions":
+    def sources(self, passwords: PasswordOptions, limits: SourceLimits) -> SourceOptions:
         """Sources as the options say."""
         from imgmatch.evidence import SourceOptions
 

@@ -1,5 +1,7 @@
 """Groups of options: a parameter of a command that is a dataclass stands for an option a field."""
 
+from __future__ import annotations
+
 import dataclasses
 import functools
 import inspect

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 
 from imgmatch.match.regions import THOROUGH
 from imgmatch.types import Digests, Evidence, Issue
-from indexer.case.case import Batch, Case, NewItem
+from indexer.case.case import Case
 from indexer.case.compact import join_small
+from indexer.case.run import Batch, NewItem, Run
 from indexer.catalogue import ListHit
 from indexer.index.remote import follow_commit
 from indexer.index.shelf import Shelf
@@ -23,10 +24,8 @@ _JOIN_EVERY = 128
 class Commits:
     """What a run adds to a case, ``items`` new items or eight times as many other outcomes at a time."""
 
-    def __init__(
-        self, case: Case, shelf: Shelf, run_id: int, known: KnownFiles, report: IngestReport, items: int
-    ) -> None:
-        self._case, self._shelf, self._run_id = case, shelf, run_id
+    def __init__(self, case: Case, run: Run, shelf: Shelf, known: KnownFiles, report: IngestReport, items: int) -> None:
+        self._case, self._run, self._shelf = case, run, shelf
         self._known, self._report, self._items = known, report, items
         self._batch = Batch()
         self._done = 0
@@ -60,7 +59,7 @@ class Commits:
         """Commit what there is."""
         if not len(self._batch):
             return
-        new = self._case.commit(self._batch, self._shelf, self._run_id)
+        new = self._run.commit(self._batch, self._shelf)
         self._batch = Batch()
         self._done += 1
         if self._done % _JOIN_EVERY == 0:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 import imgmatch
 from imgmatch.evidence import walk
 from imgmatch.types import Evidence, Issue
-from indexer.case.case import Case
+from indexer.case.use import Use
 from indexer.index.shelf import Shelf
 from indexer.intake.config import IngestConfig, IngestReport
 from indexer.intake.known import KnownFiles, Listed
@@ -18,7 +18,7 @@ Entry = Evidence | Issue | Listed
 
 
 def entries(
-    case: Case,
+    use: Use,
     paths: Iterable[str | os.PathLike[str]],
     known: KnownFiles,
     shelf: Shelf,
@@ -33,7 +33,7 @@ def entries(
 
     def pass_over(found: Evidence, is_picture: bool) -> bool:
         # A picture is compared, and its hits are recorded, when it is read itself.
-        if not is_picture and not config.reread and case.catalogue.listed.is_ignored(found):
+        if not is_picture and not config.reread and use.catalogue.listed.is_ignored(found):
             report.files += 1
             report.unchanged += 1
             return True
@@ -51,7 +51,7 @@ def entries(
             yield named.pop(0)
 
     for path in paths:
-        for found in walk(path, leave_out=case.path, options=config.sources, pass_over=pass_over):
+        for found in walk(path, leave_out=use.path, options=config.sources, pass_over=pass_over):
             if stop.is_set():
                 return
             yield from told()

@@ -14,7 +14,7 @@ from imgmatch.workers.decode import ReadPicture, read_picture
 from imgmatch.workers.pictures import PicturePool
 from indexer.case.case import Case
 from indexer.case.compact import join_small
-from indexer.catalogue.clock import now_utc
+from indexer.case.run import Run
 from indexer.intake.commits import Commits
 from indexer.intake.config import IngestConfig, IngestReport
 from indexer.intake.embedding import embed, grouped, in_order, unique, until_a_fault
@@ -53,52 +53,39 @@ def ingest(
     report = IngestReport()
     tell = (lambda: progress(report)) if progress else (lambda: None)
     arguments = config.record(paths)
+    subject = {"paths": arguments["paths"]}
     with case.writing():
         shelf = case.add_shelf(embedder.spec)
-        run_id = case.start_run("ingest", embedder.runtime, arguments, embedder.spec)
-        known = KnownFiles(case)
-        commits = Commits(case, shelf, run_id, known, report, config.commit_items)
-        try:
-            named = paths if paths or config.manifest is None else manifest_files(config.manifest)
-            found = entries(case, named, known, shelf, config, report, stop)
-            with _decoder(config) as decoder:
-                reading = Reading(case, known, shelf, config, decoder)
-                _take_in(found, reading, embedder, commits, config.threads, tell)
-            for alert in match_pdq(case):
-                report.alert([alert])
-            if not stop.is_set():
-                report.labelled += _label(case, paths, config, commits)
-            report.interrupted = stop.is_set()
-            join_small(case)
-        finally:
-            with case.changing() as (writer, record):
-                writer.runs.finish(run_id, report.counts(), now_utc())
-                record(
-                    "ingest",
-                    {"run_id": run_id, "runtime": embedder.runtime},
-                    arguments=arguments,
-                    subject={"paths": arguments["paths"]},
-                    model=embedder.spec,
-                    counts=report.counts(),
-                )
+        with case.run("ingest", embedder.runtime, arguments=arguments, subject=subject, model=embedder.spec) as run:
+            known = KnownFiles(run)
+            commits = Commits(case, run, shelf, known, report, config.commit_items)
+            try:
+                named = paths if paths or config.manifest is None else manifest_files(config.manifest)
+                found = entries(run, named, known, shelf, config, report, stop)
+                with _decoder(config) as decoder:
+                    _take_in(found, Reading(run, known, shelf, config, decoder), embedder, commits, tell)
+                for alert in match_pdq(run):
+                    report.alert([alert])
+                if not stop.is_set():
+                    report.labelled += _label(run, paths, config, commits)
+                report.interrupted = stop.is_set()
+                join_small(case)
+            finally:
+                run.entry.counts = report.counts()
     if progress:
         progress(report)
     return report
 
 
 def _take_in(
-    found: Iterator[Entry],
-    reading: Reading,
-    embedder: Embedder,
-    commits: Commits,
-    jobs: int,
-    tell: Callable[[], None],
+    found: Iterator[Entry], reading: Reading, embedder: Embedder, commits: Commits, tell: Callable[[], None]
 ) -> None:
     """Entries to outcomes, and those into the case. Two pools, so that reading and decoding go on while pictures are
     embedded; both are fed in walk order and hand back in walk order, and hold a bounded number of pictures, however
     many files there are. Where this machine fails, what came before is committed first.
     """
     faults: list[MachineError] = []
+    jobs = reading.config.threads
     with ThreadPoolExecutor(jobs, "read") as readers, ThreadPoolExecutor(jobs, "embed") as embedders:
         read = in_order(readers, reading, until_a_fault(found, faults), 2 * EMBED_BATCH * jobs)
         groups = grouped(unique(until_a_fault(read, faults)), EMBED_BATCH)
@@ -111,15 +98,15 @@ def _take_in(
         raise faults[0]
 
 
-def _label(case: Case, paths: Paths, config: IngestConfig, commits: Commits) -> int:
+def _label(run: Run, paths: Paths, config: IngestConfig, commits: Commits) -> int:
     """Set what the tables say; returns how many of their rows were."""
     count = 0
     if config.labels is not None:
         rows = read_labels(config.labels)
-        count += apply_labels(case, config.labels, rows, paths, commits.issues, "labels")
+        count += apply_labels(run, config.labels, rows, paths, commits.issues, "labels")
     if config.manifest is not None:
         told = read_manifest(config.manifest)
-        count += apply_labels(case, config.manifest, told, paths, commits.issues, "manifest")
+        count += apply_labels(run, config.manifest, told, paths, commits.issues, "manifest")
     return count
 
 

@@ -11,7 +11,7 @@ from imgmatch.picture.facts import Facts
 from imgmatch.picture.pdq import has_pdq
 from imgmatch.types import Digests, Evidence, Issue
 from imgmatch.workers.decode import ReadPicture, Request
-from indexer.case.case import Case
+from indexer.case.use import Use
 from indexer.index.shelf import Shelf
 from indexer.intake.config import IngestConfig
 from indexer.intake.finding import Entry
@@ -23,7 +23,7 @@ from indexer.intake.outcomes import Failed, Ignored, Known, Prepared
 class Reading:
     """Reads one entry after another, in any thread."""
 
-    case: Case
+    use: Use
     known: KnownFiles
     shelf: Shelf
     config: IngestConfig
@@ -63,10 +63,10 @@ class Reading:
 
     def _facts_lacking(self, content: Content) -> Facts | None:
         """Facts of a known item that was read before they were kept: made up for when files are read again."""
-        lacking = self.config.reread and self.case.catalogue.facts.lacking(content.digests.sha256, has_pdq())
+        lacking = self.config.reread and self.use.catalogue.facts.lacking(content.digests.sha256, has_pdq())
         if content.data is None or not lacking:
             return None
-        sides = (self.case.default_model.input_px,)
+        sides = (self.use.default_model.input_px,)
         try:
             request = Request(sides_px=sides, metadata=True, pdq=True, limits=self.config.limits)
             return self.decoder(content.data, request).facts

@@ -42,7 +42,7 @@ def test_whatever_evidence_says_a_database_and_json_can_hold(name, lone, number)
     assert row == kept
     assert json.loads(json.dumps(kept).encode()) == list(kept)
     if -(2**63) < number < 2**63:
-        assert (found.size_bytes, found.changed_ns) == (number, -number)
+        assert (found.size_bytes, found.modified_ns, found.changed_ns) == (max(0, number), number, -number)
 
 
 def test_plain_names_stay_readable():
