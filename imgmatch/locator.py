@@ -15,7 +15,8 @@ _SEPARATOR = "|"
 _KIND = re.compile(r"[a-z][a-z0-9]*\Z")
 # Percent, the separator, control characters, line separators and bytes that are not UTF-8 (surrogate escapes).
 _UNSAFE = re.compile("[%|\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_LONE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+# Surrogates, but for those that stand for bytes of a name that is not UTF-8.
+_HALF = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 _ESCAPE = re.compile(r"((?:%[0-9A-F]{2})+)")
 
 
@@ -100,22 +101,14 @@ def readable(text: str) -> str:
 
 
 def named(text: str) -> str:
-    """A name as ``os.fsdecode`` would give it, whatever it was decoded from: a surrogate escape stands for a byte that
-    is not UTF-8, and for nothing else.
+    """A name as ``os.fsdecode`` would give it, whatever it was decoded from: a surrogate stands for a byte that is not
+    UTF-8, and halves of a character, which no text can hold, read \\uNNNN.
     """
     return text if text.isascii() else _bytes(text).decode("utf-8", "surrogateescape")
 
 
 def _bytes(text: str) -> bytes:
-    """The bytes of a name; a lone surrogate that is no escape is as UTF-8 would write it."""
-    try:
-        return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        return _LONE.sub(lambda found: _escaped(found[0]), text).encode("utf-8", "surrogateescape")
-
-
-def _escaped(surrogate: str) -> str:
-    return surrogate.encode("utf-8", "surrogatepass").decode("ascii", "surrogateescape")
+    return _HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", text).encode("utf-8", "surrogateescape")
 
 
 class Names:

@@ -18,6 +18,7 @@ from indexer.intake import embedding
 from indexer.intake import ingest as page
 from indexer.intake.ingest import IngestConfig, ingest
 from tests.conftest import ROOT, encode, picture, run, run_json
+from tests.indexer.vectors import inside
 
 YEAR_NS = 31_556_952 * 10**9
 IN_2300, IN_1902, IN_1900 = 330 * YEAR_NS, -68 * YEAR_NS, -70 * YEAR_NS
@@ -30,7 +31,7 @@ def dated(path, ns):
 
 
 def issues(case):
-    return {row.issue.locator.at: (row.issue.stage, row.issue.error) for row in case.catalogue.issues.all()}
+    return {row.issue.locator.at: (row.issue.stage, row.issue.error) for row in inside(case).issues.all()}
 
 
 @pytest.mark.parametrize(("ns", "year"), [(IN_2300, "2300-"), (IN_1902, "1902-"), (IN_1900, "1900-")])
@@ -39,7 +40,7 @@ def test_a_file_of_another_century_is_an_item_with_its_date(case, embedder, phot
     dated(odd, ns)
     report = ingest(case, [photographs], embedder)
     assert (report.new_items, report.known, report.unusable) == (11, 1, 0)
-    (seen,) = [s for s in case.catalogue.sightings.table() if odd.name in s[3] and "copy" not in s[3]]
+    (seen,) = [s for s in inside(case).sightings.table() if odd.name in s[3] and "copy" not in s[3]]
     assert seen[4].startswith(year)
     again = ingest(case, [photographs], embedder)
     # A time that the catalogue can't hold is not known again.
@@ -69,7 +70,7 @@ def test_a_name_that_no_text_can_hold_is_kept_and_found_again(case, embedder, tm
     )
     report = ingest(case, [mail], embedder)
     assert (report.new_items, report.unusable) == (len(names), 0)
-    assert len({str(sighting.locator) for sighting in case.catalogue.sightings.all()}) == len(names)
+    assert len({str(sighting.locator) for sighting in inside(case).sightings.all()}) == len(names)
     assert [finding.message for finding in check(case, sources=True) if finding.part == "source"] == []
 
 
