@@ -22,7 +22,7 @@ from imgmatch.picture.hashes import digest
 from imgmatch.picture.image import DEFAULT_LIMITS, Limits
 from imgmatch.streams import one_line
 from imgmatch.types import Digests, Evidence, Image
-from imgmatch.workers import shared
+from imgmatch.workers import pictures
 
 _log = logging.getLogger(__name__)
 
@@ -119,10 +119,10 @@ class Finder:
         raise EvidenceError("source_unreadable" if why == "unreadable" else "source_gone", said[why], "read")
 
     def image(self, sha256: str, places: Iterable[Locator], min_side_px: int) -> Image:
-        """The picture with this SHA-256, decoded as imgmatch.workers.shared.read_image does. Raises EvidenceError as
+        """The picture with this SHA-256, decoded as imgmatch.workers.pictures.read_image does. Raises EvidenceError as
         ``content`` and as that does.
         """
-        return shared.read_image(self.content(sha256, places).whole, min_side_px, self.limits.picture)
+        return pictures.read_image(self.content(sha256, places).whole, min_side_px, self.limits.picture)
 
 
 def gone(place: Locator, error: Exception) -> bool:

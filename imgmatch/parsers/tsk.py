@@ -249,6 +249,3 @@ def _entries(block: bytes) -> Iterator[tuple[str, int]]:
         if length < 8:
             break
         at += length
-
-
-PARSERS = (Partitions, FileSystem)

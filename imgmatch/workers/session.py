@@ -144,7 +144,12 @@ class Session:
             _open.add(self)
             sizes = [source.size for source in self._sources]
             try:
-                self._ask({"open": self._parser.__name__, "sizes": sizes, "with": self._opening}, seconds, [key], 0)
+                self._ask(
+                    {"open": (self._parser.__module__, self._parser.__name__), "sizes": sizes, "with": self._opening},
+                    seconds,
+                    [key],
+                    0,
+                )
             except BaseException:
                 self.close()
                 raise

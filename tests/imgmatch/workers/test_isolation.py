@@ -194,7 +194,7 @@ RIGHT = {
     "message": "",
     "image": ABOUT,
     "facts": {"metadata": {}, "pdq": None},
-    "pictures": [{"about": ABOUT, "height": 4, "width": 5}],
+    "pictures": [{**ABOUT, "height": 4, "width": 5}],
 }
 BYTES = 3 * (64 * 64 + 4 * 5)
 
@@ -233,9 +233,9 @@ def test_a_reply_that_is_right_is_taken():
         RIGHT | {"image": ABOUT | {"partial": 1}},
         RIGHT | {"facts": {"metadata": [], "pdq": None}},
         RIGHT | {"facts": {"metadata": {}, "pdq": {"hash": "00", "quality": 100}}},
-        RIGHT | {"pictures": [{"about": ABOUT, "height": 9**9, "width": 9}]},
-        RIGHT | {"pictures": [{"about": ABOUT, "height": -4, "width": -5}]},
-        RIGHT | {"pictures": [{"about": ABOUT, "height": 4, "width": 6}]},
+        RIGHT | {"pictures": [{**ABOUT, "height": 9**9, "width": 9}]},
+        RIGHT | {"pictures": [{**ABOUT, "height": -4, "width": -5}]},
+        RIGHT | {"pictures": [{**ABOUT, "height": 4, "width": 6}]},
         RIGHT | {"pictures": [None]},
         RIGHT | {"pictures": []},
     ],
