@@ -129,9 +129,7 @@ def gone(place: Locator, error: Exception) -> bool:
     """Is there nothing at a place that can't be read any more, nor what it lay in?"""
     if getattr(error, "kind", "") == "gone":
         return True
-    while place.parent is not None:
-        place = place.parent
-    return not os.path.lexists(place.at)
+    return not os.path.lexists(place.outermost.at)
 
 
 def _digest(evidence: Evidence, limits: Limits | None) -> tuple[Digests, bytes | None]:

@@ -94,7 +94,7 @@ class Reply(TypedDict):
     error: None
     message: str
     image: _About
-    facts: dict[str, Any]
+    facts: Any
     pictures: list[_Picture | None]
 
 

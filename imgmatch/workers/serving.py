@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, cast
 
 from imgmatch.limits import SourceLimits
 from imgmatch.parsers.pieces import Piece, Settings
-from imgmatch.streams import RandomAccess, Window
+from imgmatch.streams import RandomAccess, Window, in_pieces
 from imgmatch.workers.child import Answer, Pipe
 from imgmatch.workers.wire import MAX_READ
 
@@ -60,19 +60,14 @@ class Remote:
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Up to ``size`` bytes from ``offset``."""
-        parts = []
-        size = min(size, self.size - offset)
-        while size > 0:
-            self._pipe.say({"say": "read", "of": self._number, "offset": offset, "size": min(size, MAX_READ)})
-            heard, part = self._pipe.hear()
-            if "failed" in heard:
-                raise OSError(heard["failed"])
-            if not part:
-                break
-            parts.append(part)
-            offset += len(part)
-            size -= len(part)
-        return bytes(parts[0]) if len(parts) == 1 else b"".join(parts)
+        return in_pieces(self._ask, offset, min(size, self.size - offset), MAX_READ)
+
+    def _ask(self, offset: int, size: int) -> bytes:
+        self._pipe.say({"say": "read", "of": self._number, "offset": offset, "size": size})
+        heard, data = self._pipe.hear()
+        if "failed" in heard:
+            raise OSError(heard["failed"])
+        return bytes(data)
 
 
 class Kept:

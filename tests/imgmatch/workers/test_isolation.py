@@ -285,10 +285,8 @@ def test_a_broken_message_is_refused(data):
     ("kind", "right", "wrong"),
     [
         (int, [0, -5, 2**64 - 1], [True, 1.0, "1", None, 2**64, -(2**63) - 1]),
-        (float, [0, 1.5], [float("nan"), float("inf"), True, "1"]),
         (str | None, ["", None], [1, b"", []]),
         (list[tuple[str, int]], [[], [["a", 1]]], [[["a"]], [["a", 1, 2]], [[1, "a"]], {}, None]),
-        (dict[str, bool], [{}, {"a": True}], [{"a": 1}, []]),
     ],
 )
 def test_a_message_has_the_type_that_was_declared(kind, right, wrong):
