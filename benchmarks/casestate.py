@@ -6,12 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from indexer.case.case import Case
+from indexer.catalogue import Catalogue
+
+
+def inside(case: Case) -> Catalogue:
+    """All that a case's catalogue holds, by a connection of its own: what a measurement looks at leaves no trace."""
+    return Catalogue(case.path / "catalogue.sqlite")
 
 
 def state(path: Path) -> dict[str, Any]:
     """Items, sightings and issues by content and place, and each vector's bytes, sorted; duplicates show."""
     with Case.open(path) as case:
-        catalogue = case.catalogue
+        catalogue = inside(case)
         vectors = []
         for ids, rows in case.shelves()[0].store().blocks():
             owners = catalogue.vectors.owners(ids.tolist())

@@ -24,6 +24,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks import report
+from benchmarks.casestate import inside
 from benchmarks.hostile_files import bombs, mutate, seeds
 from indexer.case.case import Case
 
@@ -86,8 +87,8 @@ def accounted(case: Path, folder: Path) -> set[str]:
     prefix, names = str(folder) + os.sep, set()
     with Case.open(case) as opened:
         for place in (
-            *(sighting.locator for sighting in opened.catalogue.sightings.all()),
-            *(row.issue.locator for row in opened.catalogue.issues.all()),
+            *(sighting.locator for sighting in inside(opened).sightings.all()),
+            *(row.issue.locator for row in inside(opened).issues.all()),
         ):
             outermost = place
             while outermost.parent is not None:
@@ -172,7 +173,7 @@ def run(
             flush=True,
         )
     with Case.open(case) as opened:
-        kinds = opened.catalogue.issues.kinds()
+        kinds = inside(opened).issues.kinds()
         items, broken = opened.catalogue.counts()["items"], opened.catalogue.integrity()
     if broken:
         faults.add("case damaged", str(broken))

@@ -23,7 +23,8 @@ from benchmarks import report
 from imgmatch.errors import ImgmatchError
 from imgmatch.types import Digests, Evidence, Image, ModelSpec
 from indexer.care.indexing import BuildConfig, build
-from indexer.case.case import Batch, Case, NewItem
+from indexer.case.case import Case
+from indexer.case.run import Batch, NewItem
 from indexer.index.open import CaseIndex
 
 DIM = 16
@@ -49,16 +50,15 @@ def fill(case: Case, vectors: np.ndarray, start: int = 0, spec: ModelSpec = SPEC
     def gone() -> None:
         raise FileNotFoundError
 
-    with case.writing():
-        run_id = case.start_run("ingest", "benchmark", {})
+    with case.writing(), case.run("ingest", "benchmark") as run:
         for first in range(0, len(vectors), commit):
             items = []
             for place in range(first, min(first + commit, len(vectors))):
                 sha256 = hashlib.sha256(b"%d" % (start + place)).hexdigest()
                 found = Evidence(Locator("file", f"/media/{start + place}.jpg"), 1, None, 1, 1, gone)  # type: ignore[arg-type]
                 items.append(NewItem(Digests(sha256, "0" * 32, "0" * 40, 1), empty, vectors[place], [found]))
-            case.commit(Batch(items=items), case.add_shelf(spec), run_id)
-        case.finish_run(run_id, {"new_items": len(vectors)})
+            run.commit(Batch(items=items), case.add_shelf(spec))
+        run.entry.counts = {"new_items": len(vectors)}
 
 
 class Fuzz:

@@ -180,20 +180,20 @@ def grouping(count: int) -> dict[str, Any]:
     """Seconds and memory of near-copy groups over synthetic vectors: unrelated ones, and groups of one to five."""
     from imgmatch.types import Digests, Image, ModelSpec
     from indexer.care.indexing import BuildConfig, build
-    from indexer.case.case import Batch, Case, NewItem
-    from indexer.search.groups import groups
+    from indexer.case.case import Case
+    from indexer.case.run import Batch, NewItem
+    from indexer.search.closer import find_groups
 
     spec = ModelSpec("synthetic", "copy", 128, 32, "x", "0" * 64, "", "")
     rng = np.random.default_rng(SEED)
     with tempfile.TemporaryDirectory() as folder, Case.create(Path(folder) / "case", model=spec) as case:
-        with case.writing():
-            run_id = case.start_run("ingest", "synthetic", {})
+        with case.writing(), case.run("ingest", "synthetic") as run:
             for start in range(0, count, 10_000):
                 rows = rng.normal(size=(10_000, spec.dim)).astype(np.float32)
                 rows[9_000:] = rows[:1_000] + 0.05 * rng.normal(size=(1_000, spec.dim))
                 rows /= np.linalg.norm(rows, axis=1, keepdims=True)
                 image = Image(np.empty((0, 0, 3), np.uint8), (8, 8), 1, "PNG")
-                case.commit(
+                run.commit(
                     Batch(
                         items=[
                             NewItem(
@@ -203,13 +203,12 @@ def grouping(count: int) -> dict[str, Any]:
                         ]
                     ),
                     case.add_shelf(spec),
-                    run_id,
                 )
         started = time.perf_counter()
         build(case, spec, BuildConfig(kind="ivf"))
         built = time.perf_counter()
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        found = sum(1 for _ in groups(case, spec))
+        found = sum(1 for _ in find_groups(case, spec))
         return {
             "vectors": count,
             "made_groups": count // 10,

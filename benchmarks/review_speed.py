@@ -25,6 +25,7 @@ import numpy as np
 import psutil
 
 from benchmarks import report
+from benchmarks.casestate import inside
 from benchmarks.index_fuzz import fill
 from imgmatch.models import DEFAULT_MODEL, model_spec
 from indexer.care.indexing import BuildConfig, build
@@ -71,8 +72,9 @@ def make(folder: Path, rows: int, jobs: int) -> Path:
             count = min(_BLOCK, rows - start)
             block = centres[rng.integers(0, len(centres), count)] + 0.7 * rng.normal(size=(count, spec.dim))
             fill(case, (block / np.linalg.norm(block, axis=1, keepdims=True)).astype(np.float32), start, spec)
-            ids = case.catalogue.items.page(start, count)
-            case.set_labels([(item_id, "benchmark", {"label": f"hotel {item_id % 500}"}) for item_id in ids])
+            ids = inside(case).items.page(start, count)
+            with case.run("ingest", "benchmark") as run:
+                run.set_labels([(item_id, "benchmark", {"label": f"hotel {item_id % 500}"}) for item_id in ids])
         build(case, spec, BuildConfig(jobs=jobs))
     return folder / "case"
 

@@ -71,6 +71,7 @@ _add(models_app, models.add)
 _add(models_app, models.download)
 _add(models_app, models.train)
 _add(models_app, models.quantise)
+_add(models_app, models.render)
 _add(models_app, models.evaluate)
 app.add_typer(models_app, name="models")
 

@@ -52,12 +52,12 @@ def status(case: CaseArg, *, out: Output) -> None:
     """What a case holds: counts, model, sizes, last ingest."""
     with open_case(case) as opened:
         catalogue = opened.catalogue
-        last = catalogue.runs.last("ingest")
+        last = catalogue.last_run("ingest")
         record: dict[str, Any] = {
             "case": str(case),
             **catalogue.counts(),
-            "profiles": catalogue.vectors.profiles(),
-            "issue_kinds": catalogue.issues.kinds(),
+            "profiles": catalogue.profiles(),
+            "issue_kinds": catalogue.issue_kinds(),
             "models": [f"{spec.name} ({spec.weights_sha256[:12]})" for _, spec in catalogue.models.all()],
             **opened.sizes(),
             **catalogue.meta.all(),
@@ -83,7 +83,7 @@ def issues(
     case: CaseArg, kind: Annotated[str | None, typer.Option(help="Only issues of this kind.")] = None, *, out: Output
 ) -> None:
     """List the evidence that could not be used, and why."""
-    with open_case(case) as opened:
+    with open_case(case) as opened, opened.use("issues", arguments={"kind": kind}, ends="issues_shown") as use:
         records = (
             {
                 "error": row.issue.error,
@@ -95,11 +95,10 @@ def issues(
                 "run_id": row.run_id,
                 "locator": str(row.issue.locator),
             }
-            for row in opened.catalogue.issues.all()
+            for row in use.catalogue.issues.all()
             if kind is None or row.issue.error == kind
         )
-        counts = {"issues": opened.catalogue.counts()["issues"]}
-        opened.record("issues", arguments={"kind": kind}, counts=counts)  # names of evidence leave the case
+        use.entry.counts = {"issues": opened.catalogue.counts()["issues"]}
         out.many(records, ["error", "stage", "path", "message"], ["sha256", "seen_utc", "run_id", "locator"])
 
 

@@ -41,15 +41,9 @@ def check(
         if repair:
             decode_soon(isolation)
             _repair(opened, options, progress)
-        faults = [
-            dataclasses.asdict(finding)
-            for finding in run_check(opened, sources=sources, options=options, progress=progress)
-        ]
-        kinds = Counter(" ".join(filter(None, (finding["part"], finding["kind"]))) for finding in faults)
-        counts = {"faults": len(faults), **kinds}
-        if sources:
-            counts["sightings"] = opened.catalogue.counts()["sightings"]
-        opened.record("check", arguments={"sources": sources, "repair": repair}, counts=counts)
+        findings = list(run_check(opened, sources=sources, options=options, progress=progress))
+        kinds = Counter(finding.what for finding in findings)
+        faults = [dataclasses.asdict(finding) for finding in findings]
     if faults or out.format is not Format.table:
         out.many(faults, ["part", "kind", "message"], ["sha256"])
     if faults:

@@ -94,7 +94,7 @@ def export(
         elif format is ExportFormat.pdq:
             from indexer.out.exchange.pdq import export_pdq
 
-            hashes, poor = export_pdq(opened, output, opened.catalogue.facts.pdq_table())
+            hashes, poor = export_pdq(opened, output)
             note(f"{output}: {hashes} PDQ hashes, {poor} items left out: too little detail")
         elif format is ExportFormat.pack:
             from indexer.out.exchange.pack import PackConfig, write_pack

@@ -45,8 +45,8 @@ def import_(
 
 def list_(case: CaseArg, *, out: Output) -> None:
     """The lists of a case."""
-    with open_case(case) as opened:
-        rows = [dataclasses.asdict(row) for row in opened.catalogue.lists.all()]
+    with open_case(case) as opened, opened.use("known list") as use:
+        rows = [dataclasses.asdict(row) for row in use.catalogue.lists.all()]
     columns = ["name", "kind", "format", "hashes", "malformed", "distance", "imported_utc", "source"]
     out.many(rows, columns, ["sha256"])
 

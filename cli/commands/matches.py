@@ -168,13 +168,7 @@ def decide(
         if given:
             row = decisions.decide(opened, given[0], given[1], given[2], note_, examiner)
             out.one(row)
-        if not given:
-            opened.record(
-                "decisions",
-                arguments={"list": list_, "labels": None if labels is None else str(labels)},
-                counts={"decisions": sum(1 for _ in opened.catalogue.decisions.all())},
-            )
         if labels is not None:
             emit(decisions.labels(opened), ["sha256", "label"], Format.csv, labels)
         if list_:
-            out.many((dataclasses.asdict(row) for row in opened.catalogue.decisions.all()), columns)
+            out.many(map(dataclasses.asdict, decisions.history(opened)), columns)

@@ -185,6 +185,20 @@ def quantise(
     note(f"Made {made.name}. Next: imgmatch models add {output}")
 
 
+def render(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the rendered hotels; begun ones go on.")],
+    hotels: Annotated[int, typer.Option(min=1, help="How many hotels.")] = 120,
+    seed: Annotated[int, typer.Option(help="Same seed, same hotels.")] = 1,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Hotels at a time, a thread each.")] = 1,
+    public_domain: Annotated[bool, typer.Option("--public-domain", help="Models under CC0 only; no people.")] = False,
+) -> None:
+    """Render rooms of hotels that never were, to train on; needs Blender and Debian's furniture."""
+    from imgmatch.lab.hotels.models import SOURCE
+    from imgmatch.lab.hotels.run import Settings, collection
+
+    collection(folder, hotels, Settings(seed, only_cc0=public_domain), jobs, SOURCE, note)
+
+
 def evaluate(
     name: Annotated[str, typer.Argument(metavar="MODEL", help="Name of the model.")],
     path: Annotated[Path, typer.Argument(metavar="PATH", help="Folder of the data set, as published.")],

@@ -19,11 +19,10 @@ def show(
     out: Output,
 ) -> None:
     """Everything known of one item: digests, places, labels, metadata, lists, decisions."""
-    from indexer.out.show import find_item, item_record
+    from indexer.out.show import show as all_of
 
     with open_case(case) as opened:
-        record = item_record(opened, find_item(opened, item))
-        opened.record("show", subject={"item_id": record["item_id"], "sha256": record["sha256"]})
+        record = all_of(opened, item)
     if out.format is Format.table:
         out.many(_lines(record), ["field", "value", "source"])
     else:

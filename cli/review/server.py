@@ -66,7 +66,8 @@ def serve(
     door = Door(idle_s)
 
     def entered() -> None:
-        desk.case.record("review_session", arguments={"port": port, "examiner": desk.examiner})
+        with desk.case.use("review_session", arguments={"port": port, "examiner": desk.examiner}):
+            pass
 
     app = make_app(desk, door, lambda: server.end("ended on the page"))
     config = uvicorn.Config(
@@ -83,7 +84,6 @@ def serve(
     )
     server = _Server(config)
     address = f"http://{LOOPBACK}:{port}/?token={door.token}"
-    desk.case.record("review_start", arguments={"port": port, "idle_s": idle_s, "examiner": desk.examiner})
     say(address, idle_s / 60)
 
     async def run() -> None:
@@ -101,8 +101,7 @@ def serve(
     finally:
         listening.close()
         door.end()
-        desk.close()
-        desk.case.record("review_end", arguments={"why": server.why, "examiner": desk.examiner})
+        desk.close(server.why)
     return server.why
 
 

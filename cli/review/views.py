@@ -79,7 +79,7 @@ class Views:
 
     def browse(self, after: int, wanted: Filter) -> str:
         """Items to choose a query from."""
-        catalogue = self._desk.case.catalogue
+        catalogue = self._desk.use.catalogue
         ids = catalogue.items.page(after, _BROWSED + 1, wanted)
         shown = ids[:_BROWSED]
         return self._piece(
@@ -148,7 +148,7 @@ class Views:
         return self._piece("item", item_id=item_id, **self._facts(item_id, None))
 
     def _facts(self, item_id: int, query_sha256: str | None) -> dict[str, Any]:
-        catalogue = self._desk.case.catalogue
+        catalogue = self._desk.use.catalogue
         item = catalogue.items.by_id([item_id]).get(item_id)
         seen: list[Sighting] = catalogue.sightings.of([item_id])[item_id] if item else []
         return {

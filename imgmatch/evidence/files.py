@@ -112,10 +112,15 @@ def _examine(path: str) -> Evidence | Issue:
         locator=Locator.file(path),
         size_bytes=found.st_size,
         modified_utc=times.utc(found.st_mtime),
-        modified_ns=found.st_mtime_ns,
-        changed_ns=found.st_ctime_ns,
+        modified_ns=_bounded(found.st_mtime_ns),
+        changed_ns=_bounded(found.st_ctime_ns),
         open=lambda: _open(path),
     )
+
+
+def _bounded(ns: int) -> int | None:
+    """A time in the 64 bits of a catalogue: from 1677 to 2262. Another is not known again, and its file read again."""
+    return ns if -(1 << 63) <= ns < 1 << 63 else None
 
 
 def _open(path: str) -> BinaryIO:

@@ -112,7 +112,7 @@ class Selection(Generic[Frame]):
 
 
 def distinct(frames: Iterable[tuple[Pixels, Frame, int | None]], per_minute: int) -> Iterator[Frame]:
-    """Those that are chosen of frames with their luminance and time, as by ``Selection.offer``; the first where none is.
+    """Those of frames with their luminance and time that ``Selection`` chooses; the first where it chooses none.
     What is held when a fault ends them comes before it is raised.
     """
     selection = Selection[Frame](per_minute)

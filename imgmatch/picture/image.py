@@ -11,18 +11,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import simplejpeg
+from PIL import AvifImagePlugin, ImageCms, ImageFile, UnidentifiedImageError
 from PIL import Image as Pillow
-from PIL import ImageCms, ImageFile, UnidentifiedImageError
 
 from imgmatch.errors import EvidenceError
 from imgmatch.picture import tiff
+from imgmatch.picture.brands import coding_of
 from imgmatch.picture.levels import to_8_bit
-from imgmatch.picture.png import mend_checksums
+from imgmatch.picture.png import mend_checksums, without_long_texts
 from imgmatch.types import Image
 
 # Formats with a signature and a decoder inside Pillow: none that starts another program (EPS, WMF). JPEG brings MPO.
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "AVIF", "JPEG2000", "PPM", "ICO")
-HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "JPEG2000", "PPM", "ICO")
 _ORIENTATION_TAG = 0x0112
 _TRANSPOSE = {
     2: Pillow.Transpose.FLIP_LEFT_RIGHT,
@@ -134,12 +134,19 @@ def _visible(picture: Pillow.Image, format: str) -> tuple[Pillow.Image, str | No
 def open_picture(data: bytes) -> ImageFile.ImageFile:
     """Open a picture by its content, without decoding it. Raises what Pillow and its plug-ins raise."""
     Pillow.init()  # loads the plug-ins, once
-    if data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS:
+    coding = coding_of(data[:512])
+    # The classes themselves: registering pi_heif would change Pillow for the whole process, and Pillow goes by the
+    # first brand.
+    if coding == "HEIF":
         from pi_heif import HeifImageFile
 
-        # The class itself: registering the plug-in would change Pillow for the whole process.
         return HeifImageFile(io.BytesIO(data))
-    return Pillow.open(io.BytesIO(data), formats=_FORMATS)
+    if coding == "AVIF":
+        return AvifImagePlugin.AvifImageFile(io.BytesIO(data))
+    data, more = without_long_texts(data)
+    picture = Pillow.open(io.BytesIO(data), formats=_FORMATS)
+    picture.info.update(more)
+    return picture
 
 
 def orientation_of(picture: Pillow.Image) -> int:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from imgmatch.errors import EvidenceError, ModelError
 from imgmatch.evidence import DEFAULT_OPTIONS, SourceOptions
 from imgmatch.evidence.read import Finder, gone, hashed
 from imgmatch.models import verify_model
 from indexer.case.case import Case
+from indexer.case.use import Use
 from indexer.catalogue import SightingRow
+from indexer.index.protocol import Progress
 from indexer.index.remote import faults
 from indexer.index.status import inspect
 
@@ -27,19 +31,38 @@ class Finding:
     kind: str = ""
     sha256: str | None = None
 
+    @property
+    def what(self) -> str:
+        """Part and kind, for counting."""
+        return f"{self.part} {self.kind}".rstrip()
+
 
 def check(
     case: Case,
     *,
     sources: bool = False,
     options: SourceOptions = DEFAULT_OPTIONS,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Iterator[Finding]:
     """Yield every fault; nothing when all is well. With ``sources``, read every sighting's source again and compare;
     ``options`` hold passwords.
 
-    ``progress`` is told the part, how many were checked and how many there are.
+    ``progress`` is told the part, how many were checked and how many there are. Recorded before and after.
     """
+    counts: Counter[str] = Counter(faults=0)
+    with case.use("check", arguments={"sources": sources}, ends="checked") as use:
+        parts = [_catalogue(case), _segments(case, progress), _indexes(case)]
+        if sources:
+            counts["sightings"] = case.catalogue.counts()["sightings"]
+            parts.append(_sources(use, options, progress))
+        use.entry.counts = counts
+        for finding in chain.from_iterable(parts):
+            counts["faults"] += 1
+            counts[finding.what] += 1
+            yield finding
+
+
+def _catalogue(case: Case) -> Iterator[Finding]:
     for fault in case.catalogue.integrity():
         yield Finding("catalogue", f"{case.catalogue.path}: {fault}")
     for fault in case.log.verify().faults:
@@ -52,6 +75,9 @@ def check(
             continue
         if installed.weights_sha256 != spec.weights_sha256:
             yield Finding("weights", f"{spec.name}: the weights installed here are not those that made this case")
+
+
+def _segments(case: Case, progress: Progress | None) -> Iterator[Finding]:
     rows = [(shelf, segment) for shelf in case.shelves() for segment in shelf.segments()]
     for number, (shelf, segment) in enumerate(rows, start=1):
         segment_fault = shelf.check(segment)
@@ -59,6 +85,9 @@ def check(
             yield Finding("segment", segment_fault)
         if progress:
             progress("segments", number, len(rows))
+
+
+def _indexes(case: Case) -> Iterator[Finding]:
     remote = case.catalogue.indexes.remote()
     for shelf in case.shelves():
         if remote is not None and shelf.segments():
@@ -67,15 +96,17 @@ def check(
             index_fault = inspect(shelf).fault
             if index_fault is not None:
                 yield Finding("index", index_fault)
-    if sources:
-        total = case.catalogue.counts()["sightings"]
-        finder = Finder(case.limits, options)
-        for number, sighting in enumerate(case.catalogue.sightings.all(), start=1):
-            source_fault = _compare(sighting, finder)
-            if source_fault is not None:
-                yield source_fault
-            if progress:
-                progress("sources", number, total)
+
+
+def _sources(use: Use, options: SourceOptions, progress: Progress | None) -> Iterator[Finding]:
+    total = use.catalogue.counts()["sightings"]
+    finder = Finder(use.limits, options)
+    for number, sighting in enumerate(use.catalogue.sightings.all(), start=1):
+        source_fault = _compare(sighting, finder)
+        if source_fault is not None:
+            yield source_fault
+        if progress:
+            progress("sources", number, total)
 
 
 def _compare(sighting: SightingRow, finder: Finder) -> Finding | None:

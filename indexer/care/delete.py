@@ -29,34 +29,30 @@ def delete(
     One transaction; every search from then on leaves them out. Their rows stay in the segments until ``compact``.
     Evidence is never touched. Raises UsageError, changing nothing, when something named is not in the case.
     """
-    with case.writing():
+    arguments = {"items": list(items)[:_NAMED], "sha256": list(sha256)[:_NAMED], "sources": list(sources)}
+    with case.writing(), case.change("delete", arguments=arguments) as change:
+        known, writer = change.catalogue, change.writer
         wanted = set(items)
         for digest in sha256:
-            found = case.catalogue.items.id_of(digest)
+            found = known.items.id_of(digest)
             if found is None:
                 raise UsageError(f"{digest}: no item with this SHA-256 in {case.path}; nothing was deleted")
             wanted.add(found)
-        missing = wanted - case.catalogue.items.by_id(wanted).keys()
+        missing = wanted - known.items.by_id(wanted).keys()
         if missing:
             raise UsageError(f"item {min(missing)}: not in {case.path}; nothing was deleted")
         sightings = issues = 0
-        with case.changing() as (writer, record):
-            for source in sources:
-                removed = writer.delete_source(source)
-                if not (removed["sightings"] or removed["issues"] or removed["listed_files"]):
-                    raise UsageError(f"{source}: nothing in {case.path} was seen there; nothing was deleted")
-                sightings += removed["sightings"]
-                issues += removed["issues"]
-            wanted.update(case.catalogue.items.unseen())
-            gone = case.catalogue.items.by_id(wanted)
-            sightings += sum(len(seen) for seen in case.catalogue.sightings.of(wanted).values())
-            vectors = writer.delete_items(sorted(wanted))
-            done = Deleted(len(wanted), vectors, sightings, issues)
-            record(
-                "delete",
-                {"reason": reason},
-                arguments={"items": list(items)[:_NAMED], "sha256": list(sha256)[:_NAMED], "sources": list(sources)},
-                subject={"sha256": [item.sha256 for item in gone.values()][:_NAMED]},
-                counts=asdict(done),
-            )
+        for source in sources:
+            removed = writer.delete_source(source)
+            if not (removed["sightings"] or removed["issues"] or removed["listed_files"]):
+                raise UsageError(f"{source}: nothing in {case.path} was seen there; nothing was deleted")
+            sightings += removed["sightings"]
+            issues += removed["issues"]
+        wanted.update(known.items.unseen())
+        gone = known.items.by_id(wanted)
+        sightings += sum(len(seen) for seen in known.sightings.of(wanted).values())
+        done = Deleted(len(wanted), writer.delete_items(sorted(wanted)), sightings, issues)
+        change.entry.details = {"reason": reason}
+        change.entry.subject = {"sha256": [item.sha256 for item in gone.values()][:_NAMED]}
+        change.entry.counts = asdict(done)
     return done

@@ -39,7 +39,7 @@ def build(
         follow(case.shelves(), progress=progress)  # a server builds its index itself: what it needs is the rows
         return None
     with building(case.path):
-        remove_unnamed(case.path, case.catalogue)
+        remove_unnamed(case.path, shelf.catalogue)
         made = make(shelf, config or BuildConfig(), progress, stop)
         _put_to_use(case, shelf, made)
     return made.manifest if made else None
@@ -111,13 +111,9 @@ def drop_generations(case: Case) -> None:
 
 def _put_to_use(case: Case, shelf: Shelf, made: Built | None) -> None:
     name, digest = (made.name, made.manifest_sha256) if made else (None, "")
-    with case.changing() as (writer, record):
-        shelf.set_generation(writer, name, digest)
-        record(
-            "index",
-            {"factory": made.manifest.factory if made else "exact"},
-            subject={"generation": name, "manifest_sha256": digest or None},
-            model=shelf.spec,
-            counts={"rows": made.manifest.rows if made else 0},
-        )
-    remove_unnamed(case.path, case.catalogue)
+    subject = {"generation": name, "manifest_sha256": digest or None}
+    with case.change("index", subject=subject, model=shelf.spec) as change:
+        shelf.set_generation(change.writer, name, digest)
+        change.entry.details = {"factory": made.manifest.factory if made else "exact"}
+        change.entry.counts = {"rows": made.manifest.rows if made else 0}
+    remove_unnamed(case.path, shelf.catalogue)

@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 
 from imgmatch.errors import CaseError, UsageError
 from indexer.case.case import Case
-from indexer.catalogue.clock import now_utc
+from indexer.case.run import Run
+from indexer.catalogue import Catalogue
 from indexer.index.protocol import Progress
 from indexer.index.shelf import Shelf
 from indexer.index.store import Store
@@ -47,47 +48,47 @@ def merge(
     if case_id == case.catalogue.meta.all().get("case_id"):
         raise UsageError(f"{other.path}: is the same case as {case.path}; nothing to merge")
     their_log = other.log.verify()
+    # Their log stays with them; its head, noted in this chain, proves later that nothing in it was changed.
+    subject = {
+        "case_id": case_id,
+        "path": str(other.path),
+        "log_entries": their_log.head.entry,
+        "log_sha256": their_log.head.sha256,
+        "log_faults": len(their_log.faults),
+    }
     with case.writing():
         shelves = _shelves(case, other)
-        before = case.catalogue.runs.merged_to(case_id)
-        run_id, after = before or (case.start_run("merge", "", {"case_id": case_id, "path": str(other.path)}), 0)
-        runs = _runs(case, other, case_id)
+        before, after = case.catalogue.merged_to(case_id) or (None, 0)
+        arguments = {"case_id": case_id, "path": str(other.path)}
         done = Merged()
-        total = other.catalogue.counts()["items"]
-        count = 0
-        while rows := other.catalogue.items.whole_rows(after, _BATCH):
-            _merge_batch(case, other, rows, shelves, runs, (case_id, run_id), done)
-            after = rows[-1][0]
-            count += len(rows)
-            if progress:
-                progress("items", count, total)
-        with case.catalogue.transaction() as writer:
-            copied = writer.copy(other.catalogue, None, runs)
-            done.issues, done.decisions = copied["issues"], copied["decisions"]
-            done.vics_files = writer.vics.merge(other.catalogue.vics, runs)
-            writer.runs.set_merged(case_id, run_id, None)
-        for _ in match_pdq(case):
-            pass  # their items against the PDQ lists of this case: kept in the catalogue
-        counts = asdict(done)
-        with case.changing() as (writer, record):
-            writer.runs.finish(run_id, counts, now_utc())
-            # Their log stays with them; its head, noted in this chain, proves later that nothing in it was changed.
-            subject = {
-                "case_id": case_id,
-                "path": str(other.path),
-                "log_entries": their_log.head.entry,
-                "log_sha256": their_log.head.sha256,
-                "log_faults": len(their_log.faults),
-            }
-            record("merge", {"run_id": run_id}, subject=subject, counts=counts)
+        with case.run("merge", arguments=arguments, subject=subject, going_on=before) as run:
+            theirs = other.beside(run).catalogue
+            runs = _runs(run, theirs, case_id)
+            total = theirs.counts()["items"]
+            count = 0
+            while rows := theirs.items.whole_rows(after, _BATCH):
+                _merge_batch(run, theirs, rows, shelves, runs, case_id, done)
+                run.entry.counts = asdict(done)
+                after = rows[-1][0]
+                count += len(rows)
+                if progress:
+                    progress("items", count, total)
+            with run.catalogue.transaction() as writer:
+                copied = writer.copy(theirs, None, runs)
+                done.issues, done.decisions = copied["issues"], copied["decisions"]
+                done.vics_files = writer.vics.merge(theirs.vics, runs)
+                writer.runs.set_merged(case_id, run.run_id, None)
+            for _ in match_pdq(run):
+                pass  # their items against the PDQ lists of this case: kept in the catalogue
+            run.entry.counts = asdict(done)
     return done
 
 
-def _runs(case: Case, other: Case, case_id: str) -> dict[int, int]:
+def _runs(run: Run, theirs: Catalogue, case_id: str) -> dict[int, int]:
     """Their run ids to ours: their runs come along, so that each sighting goes on saying what read it, and when."""
-    known = case.catalogue.runs.merged_from(case_id)
-    with case.catalogue.transaction() as writer:
-        for row in other.catalogue.runs.all():
+    known = run.catalogue.runs.merged_from(case_id)
+    with run.catalogue.transaction() as writer:
+        for row in theirs.runs.all():
             if row[0] not in known:
                 known[row[0]] = writer.runs.merge(case_id, row)
     return known
@@ -112,27 +113,26 @@ def _shelves(case: Case, other: Case) -> list[tuple[Shelf, Store, Shelf]]:
 
 
 def _merge_batch(
-    case: Case,
-    other: Case,
+    run: Run,
+    other: Catalogue,
     rows: list[tuple[int, ...]],
     shelves: list[tuple[Shelf, Store, Shelf]],
     runs: dict[int, int],
-    merge_of: tuple[str, int],
+    case_id: str,
     done: Merged,
 ) -> None:
-    case_id, run_id = merge_of
     new = Merged()
-    with case.catalogue.transaction() as writer:
+    with run.catalogue.transaction() as writer:
         ours = {}
-        before = case.catalogue.counts()["items"]
+        before = run.catalogue.counts()["items"]
         for row in rows:
             ours[row[0]] = writer.items.merge(row[1:])
-        new.items = case.catalogue.counts()["items"] - before
+        new.items = run.catalogue.counts()["items"] - before
         new.known = len(rows) - new.items
-        new.sightings = writer.copy(other.catalogue, ours, runs)["sightings"]
+        new.sightings = writer.copy(other, ours, runs)["sightings"]
         for their_shelf, store, our_shelf in shelves:
             new.vectors += our_shelf.take_over(writer, their_shelf, store, ours)
-        writer.runs.set_merged(case_id, run_id, rows[-1][0])
+        writer.runs.set_merged(case_id, run.run_id, rows[-1][0])
     done.items += new.items
     done.known += new.known
     done.sightings += new.sightings

@@ -43,8 +43,8 @@ def move(
         if not _same(current, target):
             if target is not None:
                 if coming is None:
-                    with case.catalogue.transaction() as writer:
-                        writer.indexes.set_remote("coming", target)
+                    with case.change("index_move_started", arguments=_told(target)) as change:
+                        change.writer.indexes.set_remote("coming", target)
                 follow(case.shelves(), role="coming", progress=progress)
                 coming = case.catalogue.indexes.remote("coming")
             # A place that an earlier move has not emptied must not be forgotten.
@@ -69,12 +69,15 @@ def _same(one: RemoteRow | None, other: RemoteRow | None) -> bool:
 
 
 def _switch(case: Case, target: RemoteRow | None) -> None:
-    place = {"to": "milvus", "uri": target.uri, "collection": target.collection} if target else {"to": "faiss"}
-    with case.changing() as (writer, record):
-        writer.indexes.set_remote("leaving", case.catalogue.indexes.remote())
-        writer.indexes.set_remote("current", target)
-        writer.indexes.set_remote("coming", None)
-        record("index_move", arguments=place, counts={"vectors": case.catalogue.counts()["vectors"]})
+    with case.change("index_move", arguments=_told(target)) as change:
+        change.writer.indexes.set_remote("leaving", case.catalogue.indexes.remote())
+        change.writer.indexes.set_remote("current", target)
+        change.writer.indexes.set_remote("coming", None)
+        change.entry.counts = {"vectors": case.catalogue.counts()["vectors"]}
+
+
+def _told(target: RemoteRow | None) -> dict[str, str]:
+    return {"to": "milvus", "uri": target.uri, "collection": target.collection} if target else {"to": "faiss"}
 
 
 def _leave(case: Case, role: str, abandon: bool) -> None:
@@ -89,6 +92,6 @@ def _leave(case: Case, role: str, abandon: bool) -> None:
             raise CaseError(
                 f"{error}; the case's rows there are not removed: run it again, or with --abandon if the server is gone"
             ) from error
-    with case.catalogue.transaction() as writer:
-        writer.indexes.forget_sent(old.namespace)
-        writer.indexes.set_remote(role, None)
+    with case.change("index_left", arguments={**_told(old), "abandoned": abandon}) as change:
+        change.writer.indexes.forget_sent(old.namespace)
+        change.writer.indexes.set_remote(role, None)

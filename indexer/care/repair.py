@@ -16,6 +16,7 @@ from imgmatch.types import Sighting
 from imgmatch.workers import pictures
 from imgmatch.workers.decode import Request
 from indexer.case.case import Case
+from indexer.case.use import Use
 from indexer.catalogue import SegmentRow
 from indexer.index.protocol import Progress
 from indexer.index.segments import ids_of
@@ -49,7 +50,7 @@ def repair(
     """
     done = Repaired()
     finder = Finder(case.limits, options)
-    with case.writing():
+    with case.writing(), case.use("repair", ends="repaired") as use:
         used: dict[str, str] = {}
         damaged = ((s, segment) for s in case.shelves() for segment in s.segments() if s.check(segment) is not None)
         for shelf, segment in damaged:
@@ -61,15 +62,15 @@ def repair(
                     "installed; repair it with the imgmatch version that made it"
                 )
             used[spec.name] = spec.weights_sha256
-            _repair(shelf, segment, embedder, finder, done, progress)
+            _repair(use, shelf, segment, embedder, finder, done, progress)
             done.segments += 1
-        if done.segments:
-            counts = {"segments": done.segments, "vectors": done.vectors, "lost": len(done.lost)}
-            case.record("repair", {"models": used}, subject={"lost_sha256": done.lost[:1000]}, counts=counts)
+        use.entry.details, use.entry.subject = {"models": used}, {"lost_sha256": done.lost[:1000]}
+        use.entry.counts = {"segments": done.segments, "vectors": done.vectors, "lost": len(done.lost)}
     return done
 
 
 def _repair(
+    use: Use,
     shelf: Shelf,
     segment: SegmentRow,
     embedder: Embedder,
@@ -78,10 +79,10 @@ def _repair(
     progress: Progress | None,
 ) -> None:
     ids = ids_of(segment).tolist()
-    owners = shelf.catalogue.vectors.owners(ids)
-    regions = shelf.catalogue.vectors.regions(ids)
-    items = shelf.catalogue.items.by_id(owners.values())
-    sightings = shelf.catalogue.sightings.of(owners.values())
+    owners = use.catalogue.vectors.owners(ids)
+    regions = use.catalogue.vectors.regions(ids)
+    items = use.catalogue.items.by_id(owners.values())
+    sightings = use.catalogue.sightings.of(owners.values())
     kept, vectors, gone = [], [], []
     for number, vector_id in enumerate(ids, start=1):
         if vector_id in owners:

@@ -17,8 +17,9 @@ from typing import Any
 import imgmatch
 from imgmatch.errors import UsageError
 from imgmatch.optional import require
-from indexer.case.audit import Head
+from indexer.case.audit import AuditLog, Head
 from indexer.case.case import Case
+from indexer.case.use import Use
 from indexer.catalogue.clock import now_utc
 from indexer.out.atomic import whole_folder
 from indexer.out.report.html import plain
@@ -35,9 +36,17 @@ def write_statement(case: Case, run_id: int, folder: Path, key: Path | None = No
     recorded in the audit log with its SHA-256. Raises UsageError when there is no such run or it is no ingest of this
     case, the folder exists or can't be written, or the key can't be used; nothing half-written stays.
     """
-    run = case.catalogue.runs.by_id(run_id)
+    arguments = {"folder": str(folder.absolute()), "signed": key is not None}
+    signer = None if key is None else _private(key)
+    # Recorded before the folder gets its name.
+    with whole_folder(folder) as draft, case.use("statement", arguments=arguments, subject={"run_id": run_id}) as use:
+        return _write(use, case.log, run_id, draft, signer)
+
+
+def _write(use: Use, log: AuditLog, run_id: int, draft: Path, signer: Any) -> dict[str, Any]:
+    run = use.catalogue.runs.by_id(run_id)
     if run is None:
-        raise UsageError(f"run {run_id}: not in {case.path}; imgmatch status names the last, imgmatch audit show all")
+        raise UsageError(f"run {run_id}: not in {use.path}; imgmatch status names the last, imgmatch audit show all")
     if run["command"] != "ingest":
         what = (
             "state it in the case that it came from"
@@ -45,37 +54,31 @@ def write_statement(case: Case, run_id: int, folder: Path, key: Path | None = No
             else "only an ingest has one"
         )
         raise UsageError(f"run {run_id}: was a {run['command']}, not an ingest of this case; {what}")
-    signer = None if key is None else _private(key)
-    with whole_folder(folder) as draft:
-        totals, lists = _write_lists(case, run_id, draft)
-        checks = _checks(case, run, totals)
-        head = case.log.head()
-        body: dict[str, Any] = {
-            "statement": KIND,
-            "format": FORMAT,
-            "case": {**case.catalogue.meta.all(), "path": plain(str(case.path.absolute()))},
-            "run": run,
-            "models": _models(case, run_id),
-            "totals": totals,
-            "checks": checks,
-            "adds_up": all(check["holds"] for check in checks),
-            "lists": lists,
-            "audit": {"entry": head.entry, "sha256": head.sha256},
-            "made_utc": now_utc(),
-            "made_by": f"imgmatch {imgmatch.__version__}",
-        }
-        text = _text(body).encode("utf-8", "backslashreplace")
-        body["text_sha256"] = hashlib.sha256(text).hexdigest()
-        made = {**body, "seal": _seal(body, signer)}
-        (draft / "statement.txt").write_bytes(text)
-        (draft / "statement.json").write_text(json.dumps(made, indent=2, sort_keys=True) + "\n", encoding="ascii")
-        case.record(
-            "statement",
-            {"statement_sha256": made["seal"]["sha256"], "adds_up": body["adds_up"]},
-            arguments={"folder": str(folder.absolute()), "signed": signer is not None},
-            subject={"run_id": run_id, "head": str(head)},
-            counts={name: value for name, value in totals.items() if value is not None},
-        )
+    totals, lists = _write_lists(use, run_id, draft)
+    checks = _checks(log, run, totals)
+    head = log.head()
+    body: dict[str, Any] = {
+        "statement": KIND,
+        "format": FORMAT,
+        "case": {**use.catalogue.meta.all(), "path": plain(str(use.path.absolute()))},
+        "run": run,
+        "models": _models(log, run_id),
+        "totals": totals,
+        "checks": checks,
+        "adds_up": all(check["holds"] for check in checks),
+        "lists": lists,
+        "audit": {"entry": head.entry, "sha256": head.sha256},
+        "made_utc": now_utc(),
+        "made_by": f"imgmatch {imgmatch.__version__}",
+    }
+    text = _text(body).encode("utf-8", "backslashreplace")
+    body["text_sha256"] = hashlib.sha256(text).hexdigest()
+    made = {**body, "seal": _seal(body, signer)}
+    (draft / "statement.txt").write_bytes(text)
+    (draft / "statement.json").write_text(json.dumps(made, indent=2, sort_keys=True) + "\n", encoding="ascii")
+    use.entry.details = {"statement_sha256": made["seal"]["sha256"], "adds_up": body["adds_up"]}
+    use.entry.subject = {"run_id": run_id, "head": str(head)}
+    use.entry.counts = {name: value for name, value in totals.items() if value is not None}
     return made
 
 
@@ -121,26 +124,26 @@ def check_statement(file: Path, case: Case | None = None, public_key: Path | Non
     return {"sha256": digest, "public_key": signed, "adds_up": made.get("adds_up"), "faults": faults}
 
 
-def _write_lists(case: Case, run_id: int, draft: Path) -> tuple[dict[str, int], dict[str, Any]]:
+def _write_lists(use: Use, run_id: int, draft: Path) -> tuple[dict[str, int], dict[str, Any]]:
     """Write what the run found, skipped and ignored, a line at a time; returns totals and the files' digests."""
     names = ("places_first_seen", "files_read", "files_skipped", "files_ignored", "label_rows_skipped", "read_bytes")
     totals = dict.fromkeys(names, 0)
 
     def found() -> Iterable[dict[str, Any]]:
-        for row in case.catalogue.runs.found(run_id):
+        for row in use.catalogue.runs.found(run_id):
             totals["places_first_seen"] += row["first_seen_by_this_run"]
             totals["files_read"] += row["times_read"]
             totals["read_bytes"] += row["times_read"] * row["size_bytes"]
             yield row
 
     def skipped() -> Iterable[dict[str, Any]]:
-        for row in case.catalogue.runs.skipped(run_id):
+        for row in use.catalogue.runs.skipped(run_id):
             totals["label_rows_skipped" if row["stage"] == "labels" else "files_skipped"] += 1
             totals["read_bytes"] += row["size_bytes"] or 0 if row["sha256"] else 0
             yield row
 
     def ignored() -> Iterable[dict[str, Any]]:
-        for row in case.catalogue.runs.ignored(run_id):
+        for row in use.catalogue.runs.ignored(run_id):
             totals["files_ignored"] += 1
             totals["read_bytes"] += row["size_bytes"]
             yield row
@@ -160,14 +163,14 @@ def _write_list(path: Path, rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
     return {"file": path.name, "rows": count, "sha256": sha256.hexdigest()}
 
 
-def _checks(case: Case, run: dict[str, Any], totals: dict[str, int]) -> list[dict[str, Any]]:
+def _checks(log: AuditLog, run: dict[str, Any], totals: dict[str, int]) -> list[dict[str, Any]]:
     """Each sum that must hold, with both sides: what the run counted, and what the lists hold."""
     counts = run["counts"]
     if counts is None:
         why = "the run was killed or still goes on: it has no totals, and the lists hold what it had committed"
         return [{"what": "the run is finished", "counted": None, "listed": None, "holds": False, "why": why}]
     removed = "since then items or sources were deleted from the case, or a place was met under two names"
-    logged = next((e for e in case.log.entries(action="ingest") if e.get("run_id") == run["run_id"]), None)
+    logged = next((e for e in log.entries(action="ingest") if e.get("run_id") == run["run_id"]), None)
     left_out = counts.get("ignored", 0)  # runs of an older version have no such count
     sums = [
         ("files met = new items + known content + ignored + unchanged + unusable", counts["files"],
@@ -188,9 +191,9 @@ def _checks(case: Case, run: dict[str, Any], totals: dict[str, int]) -> list[dic
     ]
 
 
-def _models(case: Case, run_id: int) -> list[dict[str, str]]:
+def _models(log: AuditLog, run_id: int) -> list[dict[str, str]]:
     """The model that the run used, as the audit log says it."""
-    started = (e for e in case.log.entries(action="ingest_started") if e.get("run_id") == run_id)
+    started = (e for e in log.entries(action="ingest_started") if e.get("run_id") == run_id)
     return [{"name": e["model"], "weights_sha256": e["weights_sha256"]} for e in started if e.get("model")]
 
 

@@ -35,7 +35,7 @@ def compact(case: Case, *, progress: Progress | None = None) -> Compacted:
     meanwhile keep the files that they have open. Raises CaseError when a segment is damaged: its rows must be repaired
     first, never copied.
     """
-    with case.writing():
+    with case.writing(), case.use("compact") as use:
         follow_commit(case.shelves())  # a server is told of deletions while it is still known which they were
         removed = 0
         before = len(case.catalogue.segments.committed())
@@ -50,7 +50,7 @@ def compact(case: Case, *, progress: Progress | None = None) -> Compacted:
         case.tidy()
         case.catalogue.checkpoint()
         result = Compacted(before, len(case.catalogue.segments.committed()), removed)
-        case.record("compact", counts=asdict(result))
+        use.entry.counts = asdict(result)
     return result
 
 
@@ -74,8 +74,9 @@ def join_small(case: Case) -> int:
                 saved += len(group) - 1
     if saved:
         case.tidy()
-        counts = asdict(Compacted(before, len(case.catalogue.segments.committed()), removed))
-        case.record("compact", {"during": "ingest"}, counts=counts)
+        with case.use("compact") as use:
+            use.entry.details = {"during": "ingest"}
+            use.entry.counts = asdict(Compacted(before, len(case.catalogue.segments.committed()), removed))
     return saved
 
 

@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -31,9 +31,10 @@ from imgmatch.picture.pdq import has_pdq
 from imgmatch.types import Digests, Embedding, Evidence, Image, Issue
 from imgmatch.workers.decode import ReadPicture, Request, read_picture
 from imgmatch.workers.pictures import PicturePool
-from indexer.case.case import Batch, Case, NewItem
+from indexer.case.case import Case
 from indexer.case.compact import join_small
-from indexer.catalogue.clock import now_utc
+from indexer.case.run import Batch, NewItem
+from indexer.case.use import Use
 from indexer.index.remote import follow_commit
 from indexer.index.shelf import Shelf
 from indexer.intake.known import Alert, Container, KnownFiles, match_pdq
@@ -167,16 +168,18 @@ def ingest(
     arguments |= {"limits": changed} if changed else {}
     if config.manifest is not None:
         arguments["manifest"] = readable(os.fsdecode(config.manifest))
-    with case.writing():
+    with case.writing(), ExitStack() as stack:
         shelf = case.add_shelf(embedder.spec)
-        run_id = case.start_run("ingest", embedder.runtime, arguments, embedder.spec)
-        known = KnownFiles(case)
+        subject = {"paths": arguments["paths"]}
+        recorded = case.run("ingest", embedder.runtime, arguments=arguments, subject=subject, model=embedder.spec)
+        run = stack.enter_context(recorded)
+        known = KnownFiles(run)
         following = True
         commits = 0
 
         def commit(batch: Batch) -> None:
             nonlocal commits, following
-            new = case.commit(batch, shelf, run_id)
+            new = run.commit(batch, shelf)
             commits += 1
             if commits % _JOIN_EVERY == 0:
                 join_small(case)
@@ -190,7 +193,7 @@ def ingest(
 
         try:
             named = paths if paths or config.manifest is None else manifest_files(config.manifest)
-            found = _files(case, named, known, shelf, config, report, stop)
+            found = _files(run, named, known, shelf, config, report, stop)
             # Two pools, so that reading and decoding go on while pictures are embedded; both are fed in walk order and
             # hand back in walk order, and hold a bounded number of pictures, however many files there are.
             with (
@@ -200,7 +203,7 @@ def ingest(
             ):
                 prepared = _in_order(
                     readers,
-                    lambda item: _read(item, case, known, shelf, config, decoder),
+                    lambda item: _read(item, run, known, shelf, config, decoder),
                     found,
                     2 * EMBED_BATCH * jobs,
                 )
@@ -218,36 +221,27 @@ def ingest(
                         progress(report)
                 if len(batch):
                     commit(batch)
-            for alert in match_pdq(case):
+            for alert in match_pdq(run):
                 report.alerts += 1
                 report.alerted += [alert] if len(report.alerted) < ALERTS_NAMED else []
             if not stop.is_set():
                 if config.labels is not None:
                     rows = read_labels(config.labels)
-                    report.labelled += apply_labels(case, config.labels, rows, paths, record_issues, "labels")
+                    report.labelled += apply_labels(run, config.labels, rows, paths, record_issues, "labels")
                 if config.manifest is not None:
                     told = read_manifest(config.manifest)
-                    report.labelled += apply_labels(case, config.manifest, told, paths, record_issues, "manifest")
+                    report.labelled += apply_labels(run, config.manifest, told, paths, record_issues, "manifest")
             report.interrupted = stop.is_set()
             join_small(case)
         finally:
-            with case.changing() as (writer, record):
-                writer.runs.finish(run_id, report.counts(), now_utc())
-                record(
-                    "ingest",
-                    {"run_id": run_id, "runtime": embedder.runtime},
-                    arguments=arguments,
-                    subject={"paths": arguments["paths"]},
-                    model=embedder.spec,
-                    counts=report.counts(),
-                )
+            run.entry.counts = report.counts()
     if progress:
         progress(report)
     return report
 
 
 def _files(
-    case: Case,
+    use: Use,
     paths: Iterable[str | os.PathLike[str]],
     known: KnownFiles,
     shelf: Shelf,
@@ -262,7 +256,7 @@ def _files(
 
     def pass_over(found: Evidence, is_picture: bool) -> bool:
         # A picture is compared, and its hits are recorded, when it is read itself.
-        if not is_picture and not config.reread and case.catalogue.listed.is_ignored(found):
+        if not is_picture and not config.reread and use.catalogue.listed.is_ignored(found):
             report.files += 1
             report.unchanged += 1
             return True
@@ -280,7 +274,7 @@ def _files(
             yield named.pop(0)
 
     for path in paths:
-        for found in walk(path, leave_out=case.path, options=config.sources, pass_over=pass_over):
+        for found in walk(path, leave_out=use.path, options=config.sources, pass_over=pass_over):
             if stop.is_set():
                 return
             yield from told()
@@ -306,7 +300,7 @@ def _decoder(config: IngestConfig, jobs: int) -> Iterator[ReadPicture]:
 
 def _read(
     found: Evidence | Issue | Container,
-    case: Case,
+    use: Use,
     known: KnownFiles,
     shelf: Shelf,
     config: IngestConfig,
@@ -323,7 +317,7 @@ def _read(
         return _Read(found, issue=Issue.of(found.locator, error))
     digests = content.digests
     if shelf.holds(digests.sha256, config.beyond):
-        return _Read(found, digests, facts=_facts_lacking(digests, content.data, case, config, decoder))
+        return _Read(found, digests, facts=_facts_lacking(digests, content.data, use, config, decoder))
     if known.ignores(digests):
         return _Read(found, digests, ignored=True)
     whole_known = config.beyond is not None and shelf.holds(digests.sha256)
@@ -345,13 +339,13 @@ def _read(
 
 
 def _facts_lacking(
-    digests: Digests, data: bytes | None, case: Case, config: IngestConfig, decoder: ReadPicture
+    digests: Digests, data: bytes | None, use: Use, config: IngestConfig, decoder: ReadPicture
 ) -> Facts | None:
     """Facts of a known item that was read before they were kept: made up for when files are read again."""
-    if not config.reread or data is None or not case.catalogue.facts.lacking(digests.sha256, has_pdq()):
+    if not config.reread or data is None or not use.catalogue.facts.lacking(digests.sha256, has_pdq()):
         return None
     try:
-        sides = (case.default_model.input_px,)
+        sides = (use.default_model.input_px,)
         return decoder(data, Request(sides_px=sides, metadata=True, pdq=True, limits=config.limits)).facts
     except EvidenceError:
         return None

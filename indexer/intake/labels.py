@@ -15,7 +15,7 @@ from imgmatch.locator import Locator
 from imgmatch.types import Issue
 
 if TYPE_CHECKING:
-    from indexer.case.case import Case
+    from indexer.case.run import Run
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}\Z")
 _COMMIT_ROWS = 4096
@@ -35,7 +35,7 @@ class LabelRow:
 
 
 def apply_labels(
-    case: Case,
+    run: Run,
     path: Path,
     rows: Iterable[LabelRow | Issue],
     roots: Sequence[str | os.PathLike[str]],
@@ -49,7 +49,7 @@ def apply_labels(
     A file is named by its absolute path, or relative to the table's folder or to an ingested path.
     """
     source = Locator.file(path)
-    with case.catalogue.transaction() as writer:
+    with run.catalogue.transaction() as writer:
         writer.issues.clear(f"{source}|row:")
     issues: list[Issue] = []
     ready: list[tuple[int, str, dict[str, str]]] = []
@@ -57,19 +57,19 @@ def apply_labels(
     for row in rows:
         if isinstance(row, Issue):
             issues.append(row)
-        elif (item_id := _item(case, row.key, path, roots)) is None:
+        elif (item_id := _item(run, row.key, path, roots)) is None:
             issues.append(_no_item(row, source, stage, path))
         else:
             # Same content in two files may be in two hotels: each row that names it speaks for itself.
             ready.append((item_id, row.spoken, row.columns))
             count += 1
         if len(ready) >= _COMMIT_ROWS:
-            case.set_labels(ready)
+            run.set_labels(ready)
             ready = []
         if len(issues) >= _COMMIT_ROWS:
             record(issues)
             issues = []
-    case.set_labels(ready)
+    run.set_labels(ready)
     if issues:
         record(issues)
     return count
@@ -118,11 +118,11 @@ def read_labels(path: Path) -> Iterator[LabelRow]:
         raise UsageError(f"{path}, line {rows.line_num}: {error}; mend the line") from error
 
 
-def _item(case: Case, key: str, path: Path, roots: Sequence[str | os.PathLike[str]]) -> int | None:
+def _item(run: Run, key: str, path: Path, roots: Sequence[str | os.PathLike[str]]) -> int | None:
     if _SHA256.match(key):
-        return case.catalogue.items.id_of(key)
+        return run.catalogue.items.id_of(key)
     for folder in (str(path.parent), *(os.fsdecode(root) for root in roots)):
-        item_id = case.catalogue.sightings.item_at(Locator.file(os.path.join(folder, key)))
+        item_id = run.catalogue.sightings.item_at(Locator.file(os.path.join(folder, key)))
         if item_id is not None:
             return item_id
     return None

@@ -12,53 +12,62 @@ from indexer.search.reasons import lies_in
 
 if TYPE_CHECKING:
     from indexer.case.case import Case
+    from indexer.case.use import Use
 
 _LEAST_PREFIX = 6
 
 
-def item_by_number_or_digits(case: Case, text: str, least: int) -> int | None:
+def item_by_number_or_digits(use: Use, text: str, least: int) -> int | None:
     """The item with this id, or whose SHA-256 begins with these hexadecimal digits, ``least`` or more; else None.
 
     Digits alone are an id, unless there is no such item. Raises UsageError where more than one item begins so.
     """
-    if text.isascii() and text.isdecimal() and len(text) < 19 and case.catalogue.items.by_id([int(text)]):
+    if text.isascii() and text.isdecimal() and len(text) < 19 and use.catalogue.items.by_id([int(text)]):
         return int(text)
     if len(text) < least or not re.fullmatch(r"[0-9a-fA-F]{,64}", text):
         return None
-    found = case.catalogue.items.by_prefix(text.lower(), 2)
+    found = use.catalogue.items.by_prefix(text.lower(), 2)
     if len(found) > 1:
-        raise UsageError(f"{text}: more than one item of {case.path} begins so; give more digits")
+        raise UsageError(f"{text}: more than one item of {use.path} begins so; give more digits")
     return found[0] if found else None
 
 
-def find_item(case: Case, text: str) -> int:
+def find_item(use: Use, text: str) -> int:
     """The item that a user names: by id, by SHA-256 or six or more of its first digits, by path or by locator.
 
     Digits alone are an id, unless there is no such item. Raises UsageError when there is none, or more than one.
     """
-    named = item_by_number_or_digits(case, text, _LEAST_PREFIX)
+    named = item_by_number_or_digits(use, text, _LEAST_PREFIX)
     if named is not None:
         return named
     place = Locator.parse(text) if text.startswith("file:") else Locator.file(os.path.abspath(text))
-    item_id = case.catalogue.sightings.item_at(place)
+    item_id = use.catalogue.sightings.item_at(place)
     if item_id is None:
         raise UsageError(
-            f"{text}: no item of {case.path}; give its id, six or more digits of its SHA-256, or where it was found"
+            f"{text}: no item of {use.path}; give its id, six or more digits of its SHA-256, or where it was found"
         )
     return item_id
 
 
-def _labels(case: Case, item_id: int) -> dict[str, dict[str, str]]:
+def _labels(use: Use, item_id: int) -> dict[str, dict[str, str]]:
     """What each source (a row of a label table or manifest) says of an item."""
     found: dict[str, dict[str, str]] = {}
-    for _, source, name, value in case.catalogue.labels.by_source([item_id]):
+    for _, source, name, value in use.catalogue.labels.by_source([item_id]):
         found.setdefault(source, {})[name] = value
     return found
 
 
-def item_record(case: Case, item_id: int) -> dict[str, Any]:
+def show(case: Case, text: str) -> dict[str, Any]:
+    """All that a case knows of an item, as ``find_item`` finds it, ready for JSON; recorded before it is given."""
+    with case.use("show") as use:
+        record = item_record(use, find_item(use, text))
+        use.entry.subject = {"item_id": record["item_id"], "sha256": record["sha256"]}
+        return record
+
+
+def item_record(use: Use, item_id: int) -> dict[str, Any]:
     """One item, ready for JSON: digests, size, sightings, labels, metadata, lists, PDQ, decisions."""
-    catalogue = case.catalogue
+    catalogue = use.catalogue
     item = catalogue.items.by_id([item_id])[item_id]
     sightings = catalogue.sightings.of([item_id])[item_id]
     pdq = catalogue.facts.pdqs([item_id]).get(item_id)
@@ -83,7 +92,7 @@ def item_record(case: Case, item_id: int) -> dict[str, Any]:
             }
             for sighting in sightings
         ],
-        "labels": [{"source": source, "columns": columns} for source, columns in _labels(case, item_id).items()],
+        "labels": [{"source": source, "columns": columns} for source, columns in _labels(use, item_id).items()],
         "metadata": catalogue.facts.metadata([item_id]).get(item_id),
         "lists": [
             {
@@ -97,7 +106,7 @@ def item_record(case: Case, item_id: int) -> dict[str, Any]:
             }
             for outer, hit in (
                 *((None, hit) for _, hit in catalogue.lists.item_hits([item_id])),
-                *lies_in(case, sightings),
+                *lies_in(use, sightings),
             )
         ],
         "decisions": [

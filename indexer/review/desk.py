@@ -6,6 +6,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -65,8 +66,12 @@ class Desk:
         self.case = case
         self.embedder = embedder
         self.examiner = examiner or case.catalogue.meta.all().get("examiner", "")
-        self.queries = Queries(case)
-        self.pictures = Pictures(case)
+        self._ends = ExitStack()
+        self.use = self._ends.enter_context(
+            case.use("review_start", arguments={"examiner": self.examiner}, ends="review_end")
+        )
+        self.queries = Queries(self.use)
+        self.pictures = Pictures(self.use)
         self.stacks = Stacks(case, embedder.spec)
         self._search_lock = threading.Lock()
         self._look_lock = threading.RLock()
@@ -78,9 +83,11 @@ class Desk:
         self._compared: OrderedDict[tuple[int, int], Comparison] = OrderedDict()
         self._labels: tuple[dict[str, int], list[tuple[str, str]]] | None = None
 
-    def close(self) -> None:
-        """Break off what runs beside."""
+    def close(self, why: str = "closed") -> None:
+        """Break off what runs beside, and record the end of the sitting."""
         self.stacks.stop()
+        self.use.entry.arguments = {"why": why, "examiner": self.examiner}
+        self._ends.close()
 
     # --- query pictures
 
@@ -98,26 +105,27 @@ class Desk:
 
     def _record(self, action: str, picture: QueryPicture) -> None:
         place = {"query": str(picture.found.locator), "query_sha256": picture.sha256, "item_id": picture.item_id}
-        self.case.record(action, arguments={"examiner": self.examiner}, subject=place)
+        with self.case.use(action, arguments={"examiner": self.examiner}, subject=place):
+            pass
 
     # --- pictures shown as they are
 
     def reveal_item(self, item_id: int, px: int, grey: bool) -> bytes:
         """An item's clear picture (JPEG); recorded before it is given."""
-        made = self.pictures.item(item_id, px, grey)
-        sha256 = self.case.catalogue.items.by_id([item_id])[item_id].sha256
         arguments = {"px": px, "grey": grey, "examiner": self.examiner}
-        self.case.record("reveal", arguments=arguments, subject={"item_id": item_id, "sha256": sha256})
+        with self.case.use("reveal", arguments=arguments) as use:
+            made = self.pictures.item(item_id, px, grey)
+            sha256 = use.catalogue.items.by_id([item_id])[item_id].sha256
+            use.entry.subject = {"item_id": item_id, "sha256": sha256}
         return made
 
     def reveal_query(self, query_id: int, px: int, grey: bool) -> bytes:
         """A query's clear picture (JPEG); recorded before it is given."""
         picture = self.queries.get(query_id)
-        made = self.pictures.query(picture, px, grey)
         arguments = {"px": px, "grey": grey, "examiner": self.examiner}
         subject = {"query": str(picture.found.locator), "sha256": picture.sha256}
-        self.case.record("reveal", arguments=arguments, subject=subject)
-        return made
+        with self.case.use("reveal", arguments=arguments, subject=subject):
+            return self.pictures.query(picture, px, grey)
 
     # --- searching
 
@@ -152,16 +160,13 @@ class Desk:
         if kept.verified:
             return kept
         query = self._query(kept)
-        ordered = self._searcher.verify(query, kept.result.matches, VERIFY_TOP)
-        matches = self._searcher.describe(query, ordered)
-        found = [match.verification for match in matches if match.verification is not None]
-        self.case.record(
-            "verify",
-            arguments={"examiner": self.examiner},
-            subject={"query_sha256": kept.query.sha256},
-            model=self.embedder.spec,
-            counts={"looked_at": len(found), "verified": sum(one.verified for one in found)},
-        )
+        subject = {"query_sha256": kept.query.sha256}
+        arguments = {"examiner": self.examiner}
+        with self.case.use("verify", arguments=arguments, subject=subject, model=self.embedder.spec) as use:
+            ordered = self._searcher.verify(use, query, kept.result.matches, VERIFY_TOP)
+            matches = self._searcher.describe(use, query, ordered)
+            found = [match.verification for match in matches if match.verification is not None]
+            use.entry.counts = {"looked_at": len(found), "verified": sum(one.verified for one in found)}
         verified = replace(kept, verified=True, result=replace(kept.result, matches=matches))
         with self._search_lock:
             if search_id in self._searches:
@@ -184,7 +189,7 @@ class Desk:
 
     def shown(self, kept: KeptSearch, states: Sequence[str] = STATES, min_score: float = -1.0) -> list[Shown]:
         """The matches of a search in these states and with at least this score, in their order."""
-        verdicts = self.case.catalogue.decisions.standing(kept.query.sha256)
+        verdicts = self.use.catalogue.decisions.standing(kept.query.sha256)
         every = (Shown(match, _state(verdicts.get(match.sha256))) for match in kept.result.matches)
         return [shown for shown in every if shown.state in states and shown.match.score >= min_score]
 
@@ -197,7 +202,7 @@ class Desk:
         """Columns and values that labels have, the first thousand; read again when the case has changed."""
         state = self.case.catalogue.state()
         if self._labels is None or self._labels[0] != state:
-            self._labels = (state, self.case.catalogue.labels.values(1000))
+            self._labels = (state, self.use.catalogue.labels.values(1000))
         return self._labels[1]
 
     # --- looking closely
@@ -209,15 +214,13 @@ class Desk:
             if key not in self._compared:
                 kept = self.kept(search_id)
                 known = next((m.verification for m in kept.result.matches if m.item_id == item_id), None)
-                self._compared[key] = compare(self.case, self.embedder, self._query(kept), item_id, known)
-                subject = {
-                    "query": str(kept.query.found.locator),
-                    "query_sha256": kept.query.sha256,
-                    "item_id": item_id,
-                    "item_sha256": self._compared[key].sha256,
-                }
+                query = self._query(kept)
+                subject = {"query": str(query.locator), "query_sha256": query.sha256, "item_id": item_id}
                 arguments = {"reveal": False, "examiner": self.examiner}
-                self.case.record("explain", arguments=arguments, subject=subject, model=self.embedder.spec)
+                with self.case.use("explain", arguments=arguments, subject=subject, model=self.embedder.spec) as use:
+                    made = compare(use, self.embedder, query, item_id, known)
+                    use.entry.subject = {**subject, "item_sha256": made.sha256}
+                self._compared[key] = made
                 if len(self._compared) > _LOOKED_AT:
                     self._compared.popitem(last=False)
             return self._compared[key]
@@ -251,7 +254,8 @@ class Desk:
         if not name or len(name) > 200 or not name.isprintable():
             raise UsageError("that is no name; give one of up to 200 printable characters")
         self.examiner = name
-        self.case.record("review_examiner", arguments={"examiner": name})
+        with self.case.use("review_examiner", arguments={"examiner": name}):
+            pass
 
     # --- handing over
 

@@ -16,7 +16,7 @@ from imgmatch.evidence.read import Finder, read
 from imgmatch.match.drawing import Heat
 from imgmatch.types import Image
 from imgmatch.workers import pictures
-from indexer.case.case import Case
+from indexer.case.use import Use
 from indexer.out.report.pictures import blur
 from indexer.review.queries import QueryPicture
 
@@ -28,9 +28,9 @@ _KEPT = 4096
 class Pictures:
     """Reads pictures again where they were found. The last blurred ones are kept, a few kilobytes each, in memory."""
 
-    def __init__(self, case: Case) -> None:
-        self._case = case
-        self._finder = Finder(case.limits)
+    def __init__(self, use: Use) -> None:
+        self._use = use
+        self._finder = Finder(use.limits)
         self._blurred: OrderedDict[str, bytes] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -39,12 +39,12 @@ class Pictures:
 
         Raises UsageError when there is no such item, EvidenceError when no source has its content any more.
         """
-        item = self._case.catalogue.items.by_id([item_id]).get(item_id)
+        item = self._use.catalogue.items.by_id([item_id]).get(item_id)
         if item is None:
-            raise UsageError(f"{item_id}: no such item in {self._case.path}")
+            raise UsageError(f"{item_id}: no such item in {self._use.path}")
 
         def decoded(min_side_px: int) -> Image:
-            seen = self._case.catalogue.sightings.of([item_id])[item_id]
+            seen = self._use.catalogue.sightings.of([item_id])[item_id]
             return self._finder.image(item.sha256, (sighting.locator for sighting in seen), min_side_px)
 
         return self._shown(item.sha256, decoded, clear_px, grey)

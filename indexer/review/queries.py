@@ -10,7 +10,7 @@ from imgmatch.evidence.read import Content, Finder, read
 from imgmatch.locator import Locator
 from imgmatch.types import Evidence
 from imgmatch.workers import pictures
-from indexer.case.case import Case
+from indexer.case.use import Use
 from indexer.out.show import item_by_number_or_digits
 
 MAX_UPLOAD_BYTES = 64 << 20
@@ -37,9 +37,9 @@ class QueryPicture:
 class Queries:
     """The query pictures of one sitting, oldest first; bounded."""
 
-    def __init__(self, case: Case) -> None:
-        self._case = case
-        self._finder = Finder(case.limits)
+    def __init__(self, use: Use) -> None:
+        self._use = use
+        self._finder = Finder(use.limits)
         self._last = 0
         self._held: dict[int, QueryPicture] = {}
 
@@ -69,18 +69,18 @@ class Queries:
             )
         name = name or "unnamed"
         content = read(Evidence(Locator("upload", name), len(data), None, None, None, lambda: io.BytesIO(data)))
-        return self._add(name, self._case.catalogue.items.id_of(content.digests.sha256), True, content)
+        return self._add(name, self._use.catalogue.items.id_of(content.digests.sha256), True, content)
 
     def choose(self, text: str) -> QueryPicture:
         """Take an item of the case: its id, or the beginning of its SHA-256 (four digits or more).
 
         Raises UsageError when it names none or several; EvidenceError when the item's picture is not at hand.
         """
-        item_id = item_by_number_or_digits(self._case, text.strip(), _LEAST_DIGITS)
+        item_id = item_by_number_or_digits(self._use, text.strip(), _LEAST_DIGITS)
         if item_id is None:
             raise UsageError(f"{text!r}: no such item; give an item id, or four or more digits of a SHA-256")
-        item = self._case.catalogue.items.by_id([item_id])[item_id]
-        sightings = self._case.catalogue.sightings.of([item_id])[item_id]
+        item = self._use.catalogue.items.by_id([item_id])[item_id]
+        sightings = self._use.catalogue.sightings.of([item_id])[item_id]
         try:
             content = self._finder.content(item.sha256, (sighting.locator for sighting in sightings))
         except EvidenceError as error:

@@ -47,7 +47,6 @@ class Stacks:
         if not 0 < least <= 1:
             raise UsageError(f"{least} is no least similarity; give one above 0 and up to 1")
         self.stop()
-        self._case.record("groups", arguments={"least": least, "review": True}, model=self._spec)
         self._stop = threading.Event()
         self._found = []
         self._progress = Progress("running", least, 0, 0, 0, 0)
@@ -88,17 +87,21 @@ class Stacks:
                 raise _Stopped
             self._set("running", least, done, total)
 
+        arguments = {"least": least, "review": True}
+        recorded = self._case.use("groups", arguments=arguments, model=self._spec, ends="groups_shown")
         try:
-            for group in groups(self._case, self._spec, least, progress=told):
-                with self._lock:
-                    self._found.append(group)
-                    full = len(self._found) >= MAX_GROUPS
-                if stop.is_set():
-                    return
-                self._set("running", least, done, total)
-                if full:
-                    self._set("bounded", least, done, total)
-                    return
+            with recorded as use:
+                for group in groups(use, self._spec, least, progress=told):
+                    with self._lock:
+                        self._found.append(group)
+                        full = len(self._found) >= MAX_GROUPS
+                    if stop.is_set():
+                        return
+                    use.entry.counts = {"groups": len(self._found)}
+                    self._set("running", least, done, total)
+                    if full:
+                        self._set("bounded", least, done, total)
+                        return
             self._set("done", least, done, total)
         except _Stopped:
             return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -11,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imgmatch.errors import CaseError, UsageError
+from imgmatch.errors import UsageError
 from imgmatch.match.calibration import MIN_PICTURES, NEIGHBOURS, Calibration, Flags, Matrix, calibrate, normalised
 from imgmatch.types import FalseMatchRate, Match, ModelSpec
 from indexer.case.case import Case
+from indexer.case.use import Use
 from indexer.catalogue import CalibrationRow
 from indexer.catalogue.clock import now_utc
 from indexer.index.store import Store
@@ -185,35 +185,39 @@ def _background(
         made, made_utc = Calibration.of(known), stored.made_utc
         parts = None if best_of_parts is None else Calibration.of(best_of_parts)
     else:
-        similarities = vectors @ vectors.T
+        where, made_utc = "" if source is case else str(source.path.resolve()), now_utc()
+        about = {"background": where or "this case", "case_id": source.catalogue.meta.all().get("case_id")}
+        recorded = case.change("calibrate", arguments={"pictures": pictures}, subject=about, model=spec)
         try:
-            scores = normalised(similarities, _related(source, sample, similarities))
-            made = calibrate(scores)
-            parts = None
-            if regions:
-                # What normalises a score is the same for the whole and its parts: only what parts add is to be found.
-                few = [every[item_id] for item_id, _ in sample[:PARTS_SAMPLE]]
-                gain = _best_of_parts(store, few) - similarities[: len(few), : len(few)]
-                parts = calibrate(scores[: len(few), : len(few)] + np.maximum(gain, 0))
+            ours = case.add_shelf(spec)
+            with recorded as change:
+                few = [every[item_id] for item_id, _ in sample[:PARTS_SAMPLE]] if regions else []
+                made, parts = _calibrated(
+                    change if source is case else source.beside(change), sample, vectors, store, few
+                )
+                change.entry.counts = {"pictures": made.pictures, "pairs": made.pairs, "left_out": made.left_out}
+                table = made.record() | ({} if parts is None else {"parts": parts.record()})
+                ours.set_calibration(change.writer, CalibrationRow(where, items, table, made_utc))
         except UsageError:
             return None
-        made_utc = now_utc()
-        where = "" if source is case else str(source.path.resolve())
-        # A case that may only be read is searched all the same; the next search calibrates again.
-        with contextlib.suppress(CaseError):
-            ours = case.add_shelf(spec)
-            with case.changing() as (writer, record):
-                table = made.record() | ({} if parts is None else {"parts": parts.record()})
-                ours.set_calibration(writer, CalibrationRow(where, items, table, made_utc))
-                record(
-                    "calibrate",
-                    arguments={"pictures": pictures},
-                    subject={"background": where or "this case", "case_id": source.catalogue.meta.all().get("case_id")},
-                    model=spec,
-                    counts={"pictures": made.pictures, "pairs": made.pairs, "left_out": made.left_out},
-                )
     case_name = "this case" if source is case else str(source.path)
     return Background(made, parts, vectors, tuple(content for _, content in sample), case_name, made_utc)
+
+
+def _calibrated(
+    use: Use, sample: Sequence[tuple[int, str]], vectors: Matrix, store: Store, parts: Sequence[Sequence[int]]
+) -> tuple[Calibration, Calibration | None]:
+    """The calibration of a sample's whole pictures, and that of the best of all parts of the pictures whose vectors
+    ``parts`` are, where there are any. Raises UsageError where too few pictures are unrelated.
+    """
+    similarities = vectors @ vectors.T
+    scores = normalised(similarities, _related(use, sample, similarities))
+    if not parts:
+        return calibrate(scores), None
+    # What normalises a score is the same for the whole and its parts: only what parts add is to be found.
+    few = len(parts)
+    gain = _best_of_parts(store, parts) - similarities[:few, :few]
+    return calibrate(scores), calibrate(scores[:few, :few] + np.maximum(gain, 0))
 
 
 def _best_of_parts(store: Store, vectors: Sequence[Sequence[int]]) -> Matrix:
@@ -228,16 +232,16 @@ def _best_of_parts(store: Store, vectors: Sequence[Sequence[int]]) -> Matrix:
     return np.stack(best)
 
 
-def _related(source: Case, sample: Sequence[tuple[int, str]], similarities: Matrix) -> Flags:
+def _related(use: Use, sample: Sequence[tuple[int, str]], similarities: Matrix) -> Flags:
     """Pairs that may show the same: near-copies, items with a label in common, and pairs an examiner confirmed."""
     related: Flags = similarities >= COPY_SIMILARITY
     places: dict[str, list[int]] = {}
     number_of = {content: number for number, (_, content) in enumerate(sample)}
-    labels = source.catalogue.labels.of([item_id for item_id, _ in sample])
+    labels = use.catalogue.labels.of([item_id for item_id, _ in sample])
     for number, (item_id, content) in enumerate(sample):
         for value in labels[item_id].get("label", ()):
             places.setdefault(value, []).append(number)
-        for other in decisions.confirmed(source, content) & number_of.keys():
+        for other in decisions.confirmed(use, content) & number_of.keys():
             related[number, number_of[other]] = related[number_of[other], number] = True
     for members in places.values():
         related[np.ix_(members, members)] = True

@@ -20,6 +20,7 @@ from imgmatch.match.features import QUERY_PX
 from imgmatch.match.verify import QueryFeatures, query_features, verify
 from imgmatch.types import ModelSpec, Sighting, Verification
 from indexer.case.case import Case
+from indexer.case.use import Use
 from indexer.search.background import COPY_SIMILARITY, Background, check_limit
 from indexer.search.groups import LINK_SIMILARITY, LINKS, Compare, Group, Link, groups, links, nearest_links
 from indexer.search.order import standing
@@ -56,13 +57,13 @@ def find_groups(
     progress: Progress | None = None,
 ) -> Iterator[Group]:
     """The near-copies within a case, as ``groups``; with ``verify`` looked at closely. Recorded, before and after."""
-    case.record("groups", arguments={"least": least, "verify": verify}, model=spec)
     shown = {"groups": 0, "members": 0}
-    for group in groups(case, spec, least, compare=closer_look(case) if verify else None, progress=progress):
-        shown["groups"] += 1
-        shown["members"] += len(group.members)
-        yield group
-    case.record("groups_shown", arguments={"least": least}, model=spec, counts=shown)
+    with case.use("groups", arguments={"least": least, "verify": verify}, model=spec, ends="groups_shown") as use:
+        use.entry.counts = shown
+        for group in groups(use, spec, least, compare=closer_look(use) if verify else None, progress=progress):
+            shown["groups"] += 1
+            shown["members"] += len(group.members)
+            yield group
 
 
 def find_links(
@@ -76,7 +77,7 @@ def find_links(
     progress: Progress | None = None,
 ) -> tuple[list[Link], int]:
     """The nearest links to another case, which was ``opened_from`` its folder or a pack and is only read; and how many
-    links there are in all. Recorded, before and after.
+    links there are in all. Recorded before they are given.
 
     Raises UsageError when both are one case, and when the false-match rate that is asked for can't be shown.
     """
@@ -93,28 +94,29 @@ def find_links(
     else:
         head = other.log.head()
         subject |= {"other_log_entries": head.entry, "other_log_sha256": head.sha256}
-    case.record("link", arguments=arguments, subject=subject, model=spec)
-    streamed = links(
-        case, other, spec, request.least, background=background, max_fmr=request.max_fmr, progress=progress
-    )
-    found, count = nearest_links(streamed, request.top)
-    if request.verify:
-        found = verify_links(case, other, found, progress)
-    case.record("link_shown", arguments=arguments, subject=subject, model=spec, counts={"links": len(found)})
+    with case.use("link", arguments=arguments, subject=subject, model=spec) as use:
+        theirs = other.beside(use)
+        streamed = links(
+            use, theirs, spec, request.least, background=background, max_fmr=request.max_fmr, progress=progress
+        )
+        found, count = nearest_links(streamed, request.top)
+        if request.verify:
+            found = verify_links(use, theirs, found, progress)
+        use.entry.counts = {"links": len(found)}
     return found, count
 
 
-def closer_look(case: Case) -> Compare:
+def closer_look(use: Use) -> Compare:
     """A comparison for ``groups``: mirrored, turned, cropped, stretched, or part of a larger picture, by geometry.
 
     Files are read again; one that is gone is said to be.
     """
-    finder = Finder(case.limits)
+    finder = Finder(use.limits)
     features = ItemFeatures(finder)
     last: dict[int, QueryFeatures] = {}
 
     def compare(best: ItemRow, item: ItemRow) -> Sequence[str]:
-        seen = case.catalogue.sightings.of([best.item_id, item.item_id])
+        seen = use.catalogue.sightings.of([best.item_id, item.item_id])
         try:
             if best.item_id not in last:
                 last.clear()
@@ -153,10 +155,10 @@ def differences(found: Verification, best_px: tuple[int, int], item_px: tuple[in
     return said
 
 
-def verify_links(case: Case, other: Case, found: Iterable[Link], progress: Progress | None = None) -> list[Link]:
+def verify_links(use: Use, other: Use, found: Iterable[Link], progress: Progress | None = None) -> list[Link]:
     """Links with what geometry says of each pair, in their order (``indexer.search.order``)."""
     links = list(found)
-    finder, features = Finder(case.limits), ItemFeatures(Finder(other.limits))
+    finder, features = Finder(use.limits), ItemFeatures(Finder(other.limits))
     verifications: dict[int, Verification] = {}
     query: tuple[int, QueryFeatures | EvidenceError] | None = None
     # By items of ours: each is read once.
@@ -165,7 +167,7 @@ def verify_links(case: Case, other: Case, found: Iterable[Link], progress: Progr
         for done, number in enumerate(order, start=1):
             link = links[number]
             if query is None or query[0] != link.item.item_id:
-                seen = case.catalogue.sightings.of([link.item.item_id])[link.item.item_id]
+                seen = use.catalogue.sightings.of([link.item.item_id])[link.item.item_id]
                 query = (link.item.item_id, _or_error(link.item, seen, finder))
             verifications[number] = _verify_link(query[1], link, other, features)
             if progress:
@@ -173,7 +175,7 @@ def verify_links(case: Case, other: Case, found: Iterable[Link], progress: Progr
     return sorted((replace(link, verification=verifications[n]) for n, link in enumerate(links)), key=standing)
 
 
-def _verify_link(query: QueryFeatures | EvidenceError, link: Link, other: Case, features: ItemFeatures) -> Verification:
+def _verify_link(query: QueryFeatures | EvidenceError, link: Link, other: Use, features: ItemFeatures) -> Verification:
     if isinstance(query, EvidenceError):
         return unverified(query)
     sightings = other.catalogue.sightings.of([link.other.item_id])[link.other.item_id]

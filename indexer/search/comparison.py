@@ -15,6 +15,7 @@ from imgmatch.match.verify import verify
 from imgmatch.models.base import Embedder
 from imgmatch.types import Image, Issue, Verification
 from indexer.case.case import Case
+from indexer.case.use import Use
 from indexer.search.query import Query, read_query
 from indexer.search.request import SearchRequest
 from indexer.search.verification import ItemFeatures
@@ -44,21 +45,19 @@ class Comparison:
     heat: tuple[Heat, Heat] | None
 
 
-def compare(
-    case: Case, embedder: Embedder, query: Query, item_id: int, known: Verification | None = None
-) -> Comparison:
+def compare(use: Use, embedder: Embedder, query: Query, item_id: int, known: Verification | None = None) -> Comparison:
     """Read an item again where it was found and compare it with a query as it was read for a search; what the query
     masks is not looked at. ``known``: the verification of that search, which then is not made again.
 
     Raises UsageError when no such item is in the case; EvidenceError when its picture is gone or has changed.
     """
-    items = case.catalogue.items.by_id([item_id])
+    items = use.catalogue.items.by_id([item_id])
     if item_id not in items:
-        raise UsageError(f"{item_id}: no such item in {case.path}; give an item_id that imgmatch search prints")
+        raise UsageError(f"{item_id}: no such item in {use.path}; give an item_id that imgmatch search prints")
     try:
-        sightings = case.catalogue.sightings.of([item_id])[item_id]
+        sightings = use.catalogue.sightings.of([item_id])[item_id]
         sha256 = items[item_id].sha256
-        finder = Finder(case.limits)
+        finder = Finder(use.limits)
         item = finder.image(sha256, (s.locator for s in sightings), embedder.spec.input_px)
         # Of the same pixels as in a search, so that both say the same.
         verification = known or verify(query.features(), ItemFeatures(finder).of(sha256, sightings))
@@ -90,8 +89,16 @@ def explain(
     read = read_query(found[0], embedder, SearchRequest(regions=False), limits.picture)
     if isinstance(read, Issue):
         raise UsageError(f"{query}: {read.message}; give a picture that can be read")
-    compared = compare(case, embedder, read, item_id)
-    item, verification, similarity = compared.item, compared.verification, compared.similarity
+    subject = {"query": str(read.locator), "query_sha256": read.sha256, "item_id": item_id}
+    arguments = {"reveal": reveal, "output": str(output)}
+    # Recorded before anything is shown: use that leaves no trace is none.
+    with case.use("explain", arguments=arguments, subject=subject, model=embedder.spec) as use:
+        compared = compare(use, embedder, read, item_id)
+        verification, similarity = compared.verification, compared.similarity
+        use.entry.subject = {**subject, "item_sha256": compared.sha256}
+        use.entry.details = {"similarity": round(similarity, 6), "verified": verification.verified}
+        use.entry.counts = {"tentative": verification.tentative, "inliers": verification.inliers}
+    item = compared.item
     seen = (read.image.pixels, item.pixels)
     shown = seen if reveal else (hidden(seen[0]), hidden(seen[1]))
     picture = draw(
@@ -100,20 +107,6 @@ def explain(
         compared.heat,
         _lines(case, embedder, query, item_id, similarity, verification, reveal),
         (read.image.upright_size_px, item.upright_size_px),
-    )
-    # Recorded before anything is shown: use that leaves no trace is none.
-    case.record(
-        "explain",
-        {"similarity": round(similarity, 6), "verified": verification.verified},
-        arguments={"reveal": reveal, "output": str(output)},
-        subject={
-            "query": str(read.locator),
-            "query_sha256": read.sha256,
-            "item_id": item_id,
-            "item_sha256": compared.sha256,
-        },
-        model=embedder.spec,
-        counts={"tentative": verification.tentative, "inliers": verification.inliers},
     )
     try:
         with tempfile.NamedTemporaryFile(dir=output.parent, suffix=".png", delete=False) as file:

@@ -14,6 +14,7 @@ from imgmatch.evidence.read import hashed
 from imgmatch.locator import Locator
 from indexer.case import audit
 from indexer.case.case import Case
+from indexer.case.use import Use
 from indexer.catalogue import DecisionRow
 from indexer.catalogue.clock import now_utc
 
@@ -31,40 +32,53 @@ def decide(
     """
     if verdict not in VERDICTS:
         raise UsageError(f"{verdict!r} is no verdict; say {' or '.join(VERDICTS)}")
-    first, second = _query(case, query), _item(case, item)
-    if first == second:
-        raise UsageError(f"{query}: has the same content as item {item}; nothing to decide")
     who = examiner or case.catalogue.meta.all().get("examiner", "")
-    row = DecisionRow(0, first, second, verdict, note, who, audit.account(), now_utc())
-    with case.changing() as (writer, record):
-        row = replace(row, decision_id=writer.decisions.add(row))
-        record(
-            "decide",
-            {"decision_id": row.decision_id, "verdict": verdict},
-            arguments={"query": os.fspath(query), "item": item, "note": note, "examiner": row.examiner},
-            subject={"query_sha256": first, "item_sha256": second},
-        )
+    arguments = {"query": os.fspath(query), "item": item, "note": note, "examiner": who}
+    with case.change("decide", arguments=arguments) as change:
+        first, second = _query(change, query), _item(change, item)
+        if first == second:
+            raise UsageError(f"{query}: has the same content as item {item}; nothing to decide")
+        row = DecisionRow(0, first, second, verdict, note, who, audit.account(), now_utc())
+        row = replace(row, decision_id=change.writer.decisions.add(row))
+        change.entry.details = {"decision_id": row.decision_id, "verdict": verdict}
+        change.entry.subject = {"query_sha256": first, "item_sha256": second}
     return row
 
 
-def rejected_items(case: Case, sha256: str) -> set[int]:
+def history(case: Case) -> Iterator[DecisionRow]:
+    """Every decision, oldest first. Recorded before and after."""
+    shown = 0
+    with case.use("decisions", ends="decisions_shown") as use:
+        for row in use.catalogue.decisions.all():
+            shown += 1
+            use.entry.counts = {"decisions": shown}
+            yield row
+
+
+def rejected_items(use: Use, sha256: str) -> set[int]:
     """Items that an examiner rejected as matches of this content, and nobody confirmed since."""
-    found = (case.catalogue.items.id_of(other) for other, verdict in _verdicts(case, sha256, "rejected"))
+    found = (use.catalogue.items.id_of(other) for other, verdict in _verdicts(use, sha256, "rejected"))
     return {item_id for item_id in found if item_id is not None}
 
 
-def confirmed(case: Case, sha256: str) -> set[str]:
+def confirmed(use: Use, sha256: str) -> set[str]:
     """Contents (SHA-256) that an examiner confirmed as matches of this one."""
-    return {other for other, _ in _verdicts(case, sha256, "confirmed")}
+    return {other for other, _ in _verdicts(use, sha256, "confirmed")}
 
 
 def labels(case: Case) -> Iterator[dict[str, str]]:
     """Confirmed pairs as rows of a label table (sha256, label): contents joined by confirmations bear one label.
 
     The label is that of the case where all that have one agree, else ``confirmed-`` and the lowest SHA-256's beginning.
+    Recorded before and after.
     """
+    with case.use("decisions", arguments={"labels": True}, ends="decisions_shown") as use:
+        yield from _labels(use)
+
+
+def _labels(use: Use) -> Iterator[dict[str, str]]:
     standing: dict[tuple[str, str], str] = {}
-    for row in case.catalogue.decisions.all():
+    for row in use.catalogue.decisions.all():
         standing[min(row.query_sha256, row.item_sha256), max(row.query_sha256, row.item_sha256)] = row.verdict
     parent: dict[str, str] = {}
 
@@ -83,36 +97,36 @@ def labels(case: Case) -> Iterator[dict[str, str]]:
     for first, members in groups.items():
         known: set[str] = set()
         for member in members:
-            item_id = case.catalogue.items.id_of(member)
+            item_id = use.catalogue.items.id_of(member)
             if item_id is not None:
-                known.update(case.catalogue.labels.of([item_id])[item_id].get("label", ()))
+                known.update(use.catalogue.labels.of([item_id])[item_id].get("label", ()))
         label = known.pop() if len(known) == 1 else f"confirmed-{first[:16]}"
         for member in members:
             yield {"sha256": member, "label": label}
 
 
-def _verdicts(case: Case, sha256: str, wanted: str) -> list[tuple[str, str]]:
+def _verdicts(use: Use, sha256: str, wanted: str) -> list[tuple[str, str]]:
     return [
-        (other, verdict) for other, verdict in case.catalogue.decisions.standing(sha256).items() if verdict == wanted
+        (other, verdict) for other, verdict in use.catalogue.decisions.standing(sha256).items() if verdict == wanted
     ]
 
 
-def _query(case: Case, query: str | os.PathLike[str]) -> str:
+def _query(use: Use, query: str | os.PathLike[str]) -> str:
     path = Path(query)
     if not path.is_file():
-        return _item(case, os.fspath(query), "picture file, ")
+        return _item(use, os.fspath(query), "picture file, ")
     try:
         return hashed(reopen(Locator.file(path))).sha256
     except EvidenceError as error:
         raise UsageError(f"{path}: {error}; give a readable picture") from error
 
 
-def _item(case: Case, item: str, more: str = "") -> str:
+def _item(use: Use, item: str, more: str = "") -> str:
     if _SHA256.match(item):
-        if case.catalogue.items.id_of(item) is not None or more:
+        if use.catalogue.items.id_of(item) is not None or more:
             return item.lower()
     elif item.isdecimal():
-        found = case.catalogue.items.by_id([int(item)]) if int(item) < 2**63 else {}
+        found = use.catalogue.items.by_id([int(item)]) if int(item) < 2**63 else {}
         if found:
             return found[int(item)].sha256
-    raise UsageError(f"{item}: not in {case.path}; give a {more}item id or SHA-256, as search shows them")
+    raise UsageError(f"{item}: not in {use.path}; give a {more}item id or SHA-256, as search shows them")

@@ -11,7 +11,7 @@ import numpy as np
 from imgmatch.errors import UsageError
 from imgmatch.locator import Locator
 from imgmatch.types import FalseMatchRate, ModelSpec, Verification
-from indexer.case.case import Case
+from indexer.case.use import Use
 from indexer.catalogue import ItemRow
 from indexer.index.layered import Base
 from indexer.index.manifest import IndexFileError
@@ -69,7 +69,7 @@ class Link:
 
 
 def groups(
-    case: Case,
+    use: Use,
     spec: ModelSpec,
     least: float = COPY_SIMILARITY,
     *,
@@ -82,7 +82,7 @@ def groups(
     near-copy. With a built index as few pairs are missed as the index misses neighbours.
     """
     _check(least)
-    store, base = _opened(case.shelf(spec))
+    store, base = _opened(use.shelf(spec))
     parent: dict[int, int] = {}
 
     def root(item_id: int) -> int:
@@ -92,19 +92,19 @@ def groups(
         return item_id
 
     for found in pairs_above(store, least, base=base, progress=progress):
-        for first, second, _ in _items(case, case, found):
+        for first, second, _ in _items(use, use, found):
             low, high = sorted((root(first), root(second)))
             parent[high] = low
     members: dict[int, list[int]] = {}
     for item_id in sorted(parent):
         members.setdefault(root(item_id), []).append(item_id)
     for number, ids in enumerate((ids for ids in members.values() if len(ids) > 1), start=1):
-        yield _group(case, number, ids, compare)
+        yield _group(use, number, ids, compare)
 
 
 def links(
-    case: Case,
-    other: Case,
+    use: Use,
+    other: Use,
     spec: ModelSpec,
     least: float = LINK_SIMILARITY,
     *,
@@ -112,25 +112,25 @@ def links(
     max_fmr: float | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Link]:
-    """Pairs of an item of ``case`` and one of ``other``, which is only read, that are near enough; in no order.
+    """Pairs of an item of ``use`` and one of ``other``, which is only read, that are near enough; in no order.
 
     With a ``background`` each says its false-match rate, and how many false links to expect of all pairs of the two;
     ``max_fmr`` then leaves out those with a higher one.
     """
     _check(least)
-    shelf, other_shelf = case.shelf(spec), other.shelf(spec)
+    shelf, other_shelf = use.shelf(spec), other.shelf(spec)
     store, base = _opened(shelf)
     others = other_shelf.store()
     compared = shelf.item_count() * other_shelf.item_count()
     for found in pairs_above(store, least, other=others, base=base, progress=progress):
-        pairs = list(_items(case, other, found))
+        pairs = list(_items(use, other, found))
         vectors, _ = store.gather(found.first)
         vector_of = {int(v): row for v, row in zip(found.first.tolist(), vectors, strict=True)}
-        parts = case.catalogue.vectors.regions(found.first.tolist())
-        owner = {i: v for v, i in case.catalogue.vectors.owners(found.first.tolist()).items() if v not in parts}
-        ours = case.catalogue.items.by_id({pair[0] for pair in pairs})
+        parts = use.catalogue.vectors.regions(found.first.tolist())
+        owner = {i: v for v, i in use.catalogue.vectors.owners(found.first.tolist()).items() if v not in parts}
+        ours = use.catalogue.items.by_id({pair[0] for pair in pairs})
         theirs = other.catalogue.items.by_id({pair[1] for pair in pairs})
-        seen, seen_there = case.catalogue.sightings.of(ours), other.catalogue.sightings.of(theirs)
+        seen, seen_there = use.catalogue.sightings.of(ours), other.catalogue.sightings.of(theirs)
         for first, second, similarity in pairs:
             rate = None
             if background is not None and ours[first].sha256 != theirs[second].sha256:
@@ -164,9 +164,9 @@ def nearest_links(found: Iterable[Link], top: int = LINKS) -> tuple[list[Link], 
     return heapq.nsmallest(top, counted(), key=lambda k: (-k.similarity, k.item.item_id, k.other.item_id)), count
 
 
-def _group(case: Case, number: int, ids: Sequence[int], compare: Compare | None) -> Group:
-    items = case.catalogue.items.by_id(ids)
-    seen = case.catalogue.sightings.of(ids)
+def _group(use: Use, number: int, ids: Sequence[int], compare: Compare | None) -> Group:
+    items = use.catalogue.items.by_id(ids)
+    seen = use.catalogue.sightings.of(ids)
     ranked = sorted(
         items.values(),
         key=lambda i: (-i.width_px * i.height_px, i.partial is not None, -i.size_bytes, i.item_id),
@@ -203,15 +203,15 @@ def _differs(best: ItemRow, item: ItemRow) -> Iterator[str]:
         yield f"partly read: {item.partial}"
 
 
-def _items(case: Case, other: Case, found: Pairs) -> Iterator[tuple[int, int, float]]:
+def _items(use: Use, other: Use, found: Pairs) -> Iterator[tuple[int, int, float]]:
     """Pairs of items of a block: whole pictures only, an item never with itself."""
     firsts, seconds = found.first.tolist(), found.second.tolist()
-    parts = case.catalogue.vectors.regions(firsts), other.catalogue.vectors.regions(seconds)
-    ours, theirs = case.catalogue.vectors.owners(firsts), other.catalogue.vectors.owners(seconds)
+    parts = use.catalogue.vectors.regions(firsts), other.catalogue.vectors.regions(seconds)
+    ours, theirs = use.catalogue.vectors.owners(firsts), other.catalogue.vectors.owners(seconds)
     for first, second, similarity in zip(firsts, seconds, found.similarity.tolist(), strict=True):
         if first in parts[0] or second in parts[1] or first not in ours or second not in theirs:
             continue
-        if case is not other or ours[first] != theirs[second]:
+        if use is not other or ours[first] != theirs[second]:
             yield ours[first], theirs[second], similarity
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from imgmatch.types import Candidate, Match
-from indexer.case.case import Case
+from indexer.case.use import Use
 from indexer.index.protocol import Ids, VectorIndex
 from indexer.search.query import Query
 
@@ -15,7 +15,7 @@ _Met = tuple[float, int, float]
 """How an item's vector met the query: score, number of the query's vector, similarity."""
 
 
-def nearest(case: Case, index: VectorIndex, query: Query, k: int, allowed: Ids | None = None) -> list[Match]:
+def nearest(use: Use, index: VectorIndex, query: Query, k: int, allowed: Ids | None = None) -> list[Match]:
     """The ``k`` nearest items, the best first, equal scores in the order of items; of ``allowed`` vectors (None: all).
 
     They say what met, and are not described yet.
@@ -26,7 +26,7 @@ def nearest(case: Case, index: VectorIndex, query: Query, k: int, allowed: Ids |
     while total:
         similarities, ids = index.search(query.vectors, min(wanted, total), **filtered)
         scores = similarities - np.array([[query.cost(box)] for box in query.boxes], np.float32)
-        owners = case.catalogue.vectors.owners(i for i in np.unique(ids).tolist() if i >= 0)
+        owners = use.catalogue.vectors.owners(i for i in np.unique(ids).tolist() if i >= 0)
         best: dict[int, dict[int, _Met]] = {}
         part, place = np.nonzero(ids >= 0)
         columns = (scores[part, place], ids[part, place], part, similarities[part, place])
@@ -40,15 +40,15 @@ def nearest(case: Case, index: VectorIndex, query: Query, k: int, allowed: Ids |
         # What no list reached is at most as near as the last of the nearest list: look further until k are above.
         floor = float(scores[:, -1].max()) if (ids[:, -1] >= 0).any() else -np.inf
         if sum(-near >= floor for near, _ in ranked) >= k or wanted >= total:
-            return _matches(case, query, {item_id: best[item_id] for _, item_id in ranked[:k]})
+            return _matches(use, query, {item_id: best[item_id] for _, item_id in ranked[:k]})
         wanted *= 2
     return []
 
 
-def _matches(case: Case, query: Query, found: dict[int, dict[int, _Met]]) -> list[Match]:
+def _matches(use: Use, query: Query, found: dict[int, dict[int, _Met]]) -> list[Match]:
     """Items with the vectors that met, and their rectangles in both pictures."""
-    regions = case.catalogue.vectors.regions([vector_id for met in found.values() for vector_id in met])
-    items = case.catalogue.items.by_id(found)
+    regions = use.catalogue.vectors.regions([vector_id for met in found.values() for vector_id in met])
+    items = use.catalogue.items.by_id(found)
     matches = []
     for rank, (item_id, met) in enumerate(found.items(), start=1):
         candidates = tuple(

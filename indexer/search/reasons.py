@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING
 from imgmatch.locator import readable
 from imgmatch.picture.metadata import Metadata, same_camera, values
 from imgmatch.types import Match, Sighting
-from indexer.case.case import Case
+from indexer.case.use import Use
 
 if TYPE_CHECKING:
     from indexer.catalogue import ListHit
     from indexer.search.query import Query
 
 
-def describe(case: Case, query: Query, matches: Sequence[Match]) -> tuple[Match, ...]:
+def describe(use: Use, query: Query, matches: Sequence[Match]) -> tuple[Match, ...]:
     """Number matches in their order, and say of each where it was seen, its labels, its metadata and the reasons. Items
     that were deleted since they were found are left out.
     """
     ids = [match.item_id for match in matches]
-    sightings = case.catalogue.sightings.of(ids)
-    labels = case.catalogue.labels.of(ids)
-    metadata = case.catalogue.facts.metadata(ids)
+    sightings = use.catalogue.sightings.of(ids)
+    labels = use.catalogue.labels.of(ids)
+    metadata = use.catalogue.facts.metadata(ids)
     lists: dict[int, list[str]] = {}
-    for item_id, hit in case.catalogue.lists.item_hits(ids):
+    for item_id, hit in use.catalogue.lists.item_hits(ids):
         lists.setdefault(item_id, []).append(hit.reason)
     described: list[Match] = []
     for match in matches:
@@ -37,7 +37,7 @@ def describe(case: Case, query: Query, matches: Sequence[Match]) -> tuple[Match,
         said = [
             *_of_contents(query, match, of_item),
             *lists.get(match.item_id, ()),
-            *(f"in {outer}, {hit.reason}" for outer, hit in lies_in(case, seen)),
+            *(f"in {outer}, {hit.reason}" for outer, hit in lies_in(use, seen)),
             *said_by_vics(labels[match.item_id]),
             *_of_damage(query, match),
         ]
@@ -76,9 +76,9 @@ def _of_damage(query: Query, match: Match) -> Iterator[str]:
         yield f"query partly read: {query.partial}"
 
 
-def lies_in(case: Case, seen: Iterable[Sighting]) -> list[tuple[str, ListHit]]:
+def lies_in(use: Use, seen: Iterable[Sighting]) -> list[tuple[str, ListHit]]:
     """The videos, documents and archives that an item was found in and that lists name, each with such a list."""
-    hits = case.catalogue.lists.container_hits(sighting.locator for sighting in seen)
+    hits = use.catalogue.lists.container_hits(sighting.locator for sighting in seen)
     return [(readable(outer.at), hit) for outer, found in hits.items() for hit in found]
 
 

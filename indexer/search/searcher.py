@@ -15,6 +15,7 @@ from imgmatch.evidence.read import Finder
 from imgmatch.models.base import Embedder
 from imgmatch.types import Evidence, Issue, Match
 from indexer.case.case import Case
+from indexer.case.use import Use
 from indexer.catalogue.filters import Filter
 from indexer.index.open import CaseIndex
 from indexer.index.protocol import Ids, VectorIndex
@@ -88,31 +89,26 @@ class Searcher:
         check_limit(self._case, self._background, request.max_fmr)
         model = self._embedder.spec
         arguments, subject = request.arguments(), {"query": str(query.locator)}
-        if isinstance(query, Issue):
-            self._case.record("search", {"issue": query.error}, arguments=arguments, subject=subject, model=model)
-            return SearchResult(query.locator, None, model.name, ms_since(started), issue=query)
-        found = self.verify(query, self.nearest(query, request), request.verify_top)[: request.k]
-        matches = self.describe(query, self.judge(query, found, request))
-        self._case.record(
-            "search",
-            {"masked": query.masked},
-            arguments=arguments,
-            subject={**subject, "query_sha256": query.sha256},
-            model=model,
-            counts={"matches": len(matches)},
-        )
+        with self._case.use("search", arguments=arguments, subject=subject, model=model) as use:
+            if isinstance(query, Issue):
+                use.entry.details = {"issue": query.error}
+                return SearchResult(query.locator, None, model.name, ms_since(started), issue=query)
+            found = self.verify(use, query, self.nearest(use, query, request), request.verify_top)[: request.k]
+            matches = self.describe(use, query, self.judge(query, found, request))
+            use.entry.details, use.entry.counts = {"masked": query.masked}, {"matches": len(matches)}
+            use.entry.subject = {**subject, "query_sha256": query.sha256}
         return SearchResult(query.locator, query.sha256, model.name, ms_since(started), matches, masked=query.masked)
 
-    def nearest(self, query: Query, request: SearchRequest) -> list[Match]:
+    def nearest(self, use: Use, query: Query, request: SearchRequest) -> list[Match]:
         """The nearest items, as many as are asked for or are to be verified; not those that an examiner rejected."""
-        rejected = set() if request.with_rejected else decisions.rejected_items(self._case, query.sha256)
+        rejected = set() if request.with_rejected else decisions.rejected_items(use, query.sha256)
         wanted = max(request.k, request.verify_top) + len(rejected)
-        found = nearest(self._case, self._index, query, wanted, self._allowed(request.within))
+        found = nearest(use, self._index, query, wanted, self._allowed(request.within))
         return [match for match in found if match.item_id not in rejected]
 
-    def verify(self, query: Query, matches: Sequence[Match], top: int) -> list[Match]:
+    def verify(self, use: Use, query: Query, matches: Sequence[Match], top: int) -> list[Match]:
         """The first ``top`` verified, all of them in their order."""
-        return verified_first(self._case, self._features, query, matches, top)
+        return verified_first(use, self._features, query, matches, top)
 
     def judge(self, query: Query, matches: Sequence[Match], request: SearchRequest) -> list[Match]:
         """Each with its false-match rate, where there is a background; without those that are likelier by chance than
@@ -124,9 +120,9 @@ class Searcher:
         limit = request.max_fmr if request.cut else None
         return [match for match in matches if rare_enough(match, limit)]
 
-    def describe(self, query: Query, matches: Sequence[Match]) -> tuple[Match, ...]:
+    def describe(self, use: Use, query: Query, matches: Sequence[Match]) -> tuple[Match, ...]:
         """The last stage: ranks, places, labels, metadata and reasons."""
-        return describe(self._case, query, matches)
+        return describe(use, query, matches)
 
     def _allowed(self, within: Filter) -> Ids | None:
         """Vector ids that a filter lets through; None: all. Kept until the case or the filter changes."""

@@ -15,7 +15,7 @@ from imgmatch.match.features import ITEM_PX, Features, extract
 from imgmatch.match.verify import QueryFeatures, verify
 from imgmatch.types import Match, Sighting, Verification
 from imgmatch.workers.pictures import WORKER_ISSUES
-from indexer.case.case import Case
+from indexer.case.use import Use
 from indexer.search.order import standing
 from indexer.search.query import Query
 
@@ -71,7 +71,7 @@ class ItemFeatures:
 
 
 def verified_first(
-    case: Case,
+    use: Use,
     features: ItemFeatures,
     query: Query,
     matches: Sequence[Match],
@@ -85,7 +85,7 @@ def verified_first(
     first = matches[:top]
     if not first:
         return sorted(matches, key=standing)
-    sightings = case.catalogue.sightings.of([match.item_id for match in first])
+    sightings = use.catalogue.sightings.of([match.item_id for match in first])
     points = query.features()
 
     def verified(match: Match) -> Match:

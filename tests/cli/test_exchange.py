@@ -87,7 +87,7 @@ def test_a_pack_links_without_its_case(folder):
     assert len(with_case) >= 2
     assert [{**row, "other_path": ""} for row in with_case] == with_pack
     entry = json.loads((folder / "one" / "audit.jsonl").read_text().splitlines()[-1])
-    assert (entry["action"], len(entry["subject"]["pack_sha256"])) == ("link_shown", 64)
+    assert (entry["action"], len(entry["subject"]["pack_sha256"])) == ("link", 64)
     done = run("link", folder / "one", folder / "one-in" / "0.jpg")
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1

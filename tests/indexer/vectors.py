@@ -6,7 +6,9 @@ import numpy as np
 
 from imgmatch.locator import Locator
 from imgmatch.types import Digests, Evidence, Image, ModelSpec
-from indexer.case.case import Batch, NewItem
+from indexer.case.run import Batch, NewItem
+from indexer.case.use import Entry, Use
+from indexer.catalogue import Catalogue
 
 DIM = 32
 SPEC = ModelSpec("clouds", "objects", DIM, 32, "x", "0" * 64, "", "")
@@ -34,8 +36,7 @@ def evidence(number, folder="/media/a", modified="2024-01-01T00:00:00Z"):
 
 def add(case, vectors, start=0, commit=1000, folder="/media/a", modified="2024-01-01T00:00:00Z", spec=SPEC):
     """Commit vectors as new items, item n being the content ``start`` + n."""
-    with case.writing():
-        run_id = case.start_run("ingest", "test", {})
+    with case.writing(), case.run("ingest", "test") as run:
         for first in range(0, len(vectors), commit):
             items = [
                 NewItem(
@@ -46,5 +47,21 @@ def add(case, vectors, start=0, commit=1000, folder="/media/a", modified="2024-0
                 )
                 for number in range(first, min(first + commit, len(vectors)))
             ]
-            case.commit(Batch(items=items), case.add_shelf(spec), run_id)
-        case.finish_run(run_id, {"new_items": len(vectors)})
+            run.commit(Batch(items=items), case.add_shelf(spec))
+        run.entry.counts = {"new_items": len(vectors)}
+
+
+def inside(case):
+    """All that a case's catalogue holds, by a connection of its own: what a test looks at leaves no trace."""
+    return Catalogue(case.path / "catalogue.sqlite")
+
+
+def looking(case):
+    """A use of a case that leaves no trace, for what asks for one."""
+    return Use(case.path, inside(case), Entry("test"))
+
+
+def label(case, rows):
+    """Label items: id, who says so, and the columns."""
+    with case.run("labels", "test") as run:
+        run.set_labels(rows)

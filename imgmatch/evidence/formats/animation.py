@@ -6,7 +6,7 @@ from typing import BinaryIO, ClassVar
 
 from imgmatch.evidence.formats.extracted import Moving
 from imgmatch.evidence.look import Look, read
-from imgmatch.picture.image import HEIF_BRANDS
+from imgmatch.picture.brands import coding_of
 
 
 class Animation(Moving):
@@ -29,7 +29,7 @@ class Animation(Moving):
         if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
             return head[12:16] == b"VP8X" and bool(head[20] & 2)
         if head[4:8] == b"ftyp":
-            return head[8:12] in HEIF_BRANDS or head[8:12] == b"avis"
+            return coding_of(head) == "HEIF" or b"avis" in head[8 : int.from_bytes(head[:4], "big")]
         return head.startswith((b"II*\0", b"MM\0*"))
 
 

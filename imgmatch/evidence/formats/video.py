@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from imgmatch.evidence.formats.extracted import Moving
 from imgmatch.evidence.look import Look
-from imgmatch.picture.image import HEIF_BRANDS
+from imgmatch.picture.brands import coding_of
 
-# Brands of ISO base media files (ISO/IEC 14496-12) that are pictures; all others are videos or sound.
-_PICTURE_BRANDS = HEIF_BRANDS | {b"avif", b"avis", b"jpx ", b"jp2 ", b"crx ", b"jxl "}
+# Brands of ISO base media files (ISO/IEC 14496-12) that are other pictures; all others are videos or sound.
+_PICTURE_BRANDS = {b"jpx ", b"jp2 ", b"crx ", b"jxl "}
 _QUICKTIME_ATOMS = (b"moov", b"mdat", b"wide", b"pnot")
 _TS_PACKET = 188
 
@@ -34,7 +34,7 @@ class Video(Moving):
         """By its magic, its first atom, or the packets of a transport stream."""
         head = look.head
         if head[4:8] == b"ftyp":
-            return head[8:12] not in _PICTURE_BRANDS
+            return coding_of(head) is None and head[8:12] not in _PICTURE_BRANDS
         return (
             head[4:8] in _QUICKTIME_ATOMS
             or (head.startswith(b"RIFF") and head[8:12] in (b"AVI ", b"AVIX"))

@@ -101,13 +101,14 @@ class Directory:
 
     def __init__(self, source: RandomAccess) -> None:
         self._source = source
-        self._start, self._end, self._before = _find_directory(source)
-        self.is_office, entry = False, None
+        self._start, self._end, self._before, self.end = _find_directory(source)
+        self.first = self._start
+        """Where the first entry begins: what stands before it is none of this archive's, as what is behind ``end``."""
+        self.is_office = False
         """Is it a document, by the names in it?"""
         for entry in self.entries():
             self.is_office |= entry.name in ("[Content_Types].xml", "META-INF/manifest.xml")
-        if entry is None and source.read_at(0, 4) == LOCAL_HEADER:
-            raise DamagedError("its directory is empty, and it is not")
+            self.first = min(self.first, max(0, entry.offset))
 
     def entries(self) -> Iterator[Entry]:
         """In the directory's order."""
@@ -200,16 +201,17 @@ def _modified(extra: dict[int, bytes], date: int, time: int) -> str | None:
     return times.dos(date, time)
 
 
-def _find_directory(source: RandomAccess) -> tuple[int, int, int]:
-    """Where the directory starts and ends, and how many bytes stand before the archive."""
+def _find_directory(source: RandomAccess) -> tuple[int, int, int, int]:
+    """Where the directory starts and ends, how many bytes stand before the archive, and where that ends."""
     from_ = max(0, source.size - _LONGEST_COMMENT - _END.size)
     tail = source.read_at(from_, source.size - from_)
     at = len(tail)
     while (at := tail.rfind(b"PK\x05\x06", 0, at)) >= 0:
         if at + _END.size > len(tail):
             continue
-        _, disk, first_disk, _, _, size, offset, _ = _END.unpack_from(tail, at)
+        _, disk, first_disk, _, _, size, offset, comment_bytes = _END.unpack_from(tail, at)
         end = from_ + at
+        behind = min(end + _END.size + comment_bytes, source.size)
         wide = source.read_at(end - _LOCATOR64.size, _LOCATOR64.size) if end >= _LOCATOR64.size else b""
         if wide[:4] == b"PK\x06\x07":
             record = source.read_at(_LOCATOR64.unpack(wide)[2], _END64.size)
@@ -222,5 +224,5 @@ def _find_directory(source: RandomAccess) -> tuple[int, int, int]:
             raise DamagedError("it is one of several parts")
         for start in (end - size, offset):
             if start >= 0 and (not size or source.read_at(start, 4) == b"PK\x01\x02"):
-                return start, start + size, start - offset
+                return start, start + size, start - offset, behind
     raise DamagedError("it has no directory")

@@ -12,13 +12,14 @@ from imgmatch.evidence.container import Container
 from imgmatch.evidence.formats.zip_directory import LOCAL_HEADER, DamagedError, Directory, Entry, local_entry
 from imgmatch.evidence.look import read
 from imgmatch.locator import Locator, Names
-from imgmatch.streams import BLOCK_BYTES, RandomAccess, Spool, Unpacked, one_line
+from imgmatch.streams import BLOCK_BYTES, RandomAccess, Shared, Spool, Unpacked, Window, one_line
 from imgmatch.types import Evidence, Issue
 
 _PICTURE = re.compile(r"(^|/)(media|pictures|thumbnails?|docProps/thumbnail[^/]*)(/|$)", re.IGNORECASE)
 _MARKUP = re.compile(r"\.(xml|rels|vml|rdf|fpage|fdoc|fdseq)\Z", re.IGNORECASE)
 _OWN = ("mimetype", "layout-cache")
 _STORED, _DEFLATED = 0, 8
+_MOST_ARCHIVES = 1_000
 
 
 class Zip(Container):
@@ -43,13 +44,30 @@ class Zip(Container):
             raise
 
     def _members(self, name_of: Callable[[Entry], str]) -> Iterator[Evidence | Issue]:
-        source, place_of = self.access(), Names()
+        """The last archive in the file, then those before it, one behind the other."""
+        whole, place_of = self.access(), Names()
+        end = whole.size
+        for _ in range(_MOST_ARCHIVES):
+            source = whole if end == whole.size else Shared(cast(IO[bytes], Window(whole, 0, end)))
+            try:
+                directory = Directory(source)
+            except DamagedError as error:
+                if end == whole.size or source.read_at(0, 4) == LOCAL_HEADER:
+                    yield from self._salvage(source, place_of, str(error))
+                return  # no archive, but what stands before one: a program that unpacks it
+            yield from self._entries(source, directory, place_of, name_of)
+            if directory.end < end:
+                says = f"{end - directory.end:,} bytes from {directory.end:,} on are behind its end; not looked into"
+                yield Issue(self.outer.locator, "walk", "unsupported", says)
+            end = directory.first
+            if not end:
+                return
+        raise EvidenceError("limit", f"is more than {_MOST_ARCHIVES:,} archives one behind the other; the rest is left")
+
+    def _entries(
+        self, source: RandomAccess, directory: Directory, place_of: Names, name_of: Callable[[Entry], str]
+    ) -> Iterator[Evidence | Issue]:
         keys = _Keys(source, self.options.passwords)
-        try:
-            directory = Directory(source)
-        except DamagedError as error:
-            yield from self._salvage(source, str(error))
-            return
         for entry in directory.entries():
             if entry.is_folder:
                 continue
@@ -78,9 +96,9 @@ class Zip(Container):
 
         return self.entry(at, entry.size_bytes, open_it, entry.modified)
 
-    def _salvage(self, source: RandomAccess, reason: str) -> Iterator[Evidence | Issue]:
+    def _salvage(self, source: RandomAccess, place_of: Names, reason: str) -> Iterator[Evidence | Issue]:
         """What the local headers of an archive without a readable directory still give."""
-        offset, place_of = 0, Names()
+        offset = 0
         while (offset := _find(source, LOCAL_HEADER, offset)) >= 0 and (found := local_entry(source, offset)):
             entry, offset = found
             if entry.is_folder:

@@ -8,12 +8,12 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import imgmatch
 from imgmatch.errors import UsageError
 from imgmatch.lab.evaluation.plots import draw_precision_recall, draw_recall, draw_worst
 from imgmatch.lab.evaluation.result import Evaluation
 from imgmatch.locator import readable
 from imgmatch.optional import require
+from imgmatch.version import __version__
 
 
 def check_output(folder: Path) -> None:
@@ -34,7 +34,7 @@ def write_output(evaluation: Evaluation, folder: Path, *, reveal: bool = False) 
     """
     check_output(folder)
     try:
-        record = {"imgmatch": imgmatch.__version__, **evaluation.record()}
+        record = {"imgmatch": __version__, **evaluation.record()}
         (folder / "figures.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         (folder / "figures.txt").write_text(figures_table(evaluation), encoding="utf-8")
         _write_csv(folder / "ranks.csv", _RANKS, _ranks(evaluation))

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from imgmatch.lab.rooms import textures
+from imgmatch.lab.hotels import textures
+from imgmatch.lab.hotels.textures import Material
 from imgmatch.lab.rooms.furniture import bath, beds, cabinets, decor, hangings, lamps, openings, parts, seats
 from imgmatch.lab.rooms.scene import Builder, Place
 from imgmatch.lab.rooms.style import Style
-from imgmatch.lab.rooms.textures import Material
 
 if TYPE_CHECKING:
     from imgmatch.types import Pixels

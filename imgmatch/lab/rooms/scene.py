@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import cv2
 import numpy as np
 
-from imgmatch.lab.rooms.textures import Material
+from imgmatch.lab.hotels.textures import Material
 
 if TYPE_CHECKING:
     import numpy.typing as npt

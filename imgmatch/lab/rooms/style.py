@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imgmatch.lab.rooms import textures
-from imgmatch.lab.rooms.textures import Material
+from imgmatch.lab.hotels import textures
+from imgmatch.lab.hotels.textures import Material
 
 if TYPE_CHECKING:
-    from imgmatch.lab.rooms.textures import Colour
+    from imgmatch.lab.hotels.textures import Colour
     from imgmatch.types import Pixels
 
 _FLOORS: tuple[tuple[Callable[[np.random.Generator, Colour], Pixels], float], ...] = (

@@ -71,10 +71,13 @@ def import_list(
         raise UsageError(f"distance {distance}: it must be between 0 and {BITS - 1} bits")
     sha256 = _sha256(path)
     done = Imported(name, kind, format.value)
+    arguments = {"list": name, "kind": kind, "format": format.value}
+    subject = {"path": str(path), "sha256": sha256}
     with case.writing():
-        if any(row.name == name for row in case.catalogue.lists.all()):
-            raise UsageError(f"{name}: {case.path} has a list of this name; remove it first, or give another name")
-        with case.catalogue.transaction() as writer:
+        with case.change("import hash list", arguments=arguments, subject=subject) as change:
+            known, writer = change.catalogue, change.writer
+            if any(row.name == name for row in known.lists.all()):
+                raise UsageError(f"{name}: {case.path} has a list of this name; remove it first, or give another name")
             source = (str(path), sha256, format.value)
             list_id = writer.lists.add(name, kind, source, now_utc(), distance if is_pdq else None)
             if is_pdq:
@@ -86,15 +89,15 @@ def import_list(
             if not done.hashes:
                 raise UsageError(f"{path}: holds no hash; give a list of MD5, SHA-1, SHA-256 or PDQ")
             writer.lists.close(list_id, done.hashes, done.malformed)
-        for _ in match_pdq(case):
-            pass  # what it finds is in the catalogue, and counted next
-        done.items = len({item_id for item_id, _ in case.catalogue.lists.item_hits(name=name)})
-        case.record(
-            "import hash list",
-            arguments={"list": name, "kind": kind, "format": format.value},
-            subject={"path": str(path), "sha256": sha256},
-            counts={"hashes": done.hashes, "malformed": done.malformed, "items": done.items},
-        )
+            done.items = len({item_id for item_id, _ in known.lists.item_hits(name=name)})
+            change.entry.counts = {"hashes": done.hashes, "malformed": done.malformed, "items": done.items}
+        if is_pdq:
+            # Against as many items as there may be: in transactions of its own, which the next ingest goes on with.
+            with case.use("match hash list", arguments={"list": name}) as use:
+                for _ in match_pdq(use):
+                    pass  # what it finds is in the catalogue, and counted next
+                done.items = len({item_id for item_id, _ in use.catalogue.lists.item_hits(name=name)})
+                use.entry.counts = {"items": done.items}
     return done
 
 
@@ -102,18 +105,13 @@ def remove_list(case: Case, name: str) -> int:
     """Forget a list; returns how many hashes it had. What it had left out is read by the next ingest; the record that
     it was left out stays until then. Raises UsageError when there is none of this name.
     """
-    with case.writing():
-        found = next((row for row in case.catalogue.lists.all() if row.name == name), None)
+    with case.writing(), case.change("remove hash list", arguments={"list": name}) as change:
+        found = next((row for row in change.catalogue.lists.all() if row.name == name), None)
         if found is None:
             raise UsageError(f"{name}: no list of this name in {case.path}; see: imgmatch known list {case.path}")
-        with case.catalogue.transaction() as writer:
-            writer.lists.remove(found.list_id)
-        case.record(
-            "remove hash list",
-            arguments={"list": name},
-            subject={"kind": found.kind, "sha256": found.sha256},
-            counts={"hashes": found.hashes},
-        )
+        change.writer.lists.remove(found.list_id)
+        change.entry.subject = {"kind": found.kind, "sha256": found.sha256}
+        change.entry.counts = {"hashes": found.hashes}
     return found.hashes
 
 

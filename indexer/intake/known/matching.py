@@ -13,6 +13,7 @@ from imgmatch.types import Digests, Evidence
 
 if TYPE_CHECKING:
     from indexer.case.case import Case
+    from indexer.case.use import Use
     from indexer.catalogue import ListHit
 
 _ITEMS_AT_ONCE = 500
@@ -41,11 +42,11 @@ class Listed:
 class KnownFiles:
     """The lists of a case as they were when it was made, for one ingest. May be asked from any thread."""
 
-    def __init__(self, case: Case) -> None:
-        self._catalogue = case.catalogue
-        self._any = any(row.distance is None for row in case.catalogue.lists.all())
+    def __init__(self, use: Use) -> None:
+        self._catalogue = use.catalogue
+        self._any = any(row.distance is None for row in use.catalogue.lists.all())
         # Left out by a list that may be gone: the record of it ends when the file is opened.
-        self._left_out = case.catalogue.counts()["ignored_files"] > 0
+        self._left_out = use.catalogue.counts()["ignored_files"] > 0
 
     def of(self, digests: Digests) -> tuple[ListHit, ...]:
         """The lists that name a content, alert lists first."""
@@ -92,23 +93,32 @@ def _ignored(hits: Iterable[ListHit]) -> bool:
 
 
 def listed(case: Case, kind: str | None = None, name: str | None = None) -> Iterator[Listed]:
-    """Items, and then files that are no items, with each list that names them."""
+    """Items, and then files that are no items, with each list that names them. Recorded before and after."""
+    shown = 0
+    with case.use("known match", arguments={"list": name, "kind": kind}, ends="known match shown") as use:
+        for found in _listed(use, kind, name):
+            shown += 1
+            use.entry.counts = {"shown": shown}
+            yield found
+
+
+def _listed(use: Use, kind: str | None, name: str | None) -> Iterator[Listed]:
     block: list[tuple[int, ListHit]] = []
-    for pair in case.catalogue.lists.item_hits(name=name):
+    for pair in use.catalogue.lists.item_hits(name=name):
         if kind is None or pair[1].kind == kind:
             block.append(pair)
         if len(block) >= _ITEMS_AT_ONCE:
-            yield from _with_places(case, block)
+            yield from _with_places(use, block)
             block = []
-    yield from _with_places(case, block)
-    for file in case.catalogue.listed.all(kind, name):
+    yield from _with_places(use, block)
+    for file in use.catalogue.listed.all(kind, name):
         yield Listed(None, file.sha256, file.hit, file.locator, 1)
 
 
-def _with_places(case: Case, block: list[tuple[int, ListHit]]) -> Iterator[Listed]:
+def _with_places(use: Use, block: list[tuple[int, ListHit]]) -> Iterator[Listed]:
     ids = [item_id for item_id, _ in block]
-    items = case.catalogue.items.by_id(ids)
-    places = case.catalogue.sightings.of(ids)
+    items = use.catalogue.items.by_id(ids)
+    places = use.catalogue.sightings.of(ids)
     for item_id, hit in block:
         seen = places[item_id]
         yield Listed(item_id, items[item_id].sha256, hit, seen[0].locator, len(seen))

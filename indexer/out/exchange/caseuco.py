@@ -20,6 +20,7 @@ import imgmatch
 from imgmatch.locator import Locator
 from imgmatch.types import Match, ModelSpec, Sighting
 from indexer.case.case import Case
+from indexer.case.use import Use
 from indexer.catalogue import ItemRow
 from indexer.catalogue.clock import now_utc
 from indexer.out.atomic import whole_file
@@ -52,23 +53,23 @@ def export_caseuco(
     case has no picture, or the file exists or can't be written.
     """
     path = Path(target)
-    with whole_file(path) as file, case.catalogue.snapshot():
-        require_items(case)
-        arguments, subject = {"format": "case-uco"}, {"file": str(path.absolute())}
-        case.record("export", arguments=arguments, subject=subject, model=model)
-        counts = _Graph(case, file, model or case.default_model).write(results, progress)
-    case.record("exported", arguments=arguments, subject=subject, model=model, counts=counts)
+    require_items(case)
+    arguments, subject = {"format": "case-uco"}, {"file": str(path.absolute())}
+    recorded = case.use("export", arguments=arguments, subject=subject, model=model, ends="exported")
+    with whole_file(path) as file, recorded as use, use.catalogue.snapshot():
+        counts = _Graph(use, file, model or case.default_model).write(results, progress)
+        use.entry.counts = counts
     return counts
 
 
 class _Graph:
     """The graph of one case, written node by node."""
 
-    def __init__(self, case: Case, file: IO[bytes], model: ModelSpec) -> None:
-        self._case = case
+    def __init__(self, use: Use, file: IO[bytes], model: ModelSpec) -> None:
+        self._use = use
         self._file = file
         self._model = model
-        self._space = uuid.uuid5(uuid.NAMESPACE_URL, case.catalogue.meta.all()["case_id"])
+        self._space = uuid.uuid5(uuid.NAMESPACE_URL, use.catalogue.meta.all()["case_id"])
         self._tool = self._id("tool")
         self._first = True
 
@@ -77,9 +78,9 @@ class _Graph:
         counts = {"pictures": 0, "actions": 0, "matches": 0, "decisions": 0}
         self._text(f'{{\n"@context": {json.dumps(_CONTEXT)},\n"@graph": [')
         self._node(self._tool_node())
-        for items in item_batches(self._case, progress):
-            seen = self._case.catalogue.sightings.of(items)
-            labels = self._case.catalogue.labels.of(items)
+        for items in item_batches(self._use, progress):
+            seen = self._use.catalogue.sightings.of(items)
+            labels = self._use.catalogue.labels.of(items)
             for item_id, item in items.items():
                 tags = [f"{name}={value}" for name, values in labels[item_id].items() for value in values]
                 for sighting in seen[item_id]:
@@ -183,9 +184,9 @@ class _Graph:
     def _ingests(self) -> int:
         """Runs that found pictures, each with a record of what; how many."""
         count = 0
-        for run_id, command, version, _, _, started, finished, _ in self._case.catalogue.runs.all():
+        for run_id, command, version, _, _, started, finished, _ in self._use.catalogue.runs.all():
             found = (
-                self._picture_id(sha256, locator) for sha256, locator in self._case.catalogue.sightings.of_run(run_id)
+                self._picture_id(sha256, locator) for sha256, locator in self._use.catalogue.sightings.of_run(run_id)
             )
             first = next(found, None)
             if first is None:
@@ -239,8 +240,8 @@ class _Graph:
     def _query(self, result: SearchResult) -> str:
         """The node of a query; written here where the case has no picture at its place."""
         own = self._picture_id(result.sha256 or "", result.locator)
-        item_id = self._case.catalogue.items.id_of(result.sha256) if result.sha256 else None
-        known = self._case.catalogue.sightings.of([item_id])[item_id] if item_id is not None else []
+        item_id = self._use.catalogue.items.id_of(result.sha256) if result.sha256 else None
+        known = self._use.catalogue.sightings.of([item_id])[item_id] if item_id is not None else []
         if not any(sighting.locator == result.locator for sighting in known):
             facets = [self._file_facet(own, result.locator, None, None)]
             if result.sha256:
@@ -266,7 +267,7 @@ class _Graph:
         """What examiners said of pairs that the case holds, with who; how many."""
         count = 0
         people: set[str] = set()
-        for row in self._case.catalogue.decisions.all():
+        for row in self._use.catalogue.decisions.all():
             places = [self._place(sha256) for sha256 in (row.query_sha256, row.item_sha256)]
             if None in places:
                 continue
@@ -293,10 +294,10 @@ class _Graph:
         return count
 
     def _place(self, sha256: str) -> str | None:
-        item_id = self._case.catalogue.items.id_of(sha256)
+        item_id = self._use.catalogue.items.id_of(sha256)
         if item_id is None:
             return None
-        return self._picture_id(sha256, self._case.catalogue.sightings.of([item_id])[item_id][0].locator)
+        return self._picture_id(sha256, self._use.catalogue.sightings.of([item_id])[item_id][0].locator)
 
 
 def _whole(number: int) -> Node:

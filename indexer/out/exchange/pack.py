@@ -25,6 +25,7 @@ from imgmatch.cores import usable_cores
 from imgmatch.evidence.read import Finder
 from imgmatch.locator import Locator
 from indexer.case.case import Case
+from indexer.case.use import Use
 from indexer.catalogue.clock import now_utc
 from indexer.index.shelf import Shelf
 from indexer.out.atomic import whole_file
@@ -115,18 +116,18 @@ def write_pack(
     config = config or PackConfig()
     path = Path(target)
     shown = "none" if not config.thumbnails else "clear" if config.reveal else "blurred"
-    with whole_file(path) as file, case.catalogue.snapshot():
-        require_items(case)
-        arguments = {"format": "pack", "thumbnails": shown, "locators": config.locators}
-        subject = {"file": str(path.absolute())}
-        case.record("export", arguments=arguments, subject=subject)
+    require_items(case)
+    arguments = {"format": "pack", "thumbnails": shown, "locators": config.locators}
+    subject = {"file": str(path.absolute())}
+    recorded = case.use("export", arguments=arguments, subject=subject, ends="exported")
+    with whole_file(path) as file, recorded as use, use.catalogue.snapshot():
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             members = _Members(archive)
-            items = _write_items(case, members)
+            items = _write_items(use, members)
             if config.locators:
-                _write_sightings(case, members)
+                _write_sightings(use, members)
             models = [_write_model(members, shelf) for shelf in case.shelves()]
-            thumbnails = _write_thumbnails(case, members, config.reveal, progress) if config.thumbnails else 0
+            thumbnails = _write_thumbnails(use, members, config.reveal, progress) if config.thumbnails else 0
             vectors = sum(block["rows"] for model in models for block in model["vectors"])
             manifest = {
                 "format": FORMAT,
@@ -143,20 +144,16 @@ def write_pack(
             }
             with _Members(archive).member(MANIFEST) as member:
                 member.write(json.dumps(manifest, indent=1).encode("ascii"))
-    made = Pack(items, vectors, thumbnails, member.digest.hexdigest())
-    case.record(
-        "exported",
-        arguments=arguments,
-        subject={**subject, "manifest_sha256": made.manifest_sha256},
-        counts={"items": items, "vectors": vectors, "thumbnails": thumbnails},
-    )
+        made = Pack(items, vectors, thumbnails, member.digest.hexdigest())
+        use.entry.subject = {**subject, "manifest_sha256": made.manifest_sha256}
+        use.entry.counts = {"items": items, "vectors": vectors, "thumbnails": thumbnails}
     return made
 
 
-def _write_items(case: Case, members: _Members) -> int:
+def _write_items(use: Use, members: _Members) -> int:
     after = count = 0
     with members.member(ITEMS) as member:
-        while rows := case.catalogue.items.whole_rows(after, BATCH):
+        while rows := use.catalogue.items.whole_rows(after, BATCH):
             for item_id, sha256, md5, sha1, size, format, width, height, orientation, partial in rows:
                 member.line(
                     {
@@ -177,9 +174,9 @@ def _write_items(case: Case, members: _Members) -> int:
     return count
 
 
-def _write_sightings(case: Case, members: _Members) -> None:
+def _write_sightings(use: Use, members: _Members) -> None:
     with members.member(SIGHTINGS) as member:
-        for _, item_id, _, locator, modified, _, _ in case.catalogue.sightings.table():
+        for _, item_id, _, locator, modified, _, _ in use.catalogue.sightings.table():
             member.line({"item_id": item_id, "locator": locator, "modified_utc": modified})
 
 
@@ -209,7 +206,7 @@ def _write_model(members: _Members, shelf: Shelf) -> dict[str, Any]:
     return {"spec": {name: getattr(shelf.spec, name) for name in SPEC_FIELDS}, "vectors": blocks}
 
 
-def _write_thumbnails(case: Case, members: _Members, reveal: bool, progress: Progress | None) -> int:
+def _write_thumbnails(use: Use, members: _Members, reveal: bool, progress: Progress | None) -> int:
     count = 0
     with (
         tempfile.TemporaryDirectory(prefix="imgmatch-pack-") as name,
@@ -218,13 +215,13 @@ def _write_thumbnails(case: Case, members: _Members, reveal: bool, progress: Pro
         folder = Path(name) / "pictures"
         for kind in ("blurred", "clear"):
             (folder / kind).mkdir(parents=True)
-        finder = Finder(case.limits)
+        finder = Finder(use.limits)
 
         def write(entry: tuple[str, list[Locator]]) -> Thumbnail | None:
             return write_thumbnail(folder, *entry, reveal, finder)
 
-        for items in item_batches(case, progress):
-            seen = case.catalogue.sightings.of(items)
+        for items in item_batches(use, progress):
+            seen = use.catalogue.sightings.of(items)
             wanted = [(item.sha256, [one.locator for one in seen[item_id]]) for item_id, item in items.items()]
             made = pool.map(write, wanted)
             for (sha256, _), thumbnail in zip(wanted, made, strict=True):

@@ -17,9 +17,12 @@ from indexer.out.atomic import whole_file
 _HEX = re.compile(r"[0-9a-f]{64}\Z")
 
 
-def export_pdq(case: Case, target: str | os.PathLike[str], rows: Iterable[tuple[str, str, int]]) -> tuple[int, int]:
-    """Write the hashes of ``rows`` (SHA-256 of the content, PDQ as 64 hexadecimal digits, quality 0..100), each once as
-    they come; returns how many were written and how many were left out as too poor. Recorded in the audit log.
+def export_pdq(
+    case: Case, target: str | os.PathLike[str], rows: Iterable[tuple[str, str, int]] | None = None
+) -> tuple[int, int]:
+    """Write the hashes of ``rows`` (SHA-256 of the content, PDQ as 64 hexadecimal digits, quality 0..100; default:
+    those of the case), each once as they come; returns how many were written and how many were left out as too poor.
+    Recorded in the audit log.
 
     Raises UsageError on a hash that is none, and where the file exists or can't be written.
     """
@@ -27,9 +30,8 @@ def export_pdq(case: Case, target: str | os.PathLike[str], rows: Iterable[tuple[
     arguments, subject = {"format": "pdq"}, {"file": str(path.absolute())}
     written: set[bytes] = set()
     poor = 0
-    with whole_file(path) as file:
-        case.record("export", arguments=arguments, subject=subject)
-        for sha256, text, quality in rows:
+    with whole_file(path) as file, case.use("export", arguments=arguments, subject=subject, ends="exported") as use:
+        for sha256, text, quality in use.catalogue.facts.pdq_table() if rows is None else rows:
             if not _HEX.match(text):
                 raise UsageError(f"{case.path}: {text!r}, of the content {sha256}, is no PDQ hash")
             if quality < LEAST_QUALITY:
@@ -38,6 +40,5 @@ def export_pdq(case: Case, target: str | os.PathLike[str], rows: Iterable[tuple[
             if (key := bytes.fromhex(text)) not in written:
                 written.add(key)
                 file.write(f"pdq {text}\n".encode("ascii"))
-    counts = {"hashes": len(written), "poor": poor}
-    case.record("exported", arguments=arguments, subject=subject, counts=counts)
+        use.entry.counts = {"hashes": len(written), "poor": poor}
     return len(written), poor

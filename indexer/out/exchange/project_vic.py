@@ -16,6 +16,7 @@ from imgmatch.errors import UsageError
 from imgmatch.locator import Locator
 from imgmatch.types import Issue, Sighting
 from indexer.case.case import Case
+from indexer.case.use import Use
 from indexer.catalogue import ItemRow
 from indexer.catalogue.clock import now_utc
 from indexer.out.atomic import whole_file
@@ -60,10 +61,10 @@ def import_vics(
     total = source.path.stat().st_size
     now = now_utc()
     arguments, subject = {"format": "vics", "version": source.version}, {"path": str(place)}
-    case.record("import", arguments=arguments, subject=subject)
     media = faults = 0
     named: list[Fault] = []
-    with case.writing(), case.catalogue.transaction() as writer:
+    with case.writing(), case.change("import", arguments=arguments, subject=subject) as change:
+        writer = change.writer
         run_id = writer.runs.start("import", imgmatch.__version__, "", {"format": "vics", "path": str(place)}, now)
         file_id = writer.vics.add_file(source.path.name, source.version, run_id, now)
         for batch in _batches(source):
@@ -94,7 +95,7 @@ def import_vics(
         done = Imported(source.version, media, items, faults, digest)
         counts = {"media": media, "items": items, "faults": faults}
         writer.runs.finish(run_id, counts, now_utc())
-    case.record("imported", arguments=arguments, subject={**subject, "sha256": done.sha256}, counts=counts)
+        change.entry.subject, change.entry.counts = {**subject, "sha256": done.sha256}, counts
     return done
 
 
@@ -134,22 +135,21 @@ def export_vics(
     if version not in _CONTEXTS:
         raise UsageError(f"{version!r} is no version that is written; give {' or '.join(VERSIONS)}")
     path = Path(target)
-    comments = _comments(case)
     counts = {"media": 0, "items": 0, "known_only": 0}
-    with whole_file(path) as file, case.catalogue.snapshot():
-        if not (all_known and case.catalogue.vics.files()):
+    arguments = {"format": "vics", "version": version, "all_known": all_known}
+    recorded = case.use("export", arguments=arguments, subject={"file": str(path.absolute())}, ends="exported")
+    with whole_file(path) as file, recorded as use, use.catalogue.snapshot():
+        if not (all_known and use.catalogue.vics.files()):
             require_items(case)
-        arguments = {"format": "vics", "version": version, "all_known": all_known}
-        subject = {"file": str(path.absolute())}
-        case.record("export", arguments=arguments, subject=subject)
+        comments = _comments(use)
         field, context = _CONTEXTS[version]
-        head = json.dumps({field: context, "value": [_about(case, all_known)]}, ensure_ascii=False, indent=1)
+        head = json.dumps({field: context, "value": [_about(use, all_known)]}, ensure_ascii=False, indent=1)
         # The case's object is left open for its media, the last of its fields.
         file.write(_encoded(head[: head.rindex("}\n ]")].rstrip() + ',\n   "Media": ['))
         # Numbers of several files may be the same: then all are given anew.
-        one_file = len(case.catalogue.vics.files()) == 1
-        media_id = case.catalogue.vics.highest_id() if one_file else 0
-        for record, known in _records(case, comments, all_known, progress):
+        one_file = len(use.catalogue.vics.files()) == 1
+        media_id = use.catalogue.vics.highest_id() if one_file else 0
+        for record, known in _records(use, comments, all_known, progress):
             if not one_file or not isinstance(record.get("MediaID"), int):
                 media_id += 1
                 record["MediaID"] = media_id
@@ -158,7 +158,7 @@ def export_vics(
             counts["media"] += 1
             counts["known_only" if known else "items"] += 1
         file.write(b"\n]\n}]\n}\n")
-    case.record("exported", arguments=arguments, subject=subject, counts=counts)
+        use.entry.counts = counts
     return counts
 
 
@@ -166,14 +166,14 @@ def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
-def _about(case: Case, all_known: bool) -> dict[str, Any]:
+def _about(use: Use, all_known: bool) -> dict[str, Any]:
     """The fields of the case itself; with ``all_known`` those that an imported file's case had stand."""
-    meta = case.catalogue.meta.all()
+    meta = use.catalogue.meta.all()
     about: dict[str, Any] = {"CaseID": meta["case_id"]}
     if meta.get("examiner"):
         about["ContactName"] = meta["examiner"]
     if all_known:
-        for row in case.catalogue.vics.files():
+        for row in use.catalogue.vics.files():
             cases = row.header.get("value")
             for had in cases if isinstance(cases, list) else ():
                 about.update(had if isinstance(had, dict) else {})
@@ -182,10 +182,10 @@ def _about(case: Case, all_known: bool) -> dict[str, Any]:
     return about
 
 
-def _comments(case: Case) -> dict[str, list[str]]:
+def _comments(use: Use) -> dict[str, list[str]]:
     """What examiners decided, by content: few, as people made them."""
     found: dict[str, list[str]] = {}
-    for row in case.catalogue.decisions.all():
+    for row in use.catalogue.decisions.all():
         for own, other in ((row.query_sha256, row.item_sha256), (row.item_sha256, row.query_sha256)):
             note = f" ({row.note})" if row.note else ""
             said = f"{row.verdict} as a match of SHA-256 {other} by {row.examiner or row.account}, {row.decided_utc}"
@@ -194,18 +194,18 @@ def _comments(case: Case) -> dict[str, list[str]]:
 
 
 def _records(
-    case: Case, comments: dict[str, list[str]], all_known: bool, progress: Progress | None
+    use: Use, comments: dict[str, list[str]], all_known: bool, progress: Progress | None
 ) -> Iterator[tuple[dict[str, Any], bool]]:
     """Media records in the order of items, then those that only imported files know; and whether it is such a one."""
-    for items in item_batches(case, progress):
-        seen = case.catalogue.sightings.of(items)
-        labels = case.catalogue.labels.of(items)
-        known = case.catalogue.vics.records(list(items))
+    for items in item_batches(use, progress):
+        seen = use.catalogue.sightings.of(items)
+        labels = use.catalogue.labels.of(items)
+        known = use.catalogue.vics.records(list(items))
         for item_id, item in items.items():
             said = comments.get(item.sha256, [])
             yield _media(item, seen[item_id], labels[item_id], known.get(item_id, []), said), False
     if all_known:
-        for record in case.catalogue.vics.unseen():
+        for record in use.catalogue.vics.unseen():
             yield record, True
 
 

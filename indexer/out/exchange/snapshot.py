@@ -6,18 +6,19 @@ from collections.abc import Callable, Iterator
 
 from imgmatch.errors import UsageError
 from indexer.case.case import Case
+from indexer.case.use import Use
 from indexer.catalogue import ItemRow
 
 BATCH = 2048
 Progress = Callable[[str, int, int], None]
 
 
-def item_batches(case: Case, progress: Progress | None = None) -> Iterator[dict[int, ItemRow]]:
+def item_batches(use: Use, progress: Progress | None = None) -> Iterator[dict[int, ItemRow]]:
     """Every item by id, ascending, in batches."""
-    total = case.catalogue.counts()["items"]
+    total = use.catalogue.counts()["items"]
     after = done = 0
-    while ids := case.catalogue.items.page(after, BATCH):
-        yield case.catalogue.items.by_id(ids)
+    while ids := use.catalogue.items.page(after, BATCH):
+        yield use.catalogue.items.by_id(ids)
         after = ids[-1]
         done += len(ids)
         if progress:

@@ -17,6 +17,7 @@ from imgmatch.locator import Locator
 from imgmatch.optional import require
 from imgmatch.types import ModelSpec
 from indexer.case.case import Case
+from indexer.case.use import Use
 from indexer.intake.csvfile import write_csv
 from indexer.out.atomic import whole_folder
 from indexer.out.exchange.places import file_name, mime_type
@@ -109,21 +110,21 @@ def export_tables(
     if format == "parquet":
         require("pyarrow", "exchange")
     counts = {}
-    with whole_folder(target) as draft, case.catalogue.snapshot():
-        arguments, subject = {"format": format, "tables": wanted}, {"folder": str(target.absolute())}
-        case.record("export", arguments=arguments, subject=subject, model=model)
+    arguments, subject = {"format": format, "tables": wanted}, {"folder": str(target.absolute())}
+    recorded = case.use("export", arguments=arguments, subject=subject, model=model, ends="exported")
+    with whole_folder(target) as draft, recorded as use, use.catalogue.snapshot():
         makers: dict[str, Callable[[], Iterator[Record]]] = {
-            "items": lambda: _items(case, progress),
-            "sightings": lambda: _sightings(case),
-            "labels": lambda: _named("labels", case.catalogue.labels.table()),
-            "issues": lambda: _issues(case),
-            "decisions": lambda: _decisions(case),
-            "groups": lambda: _groups(case, model or case.default_model, progress),
+            "items": lambda: _items(use, progress),
+            "sightings": lambda: _sightings(use),
+            "labels": lambda: _named("labels", use.catalogue.labels.table()),
+            "issues": lambda: _issues(use),
+            "decisions": lambda: _decisions(use),
+            "groups": lambda: _groups(use, model or case.default_model, progress),
             "matches": lambda: _matches(results),
         }
         for name in wanted:
             counts[name] = write(draft / f"{name}.{format}", makers[name](), TABLES[name])
-    case.record("exported", arguments=arguments, subject=subject, model=model, counts=counts)
+        use.entry.counts = counts
     return counts
 
 
@@ -181,16 +182,16 @@ def _named(name: str, rows: Iterator[tuple[Any, ...]]) -> Iterator[Record]:
         yield dict(zip(TABLES[name].columns, row, strict=True))
 
 
-def _items(case: Case, progress: Callable[[str, int, int], None] | None) -> Iterator[Record]:
-    for items in item_batches(case, progress):
-        seen = case.catalogue.sightings.counts(list(items))
+def _items(use: Use, progress: Callable[[str, int, int], None] | None) -> Iterator[Record]:
+    for items in item_batches(use, progress):
+        seen = use.catalogue.sightings.counts(list(items))
         for item in items.values():
             record = {name: getattr(item, name, None) for name in TABLES["items"].columns}
             yield {**record, "mime_type": mime_type(item.format), "sightings": seen.get(item.item_id, 0)}
 
 
-def _sightings(case: Case) -> Iterator[Record]:
-    for number, item_id, sha256, locator, modified, seen, run_id in case.catalogue.sightings.table():
+def _sightings(use: Use) -> Iterator[Record]:
+    for number, item_id, sha256, locator, modified, seen, run_id in use.catalogue.sightings.table():
         place = Locator.parse(locator)
         yield {
             "sighting_id": number,
@@ -207,8 +208,8 @@ def _sightings(case: Case) -> Iterator[Record]:
         }
 
 
-def _issues(case: Case) -> Iterator[Record]:
-    for row in case.catalogue.issues.all():
+def _issues(use: Use) -> Iterator[Record]:
+    for row in use.catalogue.issues.all():
         yield {
             "locator": str(row.issue.locator),
             "path": row.issue.locator.path,
@@ -221,15 +222,15 @@ def _issues(case: Case) -> Iterator[Record]:
         }
 
 
-def _decisions(case: Case) -> Iterator[Record]:
-    for row in case.catalogue.decisions.all():
+def _decisions(use: Use) -> Iterator[Record]:
+    for row in use.catalogue.decisions.all():
         yield {name: getattr(row, name) for name in TABLES["decisions"].columns}
 
 
-def _groups(case: Case, spec: ModelSpec, progress: Callable[[str, int, int], None] | None) -> Iterator[Record]:
+def _groups(use: Use, spec: ModelSpec, progress: Callable[[str, int, int], None] | None) -> Iterator[Record]:
     from indexer.search.groups import groups
 
-    for group in groups(case, spec, progress=progress):
+    for group in groups(use, spec, progress=progress):
         for member in group.members:
             item = member.item
             record = {name: getattr(item, name, None) for name in TABLES["groups"].columns}

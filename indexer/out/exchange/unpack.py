@@ -162,21 +162,20 @@ def _filled(
     case = Case.create(folder / "case", model=models[0][0])
     try:
         shelves = [case.add_shelf(spec) for spec, _ in models]
-        run_id = case.start_run("pack", "", {})
         now = now_utc()
-        with case.catalogue.transaction() as writer:
+        with case.run("pack") as run, run.catalogue.transaction() as writer:
             writer.meta.set({"case_id": str(manifest["case_id"]), "pack_sha256": digest})
             known: list[int] = []
             for row in map(_item, _lines(path, ITEMS, files[ITEMS])):
                 writer.items.restore(row)
                 known.append(row[0])
                 if SIGHTINGS not in files:
-                    writer.sightings.restore(row[0], f"pack:{row[1].hex()}", None, now, run_id)
+                    writer.sightings.restore(row[0], f"pack:{row[1].hex()}", None, now, run.run_id)
             if SIGHTINGS in files:
                 for record in _lines(path, SIGHTINGS, files[SIGHTINGS]):
                     locator, modified = str(Locator.parse(record["locator"])), record["modified_utc"]
-                    writer.sightings.restore(record["item_id"], locator, modified, now, run_id)
-            if case.catalogue.items.unseen():
+                    writer.sightings.restore(record["item_id"], locator, modified, now, run.run_id)
+            if run.catalogue.items.unseen():
                 raise _damaged(path, f"{SIGHTINGS} leaves out items")
             all_items = np.array(known, dtype=np.int64)
             for shelf, (_, model) in zip(shelves, models, strict=True):

@@ -17,8 +17,8 @@ import imgmatch
 from imgmatch.evidence.read import Finder
 from imgmatch.locator import Locator
 from imgmatch.types import ModelSpec
-from indexer.case.audit import Head
 from indexer.case.case import Case
+from indexer.case.use import Use
 from indexer.catalogue.clock import now_utc
 from indexer.intake.csvfile import printable
 from indexer.out.atomic import whole_folder
@@ -52,21 +52,20 @@ def write_report(
     """
     config = config or ReportConfig()
     target = Path(folder)
-    with whole_folder(target) as draft:
-        arguments = {"images": config.images, "reveal": config.images and config.reveal}
-        subject = {"folder": str(target.absolute())}
-        counts = {"queries": len(results), "matches": sum(len(result.matches) for result in results)}
-        head = case.record("report", arguments=arguments, subject=subject, model=model, counts=counts)
-        thumbnails = _thumbnails(case, draft, results, config) if config.images else {}
+    arguments = {"images": config.images, "reveal": config.images and config.reveal}
+    subject = {"folder": str(target.absolute())}
+    recorded = case.use("report", arguments=arguments, subject=subject, model=model, ends="report_written")
+    with whole_folder(target) as draft, recorded as use:
+        use.entry.counts = {"queries": len(results), "matches": sum(len(result.matches) for result in results)}
+        thumbnails = _thumbnails(use, draft, results, config) if config.images else {}
         html = draft / "index.html"
         with html.open("w", encoding="utf-8") as file:
-            file.writelines(_render(case, results, model, config, thumbnails, head))
-        digest = hashlib.sha256(html.read_bytes()).hexdigest()
-    case.record("report_written", {"index_sha256": digest}, subject=subject, model=model, counts=counts)
+            file.writelines(_render(use, results, model, config, thumbnails))
+        use.entry.details = {"index_sha256": hashlib.sha256(html.read_bytes()).hexdigest()}
     return target / "index.html"
 
 
-def _thumbnails(case: Case, draft: Path, results: Sequence[SearchResult], config: ReportConfig) -> dict[str, Thumbnail]:
+def _thumbnails(use: Use, draft: Path, results: Sequence[SearchResult], config: ReportConfig) -> dict[str, Thumbnail]:
     pictures = draft / "pictures"
     for name in ("blurred", *(["clear"] if config.reveal else [])):
         (pictures / name).mkdir(parents=True)
@@ -81,7 +80,7 @@ def _thumbnails(case: Case, draft: Path, results: Sequence[SearchResult], config
     # Items have their ids in the order in which their sources were walked: in it, a thread goes through an archive or a
     # disk image once, not once a picture.
     contents = sorted(wanted, key=lambda sha256: (order.get(sha256, 0), sha256))
-    finder = Finder(case.limits)
+    finder = Finder(use.limits)
 
     def write(sha256: str) -> Thumbnail | None:
         places = list(dict.fromkeys(wanted[sha256]))
@@ -93,12 +92,11 @@ def _thumbnails(case: Case, draft: Path, results: Sequence[SearchResult], config
 
 
 def _render(
-    case: Case,
+    use: Use,
     results: Sequence[SearchResult],
     model: ModelSpec,
     config: ReportConfig,
     thumbnails: dict[str, Thumbnail],
-    head: Head,
 ) -> Any:
     environment = Environment(
         loader=PackageLoader("indexer.out.report"),
@@ -109,13 +107,13 @@ def _render(
     )
     environment.filters["plain"] = plain
     environment.filters["place"] = lambda locator: plain((locator.parent is None and locator.path) or locator)
-    items = case.catalogue.items.by_id(match.item_id for result in results for match in result.matches)
-    issues = list(itertools.islice(case.catalogue.issues.all(), MAX_ISSUES))
+    items = use.catalogue.items.by_id(match.item_id for result in results for match in result.matches)
+    issues = list(itertools.islice(use.catalogue.issues.all(), MAX_ISSUES))
     return environment.get_template("report.html.j2").generate(
-        case=case,
-        meta=case.catalogue.meta.all(),
-        counts=case.catalogue.counts(),
-        issue_kinds=case.catalogue.issues.kinds(),
+        case=use,
+        meta=use.catalogue.meta.all(),
+        counts=use.catalogue.counts(),
+        issue_kinds=use.catalogue.issues.kinds(),
         issues=issues,
         results=results,
         model=model,
@@ -123,7 +121,7 @@ def _render(
         thumbnails=thumbnails,
         items=items,
         further=further,
-        head=head,
+        head=use.head,
         made_utc=now_utc(),
         version=imgmatch.__version__,
     )

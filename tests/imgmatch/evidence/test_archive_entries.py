@@ -328,3 +328,31 @@ def test_a_name_of_a_7z_that_is_no_text_costs_nothing(tmp_path):
     assert [one.locator.at for one in found] == ["Q0.jpg", "\\ud8001.jpg", "Q2.jpg"]
     again = Reopener()
     assert [content(again.reopen(one.locator)) for one in found] == PICTURES
+
+
+@pytest.mark.parametrize("joined", ["as cat does", "as programs do, that count from the start of the file"])
+def test_archives_before_the_last_one_are_read_too(tmp_path, joined):
+    one, two, three = (make_zip([(b"a.jpg", data, {}), (b"b.txt", b"x", {})]) for data in PICTURES)
+    data = bytearray(one + two + three)
+    if joined != "as cat does":
+        for sign, field in ((b"PK\5\6", 16), (b"PK\1\2", 42)):
+            at = len(one + two)
+            while (at := data.find(sign, at + 1)) >= 0:
+                offset = struct.unpack_from("<I", data, at + field)[0]
+                struct.pack_into("<I", data, at + field, offset + len(one + two))
+    found = {one.locator.at: content(one) for one in walked(tmp_path, data)}
+    assert [found[name] for name in ("a.jpg", "a.jpg;2", "a.jpg;3")] == PICTURES[::-1]
+    assert len(found) == 6
+
+
+def test_what_stands_behind_the_end_is_said(tmp_path):
+    found = walked(tmp_path, make_zip([(b"a.jpg", PICTURES[0], {})]) + PICTURES[1])
+    assert content(found[0]) == PICTURES[0]
+    assert (found[1].error, f"{len(PICTURES[1]):,} bytes" in found[1].message) == ("unsupported", True)
+
+
+def test_a_directory_that_names_nothing_hides_nothing(tmp_path):
+    data = make_zip([(b"a.jpg", PICTURES[0], {})])
+    found = walked(tmp_path, data[: data.index(b"PK\1\2")] + make_zip([]))
+    assert content(found[0]) == PICTURES[0]
+    assert [one.error for one in found[1:]] == ["broken_archive"]

@@ -100,3 +100,16 @@ def test_reading_leaves_the_access_time(tmp_path):
         stream.read()
     assert path.stat().st_atime_ns == 1_000_000_000
     assert found.modified_utc == "1970-01-01T00:00:02.000000Z"
+
+
+@pytest.mark.parametrize("seconds", [10_413_792_000, -10_413_792_000])
+def test_times_far_off_are_told_and_bounded(tmp_path, seconds):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"abc")
+    os.utime(path, (seconds, seconds))
+    if path.stat().st_mtime != seconds:
+        pytest.skip("this file system can't hold such a time")
+    (found,) = walk(path)
+    assert found.modified_utc == ("2300-01-01T00:00:00.000000Z" if seconds > 0 else "1640-01-02T00:00:00.000000Z")
+    assert found.modified_ns is None
+    assert reopen(found.locator).modified_ns is None

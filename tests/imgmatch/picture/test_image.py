@@ -1,6 +1,7 @@
 import io
 import struct
 import time
+import zlib
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from PIL import Image, ImageCms, features
 
 from imgmatch.errors import EvidenceError
 from imgmatch.picture.image import Limits, decode
+from imgmatch.picture.metadata import read_metadata
 from tests.conftest import encode, picture, png_bomb, textured, with_wrong_checksum
 
 SOURCE = picture(1, (120, 80))
@@ -235,6 +237,66 @@ def test_a_png_with_a_wrong_checksum_is_read_and_marked(chunk):
     image = decode(with_wrong_checksum(encode(SOURCE, "PNG"), chunk))
     assert image.partial == f"wrong checksum in PNG chunk {chunk.decode()!r}"
     assert difference(image.pixels, REFERENCE) == 0
+
+
+def png_with(chunks: list[tuple[bytes, bytes]], behind: bool = False) -> bytes:
+    """SOURCE as a PNG with further chunks, before its pixels or behind them."""
+    data = encode(SOURCE, "PNG")
+    made = b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in chunks
+    )
+    at = len(data) - 12 if behind else 33
+    return data[:at] + made + data[at:]
+
+
+LONG = b"words " * 500_000
+XMP = b"<x:xmpmeta><xmp:CreatorTool>Pen 3</xmp:CreatorTool>" + LONG + b"</x:xmpmeta>"
+LONG_TEXTS = {
+    "zTXt": [(b"zTXt", b"Comment\0\0" + zlib.compress(LONG))],
+    "iTXt": [(b"iTXt", b"Comment\0\1\0\0\0" + zlib.compress(LONG))],
+    "a bomb": [(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(100 << 20)))],
+    "many of them": [(b"tEXt", b"Comment\0" + LONG)] * 30,
+    "one of 70 MiB": [(b"tEXt", b"Comment\0" + bytes(70 << 20))],
+    "packed as nothing is": [(b"zTXt", b"Comment\0\7" + LONG)],
+    "a profile that is none": [(b"iCCP", b"")],
+    "a profile too long": [(b"iCCP", b"p\0\0" + zlib.compress(bytes(40 << 20)))],
+    "XMP": [(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(XMP))],
+}
+
+
+@pytest.mark.parametrize("behind", [False, True])
+@pytest.mark.parametrize("name", LONG_TEXTS)
+def test_a_long_text_in_a_png_costs_no_pixel(name, behind):
+    data = png_with(LONG_TEXTS[name], behind)
+    image = decode(data)
+    assert image.partial is None
+    assert difference(image.pixels, REFERENCE) == 0
+    said = read_metadata(data)
+    assert "fault" not in said
+    assert ("xmp_creator_tool" in said) == (name == "XMP")
+
+
+def test_a_long_icc_profile_in_a_png_is_applied():
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    # Red and green exchanged, in a profile with two more megabytes behind its tags.
+    swapped = profile.replace(b"rXYZ", b"?XYZ").replace(b"gXYZ", b"rXYZ").replace(b"?XYZ", b"gXYZ")
+    long = struct.pack(">I", len(swapped) + (2 << 20)) + swapped[4:] + bytes(2 << 20)
+    seen = [
+        decode(png_with([(b"iCCP", b"p\0\0" + zlib.compress(one))])).pixels.astype(float) for one in (swapped, long)
+    ]
+    assert (seen[0] == seen[1]).all()
+    assert difference(seen[0], REFERENCE) > 10
+
+
+def test_an_avif_is_read_whatever_its_first_brand_says():
+    if not features.check("avif"):
+        pytest.skip("this Pillow has no AVIF")
+    data = encode(SOURCE, "AVIF", quality=95)
+    for brand in (b"mif1", b"msf1", b"miaf"):
+        assert data[8:12] == b"avif"
+        assert b"avif" in data[16 : int.from_bytes(data[:4], "big")]
+        image = decode(data[:8] + brand + data[12:])
+        assert (image.format, difference(image.pixels, REFERENCE) < 6) == ("AVIF", True)
 
 
 def test_a_decompression_bomb_is_refused_by_its_header():

@@ -1,5 +1,6 @@
 """Every layout of TIFF against what was put into it by another library (tifffile)."""
 
+import contextlib
 import io
 import itertools
 
@@ -121,7 +122,5 @@ def test_random_damage_to_a_deep_picture_never_escapes_as_another_error():
         data = bytearray(samples[turn % len(samples)])
         for at in rng.integers(0, min(len(data), 400), 1 + turn % 8):
             data[at] = rng.integers(0, 256)
-        try:
+        with contextlib.suppress(EvidenceError):
             assert decode(bytes(data)).pixels.ndim == 3
-        except EvidenceError:
-            pass

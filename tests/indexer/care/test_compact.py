@@ -17,13 +17,14 @@ from imgmatch.types import ModelSpec
 from indexer.care.delete import delete
 from indexer.care.indexing import BuildConfig, build
 from indexer.care.merge import merge
-from indexer.case.case import AUDIT, Batch, Case
+from indexer.case.case import AUDIT, Case
 from indexer.case.compact import compact, join_small
+from indexer.case.run import Batch
 from indexer.index.open import CaseIndex
 from indexer.index.status import inspect
 from indexer.search.decisions import decide, rejected_items
 from tests.conftest import ROOT
-from tests.indexer.vectors import SPEC, add, clouds, digests, evidence
+from tests.indexer.vectors import SPEC, add, clouds, digests, evidence, inside, label, looking
 
 
 @pytest.fixture
@@ -58,11 +59,10 @@ def test_a_deleted_item_is_never_found_again_by_an_open_index(filled, vectors, k
 
 def test_deleting_a_source_keeps_what_was_seen_elsewhere_too(filled):
     add(filled, clouds(5, 10), start=5000, folder="/media/b")
-    with filled.writing():
-        run_id = filled.start_run("ingest", "test", {})
-        filled.commit(Batch(seen=[(digests(5000).sha256, evidence(1, "/media/c"))]), filled.shelf(SPEC), run_id)
+    with filled.writing(), filled.run("ingest", "test") as run:
+        run.commit(Batch(seen=[(digests(5000).sha256, evidence(1, "/media/c"))]), filled.shelf(SPEC))
     assert delete(filled, sources=["file:/media/b"]).items == 9
-    assert filled.catalogue.items.id_of(digests(5000).sha256) is not None
+    assert inside(filled).items.id_of(digests(5000).sha256) is not None
     assert filled.catalogue.counts()["items"] == 3001
     with pytest.raises(UsageError, match="nothing was deleted"):
         delete(filled, sources=["file:/media/never"])
@@ -79,7 +79,7 @@ def test_ids_of_deleted_rows_and_items_never_come_back(filled):
     delete(filled, items=[3000])
     compact(filled)
     add(filled, clouds(7, 1), start=9000)
-    assert filled.catalogue.items.id_of(digests(9000).sha256) == 3001
+    assert inside(filled).items.id_of(digests(9000).sha256) == 3001
     assert [row.first_vector_id for row in filled.catalogue.segments.committed(1)][-1] == 3001
 
 
@@ -133,14 +133,14 @@ def test_merging_brings_everything_once(filled, tmp_path, vectors):
     with Case.create(tmp_path / "other", model=SPEC) as other:
         # A thousand contents are in both, seen at other places there.
         add(other, np.concatenate([vectors[2000:], clouds(8, 500)]), start=2000, folder="/media/z")
-        other.set_labels([(1, "t", {"label": "Hotel Z"})])
+        label(other, [(1, "t", {"label": "Hotel Z"})])
         done = merge(filled, other)
         assert (done.items, done.known, done.sightings, done.vectors) == (500, 1000, 1500, 500)
         again = merge(filled, other)
         assert (again.items, again.sightings, again.vectors) == (0, 0, 0)
-        item = filled.catalogue.items.id_of(digests(2000).sha256)
-        assert filled.catalogue.labels.of([item])[item] == {"label": ("Hotel Z",)}
-        assert len(filled.catalogue.sightings.of([item])[item]) == 2
+        item = inside(filled).items.id_of(digests(2000).sha256)
+        assert inside(filled).labels.of([item])[item] == {"label": ("Hotel Z",)}
+        assert len(inside(filled).sightings.of([item])[item]) == 2
         assert filled.catalogue.integrity() == []
         new = clouds(8, 500)
         similarities, _ = CaseIndex(filled.shelf(SPEC)).search(new, 1)
@@ -224,19 +224,19 @@ def test_a_merge_brings_the_runs_and_the_head_of_the_log(filled, tmp_path):
         add(other, clouds(8, 5), start=7000, folder="/media/z")
         merge(filled, other)
         merge(filled, other)
-        runs = [row for row in filled.catalogue.runs.all() if row[1] == "merged ingest"]
+        runs = [row for row in inside(filled).runs.all() if row[1] == "merged ingest"]
         assert len(runs) == 1
         # What read a sighting, and when, is what it was there.
-        item = filled.catalogue.items.id_of(digests(7000).sha256)
-        (sighting,) = (row for row in filled.catalogue.sightings.table() if row[1] == item)
+        item = inside(filled).items.id_of(digests(7000).sha256)
+        (sighting,) = (row for row in inside(filled).sightings.table() if row[1] == item)
         assert sighting[-1] == runs[0][0]
-        assert runs[0][5:] == next(row for row in other.catalogue.runs.all() if row[1] == "ingest")[5:]
+        assert runs[0][5:] == next(row for row in inside(other).runs.all() if row[1] == "ingest")[5:]
         entry = json.loads((filled.path / AUDIT).read_text().splitlines()[-1])
         last = (other.path / AUDIT).read_bytes().splitlines(keepends=True)[-1]
         head = (entry["subject"]["log_entries"], entry["subject"]["log_sha256"])
         assert head == (other.log.head().entry, hashlib.sha256(last).hexdigest())
         assert entry["subject"]["log_faults"] == 0
-        assert filled.catalogue.runs.last("ingest")["counts"] == {"new_items": 3000}
+        assert inside(filled).runs.last("ingest")["counts"] == {"new_items": 3000}
 
 
 def test_a_merge_brings_decisions_once_and_the_newest_of_a_pair_stands(filled, tmp_path):
@@ -248,9 +248,9 @@ def test_a_merge_brings_decisions_once_and_the_newest_of_a_pair_stands(filled, t
         assert merge(filled, other).decisions == 2
         assert merge(filled, other).decisions == 0
     first = digests(0).sha256
-    third = filled.catalogue.items.id_of(digests(2).sha256)
-    assert rejected_items(filled, first) == {third}
-    assert [row.examiner for row in filled.catalogue.decisions.all()] == ["B", "B", "A"]
+    third = inside(filled).items.id_of(digests(2).sha256)
+    assert rejected_items(looking(filled), first) == {third}
+    assert [row.examiner for row in inside(filled).decisions.all()] == ["B", "B", "A"]
 
 
 def test_small_segments_are_joined_without_a_change(filled, vectors):

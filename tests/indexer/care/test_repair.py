@@ -11,6 +11,7 @@ from indexer.care.check import check
 from indexer.care.repair import repair
 from indexer.index.open import CaseIndex
 from indexer.intake.ingest import ingest
+from tests.indexer.vectors import inside
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def test_what_no_source_gives_is_named_and_ingested_again_later(damaged, embedde
     (photographs / "00.jpg").unlink()
     done = repair(case, lambda name: embedder)
     assert done.vectors == 10
-    assert done.lost == [case.catalogue.items.by_id([1])[1].sha256]
+    assert done.lost == [inside(case).items.by_id([1])[1].sha256]
     assert case.catalogue.integrity() == []
     assert CaseIndex(case.shelf(embedder.spec)).rows == 10
     (photographs / "00.jpg").write_bytes(data)

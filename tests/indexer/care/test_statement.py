@@ -16,6 +16,7 @@ from indexer.care.statement import check_statement, write_statement
 from indexer.intake.ingest import IngestConfig, ingest
 from indexer.intake.known import import_list
 from tests.conftest import encode, picture, run
+from tests.indexer.vectors import inside
 
 
 @pytest.fixture
@@ -99,7 +100,8 @@ def test_what_does_not_add_up_is_said(filled, tmp_path):
 
 
 def test_a_killed_run_has_no_totals(filled, embedder, tmp_path):
-    filled.start_run("ingest", "test", {"paths": []}, embedder.spec)
+    with inside(filled).transaction() as writer:  # what a kill leaves
+        writer.runs.start("ingest", "0", "test", {"paths": []}, "2024-01-01T00:00:00Z")
     made = write_statement(filled, 2, tmp_path / "s")
     assert not made["adds_up"]
     assert "not finished" in (tmp_path / "s" / "statement.txt").read_text()
@@ -222,7 +224,7 @@ def test_sources_are_told_gone_changed_and_unreadable_and_nothing_is_written(fil
         ("source", "unreadable", "02.jpg"),
     ]
     assert b"1 source changed, 1 source gone, 1 source unreadable" in done.stderr
-    last = list(filled.log.entries(action="check"))[-1]
+    last = list(filled.log.entries(action="checked"))[-1]
     assert last["counts"]["source gone"] == 1
     assert last["counts"]["sightings"] == 12
 

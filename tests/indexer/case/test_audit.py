@@ -19,6 +19,7 @@ from indexer.case import audit
 from indexer.case.audit import AuditLog, Head
 from indexer.case.case import Case
 from indexer.catalogue import Catalogue
+from tests.indexer.vectors import inside
 
 ENTRIES = 20
 
@@ -325,10 +326,11 @@ def test_entries_stand_in_the_log_at_once_and_wait_in_the_catalogue_until_it_is_
 def test_a_case_that_is_closed_leaves_nothing_waiting(tmp_path):
     with Case.create(tmp_path / "case", model=model_spec(DEFAULT_MODEL)) as case:
         for _ in range(3):
-            case.record("search")
-        assert case.catalogue.custody.log_state().waiting
+            with case.use("search"):
+                pass
+        assert inside(case).custody.log_state().waiting
     with Case.open(tmp_path / "case") as case:
-        assert case.catalogue.custody.log_state().waiting == b""
+        assert inside(case).custody.log_state().waiting == b""
         assert case.log.verify().faults == []
 
 

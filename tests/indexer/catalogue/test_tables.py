@@ -13,13 +13,14 @@ from imgmatch.types import Issue
 from indexer.care.check import check
 from indexer.care.delete import delete
 from indexer.care.merge import merge
-from indexer.case.case import CATALOGUE, Batch, Case
+from indexer.case.case import CATALOGUE, Case
 from indexer.case.compact import compact
+from indexer.case.run import Batch
 from indexer.catalogue import CalibrationRow, Catalogue, DecisionRow, ListHit, RemoteRow
 from indexer.catalogue.registry import FORMAT, TABLES, bring_up, undeclared
 from indexer.catalogue.sql import Transaction
 from indexer.catalogue.table import Copied, Gone, Handled, Kept, Table
-from tests.indexer.vectors import SPEC, add, clouds, digests, evidence
+from tests.indexer.vectors import SPEC, add, clouds, digests, evidence, inside, label
 
 # What a case had in each format that has shipped: without comments and spaces, sorted.
 SHIPPED = {
@@ -48,15 +49,14 @@ def full(tmp_path):
     with Case.create(tmp_path / "full", model=SPEC, about={"purpose": "test"}) as case:
         add(case, clouds(0, 5))
         delete(case, items=[5])
-        with case.writing():
-            run = case.start_run("ingest", "test", {})
+        with case.writing(), case.run("ingest", "test") as run:
             seen = Batch(seen=[(digests(1).sha256, evidence(1))], facts=[(digests(1).sha256, FACTS)])
             said = ((80, "unreadable"), (80, "empty"), (81, "empty"))
             seen.issues = [(Issue(evidence(n).locator, "read", error, "no"), None, None) for n, error in said]
             seen.listed = [(digests(90), evidence(90), (ListHit(1, "junk", "ignore", None, "md5"),), True)]
-            case.commit(seen, case.shelf(SPEC), run)
-            case.set_labels([(1, "table", {"label": "Hotel"})])
-            with case.catalogue.transaction() as writer:
+            run.commit(seen, case.shelf(SPEC))
+            label(case, [(1, "table", {"label": "Hotel"})])
+            with inside(case).transaction() as writer:
                 writer.vectors.set_profiles([(1, 1, "thorough")])
                 listed = writer.lists.add("junk", "ignore", ("/l", "0" * 64, "text"), "now")
                 writer.lists.fill(listed, [(bytes(16), None)])
@@ -70,8 +70,8 @@ def full(tmp_path):
                 writer.indexes.set_generation(1, "clouds/000001", "0" * 64, "now")
                 writer.indexes.set_remote("leaving", RemoteRow("http://localhost", "c", "n"))
                 writer.indexes.set_sent("n", 1, 3)
-                writer.runs.set_merged("another", run, 3)
-                file_id = writer.vics.add_file("k.json", "2.0", run, "now")
+                writer.runs.set_merged("another", run.run_id, 3)
+                file_id = writer.vics.add_file("k.json", "2.0", run.run_id, "now")
                 writer.vics.add_media(file_id, [(1, bytes(16), bytes(20), 1, "Blue", None, '{"MediaID": 7}')])
                 writer.vics.finish_file(file_id, "2" * 64, {}, 1)
         yield case
@@ -81,7 +81,7 @@ FACTS = Facts({"camera": {"value": "X"}}, Pdq(bytes(32), 100))
 
 
 def test_every_table_of_the_schema_is_declared(full):
-    assert undeclared(full.catalogue) == []
+    assert undeclared(inside(full)) == []
     assert full.catalogue.format_version() == FORMAT
     assert [name for name, count in rows(full.path).items() if not count] == [], "fill it in the case above"
 
@@ -138,9 +138,9 @@ def test_merging_keeps_what_their_runs_could_not_read_where_this_case_knows_the_
     with Case.create(tmp_path / "case", model=SPEC) as case:
         add(case, clouds(1, 1), start=80)  # 80 is an item here, at the place that is an issue there
         merge(case, full)
-        assert [str(row.issue.locator)[-6:] for row in case.catalogue.issues.all()] == ["81.jpg"]
-        run = [row[0] for row in case.catalogue.runs.all() if row[1] == "merged ingest"][-1]
-        told = [(row["locator"][-6:], row["settled_since"]) for row in case.catalogue.runs.skipped(run)]
+        assert [str(row.issue.locator)[-6:] for row in inside(case).issues.all()] == ["81.jpg"]
+        run = [row[0] for row in inside(case).runs.all() if row[1] == "merged ingest"][-1]
+        told = [(row["locator"][-6:], row["settled_since"]) for row in inside(case).runs.skipped(run)]
         assert told == [("80.jpg", True), ("80.jpg", True), ("81.jpg", False)]
 
 
@@ -149,11 +149,11 @@ def test_merged_known_media_speak_for_items_that_are_here_and_that_come_later(fu
         add(case, clouds(1, 1), start=100)  # every content of these cases has the MD5 and SHA-1 of the record
         merge(case, full)
         add(case, clouds(2, 1), start=101)
-        assert [file.name for file in case.catalogue.vics.files()] == ["k.json"]
+        assert [file.name for file in inside(case).vics.files()] == ["k.json"]
         for number in (100, 101):
-            item_id = case.catalogue.items.id_of(digests(number).sha256)
-            assert case.catalogue.labels.of([item_id])[item_id]["vics_series"] == ("Blue",)
-            assert case.catalogue.vics.records([item_id]) == {item_id: [{"MediaID": 7}]}
+            item_id = inside(case).items.id_of(digests(number).sha256)
+            assert inside(case).labels.of([item_id])[item_id]["vics_series"] == ("Blue",)
+            assert inside(case).vics.records([item_id]) == {item_id: [{"MediaID": 7}]}
 
 
 def test_compacting_takes_dead_rows_alone(full):

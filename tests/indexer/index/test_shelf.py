@@ -11,7 +11,7 @@ from indexer.case.case import Case
 from indexer.case.compact import compact
 from indexer.index import shelf as shelf_module
 from tests.conftest import ROOT
-from tests.indexer.vectors import DIM, SPEC, add, clouds
+from tests.indexer.vectors import DIM, SPEC, add, clouds, inside
 
 OTHER = ModelSpec("others", "objects", DIM, 32, "x", "1" * 64, "", "")
 
@@ -61,7 +61,7 @@ def test_a_file_is_not_read_again_after_it_was_written(filled, tmp_path, monkeyp
 
 def test_what_is_written_in_a_transaction_that_fails_is_removed_by_the_next_writer(filled):
     shelf = filled.shelf(SPEC)
-    with pytest.raises(CaseError), filled.catalogue.transaction() as writer:
+    with pytest.raises(CaseError), inside(filled).transaction() as writer:
         shelf.append(writer, clouds(3, 1), [(999, None, None, None, None)])  # there is no such item
     assert len(list((filled.path / "segments").rglob("*.npy"))) == 4
     assert shelf.store().rows == 300
@@ -76,10 +76,10 @@ def test_what_has_not_the_form_of_a_segment_is_not_adopted(filled, tmp_path):
     owners = [(1, 0, 0, 4, 4), (2, 0, 0, 4, 4), (3, 0, 0, 4, 4)]
     shelf = filled.shelf(SPEC)
     for name, of in (("bad.npy", owners), ("good.npy", owners[:2])):
-        with pytest.raises(CaseError), filled.catalogue.transaction() as writer:
+        with pytest.raises(CaseError), inside(filled).transaction() as writer:
             shelf.adopt(writer, tmp_path / name, of)
     np.save(tmp_path / "good.npy", vectors)
-    with filled.catalogue.transaction() as writer:
+    with inside(filled).transaction() as writer:
         shelf.adopt(writer, tmp_path / "good.npy", owners)
     assert shelf.store().rows == 303
     np.testing.assert_array_equal(shelf.store().gather(np.array([303]))[0][0], vectors[2])

@@ -21,6 +21,7 @@ from indexer.search.request import SearchRequest
 from indexer.search.searcher import Searcher
 from tests.conftest import encode, picture, run, run_json, scene
 from tests.imgmatch.picture.test_metadata import exif
+from tests.indexer.vectors import inside, looking
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what Pillow says of broken EXIF
 needs_pdq = pytest.mark.skipif(not has_pdq(), reason="pdqhash is not installed: pip install 'imgmatch[pdq]'")
@@ -41,7 +42,7 @@ def folder(tmp_path):
 
 
 def named(case, ids):
-    return [case.catalogue.sightings.of([i])[i][0].locator.at.rsplit("/")[-1] for i in ids]
+    return [inside(case).sightings.of([i])[i][0].locator.at.rsplit("/")[-1] for i in ids]
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def filled(case, embedder, folder):
 )
 def test_metadata_as_a_filter(filled, given, expected):
     wanted = Filter(metadata=tuple(map(filters.metadata, given)))
-    assert named(filled, filled.catalogue.vectors.matching(1, wanted)) == expected
+    assert named(filled, inside(filled).vectors.matching(1, wanted)) == expected
 
 
 def test_a_field_that_is_none_is_named():
@@ -83,37 +84,37 @@ def test_the_same_camera_is_a_reason(filled, embedder, folder):
 
 
 def test_an_item_is_found_by_id_digest_and_place_and_shown_whole(filled, folder):
-    item_id = find_item(filled, str(folder / "2.jpg"))
-    record = item_record(filled, item_id)
+    item_id = find_item(looking(filled), str(folder / "2.jpg"))
+    record = item_record(looking(filled), item_id)
     assert record["metadata"]["camera_serial"] == {"value": "0999999", "source": "EXIF BodySerialNumber"}
     assert [seen["path"] for seen in record["sightings"]] == [str(folder / "2.jpg")]
     for text in (str(item_id), record["sha256"], record["sha256"][:9].upper(), record["sightings"][0]["locator"]):
-        assert find_item(filled, text) == item_id
+        assert find_item(looking(filled), text) == item_id
     for text in ("99999", "abcdef0123", str(folder / "none.jpg")):
         with pytest.raises(UsageError, match="no item of"):
-            find_item(filled, text)
+            find_item(looking(filled), text)
 
 
 def test_facts_go_with_an_item_and_come_with_a_merge(filled, embedder, folder, tmp_path):
-    before = filled.catalogue.facts.metadata(range(1, 6)), filled.catalogue.facts.pdqs(range(1, 6))
+    before = inside(filled).facts.metadata(range(1, 6)), inside(filled).facts.pdqs(range(1, 6))
     with Case.create(tmp_path / "other", model=embedder.spec) as other:
         merge(other, filled)
-        assert (other.catalogue.facts.metadata(range(1, 6)), other.catalogue.facts.pdqs(range(1, 6))) == before
+        assert (inside(other).facts.metadata(range(1, 6)), inside(other).facts.pdqs(range(1, 6))) == before
     delete(filled, items=[1])
-    assert 1 not in filled.catalogue.facts.metadata([1]) | filled.catalogue.facts.pdqs([1])
+    assert 1 not in inside(filled).facts.metadata([1]) | inside(filled).facts.pdqs([1])
     assert filled.catalogue.integrity() == []
 
 
 def test_reading_again_makes_up_for_facts_that_an_older_version_did_not_keep(filled, embedder, folder):
-    before = filled.catalogue.facts.metadata(range(1, 6)), filled.catalogue.facts.pdqs(range(1, 6))
+    before = inside(filled).facts.metadata(range(1, 6)), inside(filled).facts.pdqs(range(1, 6))
     with sqlite3.connect(filled.path / CATALOGUE) as db:
         db.execute("DELETE FROM metadata")
         db.execute("DELETE FROM pdqs")
     assert ingest(filled, [folder], embedder).unchanged == 5
-    assert filled.catalogue.facts.metadata([1]) == {}
+    assert inside(filled).facts.metadata([1]) == {}
     report = ingest(filled, [folder], embedder, IngestConfig(reread=True))
     assert (report.known, report.new_items, report.deepened) == (5, 0, 0)
-    assert (filled.catalogue.facts.metadata(range(1, 6)), filled.catalogue.facts.pdqs(range(1, 6))) == before
+    assert (inside(filled).facts.metadata(range(1, 6)), inside(filled).facts.pdqs(range(1, 6))) == before
 
 
 def test_pdq_lists_of_threatexchange_are_known(tmp_path):
@@ -163,7 +164,7 @@ def test_a_pdq_list_names_copies_that_no_digest_does(case, embedder, tmp_path):
         (folder / f"{seed}.jpg").write_bytes(encode(scene(seed), "JPEG", quality=80))
     (folder / "flat.png").write_bytes(encode(picture(1).resize((1, 1)).resize((300, 300)), "PNG"))
     ingest(case, [folder], embedder)
-    hashes = case.catalogue.facts.pdqs(range(1, 6))
+    hashes = inside(case).facts.pdqs(range(1, 6))
     assert hashes[5].quality < 50
     path = tmp_path / "list.txt"
     path.write_text(f"{hashes[1].hash.hex()}\n{hashes[5].hash.hex()}\n{'0' * 64}\n")
@@ -178,8 +179,8 @@ def test_a_pdq_list_names_copies_that_no_digest_does(case, embedder, tmp_path):
     assert found == [(1, "pdq", True), (6, "pdq", True)]
     (result,) = Searcher(case, embedder).search([folder / "0.jpg"], SearchRequest(1))
     assert "on alert list near (PDQ, 0 bits differ)" in result.matches[0].reasons
-    assert sorted(case.catalogue.vectors.matching(1, Filter(lists=("near",)))) == [1, 6]
-    assert sorted(case.catalogue.vectors.matching(1, Filter(exclude_lists=("near",)))) == [2, 3, 4, 5]
+    assert sorted(inside(case).vectors.matching(1, Filter(lists=("near",)))) == [1, 6]
+    assert sorted(inside(case).vectors.matching(1, Filter(exclude_lists=("near",)))) == [2, 3, 4, 5]
     assert remove_list(case, "near") == 3
     assert list(listed(case)) == []
 

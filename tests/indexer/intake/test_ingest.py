@@ -19,6 +19,7 @@ from imgmatch.workers.decode import read_picture
 from indexer.case.case import Case
 from indexer.intake.ingest import IngestConfig, ingest
 from tests.conftest import ROOT, encode, picture, png_bomb, run, run_json, snapshot, with_wrong_checksum
+from tests.indexer.vectors import inside
 
 
 def many(folder, count):
@@ -34,7 +35,7 @@ def test_every_file_is_a_new_item_a_sighting_or_an_issue(case, embedder, photogr
     assert (report.files, report.new_items, report.known, report.unusable) == (13, 11, 1, 1)
     counts = case.catalogue.counts()
     assert (counts["items"], counts["sightings"], counts["issues"], counts["vectors"]) == (11, 12, 1, 11)
-    (issue,) = case.catalogue.issues.all()
+    (issue,) = inside(case).issues.all()
     assert (issue.issue.stage, issue.issue.error) == ("decode", "not_a_picture")
     assert issue.issue.locator.at.endswith("note.txt")
 
@@ -56,17 +57,17 @@ def test_a_changed_file_is_a_new_item_and_the_old_sighting_stays(case, embedder,
     ingest(case, [photographs], embedder)
     (photographs / "00.jpg").write_bytes(encode(picture(77), "JPEG"))
     assert ingest(case, [photographs], embedder).new_items == 1
-    seen = [s for s in case.catalogue.sightings.all() if s.locator.at.endswith("00.jpg")]
+    seen = [s for s in inside(case).sightings.all() if s.locator.at.endswith("00.jpg")]
     assert len(seen) == len({s.sha256 for s in seen}) == 2
 
 
 def test_a_mended_file_clears_its_issue(case, embedder, photographs):
     (photographs / "late.jpg").write_bytes(b"")
     ingest(case, [photographs], embedder)
-    assert case.catalogue.issues.kinds() == {"empty": 1}
+    assert inside(case).issues.kinds() == {"empty": 1}
     (photographs / "late.jpg").write_bytes(encode(picture(78), "JPEG"))
     ingest(case, [photographs], embedder)
-    assert case.catalogue.issues.kinds() == {}
+    assert inside(case).issues.kinds() == {}
 
 
 def test_two_cases_of_the_same_folder_have_bit_identical_segments(tmp_path, embedder, photographs):
@@ -147,7 +148,7 @@ def test_a_folder_of_bad_input_is_taken_in_with_an_issue_for_each(tmp_path):
 def test_limits_are_those_that_are_set(case, embedder, photographs):
     report = ingest(case, [photographs], embedder, IngestConfig(limits=Limits(max_pixels=100)))
     assert report.unusable == 12
-    assert case.catalogue.issues.kinds() == {"too_large": 12}
+    assert inside(case).issues.kinds() == {"too_large": 12}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux")
@@ -156,7 +157,7 @@ def test_a_worker_that_fails_costs_one_issue_and_nothing_else(case, embedder, ph
     config = IngestConfig(worker_limits=WorkerLimits(worker_memory_bytes=600 << 20))
     report = ingest(case, [photographs], embedder, config)
     assert (report.files, report.new_items, report.known, report.unusable) == (13, 11, 1, 1)
-    (issue,) = case.catalogue.issues.all()
+    (issue,) = inside(case).issues.all()
     assert (issue.issue.stage, issue.issue.error) == ("decode", "worker_memory")
     assert issue.issue.locator.at.endswith("05-large.png")
 
@@ -176,7 +177,7 @@ def test_the_case_inside_the_evidence_is_left_out(photographs, embedder):
     with Case.create(photographs / "case", model=embedder.spec) as case:
         report = ingest(case, [photographs], embedder)
         assert (report.new_items, report.known) == (11, 1)
-        assert case.catalogue.issues.kinds() == {"own_case": 1}
+        assert inside(case).issues.kinds() == {"own_case": 1}
 
 
 def test_stopping_keeps_what_is_done_and_the_next_run_goes_on(tmp_path, embedder):
@@ -231,7 +232,11 @@ def test_ctrl_c_commits_and_says_how_to_go_on(tmp_path):
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
-    time.sleep(2.0)
+    log = tmp_path / "case" / "audit.jsonl"
+    while b"ingest_started" not in log.read_bytes():  # however long this machine takes to get there
+        assert process.poll() is None
+        time.sleep(0.05)
+    time.sleep(1.0)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors.decode()
@@ -294,7 +299,7 @@ def test_a_path_that_is_not_there_is_refused(case, embedder, tmp_path):
 
 def test_labels_go_to_the_items_they_name(case, embedder, photographs, tmp_path):
     ingest(case, [photographs], embedder)
-    sha256 = next(iter(case.catalogue.sightings.all())).sha256
+    sha256 = next(iter(inside(case).sightings.all())).sha256
     table = tmp_path / "labels.csv"
     table.write_text(
         "file,label,chain\n"
@@ -305,19 +310,19 @@ def test_labels_go_to_the_items_they_name(case, embedder, photographs, tmp_path)
     )
     report = ingest(case, [photographs], embedder, IngestConfig(labels=table))
     assert report.labelled == 3
-    names = {s.locator.at.rsplit("/", 1)[1]: s.item_id for s in case.catalogue.sightings.all()}
-    labels = case.catalogue.labels.of(names.values())
+    names = {s.locator.at.rsplit("/", 1)[1]: s.item_id for s in inside(case).sightings.all()}
+    labels = inside(case).labels.of(names.values())
     assert labels[names["01.jpg"]] == {"label": ("Hotel A",), "chain": ("Alpha",)}
     assert labels[names["02.jpg"]] == {"label": ("Hotel B",)}
     assert labels[names["03.jpg"]] == {"label": ("Hotel C",), "chain": ("Gamma",)}
-    (issue,) = case.catalogue.issues.all()
+    (issue,) = inside(case).issues.all()
     assert (issue.issue.error, str(issue.issue.locator).rsplit("|", 1)[1]) == ("no_item", "row:5")
     # Another source may say something else of the same content; the same source may change its mind.
     table.write_text(f"sha256,label\n{sha256},Hotel X\n")
     ingest(case, [photographs], embedder, IngestConfig(labels=table))
     table.write_text(f"sha256,label\n{sha256},Hotel Y\n")
     ingest(case, [photographs], embedder, IngestConfig(labels=table))
-    assert case.catalogue.labels.of([1])[1]["label"] == ("Hotel Y",)
+    assert inside(case).labels.of([1])[1]["label"] == ("Hotel Y",)
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from indexer.search.request import SearchRequest
 from indexer.search.searcher import Searcher
 from tests.conftest import ROOT, encode, picture, run, run_json, scene, snapshot
 from tests.imgmatch.evidence.test_media import SIZE, film
+from tests.indexer.vectors import inside, looking
 
 ABC = {name: hashlib.new(name, b"abc").hexdigest() for name in ("md5", "sha1", "sha256")}
 XYZ = {name: hashlib.new(name, b"xyz").hexdigest() for name in ("md5", "sha1", "sha256")}
@@ -136,7 +137,7 @@ def test_what_is_no_list_is_refused_and_leaves_nothing(case, tmp_path, data):
     path.write_bytes(data)
     with pytest.raises(UsageError, match="list: "):
         import_list(case, path, "known", "a")
-    assert case.catalogue.lists.all() == []
+    assert inside(case).lists.all() == []
 
 
 def make_list(tmp_path, digests, name="list.txt"):
@@ -157,7 +158,7 @@ def test_ignored_files_are_counted_and_recorded_and_never_decoded(
     report = ingest(case, [photographs], embedder)
     assert (report.files, report.new_items, report.ignored, report.known, report.unusable) == (12, 9, 3, 0, 0)
     assert len(decoded) == 9
-    files = list(case.catalogue.listed.all())
+    files = list(inside(case).listed.all())
     assert sorted(f.locator.at.rsplit("/")[-1] for f in files) == ["03.jpg", "05.jpg", "copy-of-03.jpg"]
     assert {(f.hit.name, f.hit.kind, f.hit.by, f.ignored) for f in files} == {("junk", "ignore", by, True)}
     assert case.catalogue.counts()["ignored_files"] == 3
@@ -169,10 +170,10 @@ def test_a_removed_list_ignores_no_more(case, embedder, photographs, tmp_path):
     import_list(case, make_list(tmp_path, [digest_of(photographs / "05.jpg")]), "ignore", "junk")
     ingest(case, [photographs], embedder)
     assert remove_list(case, "junk") == 1
-    assert [f.hit.name for f in case.catalogue.listed.all()] == ["junk"]  # the record stays until it is read
+    assert [f.hit.name for f in inside(case).listed.all()] == ["junk"]  # the record stays until it is read
     report = ingest(case, [photographs], embedder)
     assert (report.new_items, report.unchanged) == (1, 11)
-    assert list(case.catalogue.listed.all()) == []
+    assert list(inside(case).listed.all()) == []
     with pytest.raises(UsageError, match="no list of this name"):
         remove_list(case, "junk")
 
@@ -214,7 +215,7 @@ def test_one_name_one_list(case, tmp_path):
         import_list(case, path, "alert", "a")
     with pytest.raises(UsageError, match="no kind of list"):
         import_list(case, path, "whatever", "b")
-    (row,) = case.catalogue.lists.all()
+    (row,) = inside(case).lists.all()
     assert (row.kind, row.hashes, row.sha256) == ("known", 2, digest_of(path, "sha256"))
 
 
@@ -224,9 +225,9 @@ def test_listed_files_go_with_their_source_and_come_with_a_merge(case, embedder,
     with Case.create(tmp_path / "other", model=embedder.spec) as other:
         merge(other, case)
         merge(other, case)
-        assert [(f.hit.name, f.ignored) for f in other.catalogue.listed.all()] == [("junk", True)]
+        assert [(f.hit.name, f.ignored) for f in inside(other).listed.all()] == [("junk", True)]
     delete(case, sources=[f"file:{photographs}"])
-    assert list(case.catalogue.listed.all()) == []
+    assert list(inside(case).listed.all()) == []
 
 
 def test_the_command_line_tells_all(tmp_path):
@@ -306,7 +307,7 @@ def containers(tmp_path):
 
 
 def places_of(case):
-    return [str(row.locator).removeprefix("file:").rsplit("/in/")[-1] for row in case.catalogue.sightings.all()]
+    return [str(row.locator).removeprefix("file:").rsplit("/in/")[-1] for row in inside(case).sightings.all()]
 
 
 @pytest.mark.parametrize("by", ["md5", "sha1", "sha256"])
@@ -317,7 +318,7 @@ def test_an_ignored_container_is_passed_over_whole(case, embedder, containers, t
     report = ingest(case, [containers], embedder)
     assert (report.files, report.new_items, report.ignored, report.unusable) == (6, 2, 4, 0)
     assert [place.split("|")[0] for place in places_of(case)] == ["films.zip", "plain.jpg"]
-    files = list(case.catalogue.listed.all())
+    files = list(inside(case).listed.all())
     assert sorted(f.locator.at.rsplit("/")[-1] for f in files) == [names[0], "inner.avi", *names[1:]]
     assert {(f.hit.name, f.hit.kind, f.hit.by, f.ignored) for f in files} == {("junk", "ignore", by, True)}
     assert case.catalogue.counts()["ignored_files"] == 4
@@ -355,7 +356,7 @@ def test_what_lists_say_of_a_container_is_told_of_it_and_of_what_is_in_it(case, 
         f"in {containers / 'films.zip'}, on {kind} list wanted (SHA-1)",
         f"in deeper/inner.avi, on {kind} list wanted (SHA-1)",
     ]
-    assert [entry["reason"] for entry in item_record(case, inner().item_id)["lists"]] == reasons
+    assert [entry["reason"] for entry in item_record(looking(case), inner().item_id)["lists"]] == reasons
     again = ingest(case, [containers], embedder)
     assert (again.alerts, again.unchanged) == (0, again.files)  # told once
     remove_list(case, "wanted")
@@ -381,7 +382,7 @@ def test_a_large_container_is_hashed_a_block_at_a_time(case, tmp_path):
     import_list(case, make_list(tmp_path, [right]), "known", "films")
     (found,) = walk(tmp_path / "large.avi", options=SourceOptions(inside=False))
     tracemalloc.start()
-    container = KnownFiles(case).of_container(found)
+    container = KnownFiles(looking(case)).of_container(found)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert container.digests.sha1 == right

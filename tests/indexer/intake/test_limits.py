@@ -18,6 +18,7 @@ from imgmatch.evidence import SourceLimits, SourceOptions, walk
 from imgmatch.evidence.limits import AllLimits, limits
 from indexer.intake.ingest import IngestConfig, ingest
 from tests.conftest import ROOT, encode, picture, png_bomb, run, run_json
+from tests.indexer.vectors import inside
 
 PICTURE = encode(picture(1, (300, 200)), "JPEG")
 
@@ -69,8 +70,8 @@ def test_a_file_past_a_limit_is_an_issue_that_names_the_limit(name, case, embedd
     given = limits([f"{name}={value}"])
     config = IngestConfig(limits=given.picture, worker_limits=given.worker, sources=SourceOptions(limits=given.source))
     report = ingest(case, [sources], embedder, config)
-    assert case.catalogue.issues.kinds()[kind] >= 1
-    said = " ".join(row.issue.message for row in case.catalogue.issues.all() if row.issue.error == kind)
+    assert inside(case).issues.kinds()[kind] >= 1
+    said = " ".join(row.issue.message for row in inside(case).issues.all() if row.issue.error == kind)
     assert {"ratio_from_bytes": "max_ratio", "max_pixels": f"{value:,}", "max_bytes": f"{value:,}"}.get(
         name, name
     ) in said

@@ -12,6 +12,7 @@ from indexer.intake.labels import LabelRow
 from indexer.intake.manifests import manifest_files, read_manifest
 from indexer.out.show import item_record
 from tests.conftest import encode, picture, run, run_json, snapshot
+from tests.indexer.vectors import inside, looking
 
 CSV = """advertisement,path,url,phone,date
 A1,photographs/01.jpg,https://example.org/1,+32 470 1,2024-05-06
@@ -34,7 +35,7 @@ def manifest(photographs):
 
 def issues_of(case):
     return sorted(
-        (row.issue.locator.at, row.issue.error) for row in case.catalogue.issues.all() if row.issue.stage == "manifest"
+        (row.issue.locator.at, row.issue.error) for row in inside(case).issues.all() if row.issue.stage == "manifest"
     )
 
 
@@ -45,16 +46,19 @@ def test_context_goes_to_items_and_bad_rows_become_issues(case, embedder, photog
     before = snapshot(photographs)
     report = ingest(case, [photographs], embedder, IngestConfig(manifest=manifest))
     assert (report.new_items, report.labelled, report.unusable) == (11, 2, 1)
-    item_id = case.catalogue.items.id_of(
-        next(s.sha256 for s in case.catalogue.sightings.all() if "01.jpg" in str(s.locator))
+    item_id = inside(case).items.id_of(
+        next(s.sha256 for s in inside(case).sightings.all() if "01.jpg" in str(s.locator))
     )
-    labels = case.catalogue.labels.of([item_id])[item_id]
+    labels = inside(case).labels.of([item_id])[item_id]
     assert labels["advertisement"] == ("A1", "A2")
     assert labels["phone"] == ("+32 470 1", "+32 470 2")
     assert labels["date"] == ("2024-05-06",)
-    said = {row["columns"]["advertisement"]: row["columns"]["phone"] for row in item_record(case, item_id)["labels"]}
+    said = {
+        row["columns"]["advertisement"]: row["columns"]["phone"]
+        for row in item_record(looking(case), item_id)["labels"]
+    }
     assert said == {"A1": "+32 470 1", "A2": "+32 470 2"}  # which belongs to which is kept
-    assert list(case.catalogue.vectors.matching(1, Filter(labels=(("phone", "+32 470 2"),)))) == [item_id]
+    assert list(inside(case).vectors.matching(1, Filter(labels=(("phone", "+32 470 2"),)))) == [item_id]
     assert issues_of(case) == WRONG
     assert snapshot(photographs) == before
 

@@ -12,11 +12,12 @@ import pytest
 from imgmatch.errors import UsageError
 from imgmatch.locator import Locator
 from imgmatch.types import Candidate, Digests, Evidence, FalseMatchRate, Image, Issue, Match, Sighting
-from indexer.case.case import Batch, Case, NewItem
+from indexer.case.case import Case
+from indexer.case.run import Batch, NewItem
 from indexer.out.exchange.caseuco import export_caseuco
 from indexer.search import decisions
 from indexer.search.request import SearchResult
-from tests.indexer.vectors import SPEC, clouds
+from tests.indexer.vectors import SPEC, clouds, label
 
 QUERY = Locator.file("/media/query.jpg")
 
@@ -38,11 +39,9 @@ def graph(tmp_path):
             )
             for number, (place, vector) in enumerate(zip(places, clouds(1, 3), strict=True))
         ]
-        with case.writing():
-            run_id = case.start_run("ingest", "test", {})
-            case.commit(Batch(items=items), case.add_shelf(SPEC), run_id)
-            case.finish_run(run_id, {})
-        case.set_labels([(1, "t", {"label": 'Hotel "X"'})])
+        with case.writing(), case.run("ingest", "test") as run:
+            run.commit(Batch(items=items), case.add_shelf(SPEC))
+        label(case, [(1, "t", {"label": 'Hotel "X"'})])
         decisions.decide(case, "1", "2", "confirmed", note="same lamp")
         seen = (Sighting(Locator.file(places[1]), None),)
         rate = FalseMatchRate(None, 0.0, 1e-5)

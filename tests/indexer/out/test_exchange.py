@@ -13,7 +13,8 @@ import pytest
 from imgmatch.errors import UsageError
 from imgmatch.locator import Locator
 from imgmatch.types import Digests, Evidence, Image, Issue
-from indexer.case.case import Batch, Case, NewItem
+from indexer.case.case import Case
+from indexer.case.run import Batch, NewItem
 from indexer.intake.known import import_list, remove_list
 from indexer.out import atomic
 from indexer.out.exchange.caseuco import export_caseuco
@@ -24,7 +25,7 @@ from indexer.out.exchange.tables import TABLES, export_tables
 from indexer.search import decisions
 from indexer.search.reasons import said_by_vics
 from tests.conftest import ROOT, run, run_json
-from tests.indexer.vectors import SPEC, clouds
+from tests.indexer.vectors import SPEC, clouds, inside, label
 
 CONTEXT = "http://github.com/VICSDATAMODEL/ProjectVic/DataModels/2.0.xml/US/$metadata#Cases"
 
@@ -40,7 +41,7 @@ def digests(number):
     return Digests(*(hashlib.new(name, data).hexdigest() for name in ("sha256", "md5", "sha1")), len(data))
 
 
-def add(case, numbers, name="{}.jpg", issues=(), vectors=None):
+def add(case, numbers, name="{}.jpg", issues=(), vectors=None, modified="2024-01-01T00:00:00Z"):
     """Items whose hashes are those of their number's digits."""
     vectors = clouds(1, max(numbers) + 1) if vectors is None else vectors
     items = [
@@ -48,14 +49,12 @@ def add(case, numbers, name="{}.jpg", issues=(), vectors=None):
             digests(number),
             Image(np.empty((0, 0, 3), np.uint8), (8, 6), 1, "JPEG"),
             vectors[number],
-            [Evidence(Locator.file("/media/" + name.format(number)), 1, "2024-01-01T00:00:00Z", 1, 1, open)],
+            [Evidence(Locator.file("/media/" + name.format(number)), 1, modified, 1, 1, open)],
         )
         for number in numbers
     ]
-    with case.writing():
-        run_id = case.start_run("ingest", "test", {})
-        case.commit(Batch(items=items, issues=list(issues)), case.add_shelf(SPEC), run_id)
-        case.finish_run(run_id, {})
+    with case.writing(), case.run("ingest", "test") as run:
+        run.commit(Batch(items=items, issues=list(issues)), case.add_shelf(SPEC))
 
 
 def record(number, **fields):
@@ -90,7 +89,7 @@ def test_known_media_label_pictures_that_come_before_or_after_the_file(case, kno
     if first == "file":
         add(case, [1, 5])
     assert (done.media, done.items, done.faults, done.version) == (3, first == "pictures", 0, "2.0")
-    assert case.catalogue.labels.of([1, 2]) == {1: LABELS, 2: {}}
+    assert inside(case).labels.of([1, 2]) == {1: LABELS, 2: {}}
     assert list(said_by_vics(LABELS)) == ["known to Project VIC: category 1, series Blue, tags room, lamp"]
     assert list(said_by_vics({"label": ("x",)})) == []
 
@@ -99,15 +98,15 @@ def test_the_same_md5_with_another_sha1_is_another_file(case, tmp_path, known):
     wrong = {**record(1, Category=1), "SHA1": "0" * 40}
     import_vics(case, write(tmp_path / "k.json", [wrong, {"SHA1": digests(2).sha1, "Category": 3}]))
     add(case, [1, 2])
-    assert case.catalogue.labels.of([1, 2]) == {1: {}, 2: {"vics_category": ("3",)}}
+    assert inside(case).labels.of([1, 2]) == {1: {}, 2: {"vics_category": ("3",)}}
 
 
 def test_the_same_file_twice_is_told_and_changes_nothing(case, known):
     import_vics(case, known)
     with pytest.raises(UsageError, match=r"imported into .* already"):
         import_vics(case, known)
-    assert len(case.catalogue.vics.files()) == 1
-    assert sum(1 for _ in case.catalogue.vics.unseen()) == 3
+    assert len(inside(case).vics.files()) == 1
+    assert sum(1 for _ in inside(case).vics.unseen()) == 3
 
 
 def test_a_file_that_breaks_off_leaves_nothing_behind(case, tmp_path, known):
@@ -116,16 +115,16 @@ def test_a_file_that_breaks_off_leaves_nothing_behind(case, tmp_path, known):
     cut.write_bytes(known.read_bytes()[:-9])
     with pytest.raises(UsageError, match=r"cut\.json, line \d+ .*ends in the middle"):
         import_vics(case, cut)
-    assert case.catalogue.vics.files() == []
-    assert case.catalogue.labels.of([1]) == {1: {}}
-    assert case.catalogue.issues.kinds() == {}
+    assert inside(case).vics.files() == []
+    assert inside(case).labels.of([1]) == {1: {}}
+    assert inside(case).issues.kinds() == {}
     assert import_vics(case, known).items == 1
 
 
 def test_faults_are_counted_named_issues(case, tmp_path, known):
     done = import_vics(case, write(tmp_path / "k.json", [record(1, Category="x"), {"MD5": "?"}, record(2)]))
     assert (done.media, done.faults) == (2, 2)
-    rows = [row.issue for row in case.catalogue.issues.all()]
+    rows = [row.issue for row in inside(case).issues.all()]
     assert [issue.error for issue in rows] == ["bad_record"] * 2
     assert "field Category: 'x' is no category" in rows[0].message
     assert "record 2, ending in line" in rows[1].message
@@ -165,7 +164,7 @@ def test_nothing_is_lost_on_the_way_in_and_out_again(case, known, tmp_path):
 def test_labels_and_decisions_leave_as_tags_and_comments(case, known, tmp_path):
     add(case, [1, 2])
     import_vics(case, known)
-    case.set_labels([(1, "t.csv", {"label": "Hotel X", "city": "Ghent"})])
+    label(case, [(1, "t.csv", {"label": "Hotel X", "city": "Ghent"})])
     decisions.decide(case, "1", "2", "confirmed", note="same lamp")
     export_vics(case, tmp_path / "out.json", version="1.3")
     document = json.loads((tmp_path / "out.json").read_text())
@@ -208,7 +207,7 @@ def test_tables_hold_every_row_with_the_documented_columns(case, tmp_path, forma
         pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install 'imgmatch[exchange]'")
     issue = Issue(Locator.file("/media/broken.jpg"), "decode", "empty", "no bytes")
     add(case, [1, 2], issues=[(issue, None, None)])
-    case.set_labels([(1, "t.csv", {"label": "Hotel X"})])
+    label(case, [(1, "t.csv", {"label": "Hotel X"})])
     decisions.decide(case, "1", "2", "rejected")
     rows = export_tables(case, tmp_path / "out", format)
     assert rows == {"items": 2, "sightings": 2, "labels": 1, "issues": 1, "decisions": 1}
@@ -224,9 +223,21 @@ def test_tables_hold_every_row_with_the_documented_columns(case, tmp_path, forma
         assert (item["item_id"], seen["modified_utc"].isoformat()) == (1, "2024-01-01T00:00:00+00:00")
 
 
+@pytest.mark.parametrize("format", ["csv", "jsonl", "parquet"])
+def test_a_time_of_an_unknown_zone_is_never_passed_off_as_utc(case, tmp_path, format):
+    if format == "parquet":
+        pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install 'imgmatch[exchange]'")
+    add(case, [1], modified="2024-01-01T12:00:00.000000")
+    export_tables(case, tmp_path / "out", format)
+    (seen,) = read_table(tmp_path / "out", "sightings", format)
+    assert (seen["modified_utc"] or None, seen["modified_local"]) == (None, "2024-01-01T12:00:00.000000")
+    export_vics(case, tmp_path / "out.json", all_known=True)
+    assert "Written" not in (tmp_path / "out.json").read_text()
+
+
 def test_a_name_is_never_a_formula_and_never_out_of_sight(case, tmp_path):
     add(case, [1], name="=cmd|calc!\u202egpj.{}")
-    case.set_labels([(1, "t.csv", {"label": "=HYPERLINK(1)", "height": "-4"})])
+    label(case, [(1, "t.csv", {"label": "=HYPERLINK(1)", "height": "-4"})])
     export_tables(case, tmp_path / "out", "csv")
     labels = {row["name"]: row["value"] for row in read_table(tmp_path / "out", "labels", "csv")}
     assert labels == {"label": "'=HYPERLINK(1)", "height": "-4"}
@@ -292,7 +303,7 @@ def test_a_disk_that_is_full_half_way_leaves_no_result(case, tmp_path, monkeypat
     import resource
 
     add(case, range(200))
-    monkeypatch.setattr(case, "record", lambda *_, **__: None)  # the log lies on another disk
+    monkeypatch.setattr(case.log, "append", lambda *_: None)  # the log lies on another disk
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
     try:
@@ -312,7 +323,7 @@ def test_a_full_disk_is_one_error_and_leaves_no_file(case, tmp_path, monkeypatch
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(atomic.os, "fsync", full)
-    monkeypatch.setattr(case, "record", lambda *_, **__: None)  # the log lies on another disk
+    monkeypatch.setattr(case.log, "append", lambda *_: None)  # the log lies on another disk
     target = tmp_path / "out"
     with pytest.raises(UsageError, match=r"No space left on device.*check disk space") as caught:
         WRITERS[name](case, target)
@@ -363,7 +374,7 @@ def test_every_entry_says_how_what_and_how_many_in_the_fields_for_it(case, known
         assert entry["subject"].get("file", entry["subject"].get("folder")).startswith(str(tmp_path))
     assert [e["counts"] for e in entries["exported"]][:2] == [{"media": 2, "items": 2, "known_only": 0}, {"items": 2}]
     assert entries["exported"][3]["counts"] == {"hashes": 1, "poor": 0}
-    (imported,) = entries["imported"]
+    (imported,) = entries["import"]
     assert imported["subject"]["path"].endswith("known.json")
     assert imported["counts"] == {"media": 3, "items": 2, "faults": 0}
     (listed,) = entries["import hash list"]
@@ -373,8 +384,10 @@ def test_every_entry_says_how_what_and_how_many_in_the_fields_for_it(case, known
 
 
 def test_audit_show_lists_what_older_entries_have_beside_these_fields(case, tmp_path):
-    case.record("export", {"format": "pdq", "file": "/media/old.txt"})
-    case.record("export", arguments={"format": "pdq"}, subject={"file": "/media/new.txt"})
+    with case.use("export") as use:
+        use.entry.details = {"format": "pdq", "file": "/media/old.txt"}
+    with case.use("export", arguments={"format": "pdq"}, subject={"file": "/media/new.txt"}):
+        pass
     case.close()
     old, new = run_json("audit", "show", case.path, "--action", "export")
     assert (old["file"], new["subject"]["file"]) == ("/media/old.txt", "/media/new.txt")

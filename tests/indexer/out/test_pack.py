@@ -16,7 +16,7 @@ from indexer.intake.ingest import IngestConfig, ingest
 from indexer.out.exchange.pack import PackConfig, write_pack
 from indexer.out.exchange.unpack import open_other, open_pack
 from indexer.search.groups import links
-from tests.indexer.vectors import SPEC, add, clouds
+from tests.indexer.vectors import SPEC, add, clouds, looking
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def pair(tmp_path):
 def found(case, other):
     return [
         (link.item.item_id, link.other.item_id, link.other.sha256, round(link.similarity, 5), link.other_path)
-        for link in links(case, other, SPEC, 0.9)
+        for link in links(looking(case), looking(other), SPEC, 0.9)
     ]
 
 

@@ -88,7 +88,8 @@ def test_a_disk_that_fills_half_way(searched, tmp_path, limit, photographs):
     assert not (tmp_path / "r").exists()
     assert not [name for name in os.listdir(tmp_path) if ".part" in name]
     assert log.stat().st_size >= size
-    case.record("after", {})
+    with case.use("after"):
+        pass
     assert case.log.verify().faults == []
 
 

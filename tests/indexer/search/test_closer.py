@@ -8,6 +8,7 @@ from indexer.intake.ingest import ingest
 from indexer.search.closer import closer_look, verify_links
 from indexer.search.groups import Link, groups, links, nearest_links
 from tests.conftest import encode, textured
+from tests.indexer.vectors import inside, looking
 
 
 def write(path, image):
@@ -38,13 +39,13 @@ def filled(case, embedder, tmp_path):
 
 
 def names(case):
-    return {s[0].locator.at.rsplit("/", 1)[1]: i for i, s in case.catalogue.sightings.of(range(1, 20)).items() if s}
+    return {s[0].locator.at.rsplit("/", 1)[1]: i for i, s in inside(case).sightings.of(range(1, 20)).items() if s}
 
 
 def test_how_a_copy_differs_is_said(filled):
     ids = names(filled)
-    items = filled.catalogue.items.by_id(ids.values())
-    look = closer_look(filled)
+    items = inside(filled).items.by_id(ids.values())
+    look = closer_look(looking(filled))
     for name, (_, said) in COPIES.items():
         found = list(look(items[ids["original.png"]], items[ids[name]]))
         if said is None:
@@ -60,16 +61,22 @@ def test_a_picture_with_a_border_and_one_that_is_gone(filled, embedder, tmp_path
     page.paste(ORIGINAL.resize((320, 240)), (160, 120))
     ingest(filled, [write(tmp_path / "page.png", page)], embedder)
     ids = names(filled)
-    items = filled.catalogue.items.by_id(ids.values())
-    look = closer_look(filled)
+    items = inside(filled).items.by_id(ids.values())
+    look = closer_look(looking(filled))
     (said,) = look(items[ids["original.png"]], items[ids["page.png"]])
     assert said == "75% of it is something else (a border, a page, other pictures)"
     (tmp_path / "page.png").unlink()
-    assert closer_look(filled)(items[ids["original.png"]], items[ids["page.png"]]) == ("not looked at: source gone",)
+    assert closer_look(looking(filled))(items[ids["original.png"]], items[ids["page.png"]]) == (
+        "not looked at: source gone",
+    )
 
 
 def test_groups_say_it(filled, embedder):
-    (group,) = [g for g in groups(filled, embedder.spec, 0.85, compare=closer_look(filled)) if len(g.members) > 1]
+    (group,) = [
+        g
+        for g in groups(looking(filled), embedder.spec, 0.85, compare=closer_look(looking(filled)))
+        if len(g.members) > 1
+    ]
     said = {m.sightings[0].at.rsplit("/", 1)[1]: m.differs for m in group.members}
     assert group.members[0].differs == ()
     assert "mirrored" in said["mirrored.png"]
@@ -83,20 +90,20 @@ def test_links_are_in_one_order_and_verified_ones_first(filled, embedder, tmp_pa
     write(folder / "copy.png", ORIGINAL.crop((30, 20, 460, 340)))
     with Case.create(tmp_path / "other", model=embedder.spec) as other:
         ingest(other, [folder], embedder)
-        every, count = nearest_links(links(filled, other, embedder.spec, 0.01))
+        every, count = nearest_links(links(looking(filled), looking(other), embedder.spec, 0.01))
         assert count == len(every) > 3
         keys = [(-link.similarity, link.item.item_id, link.other.item_id) for link in every]
         assert keys == sorted(keys)
         few, again = nearest_links(reversed(every), 3)
         assert (few, again) == (every[:3], count)
-        judged = verify_links(filled, other, every)
+        judged = verify_links(looking(filled), looking(other), every)
         flags = [link.verification.verified for link in judged]
         assert flags == sorted(flags, reverse=True)
         assert {link.other_path.rsplit("/", 1)[1] for link in judged if link.verification.verified} == {"copy.png"}
         rest = [(link.item, link.other) for link in judged if not link.verification.verified]
         assert rest == [(link.item, link.other) for link in every if (link.item, link.other) in rest]
         (folder / "copy.png").unlink()
-        gone: list[Link] = verify_links(filled, other, every)
+        gone: list[Link] = verify_links(looking(filled), looking(other), every)
         said = {link.verification.reason for link in gone if link.other_path.endswith("copy.png")}
         assert said == {"can't be verified: source gone"}
         assert len(gone) == count

@@ -10,7 +10,7 @@ from indexer.catalogue import filters
 from indexer.catalogue.filters import Filter
 from indexer.index.exact import ExactIndex
 from indexer.index.open import CaseIndex
-from tests.indexer.vectors import DIM, SPEC, add, clouds
+from tests.indexer.vectors import DIM, SPEC, add, clouds, inside, label
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def case(tmp_path_factory):
         add(made, clouds(0, 2000), folder="/media/a", modified="2023-05-06T00:00:00Z")
         add(made, clouds(1, 1000), start=2000, folder="/media/b", modified="2024-02-03T12:00:00Z")
         add(made, clouds(2, 10), start=3000, folder="/media/b2", modified="2024-03-01T00:00:00Z")
-        made.set_labels([(1, "t", {"label": "Hotel A", "city": "Ghent"}), (2, "t", {"label": "Hotel B"})])
+        label(made, [(1, "t", {"label": "Hotel A", "city": "Ghent"}), (2, "t", {"label": "Hotel B"})])
         yield made
 
 
@@ -44,7 +44,7 @@ def case(tmp_path_factory):
     ],
 )
 def test_a_filter_lets_through_what_it_says(case, wanted, expected):
-    assert list(case.catalogue.vectors.matching(1, wanted)) == list(expected)
+    assert list(inside(case).vectors.matching(1, wanted)) == list(expected)
 
 
 @pytest.mark.parametrize("kind", ["exact", "ivf", "hnsw"])

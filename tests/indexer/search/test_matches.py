@@ -14,7 +14,7 @@ from indexer.search.groups import groups, links
 from indexer.search.order import rare_enough
 from indexer.search.request import SearchResult
 from indexer.search.sets import by_label
-from tests.indexer.vectors import SPEC, add, digests
+from tests.indexer.vectors import SPEC, add, digests, inside, label, looking
 
 
 def units(seed, rows):
@@ -74,7 +74,7 @@ def test_the_same_items_in_another_order_give_the_same_background(filled, tmp_pa
 
 def test_copies_same_labels_and_confirmed_pairs_are_left_out(filled, tmp_path):
     before = background(filled, SPEC).calibration.left_out
-    filled.set_labels([(1, "a", {"label": "Hotel A"}), (2, "b", {"label": "Hotel A"})])
+    label(filled, [(1, "a", {"label": "Hotel A"}), (2, "b", {"label": "Hotel A"})])
     decisions.decide(filled, "3", "4", "confirmed")
     vectors = units(0, 200)
     add(filled, vectors[:1] + np.float32(0.001), start=900)
@@ -101,22 +101,22 @@ def test_a_reference_case_and_one_that_is_too_small_or_gone(filled, tmp_path):
 def test_decisions_are_a_history_that_can_only_grow(filled):
     row = decisions.decide(filled, "1", digests(5).sha256, "rejected", "other lamp")
     assert (row.examiner, row.note, row.query_sha256) == ("E. Xaminer", "other lamp", digests(0).sha256)
-    (rejected,) = decisions.rejected_items(filled, digests(0).sha256)
-    assert filled.catalogue.items.by_id([rejected])[rejected].sha256 == digests(5).sha256
-    assert decisions.rejected_items(filled, digests(5).sha256) == {1}
+    (rejected,) = decisions.rejected_items(looking(filled), digests(0).sha256)
+    assert inside(filled).items.by_id([rejected])[rejected].sha256 == digests(5).sha256
+    assert decisions.rejected_items(looking(filled), digests(5).sha256) == {1}
     decisions.decide(filled, "1", digests(5).sha256, "confirmed", examiner="Second")
-    assert decisions.rejected_items(filled, digests(0).sha256) == set()
-    assert [d.verdict for d in filled.catalogue.decisions.all()] == ["rejected", "confirmed"]
+    assert decisions.rejected_items(looking(filled), digests(0).sha256) == set()
+    assert [d.verdict for d in inside(filled).decisions.all()] == ["rejected", "confirmed"]
     for sql in ("DELETE FROM decisions", "UPDATE decisions SET verdict = 'rejected'"):
         with pytest.raises(CaseError, match="only added"):
-            filled.catalogue.rows(sql)
+            inside(filled).rows(sql)
 
 
 def test_confirmed_pairs_become_labels(filled):
     for pair in (("1", "2"), ("2", "3"), ("7", "8"), ("10", "11")):
         decisions.decide(filled, *pair, "confirmed")
     decisions.decide(filled, "10", "11", "rejected")
-    filled.set_labels([(8, "x", {"label": "Hotel B"})])
+    label(filled, [(8, "x", {"label": "Hotel B"})])
     rows = {row["sha256"]: row["label"] for row in decisions.labels(filled)}
     assert len(rows) == 5
     assert rows[digests(6).sha256] == rows[digests(7).sha256] == "Hotel B"
@@ -137,7 +137,7 @@ def test_confirmed_pairs_become_labels(filled):
 def test_decisions_that_make_no_sense(filled, arguments, fault):
     with pytest.raises(UsageError, match=fault):
         decisions.decide(filled, *arguments)
-    assert list(filled.catalogue.decisions.all()) == []
+    assert list(inside(filled).decisions.all()) == []
 
 
 def test_labels_are_ranked_with_the_pictures_that_speak_for_them():
@@ -155,12 +155,12 @@ def test_groups_have_the_best_copy_first_and_what_a_closer_look_says(tmp_path):
     vectors[30] = vectors[31]
     with Case.create(tmp_path / "copies", model=SPEC) as case:
         add(case, vectors)
-        found = list(groups(case, SPEC, compare=lambda best, other: [f"looked at {other.item_id}"]))
+        found = list(groups(looking(case), SPEC, compare=lambda best, other: [f"looked at {other.item_id}"]))
         assert [[m.item.item_id for m in group.members] for group in found] == [[6, 11, 12, 13], [31, 32]]
         assert found[0].members[0].differs == ()
         assert found[0].members[1].differs == ("looked at 11",)
         with pytest.raises(UsageError, match="least similarity"):
-            list(groups(case, SPEC, least=0))
+            list(groups(looking(case), SPEC, least=0))
 
 
 def test_links_between_cases_say_their_rates(filled, tmp_path):
@@ -169,12 +169,12 @@ def test_links_between_cases_say_their_rates(filled, tmp_path):
         theirs[4] = units(0, 200)[100]
         add(other, theirs, start=10_000)
         made = background(filled, SPEC)
-        (found,) = links(filled, other, SPEC, least=0.95, background=made)
+        (found,) = links(looking(filled), looking(other), SPEC, least=0.95, background=made)
         assert (found.item.item_id, found.other.item_id) == (101, 5)
         assert found.false_match.rate is None
         assert found.false_match.expected_upper == pytest.approx(200 * 50 * made.calibration.bound)
-        many = list(links(filled, other, SPEC, least=0.3, background=made))
-        few = list(links(filled, other, SPEC, least=0.3, background=made, max_fmr=0.001))
+        many = list(links(looking(filled), looking(other), SPEC, least=0.3, background=made))
+        few = list(links(looking(filled), looking(other), SPEC, least=0.3, background=made, max_fmr=0.001))
         assert len(few) < len(many)
         assert all(link.false_match.stated <= 0.001 for link in few)
 
@@ -182,7 +182,7 @@ def test_links_between_cases_say_their_rates(filled, tmp_path):
 def test_cases_of_one_picture_and_of_none(tmp_path):
     with Case.create(tmp_path / "one", model=SPEC) as case:
         assert background(case, SPEC) is None
-        assert list(groups(case, SPEC)) == []
+        assert list(groups(looking(case), SPEC)) == []
         add(case, units(0, 1))
         assert background(case, SPEC) is None
-        assert list(groups(case, SPEC)) == []
+        assert list(groups(looking(case), SPEC)) == []

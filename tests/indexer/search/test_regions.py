@@ -16,6 +16,7 @@ from indexer.intake.ingest import IngestConfig, ingest
 from indexer.search.request import LeaveOut, SearchRequest
 from indexer.search.searcher import Searcher
 from tests.conftest import encode, picture, run, run_json
+from tests.indexer.vectors import inside
 
 THOROUGH = IngestConfig(profile="thorough")
 
@@ -72,14 +73,14 @@ def test_a_picture_in_a_collage_is_found_with_its_rectangle_in_the_query(case, e
 def test_thorough_adds_regions_to_what_was_read_fast_and_only_once(case, embedder, larger):
     ingest(case, [larger], embedder)
     whole = case.catalogue.counts()
-    assert case.catalogue.vectors.profiles() == {}
+    assert inside(case).vectors.profiles() == {}
     report = ingest(case, [larger], embedder, THOROUGH)
     assert (report.new_items, report.known, report.deepened) == (0, 6, 6)
     deep = case.catalogue.counts()
     assert deep["items"] == whole["items"] == 6
     assert deep["sightings"] == whole["sightings"]
     assert deep["vectors"] > 6 * 9
-    assert case.catalogue.vectors.profiles() == {"thorough": 6}
+    assert inside(case).vectors.profiles() == {"thorough": 6}
     for config in (THOROUGH, IngestConfig(), IngestConfig(reread=True, profile="thorough")):
         again = ingest(case, [larger], embedder, config)
         assert again.new_items == again.deepened == 0
@@ -101,12 +102,12 @@ def test_merging_and_deleting_keep_the_profile_right(case, embedder, larger, tmp
     ingest(case, [larger], embedder, THOROUGH)
     with Case.create(tmp_path / "other", model=embedder.spec) as other:
         merge(other, case)
-        assert other.catalogue.vectors.profiles() == {"thorough": 6}
+        assert inside(other).vectors.profiles() == {"thorough": 6}
         assert other.catalogue.counts()["vectors"] == case.catalogue.counts()["vectors"]
         assert ingest(other, [larger], embedder, THOROUGH).deepened == 0
-    with case.catalogue.transaction() as writer:
+    with inside(case).transaction() as writer:
         writer.delete_items([1])
-    assert case.catalogue.vectors.profiles() == {"thorough": 5}
+    assert inside(case).vectors.profiles() == {"thorough": 5}
     assert case.catalogue.integrity() == []
 
 

@@ -10,6 +10,7 @@ from indexer.intake.ingest import ingest
 from indexer.search.request import LeaveOut, SearchRequest
 from indexer.search.searcher import Searcher
 from tests.conftest import encode, picture
+from tests.indexer.vectors import label
 
 
 @pytest.fixture
@@ -101,7 +102,7 @@ def test_an_item_with_several_vectors_appears_once(filled, embedder, photographs
 
 
 def test_labels_come_with_the_match(filled, embedder, photographs):
-    filled.set_labels([(1, "a", {"label": "Hotel A"}), (1, "b", {"label": "Hotel B", "city": "X"})])
+    label(filled, [(1, "a", {"label": "Hotel A"}), (1, "b", {"label": "Hotel B", "city": "X"})])
     match = one(filled, embedder, photographs / "00.jpg").matches[0]
     assert match.labels == {"label": ("Hotel A", "Hotel B"), "city": ("X",)}
 

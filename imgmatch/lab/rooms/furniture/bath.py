@@ -5,13 +5,13 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from imgmatch.lab.rooms import textures
+from imgmatch.lab.hotels import textures
+from imgmatch.lab.hotels.textures import Material
 from imgmatch.lab.rooms.furniture.hangings import mirror
 from imgmatch.lab.rooms.furniture.lamps import wall_lamp
 from imgmatch.lab.rooms.furniture.parts import fronts, plain, small_things
 from imgmatch.lab.rooms.scene import Builder, Finish, Place
 from imgmatch.lab.rooms.style import Style
-from imgmatch.lab.rooms.textures import Material
 
 _CERAMIC = np.array([240, 241, 240], np.float32)
 

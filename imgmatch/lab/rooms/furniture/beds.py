@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from imgmatch.lab.rooms import textures
+from imgmatch.lab.hotels import textures
+from imgmatch.lab.hotels.textures import Material
 from imgmatch.lab.rooms.furniture.lamps import table_lamp
 from imgmatch.lab.rooms.furniture.parts import cushion_cover, fronts, pillow, rounded, small_things
 from imgmatch.lab.rooms.scene import Builder, Place
 from imgmatch.lab.rooms.style import Style
-from imgmatch.lab.rooms.textures import Material
 
 
 def _headboard(b: Builder, place: Place, item: str, width: float, style: Style, spare: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from imgmatch.lab.rooms import textures
+from imgmatch.lab.hotels import textures
 from imgmatch.lab.rooms.furniture.lamps import table_lamp
 from imgmatch.lab.rooms.furniture.parts import fronts, legs, plain, small_things
 from imgmatch.lab.rooms.scene import Builder, Place

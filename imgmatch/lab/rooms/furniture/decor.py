@@ -5,10 +5,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from imgmatch.lab.rooms import textures
+from imgmatch.lab.hotels import textures
+from imgmatch.lab.hotels.textures import Material
 from imgmatch.lab.rooms.furniture.parts import plain
 from imgmatch.lab.rooms.scene import Builder, Finish, Place
-from imgmatch.lab.rooms.textures import Material
 
 
 def rug(b: Builder, place: Place, rng: np.random.Generator, x: tuple[float, float], y: tuple[float, float]) -> None:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from imgmatch.lab.rooms import pictures
+from imgmatch.lab.hotels import pictures
+from imgmatch.lab.hotels.textures import Material
 from imgmatch.lab.rooms.furniture.parts import ALWAYS, plain
 from imgmatch.lab.rooms.scene import Builder, Finish, Place
-from imgmatch.lab.rooms.textures import Material
 
 if TYPE_CHECKING:
-    from imgmatch.lab.rooms.textures import Colour
+    from imgmatch.lab.hotels.textures import Colour
     from imgmatch.types import Pixels
 
 

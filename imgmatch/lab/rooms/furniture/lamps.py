@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imgmatch.lab.rooms import textures
+from imgmatch.lab.hotels import textures
 from imgmatch.lab.rooms.furniture.parts import LAMPS_ON, plain
 from imgmatch.lab.rooms.scene import Builder, Finish, Light, Place, polygon_alpha
 from imgmatch.lab.rooms.style import Style

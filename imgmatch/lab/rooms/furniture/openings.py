@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from imgmatch.lab.rooms import pictures, textures
+from imgmatch.lab.hotels import pictures, textures
 from imgmatch.lab.rooms.furniture.parts import ALWAYS, DAYLIGHT, plain
 from imgmatch.lab.rooms.scene import Builder, Finish, Light, Place
 from imgmatch.lab.rooms.style import Style

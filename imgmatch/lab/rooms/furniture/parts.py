@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from imgmatch.lab.rooms import textures
+from imgmatch.lab.hotels import textures
+from imgmatch.lab.hotels.textures import Material
 from imgmatch.lab.rooms.scene import Builder, Place
-from imgmatch.lab.rooms.textures import Material
 
 if TYPE_CHECKING:
-    from imgmatch.lab.rooms.textures import Colour
+    from imgmatch.lab.hotels.textures import Colour
     from imgmatch.types import Pixels
 
 LAMPS_ON = frozenset({"evening", "bright"})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from imgmatch.lab.rooms.textures import hsv, muted, vivid
+from imgmatch.lab.hotels.textures import hsv, muted, vivid
 
 if TYPE_CHECKING:
     from imgmatch.types import Pixels
@@ -97,10 +97,14 @@ def _flower(rng: np.random.Generator, rows: int, cols: int) -> Pixels:
     return sheet
 
 
-def painting(rng: np.random.Generator, rows: int, cols: int) -> Pixels:
-    """Return a picture to hang: a landscape, an abstract, colour fields or flowers."""
-    kinds = (_landscape, _abstract, _bands, _flower)
-    sheet = kinds[rng.integers(len(kinds))](rng, rows, cols)
+STYLES = {"landscape": _landscape, "abstract": _abstract, "bands": _bands, "flower": _flower}
+"""What a painting can show."""
+
+
+def painting(rng: np.random.Generator, rows: int, cols: int, style: str | None = None) -> Pixels:
+    """Return a picture to hang, of one of STYLES or of any."""
+    kinds = tuple(STYLES.values())
+    sheet = (STYLES[style] if style else kinds[rng.integers(len(kinds))])(rng, rows, cols)
     if rng.random() < 0.15:
         sheet = cv2.cvtColor(cv2.cvtColor(sheet, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     return sheet
