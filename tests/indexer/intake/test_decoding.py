@@ -83,11 +83,12 @@ def test_a_report_leaves_out_the_picture_that_kills_its_worker(fragile, filled, 
 
 
 def test_an_upload_that_kills_its_worker_is_one_error(fragile, filled, folder):
-    queries = Queries(filled)
-    with pytest.raises(UsageError, match=r"^fatal\.png: the process that decoded it was lost") as caught:
-        queries.upload("fatal.png", (folder / "fatal.png").read_bytes())
-    assert "\n" not in str(caught.value)
-    assert queries.upload("0.png", (folder / "0.png").read_bytes()).size_px == (320, 240)
+    with filled.use("review_start", ends="review_end") as use:
+        queries = Queries(use)
+        with pytest.raises(UsageError, match=r"^fatal\.png: the process that decoded it was lost") as caught:
+            queries.upload("fatal.png", (folder / "fatal.png").read_bytes())
+        assert "\n" not in str(caught.value)
+        assert queries.upload("0.png", (folder / "0.png").read_bytes()).size_px == (320, 240)
 
 
 def test_repair_goes_on_after_a_picture_that_kills_its_worker(fragile, filled, embedder):
