@@ -81,18 +81,14 @@ class Locator:
         return self.kind in ("deleted", "carved") or (self.parent is not None and self.parent.deleted)
 
     @property
-    def root(self) -> Locator:
-        """The outermost file."""
-        root = self
-        while root.parent is not None:
-            root = root.parent
-        return root
+    def outermost(self) -> Locator:
+        """Where the file lies that everything on the way here lies in."""
+        return self if self.parent is None else self.parent.outermost
 
     @property
     def path(self) -> str | None:
         """The path on this machine of the outermost file, as printable text (bytes that are not UTF-8 as \\xNN)."""
-        root = self.root
-        return readable(root.at) if root.kind == "file" else None
+        return readable(self.outermost.at) if self.outermost.kind == "file" else None
 
 
 def readable(text: str) -> str:

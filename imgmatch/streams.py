@@ -46,6 +46,21 @@ class Shared:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
+def in_pieces(read: Callable[[int, int], bytes], offset: int, size: int, most: int) -> bytes:
+    """What ``read(offset, size)`` gives of so many bytes, asked for at most ``most`` at once, up to the first that are
+    fewer.
+    """
+    parts = []
+    while size > 0:
+        wanted = min(size, most)
+        parts.append(read(offset, wanted))
+        if len(parts[-1]) < wanted:
+            break
+        offset += wanted
+        size -= wanted
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
 class Joined:
     """Several RandomAccess one after the other: the parts of a split image."""
 

@@ -23,7 +23,7 @@ from imgmatch.picture.hashes import digest
 from imgmatch.picture.image import DEFAULT_LIMITS, Limits
 from imgmatch.streams import one_line
 from imgmatch.types import Digests, Evidence, Image
-from imgmatch.workers import shared
+from imgmatch.workers import pictures
 
 _log = logging.getLogger(__name__)
 # Of a disk: there may be a bad place on it, or it may be gone.
@@ -122,15 +122,15 @@ class Finder:
         raise EvidenceError("source_unreadable" if why == "unreadable" else "source_gone", said[why], "read")
 
     def image(self, sha256: str, places: Iterable[Locator], min_side_px: int) -> Image:
-        """The picture with this SHA-256, decoded as imgmatch.workers.shared.read_image does. Raises EvidenceError as
+        """The picture with this SHA-256, decoded as imgmatch.workers.pictures.read_image does. Raises EvidenceError as
         ``content`` and as that does.
         """
-        return shared.read_image(self.content(sha256, places).whole, min_side_px, self.limits.picture)
+        return pictures.read_image(self.content(sha256, places).whole, min_side_px, self.limits.picture)
 
 
 def gone(place: Locator, error: Exception) -> bool:
     """Is there nothing at a place that can't be read any more, nor what it lay in?"""
-    return getattr(error, "kind", "") == "gone" or not os.path.lexists(place.root.at)
+    return getattr(error, "kind", "") == "gone" or not os.path.lexists(place.outermost.at)
 
 
 def _digest(evidence: Evidence, limits: Limits | None) -> tuple[Digests, bytes | None]:
@@ -151,7 +151,7 @@ def _digest(evidence: Evidence, limits: Limits | None) -> tuple[Digests, bytes |
 def _answers(place: Locator) -> bool:
     """Can the folder still be listed that the outermost file lies in? A bad sector is evidence, a lost disk is not."""
     try:
-        with os.scandir(os.path.dirname(place.root.at)) as listing:
+        with os.scandir(os.path.dirname(place.outermost.at)) as listing:
             next(listing, None)
     except OSError:
         return False
