@@ -111,6 +111,28 @@ def test_neither_modules_nor_rooms_import_in_a_circle():
         assert circle(between) is None, room
 
 
+def test_what_names_evidence_is_had_through_a_recorded_use_alone():
+    """The rooms of a case and its index alone reach a catalogue as it is, or make what gives it; all others are given a
+    ``Use``.
+    """
+    inner = [ROOT / "indexer" / room for room in ("catalogue", "index", "case")]
+    makers = {"Catalogue", "Shelf", "AuditLog", "Use", "Change", "Run"}
+    around = []
+    for module in (path for package in ("indexer", "cli") for path in (ROOT / package).rglob("*.py")):
+        if any(room in module.parents for room in inner):
+            continue
+        for node in ast.walk(ast.parse(module.read_text())):
+            private = (
+                isinstance(node, ast.Attribute) and node.attr == "_catalogue" and ast.unparse(node.value) != "self"
+            )
+            made = isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in makers
+            if private or made:
+                around.append(f"{module.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}")
+    assert not around
+    shelf = (ROOT / "indexer" / "index" / "shelf.py").read_text()
+    assert "self._catalogue = catalogue" in shelf
+
+
 @pytest.mark.parametrize("command", [["--help"], ["search", "--help"], ["models", "list"]])
 def test_help_and_lists_load_nothing_heavy(command):
     assert not modules_after(CLI, *command) & set(HEAVY)

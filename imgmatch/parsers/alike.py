@@ -7,6 +7,7 @@ stands for PDQ's filter, so that nothing has to be compiled, and nothing of it i
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
@@ -108,3 +109,24 @@ class Selection(Generic[Frame]):
         last = int(apart.min(axis=1).argmin()) if len(apart) > 1 else 0
         self._hashes = np.delete(self._hashes, last, axis=0)
         del self._frames[last], self._times[last]
+
+
+def distinct(frames: Iterable[tuple[Pixels, Frame, int | None]], per_minute: int) -> Iterator[Frame]:
+    """Those of frames with their luminance and time that ``Selection`` chooses; the first where it chooses none.
+    What is held when a fault ends them comes before it is raised.
+    """
+    selection = Selection[Frame](per_minute)
+    first: Frame | None = None
+    any_chosen = False
+    fault: Exception | None = None
+    try:
+        for luma, frame, at_ms in frames:
+            first = frame if first is None else first
+            for chosen in selection.offer(luma, frame, at_ms):
+                any_chosen = True
+                yield chosen
+    except Exception as error:  # noqa: BLE001  (decoders raise about everything on broken data)
+        fault = error
+    yield from selection.rest() or ([] if any_chosen or first is None else [first])
+    if fault is not None:
+        raise fault

@@ -6,16 +6,19 @@ The first picture is the file itself, and is not given again; nor is what looks 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from PIL import Image as Pillow
 
 from imgmatch.errors import EvidenceError
-from imgmatch.parsers.alike import Selection, luma_of
+from imgmatch.parsers.alike import distinct, luma_of
 from imgmatch.parsers.pieces import Clock, Piece, Settings, at_most, png
 from imgmatch.parsers.previews import distinct_previews, preview_at, previews_in
 from imgmatch.picture.image import open_picture, to_srgb
 from imgmatch.streams import one_line
+
+if TYPE_CHECKING:
+    from imgmatch.types import Pixels
 
 _Numbered = tuple[int, Pillow.Image]
 
@@ -42,8 +45,8 @@ def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iter
             picture.seek(int(at))
             yield Piece("frame", at, png(to_srgb(picture)))
             return
-        frames = _distinct(picture, Clock(settings), Selection(settings.frames_per_minute))
-        for number, rgb in at_most(frames, settings):
+        chosen = distinct(_frames(picture, Clock(settings)), settings.frames_per_minute)
+        for number, rgb in at_most((frame for frame in chosen if frame[0]), settings):
             yield Piece("frame", str(number), png(rgb))
     except _UnopenedError:  # the file itself says so, and of a raw format that Pillow does not know it has previews
         pass
@@ -70,22 +73,14 @@ def _opened(data: bytes) -> Any:
         raise _UnopenedError from error
 
 
-def _distinct(picture: Any, clock: Clock, selection: Selection[_Numbered]) -> Iterator[_Numbered]:
-    """Frames that are chosen, less the first. What was decoded before a fault comes before it is raised."""
-    fault: Exception | None = None
+def _frames(picture: Any, clock: Clock) -> Iterator[tuple[Pixels, _Numbered, int | None]]:
+    """Luminance, number and picture, and time in ms, as far as it says one."""
     when_ms = 0.0
-    try:
-        for number in range(int(getattr(picture, "n_frames", 1))):
-            clock.check()
-            picture.seek(number)
-            duration = picture.info.get("duration")
-            # A copy: the next frame is composed on this one.
-            rgb = to_srgb(picture.copy())
-            timed = None if duration is None or number == 0 else int(when_ms)
-            yield from (found for found in selection.offer(luma_of(rgb), (number, rgb), timed) if found[0])
-            when_ms += max(0.0, float(duration or 0))
-    except (EvidenceError, OSError, SyntaxError, ValueError, EOFError, TypeError) as error:
-        fault = error
-    yield from (found for found in selection.rest() if found[0])
-    if fault is not None:
-        raise fault
+    for number in range(int(getattr(picture, "n_frames", 1))):
+        clock.check()
+        picture.seek(number)
+        duration = picture.info.get("duration")
+        # A copy: the next frame is composed on this one.
+        rgb = to_srgb(picture.copy())
+        yield luma_of(rgb), (number, rgb), None if duration is None or number == 0 else int(when_ms)
+        when_ms += max(0.0, float(duration or 0))

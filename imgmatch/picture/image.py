@@ -93,7 +93,7 @@ def _decode(data: bytes, min_side_px: int | None, limits: Limits) -> Image:
         orientation = orientation_of(picture)
         if min_side_px is not None:
             picture.draft(None, (min_side_px, min_side_px))
-        loaded, missing = _load(picture, data, min_side_px)
+        loaded, missing = load_pixels(picture, data, min_side_px)
         left = orientation_of(loaded) if picture.format == "TIFF" else orientation
     partial = missing or fault
     rgb, hidden = _visible(loaded, name)
@@ -158,7 +158,9 @@ def orientation_of(picture: Pillow.Image) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def _load(picture: ImageFile.ImageFile, data: bytes, min_side_px: int | None) -> tuple[Pillow.Image, str | None]:
+def load_pixels(
+    picture: ImageFile.ImageFile, data: bytes, min_side_px: int | None = None
+) -> tuple[Pillow.Image, str | None]:
     """Decode the pixels; of a damaged file as far as they go. Says what is wrong, or None.
 
     Pillow's own LOAD_TRUNCATED_IMAGES does this for the whole process and without saying so, hence not used.
