@@ -1,4 +1,4 @@
-"""This tree beside another checkout of it, in one run: the same command in each, in turn, and the ratio of what it cost.
+"""This tree beside another checkout of it, in one run: the same command in each, in turn, and what it cost by ratio.
 
 python -m benchmarks.beside OTHER [--runs N] [--only NAME]... [--files N] [--json FILE]
 
