@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 import imgmatch.models
 from cli.app import app
 from imgmatch.errors import CaseError
-from imgmatch.workers import shared
+from imgmatch.workers import pictures
 from indexer.care.check import check
 from indexer.case.audit import AuditLog
 from indexer.case.case import Case
@@ -159,7 +159,7 @@ def folder(tmp_path_factory):
     (folder / "vics.json").write_text(json.dumps(value))
     embedder = imgmatch.models.load_model(device="cpu", threads=1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("indexer.intake.ingest.PicturePool", lambda *_: nullcontext(shared.pool()))
+        patch.setattr("indexer.intake.ingest.PicturePool", lambda *_: nullcontext(pictures.pool()))
         with Case.create(folder / "case", model=embedder.spec, about={"examiner": "Ada"}) as case:
             ingest(case, [folder / "in"], embedder, IngestConfig(jobs=1))
             import_list(case, folder / "hashes.txt", "alert", "seen")
@@ -184,7 +184,7 @@ def on_files(case):
 def one_network_and_one_pool(monkeypatch):
     load = functools.cache(imgmatch.models.load_model)
     monkeypatch.setattr("imgmatch.models.load_model", load)
-    monkeypatch.setattr("indexer.intake.ingest.PicturePool", lambda *_: nullcontext(shared.pool()))
+    monkeypatch.setattr("indexer.intake.ingest.PicturePool", lambda *_: nullcontext(pictures.pool()))
 
 
 def without_log(patch, case):
