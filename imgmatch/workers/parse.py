@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, Literal, TypedDict, cast
 
-from imgmatch.errors import EvidenceError, ImgmatchError
+from imgmatch.errors import EvidenceError, ImgmatchError, raise_if_machine
 from imgmatch.parsers.pieces import Settings, Trouble
 from imgmatch.streams import BLOCK_BYTES, RandomAccess, Spool, one_line
 from imgmatch.workers import wire
@@ -144,6 +144,7 @@ class Talk:
             size = max(0, min(asked["size"], wire.MAX_READ))
             return {}, self._sources[asked["of"]].read_at(max(0, asked["offset"]), size)
         except Exception as error:  # noqa: BLE001  (archives that it lies in raise about everything)
+            raise_if_machine(error)
             self.unread = error
             return {"failed": one_line(error)}, b""
 
