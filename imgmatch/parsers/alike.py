@@ -69,7 +69,7 @@ class Selection(Generic[Frame]):
     def offer(self, luma: Pixels, frame: Frame, at_ms: int | None = None) -> list[Frame]:
         """Offer a frame with its (64, 64) uint8 luminance; returns what is chosen for good by now.
 
-        A page, which has no time, is chosen or not at once.
+        What has no time is chosen or not at once.
         """
         out = []
         if at_ms is not None and at_ms // _MINUTE_MS != self._minute:

@@ -44,7 +44,7 @@ class _Trouble(TypedDict):
     say: Literal["trouble"]
     kind: str
     at: str
-    error: Literal["broken_document", "limit", "unsupported"]
+    error: Literal["broken_document", "broken_picture", "limit", "unsupported"]
     message: str
 
 
