@@ -6,6 +6,7 @@ large to be decoded); what this machine is at fault for is a MachineError.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import threading
@@ -13,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from imgmatch.errors import EvidenceError, ImgmatchError, MachineError, raise_if_machine
+from imgmatch.errors import EvidenceError, ImgmatchError, MachineError, raise_if_machine, why
 from imgmatch.evidence.limits import AllLimits
 from imgmatch.evidence.options import DEFAULT_OPTIONS, SourceOptions
 from imgmatch.evidence.reopen import Reopener
@@ -22,9 +23,11 @@ from imgmatch.picture.hashes import digest
 from imgmatch.picture.image import DEFAULT_LIMITS, Limits
 from imgmatch.streams import one_line
 from imgmatch.types import Digests, Evidence, Image
-from imgmatch.workers import shared
+from imgmatch.workers import pictures
 
 _log = logging.getLogger(__name__)
+# Of a disk: there may be a bad place on it, or it may be gone.
+_DISK = {errno.EIO, errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ETIMEDOUT, getattr(errno, "ESTALE", errno.EIO)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,19 +122,15 @@ class Finder:
         raise EvidenceError("source_unreadable" if why == "unreadable" else "source_gone", said[why], "read")
 
     def image(self, sha256: str, places: Iterable[Locator], min_side_px: int) -> Image:
-        """The picture with this SHA-256, decoded as imgmatch.workers.shared.read_image does. Raises EvidenceError as
+        """The picture with this SHA-256, decoded as imgmatch.workers.pictures.read_image does. Raises EvidenceError as
         ``content`` and as that does.
         """
-        return shared.read_image(self.content(sha256, places).whole, min_side_px, self.limits.picture)
+        return pictures.read_image(self.content(sha256, places).whole, min_side_px, self.limits.picture)
 
 
 def gone(place: Locator, error: Exception) -> bool:
     """Is there nothing at a place that can't be read any more, nor what it lay in?"""
-    if getattr(error, "kind", "") == "gone":
-        return True
-    while place.parent is not None:
-        place = place.parent
-    return not os.path.lexists(place.at)
+    return getattr(error, "kind", "") == "gone" or not os.path.lexists(place.outermost.at)
 
 
 def _digest(evidence: Evidence, limits: Limits | None) -> tuple[Digests, bytes | None]:
@@ -144,5 +143,16 @@ def _digest(evidence: Evidence, limits: Limits | None) -> tuple[Digests, bytes |
             raise EvidenceError(error.kind, str(error), "read") from error
         except OSError as error:
             raise_if_machine(error)
-            reason = (error.strerror or str(error)).lower()
-            raise EvidenceError("unreadable", f"the file can't be read: {reason}", "read") from error
+            if error.errno in _DISK and not _answers(evidence.locator):
+                raise MachineError(f"{evidence.locator}: its disk does not answer any more: {why(error)}") from error
+            raise EvidenceError("unreadable", f"the file can't be read: {why(error)}", "read") from error
+
+
+def _answers(place: Locator) -> bool:
+    """Can the folder still be listed that the outermost file lies in? A bad sector is evidence, a lost disk is not."""
+    try:
+        with os.scandir(os.path.dirname(place.outermost.at)) as listing:
+            next(listing, None)
+    except OSError:
+        return False
+    return True

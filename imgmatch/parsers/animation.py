@@ -8,18 +8,21 @@ like one given before; pages are all given.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from PIL import Image as Pillow
 
 from imgmatch.errors import EvidenceError
 from imgmatch.parsers import mpo
-from imgmatch.parsers.alike import Selection, luma_of
+from imgmatch.parsers.alike import distinct, luma_of
 from imgmatch.parsers.pieces import Clock, Piece, Settings, Trouble, at_most, png
 from imgmatch.parsers.previews import distinct_previews, opened, preview_at, previews_in, stated_orientation
 from imgmatch.picture import directories as tags
 from imgmatch.picture.image import NOTHING_VISIBLE, Limits, decode, open_picture, orientation_of, shown, turned
 from imgmatch.streams import one_line
+
+if TYPE_CHECKING:
+    from imgmatch.types import Pixels
 
 _Numbered = tuple[int, Pillow.Image]
 _SENSOR = (32803, 34892)  # what a camera's sensor saw, not yet a picture (TIFF/EP, DNG)
@@ -113,9 +116,9 @@ def _of_others(data: bytes, settings: Settings, at: str | None) -> Iterator[Piec
             clock.check()
             yield from _still(number, lambda number=number: _seen(picture, number))  # type: ignore[misc]
     else:
-        frames = _distinct(picture, clock, Selection(settings.frames_per_minute))
+        chosen = distinct(_frames(picture, clock), settings.frames_per_minute)
         try:
-            for number, rgb in at_most(frames, settings):
+            for number, rgb in at_most((frame for frame in chosen if frame[0]), settings):
                 yield Piece("frame", str(number), png(rgb))
         except (EvidenceError, MemoryError):
             raise
@@ -140,26 +143,12 @@ def _seen(picture: Any, number: int) -> Pillow.Image:
     return shown(picture.copy(), picture.format, orientation_of(picture))[0]
 
 
-def _distinct(picture: Any, clock: Clock, selection: Selection[_Numbered]) -> Iterator[_Numbered]:
-    """Frames but the first: of those with a time the ones that are chosen. What was decoded before a fault comes before
-    it is raised.
-    """
-    fault: Exception | None = None
+def _frames(picture: Any, clock: Clock) -> Iterator[tuple[Pixels, _Numbered, int | None]]:
+    """Luminance, number and picture, and time in ms, as far as it says one. The first is always chosen."""
     when_ms = 0.0
-    try:
-        for number in range(int(getattr(picture, "n_frames", 1))):
-            clock.check()
-            rgb = _seen(picture, number)
-            duration = picture.info.get("duration")
-            if duration is None:
-                if number:
-                    yield number, rgb
-                continue
-            timed = None if number == 0 else int(when_ms)
-            yield from (found for found in selection.offer(luma_of(rgb), (number, rgb), timed) if found[0])
-            when_ms += max(0.0, float(duration))
-    except (EvidenceError, OSError, SyntaxError, ValueError, EOFError, TypeError) as error:
-        fault = error
-    yield from (found for found in selection.rest() if found[0])
-    if fault is not None:
-        raise fault
+    for number in range(int(getattr(picture, "n_frames", 1))):
+        clock.check()
+        rgb = _seen(picture, number)
+        duration = picture.info.get("duration")
+        yield luma_of(rgb), (number, rgb), None if duration is None or number == 0 else int(when_ms)
+        when_ms += max(0.0, float(duration or 0))

@@ -1,12 +1,20 @@
-"""Pictures, decoded in workers."""
+"""Pictures, decoded in workers.
+
+An ingest has a pool of its own; queries, candidates and pictures to be shown share one, which comes up when it is
+needed and ends with the program.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 
+from imgmatch.cores import usable_cores
 from imgmatch.errors import EvidenceError
 from imgmatch.limits import DEFAULT_WORKER_LIMITS, WorkerLimits
+from imgmatch.picture.image import DEFAULT_LIMITS, Limits
+from imgmatch.types import Image
 from imgmatch.workers import decode, wire
+from imgmatch.workers.choice import isolated
 from imgmatch.workers.decode import Decoded, Request
 from imgmatch.workers.kinds import PICTURES
 from imgmatch.workers.pool import Pool
@@ -16,6 +24,7 @@ WORKER_ISSUES = frozenset({"worker_died", "worker_timeout", "worker_memory"})
 """Kinds of issues of files that a worker was lost over."""
 _PATIENCE_SECONDS = 0.05
 _CPU_LATER_SECONDS = 5
+_MOST_SHARED = 8
 
 
 class PicturePool(Pool):
@@ -55,3 +64,29 @@ class PicturePool(Pool):
         if isinstance(decoded, EvidenceError):
             raise decoded
         return decoded
+
+
+_pool = PicturePool(min(usable_cores(), _MOST_SHARED))
+
+
+def start() -> None:
+    """Have a worker come up at once, beside whatever else is to be loaded."""
+    if isolated():
+        pool().start()
+
+
+def read_picture(data: bytes, request: Request) -> Decoded:
+    """As imgmatch.workers.decode.read_picture, in a worker: also raises EvidenceError of kind ``worker_died``,
+    ``worker_timeout`` or ``worker_memory``. ImgmatchError where workers can't be started.
+    """
+    return pool().read_picture(data, request) if isolated() else decode.read_picture(data, request)
+
+
+def read_image(data: bytes, min_side_px: int, limits: Limits = DEFAULT_LIMITS) -> Image:
+    """As imgmatch.picture.image.decode, in a worker: raises as ``read_picture`` does."""
+    return read_picture(data, Request(sides_px=(min_side_px,), limits=limits)).pictures[0]
+
+
+def pool() -> PicturePool:
+    """The workers; none is started before there is work, or ``start`` says so."""
+    return _pool

@@ -15,7 +15,7 @@ from imgmatch.errors import UsageError
 from imgmatch.evidence.read import Finder, read
 from imgmatch.match.drawing import Heat
 from imgmatch.types import Image
-from imgmatch.workers import shared
+from imgmatch.workers import pictures
 from indexer.case.use import Use
 from indexer.out.report.pictures import blur
 from indexer.review.queries import QueryPicture
@@ -54,7 +54,7 @@ class Pictures:
 
         def decoded(min_side_px: int) -> Image:
             content = read(picture.found, self._finder.limits.picture)
-            return shared.read_image(content.whole, min_side_px, content.limits)
+            return pictures.read_image(content.whole, min_side_px, content.limits)
 
         return self._shown(picture.sha256, decoded, clear_px, grey)
 

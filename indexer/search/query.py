@@ -18,7 +18,7 @@ from imgmatch.models.base import Embedder
 from imgmatch.picture.image import DEFAULT_LIMITS, Limits
 from imgmatch.picture.metadata import Metadata
 from imgmatch.types import Box, Evidence, Image, Issue
-from imgmatch.workers import shared
+from imgmatch.workers import pictures
 from imgmatch.workers.decode import Decoded, Request
 from indexer.search.request import ANYTHING, SearchRequest
 
@@ -91,7 +91,7 @@ def read_query(
         side_px = embedder.spec.input_px
         # The whole picture as ingest reads it, so that the same file has the same vector; and larger.
         wanted = Request(sides_px=(side_px, QUERY_SCALE * side_px), metadata=True, limits=limits)
-        decoded = shared.read_picture(content.whole, wanted)
+        decoded = pictures.read_picture(content.whole, wanted)
     except EvidenceError as error:
         return Issue.of(found.locator, error)
     return _embedded(found.locator, content.digests.sha256, decoded, embedder, request)

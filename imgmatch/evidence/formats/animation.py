@@ -20,7 +20,7 @@ class Animation(Moving):
 
     name = "picture of several"
     kinds: ClassVar[tuple[str, ...]] = ("frame", "preview")
-    task = "animation"
+    parser = "animation"
     itself = True
 
     @classmethod
