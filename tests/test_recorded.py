@@ -340,6 +340,17 @@ def test_a_stream_is_recorded_before_its_first_line_and_when_its_reader_has_enou
     assert set(said["counts"].values()) - {0} == {1} or action == "groups", said
 
 
+def test_a_reader_that_goes_away_is_recorded_though_the_case_is_closed_by_then(folder, tmp_path):
+    shutil.copytree(folder / "case", tmp_path / "case")
+    with Case.open(tmp_path / "case") as case:
+        lines = show.issues(case)
+        next(lines)
+    lines.close()
+    with Case.open(tmp_path / "case") as case:
+        (last,) = case.log.entries(last=1)
+        assert (case.log.verify().faults, last["action"]) == ([], "issues_shown")
+
+
 # --- the review page
 
 

@@ -117,8 +117,8 @@ def test_results_are_the_same_without_workers_and_the_log_says_so(filled, embedd
 @pytest.mark.slow
 def test_from_outside_a_query_that_kills_its_worker_is_one_line(filled, folder):
     script = (
-        "from imgmatch.workers import pictures; from tests.indexer.intake.fragile import PICTURES;"
-        "pictures.PICTURES = PICTURES; from cli.main import main; main()"
+        "from imgmatch.workers import kinds; from tests.indexer.intake.fragile import PICTURES;"
+        "kinds.PICTURES = PICTURES; from cli.main import main; main()"
     )
 
     def search(*queries):
