@@ -70,23 +70,25 @@ class Selection(Generic[Frame]):
     def offer(self, luma: Pixels, frame: Frame, at_ms: int | None = None) -> list[Frame]:
         """Offer a frame with its (64, 64) uint8 luminance; returns what is chosen for good by now.
 
-        A page, which has no time, is chosen or not at once.
+        What has no time is always chosen, at once.
         """
         out = []
         if at_ms is not None and at_ms // _MINUTE_MS != self._minute:
             out = self.rest()
             self._minute = at_ms // _MINUTE_MS
         if is_plain(luma):
-            return out
+            return [frame] if at_ms is None else out
         made = frame_hash(luma)
+        if at_ms is None:
+            out = self.rest()
+            self._chosen = np.vstack([self._chosen, made])
+            return [*out, frame]
         known = np.vstack([self._chosen, self._hashes])
         if (bits_apart(made, known) <= NEAR_BITS).any():
             return out
         self._hashes = np.vstack([self._hashes, made])
         self._frames.append(frame)
-        self._times.append(at_ms or 0)
-        if at_ms is None:
-            return self.rest()
+        self._times.append(at_ms)
         if len(self._frames) > self._per_minute:
             self._let_go()
         return out

@@ -40,7 +40,7 @@ class _Said(TypedDict):
     kind: str
     at: str
     modified: str | None
-    error: Literal["broken_document", "limit", "unsupported"] | None
+    error: Literal["broken_document", "broken_picture", "limit", "unsupported"] | None
     message: str
 
 
