@@ -26,6 +26,7 @@ from imgmatch.workers import pictures
 from imgmatch.workers.decode import Decoded, Request
 
 _log = logging.getLogger(__name__)
+_log.addHandler(logging.NullHandler())  # not on the terminal, unless who runs this asks for it
 # Of a disk: there may be a bad place on it, or it may be gone.
 _DISK = {errno.EIO, errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ETIMEDOUT, getattr(errno, "ESTALE", errno.EIO)}
 
@@ -81,9 +82,8 @@ def only_this_file(locator: Locator, stage: str) -> Iterator[None]:
         raise_if_machine(error)
         _log.exception("%s: not foreseen in stage %s", locator, stage)
         what = f"{type(error).__name__}: {one_line(error)}"
-        raise EvidenceError(
-            "internal", f"an error of imgmatch, of this file only ({what}); report it", stage
-        ) from error
+        text = f"internal error, of this file only ({what}); please report it; IMGMATCH_DEBUG=1 shows where"
+        raise EvidenceError("internal", text, stage) from error
 
 
 class Finder:

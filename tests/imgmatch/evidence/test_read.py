@@ -66,11 +66,15 @@ def test_what_is_decoded_are_the_bytes_that_were_hashed_up_to_the_limit():
         (OSError(errno.EIO, "Input/output error"), "unreadable", "the file can't be read: input/output error"),
         (OSError("no longer a plain file"), "unreadable", "the file can't be read: no longer a plain file"),
         (EvidenceError("password", "is encrypted"), "password", "is encrypted"),
-        (KeyError("x"), "internal", "an error of imgmatch, of this file only (KeyError: 'x'); report it"),
+        (
+            KeyError("x"),
+            "internal",
+            "internal error, of this file only (KeyError: 'x'); please report it; IMGMATCH_DEBUG=1 shows where",
+        ),
         (
             RecursionError("deep"),
             "internal",
-            "an error of imgmatch, of this file only (RecursionError: deep); report it",
+            "internal error, of this file only (RecursionError: deep); please report it; IMGMATCH_DEBUG=1 shows where",
         ),
     ],
 )
