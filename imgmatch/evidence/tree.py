@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 
@@ -14,6 +15,7 @@ from imgmatch.evidence.recognise import Recognised, recognise
 from imgmatch.streams import one_line
 from imgmatch.types import Evidence, Issue
 
+_log = logging.getLogger(__name__)
 PassOver = Callable[[Evidence, bool], bool]
 """Is told of a container before it is opened, and whether it is a picture too; says whether to pass it over."""
 
@@ -100,4 +102,5 @@ def _inside(
             yield Issue(outer.locator, "walk", "limit", "not enough memory to open it")
         except Exception as error:  # noqa: BLE001
             raise_if_machine(error)
+            _log.debug("%s: not foreseen", outer.locator, exc_info=True)
             yield Issue(outer.locator, "walk", "broken_archive", f"can't be read further: {one_line(error)}")

@@ -17,6 +17,8 @@ from imgmatch.streams import one_line
 from imgmatch.workers import wire
 from imgmatch.workers.confine import confine, die_with_parent
 
+_ROOM_BYTES = 16 << 20
+
 
 class Pipe:
     """Both ways to the other side."""
@@ -58,6 +60,7 @@ def run() -> None:
     dies = die_with_parent(start["parent"])
     serve = _loaded(start)
     held = confine(bytes(program) or None, start["memory"], dies)
+    bytearray(_ROOM_BYTES)  # ends the process now, not at some file, where the limit leaves no room to work in
     pipe.say(dataclasses.asdict(held))
     while True:
         request, data = pipe.hear()

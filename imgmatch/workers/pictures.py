@@ -1,18 +1,17 @@
 """Pictures, decoded in workers.
 
 An ingest has a pool of its own; queries, candidates and pictures to be shown share one, which comes up when it is
-needed and ends with the program.
+needed and ends with the program; those of a case whose ingest was allowed more, one within its limits.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 from imgmatch.cores import usable_cores
 from imgmatch.errors import EvidenceError
 from imgmatch.limits import DEFAULT_WORKER_LIMITS, WorkerLimits
-from imgmatch.picture.image import DEFAULT_LIMITS, Limits
-from imgmatch.types import Image
 from imgmatch.workers import decode, wire
 from imgmatch.workers.choice import isolated
 from imgmatch.workers.decode import Decoded, Request
@@ -66,27 +65,20 @@ class PicturePool(Pool):
         return decoded
 
 
-_pool = PicturePool(min(usable_cores(), _MOST_SHARED))
-
-
 def start() -> None:
     """Have a worker come up at once, beside whatever else is to be loaded."""
     if isolated():
-        pool().start()
+        pool(DEFAULT_WORKER_LIMITS).start()
 
 
-def read_picture(data: bytes, request: Request) -> Decoded:
+def read_picture(data: bytes, request: Request, limits: WorkerLimits = DEFAULT_WORKER_LIMITS) -> Decoded:
     """As imgmatch.workers.decode.read_picture, in a worker: also raises EvidenceError of kind ``worker_died``,
     ``worker_timeout`` or ``worker_memory``. ImgmatchError where workers can't be started.
     """
-    return pool().read_picture(data, request) if isolated() else decode.read_picture(data, request)
+    return pool(limits).read_picture(data, request) if isolated() else decode.read_picture(data, request)
 
 
-def read_image(data: bytes, min_side_px: int, limits: Limits = DEFAULT_LIMITS) -> Image:
-    """As imgmatch.picture.image.decode, in a worker: raises as ``read_picture`` does."""
-    return read_picture(data, Request(sides_px=(min_side_px,), limits=limits)).pictures[0]
-
-
-def pool() -> PicturePool:
-    """The workers; none is started before there is work, or ``start`` says so."""
-    return _pool
+@functools.cache
+def pool(limits: WorkerLimits) -> PicturePool:
+    """The workers within some limits; none is started before there is work, or ``start`` says so."""
+    return PicturePool(min(usable_cores(), _MOST_SHARED), limits)

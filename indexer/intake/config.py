@@ -56,6 +56,11 @@ class IngestConfig:
         """As many as are asked for, or as there are cores."""
         return self.jobs or usable_cores()
 
+    @property
+    def all_limits(self) -> AllLimits:
+        """Every limit."""
+        return AllLimits(self.limits, self.worker_limits, self.sources.limits)
+
     def check(self) -> None:
         """Raises UsageError for what is not there. A table of another layout is named now, not after hours of work."""
         if self.profile not in PROFILES:
@@ -67,7 +72,7 @@ class IngestConfig:
 
     def record(self, paths: Sequence[str | os.PathLike[str]]) -> dict[str, Any]:
         """What the log keeps of it."""
-        changed = AllLimits(self.limits, self.worker_limits, self.sources.limits).changed()
+        changed = self.all_limits.changed()
         return {
             "paths": [readable(os.fsdecode(path)) for path in paths],
             "reread": self.reread,

@@ -37,7 +37,7 @@ class Reading:
             return Failed(entry)
         digests: Digests | None = None
         try:
-            content = read(entry, self.config.limits)
+            content = read(entry, self.config.all_limits)
             digests = content.digests
             with only_this_file(entry.locator, "decode"):
                 return self._of(entry, content)

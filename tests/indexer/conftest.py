@@ -24,7 +24,7 @@ def shared_workers(monkeypatch):
     """Every ingest in this process decodes in the workers of its searches: new ones take longer than most tests."""
 
     def pool(jobs, limits):
-        return nullcontext(pictures.pool()) if limits == DEFAULT_WORKER_LIMITS else PicturePool(jobs, limits)
+        return nullcontext(pictures.pool(limits)) if limits == DEFAULT_WORKER_LIMITS else PicturePool(jobs, limits)
 
     monkeypatch.setattr("indexer.intake.ingest.PicturePool", pool)
 

@@ -16,7 +16,6 @@ from imgmatch.evidence import reopen, walk
 from imgmatch.evidence.limits import AllLimits, limits
 from imgmatch.evidence.read import Finder, hashed, read
 from imgmatch.locator import Locator
-from imgmatch.picture.image import Limits
 from imgmatch.types import Evidence, Issue
 
 DATA = b"what a file holds"
@@ -50,9 +49,9 @@ class Breaks(io.RawIOBase):
 
 def test_what_is_decoded_are_the_bytes_that_were_hashed_up_to_the_limit():
     found = evidence(lambda: io.BytesIO(DATA))
-    content = read(found, Limits(max_bytes=len(DATA)))
+    content = read(found, limits([f"max_bytes={len(DATA)}"]))
     assert (content.evidence, content.digests.sha256, content.whole) == (found, SHA256, DATA)
-    larger = read(found, Limits(max_bytes=len(DATA) - 1))
+    larger = read(found, limits([f"max_bytes={len(DATA) - 1}"]))
     assert (larger.digests, larger.data) == (content.digests, None)
     with pytest.raises(EvidenceError, match="17 bytes are more than 16") as said:
         larger.whole  # noqa: B018
@@ -67,11 +66,15 @@ def test_what_is_decoded_are_the_bytes_that_were_hashed_up_to_the_limit():
         (OSError(errno.EIO, "Input/output error"), "unreadable", "the file can't be read: input/output error"),
         (OSError("no longer a plain file"), "unreadable", "the file can't be read: no longer a plain file"),
         (EvidenceError("password", "is encrypted"), "password", "is encrypted"),
-        (KeyError("x"), "internal", "an error of imgmatch, of this file only (KeyError: 'x'); report it"),
+        (
+            KeyError("x"),
+            "internal",
+            "internal error, of this file only (KeyError: 'x'); please report it; IMGMATCH_DEBUG=1 shows where",
+        ),
         (
             RecursionError("deep"),
             "internal",
-            "an error of imgmatch, of this file only (RecursionError: deep); report it",
+            "internal error, of this file only (RecursionError: deep); please report it; IMGMATCH_DEBUG=1 shows where",
         ),
     ],
 )

@@ -30,7 +30,7 @@ def fragile(filled, monkeypatch):
     """After an ingest, workers of this process have faulty decoders, and two seconds a picture."""
     monkeypatch.setattr(pictures, "PICTURES", PICTURES)
     with pictures.PicturePool(2, WorkerLimits(decode_seconds=2)) as made:
-        monkeypatch.setattr(pictures, "_pool", made)
+        monkeypatch.setattr(pictures, "pool", lambda limits: made)
         yield
 
 
