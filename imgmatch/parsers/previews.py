@@ -52,7 +52,7 @@ def preview_at(data: bytes, at: str) -> Piece:
 
 def small(data: bytes) -> Pillow.Image:
     """A JPEG in grey, not much larger than it takes to compare it. Raises what Pillow raises."""
-    picture = Pillow.open(io.BytesIO(data), formats=("JPEG", "MPO"))
+    picture = Pillow.open(io.BytesIO(data), formats=("JPEG",))  # which brings MPO
     picture.draft("L", (4 * LUMA_PX, 4 * LUMA_PX))
     return picture.convert("L")
 
