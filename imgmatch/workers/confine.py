@@ -19,6 +19,8 @@ import tempfile
 from dataclasses import dataclass
 from typing import Any
 
+from imgmatch.errors import raise_if_machine
+
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP = 1, 4, 38, 22
 _SECCOMP_MODE_FILTER = 2
 _CLONE_THREAD = 0x00010000
@@ -56,7 +58,8 @@ def syscall_filter() -> bytes | None:
         return None
     try:
         import pyseccomp
-    except (ImportError, RuntimeError, OSError):  # not installed; no libseccomp
+    except (ImportError, RuntimeError, OSError) as error:  # not installed; no libseccomp
+        raise_if_machine(error)  # there may be one
         return None
     try:
         made = pyseccomp.SyscallFilter(pyseccomp.ERRNO(errno.EPERM))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, Literal, TypedDict, cast
 
-from imgmatch.errors import EvidenceError, ImgmatchError, raise_if_machine
+from imgmatch.errors import EvidenceError, ImgmatchError, MachineError, raise_if_machine
 from imgmatch.parsers.pieces import Settings, Trouble
 from imgmatch.streams import BLOCK_BYTES, RandomAccess, Spool, one_line
 from imgmatch.workers import wire
@@ -156,8 +156,13 @@ def pool_of(kind: Kind, memory_bytes: int) -> Pool:
 
 
 def taken(pool: Pool) -> Process:
-    """A worker of a pool. Raises EvidenceError of kind ``limit`` when none can be had."""
+    """A worker of a pool. Raises EvidenceError of kind ``limit`` where none comes up within its limits, and MachineError
+    where this machine can start none.
+    """
     try:
         return pool.take()
     except StartError as error:
-        raise EvidenceError("limit", str(error)) from error
+        raise_if_machine(error)
+        if isinstance(error.__cause__, GoneError):
+            raise EvidenceError("limit", str(error)) from error
+        raise MachineError(str(error)) from error

@@ -74,7 +74,7 @@ class Process:
                 start = {**asdict(self._kind), "parent": os.getpid(), "memory": self._memory_bytes}
                 self.say(start, syscall_filter() or b"")
                 self.confinement = Confinement(**self.hear(Any)[0])
-        except (OSError, RuntimeError, GoneError) as error:  # RuntimeError: the program ends
+        except Exception as error:
             advice = self._kind.advice.format(self._memory_bytes)
             raise StartError(f"a worker process for {self._kind.name} can't be started ({error}); {advice}") from error
         self._busy = False
