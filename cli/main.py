@@ -18,6 +18,11 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     warnings.simplefilter("ignore")
+    if os.environ.get("IMGMATCH_DEBUG"):
+        import logging  # takes a start longer than all the rest of this
+
+        logging.basicConfig()
+        logging.getLogger("imgmatch").setLevel(logging.DEBUG)
     try:
         app()
     except ImgmatchError as error:

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import errno
 
-# What no content of a file can bring about: space, memory, open files; a disk or a share that has gone away.
-_MACHINE = frozenset(
-    getattr(errno, name)
-    for name in ("ENOSPC", "EDQUOT", "ENOMEM", "EMFILE", "ENFILE", "ENODEV", "ENOTCONN", "ESTALE")
-    if hasattr(errno, name)
-)
+# What no content of a file can bring about: of space, memory and open files.
+_MACHINE = {errno.ENOSPC, errno.ENOMEM, errno.EMFILE, errno.ENFILE, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 class ImgmatchError(Exception):
@@ -48,14 +44,16 @@ class UsageError(ImgmatchError):
 def raise_if_machine(error: BaseException) -> None:
     """Raise MachineError where an error, or one that it came of, is this machine's and not of the evidence in hand."""
     if isinstance(error, MemoryError):
-        raise MachineError("not enough memory to go on reading; end other programs, or use fewer --jobs") from error
+        raise MachineError("this machine can't go on: not enough memory; free some, and run it again") from error
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, MachineError):
             raise cause
         if isinstance(cause, OSError) and cause.errno in _MACHINE:
-            what = (cause.strerror or str(cause)).lower()
-            raise MachineError(
-                f"this machine can't go on reading: {what}; nothing is lost: mend it and run again"
-            ) from error
+            raise MachineError(f"this machine can't go on: {why(cause)}; free some, and run it again") from error
         cause = cause.__cause__ or cause.__context__
+
+
+def why(error: OSError) -> str:
+    """What the system says of an error, in lower case."""
+    return (error.strerror or str(error)).lower()

@@ -15,6 +15,8 @@ _SEPARATOR = "|"
 _KIND = re.compile(r"[a-z][a-z0-9]*\Z")
 # Percent, the separator, control characters, line separators and bytes that are not UTF-8 (surrogate escapes).
 _UNSAFE = re.compile("[%|\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# Surrogates, but for those that stand for bytes of a name that is not UTF-8.
+_HALF = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 _ESCAPE = re.compile(r"((?:%[0-9A-F]{2})+)")
 
 
@@ -46,6 +48,10 @@ class Locator:
     at: str
     parent: Locator | None = None
 
+    def __post_init__(self) -> None:
+        """Names come from evidence: from here on, anything can hold them."""
+        object.__setattr__(self, "at", named(self.at))
+
     def __str__(self) -> str:
         own = f"{self.kind}:{_quote(self.at)}"
         return own if self.parent is None else f"{self.parent}{_SEPARATOR}{own}"
@@ -75,19 +81,30 @@ class Locator:
         return self.kind in ("deleted", "carved") or (self.parent is not None and self.parent.deleted)
 
     @property
+    def outermost(self) -> Locator:
+        """Where the file lies that everything on the way here lies in."""
+        return self if self.parent is None else self.parent.outermost
+
+    @property
     def path(self) -> str | None:
         """The path on this machine of the outermost file, as printable text (bytes that are not UTF-8 as \\xNN)."""
-        root = self
-        while root.parent is not None:
-            root = root.parent
-        if root.kind != "file":
-            return None
-        return readable(root.at)
+        return readable(self.outermost.at) if self.outermost.kind == "file" else None
 
 
 def readable(text: str) -> str:
     """A name as text that any terminal, JSON and database can hold: bytes that are not UTF-8 read \\xNN."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return text if text.isascii() else _bytes(text).decode("utf-8", "backslashreplace")
+
+
+def named(text: str) -> str:
+    """A name as ``os.fsdecode`` would give it, whatever it was decoded from: a surrogate stands for a byte that is not
+    UTF-8, and halves of a character, which no text can hold, read \\uNNNN.
+    """
+    return text if text.isascii() else _bytes(text).decode("utf-8", "surrogateescape")
+
+
+def _bytes(text: str) -> bytes:
+    return _HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", text).encode("utf-8", "surrogateescape")
 
 
 class Names:
@@ -99,7 +116,7 @@ class Names:
 
     def __call__(self, name: str) -> str:
         """The place of the next member of this name."""
-        made = name
+        made = name = named(name)
         while made in self._given:
             self._count[name] = self._count.get(name, 1) + 1
             made = f"{name};{self._count[name]}"

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import IO, Any, BinaryIO, ClassVar, Protocol, cast
 
-from imgmatch.errors import EvidenceError
+from imgmatch.errors import EvidenceError, ImgmatchError, MachineError, why
 from imgmatch.limits import SourceLimits
 
 BLOCK_BYTES = 1 << 20
@@ -44,6 +44,21 @@ class Shared:
                 parts.append(part)
                 size -= len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def in_pieces(read: Callable[[int, int], bytes], offset: int, size: int, most: int) -> bytes:
+    """What ``read(offset, size)`` gives of so many bytes, asked for at most ``most`` at once, up to the first that are
+    fewer.
+    """
+    parts = []
+    while size > 0:
+        wanted = min(size, most)
+        parts.append(read(offset, wanted))
+        if len(parts[-1]) < wanted:
+            break
+        offset += wanted
+        size -= wanted
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 class Joined:
@@ -123,7 +138,7 @@ class Unpacked(io.RawIOBase):
         """Fill ``buffer``; returns how many bytes there were."""
         try:
             data = self._stream.read(len(buffer))
-        except (OSError, EvidenceError):
+        except (OSError, ImgmatchError):
             raise
         # Decompressors raise about everything on broken data (zlib.error, EOFError, struct.error, ...).
         except Exception as error:
@@ -189,7 +204,21 @@ class Spool(tempfile.SpooledTemporaryFile[bytes]):
                 raise EvidenceError("limit", f"unpacked content takes more than max_temp_bytes ({self._limit:,})")
             Spool._in_use += size
             self._taken += size
-        return super().write(data)
+        return self._or_fail(super().write, data)
+
+    def seek(self, *where: int) -> int:
+        """Move; returns the new place."""
+        return self._or_fail(super().seek, *where)
+
+    @staticmethod
+    def _or_fail(act: Callable[..., int], *arguments: Any) -> int:
+        """Whatever a temporary file can't do is this machine's fault."""
+        try:
+            return act(*arguments)
+        except OSError as error:
+            raise MachineError(
+                f"no temporary file can be written: {why(error)}; free space where TMPDIR says"
+            ) from error
 
     def close(self) -> None:
         """Give the space back."""

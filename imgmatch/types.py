@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from imgmatch.errors import EvidenceError
-from imgmatch.locator import Locator
+from imgmatch.locator import Locator, readable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     Pixels = npt.NDArray[np.uint8]
     Vector = npt.NDArray[np.float32]
+
+_INT64 = (1 << 63) - 1
 
 Box = tuple[int, int, int, int]
 """x, y, width, height in pixels of the upright, full-size picture."""
@@ -30,6 +32,16 @@ class Evidence:
     modified_ns: int | None
     changed_ns: int | None
     open: Callable[[], BinaryIO]
+
+    def __post_init__(self) -> None:
+        """Numbers come from file systems and headers: from here on, the 64 bits of a catalogue can hold them. A time
+        before 1677 or after 2262 is only told, in ``modified_utc``: such a file is not known again, and read again.
+        """
+        if not 0 <= self.size_bytes <= _INT64:
+            object.__setattr__(self, "size_bytes", max(0, min(self.size_bytes, _INT64)))
+        for name in ("modified_ns", "changed_ns"):
+            if not -_INT64 <= (getattr(self, name) or 0) <= _INT64:
+                object.__setattr__(self, name, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +242,10 @@ class Issue:
     stage: str
     error: str
     message: str
+
+    def __post_init__(self) -> None:
+        """Messages quote evidence: from here on, anything can hold them."""
+        object.__setattr__(self, "message", readable(self.message))
 
     @classmethod
     def of(cls, locator: Locator, error: EvidenceError) -> Issue:

@@ -83,7 +83,9 @@ def issues(
     case: CaseArg, kind: Annotated[str | None, typer.Option(help="Only issues of this kind.")] = None, *, out: Output
 ) -> None:
     """List the evidence that could not be used, and why."""
-    with open_case(case) as opened, opened.use("issues", arguments={"kind": kind}, ends="issues_shown") as use:
+    from indexer.out import show
+
+    with open_case(case) as opened:
         records = (
             {
                 "error": row.issue.error,
@@ -95,10 +97,8 @@ def issues(
                 "run_id": row.run_id,
                 "locator": str(row.issue.locator),
             }
-            for row in use.catalogue.issues.all()
-            if kind is None or row.issue.error == kind
+            for row in show.issues(opened, kind)
         )
-        use.entry.counts = {"issues": opened.catalogue.counts()["issues"]}
         out.many(records, ["error", "stage", "path", "message"], ["sha256", "seen_utc", "run_id", "locator"])
 
 

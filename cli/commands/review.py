@@ -34,7 +34,10 @@ def review(
         decode_soon(isolation)
         embedder = embedder_of(opened, model, device)
         desk = Desk(opened, embedder, examiner)
-        why = serve(desk, port=port, idle_s=idle_minutes * 60, open_browser=browser, say=_say)
+        try:
+            why = serve(desk, port=port, idle_s=idle_minutes * 60, open_browser=browser, say=_say)
+        finally:
+            desk.close("not begun")  # where the page never came up
     note(f"imgmatch: the review has ended ({why}); decisions are kept in {case}")
 
 

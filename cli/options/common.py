@@ -45,8 +45,8 @@ def embedder_of(case: Case, model: str | None, device: str = "cpu", threads: int
 
 def decode_soon(isolation: bool) -> None:
     """Say where pictures are decoded, as an IsolationOpt has it; workers come up while the command loads the rest."""
-    from imgmatch.workers import shared
+    from imgmatch.workers import pictures
     from imgmatch.workers.choice import set_isolated
 
     set_isolated(isolation)
-    shared.start()
+    pictures.start()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, BinaryIO, ClassVar, Self, cast
@@ -16,8 +15,6 @@ from imgmatch.optional import present
 from imgmatch.streams import RandomAccess, Shared, Window, access
 from imgmatch.types import Evidence, Issue
 
-# Surrogates, but for those that stand for bytes of a name that is not UTF-8.
-_HALVES = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 Opener = Callable[[], BinaryIO]
 """The type of ``Evidence.open``."""
 
@@ -93,9 +90,8 @@ class Container:
         raise EvidenceError("gone", f"nothing called {place.at!r} is in it any more")
 
     def place(self, at: str, kind: str | None = None) -> Locator:
-        """The locator of a member; halves of a character in its name, which no text can hold, read \\uNNNN."""
-        text = _HALVES.sub(lambda half: f"\\u{ord(half[0]):04x}", at)
-        return Locator(kind or self.kinds[0], text, self.outer.locator)
+        """The locator of a member."""
+        return Locator(kind or self.kinds[0], at, self.outer.locator)
 
     def entry(
         self, at: str, size_bytes: int, open_it: Opener, modified_utc: str | None = None, kind: str | None = None

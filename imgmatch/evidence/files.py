@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from imgmatch import times
-from imgmatch.errors import EvidenceError, UsageError
+from imgmatch.errors import EvidenceError, UsageError, raise_if_machine, why
 from imgmatch.locator import Locator, readable
 from imgmatch.types import Evidence, Issue
 
@@ -33,7 +33,7 @@ def walk(
     try:
         mode = os.stat(root).st_mode  # a path that the user names may itself be a link
     except OSError as error:
-        raise UsageError(f"{readable(root)}: {_reason(error)}; give an existing file or folder") from error
+        raise UsageError(f"{readable(root)}: {why(error)}; give an existing file or folder") from error
     skip = os.path.realpath(leave_out) if leave_out is not None else None
     if stat.S_ISDIR(mode):
         yield from _walk_folders(root, skip)
@@ -112,15 +112,10 @@ def _examine(path: str) -> Evidence | Issue:
         locator=Locator.file(path),
         size_bytes=found.st_size,
         modified_utc=times.utc(found.st_mtime),
-        modified_ns=_bounded(found.st_mtime_ns),
-        changed_ns=_bounded(found.st_ctime_ns),
+        modified_ns=found.st_mtime_ns,
+        changed_ns=found.st_ctime_ns,
         open=lambda: _open(path),
     )
-
-
-def _bounded(ns: int) -> int | None:
-    """A time in the 64 bits of a catalogue: from 1677 to 2262. Another is not known again, and its file read again."""
-    return ns if -(1 << 63) <= ns < 1 << 63 else None
 
 
 def _open(path: str) -> BinaryIO:
@@ -131,6 +126,9 @@ def _open(path: str) -> BinaryIO:
         descriptor = os.open(path, flags | getattr(os, "O_NOATIME", 0))
     except PermissionError:
         descriptor = os.open(path, flags)
+    except OSError as error:  # told here, before a parser makes something else of it
+        raise_if_machine(error)
+        raise
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError("no longer a plain file")
@@ -142,4 +140,5 @@ def _issue(path: str, error: str, message: str) -> Issue:
 
 
 def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
+    raise_if_machine(error)
+    return why(error)

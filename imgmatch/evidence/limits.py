@@ -38,6 +38,9 @@ class AllLimits:
         return self.picture, self.worker, self.source
 
 
+NOTHING_SET = AllLimits()
+
+
 def limits(given: Iterable[str]) -> AllLimits:
     """Limits as a user sets them, each ``NAME=N``, the others at their default. Raises UsageError on anything else."""
     made = AllLimits()

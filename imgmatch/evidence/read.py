@@ -6,6 +6,7 @@ large to be decoded); what this machine is at fault for is a MachineError.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import threading
@@ -13,18 +14,21 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from imgmatch.errors import EvidenceError, ImgmatchError, MachineError, raise_if_machine
-from imgmatch.evidence.limits import AllLimits
+from imgmatch.errors import EvidenceError, ImgmatchError, MachineError, raise_if_machine, why
+from imgmatch.evidence.limits import NOTHING_SET, AllLimits
 from imgmatch.evidence.options import DEFAULT_OPTIONS, SourceOptions
 from imgmatch.evidence.reopen import Reopener
 from imgmatch.locator import Locator
 from imgmatch.picture.hashes import digest
-from imgmatch.picture.image import DEFAULT_LIMITS, Limits
 from imgmatch.streams import one_line
 from imgmatch.types import Digests, Evidence, Image
-from imgmatch.workers import shared
+from imgmatch.workers import pictures
+from imgmatch.workers.decode import Decoded, Request
 
 _log = logging.getLogger(__name__)
+_log.addHandler(logging.NullHandler())  # not on the terminal, unless who runs this asks for it
+# Of a disk: there may be a bad place on it, or it may be gone.
+_DISK = {errno.EIO, errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ETIMEDOUT, getattr(errno, "ESTALE", errno.EIO)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +39,27 @@ class Content:
     digests: Digests
     data: bytes | None
     """None where it is longer than ``max_bytes`` of the limits."""
-    limits: Limits
+    limits: AllLimits
 
     @property
     def whole(self) -> bytes:
         """All of it. Raises EvidenceError of kind ``too_large``."""
         if self.data is None:
-            size, most = self.digests.size_bytes, self.limits.max_bytes
+            size, most = self.digests.size_bytes, self.limits.picture.max_bytes
             raise EvidenceError("too_large", f"{size:,} bytes are more than {most:,}")
         return self.data
 
+    def decoded(self, request: Request) -> Decoded:
+        """As imgmatch.workers.pictures.read_picture, within its limits. Raises EvidenceError as that does."""
+        within = replace(request, limits=self.limits.picture)
+        return pictures.read_picture(self.whole, within, self.limits.worker)
 
-def read(evidence: Evidence, limits: Limits = DEFAULT_LIMITS) -> Content:
+    def image(self, min_side_px: int) -> Image:
+        """Its picture; both sides are at least so long where it is that large. Raises EvidenceError as ``decoded``."""
+        return self.decoded(Request(sides_px=(min_side_px,))).pictures[0]
+
+
+def read(evidence: Evidence, limits: AllLimits = NOTHING_SET) -> Content:
     """Read a piece of evidence to its end, and keep what ``limits`` let through. Raises EvidenceError."""
     return Content(evidence, *_digest(evidence, limits), limits)
 
@@ -69,9 +82,8 @@ def only_this_file(locator: Locator, stage: str) -> Iterator[None]:
         raise_if_machine(error)
         _log.exception("%s: not foreseen in stage %s", locator, stage)
         what = f"{type(error).__name__}: {one_line(error)}"
-        raise EvidenceError(
-            "internal", f"an error of imgmatch, of this file only ({what}); report it", stage
-        ) from error
+        text = f"internal error, of this file only ({what}); please report it; IMGMATCH_DEBUG=1 shows where"
+        raise EvidenceError("internal", text, stage) from error
 
 
 class Finder:
@@ -79,8 +91,8 @@ class Finder:
     read in. May be used by several threads: each opens an archive or a disk image once, not once a picture.
     """
 
-    def __init__(self, limits: AllLimits | None = None, options: SourceOptions = DEFAULT_OPTIONS) -> None:
-        self.limits = limits or AllLimits()
+    def __init__(self, limits: AllLimits = NOTHING_SET, options: SourceOptions = DEFAULT_OPTIONS) -> None:
+        self.limits = limits
         self._options = replace(options, limits=self.limits.source)
         self._of_thread = threading.local()
 
@@ -104,7 +116,7 @@ class Finder:
         why = "gone"
         for place in places:
             try:
-                content = read(self.at(place), self.limits.picture)
+                content = read(self.at(place), self.limits)
             except MachineError:
                 raise
             except ImgmatchError as error:  # also where a package for this kind of source is missing
@@ -119,30 +131,35 @@ class Finder:
         raise EvidenceError("source_unreadable" if why == "unreadable" else "source_gone", said[why], "read")
 
     def image(self, sha256: str, places: Iterable[Locator], min_side_px: int) -> Image:
-        """The picture with this SHA-256, decoded as imgmatch.workers.shared.read_image does. Raises EvidenceError as
-        ``content`` and as that does.
-        """
-        return shared.read_image(self.content(sha256, places).whole, min_side_px, self.limits.picture)
+        """The picture with this SHA-256, as Content.image. Raises EvidenceError as ``content`` and as that does."""
+        return self.content(sha256, places).image(min_side_px)
 
 
 def gone(place: Locator, error: Exception) -> bool:
     """Is there nothing at a place that can't be read any more, nor what it lay in?"""
-    if getattr(error, "kind", "") == "gone":
-        return True
-    while place.parent is not None:
-        place = place.parent
-    return not os.path.lexists(place.at)
+    return getattr(error, "kind", "") == "gone" or not os.path.lexists(place.outermost.at)
 
 
-def _digest(evidence: Evidence, limits: Limits | None) -> tuple[Digests, bytes | None]:
+def _digest(evidence: Evidence, limits: AllLimits | None) -> tuple[Digests, bytes | None]:
     with only_this_file(evidence.locator, "read"):
         try:
             with evidence.open() as stream:
-                return digest(stream, limits.max_bytes if limits else 0)
+                return digest(stream, limits.picture.max_bytes if limits else 0)
         except EvidenceError as error:
             raise_if_machine(error)
             raise EvidenceError(error.kind, str(error), "read") from error
         except OSError as error:
             raise_if_machine(error)
-            reason = (error.strerror or str(error)).lower()
-            raise EvidenceError("unreadable", f"the file can't be read: {reason}", "read") from error
+            if error.errno in _DISK and not _answers(evidence.locator):
+                raise MachineError(f"{evidence.locator}: its disk does not answer any more: {why(error)}") from error
+            raise EvidenceError("unreadable", f"the file can't be read: {why(error)}", "read") from error
+
+
+def _answers(place: Locator) -> bool:
+    """Can the folder still be listed that the outermost file lies in? A bad sector is evidence, a lost disk is not."""
+    try:
+        with os.scandir(os.path.dirname(place.outermost.at)) as listing:
+            next(listing, None)
+    except OSError:
+        return False
+    return True

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 
-from imgmatch.errors import EvidenceError, ImgmatchError
+from imgmatch.errors import EvidenceError, ImgmatchError, raise_if_machine
 from imgmatch.evidence import files
 from imgmatch.evidence.budget import Budget, Cost
 from imgmatch.evidence.container import Container
@@ -14,6 +15,7 @@ from imgmatch.evidence.recognise import Recognised, recognise
 from imgmatch.streams import one_line
 from imgmatch.types import Evidence, Issue
 
+_log = logging.getLogger(__name__)
 PassOver = Callable[[Evidence, bool], bool]
 """Is told of a container before it is opened, and whether it is a picture too; says whether to pass it over."""
 
@@ -70,7 +72,8 @@ def _unfold(file: Evidence, options: SourceOptions, pass_over: PassOver | None) 
 def _recognised(entry: Evidence, options: SourceOptions) -> Recognised:
     try:
         return recognise(entry, options)
-    except Exception:  # noqa: BLE001  (reading it again says why)
+    except Exception as error:  # noqa: BLE001  (reading it again says why)
+        raise_if_machine(error)
         return Recognised()
 
 
@@ -90,10 +93,14 @@ def _inside(
             if empty:  # no file ends as neither items nor issues
                 yield Issue(outer.locator, "walk", "not_a_picture", "nothing to look into is in it")
         except EvidenceError as error:
+            raise_if_machine(error)
             yield Issue(outer.locator, "walk", error.kind, str(error))
         except ImgmatchError as error:
+            raise_if_machine(error)
             yield Issue(outer.locator, "walk", "needs_package", str(error))
         except MemoryError:
             yield Issue(outer.locator, "walk", "limit", "not enough memory to open it")
         except Exception as error:  # noqa: BLE001
+            raise_if_machine(error)
+            _log.debug("%s: not foreseen", outer.locator, exc_info=True)
             yield Issue(outer.locator, "walk", "broken_archive", f"can't be read further: {one_line(error)}")

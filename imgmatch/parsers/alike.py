@@ -7,6 +7,7 @@ stands for PDQ's filter, so that nothing has to be compiled, and nothing of it i
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
@@ -69,23 +70,25 @@ class Selection(Generic[Frame]):
     def offer(self, luma: Pixels, frame: Frame, at_ms: int | None = None) -> list[Frame]:
         """Offer a frame with its (64, 64) uint8 luminance; returns what is chosen for good by now.
 
-        A page, which has no time, is chosen or not at once.
+        What has no time is always chosen, at once.
         """
         out = []
         if at_ms is not None and at_ms // _MINUTE_MS != self._minute:
             out = self.rest()
             self._minute = at_ms // _MINUTE_MS
         if is_plain(luma):
-            return out
+            return [frame] if at_ms is None else out
         made = frame_hash(luma)
+        if at_ms is None:
+            out = self.rest()
+            self._chosen = np.vstack([self._chosen, made])
+            return [*out, frame]
         known = np.vstack([self._chosen, self._hashes])
         if (bits_apart(made, known) <= NEAR_BITS).any():
             return out
         self._hashes = np.vstack([self._hashes, made])
         self._frames.append(frame)
-        self._times.append(at_ms or 0)
-        if at_ms is None:
-            return self.rest()
+        self._times.append(at_ms)
         if len(self._frames) > self._per_minute:
             self._let_go()
         return out
@@ -108,3 +111,24 @@ class Selection(Generic[Frame]):
         last = int(apart.min(axis=1).argmin()) if len(apart) > 1 else 0
         self._hashes = np.delete(self._hashes, last, axis=0)
         del self._frames[last], self._times[last]
+
+
+def distinct(frames: Iterable[tuple[Pixels, Frame, int | None]], per_minute: int) -> Iterator[Frame]:
+    """Those of frames with their luminance and time that ``Selection`` chooses; the first where it chooses none.
+    What is held when a fault ends them comes before it is raised.
+    """
+    selection = Selection[Frame](per_minute)
+    first: Frame | None = None
+    any_chosen = False
+    fault: Exception | None = None
+    try:
+        for luma, frame, at_ms in frames:
+            first = frame if first is None else first
+            for chosen in selection.offer(luma, frame, at_ms):
+                any_chosen = True
+                yield chosen
+    except Exception as error:  # noqa: BLE001  (decoders raise about everything on broken data)
+        fault = error
+    yield from selection.rest() or ([] if any_chosen or first is None else [first])
+    if fault is not None:
+        raise fault

@@ -1,91 +1,154 @@
-"""Further pictures in one picture file: frames of GIF, WebP and APNG, pages of TIFF, images of HEIF, previews in TIFF.
+"""Further pictures in one picture file: frames of GIF, WebP and APNG, pages of TIFF, images of HEIF, pictures behind a
+JPEG, previews in TIFF.
 
-The first picture is the file itself, and is not given again; nor is what looks like it, or like one given before.
+The first picture is the file itself, and is not given again. Of frames that have a time, nor is what looks like it, or
+like one given before; pages are all given.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, BinaryIO
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from PIL import Image as Pillow
 
 from imgmatch.errors import EvidenceError
-from imgmatch.parsers.alike import Selection, luma_of
-from imgmatch.parsers.pieces import Clock, Piece, Settings, at_most, png
-from imgmatch.parsers.previews import distinct_previews, preview_at, previews_in
-from imgmatch.picture.image import open_picture, to_srgb
+from imgmatch.parsers import mpo
+from imgmatch.parsers.alike import distinct, luma_of
+from imgmatch.parsers.pieces import Clock, Piece, Settings, Trouble, at_most, png
+from imgmatch.parsers.previews import distinct_previews, opened, preview_at, previews_in, stated_orientation
+from imgmatch.picture import directories as tags
+from imgmatch.picture.image import NOTHING_VISIBLE, Limits, decode, open_picture, orientation_of, shown, turned
 from imgmatch.streams import one_line
 
+if TYPE_CHECKING:
+    from imgmatch.types import Pixels
+
 _Numbered = tuple[int, Pillow.Image]
+_SENSOR = (32803, 34892)  # what a camera's sensor saw, not yet a picture (TIFF/EP, DNG)
 
 
-def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iterator[Piece]:
-    """Distinct frames as PNG (sRGB, alpha over white), called by their number from 0; then distinct previews of a TIFF.
+def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iterator[Piece | Trouble]:
+    """Frames and pages as PNG (upright sRGB, alpha over white), those of a Multi-Picture JPEG as they lie in it, called
+    by their number from 0; then distinct previews of a TIFF.
 
-    With ``at``, the frame of that number or the preview there. Raises EvidenceError of kind ``broken_picture`` where a
-    frame can't be decoded, after those before it.
+    With ``at``, the frame of that number or the preview there. A page that can't be read is a Trouble. Raises
+    EvidenceError of kind ``broken_picture`` where a frame can't be decoded, after those before it.
     """
-    if at is not None and "+" in at:
-        yield preview_at(stream, at)
-        return
     data = stream.read()
     Pillow.MAX_IMAGE_PIXELS = settings.limits.max_frame_pixels  # this process decodes nothing else
-    tiff = data.startswith((b"II*\0", b"MM\0*"))
-    fault: Exception | None = None
+    if at is not None and "+" in at:
+        yield preview_at(data, at)
+    elif data.startswith(b"\xff\xd8"):
+        yield from at_most(mpo.pictures(data, at), settings)
+    elif tags.order_of(data) is not None:
+        yield from _of_tiff(data, settings, at)
+    else:
+        yield from _of_others(data, settings, at)
+
+
+def _of_tiff(data: bytes, settings: Settings, at: str | None) -> Iterator[Piece | Trouble]:
+    """Pages, each read as a first page is, and previews that are no page."""
+    clock = Clock(settings)
+    held = {} if at is not None else previews_in(data, 0)
+    previews = opened(data, held)
+    of_file = stated_orientation(data) or 1
+    ended: EvidenceError | None = None
+    pages = (page for page in tags.pages(data) if page.name != "0" and at in (None, page.name) and page.is_picture)
     try:
-        picture = _opened(data)
-        if picture.width * picture.height > settings.limits.max_frame_pixels:
-            limit = settings.limits.max_frame_pixels
-            raise EvidenceError("limit", f"its frames have more than max_frame_pixels ({limit:,}); not opened")
-        if at is not None:
-            picture.seek(int(at))
-            yield Piece("frame", at, png(to_srgb(picture)))
-            return
-        frames = _distinct(picture, Clock(settings), Selection(settings.frames_per_minute))
-        for number, rgb in at_most(frames, settings):
-            yield Piece("frame", str(number), png(rgb))
-    except _UnopenedError:  # the file itself says so, and of a raw format that Pillow does not know it has previews
-        pass
+        for page in at_most(pages, settings):
+            clock.check()
+            inside = {place for place in previews if held[place] == page.directory.at}
+            if inside and page.leans_on_another:
+                continue  # it is given as the JPEG file that it is
+            for found in _page(data, page, of_file, settings.limits.max_frame_pixels):
+                if isinstance(found, Piece):  # then no preview is needed to show it
+                    previews = {place: one for place, one in previews.items() if place not in inside}
+                    inside = set()
+                if not inside:
+                    yield found
+    except EvidenceError as error:
+        ended = error
+    yield from distinct_previews(data, previews)
+    if ended is not None:
+        raise ended
+
+
+def _page(data: bytes, page: tags.Page, of_file: int, most: int) -> Iterator[Piece | Trouble]:
+    """One page, and what of it can't be read."""
+    try:
+        image = decode(tags.as_first(data, page.directory.at), limits=Limits(most, len(data)))
+    except EvidenceError as error:
+        if isinstance(error.__cause__, MemoryError):
+            raise MemoryError from error
+        if error.kind == "too_large":
+            says = f"this page has more than max_frame_pixels ({most:,}); not opened"
+            yield Trouble("frame", page.name, "limit", says)
+        elif page.directory.tags.get(tags.PHOTOMETRIC, (0,))[0] in _SENSOR:
+            yield Trouble("frame", page.name, "unsupported", "what the camera's sensor saw is not read")
+        else:
+            yield Trouble("frame", page.name, "broken_picture", f"this page can't be read: {error}")
+        return
+    inherits = page.leans_on_another and page.directory.orientation is None
+    seen = turned(Pillow.fromarray(image.pixels), of_file if inherits else 1)
+    yield Piece("frame", page.name, png(seen))
+    if image.partial not in (None, NOTHING_VISIBLE):
+        yield Trouble("frame", page.name, "broken_picture", f"a part of this page is missing: {image.partial}")
+
+
+def _of_others(data: bytes, settings: Settings, at: str | None) -> Iterator[Piece | Trouble]:
+    """Frames, and images of HEIF, which have no time."""
+    try:
+        picture: Any = open_picture(data)
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001  (the file itself says so)
+        return
+    limit = settings.limits.max_frame_pixels
+    if picture.width * picture.height > limit:
+        raise EvidenceError("limit", f"its frames have more than max_frame_pixels ({limit:,}); not opened")
+    clock = Clock(settings)
+    if at is not None:
+        yield from _still(int(at), lambda: _seen(picture, int(at)))
+    elif picture.format == "HEIF":
+        primary = picture.tell()
+        for number in at_most((one for one in range(picture.n_frames) if one != primary), settings):
+            clock.check()
+            yield from _still(number, lambda number=number: _seen(picture, number))  # type: ignore[misc]
+    else:
+        chosen = distinct(_frames(picture, clock), settings.frames_per_minute)
+        try:
+            for number, rgb in at_most((frame for frame in chosen if frame[0]), settings):
+                yield Piece("frame", str(number), png(rgb))
+        except (EvidenceError, MemoryError):
+            raise
+        except Exception as error:
+            raise EvidenceError("broken_picture", f"its further frames can't be read: {one_line(error)}") from error
+
+
+def _still(number: int, read: Callable[[], Pillow.Image]) -> Iterator[Piece | Trouble]:
+    try:
+        yield Piece("frame", str(number), png(read()))
     except (EvidenceError, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001  (decoders raise about everything on broken data)
-        fault = error
-    if tiff and at is None:
-        yield from distinct_previews(data, previews_in(data, 0))
-    if fault is not None:
-        raise EvidenceError("broken_picture", f"its further frames can't be read: {one_line(fault)}") from fault
+        yield Trouble("frame", str(number), "broken_picture", f"can't be read: {one_line(error)}")
 
 
-class _UnopenedError(Exception):
-    """Not even the first picture can be had."""
+def _seen(picture: Any, number: int) -> Pillow.Image:
+    """A frame as it is to be seen."""
+    picture.seek(number)
+    picture.load()
+    # A copy: the next frame is composed on this one.
+    return shown(picture.copy(), picture.format, orientation_of(picture))[0]
 
 
-def _opened(data: bytes) -> Any:
-    try:
-        return open_picture(data)
-    except MemoryError:
-        raise
-    except Exception as error:
-        raise _UnopenedError from error
-
-
-def _distinct(picture: Any, clock: Clock, selection: Selection[_Numbered]) -> Iterator[_Numbered]:
-    """Frames that are chosen, less the first. What was decoded before a fault comes before it is raised."""
-    fault: Exception | None = None
+def _frames(picture: Any, clock: Clock) -> Iterator[tuple[Pixels, _Numbered, int | None]]:
+    """Luminance, number and picture, and time in ms, as far as it says one. The first is always chosen."""
     when_ms = 0.0
-    try:
-        for number in range(int(getattr(picture, "n_frames", 1))):
-            clock.check()
-            picture.seek(number)
-            duration = picture.info.get("duration")
-            # A copy: the next frame is composed on this one.
-            rgb = to_srgb(picture.copy())
-            timed = None if duration is None or number == 0 else int(when_ms)
-            yield from (found for found in selection.offer(luma_of(rgb), (number, rgb), timed) if found[0])
-            when_ms += max(0.0, float(duration or 0))
-    except (EvidenceError, OSError, SyntaxError, ValueError, EOFError, TypeError) as error:
-        fault = error
-    yield from (found for found in selection.rest() if found[0])
-    if fault is not None:
-        raise fault
+    for number in range(int(getattr(picture, "n_frames", 1))):
+        clock.check()
+        rgb = _seen(picture, number)
+        duration = picture.info.get("duration")
+        yield luma_of(rgb), (number, rgb), None if duration is None or number == 0 else int(when_ms)
+        when_ms += max(0.0, float(duration or 0))

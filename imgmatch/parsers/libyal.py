@@ -78,6 +78,3 @@ class VmdkDescriptor:
     def extents(self) -> list[str | None]:
         """Names of the files, in order; None for an extent without one."""
         return [extent.filename for extent in self._handle.extent_descriptors]
-
-
-PARSERS = (Ewf, Vhd, Qcow, Vmdk, VmdkDescriptor)

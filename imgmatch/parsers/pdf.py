@@ -16,10 +16,13 @@ from imgmatch.errors import EvidenceError
 from imgmatch.locator import Names
 from imgmatch.optional import require
 from imgmatch.parsers.pieces import Clock, Piece, Settings, Trouble, at_most, png
-from imgmatch.picture.image import to_srgb
+from imgmatch.picture.image import load_pixels, to_srgb
 from imgmatch.streams import one_line
 
-_AS_THEY_ARE = ("/DCTDecode", "/DCT", "/JPXDecode")
+_JPEG = ("/DCTDecode", "/DCT")
+_JPEG_2000 = "/JPXDecode"
+# Says that the four components of a JPEG were made from YCCK (Adobe TN 5116).
+_YCCK = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\x02"
 # pypdf hands these to another program.
 _NOT_READ = ("/JBIG2Decode",)
 _MAX_PAGES = 20_000
@@ -54,7 +57,10 @@ def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iter
         found = pypdf.generic.IndirectObject(number, generation, reader).get_object()
         name = f"page-{pages[number]}/image-{number}" if number in pages else f"image-{number}"
         try:
-            yield Piece("pdf", name, _picture(found, settings))
+            data, missing = _picture(found, settings)
+            yield Piece("pdf", name, data)
+            if missing is not None:
+                yield Trouble("pdf", name, "broken_document", f"a part of the picture is missing: {missing}")
         except EvidenceError as error:
             yield Trouble("pdf", name, error.kind, str(error))
         except Exception as error:  # noqa: BLE001  (pypdf and Pillow raise about everything on broken data)
@@ -156,7 +162,8 @@ def _reference(found: Any, name: str) -> Any:
     return raw if hasattr(raw, "idnum") else None
 
 
-def _picture(found: Any, settings: Settings) -> bytes:
+def _picture(found: Any, settings: Settings) -> tuple[bytes, str | None]:
+    """A picture as a file of its own, and what of it can't be read, where that would not show any more."""
     filters = found.get("/Filter")
     filters = [] if filters is None else filters.get_object()
     names = [str(name) for name in (filters if isinstance(filters, list) else [filters])]
@@ -164,17 +171,77 @@ def _picture(found: Any, settings: Settings) -> bytes:
         raise EvidenceError("unsupported", f"the picture is packed by {names[-1].strip('/')}, which is not read")
     width, height = int(found["/Width"]), int(found["/Height"])
     most = settings.limits.max_frame_pixels
-    if width * height > most:
-        raise EvidenceError("limit", f"{width:,} x {height:,} pixels are more than max_frame_pixels ({most:,})")
-    if names and names[-1] in _AS_THEY_ARE:
-        # pypdf leaves these two packed, and takes off what else is around them.
-        data = found.get_data()
-        return data if isinstance(data, bytes) else bytes(data, "latin-1")
+    _check(width, height, most)
     Pillow.MAX_IMAGE_PIXELS = most  # this process decodes nothing else
+    if names and names[-1] in (*_JPEG, _JPEG_2000):
+        # pypdf leaves these packed, and takes off what else is around them.
+        data = found.get_data()
+        data = data if isinstance(data, bytes) else bytes(data, "latin-1")
+        return (data, None) if names[-1] == _JPEG_2000 else _jpeg(found, data, most)
     picture = found.decode_as_image()
     if picture is None:
         raise EvidenceError("broken_document", "the picture can't be taken out")
-    return png(to_srgb(picture))
+    return png(to_srgb(picture)), None
+
+
+def _check(width: int, height: int, most: int) -> None:
+    if width * height > most:
+        raise EvidenceError("limit", f"{width:,} x {height:,} pixels are more than max_frame_pixels ({most:,})")
+
+
+def _jpeg(found: Any, data: bytes, most: int) -> tuple[bytes, str | None]:
+    """A JPEG as it lies in the file; a PNG where its values mean here what they don't in a file of its own: they are
+    inks, or /Decode turns them round.
+    """
+    try:
+        picture = Pillow.open(io.BytesIO(data), formats=("JPEG",))
+    except Exception:  # noqa: BLE001  (whoever reads the picture says what is wrong with it)
+        return data, None
+    family, profile = _colour_space(found)
+    plain = [(0.0, 1.0)] * len(picture.getbands())
+    ranges = _ranges(found, plain)
+    if picture.mode == "CMYK":
+        if "adobe" not in picture.info and _says_ycck(found):
+            data = data[:2] + _YCCK + data[2:]
+            picture = Pillow.open(io.BytesIO(data), formats=("JPEG",))
+        # Pillow takes all inks for those that are written negative, as Adobe does it in files.
+        ranges = [(high, low) for low, high in ranges]
+    elif picture.mode == "L" and family in ("/Separation", "/DeviceN"):
+        ranges = [(1 - low, 1 - high) for low, high in ranges]
+    if ranges == plain or family in ("/Indexed", "/Lab"):
+        return data, None
+    _check(picture.width, picture.height, most)
+    loaded, fault = load_pixels(picture, data)
+    meant = [low + value / 255 * (high - low) for low, high in ranges for value in range(256)]
+    shown = loaded.point([round(255 * min(max(value, 0.0), 1.0)) for value in meant])
+    shown.info = {"icc_profile": profile}
+    return png(to_srgb(shown)), fault
+
+
+def _colour_space(found: Any) -> tuple[str | None, bytes | None]:
+    """Its family and its ICC profile."""
+    space = found.get("/ColorSpace")
+    space = None if space is None else space.get_object()
+    if not isinstance(space, list):
+        return None if space is None else str(space), None
+    family = str(space[0])
+    return family, space[1].get_object().get_data() if family == "/ICCBased" else None
+
+
+def _ranges(found: Any, plain: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """What the least and the most value of each component mean, 0 to 1."""
+    try:
+        values = [float(value) for value in found.get("/Decode").get_object()]
+    except (AttributeError, TypeError, ValueError):
+        return plain
+    return list(zip(values[::2], values[1::2], strict=True)) if len(values) == 2 * len(plain) else plain
+
+
+def _says_ycck(found: Any) -> bool:
+    says = found.get("/DecodeParms")
+    says = None if says is None else says.get_object()
+    says = says[-1].get_object() if isinstance(says, list) and says else says
+    return isinstance(says, dict) and says.get("/ColorTransform") == 1
 
 
 def _attachments(attached: list[tuple[str, Any]]) -> Iterator[Piece | Trouble]:

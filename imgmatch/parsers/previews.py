@@ -1,13 +1,15 @@
 """Previews that cameras and programs put into a picture file (TIFF 6.0, EXIF 3.0): JPEG files inside a JPEG or a TIFF.
 
+They say nothing of how they are turned: the file that they lie in does, so they are given what it says.
 A preview can show what was cropped, blurred or painted over in the picture since: programs often leave it as it was.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 import numpy as np
@@ -16,10 +18,10 @@ from PIL import Image as Pillow
 from imgmatch.errors import EvidenceError
 from imgmatch.parsers.alike import LUMA_PX, is_plain, luma_of
 from imgmatch.parsers.pieces import Piece, Settings
+from imgmatch.picture import directories as tags
 
-_SUB_IFDS, _EXIF_IFD = 0x014A, 0x8769
-_STRIPS, _STRIP_BYTES = 0x0111, 0x0117
-_JPEG_AT, _JPEG_BYTES = 0x0201, 0x0202
+# An APP1 segment of one tag, up to the last byte of its value.
+_EXIF = b"\xff\xe1\0\x22Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0"
 _MAX_IFDS = 64
 _BLOCK = 4
 _ALIKE = 32.0
@@ -29,47 +31,51 @@ sharpening do to one, below what a crop of a twentieth does (docs/sources.md).""
 
 def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iterator[Piece]:
     """Previews in the EXIF data of a JPEG that show something else than the picture does, called START+LENGTH."""
-    if at is not None:
-        yield preview_at(stream, at)
-        return
     data = stream.read()
-    start = exif_start(data)
-    found = [] if start is None else previews_in(data, start)
-    if not found:
+    if at is not None:
+        yield preview_at(data, at)
         return
-    picture = Pillow.open(io.BytesIO(data), formats=("JPEG", "MPO"))
-    picture.draft("L", (4 * LUMA_PX, 4 * LUMA_PX))
-    yield from distinct_previews(data, found, picture)
+    start = exif_start(data)
+    found = opened(data, () if start is None else previews_in(data, start))
+    if found:
+        yield from distinct_previews(data, found, small(data))
 
 
-def preview_at(stream: BinaryIO, at: str) -> Piece:
-    """The bytes at START+LENGTH. Raises EvidenceError of kind ``gone`` when they are no JPEG any more."""
+def preview_at(data: bytes, at: str) -> Piece:
+    """The JPEG at START+LENGTH. Raises EvidenceError of kind ``gone`` when none is there any more."""
     start, _, length = at.partition("+")
-    stream.seek(int(start))
-    data = stream.read(int(length))
-    if len(data) != int(length) or not data.startswith(b"\xff\xd8"):
+    found = data[int(start) : int(start) + int(length)]
+    if len(found) != int(length) or not found.startswith(b"\xff\xd8"):
         raise EvidenceError("gone", f"no preview is at {at} any more")
-    return Piece("preview", at, data)
+    return Piece("preview", at, turned_as(found, stated_orientation(data)))
 
 
-def distinct_previews(data: bytes, found: list[tuple[int, int]], picture: Pillow.Image | None = None) -> list[Piece]:
-    """Previews that can be decoded, the largest first, less what looks like the picture or like one before."""
-    opened = []
+def small(data: bytes) -> Pillow.Image:
+    """A JPEG in grey, not much larger than it takes to compare it. Raises what Pillow raises."""
+    picture = Pillow.open(io.BytesIO(data), formats=("JPEG",))  # which brings MPO
+    picture.draft("L", (4 * LUMA_PX, 4 * LUMA_PX))
+    return picture.convert("L")
+
+
+def opened(data: bytes, found: Iterable[tuple[int, int]]) -> dict[tuple[int, int], Pillow.Image]:
+    """Those previews that can be decoded, small."""
+    shown = {}
     for start, length in found:
-        try:
-            preview = Pillow.open(io.BytesIO(data[start : start + length]), formats=("JPEG", "MPO"))
-            preview.draft("L", (4 * LUMA_PX, 4 * LUMA_PX))
-            opened.append((start, length, preview.convert("L")))
-        except (OSError, SyntaxError, ValueError):  # not a picture that could be shown
+        with contextlib.suppress(OSError, SyntaxError, ValueError):  # not a picture that could be shown
+            shown[start, length] = small(data[start : start + length])
+    return shown
+
+
+def distinct_previews(
+    data: bytes, found: dict[tuple[int, int], Pillow.Image], picture: Pillow.Image | None = None
+) -> Iterator[Piece]:
+    """Previews, the largest first, less what looks like the picture or like one before."""
+    shown = [] if picture is None else [picture]
+    for (start, length), preview in sorted(found.items(), key=lambda one: -one[0][1]):
+        if is_plain(luma_of(preview)) or any(alike(one, preview) for one in shown):
             continue
-    opened.sort(key=lambda one: -one[1])
-    shown, pieces = [] if picture is None else [picture], []
-    for start, length, small in opened:
-        if is_plain(luma_of(small)) or any(alike(one, small) for one in shown):
-            continue
-        shown.append(small)
-        pieces.append(Piece("preview", f"{start}+{length}", data[start : start + length]))
-    return pieces
+        shown.append(preview)
+        yield preview_at(data, f"{start}+{length}")
 
 
 def alike(picture: Pillow.Image, preview: Pillow.Image) -> bool:
@@ -102,52 +108,55 @@ def _without_bars(preview: Pillow.Image, ratio: float) -> Pillow.Image:
 
 def exif_start(data: bytes) -> int | None:
     """Where the TIFF structure of a JPEG's EXIF data begins."""
+    return next((at + 6 for marker, at in segments(data) if marker == 0xE1 and data[at : at + 6] == b"Exif\0\0"), None)
+
+
+def segments(data: bytes) -> Iterator[tuple[int, int]]:
+    """Marker and place of what it holds, of every segment before the pixels of a JPEG (ITU-T T.81)."""
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] not in (0xDA, 0xD9):
-        length = struct.unpack_from(">H", data, at + 2)[0]
-        if data[at + 1] == 0xE1 and data[at + 4 : at + 10] == b"Exif\0\0":
-            return at + 10
-        at += 2 + length
+        yield data[at + 1], at + 4
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+
+
+def stated_orientation(data: bytes) -> int | None:
+    """The orientation, 1 to 8, that a JPEG or TIFF states, or None."""
+    start = 0 if tags.order_of(data) else exif_start(data)
+    with contextlib.suppress(struct.error):
+        return None if start is None else tags.first(data, start).orientation
     return None
 
 
-def previews_in(data: bytes, start: int) -> list[tuple[int, int]]:
-    """Place and length in ``data`` of every JPEG that the TIFF structure at ``start`` names."""
-    order = {b"II": "<", b"MM": ">"}.get(data[start : start + 2])
-    if order is None or len(data) < start + 8:
-        return []
-    found: dict[tuple[int, int], None] = {}
-    waiting = [struct.unpack_from(order + "I", data, start + 4)[0]]
+def turned_as(jpeg: bytes, orientation: int | None) -> bytes:
+    """A JPEG that lies in a file, with the orientation of that file where it states none of its own: as EXIF data that
+    says just this, before all else.
+    """
+    if orientation in (None, 1) or stated_orientation(jpeg) is not None:
+        return jpeg
+    return jpeg[:2] + _EXIF + bytes([orientation or 1]) + bytes(6) + jpeg[2:]
+
+
+def previews_in(data: bytes, start: int) -> dict[tuple[int, int], int]:
+    """Place and length in ``data`` of every JPEG that the TIFF structure at ``start`` names, with the place of the
+    directory that names it.
+    """
+    found: dict[tuple[int, int], int] = {}
+    try:
+        waiting = [tags.first(data, start).at]
+    except struct.error:
+        return found
     seen: set[int] = set()
     while waiting and len(seen) < _MAX_IFDS:
         place = waiting.pop(0)
         if place == 0 or place in seen:
             continue
         seen.add(place)
-        tags, following = _directory(data, start, place, order)
-        waiting += [*following, *tags.get(_SUB_IFDS, []), *tags.get(_EXIF_IFD, [])]
-        for where, size in ((_JPEG_AT, _JPEG_BYTES), (_STRIPS, _STRIP_BYTES)):
-            if len(tags.get(where, [])) == 1 and len(tags.get(size, [])) == 1:
-                first, length = start + tags[where][0], tags[size][0]
+        directory = tags.directory(data, place, start)
+        said = directory.tags
+        waiting += [directory.after, *said.get(tags.SUB_IFDS, ()), *said.get(tags.EXIF_IFD, ())]
+        for where, size in ((tags.JPEG_AT, tags.JPEG_BYTES), (tags.STRIPS, tags.STRIP_BYTES)):
+            if len(said.get(where, ())) == 1 and len(said.get(size, ())) == 1:
+                first, length = start + said[where][0], said[size][0]
                 if data[first : first + 3] == b"\xff\xd8\xff" and first + length <= len(data):
-                    found[first, length] = None
-    return list(found)
-
-
-def _directory(data: bytes, start: int, place: int, order: str) -> tuple[dict[int, list[int]], list[int]]:
-    """Tags of whole numbers in one directory, and where the next one is; of a broken one as far as it goes."""
-    tags: dict[int, list[int]] = {}
-    try:
-        (count,) = struct.unpack_from(order + "H", data, start + place)
-        for number in range(count):
-            entry = start + place + 2 + 12 * number
-            tag, kind, values = struct.unpack_from(order + "HHI", data, entry)
-            size = {3: "H", 4: "I", 13: "I"}.get(kind)
-            if size is None or values > _MAX_IFDS:
-                continue
-            wide = values * struct.calcsize(size)
-            at = entry + 8 if wide <= 4 else start + struct.unpack_from(order + "I", data, entry + 8)[0]
-            tags[tag] = list(struct.unpack_from(f"{order}{values}{size}", data, at))
-        return tags, list(struct.unpack_from(order + "I", data, start + place + 2 + 12 * count))
-    except struct.error:
-        return tags, []
+                    found.setdefault((first, length), place)
+    return found

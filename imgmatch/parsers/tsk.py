@@ -10,7 +10,7 @@ import itertools
 import struct
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeVar
 
 from imgmatch.optional import require
 from imgmatch.parsers import ext
@@ -19,6 +19,7 @@ from imgmatch.streams import RandomAccess
 _NTFS_DATA = 128
 _KEPT_OPEN = 64
 _LONGEST_FOLDER = 256 << 20
+_Found = TypeVar("_Found")
 
 
 def _image(source: RandomAccess) -> Any:
@@ -154,48 +155,40 @@ class FileSystem:
 
     def metas(self, inodes: Iterable[int]) -> list[tuple[int, Meta]]:
         """What each of ``inodes`` is, where it can be read. A tick for each."""
-        found = []
+        return self._each(inodes, lambda entry: [(entry.info.meta.addr, self._meta(entry))])
+
+    def orphans(self, inodes: Iterable[int]) -> list[Meta]:
+        """Those of ``inodes`` that are free and still describe a file with content. A tick for each of ``inodes``."""
+        tsk = self._tsk
+        free = tsk.TSK_FS_META_FLAG_UNALLOC, tsk.TSK_FS_META_FLAG_USED
+
+        def left(entry: Any) -> list[Meta]:
+            meta = entry.info.meta
+            there = meta.type == tsk.TSK_FS_META_TYPE_REG and all(meta.flags & flag for flag in free) and meta.size
+            return [self._meta(entry)] if there else []
+
+        return self._each(inodes, left)
+
+    def owned(self, inodes: Iterable[int]) -> list[tuple[int, int]]:
+        """First block and number of blocks of what those of ``inodes`` own that are in use. A tick for each."""
+        used = self._tsk.TSK_FS_META_FLAG_ALLOC
+        return self._each(
+            inodes,
+            lambda entry: (
+                (run.addr, run.len) for attribute in entry for run in attribute if entry.info.meta.flags & used
+            ),
+        )
+
+    def _each(self, inodes: Iterable[int], look: Callable[[Any], Iterable[_Found]]) -> list[_Found]:
+        """What is found at those of ``inodes`` that can be read, as far as it goes. A tick for each."""
+        found: list[_Found] = []
         for inode in inodes:
             with contextlib.suppress(OSError):
                 entry = self._fs.open_meta(inode=inode)
                 if entry.info.meta is not None:
-                    found.append((inode, self._meta(entry)))
+                    found.extend(look(entry))
             self._tick()
         return found
-
-    def orphans(self, inodes: Iterable[int]) -> list[Meta]:
-        """Those of ``inodes`` that are free and still describe a file with content. A tick for each of ``inodes``."""
-        tsk, found = self._tsk, []
-        for inode in inodes:
-            try:
-                entry = self._fs.open_meta(inode=inode)
-                meta = entry.info.meta
-                if (
-                    meta is not None
-                    and meta.type == tsk.TSK_FS_META_TYPE_REG
-                    and meta.flags & tsk.TSK_FS_META_FLAG_UNALLOC
-                    and meta.flags & tsk.TSK_FS_META_FLAG_USED
-                    and meta.size
-                ):
-                    found.append(self._meta(entry))
-            except OSError:
-                pass
-            self._tick()
-        return found
-
-    def owned(self, inodes: Iterable[int]) -> list[tuple[int, int]]:
-        """First block and number of blocks of what those of ``inodes`` own that are in use. A tick for each."""
-        runs: list[tuple[int, int]] = []
-        for inode in inodes:
-            try:
-                entry = self._fs.open_meta(inode=inode)
-                meta = entry.info.meta
-                if meta is not None and meta.flags & self._tsk.TSK_FS_META_FLAG_ALLOC:
-                    runs.extend((run.addr, run.len) for attribute in entry for run in attribute)
-            except OSError:
-                pass
-            self._tick()
-        return runs
 
     def size(self, inode: int, attribute: int | None) -> int:
         """Bytes in a file, or in one of its NTFS streams."""
@@ -249,6 +242,3 @@ def _entries(block: bytes) -> Iterator[tuple[str, int]]:
         if length < 8:
             break
         at += length
-
-
-PARSERS = (Partitions, FileSystem)

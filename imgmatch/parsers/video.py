@@ -16,7 +16,7 @@ from PIL import Image as Pillow
 
 from imgmatch.errors import EvidenceError
 from imgmatch.optional import require
-from imgmatch.parsers.alike import LUMA_PX, Selection
+from imgmatch.parsers.alike import LUMA_PX, distinct
 from imgmatch.parsers.pieces import Clock, Piece, Settings, at_most, png
 from imgmatch.streams import one_line
 
@@ -47,32 +47,18 @@ def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iter
     if at is not None:
         yield Piece("frame", at, png(_upright(_frame_at(stream, settings, int(at)))))
         return
-    found = _distinct(_Reading(stream, settings).frames(), Selection(settings.frames_per_minute))
-    for ms, frame in at_most(found, settings):
+    frames = distinct(_timed(_Reading(stream, settings).frames()), settings.frames_per_minute)
+    for ms, frame in at_most(frames, settings):
         yield Piece("frame", str(ms), png(_upright(frame)))
 
 
-def _distinct(frames: Iterator[_Timed], selection: Selection[_Timed]) -> Iterator[_Timed]:
-    """Those that are chosen; of a video that shows nothing but one colour, its first."""
-    first, any_chosen, last_ms = None, False, -1
-    fault: EvidenceError | None = None
-    try:
-        for ms, frame in frames:
-            if ms <= last_ms:  # time runs forwards; what a broken index says twice is one frame
-                continue
+def _timed(frames: Iterator[_Timed]) -> Iterator[tuple[Pixels, _Timed, int]]:
+    """With luminance and time, which runs forwards: what a broken index says twice is one frame."""
+    last_ms = -1
+    for ms, frame in frames:
+        if ms > last_ms:
             last_ms = ms
-            first = first or (ms, frame)
-            for chosen in selection.offer(_luma(frame), (ms, frame), ms):
-                any_chosen = True
-                yield chosen
-    except EvidenceError as error:  # what is held comes first
-        fault = error
-    rest = selection.rest()
-    yield from rest
-    if first is not None and not rest and not any_chosen:
-        yield first
-    if fault is not None:
-        raise fault
+            yield _luma(frame), (ms, frame), ms
 
 
 def _frame_at(stream: BinaryIO, settings: Settings, ms: int) -> Any:

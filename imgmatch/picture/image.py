@@ -33,6 +33,8 @@ _TRANSPOSE = {
     7: Pillow.Transpose.TRANSVERSE,
     8: Pillow.Transpose.ROTATE_90,
 }
+NOTHING_VISIBLE = "nothing visible: every pixel is transparent; what lies under it is taken for the picture"
+"""What ``Image.partial`` says of such a picture, of which no part is missing."""
 _JPEG_COLOURS = {"RGB": "RGB", "L": "GRAY"}
 _ICC_MODES = {"RGB ": ("RGB",), "GRAY": ("L",), "CMYK": ("CMYK",), "Lab ": ("LAB",)}
 
@@ -93,14 +95,20 @@ def _decode(data: bytes, min_side_px: int | None, limits: Limits) -> Image:
         orientation = orientation_of(picture)
         if min_side_px is not None:
             picture.draft(None, (min_side_px, min_side_px))
-        loaded, missing = _load(picture, data, min_side_px)
+        loaded, missing = load_pixels(picture, data, min_side_px)
         left = orientation_of(loaded) if picture.format == "TIFF" else orientation
     partial = missing or fault
-    rgb, hidden = _visible(loaded, name)
-    pixels = np.asarray(turned(to_srgb(rgb), left))
+    rgb, hidden = shown(loaded, name, left)
+    pixels = np.asarray(rgb)
     if partial is not None and (pixels == pixels[0, 0]).all():
         raise EvidenceError("unreadable", f"no part of the picture can be read: {partial}")
-    return Image(pixels, stored, orientation, name, partial or hidden)
+    return Image(pixels, stored, orientation, name, partial or (NOTHING_VISIBLE if hidden else None))
+
+
+def shown(picture: Pillow.Image, format: str, orientation: int) -> tuple[Pillow.Image, bool]:
+    """What is to be seen of decoded pixels of a format, as upright sRGB; and is all of it transparent?"""
+    seen, hidden = _visible(picture, format)
+    return turned(to_srgb(seen), orientation), hidden
 
 
 def turned(picture: Pillow.Image, orientation: int) -> Pillow.Image:
@@ -115,20 +123,19 @@ def _stored_size(picture: ImageFile.ImageFile) -> tuple[int, int]:
     return (height, width) if picture.format == "TIFF" and orientation_of(picture) >= 5 else (width, height)
 
 
-def _visible(picture: Pillow.Image, format: str) -> tuple[Pillow.Image, str | None]:
-    """A picture that is transparent everywhere without its alpha, and that it is; any other as it came.
+def _visible(picture: Pillow.Image, format: str) -> tuple[Pillow.Image, bool]:
+    """A picture that is transparent everywhere without its alpha, and whether that hid it; any other as it came.
 
     A BMP with an empty alpha channel is opaque: that is how Windows writes it.
     """
     if picture.mode not in ("RGBA", "LA") or np.asarray(picture.getchannel("A")).any():
-        return picture, None
+        return picture, False
     colours = picture.convert("RGB" if picture.mode == "RGBA" else "L")
     if format in ("BMP", "DIB", "ICO"):
-        return colours, None
+        return colours, False
     pixels = np.asarray(colours)
-    if (pixels == pixels[0, 0]).all():
-        return picture, None
-    return colours, "nothing visible: every pixel is transparent; what lies under it is taken for the picture"
+    plain = bool((pixels == pixels[0, 0]).all())
+    return (picture, False) if plain else (colours, True)
 
 
 def open_picture(data: bytes) -> ImageFile.ImageFile:
@@ -158,7 +165,9 @@ def orientation_of(picture: Pillow.Image) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def _load(picture: ImageFile.ImageFile, data: bytes, min_side_px: int | None) -> tuple[Pillow.Image, str | None]:
+def load_pixels(
+    picture: ImageFile.ImageFile, data: bytes, min_side_px: int | None = None
+) -> tuple[Pillow.Image, str | None]:
     """Decode the pixels; of a damaged file as far as they go. Says what is wrong, or None.
 
     Pillow's own LOAD_TRUNCATED_IMAGES does this for the whole process and without saying so, hence not used.

@@ -15,19 +15,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
 
+from imgmatch.picture import directories as tags
 from imgmatch.picture.levels import to_8_bit
 
-_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL = 256, 257, 258, 259, 262, 266
-_STRIPS, _SAMPLES, _ROWS, _STRIP_BYTES, _PLANES, _PREDICTOR = 273, 277, 278, 279, 284, 317
-_ORIENTATION, _PROFILE = 274, 34675
-_TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES, _EXTRA, _FORMAT = 322, 323, 324, 325, 338, 339
 _UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3
 _KINDS = {_UNSIGNED: "u", _SIGNED: "i", _FLOAT: "f"}
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _SEPARATED = 0, 1, 2, 5
 _COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _SEPARATED: 4}
 # None, LZW, deflate (two numbers), PackBits, LZMA, Zstandard: those that give plain bytes.
-_CLASSIC, _BIG = (b"II*\0", b"MM\0*"), (b"II+\0", b"MM\0+")
-_TYPES = {1: "B", 3: "H", 4: "I", 7: "B", 13: "I", 16: "Q", 18: "Q"}
 _PLAIN_BYTES = {1, 5, 8, 32946, 32773, 34925, 50000}
 
 
@@ -55,65 +50,48 @@ class Layout:
 
 def layout_of(data: bytes) -> Layout | None:
     """The layout of the first page, where it is one that is read here; None where Pillow reads it right, or nobody."""
-    if not data.startswith((*_CLASSIC, *_BIG)):
+    order = tags.order_of(data)
+    if order is None:
         return None
     try:
-        return _layout(_directory(data), "<" if data.startswith(b"II") else ">", data.startswith(_BIG[1]))
+        return _layout(tags.first(data), order, data.startswith(tags.BIG[1]))
     except (struct.error, ValueError, KeyError, IndexError):
         return None  # whatever is wrong with it, Pillow says so
 
 
-def _directory(data: bytes) -> dict[int, tuple[int, ...]]:
-    """Tags of whole numbers in the first directory; of anything else their bytes."""
-    order, big = "<" if data.startswith(b"II") else ">", data.startswith(_BIG)
-    place, count_is, each, wide = ("Q", "Q", 20, 8) if big else ("I", "H", 12, 4)
-    (at,) = struct.unpack_from(order + place, data, 8 if big else 4)
-    (entries,) = struct.unpack_from(order + count_is, data, at)
-    tags = {}
-    for entry in range(at + struct.calcsize(count_is), at + struct.calcsize(count_is) + each * entries, each):
-        tag, kind, count = struct.unpack_from(order + "HH" + place, data, entry)
-        one = _TYPES.get(kind)
-        if one is None:
-            continue
-        size, where = count * struct.calcsize(one), entry + each - wide
-        if size > wide:
-            (where,) = struct.unpack_from(order + place, data, where)
-        if where + size <= len(data):
-            tags[tag] = struct.unpack_from(f"{order}{count}{one}", data, where)
-    return tags
+def _layout(found: tags.Directory, order: str, only_here: bool) -> Layout | None:
+    said = found.tags
 
-
-def _layout(tags: dict[int, tuple[int, ...]], order: str, only_here: bool) -> Layout | None:
     def one(tag: int, default: int | None = None) -> int:
-        return tags[tag][0] if default is None or tag in tags else default
+        return said[tag][0] if default is None or tag in said else default
 
-    bits, kinds = set(tags.get(_BITS, (1,))), set(tags.get(_FORMAT, (_UNSIGNED,)))
-    photometric, compression = one(_PHOTOMETRIC), one(_COMPRESSION, 1)
+    bits, kinds = set(said.get(tags.BITS, (1,))), set(said.get(tags.FORMAT, (_UNSIGNED,)))
+    photometric, compression = one(tags.PHOTOMETRIC), one(tags.COMPRESSION, 1)
     if len(bits) != 1 or len(kinds) != 1 or photometric not in _COLOURS or compression not in _PLAIN_BYTES:
         return None
     (depth,), (kind,) = bits, kinds
     shallow = depth <= 8 and kind == _UNSIGNED and not only_here
-    if shallow or kind not in _KINDS or one(_FILL, 1) != 1 or depth > 64 or (kind != _UNSIGNED and depth % 8):
+    if shallow or kind not in _KINDS or one(tags.FILL, 1) != 1 or depth > 64 or (kind != _UNSIGNED and depth % 8):
         return None
-    size = one(_WIDTH), one(_HEIGHT)
-    tiled = _TILES in tags
+    size = one(tags.WIDTH), one(tags.HEIGHT)
+    tiled = tags.TILES in said
     return Layout(
         size=size,
         bits=depth,
-        samples=one(_SAMPLES, 1),
+        samples=one(tags.SAMPLES, 1),
         kind=kind,
         photometric=photometric,
         compression=compression,
-        predictor=one(_PREDICTOR, 1),
-        planar=one(_PLANES, 1) == 2,
-        extra=tags.get(_EXTRA, ()),
-        tile=(one(_TILE_WIDTH), one(_TILE_HEIGHT)) if tiled else None,
-        rows=min(one(_ROWS, size[1]), size[1]),
-        places=tags[_TILES if tiled else _STRIPS],
-        lengths=tags[_TILE_BYTES if tiled else _STRIP_BYTES],
+        predictor=one(tags.PREDICTOR, 1),
+        planar=one(tags.PLANES, 1) == 2,
+        extra=said.get(tags.EXTRA, ()),
+        tile=(one(tags.TILE_WIDTH), one(tags.TILE_HEIGHT)) if tiled else None,
+        rows=min(one(tags.ROWS, size[1]), size[1]),
+        places=said[tags.TILES if tiled else tags.STRIPS],
+        lengths=said[tags.TILE_BYTES if tiled else tags.STRIP_BYTES],
         order=order,
-        orientation=one(_ORIENTATION, 1) if 1 <= one(_ORIENTATION, 1) <= 8 else 1,
-        profile=bytes(tags[_PROFILE]) if _PROFILE in tags else None,
+        orientation=found.orientation or 1,
+        profile=bytes(said[tags.PROFILE]) if tags.PROFILE in said else None,
     )
 
 
@@ -152,24 +130,29 @@ def _rows(data: bytes, layout: Layout, first: int, pieces: int) -> tuple[npt.NDA
     """Unpacked bytes of one plane, (height, bytes of a row): the file described as a grey picture of such rows."""
     width, height = layout.size
     samples = 1 if layout.planar else layout.samples
-    tags: dict[int, int | tuple[int, ...]] = {
-        _HEIGHT: height,
-        _BITS: 8,
-        _COMPRESSION: layout.compression,
-        _PHOTOMETRIC: _BLACK_IS_ZERO,
-        _SAMPLES: 1,
+    described: dict[int, int | tuple[int, ...]] = {
+        tags.HEIGHT: height,
+        tags.BITS: 8,
+        tags.COMPRESSION: layout.compression,
+        tags.PHOTOMETRIC: _BLACK_IS_ZERO,
+        tags.SAMPLES: 1,
     }
     places, lengths = layout.places[first : first + pieces], layout.lengths[first : first + pieces]
     if layout.tile is None:
-        tags |= {_WIDTH: _row_bytes(width, samples, layout.bits), _STRIPS: places, _ROWS: layout.rows}
-        tags[_STRIP_BYTES] = lengths
+        described |= {tags.WIDTH: _row_bytes(width, samples, layout.bits), tags.STRIPS: places, tags.ROWS: layout.rows}
+        described[tags.STRIP_BYTES] = lengths
     else:
         across = -(-width // layout.tile[0])
         wide = _row_bytes(layout.tile[0], samples, layout.bits)
         # libtiff wants tiles of whole sixteens; a tile of 16 pixels of more than one byte always is.
-        tags |= {_WIDTH: across * wide, _TILE_WIDTH: wide, _TILE_HEIGHT: layout.tile[1], _TILES: places}
-        tags[_TILE_BYTES] = lengths
-    picture = Pillow.open(io.BytesIO(_described(data, tags)), formats=("TIFF",))
+        described |= {
+            tags.WIDTH: across * wide,
+            tags.TILE_WIDTH: wide,
+            tags.TILE_HEIGHT: layout.tile[1],
+            tags.TILES: places,
+        }
+        described[tags.TILE_BYTES] = lengths
+    picture = Pillow.open(io.BytesIO(_described(data, described)), formats=("TIFF",))
     fault = None
     try:
         picture.load()
@@ -186,14 +169,14 @@ def _row_bytes(width: int, samples: int, bits: int) -> int:
     return (width * samples * bits + 7) // 8
 
 
-def _described(data: bytes, tags: dict[int, int | tuple[int, ...]]) -> bytes:
+def _described(data: bytes, described: dict[int, int | tuple[int, ...]]) -> bytes:
     """The file with another directory, as BigTIFF: the old one stays as bytes that nothing names."""
     header = struct.pack("<2sHHHQ", b"II", 43, 8, 0, 16 + len(data))
     entries, lists = [], b""
-    after = 16 + len(data) + 8 + 20 * len(tags) + 8
-    for tag, value in sorted(tags.items()):
+    after = 16 + len(data) + 8 + 20 * len(described) + 8
+    for tag, value in sorted(described.items()):
         numbers = value if isinstance(value, tuple) else (value,)
-        if tag in (_STRIPS, _TILES):
+        if tag in (tags.STRIPS, tags.TILES):
             numbers = tuple(place + len(header) for place in numbers)
         packed = struct.pack(f"<{len(numbers)}Q", *numbers)
         if len(numbers) > 1:

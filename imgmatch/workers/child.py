@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import pkgutil
 import signal
+import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import IO, Any
 
@@ -14,19 +17,18 @@ from imgmatch.streams import one_line
 from imgmatch.workers import wire
 from imgmatch.workers.confine import confine, die_with_parent
 
+_ROOM_BYTES = 16 << 20
+
 
 class Pipe:
-    """Both ways to the other side. Without it there is nothing to do: the process ends."""
+    """Both ways to the other side."""
 
     def __init__(self, source: IO[bytes], sink: IO[bytes]) -> None:
         self._from, self._to = source, sink
 
     def say(self, header: dict[str, Any], *parts: Any) -> None:
         """Send a message and the bytes that follow it."""
-        try:
-            wire.send(self._to, header, *parts)
-        except OSError:
-            os._exit(0)
+        wire.send(self._to, header, *parts)
 
     def hear(self) -> tuple[dict[str, Any], bytearray]:
         """The next message, and the bytes that follow it."""
@@ -38,10 +40,7 @@ class Pipe:
 
     def tick(self) -> None:
         """Say that one more step of many is done: should the next one end this process, it is known which it was."""
-        try:
-            wire.write(self._to, wire.TICK)
-        except OSError:
-            os._exit(0)
+        wire.write(self._to, wire.TICK)
 
 
 Answer = tuple[dict[str, Any], Sequence[Any]]
@@ -52,14 +51,16 @@ Serve = Callable[[dict[str, Any], bytearray, Pipe], Answer]
 def run() -> None:
     """The entry of the process. The first message says what to load and how to confine."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends the pipe
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # without the parent there is nothing to do
     sink = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # what a library prints goes nowhere
     pipe = Pipe(open(0, "rb", wire.BUFFER_BYTES, closefd=False), sink)  # noqa: SIM115
     start, program = pipe.hear()
     dies = die_with_parent(start["parent"])
-    module, load = start["load"]
-    serve: Serve = getattr(import_module(module), load)()
+    serve = _loaded(start)
     held = confine(bytes(program) or None, start["memory"], dies)
+    bytearray(_ROOM_BYTES)  # ends the process now, not at some file, where the limit leaves no room to work in
     pipe.say(dataclasses.asdict(held))
     while True:
         request, data = pipe.hear()
@@ -68,6 +69,37 @@ def run() -> None:
         _limit_time(0)
         del data
         pipe.say({"say": "end", "error": None, "message": "", **header}, *parts)
+
+
+def _loaded(kind: dict[str, Any]) -> Serve:
+    """What answers requests, after all that it will need was imported."""
+    modules = [*(f"imgmatch.parsers.{name}" for name in kind["parsers"]), *kind["modules"]]
+    for package in kind["packages"]:
+        folders = getattr(_imported(package), "__path__", ())
+        modules += (f"{package}.{module.name}" for module in pkgutil.iter_modules(folders))
+    for module in modules:
+        _imported(module)
+    _settle(*map(sys.modules.get, ("PIL.Image", "PIL.AvifImagePlugin", "pi_heif", "cv2")))
+    module, _, name = kind["serve"].partition(":")
+    serve: Serve = getattr(import_module(module), name)
+    return serve
+
+
+def _imported(module: str) -> Any:
+    with suppress(ImportError):
+        return import_module(module)
+
+
+def _settle(pillow: Any, avif: Any, heif: Any, opencv: Any) -> None:
+    """Of libraries that are loaded: all of Pillow's plug-ins, and one thread each, as files are read side by side."""
+    if pillow:
+        pillow.init()
+    if avif:
+        avif.DEFAULT_MAX_THREADS = 1
+    if heif:
+        heif.options.DECODE_THREADS = 1
+    if opencv:
+        opencv.setNumThreads(1)
 
 
 def _answer(serve: Serve, request: dict[str, Any], data: bytearray, pipe: Pipe) -> Answer:

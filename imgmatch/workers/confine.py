@@ -16,8 +16,8 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP = 1, 4, 38, 22
 _SECCOMP_MODE_FILTER = 2
@@ -98,9 +98,9 @@ def confine(program: bytes | None, memory_bytes: int, dies_with_parent: bool) ->
             filtered = _install(program)
     return Confinement(
         "seccomp" if filtered else "rlimits" if limited else "none",
-        filtered and _refused_socket(),
-        filtered and _refused(lambda: os.close(os.open(os.devnull, os.O_WRONLY))),
-        filtered and _refused(_fork),
+        filtered and _refused("socket", 2, 1, 0),
+        filtered and _refused("open", os.devnull.encode(), os.O_WRONLY),
+        filtered and _refused("fork"),
         limited,
         dies_with_parent,
     )
@@ -114,14 +114,12 @@ def _limit(memory_bytes: int) -> bool:
     limits = {"RLIMIT_AS": memory_bytes, "RLIMIT_CORE": 0, "RLIMIT_FSIZE": 0, "RLIMIT_NOFILE": 8, "RLIMIT_NPROC": 64}
     held = True
     for name, value in limits.items():
-        which = getattr(resource, name, None)
         try:
-            if which is not None:
-                hard = resource.getrlimit(which)[1]
-                value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-                resource.setrlimit(which, (value, value))
-            held = held and (which is not None or name != "RLIMIT_AS")
-        except (OSError, ValueError):  # macOS has no RLIMIT_AS to speak of
+            which = getattr(resource, name)
+            hard = resource.getrlimit(which)[1]
+            value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+            resource.setrlimit(which, (value, value))
+        except (AttributeError, OSError, ValueError):  # macOS has no RLIMIT_AS to speak of
             held = held and name != "RLIMIT_AS"
     return held
 
@@ -142,20 +140,9 @@ def _install(program: bytes) -> bool:
     return libc.prctl(_PR_SET_SECCOMP, ctypes.c_ulong(_SECCOMP_MODE_FILTER), ctypes.byref(given), 0, 0) == 0
 
 
-def _refused_socket() -> bool:
-    # Without the socket module, which workers need for nothing.
+def _refused(call: str, *arguments: Any) -> bool:
     libc = ctypes.CDLL(None, use_errno=True)
-    return libc.socket(2, 1, 0) == -1 and ctypes.get_errno() == errno.EPERM
-
-
-def _refused(attempt: Callable[[], None]) -> bool:
-    try:
-        attempt()
-    except PermissionError:
-        return True
-    return False
-
-
-def _fork() -> None:
-    if os.fork() == 0:
+    result = getattr(libc, call)(*arguments)
+    if call == "fork" and result == 0:
         os._exit(0)
+    return bool(result == -1 and ctypes.get_errno() == errno.EPERM)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
 import numpy as np
 
@@ -82,8 +82,7 @@ class _About(TypedDict):
     partial: str | None
 
 
-class _Picture(TypedDict):
-    about: _About
+class _Picture(_About):
     height: int
     width: int
 
@@ -95,7 +94,7 @@ class Reply(TypedDict):
     error: None
     message: str
     image: _About
-    facts: dict[str, Any]
+    facts: Any
     pictures: list[_Picture | None]
 
 
@@ -111,7 +110,7 @@ def serve(told: dict[str, Any], data: bytearray, _: Pipe) -> Answer:
             pictures.append(None)
             continue
         pixels = np.ascontiguousarray(image.pixels)
-        pictures.append({"about": _about(image), "height": pixels.shape[0], "width": pixels.shape[1]})
+        pictures.append({**_about(image), "height": pixels.shape[0], "width": pixels.shape[1]})
         parts.append(pixels.data)
     return {"image": _about(decoded.image), "facts": decoded.facts.record(), "pictures": pictures}, parts
 
@@ -142,7 +141,7 @@ def reply_of(told: Any, size: int, take: Callable[[int], bytearray], request: Re
     network = None if request.input_px is None else next(pixels)
     pictures: list[Image] = []
     for about in told["pictures"]:
-        pictures.append(pictures[-1] if about is None else _image(about["about"], next(pixels)))
+        pictures.append(pictures[-1] if about is None else _image(about, next(pixels)))
     return Decoded(image, network, tuple(pictures), facts)
 
 
@@ -151,23 +150,12 @@ def _whole(image: Image) -> bool:
 
 
 def _about(image: Image) -> _About:
-    return {
-        "stored_size_px": image.stored_size_px,
-        "orientation": image.orientation,
-        "format": image.format,
-        "partial": image.partial,
-    }
+    return cast(_About, {name: getattr(image, name) for name in _About.__annotations__})
 
 
 def _image(told: _About, pixels: Pixels) -> Image:
     width, height = told["stored_size_px"]
     if not (0 < width < 1 << 31 and 0 < height < 1 << 31 and 1 <= told["orientation"] <= 8):
         raise wire.WireError("a description that makes no sense")
-    partial = told["partial"]
-    return Image(
-        pixels,
-        (width, height),
-        told["orientation"],
-        told["format"][:32],
-        None if partial is None else partial[:_MAX_TEXT],
-    )
+    partial = told["partial"] and told["partial"][:_MAX_TEXT]
+    return Image(pixels, (width, height), told["orientation"], told["format"][:32], partial)

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, Literal, TypedDict, cast
 
-from imgmatch.errors import EvidenceError, ImgmatchError
+from imgmatch.errors import EvidenceError, ImgmatchError, raise_if_machine
 from imgmatch.parsers.pieces import Settings, Trouble
 from imgmatch.streams import BLOCK_BYTES, RandomAccess, Spool, one_line
 from imgmatch.workers import wire
-from imgmatch.workers.kinds import OF_TASK, Kind, Task
+from imgmatch.workers.kinds import OF_PARSER, Kind
 from imgmatch.workers.pool import Pool
 from imgmatch.workers.process import GoneError, Process, StartError
 
@@ -33,39 +33,33 @@ class Found:
     content: IO[bytes]
 
 
-class _Piece(TypedDict):
-    say: Literal["piece"]
+class _Said(TypedDict):
+    """Something that was found, which follows, or where ``error`` says why it can't be had."""
+
+    say: Literal["found"]
     kind: str
     at: str
     modified: str | None
-
-
-class _Trouble(TypedDict):
-    say: Literal["trouble"]
-    kind: str
-    at: str
-    error: Literal["broken_document", "limit", "unsupported"]
+    error: Literal["broken_document", "broken_picture", "limit", "unsupported"] | None
     message: str
 
 
-def extract(task: Task, source: RandomAccess, settings: Settings, at: str | None = None) -> Iterator[Found | Trouble]:
-    """What ``imgmatch.parsers.<task>`` finds in a file, in its order.
+def extract(parser: str, source: RandomAccess, settings: Settings, at: str | None = None) -> Iterator[Found | Trouble]:
+    """What ``imgmatch.parsers.<parser>`` finds in a file, in its order.
 
     Raises EvidenceError when the file, or a limit, ends it, ImgmatchError when a package is missing, OSError when the
     file can't be read.
     """
     limits = settings.limits
-    pool = pool_of(OF_TASK[task], limits.max_memory_bytes)
+    pool = pool_of(OF_PARSER[parser], limits.max_memory_bytes)
     worker = taken(pool)
     patience_s = 2.0 * max(1, limits.max_cpu_seconds) + 30
     talk = Talk(worker, [source], lambda: patience_s)
-    request = {"task": task, "size": source.size, "at": at, "settings": dataclasses.asdict(settings)}
+    request = {"parser": parser, "size": source.size, "at": at, "settings": dataclasses.asdict(settings)}
     try:
-        for told, size in talk.messages(request, patience_s, _Piece | _Trouble):
-            if told["say"] == "piece":
+        for told, size in talk.messages(request, patience_s, _Said):
+            if told["say"] == "found":
                 yield _found(talk, told, size, settings)
-            elif told["say"] == "trouble":
-                yield Trouble(told["kind"], told["at"], told["error"], told["message"])
         if told["error"] == "memory":  # what can't be had now may be missing there for good: it is not kept
             raise EvidenceError("limit", f"needs more than max_memory_bytes ({limits.max_memory_bytes:,})")
         worker.done()
@@ -77,14 +71,16 @@ def extract(task: Task, source: RandomAccess, settings: Settings, at: str | None
         elif lost.code is None:
             what = "its reader gave nonsense"
         else:
-            what = f"the {task} reader died of it (code {lost.code})"
+            what = f"the {parser} reader died of it (code {lost.code})"
         raise EvidenceError("limit" if lost.hung else "crashed", f"{what}; what came before is kept") from None
     finally:
         pool.give_back(worker)
 
 
-def _found(talk: Talk, told: _Piece, size: int, settings: Settings) -> Found | Trouble:
+def _found(talk: Talk, told: _Said, size: int, settings: Settings) -> Found | Trouble:
     limits = settings.limits
+    if told["error"] is not None:
+        return Trouble(told["kind"], told["at"], told["error"], told["message"])
     if size > limits.max_member_bytes:
         raise EvidenceError("limit", f"gives more than max_member_bytes ({limits.max_member_bytes:,})")
     kept, fault = Spool(limits), None
@@ -148,6 +144,7 @@ class Talk:
             size = max(0, min(asked["size"], wire.MAX_READ))
             return {}, self._sources[asked["of"]].read_at(max(0, asked["offset"]), size)
         except Exception as error:  # noqa: BLE001  (archives that it lies in raise about everything)
+            raise_if_machine(error)
             self.unread = error
             return {"failed": one_line(error)}, b""
 

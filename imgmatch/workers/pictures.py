@@ -1,12 +1,19 @@
-"""Pictures, decoded in workers."""
+"""Pictures, decoded in workers.
+
+An ingest has a pool of its own; queries, candidates and pictures to be shown share one, which comes up when it is
+needed and ends with the program; those of a case whose ingest was allowed more, one within its limits.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 
+from imgmatch.cores import usable_cores
 from imgmatch.errors import EvidenceError
 from imgmatch.limits import DEFAULT_WORKER_LIMITS, WorkerLimits
 from imgmatch.workers import decode, wire
+from imgmatch.workers.choice import isolated
 from imgmatch.workers.decode import Decoded, Request
 from imgmatch.workers.kinds import PICTURES
 from imgmatch.workers.pool import Pool
@@ -16,6 +23,7 @@ WORKER_ISSUES = frozenset({"worker_died", "worker_timeout", "worker_memory"})
 """Kinds of issues of files that a worker was lost over."""
 _PATIENCE_SECONDS = 0.05
 _CPU_LATER_SECONDS = 5
+_MOST_SHARED = 8
 
 
 class PicturePool(Pool):
@@ -55,3 +63,22 @@ class PicturePool(Pool):
         if isinstance(decoded, EvidenceError):
             raise decoded
         return decoded
+
+
+def start() -> None:
+    """Have a worker come up at once, beside whatever else is to be loaded."""
+    if isolated():
+        pool(DEFAULT_WORKER_LIMITS).start()
+
+
+def read_picture(data: bytes, request: Request, limits: WorkerLimits = DEFAULT_WORKER_LIMITS) -> Decoded:
+    """As imgmatch.workers.decode.read_picture, in a worker: also raises EvidenceError of kind ``worker_died``,
+    ``worker_timeout`` or ``worker_memory``. ImgmatchError where workers can't be started.
+    """
+    return pool(limits).read_picture(data, request) if isolated() else decode.read_picture(data, request)
+
+
+@functools.cache
+def pool(limits: WorkerLimits) -> PicturePool:
+    """The workers within some limits; none is started before there is work, or ``start`` says so."""
+    return PicturePool(min(usable_cores(), _MOST_SHARED), limits)

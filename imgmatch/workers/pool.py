@@ -6,13 +6,13 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Self
 
 from imgmatch.errors import ImgmatchError
 from imgmatch.workers.confine import Confinement
 from imgmatch.workers.kinds import Kind
-from imgmatch.workers.process import Process, StartError, in_starter
+from imgmatch.workers.process import Process, StartError
 
 _LOOK_SECONDS = 0.05
 
@@ -38,8 +38,7 @@ class Pool:
         self._changed = threading.Condition(threading.RLock())
         self._held: set[Process] = set()
         self._idle: list[Process] = []
-        self._coming = self._waiting = 0
-        self._failed: Exception | None = None
+        self._warming = False
 
     def __enter__(self) -> Self:
         return self
@@ -58,20 +57,25 @@ class Pool:
 
     def start(self) -> None:
         """Have a first worker come up beside; does not wait for it."""
-        with self._changed:
-            if not self._held and not self._closed:
-                self._launch()
+
+        def warm() -> None:
+            with suppress(ImgmatchError):  # who needs one hears of it
+                self.give_back(self.take())
+            self._warming = False
+
+        if not self._held:
+            self._warming = True
+            threading.Thread(target=warm, name="workers", daemon=True).start()
 
     def confinement(self) -> Confinement:
         """What holds in a worker of this pool."""
         with self.lent() as worker:
-            assert worker.confinement is not None
             return worker.confinement
 
     def pids(self) -> list[int]:
         """The processes that are up."""
         with self._changed:
-            return sorted(worker.pid for worker in self._held if worker.confinement and worker.alive)
+            return sorted(worker.pid for worker in self._held if worker.alive)
 
     @contextmanager
     def lent(self) -> Iterator[Process]:
@@ -86,14 +90,12 @@ class Pool:
         """A worker that serves nothing now. Raises StartError when none can be had, ImgmatchError once it is closed."""
         if self._owner != os.getpid():  # of a program that this one is a copy of
             self._begin()
-        with self._changed:
-            if self._most is None or not self._held:
-                self._failed = None
-            self._waiting += 1
-            try:
-                return self._wait(time.monotonic() + self._patience_s)
-            finally:
-                self._waiting -= 1
+        patient_until = time.monotonic() + self._patience_s
+        while True:
+            with self._changed:
+                worker = self._idle_or_new(patient_until)
+            if worker is not None and (worker.pid or self._started(worker)):
+                return worker
 
     def give_back(self, worker: Process) -> None:
         """Keep a worker for what comes next, or end it."""
@@ -108,54 +110,34 @@ class Pool:
             if not kept:
                 worker.end()
 
-    def _wait(self, patient_until: float) -> Process:
-        while True:
-            while self._idle:
-                worker = self._idle.pop()
-                if worker.alive:
-                    return worker
-                self._held.discard(worker)  # died between two requests, of neither
-                worker.end()
-            if self._closed:
-                raise ImgmatchError("the workers were ended")
-            if self._failed is not None and (self._most is None or not self._held):
-                raise StartError(str(self._failed)) from self._failed
-            more = self._failed is None and self._coming < self._waiting and time.monotonic() >= patient_until
-            if not self._held or (more and (self._most is None or len(self._held) < self._most)):
-                self._launch()
+    def _idle_or_new(self, patient_until: float) -> Process | None:
+        """A worker that is up or to be started; None after waiting a little for one."""
+        if self._closed:
+            raise ImgmatchError("the workers were ended")
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.alive:
+                return worker
+            self._held.discard(worker)  # died between two requests, of neither
+            worker.end()
+        room = (self._most is None or len(self._held) < self._most) and not self._warming
+        if self._held and not (room and time.monotonic() >= patient_until):
             self._changed.wait(_LOOK_SECONDS)
-
-    def _launch(self) -> None:
+            return None
         worker = Process(self._kind, self._memory_bytes)
         self._held.add(worker)
-        self._coming += 1
-        in_starter(lambda: self._bring_up(worker))
+        return worker
 
-    def _bring_up(self, worker: Process) -> None:
-        """Runs in the starter's thread, which does not wait until the worker is up: others may be wanted."""
+    def _started(self, worker: Process) -> bool:
+        """Start a worker. Where others are up and no more can be had, it goes on with those."""
         try:
-            worker.launch()
-            threading.Thread(target=self._greet, args=(worker,), name="workers", daemon=True).start()
-        except Exception as error:  # noqa: BLE001  (whoever waits for it must hear of it)
-            self._settle(worker, error)
-
-    def _greet(self, worker: Process) -> None:
-        try:
-            worker.greet()
-        except Exception as error:  # noqa: BLE001  (as above)
-            self._settle(worker, error)
-        else:
-            self._settle(worker, None)
-
-    def _settle(self, worker: Process, failure: Exception | None) -> None:
-        with self._changed:
-            self._coming -= 1
-            up = failure is None and not self._closed
-            if up:
-                self._idle.append(worker)
-            else:
-                self._held.discard(worker)
-                self._failed = failure
-            self._changed.notify_all()
-        if not up:
-            worker.end()
+            worker.start()
+        except StartError:
+            self.give_back(worker)
+            if self._most is None or not self._held:
+                raise
+            self._most = len(self._held)
+        except BaseException:
+            self.give_back(worker)
+            raise
+        return worker.reusable

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -28,8 +28,9 @@ from imgmatch.workers import wire
 from imgmatch.workers.confine import Confinement, syscall_filter
 from imgmatch.workers.kinds import Kind
 
-_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "SYSTEMROOT", "TEMP", "TZ")
-_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "SYSTEMROOT", "TEMP")
+# One thread a library; the zone in which The Sleuth Kit takes FAT's times to be told.
+_SETTINGS = {"TZ": "UTC", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 _BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from imgmatch.workers.child import run; run()"
 _START_SECONDS = 120.0
 _LOOK_SECONDS = 0.1
@@ -53,10 +54,11 @@ class GoneError(Exception):
 
 
 class Process:
-    """A worker of a kind: to be launched, then greeted, then asked. What talks to it raises GoneError."""
+    """A worker of a kind: to be started, then asked. What talks to it raises GoneError."""
 
     def __init__(self, kind: Kind, memory_bytes: int) -> None:
-        self.confinement: Confinement | None = None
+        self.confinement: Confinement
+        self.pid = 0
         self.deadline = math.inf
         self.ticks = 0
         """Steps of the request in hand that are done."""
@@ -64,8 +66,20 @@ class Process:
         self._left = math.inf if kind.uses is None else kind.uses
         self._busy, self._late = True, False
 
-    def launch(self) -> None:
-        """Start it, from a thread that lives as long as it is to: the system kills it when that thread ends."""
+    def start(self) -> None:
+        """Have it come up, load and confine itself. Raises StartError when it does not."""
+        try:
+            in_starter(self._launch)
+            with self.within(_START_SECONDS):
+                start = {**asdict(self._kind), "parent": os.getpid(), "memory": self._memory_bytes}
+                self.say(start, syscall_filter() or b"")
+                self.confinement = Confinement(**self.hear(Any)[0])
+        except (OSError, RuntimeError, GoneError) as error:  # RuntimeError: the program ends
+            advice = self._kind.advice.format(self._memory_bytes)
+            raise StartError(f"a worker process for {self._kind.name} can't be started ({error}); {advice}") from error
+        self._busy = False
+
+    def _launch(self) -> None:
         here = str(Path(__file__).parents[2])
         path = [entry for entry in sys.path if entry]
         environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
@@ -77,7 +91,7 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             bufsize=0,
-            env={**environment, **_ONE_THREAD},
+            env={**environment, **_SETTINGS},
             cwd=os.path.abspath(os.sep),
             # Out of the reach of Ctrl-C, which is this program's to handle.
             start_new_session=os.name == "posix",
@@ -85,28 +99,13 @@ class Process:
         self.pid = self._process.pid
         self._to = cast(IO[bytes], self._process.stdin)
         self._from = io.BufferedReader(cast(io.RawIOBase, self._process.stdout), wire.BUFFER_BYTES)
-        _widen(self._to, self._from)
-        _alive.add(self)
+        if sys.platform == "linux":
+            import fcntl
 
-    def greet(self) -> None:
-        """Have it load and confine itself. Raises StartError when it does not come up."""
-        load = self._kind.load
-        start = {
-            "load": [load.__module__, load.__qualname__],
-            "parent": os.getpid(),
-            "memory": self._memory_bytes,
-        }
-        try:
-            with self.within(_START_SECONDS):
-                self.say(start, syscall_filter() or b"")
-                told, _ = self._receive()
-            if told is None or set(told) != {field.name for field in fields(Confinement)}:
-                raise self.nonsense()
-        except GoneError as lost:
-            advice = self._kind.advice.format(self._memory_bytes)
-            raise StartError(f"a worker process for {self._kind.name} can't be started ({lost}); {advice}") from lost
-        self.confinement = Confinement(**told)
-        self._busy = False
+            for stream in (self._to, self._from):
+                with suppress(OSError):
+                    fcntl.fcntl(stream.fileno(), _F_SETPIPE_SZ, _PIPE_BYTES)
+        _alive.add(self)
 
     @property
     def alive(self) -> bool:
@@ -135,26 +134,20 @@ class Process:
 
     def say(self, header: dict[str, Any], *parts: Any) -> None:
         """Send a message and what follows it."""
-        try:
+        with self._talk():
             wire.send(self._to, header, *parts)
-        except (OSError, ValueError) as error:  # ValueError: another thread ended it
-            raise self._lost() from error
 
     def hear(self, kind: Any) -> tuple[Any, int]:
         """The next message, which must be of the type ``kind``, and how many bytes follow."""
-        while (heard := self._receive())[0] is None:
-            self.ticks += 1
-        try:
+        with self._talk():
+            while (heard := wire.receive(self._from))[0] is None:
+                self.ticks += 1
             return wire.checked(kind, heard[0]), heard[1]
-        except wire.WireError as error:
-            raise self.nonsense() from error
 
     def take(self, size: int) -> bytearray:
         """So many of the bytes that a message announced."""
-        try:
+        with self._talk():
             return wire.receive_bytes(self._from, size)
-        except (OSError, ValueError, EOFError) as error:
-            raise self._lost() from error
 
     def done(self) -> None:
         """All of its answer is here: it can be asked again."""
@@ -181,12 +174,13 @@ class Process:
                     stream.close()
             _alive.discard(self)
 
-    def _receive(self) -> tuple[dict[str, Any] | None, int]:
+    @contextmanager
+    def _talk(self) -> Iterator[None]:
         try:
-            return wire.receive(self._from)
+            yield
         except wire.WireError as error:
             raise self.nonsense() from error
-        except (OSError, ValueError, EOFError) as error:
+        except (OSError, ValueError, EOFError) as error:  # ValueError: another thread ended it
             raise self._lost() from error
 
     def _lost(self) -> GoneError:
@@ -205,13 +199,16 @@ _starter_lock = threading.Lock()
 
 
 def in_starter(work: Callable[[], None]) -> None:
-    """Run something in the thread that starts workers, which lives as long as the program."""
+    """Do something in the thread that starts workers: the system kills them when that ends, so it lives as long as the
+    program.
+    """
     global _starter
     with _starter_lock:
         if _starter is None:
             _starter = ThreadPoolExecutor(1, "workers")
             threading.Thread(target=_watch, name="workers' time", daemon=True).start()
-        _starter.submit(work)
+        starter = _starter
+    starter.submit(work).result()
 
 
 def _watch() -> None:
@@ -238,13 +235,3 @@ if hasattr(os, "register_at_fork"):
 def _end_all() -> None:
     for process in list(_alive):
         process.end()
-
-
-def _widen(*streams: IO[Any]) -> None:
-    if sys.platform != "linux":
-        return
-    import fcntl
-
-    for stream in streams:
-        with suppress(OSError):
-            fcntl.fcntl(stream.fileno(), _F_SETPIPE_SZ, _PIPE_BYTES)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import io
 import json
 from collections import OrderedDict
-from collections.abc import Sequence
-from types import ModuleType
+from importlib import import_module
 from typing import Any, BinaryIO, cast
 
 from imgmatch.limits import SourceLimits
 from imgmatch.parsers.pieces import Piece, Settings
-from imgmatch.streams import RandomAccess, Window
+from imgmatch.streams import RandomAccess, Window, in_pieces
 from imgmatch.workers.child import Answer, Pipe
 from imgmatch.workers.wire import MAX_READ
 
@@ -21,42 +20,35 @@ _AHEAD = 8
 _KEPT_BLOCKS = 256
 
 
-class Extractors:
-    """Modules that take pictures out of files, one request a file."""
+def extract(request: dict[str, Any], _: bytearray, pipe: Pipe) -> Answer:
+    """Tell what a parser finds in a file, as it is found."""
+    told = request["settings"]
+    settings = Settings(told["frames_per_minute"], SourceLimits(**told["limits"]), tuple(told["passwords"]))
+    stream = cast(BinaryIO, io.BufferedReader(Window(Remote(pipe, request["size"])), _BUFFER_BYTES))
+    parser = import_module(f"imgmatch.parsers.{request['parser']}")
+    for found in parser.extract(stream, settings, request["at"]):
+        told = {"say": "found", "kind": found.kind, "at": found.at, "modified": None, "error": None, "message": ""}
+        if isinstance(found, Piece):
+            pipe.say({**told, "modified": found.modified_utc}, found.data)
+        else:
+            pipe.say({**told, "error": found.error, "message": found.message})
+    return {}, []
 
-    def __init__(self, *modules: ModuleType) -> None:
-        self._modules = {module.__name__.rpartition(".")[2]: module for module in modules}
 
-    def serve(self, request: dict[str, Any], _: bytearray, pipe: Pipe) -> Answer:
-        """Tell of what is found, as it is found."""
-        told = request["settings"]
-        settings = Settings(told["frames_per_minute"], SourceLimits(**told["limits"]), tuple(told["passwords"]))
-        stream = cast(BinaryIO, io.BufferedReader(Window(Remote(pipe, request["size"])), _BUFFER_BYTES))
-        for found in self._modules[request["task"]].extract(stream, settings, request["at"]):
-            about = {"kind": found.kind, "at": found.at}
-            if isinstance(found, Piece):
-                pipe.say({"say": "piece", **about, "modified": found.modified_utc}, found.data)
-            else:
-                pipe.say({"say": "trouble", **about, "error": found.error, "message": found.message})
+def ask(request: dict[str, Any], _: bytearray, pipe: Pipe) -> Answer:
+    """Open a parser of a disk image, one at a time, or call it: its answer as JSON, or as it is where it is bytes."""
+    global _open
+    if "open" in request:
+        _open = None
+        module, name = request["open"]
+        images = [Kept(Remote(pipe, size, number)) for number, size in enumerate(request["sizes"])]
+        _open = getattr(import_module(module), name)(pipe.tick, images, *request["with"])
         return {}, []
+    made = getattr(_open, request["call"])(*request["with"])
+    return {}, [made if isinstance(made, bytes) else json.dumps(made).encode("ascii")]
 
 
-class Disks:
-    """A parser of a disk image, one at a time, which is opened and then called."""
-
-    def __init__(self, parsers: Sequence[type]) -> None:
-        self._parsers = {parser.__name__: parser for parser in parsers}
-        self._open: Any = None
-
-    def serve(self, request: dict[str, Any], _: bytearray, pipe: Pipe) -> Answer:
-        """Open a parser, or call it: its answer as JSON, or as it is where it is bytes."""
-        if "open" in request:
-            self._open = None
-            images = [Kept(Remote(pipe, size, number)) for number, size in enumerate(request["sizes"])]
-            self._open = self._parsers[request["open"]](pipe.tick, images, *request["with"])
-            return {}, []
-        made = getattr(self._open, request["call"])(*request["with"])
-        return {}, [made if isinstance(made, bytes) else json.dumps(made).encode("ascii")]
+_open: Any = None
 
 
 class Remote:
@@ -68,19 +60,14 @@ class Remote:
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Up to ``size`` bytes from ``offset``."""
-        parts = []
-        size = min(size, self.size - offset)
-        while size > 0:
-            self._pipe.say({"say": "read", "of": self._number, "offset": offset, "size": min(size, MAX_READ)})
-            heard, part = self._pipe.hear()
-            if "failed" in heard:
-                raise OSError(heard["failed"])
-            if not part:
-                break
-            parts.append(part)
-            offset += len(part)
-            size -= len(part)
-        return bytes(parts[0]) if len(parts) == 1 else b"".join(parts)
+        return in_pieces(self._ask, offset, min(size, self.size - offset), MAX_READ)
+
+    def _ask(self, offset: int, size: int) -> bytes:
+        self._pipe.say({"say": "read", "of": self._number, "offset": offset, "size": size})
+        heard, data = self._pipe.hear()
+        if "failed" in heard:
+            raise OSError(heard["failed"])
+        return bytes(data)
 
 
 class Kept:

@@ -9,13 +9,13 @@ import functools
 import itertools
 import time
 import weakref
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from typing import Any, get_type_hints
 
 from imgmatch.errors import EvidenceError, ImgmatchError
 from imgmatch.limits import SourceLimits
-from imgmatch.locator import Locator
-from imgmatch.streams import LOCK, RandomAccess
+from imgmatch.streams import LOCK, RandomAccess, in_pieces
 from imgmatch.types import Evidence
 from imgmatch.workers import wire
 from imgmatch.workers.kinds import DISKS
@@ -40,30 +40,9 @@ class LostError(EvidenceError):
         self.done, self.ticks = done, ticks
 
 
-class _Memory:
-    """Which questions are deadly, for as long as the program runs: an image is walked more than once."""
-
-    def __init__(self) -> None:
-        self._lost: dict[Hashable, LostError] = {}
-        self._hung: dict[Hashable, int] = {}
-
-    def get(self, key: Hashable) -> LostError | None:
-        return self._lost.get(key)
-
-    def add(self, root: Hashable, key: Hashable, error: LostError, hung: bool) -> None:
-        if len(self._lost) >= _MOST_REMEMBERED:
-            self._lost.clear()
-            self._hung.clear()
-        self._lost[key] = error
-        if hung:
-            self._hung[root] = self._hung.get(root, 0) + 1
-
-    def patience(self, root: Hashable, seconds: float) -> float:
-        """Halved each time that one outermost file held a parser up: all that it holds must end some time."""
-        return max(1, min(_LEAST_SECONDS, seconds), seconds / 2 ** min(self._hung.get(root, 0), 30))
-
-
-_memory = _Memory()
+# Which questions are deadly, and how often an outermost file held a parser up: an image is walked more than once.
+_deadly: dict[Hashable, LostError] = {}
+_hung: Counter[Hashable] = Counter()
 
 
 class Session:
@@ -80,7 +59,7 @@ class Session:
         self._worker: Process | None = None
         self._parser, self._sources, self._limits, self._opening = parser, sources, limits, opening
         self._pool = pool_of(DISKS, limits.max_memory_bytes)
-        self._root = _root(outer.locator), outer.modified_ns, outer.changed_ns
+        self._root = outer.locator.outermost, outer.modified_ns, outer.changed_ns
         self._place = parser, outer.locator, outer.modified_ns, outer.changed_ns
         self._deaths: set[Hashable] = set()
         self._busy = False
@@ -114,44 +93,48 @@ class Session:
         with LOCK:
             if self.given_up is not None:
                 raise self.given_up
-            for done, key in enumerate(keys):
-                if (lost := _memory.get(key)) is not None:
-                    self._deaths.add(key)
-                    raise LostError(lost.kind, str(lost), done, lost.ticks)
-            seconds = _memory.patience(self._root, self._limits.max_cpu_seconds) + extra_seconds
-            self._attach(seconds)
-            data = self._ask({"call": name, "with": arguments}, seconds, keys, most_bytes)
+            self._recall(keys)
+            # Halved each time that one outermost file held a parser up: all that it holds must end some time.
+            longest = self._limits.max_cpu_seconds
+            seconds = max(1, min(_LEAST_SECONDS, longest), longest / 2 ** min(_hung[self._root], 30)) + extra_seconds
+            worker = self._attached(seconds)
+            data = self._ask(worker, {"call": name, "with": arguments}, seconds, keys, most_bytes)
             kind = _returned(self._parser, name)
-            if kind is bytes:
-                return bytes(data)
             try:
-                return wire.checked(kind, wire.parse(data))
+                return bytes(data) if kind is bytes else wire.checked(kind, wire.parse(data))
             except wire.WireError as error:
                 self.close()
                 raise EvidenceError("crashed", "its reader gave nonsense") from error
 
-    def _attach(self, seconds: float) -> None:
+    def _recall(self, keys: Sequence[Hashable]) -> None:
+        for done, key in enumerate(keys):
+            if (lost := _deadly.get(key)) is not None:
+                self._deaths.add(key)
+                raise LostError(lost.kind, str(lost), done, lost.ticks)
+
+    def _attached(self, seconds: float) -> Process:
+        """A process with the parser open in it."""
         if self._worker is not None and not self._worker.alive:  # died between two questions, of neither
             self.close()
         self._used = next(_uses)
         if self._worker is None:
-            key = self._place, "open"
-            if (lost := _memory.get(key)) is not None:
-                self._deaths.add(key)
-                raise lost
+            keys = [(self._place, "open")]
+            self._recall(keys)
             _close_oldest()
             self._worker = taken(self._pool)
             _open.add(self)
+            parser = self._parser.__module__, self._parser.__name__
             sizes = [source.size for source in self._sources]
             try:
-                self._ask({"open": self._parser.__name__, "sizes": sizes, "with": self._opening}, seconds, [key], 0)
+                self._ask(self._worker, {"open": parser, "sizes": sizes, "with": self._opening}, seconds, keys, 0)
             except BaseException:
                 self.close()
                 raise
+        return self._worker
 
-    def _ask(self, request: dict[str, Any], seconds: float, keys: Sequence[Hashable], most_bytes: int) -> bytearray:
-        worker = self._worker
-        assert worker is not None
+    def _ask(
+        self, worker: Process, request: dict[str, Any], seconds: float, keys: Sequence[Hashable], most_bytes: int
+    ) -> bytearray:
         deadline = time.monotonic() + 2 * seconds + 30
         talk = Talk(worker, self._sources, lambda: deadline - time.monotonic())
         self._busy = True
@@ -160,15 +143,17 @@ class Session:
             if size > most_bytes:
                 raise worker.nonsense()
             data = talk.take(size)
-            if told["error"] != "memory":  # what can't be had now may be missing there for good: it is not kept
-                worker.done()
-        except GoneError as lost:
-            if lost.code is None and not lost.hung:
+            if told["error"] == "memory":  # what can't be had now may be missing there for good: it is not kept
+                message = f"its reader needs more than max_memory_bytes ({self._limits.max_memory_bytes:,})"
+                raise self._lost(keys, worker.ticks, "limit", message)
+            worker.done()
+        except GoneError as gone:
+            if gone.hung:
+                message = f"its reader hung for more than {seconds:g} s (max_cpu_seconds)"
+                raise self._lost(keys, worker.ticks, "limit", message, hung=True) from None
+            if gone.code is None:
                 raise EvidenceError("crashed", "its reader gave nonsense") from None
-            hung = f"its reader hung for more than {seconds:g} s (max_cpu_seconds)"
-            died = f"its reader died of it (code {lost.code})"
-            kind, message = ("limit", hung) if lost.hung else ("crashed", died)
-            raise self._lost(keys, worker.ticks, kind, message, hung=lost.hung) from None
+            raise self._lost(keys, worker.ticks, "crashed", f"its reader died of it (code {gone.code})") from None
         finally:
             self._busy = False
             if not worker.reusable:
@@ -177,12 +162,9 @@ class Session:
             case None:
                 return data
             case "system":
-                raise OSError(told["message"])
+                raise OSError(told["message"]) from talk.unread
             case "needs_package":
                 raise ImgmatchError(told["message"])
-            case "memory":
-                message = f"its reader needs more than max_memory_bytes ({self._limits.max_memory_bytes:,})"
-                raise self._lost(keys, worker.ticks, "limit", message)
             case _:
                 raise RuntimeError(told["message"])
 
@@ -190,7 +172,11 @@ class Session:
         done = min(ticks, len(keys) - 1)
         lost = LostError(kind, message, done, ticks)
         self._deaths.add(keys[done])
-        _memory.add(self._root, keys[done], lost, hung)
+        if len(_deadly) >= _MOST_REMEMBERED:
+            _deadly.clear()
+            _hung.clear()
+        _deadly[keys[done]] = lost
+        _hung[self._root] += hung
         return lost
 
     def close(self) -> None:
@@ -215,18 +201,12 @@ class Reading:
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Up to ``size`` bytes from ``offset``."""
-        parts = []
-        size = min(size, self.size - offset)
-        while size > 0:
-            about = [self._about if self._about is not None else ("read", offset)]
-            wanted = min(size, wire.MAX_READ)
-            part = self._session.call("read", *self._which, offset, wanted, about=about, most_bytes=wanted)
-            parts.append(part)
-            if len(part) < wanted:
-                break
-            offset += wanted
-            size -= wanted
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return in_pieces(self._ask, offset, min(size, self.size - offset), wire.MAX_READ)
+
+    def _ask(self, offset: int, size: int) -> bytes:
+        about = [self._about if self._about is not None else ("read", offset)]
+        part: bytes = self._session.call("read", *self._which, offset, size, about=about, most_bytes=size)
+        return part
 
 
 _open: weakref.WeakSet[Session] = weakref.WeakSet()
@@ -242,9 +222,3 @@ def _close_oldest() -> None:
 @functools.cache
 def _returned(parser: type, name: str) -> Any:
     return get_type_hints(getattr(parser, name))["return"]
-
-
-def _root(locator: Locator) -> Locator:
-    while locator.parent is not None:
-        locator = locator.parent
-    return locator

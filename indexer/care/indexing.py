@@ -39,7 +39,7 @@ def build(
         follow(case.shelves(), progress=progress)  # a server builds its index itself: what it needs is the rows
         return None
     with building(case.path):
-        remove_unnamed(case.path, shelf.catalogue)
+        remove_unnamed(shelf)
         made = make(shelf, config or BuildConfig(), progress, stop)
         _put_to_use(case, shelf, made)
     return made.manifest if made else None
@@ -116,4 +116,4 @@ def _put_to_use(case: Case, shelf: Shelf, made: Built | None) -> None:
         shelf.set_generation(change.writer, name, digest)
         change.entry.details = {"factory": made.manifest.factory if made else "exact"}
         change.entry.counts = {"rows": made.manifest.rows if made else 0}
-    remove_unnamed(case.path, shelf.catalogue)
+    remove_unnamed(shelf)

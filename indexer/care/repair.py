@@ -13,7 +13,6 @@ from imgmatch.evidence import DEFAULT_OPTIONS, SourceOptions
 from imgmatch.evidence.read import Finder
 from imgmatch.models.base import Embedder
 from imgmatch.types import Sighting
-from imgmatch.workers import shared
 from imgmatch.workers.decode import Request
 from indexer.case.case import Case
 from indexer.case.use import Use
@@ -107,7 +106,7 @@ def _again(places: list[Sighting], sha256: str, embedder: Embedder, finder: Find
     """The vector of an item from the first of its sources that still holds it, made as ingest makes it."""
     try:
         content = finder.content(sha256, (place.locator for place in places))
-        prepared = shared.read_picture(content.whole, Request(embedder.spec.input_px, limits=content.limits)).prepared
+        prepared = content.decoded(Request(embedder.spec.input_px)).prepared
     except EvidenceError:
         return None
     assert prepared is not None

@@ -73,18 +73,20 @@ class Case(Shelves):
             "created_by": f"imgmatch {imgmatch.__version__}",
             **{key: value for key, value in (about or {}).items() if value},
         }
+        made = Entry("init", about or {}, {"case_id": meta["case_id"]}, model)
         with draft.transaction() as writer:
             writer.meta.set(meta)
             writer.models.add(model, _spec_json(model), now)
             writer.custody.set_log_state(EMPTY)
             if remote is not None:
                 writer.indexes.set_remote("current", remote)
+            AuditLog(folder / AUDIT, draft).add(writer, made.action, made.fields())
         draft.close()
         draft.path.rename(folder / CATALOGUE)
         sync_folder(folder)
         case = cls(folder, Catalogue(folder / CATALOGUE))
-        with case.change("init", arguments=about, subject={"case_id": meta["case_id"]}, model=model):
-            return case
+        case.log.write_out()
+        return case
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Case:
@@ -184,12 +186,11 @@ class Case(Shelves):
         and as ``command`` with its numbers however it ends. ``going_on``: the number of a run that was cut off.
         """
         about = {"runtime": runtime} if runtime else {}
-        run_id = going_on
-        if run_id is None:
-            with self.change(f"{command}_started", arguments=arguments, model=model) as begun:
-                now = now_utc()
-                run_id = begun.writer.runs.start(command, imgmatch.__version__, runtime, dict(arguments or {}), now)
-                begun.entry.details = {"run_id": run_id, **about}
+        with self.change(f"{command}_started", arguments=arguments, model=model) as begun:
+            run_id = going_on or begun.writer.runs.start(
+                command, imgmatch.__version__, runtime, dict(arguments or {}), now_utc()
+            )
+            begun.entry.details = {"run_id": run_id, **about}
         entry = Entry(command, arguments or {}, subject or {}, model, details={"run_id": run_id, **about})
         running = Run(self.path, self._catalogue, entry, run_id)
         try:
@@ -224,7 +225,7 @@ class Case(Shelves):
             raise CaseError(f"{self.path}: no right to write to this case; ask its owner") from error
 
     def add_shelf(self, spec: ModelSpec) -> Shelf:
-        """The place for what a model makes here, noted now if it is new.
+        """The place for what a model makes here, noted and recorded now if it is new.
 
         Raises CaseError when the case knows another model of the same name: their vectors must not be mixed.
         """
@@ -236,8 +237,8 @@ class Case(Shelves):
                 f"{self.path}: its vectors were made by a model {spec.name!r} with other weights than the one "
                 "installed; their vectors can't be mixed: use the imgmatch version that made it, or make a new case"
             )
-        with self._catalogue.transaction() as writer:
-            writer.models.add(spec, _spec_json(spec), now_utc())
+        with self.change("model_added", model=spec) as change:
+            change.writer.models.add(spec, _spec_json(spec), now_utc())
         return self.shelf(spec)
 
     def tidy(self) -> None:

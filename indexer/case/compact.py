@@ -35,7 +35,7 @@ def compact(case: Case, *, progress: Progress | None = None) -> Compacted:
     meanwhile keep the files that they have open. Raises CaseError when a segment is damaged: its rows must be repaired
     first, never copied.
     """
-    with case.writing(), case.use("compact") as use:
+    with case.writing(), case.use("compact", ends="compacted") as use:
         follow_commit(case.shelves())  # a server is told of deletions while it is still known which they were
         removed = 0
         before = len(case.catalogue.segments.committed())

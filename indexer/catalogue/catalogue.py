@@ -112,7 +112,8 @@ class Catalogue:
     def stream(self, sql: str, parameters: Parameters = ()) -> Iterator[tuple[Any, ...]]:
         """Rows as they are asked for."""
         with self._naming():
-            yield from self._db.execute(sql, parameters)
+            for row in self._db.execute(sql, parameters):  # noqa: UP028 (it would close a cursor of a closed database)
+                yield row
 
     def named(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
         """Rows as they are asked for, their values by the names of the columns."""

@@ -15,7 +15,6 @@ import numpy as np
 
 import imgmatch
 from imgmatch.errors import CaseError
-from indexer.catalogue import Catalogue
 from indexer.catalogue.clock import now_utc
 from indexer.index import kinds, manifest, policy
 from indexer.index.disk import file_sha256, locked, sync_file, sync_folder
@@ -66,11 +65,11 @@ def building(path: Path) -> Iterator[None]:
         raise CaseError(f"{path}: no right to write to this case; ask its owner") from error
 
 
-def remove_unnamed(path: Path, catalogue: Catalogue) -> None:
+def remove_unnamed(shelf: Shelf) -> None:
     """Remove generations that are not in use: old ones, and drafts of a killed build. Only by the only builder."""
-    named = catalogue.indexes.names()
-    for folder in (path / INDEXES).glob("*/*"):
-        if folder.relative_to(path / INDEXES).as_posix() not in named:
+    named = shelf._catalogue.indexes.names()
+    for folder in (shelf.path / INDEXES).glob("*/*"):
+        if folder.relative_to(shelf.path / INDEXES).as_posix() not in named:
             # A file that another process still holds open can't be removed everywhere: the next build does.
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -84,7 +83,7 @@ def make(shelf: Shelf, config: BuildConfig, progress: Progress | None, stop: thr
     chosen = policy.plan(store.rows, shelf.spec.dim, config.kind)
     if chosen.kind == "exact":
         return None
-    with shelf.catalogue.transaction() as writer:
+    with shelf._catalogue.transaction() as writer:
         number = writer.meta.next_number("generations")
     name = f"{shelf.spec.name}/{number:06d}"
     draft = shelf.index_folder(f"{shelf.spec.name}/{_DRAFT}{number:06d}")

@@ -24,7 +24,7 @@ class CaseIndex:
         Raises CaseError when a segment is damaged.
         """
         self._shelf = shelf
-        self._catalogue = shelf.catalogue
+        self._catalogue = shelf._catalogue
         self._warn = warn or (lambda message: None)
         if not shelf.segments():
             # Nothing to search, or a catalogue that is damaged where it names what there is: that must not look alike.

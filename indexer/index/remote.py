@@ -105,8 +105,8 @@ def follow(
     """
     rows = 0
     for shelf in shelves:
-        remote = shelf.catalogue.indexes.remote(role)
-        if remote is not None and (shelf.segments() or shelf.catalogue.indexes.sent(remote.namespace, shelf.model_id)):
+        remote = shelf._catalogue.indexes.remote(role)
+        if remote is not None and (shelf.segments() or shelf._catalogue.indexes.sent(remote.namespace, shelf.model_id)):
             store = shelf.store()
             kept = _Kept(shelf, remote)
             kept.bring_up(store, progress)
@@ -120,7 +120,7 @@ def follow_commit(shelves: Iterable[Shelf]) -> bool:
     """As ``follow``, within a longer run; False where there is no server or it does not answer, which spares further
     waits.
     """
-    following = [shelf for shelf in shelves if shelf.catalogue.indexes.remote() is not None]
+    following = [shelf for shelf in shelves if shelf._catalogue.indexes.remote() is not None]
     try:
         follow(following, settle=False)
     except CaseError:
@@ -131,7 +131,7 @@ def follow_commit(shelves: Iterable[Shelf]) -> bool:
 def empty(shelves: Iterable[Shelf], remote: RemoteRow) -> None:
     """Take every row of a case out of a place."""
     for shelf in shelves:
-        if shelf.catalogue.indexes.sent(remote.namespace, shelf.model_id):
+        if shelf._catalogue.indexes.sent(remote.namespace, shelf.model_id):
             Collection(remote, shelf.spec).remove_above(0)
 
 
@@ -194,7 +194,7 @@ class _Kept:
             if new.any():
                 self.collection.send(ids[new], rows[new])
                 sent = int(ids[-1])
-                with self._shelf.catalogue.transaction() as writer:
+                with self._shelf._catalogue.transaction() as writer:
                     writer.indexes.set_sent(self.collection.remote.namespace, self._shelf.model_id, sent)
             done += len(ids)
             if progress:
@@ -203,7 +203,7 @@ class _Kept:
             self.collection.settle()
 
     def _sent(self) -> int:
-        return self._shelf.catalogue.indexes.sent(self.collection.remote.namespace, self._shelf.model_id)
+        return self._shelf._catalogue.indexes.sent(self.collection.remote.namespace, self._shelf.model_id)
 
     @contextmanager
     def _sending(self) -> Iterator[None]:

@@ -40,7 +40,7 @@ class Shelf:
     def __init__(self, path: Path, catalogue: Catalogue, spec: ModelSpec, model_id: int) -> None:
         """``path`` is the case's folder; ``model_id`` is that of ``spec`` in its catalogue."""
         self.path = path
-        self.catalogue = catalogue
+        self._catalogue = catalogue
         self.spec = spec
         self.model_id = model_id
         self.folder = path / SEGMENTS
@@ -49,19 +49,19 @@ class Shelf:
 
     def count(self, first: int = 0, last: int = 2**62) -> int:
         """How many live vectors there are with ids from ``first`` to ``last``."""
-        return self.catalogue.vectors.count(self.model_id, first, last)
+        return self._catalogue.vectors.count(self.model_id, first, last)
 
     def segments(self) -> list[SegmentRow]:
         """Committed segments in the order of their ids."""
-        return self.catalogue.segments.committed(self.model_id)
+        return self._catalogue.segments.committed(self.model_id)
 
     def dead(self) -> Ids:
         """Ids of rows that are deleted and not yet compacted away, ascending."""
-        return np.array(self.catalogue.segments.tombstones(self.model_id), dtype=np.int64)
+        return np.array(self._catalogue.segments.tombstones(self.model_id), dtype=np.int64)
 
     def generation(self) -> GenerationRow | None:
         """The built index in use."""
-        return self.catalogue.indexes.generation(self.model_id)
+        return self._catalogue.indexes.generation(self.model_id)
 
     def index_folder(self, name: str) -> Path:
         """Where a generation of the index lies."""
@@ -69,31 +69,31 @@ class Shelf:
 
     def item_count(self, wanted: Filter | None = None) -> int:
         """How many items have a vector here, of those that pass a filter."""
-        return self.catalogue.items.count(self.model_id, wanted)
+        return self._catalogue.items.count(self.model_id, wanted)
 
     def matching(self, wanted: Filter) -> Ids:
         """Ids of vectors whose items pass a filter, ascending."""
-        return np.fromiter(self.catalogue.vectors.matching(self.model_id, wanted), dtype=np.int64)
+        return np.fromiter(self._catalogue.vectors.matching(self.model_id, wanted), dtype=np.int64)
 
     def holds(self, sha256: str, profile: str | None = None) -> bool:
         """Is this content embedded (with ``profile``: in this way)?"""
-        return self.catalogue.vectors.has(sha256, self.model_id, profile)
+        return self._catalogue.vectors.has(sha256, self.model_id, profile)
 
     def unchanged(self, evidence: Evidence, version: str, profile: str | None = None) -> str | None:
         """Was this very file read before? As ``Catalogue.sightings.unchanged``."""
-        return self.catalogue.sightings.unchanged(evidence, self.model_id, version, profile)
+        return self._catalogue.sightings.unchanged(evidence, self.model_id, version, profile)
 
     def sample(self, count: int) -> list[tuple[int, str]]:
         """Id and SHA-256 of the first items in the order of their SHA-256: the same whatever order they came in."""
-        return self.catalogue.items.sample(self.model_id, count)
+        return self._catalogue.items.sample(self.model_id, count)
 
     def vectors_of(self, items: Sequence[int]) -> list[tuple[Any, ...]]:
         """Item, vector id and region (x, y, width, height or four None) of every vector of some items."""
-        return self.catalogue.vectors.of(items, self.model_id)
+        return self._catalogue.vectors.of(items, self.model_id)
 
     def calibration(self) -> CalibrationRow | None:
         """The stored calibration of its scores."""
-        return self.catalogue.models.calibration(self.model_id)
+        return self._catalogue.models.calibration(self.model_id)
 
     # --- reading
 
@@ -136,7 +136,7 @@ class Shelf:
 
     def _verify(self, committed: Sequence[SegmentRow]) -> None:
         """Compare the hash of every segment whose file does not look as when it was last compared."""
-        known = self.catalogue.segments.stamps()
+        known = self._catalogue.segments.stamps()
         new = {}
         for segment in committed:
             path = self.folder / segment.name
@@ -153,12 +153,12 @@ class Shelf:
                 )
             new[segment.name] = looks
         if new:
-            with contextlib.suppress(CaseError), self.catalogue.transaction() as writer:  # a case may be read-only
+            with contextlib.suppress(CaseError), self._catalogue.transaction() as writer:  # a case may be read-only
                 writer.segments.set_stamps(new)
 
     def _held(self, segment: SegmentRow) -> str:
         """What a segment held and what to do when it is damaged, for a person."""
-        items = sorted(set(self.catalogue.vectors.owners(ids_of(segment).tolist()).values()))
+        items = sorted(set(self._catalogue.vectors.owners(ids_of(segment).tolist()).values()))
         which = f"items {items[0]} to {items[-1]}" if items else "no item"
         return f"it held {len(items)} items ({which}); run: imgmatch check {self.path} --repair"
 
@@ -185,7 +185,7 @@ class Shelf:
             if not found.all():
                 raise CaseError(f"{theirs.path}: {int((~found).sum())} vectors are missing; run imgmatch check on it")
             self.append(writer, vectors, [(items[row[0]], *row[2:]) for row in part])
-        profiles = theirs.catalogue.vectors.profiles_of(lacking, theirs.model_id)
+        profiles = theirs._catalogue.vectors.profiles_of(lacking, theirs.model_id)
         self.set_profiles(writer, ((items[item], profile) for item, profile in profiles))
         return len(wanted)
 
@@ -242,7 +242,7 @@ class Shelf:
         rows that leaves out. ``lost`` are those of them that were live: their items are read again when they are met.
         """
         gone = np.setdiff1d(np.concatenate([ids_of(segment) for segment in group]), ids, assume_unique=True).tolist()
-        with self.catalogue.transaction() as writer:
+        with self._catalogue.transaction() as writer:
             made = self._written(writer.meta.next_number("segments"), ids, vectors) if len(ids) else None
             if lost:
                 writer.vectors.drop(lost)

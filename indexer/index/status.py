@@ -41,7 +41,7 @@ def inspect(shelf: Shelf) -> Status:
 
 def describe(shelf: Shelf) -> dict[str, Any]:
     """Everything there is to say about a model's index: what it is, why, what it reaches, and what the policy wants."""
-    remote = shelf.catalogue.indexes.remote()
+    remote = shelf._catalogue.indexes.remote()
     if remote is not None:
         return describe_remote(shelf, remote)
     status = inspect(shelf)

@@ -1,9 +1,10 @@
-"""Everything that a case knows of one item."""
+"""Everything that a case knows of one item, and what it could not use."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from imgmatch.errors import UsageError
@@ -13,6 +14,7 @@ from indexer.search.reasons import lies_in
 if TYPE_CHECKING:
     from indexer.case.case import Case
     from indexer.case.use import Use
+    from indexer.catalogue import IssueRow
 
 _LEAST_PREFIX = 6
 
@@ -63,6 +65,15 @@ def show(case: Case, text: str) -> dict[str, Any]:
         record = item_record(use, find_item(use, text))
         use.entry.subject = {"item_id": record["item_id"], "sha256": record["sha256"]}
         return record
+
+
+def issues(case: Case, kind: str | None = None) -> Iterator[IssueRow]:
+    """Evidence that could not be used, all or of one kind. Recorded before and after."""
+    with case.use("issues", arguments={"kind": kind}, ends="issues_shown") as use:
+        wanted = (row for row in use.catalogue.issues.all() if kind is None or row.issue.error == kind)
+        for number, row in enumerate(wanted, start=1):
+            use.entry.counts = {"issues": number}
+            yield row
 
 
 def item_record(use: Use, item_id: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from imgmatch.errors import UsageError
+from imgmatch.errors import CaseError, UsageError
 from imgmatch.models.base import Embedder
 from imgmatch.types import Issue, Match
 from indexer.case.case import Case
@@ -66,17 +66,17 @@ class Desk:
         self.case = case
         self.embedder = embedder
         self.examiner = examiner or case.catalogue.meta.all().get("examiner", "")
+        self.background = background(case, embedder.spec)
+        self._searcher = Searcher(case, embedder, background=self.background)
+        self.stacks = Stacks(case, embedder.spec)
         self._ends = ExitStack()
         self.use = self._ends.enter_context(
             case.use("review_start", arguments={"examiner": self.examiner}, ends="review_end")
         )
         self.queries = Queries(self.use)
         self.pictures = Pictures(self.use)
-        self.stacks = Stacks(case, embedder.spec)
         self._search_lock = threading.Lock()
         self._look_lock = threading.RLock()
-        self.background = background(case, embedder.spec)
-        self._searcher = Searcher(case, embedder, background=self.background)
         self._searches: OrderedDict[int, KeptSearch] = OrderedDict()
         self._last_search = 0
         self._read: OrderedDict[int, Query] = OrderedDict()
@@ -93,20 +93,20 @@ class Desk:
 
     def upload(self, name: str, data: bytes) -> QueryPicture:
         """Take in a picture to search with; its bytes stay in memory. Raises UsageError when it can't be used."""
-        picture = self.queries.upload(name, data)
-        self._record("review_query", picture)
-        return picture
+        return self._recorded(self.queries.upload(name, data))
 
     def choose(self, text: str) -> QueryPicture:
         """Take an item of the case to search with, as ``Queries.choose``."""
-        picture = self.queries.choose(text)
-        self._record("review_query", picture)
-        return picture
+        return self._recorded(self.queries.choose(text))
 
-    def _record(self, action: str, picture: QueryPicture) -> None:
+    def _recorded(self, picture: QueryPicture) -> QueryPicture:
         place = {"query": str(picture.found.locator), "query_sha256": picture.sha256, "item_id": picture.item_id}
-        with self.case.use(action, arguments={"examiner": self.examiner}, subject=place):
-            pass
+        try:
+            with self.case.use("review_query", arguments={"examiner": self.examiner}, subject=place):
+                return picture
+        except CaseError:
+            self.queries.remove(picture.query_id)
+            raise
 
     # --- pictures shown as they are
 
@@ -253,9 +253,9 @@ class Desk:
         name = name.strip()
         if not name or len(name) > 200 or not name.isprintable():
             raise UsageError("that is no name; give one of up to 200 printable characters")
-        self.examiner = name
         with self.case.use("review_examiner", arguments={"examiner": name}):
             pass
+        self.examiner = name
 
     # --- handing over
 

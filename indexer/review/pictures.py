@@ -15,7 +15,6 @@ from imgmatch.errors import UsageError
 from imgmatch.evidence.read import Finder, read
 from imgmatch.match.drawing import Heat
 from imgmatch.types import Image
-from imgmatch.workers import shared
 from indexer.case.use import Use
 from indexer.out.report.pictures import blur
 from indexer.review.queries import QueryPicture
@@ -53,8 +52,7 @@ class Pictures:
         """A query picture as JPEG, as ``item``."""
 
         def decoded(min_side_px: int) -> Image:
-            content = read(picture.found, self._finder.limits.picture)
-            return shared.read_image(content.whole, min_side_px, content.limits)
+            return read(picture.found, self._finder.limits).image(min_side_px)
 
         return self._shown(picture.sha256, decoded, clear_px, grey)
 

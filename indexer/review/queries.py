@@ -9,7 +9,6 @@ from imgmatch.errors import EvidenceError, UsageError
 from imgmatch.evidence.read import Content, Finder, read
 from imgmatch.locator import Locator
 from imgmatch.types import Evidence
-from imgmatch.workers import shared
 from indexer.case.use import Use
 from indexer.out.show import item_by_number_or_digits
 
@@ -91,7 +90,7 @@ class Queries:
     def _add(self, name: str, item_id: int | None, uploaded: bool, content: Content) -> QueryPicture:
         digests = content.digests
         try:
-            image = shared.read_image(content.whole, 1, content.limits)
+            image = content.image(1)
         except EvidenceError as error:
             raise UsageError(f"{name}: {error}; give a picture that can be read") from error
         for picture in self._held.values():

@@ -56,6 +56,10 @@ class Stacks:
     def stop(self) -> None:
         """Break off, and wait until that has happened."""
         self._stop.set()
+        self.wait()
+
+    def wait(self) -> None:
+        """Until what runs is through."""
         if self._thread is not None:
             self._thread.join()
 

@@ -73,7 +73,9 @@ def labels(case: Case) -> Iterator[dict[str, str]]:
     Recorded before and after.
     """
     with case.use("decisions", arguments={"labels": True}, ends="decisions_shown") as use:
-        yield from _labels(use)
+        for number, row in enumerate(_labels(use), start=1):
+            use.entry.counts = {"labels": number}
+            yield row
 
 
 def _labels(use: Use) -> Iterator[dict[str, str]]:

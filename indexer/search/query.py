@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imgmatch.errors import EvidenceError
+from imgmatch.evidence.limits import NOTHING_SET, AllLimits
 from imgmatch.evidence.read import read
 from imgmatch.locator import Locator
 from imgmatch.match.masking import Mask, boxes_mask, cell_weights, checked_box, cut_mask, filled
 from imgmatch.match.regions import cut, query_boxes
 from imgmatch.match.verify import QueryFeatures, query_features
 from imgmatch.models.base import Embedder
-from imgmatch.picture.image import DEFAULT_LIMITS, Limits
 from imgmatch.picture.metadata import Metadata
 from imgmatch.types import Box, Evidence, Image, Issue
-from imgmatch.workers import shared
 from imgmatch.workers.decode import Decoded, Request
 from indexer.search.request import ANYTHING, SearchRequest
 
@@ -77,7 +76,7 @@ class Query:
 
 
 def read_query(
-    found: Evidence | Issue, embedder: Embedder, request: SearchRequest = ANYTHING, limits: Limits = DEFAULT_LIMITS
+    found: Evidence | Issue, embedder: Embedder, request: SearchRequest = ANYTHING, limits: AllLimits = NOTHING_SET
 ) -> Query | Issue:
     """Read, decode and embed one query photograph, as ``request`` leaves out parts of it and asks for its regions; an
     Issue says why it can't be used.
@@ -90,8 +89,8 @@ def read_query(
         content = read(found, limits)
         side_px = embedder.spec.input_px
         # The whole picture as ingest reads it, so that the same file has the same vector; and larger.
-        wanted = Request(sides_px=(side_px, QUERY_SCALE * side_px), metadata=True, limits=limits)
-        decoded = shared.read_picture(content.whole, wanted)
+        wanted = Request(sides_px=(side_px, QUERY_SCALE * side_px), metadata=True)
+        decoded = content.decoded(wanted)
     except EvidenceError as error:
         return Issue.of(found.locator, error)
     return _embedded(found.locator, content.digests.sha256, decoded, embedder, request)

@@ -82,7 +82,7 @@ class Searcher:
 
     def read(self, found: Evidence | Issue, request: SearchRequest = ANYTHING) -> Query | Issue:
         """The first stage: the query, or why it can't be used."""
-        return read_query(found, self._embedder, request, self._limits.picture)
+        return read_query(found, self._embedder, request, self._limits)
 
     def answer(self, query: Query | Issue, request: SearchRequest, started: float) -> SearchResult:
         """All further stages of a query that was read from ``started`` on (time.perf_counter); recorded."""

@@ -1,11 +1,14 @@
+import json
 import os
+import sqlite3
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgmatch.errors import UsageError
-from imgmatch.locator import Locator
+from imgmatch.locator import Locator, readable
+from imgmatch.types import Evidence, Issue
 
 KINDS = st.from_regex(r"[a-z][a-z0-9]{0,8}", fullmatch=True)
 
@@ -20,6 +23,26 @@ def test_any_chain_of_names_of_any_bytes_comes_back_the_same(chain):
     assert text.isprintable() or all(char.isprintable() or ord(char) > 0xA0 for char in text)
     text.encode("utf-8")
     assert Locator.parse(text) == locator
+
+
+@settings(deadline=None)
+@given(
+    st.text(st.characters(), max_size=20),
+    st.text(st.characters(categories=["Cs"]), max_size=5),
+    st.integers(-(2**80), 2**80),
+)
+def test_whatever_evidence_says_a_database_and_json_can_hold(name, lone, number):
+    """Names that decode to half a surrogate pair, times and sizes that fill more than 64 bits."""
+    place = Locator("mail", name + lone + name, Locator.file("/a.eml"))
+    assert Locator.parse(str(place)) == place
+    found = Evidence(place, number, None, number, -number, open)
+    issue = Issue(place, "walk", "limit", f"{lone}{name}")
+    kept = (str(found.locator), found.size_bytes, found.modified_ns, found.changed_ns, issue.message, readable(lone))
+    (row,) = sqlite3.connect(":memory:").execute("SELECT ?, ?, ?, ?, ?, ?", kept).fetchall()
+    assert row == kept
+    assert json.loads(json.dumps(kept).encode()) == list(kept)
+    if -(2**63) < number < 2**63:
+        assert (found.size_bytes, found.modified_ns, found.changed_ns) == (max(0, number), number, -number)
 
 
 def test_plain_names_stay_readable():

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.lite import lite
 from imgmatch.limits import DEFAULT_WORKER_LIMITS
 from imgmatch.models import load_model
-from imgmatch.workers import shared
+from imgmatch.workers import pictures
 from imgmatch.workers.pictures import PicturePool
 from indexer.case.case import Case
 
@@ -24,7 +24,7 @@ def shared_workers(monkeypatch):
     """Every ingest in this process decodes in the workers of its searches: new ones take longer than most tests."""
 
     def pool(jobs, limits):
-        return nullcontext(shared.pool()) if limits == DEFAULT_WORKER_LIMITS else PicturePool(jobs, limits)
+        return nullcontext(pictures.pool(limits)) if limits == DEFAULT_WORKER_LIMITS else PicturePool(jobs, limits)
 
     monkeypatch.setattr("indexer.intake.ingest.PicturePool", pool)
 

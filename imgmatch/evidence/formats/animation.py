@@ -1,12 +1,18 @@
-"""Pictures that hold several: animated GIF, WebP and PNG, any TIFF, HEIF and AVIF sequences."""
+"""Pictures that hold several: animated GIF, WebP and PNG, any TIFF, HEIF and AVIF sequences, Multi-Picture JPEG."""
 
 from __future__ import annotations
 
+import io
+from contextlib import suppress
+from functools import partial
 from typing import BinaryIO, ClassVar
 
 from imgmatch.evidence.formats.extracted import Moving
 from imgmatch.evidence.look import Look, read
 from imgmatch.picture.brands import coding_of
+from imgmatch.picture.directories import order_of
+
+_MOST_SEGMENTS = 256
 
 
 class Animation(Moving):
@@ -14,7 +20,7 @@ class Animation(Moving):
 
     name = "picture of several"
     kinds: ClassVar[tuple[str, ...]] = ("frame", "preview")
-    task = "animation"
+    parser = "animation"
     itself = True
 
     @classmethod
@@ -30,17 +36,36 @@ class Animation(Moving):
             return head[12:16] == b"VP8X" and bool(head[20] & 2)
         if head[4:8] == b"ftyp":
             return coding_of(head) == "HEIF" or b"avis" in head[8 : int.from_bytes(head[:4], "big")]
-        return head.startswith((b"II*\0", b"MM\0*"))
+        if head.startswith(b"\xff\xd8\xff"):
+            return _has_index(look)
+        return order_of(head) is not None
+
+
+def _has_index(look: Look) -> bool:
+    """Has a JPEG an index of several pictures (CIPA DC-007)? Past its first bytes it is read only where need be."""
+    with suppress(EOFError):
+        return _index_in(io.BytesIO(look.head))
+    with suppress(EOFError), look.evidence.open() as stream:
+        return _index_in(stream)
+    return False
+
+
+def _index_in(stream: BinaryIO) -> bool:
+    """EOFError where it ends before the pixels do begin."""
+    _take(stream, 2)
+    for _ in range(_MOST_SEGMENTS):
+        marker, kind, *length = _take(stream, 4)
+        if marker != 0xFF or kind == 0xDA:
+            break
+        if _take(stream, max(2, int.from_bytes(length, "big")) - 2).startswith(b"MPF\0") and kind == 0xE2:
+            return True
+    return False
 
 
 def _images_of_gif(stream: BinaryIO) -> int:
     """1 or 2: images in a GIF (GIF89a), counted no further than the second; 0 where it is broken before the first."""
 
-    def take(size: int) -> bytes:
-        part = read(stream, size)
-        if len(part) < size:
-            raise EOFError
-        return part
+    take = partial(_take, stream)
 
     def colours(flags: int) -> int:
         return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
@@ -62,3 +87,10 @@ def _images_of_gif(stream: BinaryIO) -> int:
     except EOFError:
         pass
     return images
+
+
+def _take(stream: BinaryIO, size: int) -> bytes:
+    part = read(stream, size)
+    if len(part) < size:
+        raise EOFError
+    return part

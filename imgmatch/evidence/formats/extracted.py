@@ -13,13 +13,12 @@ from imgmatch.locator import Locator
 from imgmatch.parsers.pieces import Settings, Trouble
 from imgmatch.types import Evidence, Issue
 from imgmatch.workers import parse
-from imgmatch.workers.kinds import Task
 
 
 class Extracted(Container):
-    """``task``: the extractor that knows this kind of file."""
+    """``parser``: the module of ``imgmatch.parsers`` that knows this kind of file."""
 
-    task: ClassVar[Task]
+    parser: ClassVar[str]
     hashed_up_to_bytes: ClassVar[int | None] = sys.maxsize
 
     def members(self) -> Iterator[Evidence | Issue]:
@@ -29,7 +28,7 @@ class Extracted(Container):
     def _extract(self, at: str | None) -> Iterator[Evidence | Issue]:
         options = self.options
         settings = Settings(options.frames_per_minute, options.limits, options.passwords)
-        for piece in parse.extract(self.task, self.access(), settings, at):
+        for piece in parse.extract(self.parser, self.access(), settings, at):
             if piece.kind not in self.kinds:
                 raise EvidenceError("crashed", "its reader gave nonsense; what came before is kept")
             if isinstance(piece, Trouble):

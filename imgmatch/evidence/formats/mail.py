@@ -23,7 +23,7 @@ class Mail(Extracted):
 
     name = "mail"
     kinds = ("mail",)
-    task = "mail"
+    parser = "mail"
     switch = "documents"
 
     @classmethod

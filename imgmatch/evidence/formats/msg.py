@@ -16,7 +16,7 @@ class Msg(Extracted):
 
     name = "Outlook message"
     kinds = ("msg",)
-    task = "msg"
+    parser = "msg"
     switch = "documents"
     needs = "olefile", "documents"
     magic = Thumbs.magic

@@ -11,7 +11,7 @@ class Pdf(Extracted):
 
     name = "PDF"
     kinds = ("pdf",)
-    task = "pdf"
+    parser = "pdf"
     switch = "documents"
     needs = "pypdf", "documents"
 

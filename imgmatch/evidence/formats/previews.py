@@ -13,7 +13,7 @@ class Previews(Moving):
 
     name = "JPEG with previews"
     kinds: ClassVar[tuple[str, ...]] = ("preview",)
-    task = "previews"
+    parser = "previews"
     switch = "previews"
     itself = True
 

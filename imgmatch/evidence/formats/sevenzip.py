@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any, BinaryIO, cast
 
 from imgmatch import times
-from imgmatch.errors import EvidenceError
+from imgmatch.errors import EvidenceError, raise_if_machine
 from imgmatch.evidence.container import Container
 from imgmatch.limits import SourceLimits
 from imgmatch.locator import Names
@@ -72,6 +72,7 @@ class SevenZip(Container):
             except py7zr.exceptions.PasswordRequired:
                 continue
             except Exception as error:
+                raise_if_machine(error)
                 if password is None:
                     raise EvidenceError("broken_archive", f"the archive can't be read: {one_line(error)}") from error
         if not self.options.passwords:

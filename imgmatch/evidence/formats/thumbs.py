@@ -10,7 +10,7 @@ class Thumbs(Extracted):
 
     name = "Thumbs.db"
     kinds = ("thumb",)
-    task = "thumbs"
+    parser = "thumbs"
     switch = "documents"
     needs = "olefile", "documents"
     magic = (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",)  # any compound file

@@ -10,6 +10,6 @@ class Tnef(Extracted):
 
     name = "winmail.dat"
     kinds = ("tnef",)
-    task = "tnef"
+    parser = "tnef"
     switch = "documents"
     magic = (b"\x78\x9f\x3e\x22",)

@@ -16,7 +16,7 @@ class Video(Moving):
     """Key frames, called by their time in ms."""
 
     name = "video"
-    task = "video"
+    parser = "video"
     needs = "av", "video"
     magic = (
         b"\x1a\x45\xdf\xa3",  # Matroska, WebM

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import IO, BinaryIO, cast
 
-from imgmatch.errors import EvidenceError, ImgmatchError
+from imgmatch.errors import EvidenceError, ImgmatchError, raise_if_machine
 from imgmatch.evidence.container import Container
 from imgmatch.evidence.formats.zip_directory import LOCAL_HEADER, DamagedError, Directory, Entry, local_entry
 from imgmatch.evidence.look import read
@@ -82,6 +82,7 @@ class Zip(Container):
             except EvidenceError as error:
                 yield self.issue(at, error.kind, str(error))
             except ImgmatchError as error:
+                raise_if_machine(error)
                 yield self.issue(at, "needs_package", str(error))
 
     def _file(self, at: str, entry: Entry, source: RandomAccess, password: bytes | None) -> Evidence:
@@ -187,7 +188,8 @@ def _is_own_part(entry: Entry, source: RandomAccess) -> bool:
     try:
         with entry.open(source) as stream:
             head = read(cast(BinaryIO, stream), 64).replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")
-    except Exception:  # noqa: BLE001  (opening it again says why)
+    except Exception as error:  # noqa: BLE001  (opening it again says why)
+        raise_if_machine(error)
         return False
     return head.startswith(b"<?xml") or (head.startswith(b"<") and bool(_MARKUP.search(entry.name)))
 

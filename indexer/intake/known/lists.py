@@ -93,7 +93,7 @@ def import_list(
             change.entry.counts = {"hashes": done.hashes, "malformed": done.malformed, "items": done.items}
         if is_pdq:
             # Against as many items as there may be: in transactions of its own, which the next ingest goes on with.
-            with case.use("match hash list", arguments={"list": name}) as use:
+            with case.use("match hash list", arguments={"list": name}, ends="matched hash list") as use:
                 for _ in match_pdq(use):
                     pass  # what it finds is in the catalogue, and counted next
                 done.items = len({item_id for item_id, _ in use.catalogue.lists.item_hits(name=name)})

@@ -29,7 +29,7 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListMatch:
     """An item, or a file that is no item (``item_id`` None), with a list that names it."""
 
     item_id: int | None
@@ -56,7 +56,7 @@ class KnownFiles:
         """Is this content to be left out: does an ignore list name it, and no alert list?"""
         return _ignored(self.of(digests))
 
-    def of_container(self, found: Evidence) -> Container | None:
+    def of_container(self, found: Evidence) -> Listed | None:
         """What the lists say of a file that is opened for what is in it, its digests taken as it streams by; None where
         there is nothing to say, or it can't be read (opening it says why).
         """
@@ -71,11 +71,11 @@ class KnownFiles:
         if not hits and not noted:
             return None
         new = tuple(hit for hit in hits if hit.list_id not in noted)
-        return Container(digests, found, hits, new, _ignored(hits))
+        return Listed(digests, found, hits, new, _ignored(hits))
 
 
 @dataclass(frozen=True, slots=True)
-class Container:
+class Listed:
     """A video, document or archive that lists name, ``new`` ones of them for the first time. ``ignored``: it is not
     opened because of that.
     """
@@ -92,7 +92,7 @@ def _ignored(hits: Iterable[ListHit]) -> bool:
     return "ignore" in kinds and "alert" not in kinds
 
 
-def listed(case: Case, kind: str | None = None, name: str | None = None) -> Iterator[Listed]:
+def listed(case: Case, kind: str | None = None, name: str | None = None) -> Iterator[ListMatch]:
     """Items, and then files that are no items, with each list that names them. Recorded before and after."""
     shown = 0
     with case.use("known match", arguments={"list": name, "kind": kind}, ends="known match shown") as use:
@@ -102,7 +102,7 @@ def listed(case: Case, kind: str | None = None, name: str | None = None) -> Iter
             yield found
 
 
-def _listed(use: Use, kind: str | None, name: str | None) -> Iterator[Listed]:
+def _listed(use: Use, kind: str | None, name: str | None) -> Iterator[ListMatch]:
     block: list[tuple[int, ListHit]] = []
     for pair in use.catalogue.lists.item_hits(name=name):
         if kind is None or pair[1].kind == kind:
@@ -112,13 +112,13 @@ def _listed(use: Use, kind: str | None, name: str | None) -> Iterator[Listed]:
             block = []
     yield from _with_places(use, block)
     for file in use.catalogue.listed.all(kind, name):
-        yield Listed(None, file.sha256, file.hit, file.locator, 1)
+        yield ListMatch(None, file.sha256, file.hit, file.locator, 1)
 
 
-def _with_places(use: Use, block: list[tuple[int, ListHit]]) -> Iterator[Listed]:
+def _with_places(use: Use, block: list[tuple[int, ListHit]]) -> Iterator[ListMatch]:
     ids = [item_id for item_id, _ in block]
     items = use.catalogue.items.by_id(ids)
     places = use.catalogue.sightings.of(ids)
     for item_id, hit in block:
         seen = places[item_id]
-        yield Listed(item_id, items[item_id].sha256, hit, seen[0].locator, len(seen))
+        yield ListMatch(item_id, items[item_id].sha256, hit, seen[0].locator, len(seen))

@@ -126,7 +126,7 @@ def write_pack(
             items = _write_items(use, members)
             if config.locators:
                 _write_sightings(use, members)
-            models = [_write_model(members, shelf) for shelf in case.shelves()]
+            models = [_write_model(use, members, shelf) for shelf in case.shelves()]
             thumbnails = _write_thumbnails(use, members, config.reveal, progress) if config.thumbnails else 0
             vectors = sum(block["rows"] for model in models for block in model["vectors"])
             manifest = {
@@ -180,7 +180,7 @@ def _write_sightings(use: Use, members: _Members) -> None:
             member.line({"item_id": item_id, "locator": locator, "modified_utc": modified})
 
 
-def _write_model(members: _Members, shelf: Shelf) -> dict[str, Any]:
+def _write_model(use: Use, members: _Members, shelf: Shelf) -> dict[str, Any]:
     """A model's live vectors, a block a segment: rows (n, dim) float16, their items (n,) and regions (n, 4) int64, -1
     where a vector is of the whole picture.
     """
@@ -189,8 +189,8 @@ def _write_model(members: _Members, shelf: Shelf) -> dict[str, Any]:
         if not len(ids):
             continue
         vector_ids = ids.tolist()
-        owners = shelf.catalogue.vectors.owners(vector_ids)
-        regions = shelf.catalogue.vectors.regions(vector_ids)
+        owners = use.catalogue.vectors.owners(vector_ids)
+        regions = use.catalogue.vectors.regions(vector_ids)
         whole = (-1, -1, -1, -1)
         stem = f"vectors/{shelf.model_id:03d}/{len(blocks) + 1:06d}"
         blocks.append(

@@ -129,6 +129,87 @@ def test_a_picture_that_cannot_be_taken_out_costs_itself_only(tmp_path):
     assert all(issue.locator.kind == "pdf" for issue in issues)
 
 
+INKS = np.stack([np.tile(np.linspace(0, 200, 320).astype(np.uint8), (240, 1)) for _ in range(4)], -1)
+INKS[..., 1] = INKS[:, ::-1, 1]
+INKS[..., 2] = np.linspace(0, 255, 240).astype(np.uint8)[:, None]
+INKS[..., 3] = 30
+
+
+def jpeg_of(samples: np.ndarray, adobe: bool, transform: int = 0) -> bytes:
+    """A JPEG that holds these very samples; a marker tells who wrote it, and ``transform`` that they are YCCK."""
+    shown = Image.fromarray(samples if samples.ndim == 2 else 255 - samples, "L" if samples.ndim == 2 else "CMYK")
+    data = encode(shown, "JPEG", quality=98, subsampling=0)  # Pillow writes inks negative
+    at = data.find(b"\xff\xee\0\x0eAdobe")
+    if at >= 0:
+        data = data[:at] + data[at + 16 :]
+    marker = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0" + bytes([transform])
+    return data[:2] + marker + data[2:] if adobe else data
+
+
+def ycck(samples: np.ndarray) -> np.ndarray:
+    """Inks as Adobe's YCCK, so that what comes out of a JPEG of them is ``samples``."""
+    colours = np.asarray(Image.fromarray(255 - samples[..., :3], "RGB").convert("YCbCr"))
+    return np.dstack([colours, samples[..., 3]])
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("how", ["plain", "adobe", "ycck", "said ycck", "flate"])
+def test_inks_in_a_pdf_come_out_as_they_were_put_in(tmp_path, how, turned):
+    def edit(writer, image):
+        from pypdf.generic import ArrayObject, DictionaryObject, NameObject, NumberObject
+
+        samples, more = 255 - INKS if turned else INKS, {}
+        if turned:
+            more["Decode"] = ArrayObject([NumberObject(1), NumberObject(0)] * 4)
+        if how == "flate":
+            writer._add_object(image(samples.tobytes(), "DeviceCMYK", **more).flate_encode())
+            return
+        if how == "said ycck":
+            more["DecodeParms"] = DictionaryObject({NameObject("/ColorTransform"): NumberObject(1)})
+        stored = ycck(samples) if "ycck" in how else samples
+        data = jpeg_of(stored, how in ("adobe", "ycck"), 2 * (how == "ycck"))
+        writer._add_object(image(data, "DeviceCMYK", Filter=NameObject("/DCTDecode"), **more))
+
+    inside, issues = split(pdf(tmp_path / "a.pdf", edit))
+    assert not issues
+    (data,) = (data for name, data in inside.items() if name.startswith("pdf:image-") and data != JPEGS[2])
+    wanted = (255 - INKS[..., :3].astype(float)) * (255 - INKS[..., 3:].astype(float)) / 255
+    assert np.abs(pixels(data) - wanted).mean() < 3
+
+
+@pytest.mark.parametrize("space", ["DeviceGray", "Separation"])
+def test_grey_jpegs_of_a_pdf_are_turned_round_where_it_says_so(tmp_path, space):
+    grey = INKS[..., 0]
+
+    def edit(writer, image):
+        from pypdf.generic import ArrayObject, NameObject, NumberObject
+
+        made = image(jpeg_of(255 - grey, False), space, Filter=NameObject("/DCTDecode"))
+        if space == "DeviceGray":
+            made[NameObject("/Decode")] = ArrayObject([NumberObject(1), NumberObject(0)])
+        else:
+            names = [NameObject(f"/{name}") for name in ("Separation", "Black", "DeviceGray")]
+            made[NameObject("/ColorSpace")] = ArrayObject(names)
+        writer._add_object(made)
+
+    inside, _ = split(pdf(tmp_path / "a.pdf", edit))
+    (data,) = (data for name, data in inside.items() if name.startswith("pdf:image-") and data != JPEGS[2])
+    assert np.abs(pixels(data)[..., 0] - grey.astype(float)).mean() < 3
+
+
+def test_a_cut_off_jpeg_of_inks_gives_its_rows_and_an_issue(tmp_path):
+    def edit(writer, image):
+        from pypdf.generic import NameObject
+
+        data = jpeg_of(INKS, True)
+        writer._add_object(image(data[: len(data) // 2], "DeviceCMYK", Filter=NameObject("/DCTDecode")))
+
+    inside, issues = split(pdf(tmp_path / "a.pdf", edit))
+    assert len(inside) == 5
+    assert [issue.error for issue in issues] == ["broken_document"]
+    assert f"pdf:{issues[0].locator.at}" in inside
+
+
 # Mail
 
 

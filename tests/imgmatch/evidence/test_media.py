@@ -288,10 +288,17 @@ def test_a_reader_ends_with_the_program_that_started_it(tmp_path):
     assert not alive
 
 
+def unwritten(format: str) -> bool:
+    from PIL import features
+
+    return format == "AVIF" and not features.check("avif")
+
+
 MOVING = {
     "a.gif": {"format": "GIF", "duration": 500},
     "a.webp": {"format": "WEBP", "duration": 500, "lossless": True},
     "a.png": {"format": "PNG", "duration": 500},
+    "a.avif": {"format": "AVIF", "duration": 500, "quality": 90},
     "a.tif": {"format": "TIFF"},
 }
 
@@ -300,13 +307,16 @@ MOVING = {
 def test_distinct_frames_of_a_moving_picture_lie_behind_the_file_itself(tmp_path, name):
     frames = [SCENES[1], SCENES[0], SCENES[2], SCENES[2], SCENES[3]]
     options = dict(MOVING[name])
+    if unwritten(options["format"]):
+        pytest.skip("this Pillow has no AVIF")
     path = tmp_path / name
     SCENES[0].save(path, options.pop("format"), save_all=True, append_images=frames, **options)
     found, issues = split(path)
     assert not issues
     assert found[0].locator == Locator.file(path)
     assert read(found[0]) == path.read_bytes()
-    assert scenes_in(found[1:]) == [1, 2, 3]
+    # Pages have no time, and are all given.
+    assert scenes_in(found[1:]) == ([1, 0, 2, 2, 3] if name == "a.tif" else [1, 2, 3])
     assert {f.locator.kind for f in found[1:]} == {"frame"}
     digests(path)
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:

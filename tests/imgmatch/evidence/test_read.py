@@ -1,9 +1,13 @@
 """Reading is in one place: what can't be read is the evidence's fault or this machine's, and each is told as such."""
 
+import dataclasses
 import errno
+import gzip
 import hashlib
 import io
+import os
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -12,12 +16,11 @@ from imgmatch.evidence import reopen, walk
 from imgmatch.evidence.limits import AllLimits, limits
 from imgmatch.evidence.read import Finder, hashed, read
 from imgmatch.locator import Locator
-from imgmatch.picture.image import Limits
 from imgmatch.types import Evidence, Issue
 
 DATA = b"what a file holds"
 SHA256 = hashlib.sha256(DATA).hexdigest()
-PLACE = Locator("file", "/media/card/1.jpg")
+PLACE = Locator.file(Path(__file__).parent / "1.jpg")
 
 
 def evidence(open_it):
@@ -46,9 +49,9 @@ class Breaks(io.RawIOBase):
 
 def test_what_is_decoded_are_the_bytes_that_were_hashed_up_to_the_limit():
     found = evidence(lambda: io.BytesIO(DATA))
-    content = read(found, Limits(max_bytes=len(DATA)))
+    content = read(found, limits([f"max_bytes={len(DATA)}"]))
     assert (content.evidence, content.digests.sha256, content.whole) == (found, SHA256, DATA)
-    larger = read(found, Limits(max_bytes=len(DATA) - 1))
+    larger = read(found, limits([f"max_bytes={len(DATA) - 1}"]))
     assert (larger.digests, larger.data) == (content.digests, None)
     with pytest.raises(EvidenceError, match="17 bytes are more than 16") as said:
         larger.whole  # noqa: B018
@@ -63,11 +66,15 @@ def test_what_is_decoded_are_the_bytes_that_were_hashed_up_to_the_limit():
         (OSError(errno.EIO, "Input/output error"), "unreadable", "the file can't be read: input/output error"),
         (OSError("no longer a plain file"), "unreadable", "the file can't be read: no longer a plain file"),
         (EvidenceError("password", "is encrypted"), "password", "is encrypted"),
-        (KeyError("x"), "internal", "an error of imgmatch, of this file only (KeyError: 'x'); report it"),
+        (
+            KeyError("x"),
+            "internal",
+            "internal error, of this file only (KeyError: 'x'); please report it; IMGMATCH_DEBUG=1 shows where",
+        ),
         (
             RecursionError("deep"),
             "internal",
-            "an error of imgmatch, of this file only (RecursionError: deep); report it",
+            "internal error, of this file only (RecursionError: deep); please report it; IMGMATCH_DEBUG=1 shows where",
         ),
     ],
 )
@@ -80,7 +87,7 @@ def test_a_fault_of_the_evidence_is_an_issue_of_stage_read(error, kind, message,
     assert ("Traceback" in caplog.text) == (kind == "internal")
 
 
-MACHINE = [OSError(getattr(errno, name), name) for name in ("ENOSPC", "EMFILE", "ENFILE", "ENOMEM", "ESTALE")]
+MACHINE = [OSError(getattr(errno, name), name) for name in ("ENOSPC", "EMFILE", "ENFILE", "ENOMEM")]
 
 
 @pytest.mark.parametrize("error", [*MACHINE, MemoryError()], ids=repr)
@@ -90,6 +97,29 @@ def test_a_fault_of_this_machine_is_no_matter_of_the_evidence(error, where):
     for reading in (read, hashed):
         with pytest.raises(MachineError):
             reading(found)
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENODEV, errno.ESTALE, errno.ENOTCONN])
+def test_a_bad_place_on_a_disk_is_the_evidences_and_a_lost_disk_the_machines(code, tmp_path):
+    def read_from(folder):
+        place = Locator("zip", "1.jpg", Locator.file(folder / "a.zip"))
+        read(dataclasses.replace(failing(OSError(code, "Input/output error")), locator=place))
+
+    with pytest.raises(EvidenceError, match="the file can't be read: input/output error"):
+        read_from(tmp_path)
+    with pytest.raises(MachineError, match="its disk does not answer any more: input/output error"):
+        read_from(tmp_path / "unplugged")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a disk that is full")
+def test_a_full_temporary_disk_is_no_matter_of_what_is_unpacked_there(tmp_path, monkeypatch):
+    whole, archive = io.BytesIO(), tmp_path / "a.zip.gz"
+    with zipfile.ZipFile(whole, "w") as made:
+        made.writestr("1.bmp", bytes(9 << 20))
+    archive.write_bytes(gzip.compress(whole.getvalue(), 1))
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda *_, **__: open("/dev/full", "w+b"))  # noqa: SIM115
+    with pytest.raises(MachineError, match="no temporary file can be written: no space left on device"):
+        list(walk(archive))
 
 
 def test_what_a_reader_makes_of_a_machines_fault_is_still_the_machines():

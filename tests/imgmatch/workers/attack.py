@@ -1,4 +1,4 @@
-"""What runs inside workers that were taken over: attempts at all that one must not do, and a watch on imports.
+"""What runs inside workers that were taken over: attempts at all that one must not do.
 
 For each kind of worker there is one that loads as it does, gives up its rights as it does, and then attacks.
 """
@@ -88,46 +88,14 @@ def succeeded(folder, parent, address, log):
     return done
 
 
-def _attacker(kind):
-    def load():
-        kind.load()
-        log = os.open(Path(os.environ["TEMP"]) / "log", os.O_WRONLY | os.O_CREAT)
-
-        def serve(request, _data, _pipe):
-            return {"done": succeeded(request["folder"], request["parent"], request["address"], log)}, []
-
-        return serve
-
-    return _named(load, f"attack_{kind.load.__name__}")
+def serve(request, _data, _pipe):
+    """What an attacker's worker answers."""
+    return {"done": succeeded(request["folder"], request["parent"], request["address"], LOG)}, []
 
 
-def _importer(kind):
-    """Loads as a kind does, and ends the process where it imports anything later: what it could not have."""
-
-    def load():
-        import resource  # noqa: F401  (needed to give up the rights)
-
-        serve = kind.load()
-        sys.meta_path.insert(0, _NoMore())
-        return serve
-
-    return _named(load, f"closed_{kind.load.__name__}")
-
-
-class _NoMore:
-    def find_spec(self, *_):
-        os._exit(IMPORTED)
-
-
-def _named(load, name):
-    load.__module__, load.__qualname__ = __name__, name
-    globals()[name] = load
-    return load
-
-
-IMPORTED = 77
-ATTACKERS = [dataclasses.replace(kind, load=_attacker(kind)) for kind in kinds.KINDS]
-CLOSED = {kind: dataclasses.replace(kind, load=_importer(kind)) for kind in kinds.KINDS}
+ATTACKERS = [dataclasses.replace(kind, serve=f"{__name__}:serve") for kind in kinds.KINDS]
+# In a worker, which has its rights until this is imported: a file that was opened before.
+LOG = os.open(Path(os.environ["TEMP"]) / "log", os.O_WRONLY) if "imgmatch.workers.child" in sys.modules else -1
 
 if __name__ == "__main__":  # with every right
     folder, victim, address, log = sys.argv[1:]

@@ -21,6 +21,7 @@ from imgmatch.workers.pictures import PicturePool
 from imgmatch.workers.pool import Pool
 from tests.conftest import ROOT, snapshot
 from tests.imgmatch.workers import attack
+from tests.imgmatch.workers.closed import CLOSED, IMPORTED
 
 psutil = pytest.importorskip("psutil", reason="psutil is not installed: pip install psutil")
 needs_filter = pytest.mark.skipif(syscall_filter() is None, reason="no seccomp here: Linux, pyseccomp and libseccomp")
@@ -78,10 +79,10 @@ def test_with_every_right_the_attack_would_succeed(folder):
 
 @pytest.mark.slow
 def test_nothing_is_imported_by_a_worker_once_it_has_no_rights(tmp_path, monkeypatch):
-    for task, kind in list(kinds.OF_TASK.items()):
-        monkeypatch.setitem(kinds.OF_TASK, task, attack.CLOSED[kind])
-    monkeypatch.setattr(session, "DISKS", attack.CLOSED[kinds.DISKS])
-    monkeypatch.setattr(pictures, "PICTURES", attack.CLOSED[kinds.PICTURES])
+    for parser, kind in list(kinds.OF_PARSER.items()):
+        monkeypatch.setitem(kinds.OF_PARSER, parser, CLOSED[kind])
+    monkeypatch.setattr(session, "DISKS", CLOSED[kinds.DISKS])
+    monkeypatch.setattr(pictures, "PICTURES", CLOSED[kinds.PICTURES])
     chance = random.Random(5)
     whole = [data for each in seeds().values() for data in each]
     files = [*whole, *(mutate(data, chance, whole) for data in whole for _ in range(2))]
@@ -89,7 +90,7 @@ def test_nothing_is_imported_by_a_worker_once_it_has_no_rights(tmp_path, monkeyp
         (tmp_path / str(number)).write_bytes(data)
     options = SourceOptions(previews=True, carve=True, limits=SourceLimits(max_cpu_seconds=20))
     issues = [found for found in walk(tmp_path, options=options) if isinstance(found, Issue)]
-    assert [issue for issue in issues if str(attack.IMPORTED) in issue.message] == []
+    assert [issue for issue in issues if str(IMPORTED) in issue.message] == []
     assert issues
     with PicturePool(1) as pool:
         for data in files:

@@ -194,7 +194,7 @@ RIGHT = {
     "message": "",
     "image": ABOUT,
     "facts": {"metadata": {}, "pdq": None},
-    "pictures": [{"about": ABOUT, "height": 4, "width": 5}],
+    "pictures": [{**ABOUT, "height": 4, "width": 5}],
 }
 BYTES = 3 * (64 * 64 + 4 * 5)
 
@@ -233,9 +233,9 @@ def test_a_reply_that_is_right_is_taken():
         RIGHT | {"image": ABOUT | {"partial": 1}},
         RIGHT | {"facts": {"metadata": [], "pdq": None}},
         RIGHT | {"facts": {"metadata": {}, "pdq": {"hash": "00", "quality": 100}}},
-        RIGHT | {"pictures": [{"about": ABOUT, "height": 9**9, "width": 9}]},
-        RIGHT | {"pictures": [{"about": ABOUT, "height": -4, "width": -5}]},
-        RIGHT | {"pictures": [{"about": ABOUT, "height": 4, "width": 6}]},
+        RIGHT | {"pictures": [{**ABOUT, "height": 9**9, "width": 9}]},
+        RIGHT | {"pictures": [{**ABOUT, "height": -4, "width": -5}]},
+        RIGHT | {"pictures": [{**ABOUT, "height": 4, "width": 6}]},
         RIGHT | {"pictures": [None]},
         RIGHT | {"pictures": []},
     ],
@@ -285,10 +285,8 @@ def test_a_broken_message_is_refused(data):
     ("kind", "right", "wrong"),
     [
         (int, [0, -5, 2**64 - 1], [True, 1.0, "1", None, 2**64, -(2**63) - 1]),
-        (float, [0, 1.5], [float("nan"), float("inf"), True, "1"]),
         (str | None, ["", None], [1, b"", []]),
         (list[tuple[str, int]], [[], [["a", 1]]], [[["a"]], [["a", 1, 2]], [[1, "a"]], {}, None]),
-        (dict[str, bool], [{}, {"a": True}], [{"a": 1}, []]),
     ],
 )
 def test_a_message_has_the_type_that_was_declared(kind, right, wrong):

@@ -3,11 +3,21 @@
 import json
 import shutil
 import zipfile
+from dataclasses import replace
 
 import pytest
 
+from imgmatch.evidence import SourceOptions
 from imgmatch.evidence.limits import AllLimits
+from imgmatch.limits import WorkerLimits
+from imgmatch.models import load_model
+from imgmatch.workers.pictures import PicturePool
+from indexer.care.check import check
 from indexer.case.case import Case
+from indexer.intake.ingest import IngestConfig, ingest
+from indexer.review.desk import Desk
+from indexer.search.request import SearchRequest
+from indexer.search.searcher import Searcher
 from tests.conftest import encode, run, run_json, textured
 
 LARGE = 257 << 20
@@ -58,9 +68,6 @@ def test_a_report_shows_it(large, tmp_path):
 
 
 def test_a_reviewer_can_choose_it_and_see_it(large):
-    from imgmatch.models import load_model
-    from indexer.review.desk import Desk
-
     with Case.open(large[0]) as case:
         desk = Desk(case, load_model(device="cpu", threads=1))
         chosen = desk.choose("1")
@@ -81,14 +88,6 @@ def test_the_widest_limits_of_all_runs_hold_also_in_a_case_that_takes_them_in(la
 
 
 def test_what_was_unpacked_within_a_raised_limit_is_found_again(case, embedder, tmp_path):
-    from dataclasses import replace
-
-    from imgmatch.evidence import SourceOptions
-    from indexer.care.check import check
-    from indexer.intake.ingest import IngestConfig, ingest
-    from indexer.search.request import SearchRequest
-    from indexer.search.searcher import Searcher
-
     archive = tmp_path / "a.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as made:
         made.writestr("deep.jpg", encode(textured(1), "JPEG") + bytes(200 << 20))  # packed to a thousandth
@@ -101,3 +100,21 @@ def test_what_was_unpacked_within_a_raised_limit_is_found_again(case, embedder, 
     (result,) = Searcher(case, embedder).search([query], SearchRequest(verify_top=1))
     assert result.matches[0].verification.verified
     assert [finding for finding in check(case, sources=True) if finding.part == "source"] == []
+
+
+def test_what_was_decoded_within_raised_limits_of_workers_is_decoded_within_them_again(
+    case, embedder, photographs, monkeypatch
+):
+    used = set()
+    really = PicturePool.read_picture
+
+    def noted(self, data, request):
+        used.add(self._limits)
+        return really(self, data, request)
+
+    longer = WorkerLimits(decode_seconds=200)
+    ingest(case, [photographs], embedder, IngestConfig(worker_limits=longer))
+    monkeypatch.setattr(PicturePool, "read_picture", noted)
+    (result,) = Searcher(case, embedder).search([photographs / "00.jpg"], SearchRequest(verify_top=3))
+    assert result.matches[0].verification is not None
+    assert used == {longer}

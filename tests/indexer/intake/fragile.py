@@ -4,22 +4,17 @@ import ctypes
 import dataclasses
 import time
 
-from imgmatch.workers import kinds
+from imgmatch.workers import decode, kinds
 
 FATAL, ENDLESS = b"<fatal to its decoder>", b"<endless>"
 
 
-def load():
-    serve = kinds.load_pictures()
-
-    def fragile(request, data, pipe):
-        if FATAL in data:
-            ctypes.string_at(0)
-        while ENDLESS in data:
-            time.sleep(0.1)
-        return serve(request, data, pipe)
-
-    return fragile
+def serve(request, data, pipe):
+    if FATAL in data:
+        ctypes.string_at(0)
+    while ENDLESS in data:
+        time.sleep(0.1)
+    return decode.serve(request, data, pipe)
 
 
-PICTURES = dataclasses.replace(kinds.PICTURES, load=load)
+PICTURES = dataclasses.replace(kinds.PICTURES, serve=f"{__name__}:serve")

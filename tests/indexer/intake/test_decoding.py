@@ -9,7 +9,7 @@ import pytest
 
 from imgmatch.errors import UsageError
 from imgmatch.limits import WorkerLimits
-from imgmatch.workers import choice, pictures, shared
+from imgmatch.workers import choice, pictures
 from imgmatch.workers.process import Process
 from indexer.care import repair
 from indexer.case.case import AUDIT
@@ -30,7 +30,7 @@ def fragile(filled, monkeypatch):
     """After an ingest, workers of this process have faulty decoders, and two seconds a picture."""
     monkeypatch.setattr(pictures, "PICTURES", PICTURES)
     with pictures.PicturePool(2, WorkerLimits(decode_seconds=2)) as made:
-        monkeypatch.setattr(shared, "_pool", made)
+        monkeypatch.setattr(pictures, "pool", lambda limits: made)
         yield
 
 
@@ -61,9 +61,9 @@ def test_a_batch_of_queries_goes_on_after_one_that_kills_and_one_that_hangs(frag
 
 def test_a_candidate_that_kills_its_worker_is_not_verified_and_the_others_are(fragile, filled, embedder, folder):
     started = []
-    real = Process.greet
+    real = Process.start
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Process, "greet", lambda worker: started.append(worker) or real(worker))
+        patch.setattr(Process, "start", lambda worker: started.append(worker) or real(worker))
         results = list(
             Searcher(filled, embedder).search([folder / "0.png", folder / "1.png"], SearchRequest(4, verify_top=4))
         )
@@ -83,11 +83,12 @@ def test_a_report_leaves_out_the_picture_that_kills_its_worker(fragile, filled, 
 
 
 def test_an_upload_that_kills_its_worker_is_one_error(fragile, filled, folder):
-    queries = Queries(filled)
-    with pytest.raises(UsageError, match=r"^fatal\.png: the process that decoded it was lost") as caught:
-        queries.upload("fatal.png", (folder / "fatal.png").read_bytes())
-    assert "\n" not in str(caught.value)
-    assert queries.upload("0.png", (folder / "0.png").read_bytes()).size_px == (320, 240)
+    with filled.use("review_start", ends="review_end") as use:
+        queries = Queries(use)
+        with pytest.raises(UsageError, match=r"^fatal\.png: the process that decoded it was lost") as caught:
+            queries.upload("fatal.png", (folder / "fatal.png").read_bytes())
+        assert "\n" not in str(caught.value)
+        assert queries.upload("0.png", (folder / "0.png").read_bytes()).size_px == (320, 240)
 
 
 def test_repair_goes_on_after_a_picture_that_kills_its_worker(fragile, filled, embedder):
@@ -106,7 +107,7 @@ def test_results_are_the_same_without_workers_and_the_log_says_so(filled, embedd
 
     isolated = found()
     monkeypatch.setattr(choice, "_isolated", False)
-    monkeypatch.setattr(shared, "pool", lambda: pytest.fail("no worker is asked"))
+    monkeypatch.setattr(pictures, "pool", lambda: pytest.fail("no worker is asked"))
     assert found() == isolated
     entries = [json.loads(line) for line in (filled.path / AUDIT).read_text().splitlines()]
     said = [entry["arguments"].get("isolation") for entry in entries if entry["action"] == "search"]
@@ -116,8 +117,8 @@ def test_results_are_the_same_without_workers_and_the_log_says_so(filled, embedd
 @pytest.mark.slow
 def test_from_outside_a_query_that_kills_its_worker_is_one_line(filled, folder):
     script = (
-        "from imgmatch.workers import pictures; from tests.indexer.intake.fragile import PICTURES;"
-        "pictures.PICTURES = PICTURES; from cli.main import main; main()"
+        "from imgmatch.workers import kinds; from tests.indexer.intake.fragile import PICTURES;"
+        "kinds.PICTURES = PICTURES; from cli.main import main; main()"
     )
 
     def search(*queries):

@@ -1,0 +1,120 @@
+"""How to ingest, and what a run of it did."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from imgmatch.cores import usable_cores
+from imgmatch.errors import UsageError
+from imgmatch.evidence import DEFAULT_OPTIONS, SourceOptions
+from imgmatch.evidence.limits import AllLimits
+from imgmatch.limits import DEFAULT_WORKER_LIMITS, WorkerLimits
+from imgmatch.locator import readable
+from imgmatch.match.regions import FAST, PROFILES
+from imgmatch.picture.image import DEFAULT_LIMITS, Limits
+from indexer.intake.known import Alert
+from indexer.intake.labels import read_labels
+from indexer.intake.manifests import read_manifest
+
+ALERTS_NAMED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class IngestConfig:
+    """How to ingest. ``jobs`` is the number of threads (default: the cores this process may use).
+
+    ``commit_items`` new items make a commit: what a kill can cost. ``reread`` reads files again that have the same
+    place, size and times as when they were last read. ``profile`` is one of PROFILES in imgmatch.match.regions:
+    ``thorough`` adds the vectors of regions, also to items that were read ``fast``. ``isolation``: decode in confined
+    worker processes, within ``worker_limits``; without it in this process, where a decoder's fault is the run's.
+    ``manifest`` says where pictures come from (indexer.intake.manifests); without any path its files are ingested.
+    """
+
+    jobs: int | None = None
+    commit_items: int = 512
+    reread: bool = False
+    labels: Path | None = None
+    manifest: Path | None = None
+    limits: Limits = DEFAULT_LIMITS
+    sources: SourceOptions = DEFAULT_OPTIONS
+    profile: str = FAST
+    isolation: bool = True
+    worker_limits: WorkerLimits = DEFAULT_WORKER_LIMITS
+
+    @property
+    def beyond(self) -> str | None:
+        """The profile, where it adds to the whole picture's vector."""
+        return None if self.profile == FAST else self.profile
+
+    @property
+    def threads(self) -> int:
+        """As many as are asked for, or as there are cores."""
+        return self.jobs or usable_cores()
+
+    @property
+    def all_limits(self) -> AllLimits:
+        """Every limit."""
+        return AllLimits(self.limits, self.worker_limits, self.sources.limits)
+
+    def check(self) -> None:
+        """Raises UsageError for what is not there. A table of another layout is named now, not after hours of work."""
+        if self.profile not in PROFILES:
+            raise UsageError(f"no profile {self.profile!r}; there are: {', '.join(PROFILES)}")
+        if self.labels is not None:
+            next(read_labels(self.labels), None)
+        if self.manifest is not None:
+            next(read_manifest(self.manifest), None)
+
+    def record(self, paths: Sequence[str | os.PathLike[str]]) -> dict[str, Any]:
+        """What the log keeps of it."""
+        changed = self.all_limits.changed()
+        return {
+            "paths": [readable(os.fsdecode(path)) for path in paths],
+            "reread": self.reread,
+            "jobs": self.threads,
+            "profile": self.profile,
+            "isolation": self.isolation,
+            **self.sources.record(),
+            "labels": None if self.labels is None else readable(os.fsdecode(self.labels)),
+            **({"limits": changed} if changed else {}),
+            **({} if self.manifest is None else {"manifest": readable(os.fsdecode(self.manifest))}),
+        }
+
+
+@dataclass(slots=True)
+class IngestReport:
+    """What a run did. Every file met counts in ``files`` and in one of new, known, ignored, unchanged and unusable.
+
+    ``deepened`` of the known are items that got vectors of regions now. ``ignored`` are left out by a hash list;
+    ``alerts`` counts the files that alert lists name (by PDQ: the items), ``alerted`` says which, the first hundred.
+    """
+
+    files: int = 0
+    new_items: int = 0
+    known: int = 0
+    unchanged: int = 0
+    unusable: int = 0
+    ignored: int = 0
+    partial: int = 0
+    new_sightings: int = 0
+    new_issues: int = 0
+    labelled: int = 0
+    deepened: int = 0
+    alerts: int = 0
+    read_bytes: int = 0
+    interrupted: bool = False
+    alerted: list[Alert] = field(default_factory=list)
+
+    def counts(self) -> dict[str, int]:
+        """The whole numbers of it."""
+        return {name: int(value) for name, value in dataclasses.asdict(self).items() if isinstance(value, int)}
+
+    def alert(self, alerts: Sequence[Alert]) -> None:
+        """Count a file or an item that alert lists name, and say so while there is room."""
+        self.alerts += bool(alerts)
+        self.alerted += alerts[: max(0, ALERTS_NAMED - len(self.alerted))]

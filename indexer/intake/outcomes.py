@@ -1,0 +1,73 @@
+"""What becomes of a file that ingest meets: exactly one of these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from imgmatch.picture.facts import Facts
+from imgmatch.types import Digests, Embedding, Evidence, Image, Issue
+from indexer.intake.known import Listed
+
+if TYPE_CHECKING:
+    from imgmatch.types import Pixels, Vector
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """It can't be used: an issue, with what was found and read before it was met."""
+
+    issue: Issue
+    evidence: Evidence | None = None
+    digests: Digests | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """A hash list names its content, and it is left out."""
+
+    evidence: Evidence
+    digests: Digests
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A further sighting of what the case holds. ``facts``: those that it lacks."""
+
+    evidence: Evidence
+    digests: Digests
+    facts: Facts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """New content on its way: decoded to the network's input, not yet embedded.
+
+    ``image`` is what it is, without pixels; ``larger`` the picture whose regions are to be embedded too. ``deepens``:
+    its whole picture is in the case, of this content only the regions are new.
+    """
+
+    evidence: Evidence
+    digests: Digests
+    image: Image
+    facts: Facts
+    deepens: bool
+    pixels: Pixels
+    larger: Image | None
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """Content that was embedded. ``regions`` is None where none were asked for; the rest as in Prepared."""
+
+    evidence: Evidence
+    digests: Digests
+    image: Image
+    facts: Facts
+    deepens: bool
+    vector: Vector
+    regions: tuple[Embedding, ...] | None
+
+
+Outcome = New | Known | Ignored | Failed | Listed
+"""The end of a file's way."""

@@ -1,0 +1,74 @@
+"""The second stage of ingest: a file is read and hashed once, and decoded unless its content is known or ignored."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass
+
+from imgmatch.errors import EvidenceError
+from imgmatch.evidence.read import Content, only_this_file, read
+from imgmatch.picture.facts import Facts
+from imgmatch.picture.pdq import has_pdq
+from imgmatch.types import Digests, Evidence, Issue
+from imgmatch.workers.decode import ReadPicture, Request
+from indexer.case.use import Use
+from indexer.index.shelf import Shelf
+from indexer.intake.config import IngestConfig
+from indexer.intake.finding import Entry
+from indexer.intake.known import KnownFiles, Listed
+from indexer.intake.outcomes import Failed, Ignored, Known, Prepared
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Reads one entry after another, in any thread."""
+
+    use: Use
+    known: KnownFiles
+    shelf: Shelf
+    config: IngestConfig
+    decoder: ReadPicture
+
+    def __call__(self, entry: Entry) -> Prepared | Known | Ignored | Failed | Listed:
+        """What becomes of it. Whatever is raised about this file alone is an issue of this file."""
+        if isinstance(entry, Listed):
+            return entry
+        if isinstance(entry, Issue):
+            return Failed(entry)
+        digests: Digests | None = None
+        try:
+            content = read(entry, self.config.all_limits)
+            digests = content.digests
+            with only_this_file(entry.locator, "decode"):
+                return self._of(entry, content)
+        except EvidenceError as error:
+            # What a disk could not give, it may give another time: such a file is not passed over as unchanged.
+            again = getattr(error.__cause__, "errno", None) == errno.EIO
+            return Failed(Issue.of(entry.locator, error), None if again else entry, digests)
+
+    def _of(self, found: Evidence, content: Content) -> Prepared | Known | Ignored:
+        digests, config = content.digests, self.config
+        if self.shelf.holds(digests.sha256, config.beyond):
+            return Known(found, digests, self._facts_lacking(content))
+        if self.known.ignores(digests):
+            return Ignored(found, digests)
+        deepens = config.beyond is not None and self.shelf.holds(digests.sha256)
+        input_px = self.shelf.spec.input_px
+        sides = (2 * input_px,) if config.beyond else ()
+        request = Request(input_px, sides, metadata=True, pdq=True, limits=config.limits)
+        done = self.decoder(content.whole, request)
+        assert done.prepared is not None  # asked for
+        larger = done.pictures[0] if done.pictures else None
+        return Prepared(found, digests, done.image, done.facts, deepens, done.prepared, larger)
+
+    def _facts_lacking(self, content: Content) -> Facts | None:
+        """Facts of a known item that was read before they were kept: made up for when files are read again."""
+        lacking = self.config.reread and self.use.catalogue.facts.lacking(content.digests.sha256, has_pdq())
+        if content.data is None or not lacking:
+            return None
+        sides = (self.use.default_model.input_px,)
+        try:
+            request = Request(sides_px=sides, metadata=True, pdq=True, limits=self.config.limits)
+            return self.decoder(content.data, request).facts
+        except EvidenceError:
+            return None

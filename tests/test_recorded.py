@@ -1,0 +1,476 @@
+"""Every command of the command line and every route of the review page: what it leaves in the audit log, or why it need
+not; and that without a log it shows nothing and changes nothing.
+"""
+
+import ast
+import asyncio
+import functools
+import hashlib
+import json
+import shutil
+import socket
+import sqlite3
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+import imgmatch.models
+from cli.app import app
+from imgmatch.errors import CaseError
+from imgmatch.workers import pictures
+from indexer.care.check import check
+from indexer.case.audit import AuditLog
+from indexer.case.case import Case
+from indexer.catalogue import RemoteRow
+from indexer.intake.ingest import IngestConfig, ingest
+from indexer.intake.known import import_list, listed
+from indexer.out import show
+from indexer.search import decisions
+from indexer.search.closer import find_groups
+from tests.conftest import ROOT, encode, picture, textured
+from tests.indexer.vectors import add, clouds
+
+SECRET = "EVIDENCE"
+"""In the name of every picture of the case: where it is read, a name of evidence got out."""
+
+# --- what there is
+
+COMMANDS = [  # command, its arguments after the case, what it leaves in the log
+    ("init", "", "init"),
+    ("ingest", "{more}", "ingest_started ingest"),
+    ("ingest", "{more} --model imgmatch-rooms", "model_added ingest_started ingest"),
+    ("search", "{query}", "search"),
+    ("search", "{query} {query2} --together --verify --report {out}", "search search report report_written"),
+    ("explain", "{query} 1 -o {out}", "explain"),
+    ("show", "1", "show"),
+    ("issues", "", "issues issues_shown"),
+    ("issues", "--kind nothing --format json", "issues issues_shown"),
+    ("groups", "", "groups groups_shown"),
+    ("groups", "--verify --format csv", "groups groups_shown"),
+    ("link", "{other}", "link"),
+    ("link", "{pack} --verify", "link"),
+    ("decide", "2 3 rejected --examiner Ada", "decide"),
+    ("decide", "--list", "decisions decisions_shown"),
+    ("decide", "--labels {out}", "decisions decisions_shown"),
+    ("calibrate", "--background {clouds}", "calibrate"),
+    ("export", "-o {out}", "report report_written"),
+    ("export", "{query} --format case-uco -o {out}", "export search exported"),
+    ("export", "--format vics -o {out}", "export exported"),
+    ("export", "{query} --format jsonl -o {out}", "export search exported"),
+    ("export", "--format pdq -o {out}", "export exported"),
+    ("export", "--format pack --thumbnails --locators -o {out}", "export exported"),
+    ("import", "{vics}", "import"),
+    ("known import", "{hashes} --as alert --name more", "import hash list"),
+    ("known import", "{pdqs} --as known --name near", "import hash list, match hash list, matched hash list"),
+    ("known list", "", "known list"),
+    ("known match", "", "known match, known match shown"),
+    ("known match", "--format jsonl", "known match, known match shown"),
+    ("known remove", "seen", "remove hash list"),
+    ("check", "--sources", "check checked"),
+    ("check", "--repair", "repair repaired check checked"),
+    ("delete", "--item 2 --reason asked", "delete"),
+    ("merge", "{other}", "merge_started merge"),
+    ("index build", "", "index"),
+    ("index compact", "", "compact compacted"),
+    ("index move", "--to faiss --abandon", "index_move index_left"),
+    ("audit statement", "1 -o {out}", "statement"),
+    ("review", "--no-browser --idle-minutes 0.01", "review_start review_end"),
+    ("demo", "--rooms 2", "init ingest_started ingest" + 6 * " search"),
+]
+NOT_RECORDED = {  # command: its arguments, and why it leaves nothing
+    "status": ("", "numbers, models and settings; of places only those that the last ingest was asked to read"),
+    "index info": ("", "numbers and reasons, nothing of any picture"),
+    "audit verify": ("", "the log itself"),
+    "audit head": ("", "the log itself"),
+    "audit show": ("", "the log itself"),
+    "audit verify-statement": ("{statement} --case {case}", "files that were handed out, and the log itself"),
+}
+OF_NO_CASE = "models"
+"""Its commands know no case: networks, and pictures to train and measure them with."""
+
+SITTING = "review_start stands before it: what is seen of the case, blurred, is what the sitting is"
+ROUTES = [  # route, what is asked, what it leaves in the log; or why it leaves nothing
+    ("GET /", "/", SITTING),
+    ("GET /groups", "/groups", SITTING),
+    ("GET /items", "/items", SITTING),
+    ("GET /items/{item:int}", "/items/1", SITTING),
+    ("GET /items/{item:int}/picture", "/items/1/picture", SITTING),
+    ("GET /queries/{query:int}/picture", "/queries/1/picture", SITTING),
+    ("GET /export", "/export", SITTING),
+    ("GET /static/{name}", "/static/app.js", "a file of imgmatch, nothing of the case"),
+    ("GET /audit", "/audit", "the log itself"),
+    ("GET /audit/entries", "/audit/entries", "the log itself"),
+    ("POST /audit/verify", "/audit/verify", "the log itself"),
+    ("GET /searches/{search:int}", "/searches/1", "its search is recorded"),
+    ("GET /searches/{search:int}/items/{item:int}", "/searches/1/items/1", "its search is recorded"),
+    ("GET /groups/found", "/groups/found", "that they were looked for is recorded"),
+    ("GET /groups/{group:int}", "/groups/1", "that they were looked for is recorded"),
+    ("POST /queries/{query:int}/remove", "/queries/2/remove", "forgets what its choice had recorded"),
+    ("POST /end", "/end", "ends the server, which records the end of the sitting"),
+    ("POST /queries", "/queries?name=x.jpg", ["review_query"]),
+    ("POST /queries/item", ("/queries/item", {"item": "3"}), ["review_query"]),
+    ("POST /queries/{query:int}/clear", ("/queries/1/clear", {"px": 320}), ["reveal"]),
+    ("POST /items/{item:int}/clear", ("/items/1/clear", {"px": 320, "grey": True}), ["reveal"]),
+    ("POST /searches", ("/searches", {"query": 1, "regions": True}), ["search"]),
+    ("POST /searches/{search:int}/verify", "/searches/1/verify", ["verify"]),
+    ("GET /searches/{search:int}/items/{item:int}/geometry", "/searches/1/items/2/geometry", ["explain"]),
+    ("GET /searches/{search:int}/items/{item:int}/heat/{side}", "/searches/1/items/3/heat/item", ["explain"]),
+    ("POST /decisions", ("/decisions", {"search": 1, "item": 2, "verdict": "confirmed"}), ["decide"]),
+    ("POST /examiner", ("/examiner", {"name": "Grace"}), ["review_examiner"]),
+    ("POST /groups/start", ("/groups/start", {"least": "0.5"}), ["groups", "groups_shown"]),
+    ("POST /export", ("/export", {"folder": "{out}", "searches": [1], "k": 2}), ["report", "report_written"]),
+]
+
+
+def commands(of=None, name=()):
+    """Every command's name in words, and what it is."""
+    of = of or typer.main.get_command(app)
+    for word, command in getattr(of, "commands", {}).items():
+        yield from commands(command, (*name, word))
+    if not hasattr(of, "commands"):
+        yield " ".join(name), of
+
+
+# --- a case, and how it is used
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A case with near-copies, an issue, a hash list, a decision, an index elsewhere; and what goes with it."""
+    folder = tmp_path_factory.mktemp("recorded")
+    (folder / "in").mkdir()
+    for seed in (1, 2, 3):
+        (folder / "in" / f"{SECRET}-{seed}.jpg").write_bytes(encode(textured(seed), "JPEG", quality=90))
+    (folder / "in" / f"{SECRET}-4.jpg").write_bytes(encode(textured(1), "JPEG", quality=70))
+    (folder / "in" / f"{SECRET}-broken.jpg").write_bytes(b"")
+    (folder / "query.jpg").write_bytes(encode(textured(1), "JPEG", quality=50))
+    (folder / "query2.jpg").write_bytes(encode(textured(2), "JPEG", quality=50))
+    (folder / "more.png").write_bytes(encode(picture(9), "PNG"))
+    known = hashlib.md5((folder / "in" / f"{SECRET}-2.jpg").read_bytes()).hexdigest()
+    (folder / "hashes.txt").write_text(f"{known}\n")
+    (folder / "pdqs.txt").write_text(f"pdq {'0f' * 32}\n")
+    context = "http://github.com/VICSDATAMODEL/ProjectVic/DataModels/2.0.xml/US/$metadata#Cases"
+    media = [{"MediaID": 1, "Category": 2, "MD5": known.upper()}]
+    value = {"@odata.context": context, "value": [{"CaseID": "c", "Media": media}]}
+    (folder / "vics.json").write_text(json.dumps(value))
+    embedder = imgmatch.models.load_model(device="cpu", threads=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("indexer.intake.ingest.PicturePool", lambda *_: nullcontext(pictures.pool()))
+        with Case.create(folder / "case", model=embedder.spec, about={"examiner": "Ada"}) as case:
+            ingest(case, [folder / "in"], embedder, IngestConfig(jobs=1))
+            import_list(case, folder / "hashes.txt", "alert", "seen")
+            decisions.decide(case, "1", "4", "confirmed")
+            with case.change("index_move") as change:
+                change.writer.indexes.set_remote("current", RemoteRow("https://127.0.0.1:1", "imgmatch", "x"))
+        with Case.create(folder / "other", model=embedder.spec) as case:
+            ingest(case, [folder / "query.jpg"], embedder, IngestConfig(jobs=1))
+    with Case.create(folder / "clouds", model=embedder.spec) as case:
+        add(case, clouds(1, 80, embedder.spec.dim), spec=embedder.spec)
+    invoke("export", folder / "other", "--format", "pack", "-o", folder / "pack")
+    return folder
+
+
+def on_files(case):
+    """Its index is kept here again, as all but the one test of a move want it."""
+    with Case.open(case) as opened, opened.change("index_move") as change:
+        change.writer.indexes.set_remote("current", None)
+
+
+@pytest.fixture(autouse=True)
+def one_network_and_one_pool(monkeypatch):
+    load = functools.cache(imgmatch.models.load_model)
+    monkeypatch.setattr("imgmatch.models.load_model", load)
+    monkeypatch.setattr("indexer.intake.ingest.PicturePool", lambda *_: nullcontext(pictures.pool()))
+
+
+def without_log(patch, case):
+    """Nothing can be added to the log of this case from now on."""
+    add = AuditLog.add
+
+    def refused(log, *entry):
+        if log.path.parent == case:
+            raise CaseError("this use can't be recorded")
+        return add(log, *entry)
+
+    patch.setattr(AuditLog, "add", refused)
+
+
+def invoke(*words):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def actions(case):
+    path = case / "audit.jsonl"
+    return [json.loads(line)["action"] for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def held(case):
+    """All that a case holds: its catalogue's rows and every other file's bytes, but what nobody is told of: locks, and
+    how files looked when they were last compared.
+    """
+    if not (case / "catalogue.sqlite").exists():
+        return None
+    files = {
+        str(path): path.read_bytes()
+        for path in case.rglob("*")
+        if path.is_file() and not path.name.startswith("catalogue.sqlite") and path.suffix != ".lock"
+    }
+    db = sqlite3.connect(case / "catalogue.sqlite")
+    tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    rows = {name: db.execute(f"SELECT * FROM {name}").fetchall() for name in tables if name != "verified"}
+    db.close()
+    return files, rows
+
+
+def damage(case):
+    """Something to find and to repair."""
+    next(case.glob("segments/*/*.npy")).write_bytes(b"")
+
+
+@dataclass
+class Asked:
+    """A command on a case of its own."""
+
+    case: Path
+    words: list[str]
+    out: Path
+
+
+def asked(folder, tmp_path, name, rest):
+    case = tmp_path / "demo" / "case" if name == "demo" else tmp_path / "case"
+    if name not in ("init", "demo"):
+        shutil.copytree(folder / "case", case)
+        if name != "index move":
+            on_files(case)
+    if name == "index compact":
+        invoke("delete", case, "--item", "2")
+    if "--repair" in rest:
+        damage(case)
+    out = tmp_path / "out"
+    places = {path.stem: path for path in folder.iterdir()} | {"case": case, "out": out}
+    if "{statement}" in rest:
+        invoke("audit", "statement", case, 1, "-o", tmp_path / "made")
+        places["statement"] = tmp_path / "made" / "statement.json"
+    first, *second = name.split()
+    to = case.parent if name == "demo" else case
+    words = [first, str(to), *second] if first == "index" else [first, *second, str(to)]
+    if name == "audit verify-statement":
+        words = [first, *second]
+    return Asked(case, [*words, *(word.format(**places) for word in rest.split())], out)
+
+
+# --- the walk
+
+
+def test_every_command_is_walked_or_exempt_with_its_reason():
+    every = {name for name, _ in commands()}
+    of_no_case = {name for name in every if name.split()[0] == OF_NO_CASE}
+    walked = {name for name, _, _ in COMMANDS}
+    assert every == walked | set(NOT_RECORDED) | of_no_case
+    assert not walked & set(NOT_RECORDED)
+    assert all(why for _, why in NOT_RECORDED.values())
+    takes_a_case = {name for name, command in commands() if any(p.name == "case" for p in command.params)}
+    assert not takes_a_case & of_no_case
+
+
+@pytest.mark.parametrize(("name", "rest", "leaves"), COMMANDS, ids=[f"{n} {r}".strip() for n, r, _ in COMMANDS])
+def test_a_command_is_recorded_or_shows_and_changes_nothing(folder, tmp_path, monkeypatch, name, rest, leaves):
+    expected = leaves.split(", ") if "list" in leaves or "," in leaves else leaves.split()
+    made = asked(folder, tmp_path, name, rest)
+    before = held(made.case)
+    with monkeypatch.context() as patch:
+        without_log(patch, made.case)
+        done = invoke(*made.words)
+    assert isinstance(done.exception, CaseError), done.output
+    assert "can't be recorded" in str(done.exception)
+    assert SECRET not in done.output
+    assert held(made.case) == before
+    assert not made.out.exists()
+    if name in ("init", "demo"):
+        shutil.rmtree(made.case)  # begun, and no case yet
+    else:
+        known = actions(made.case)
+    done = invoke(*made.words)
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    assert done.exit_code == 0, done.output
+    assert actions(made.case) == ([] if name in ("init", "demo") else known) + expected
+
+
+@pytest.mark.parametrize("name", NOT_RECORDED)
+def test_what_is_exempt_names_no_picture_and_needs_no_log(folder, tmp_path, monkeypatch, name):
+    made = asked(folder, tmp_path, name, NOT_RECORDED[name][0])
+    before = actions(made.case)
+    without_log(monkeypatch, made.case)
+    done = invoke(*made.words, "--format", "json")
+    assert done.exception is None, done.exception
+    assert actions(made.case) == before
+    assert SECRET not in done.output or "the log itself" in NOT_RECORDED[name][1]
+
+
+STREAMS = {
+    "issues": (lambda case: show.issues(case), "issues_shown"),
+    "known match": (lambda case: listed(case), "known match shown"),
+    "groups": (lambda case: find_groups(case, case.default_model), "groups_shown"),
+    "decisions": (lambda case: decisions.history(case), "decisions_shown"),
+    "decisions of labels": (lambda case: decisions.labels(case), "decisions_shown"),
+    "check": (lambda case: check(case), "checked"),
+}
+
+
+@pytest.mark.parametrize("action", STREAMS)
+def test_a_stream_is_recorded_before_its_first_line_and_when_its_reader_has_enough(folder, tmp_path, action):
+    shutil.copytree(folder / "case", tmp_path / "case")
+    on_files(tmp_path / "case")
+    if action == "check":
+        damage(tmp_path / "case")
+    stream, ends = STREAMS[action]
+    with Case.open(tmp_path / "case") as case:
+        before = actions(case.path)
+        lines = stream(case)
+        assert actions(case.path) == before
+        next(lines)
+        assert actions(case.path) == [*before, action.removesuffix(" of labels")]
+        lines.close()
+        assert actions(case.path) == [*before, action.removesuffix(" of labels"), ends]
+        (said,) = case.log.entries(last=1)
+    assert set(said["counts"].values()) - {0} == {1} or action == "groups", said
+
+
+def test_a_reader_that_goes_away_is_recorded_though_the_case_is_closed_by_then(folder, tmp_path):
+    shutil.copytree(folder / "case", tmp_path / "case")
+    with Case.open(tmp_path / "case") as case:
+        lines = show.issues(case)
+        next(lines)
+    lines.close()
+    with Case.open(tmp_path / "case") as case:
+        (last,) = case.log.entries(last=1)
+        assert (case.log.verify().faults, last["action"]) == ([], "issues_shown")
+
+
+# --- the review page
+
+
+def ask(page, method, path, body=None):
+    """One request, as the server hands it on: status and bytes."""
+    sent = []
+
+    async def receive():
+        data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        return {"type": "http.request", "body": data, "more_body": False}
+
+    async def send(message):
+        sent.append(message)
+
+    place, _, query = path.partition("?")
+    scope = {"type": "http", "method": method, "path": place, "query_string": query.encode(), "headers": []}
+    asyncio.run(page({**scope, "root_path": ""}, receive, send))
+    return sent[0]["status"], b"".join(message.get("body", b"") for message in sent)
+
+
+@pytest.fixture(scope="module")
+def sitting(folder, tmp_path_factory):
+    """A page over a desk where two queries are chosen, one is searched with, and groups are found."""
+    pytest.importorskip("starlette", reason="starlette is not installed: pip install 'imgmatch[review]'")
+    from cli.review.app import make_app
+    from cli.review.door import Door
+    from indexer.review import Desk
+
+    path = tmp_path_factory.mktemp("sitting") / "case"
+    shutil.copytree(folder / "case", path)
+    on_files(path)
+    embedder = imgmatch.models.load_model(device="cpu", threads=1)
+    with Case.open(path) as case, ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:
+            without_log(patch, path)
+            with pytest.raises(CaseError, match="can't be recorded"):
+                Desk(case, embedder)  # no sitting without a trace, and so nothing that it covers
+        desk = Desk(case, embedder)
+        stack.callback(desk.close)
+        page = make_app(desk, Door(1800), lambda: None)
+        for item in ("1", "2"):
+            ask(page, "POST", "/queries/item", {"item": item})
+        ask(page, "POST", "/searches", {"query": 1})
+        ask(page, "POST", "/groups/start", {"least": "0.5"})
+        desk.stacks.wait()
+        yield desk, page
+    assert actions(path)[-1] == "review_end"
+
+
+def test_every_route_is_walked(sitting):
+    _, page = sitting
+    methods = {(route.path, method) for route in page.routes for method in route.methods - {"HEAD"}}
+    assert sorted(f"{method} {path}" for path, method in methods) == sorted(route for route, _, _ in ROUTES)
+
+
+@pytest.mark.parametrize(("route", "request_", "leaves"), ROUTES, ids=[route for route, _, _ in ROUTES])
+def test_a_route_is_recorded_or_shows_and_changes_nothing(sitting, tmp_path, monkeypatch, route, request_, leaves):
+    desk, page = sitting
+    method = route.split()[0]
+    path, body = request_ if isinstance(request_, tuple) else (request_, None)
+    if route == "POST /queries":
+        body = encode(textured(7), "JPEG")
+    if isinstance(body, dict) and "folder" in body:
+        body = {**body, "folder": str(tmp_path / "report")}
+    known, before, examiner = actions(desk.case.path), held(desk.case.path), desk.examiner
+    recorded = isinstance(leaves, list)
+    if recorded:
+        queries = desk.queries.all()
+        with monkeypatch.context() as patch:
+            without_log(patch, desk.case.path)
+            status, answer = ask(page, method, path, body)
+            desk.stacks.wait()
+        if route == "POST /groups/start":  # found beside: there it failed
+            status, answer = 400, ask(page, "GET", "/groups/found")[1]
+        assert (status, b"can" in answer and b"t be recorded" in answer) == (400, True), answer
+        assert SECRET.encode() not in answer
+        assert (held(desk.case.path), desk.examiner, desk.queries.all()) == (before, examiner, queries)
+        assert not (tmp_path / "report").exists()
+    status, answer = ask(page, method, path, body)
+    desk.stacks.wait()
+    assert status == 200, answer
+    assert actions(desk.case.path) == known + (leaves if recorded else [])
+
+
+def test_a_sitting_that_never_begins_is_not_said_to_have_been(folder, tmp_path):
+    pytest.importorskip("uvicorn", reason="uvicorn is not installed: pip install 'imgmatch[review]'")
+    invoke("init", tmp_path / "empty")
+    done = invoke("review", tmp_path / "empty", "--no-browser")
+    assert "nothing to search yet" in str(done.exception)
+    assert actions(tmp_path / "empty") == ["init"]
+    made = asked(folder, tmp_path, "review", "--no-browser")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        before = actions(made.case)
+        done = invoke(*made.words, "--port", taken.getsockname()[1])
+    assert "can't be used" in str(done.exception)
+    assert actions(made.case) == [*before, "review_start", "review_end"]
+
+
+# --- the list of actions
+
+
+def test_the_documentation_has_every_action_and_no_other():
+    used = set()
+    for package in ("indexer", "cli"):
+        for module in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(module.read_text())):
+                if not isinstance(node, ast.Call):
+                    continue
+                how = getattr(node.func, "attr", getattr(node.func, "id", ""))
+                if how in ("use", "change", "run", "Entry") and node.args and isinstance(node.args[0], ast.Constant):
+                    action = node.args[0].value
+                    used |= {action, f"{action}_started"} if how == "run" else {action}
+                used |= {k.value.value for k in node.keywords if k.arg == "ends" and isinstance(k.value, ast.Constant)}
+    used = {action for action in used if isinstance(action, str)}
+    text = (ROOT / "docs" / "audit.md").read_text()
+    table = text.partition("## Actions")[2].partition("\n## ")[0]
+    cells = [cell for line in table.splitlines() if line.startswith("| `") for cell in line.split("|")[1:3]]
+    assert {name for cell in cells for name in cell.split("`")[1::2]} == used
+
+
+def test_the_documentation_has_every_command_that_is_not_recorded():
+    text = (ROOT / "docs" / "audit.md").read_text()
+    assert all(f"`{name}`" in text for name in NOT_RECORDED)
