@@ -84,9 +84,22 @@ def overlay(matrix: Points, query: Features, item: Features) -> Overlay:
     same = textured & (correlation > _CLOSELY)
     photographed = _photographed(item.grey, same)
     agreeing = float((correlation[textured] > _AGREE).mean())
-    across, down = (cv2.Sobel(item.grey, cv2.CV_32F, x, 1 - x, scale=1 / 8) for x in (1, 0))
-    flat = float((np.hypot(across, down)[same] < _STEP).mean()) if same.any() else 1.0
-    return Overlay(agreeing, photographed / count, _three_greys(item.grey[same]), flat, elsewhere)
+    return Overlay(agreeing, photographed / count, _three_greys(item.grey[same]), _flat(item.grey, same), elsewhere)
+
+
+def drawn(item: Features) -> bool:
+    """Is a picture drawn wherever it has texture? Then there is no scene that two viewpoints could show."""
+    grey = item.grey.astype(np.float32)
+    sigma = max(1.5, _WINDOW * max(grey.shape))
+    mean = cv2.GaussianBlur(grey, (0, 0), sigma)
+    textured: Flags = cv2.GaussianBlur(grey**2, (0, 0), sigma) - mean**2 > _TEXTURE
+    return _flat(item.grey, textured) >= _FLAT and _three_greys(item.grey[textured]) >= _FEW_GREYS
+
+
+def _flat(grey: npt.NDArray[np.uint8], where: Flags) -> float:
+    """The share of pixels that have no grain."""
+    across, down = (cv2.Sobel(grey, cv2.CV_32F, x, 1 - x, scale=1 / 8) for x in (1, 0))
+    return float((np.hypot(across, down)[where] < _STEP).mean()) if where.any() else 1.0
 
 
 def _from_elsewhere(matrix: Points, query: Features) -> bool:

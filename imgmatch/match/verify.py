@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from imgmatch.match import overlay
 from imgmatch.match.features import QUERY_LIMIT, QUERY_PX, Features, extract, mirrored, pairs
-from imgmatch.match.overlay import overlay
 from imgmatch.types import Verification
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class _Reading:
         if not spread or not _same_place(self, flags):
             return spread
         frames = [np.array(f.grey.shape[::-1], float) for f in (self.query, self.item)]
-        return overlay(np.diag([*(frames[1] / frames[0]), 1.0]), self.query, self.item).agreeing >= _AGREE
+        return overlay.overlay(np.diag([*(frames[1] / frames[0]), 1.0]), self.query, self.item).agreeing >= _AGREE
 
     def without(self, matrices: Sequence[Points]) -> _Reading:
         """The pairs that none of these homographies explains, nor nearly."""
@@ -153,7 +153,7 @@ def _one_way(query: Features, item: Features, mirrored: bool, least: float = 0.0
         reading = reading.without([plane.matrix for _, plane, _ in shared])
     else:
         planes = []
-    drawn = drawn or (common is not None and common[2] == _SHARED[1])
+    drawn = drawn or (common is not None and common[2] == _SHARED[1]) or overlay.drawn(item)
     if not drawn and (found := _of_several(reading, planes)) is not None:
         return found
     if common is not None:
@@ -299,7 +299,7 @@ def _fault(plane: _Plane, reading: _Reading) -> str | None:
     scale = float(np.sqrt(hull_out / max(hull_in, 1e-9)))
     if not 1 / _MAX_SCALE <= scale <= _MAX_SCALE:
         return f"the geometry scales by {scale:.2g}"
-    seen = overlay(plane.matrix, reading.query, reading.item)
+    seen = overlay.overlay(plane.matrix, reading.query, reading.item)
     if seen.agreeing < _AGREE and _same_place(reading, plane.flags):
         return _SHARED[0]
     return _SHARED[1] if seen.template else None
