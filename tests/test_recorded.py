@@ -159,7 +159,7 @@ def folder(tmp_path_factory):
     (folder / "vics.json").write_text(json.dumps(value))
     embedder = imgmatch.models.load_model(device="cpu", threads=1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("indexer.intake.ingest.PicturePool", lambda *_: nullcontext(pictures.pool()))
+        patch.setattr("indexer.intake.ingest.PicturePool", lambda _, limits: nullcontext(pictures.pool(limits)))
         with Case.create(folder / "case", model=embedder.spec, about={"examiner": "Ada"}) as case:
             ingest(case, [folder / "in"], embedder, IngestConfig(jobs=1))
             import_list(case, folder / "hashes.txt", "alert", "seen")
@@ -184,7 +184,7 @@ def on_files(case):
 def one_network_and_one_pool(monkeypatch):
     load = functools.cache(imgmatch.models.load_model)
     monkeypatch.setattr("imgmatch.models.load_model", load)
-    monkeypatch.setattr("indexer.intake.ingest.PicturePool", lambda *_: nullcontext(pictures.pool()))
+    monkeypatch.setattr("indexer.intake.ingest.PicturePool", lambda _, limits: nullcontext(pictures.pool(limits)))
 
 
 def without_log(patch, case):
