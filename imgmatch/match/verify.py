@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import lgamma, log
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from imgmatch.match import overlay
 from imgmatch.match.features import QUERY_LIMIT, QUERY_PX, Features, extract, mirrored, pairs
 from imgmatch.types import Verification
 
@@ -34,6 +36,13 @@ _HULL, _THICKNESS = 0.01, 0.06
 _PLANES = 4
 _SAME_PLACE = 0.02
 _AGREE = 0.35
+_TEMPLATES = 3
+"""So many times what only a template explains is set aside, and a geometry sought in the rest."""
+_NEAR_PX = 8.0
+_SHARED = (
+    "the pictures agree only in what lies at the same place of both frames, as a bar, a date or a logo does",
+    "what agrees is drawn and the rest differs, as in pages with one letterhead or pictures of one app",
+)
 _MIRRORED_LEAD = 1.5
 """So many times the inliers of the upright reading must the mirrored one have where both are verified: a symmetric
 front agrees with its mirror image too."""
@@ -63,8 +72,18 @@ class _Reading:
 
     def tells(self, flags: Flags) -> bool:
         """Whether pairs cover enough of both pictures, and agree in more than what lies on top of them."""
-        source, target = self.source[flags], self.target[flags]
-        return not _overlay(self, flags) and _spread(source, self.query) and _spread(target, self.item)
+        spread = _spread(self.source[flags], self.query) and _spread(self.target[flags], self.item)
+        if not spread or not _same_place(self, flags):
+            return spread
+        frames = [np.array(f.grey.shape[::-1], float) for f in (self.query, self.item)]
+        return overlay.overlay(np.diag([*(frames[1] / frames[0]), 1.0]), self.query, self.item).agreeing >= _AGREE
+
+    def without(self, matrices: Sequence[Points]) -> _Reading:
+        """The pairs that none of these homographies explains, nor nearly."""
+        near = [np.hypot(*(_moved(m, self.source)[0] - self.target).T) <= _NEAR_PX for m in matrices]
+        free = ~np.any(near, axis=0)
+        rest = (self.source[free], self.target[free], self.turns[free], self.scales[free])
+        return _Reading(self.query, self.item, self.mirrored, *rest)
 
     def spots(self, flags: Flags) -> int:
         """How many inliers lie at places of their own in both pictures."""
@@ -97,14 +116,16 @@ def verify(query: QueryFeatures, item: Features) -> Verification:
         )
     upright = _one_way(query.upright, item, False)
     least = _MIRRORED_LEAD * upright.inliers if upright.verified else 0.0
-    flipped = _one_way(query.mirrored, item, True, least)
+    flipped = _one_way(query.mirrored, item, True, least, _SHARED[1] in upright.reason)
     if flipped.verified:
         return flipped if flipped.inliers > least else upright
     return upright if upright.verified or upright.inliers >= flipped.inliers else flipped
 
 
-def _one_way(query: Features, item: Features, mirrored: bool, least: float = 0.0) -> Verification:
-    """One reading; no geometry is sought where there are no more than ``least`` pairs of points."""
+def _one_way(query: Features, item: Features, mirrored: bool, least: float = 0.0, drawn: bool = False) -> Verification:
+    """One reading; no geometry is sought where there are no more than ``least`` pairs of points, and only that of a
+    plane where the pictures are known to be ``drawn`` after one template: its lines and letters resemble each other.
+    """
     rows, columns = pairs(query, item)
     tentative = len(rows)
     if tentative < _LEAST or tentative <= least:
@@ -119,27 +140,44 @@ def _one_way(query: Features, item: Features, mirrored: bool, least: float = 0.0
         np.deg2rad((item.angles[columns] - query.angles[rows]).astype(np.float64)),
         (item.sizes[columns] / query.sizes[rows]).astype(np.float64),
     )
-    planes = _planes(reading)
-    best = planes[0] if planes else None
-    if best is not None:
-        fault = _fault(best, reading)
-        if fault is None and best.evidence >= _EVIDENCE and best.spots >= _LEAST:
-            return _said(reading, "homography", best.flags, best.matrix)
-        together = np.any([p.flags for p in planes], axis=0)
-        if (
-            len(planes) > 1
-            and reading.spots(together) >= _LEAST_PLANES
-            and sum(p.evidence for p in planes) >= _EVIDENCE_EPIPOLAR
-            and reading.tells(together)
-        ):
-            return _said(reading, "planes", together, best.matrix)
+    common: tuple[_Reading, _Plane, str] | None = None
+    for _ in range(_TEMPLATES):
+        planes = _planes(reading)
+        fault = _fault(planes[0], reading) if planes else None
+        if planes and fault is None:
+            return _said(reading, "homography", planes[0].flags, planes[0].matrix)
+        shared = [(reading, plane, why) for plane in planes if (why := _fault(plane, reading)) in _SHARED]
+        if not shared:
+            break
+        common = common or shared[0]
+        reading = reading.without([plane.matrix for _, plane, _ in shared])
+    else:
+        planes = []
+    drawn = drawn or (common is not None and common[2] == _SHARED[1]) or overlay.drawn(item)
+    if not drawn and (found := _of_several(reading, planes)) is not None:
+        return found
+    if common is not None:
+        return _said(common[0], "none", common[1].flags, common[1].matrix, common[2])
+    if not planes:
+        reason = f"not verified: {tentative} pairs of points share no geometry"
+        return Verification(False, "none", mirrored, tentative, 0, None, None, 0.0, reason)
+    return _said(reading, "none", planes[0].flags, planes[0].matrix, fault)
+
+
+def _of_several(reading: _Reading, planes: Sequence[_Plane]) -> Verification | None:
+    """What several planes, or two views of one scene, verify where no plane alone does."""
+    together = np.any([p.flags for p in planes], axis=0) if len(planes) > 1 else None
+    if (
+        together is not None
+        and reading.spots(together) >= _LEAST_PLANES
+        and sum(p.evidence for p in planes) >= _EVIDENCE_EPIPOLAR
+        and reading.tells(together)
+    ):
+        return _said(reading, "planes", together, planes[0].matrix)
     epipolar = _epipolar(reading)
     if epipolar is not None and reading.tells(epipolar[1]):
         return _said(reading, "epipolar", epipolar[1], epipolar[0])
-    if best is None:
-        reason = f"not verified: {tentative} pairs of points share no geometry"
-        return Verification(False, "none", mirrored, tentative, 0, None, None, 0.0, reason)
-    return _said(reading, "none", best.flags, best.matrix, fault)
+    return None
 
 
 def _usac(threshold: float) -> Any:
@@ -230,14 +268,11 @@ def _spread(points: Points, features: Features) -> bool:
     return bool(hull >= _HULL * height * width and thickness >= _THICKNESS * min(height, width))
 
 
-def _overlay(reading: _Reading, flags: Flags) -> bool:
+def _same_place(reading: _Reading, flags: Flags) -> bool:
     """Whether points sit at the same place of both frames: as burned-in bars, dates, logos and true copies do."""
-    query, item = reading.query, reading.item
-    shapes = [np.array(f.grey.shape[::-1], float) for f in (query, item)]
-    off = np.abs(reading.source[flags] / shapes[0] - reading.target[flags] / shapes[1]).max(axis=1)
-    if np.median(off) > _SAME_PLACE:
-        return False
-    return _agreement(np.diag([shapes[1][0] / shapes[0][0], shapes[1][1] / shapes[0][1], 1.0]), query, item) < _AGREE
+    frames = [np.array(f.grey.shape[::-1], float) for f in (reading.query, reading.item)]
+    off = np.abs(reading.source[flags] / frames[0] - reading.target[flags] / frames[1]).max(axis=1)
+    return bool(np.median(off) <= _SAME_PLACE)
 
 
 def _fault(plane: _Plane, reading: _Reading) -> str | None:
@@ -264,29 +299,10 @@ def _fault(plane: _Plane, reading: _Reading) -> str | None:
     scale = float(np.sqrt(hull_out / max(hull_in, 1e-9)))
     if not 1 / _MAX_SCALE <= scale <= _MAX_SCALE:
         return f"the geometry scales by {scale:.2g}"
-    if _overlay(reading, plane.flags):
-        return "the pictures agree only in what lies at the same place of both frames, as a bar, a date or a logo does"
-    return None
-
-
-def _agreement(matrix: Points, query: Features, item: Features) -> float:
-    """The share of the textured blocks of the overlap in which both pictures agree (correlation above 0.4)."""
-    height, width = item.grey.shape
-    small = 160 / max(height, width)
-    size = (max(16, round(width * small)), max(16, round(height * small)))
-    shrink = np.diag([size[0] / width, size[1] / height, 1.0])
-    warped = cv2.warpPerspective(query.grey, shrink @ matrix, size, flags=cv2.INTER_AREA).astype(np.float32)
-    inside = cv2.warpPerspective(np.ones_like(query.grey), shrink @ matrix, size, flags=cv2.INTER_NEAREST)
-    other = cv2.resize(item.grey, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-
-    def mean(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        return cv2.GaussianBlur(values, (0, 0), 4)
-
-    a, b = cv2.GaussianBlur(warped, (0, 0), 1), cv2.GaussianBlur(other, (0, 0), 1)
-    one, two = np.maximum(mean(a * a) - mean(a) ** 2, 0), np.maximum(mean(b * b) - mean(b) ** 2, 0)
-    correlation = (mean(a * b) - mean(a) * mean(b)) / np.sqrt(one * two + 1.0)
-    textured = (np.maximum(one, two) > 16) & (inside > 0)
-    return float((correlation[textured] > 0.4).mean()) if textured.sum() > 20 else 0.0
+    seen = overlay.overlay(plane.matrix, reading.query, reading.item)
+    if seen.agreeing < _AGREE and _same_place(reading, plane.flags):
+        return _SHARED[0]
+    return _SHARED[1] if seen.template else None
 
 
 def _epipolar(reading: _Reading) -> tuple[Points, Flags] | None:
