@@ -156,7 +156,7 @@ def pool_of(kind: Kind, memory_bytes: int) -> Pool:
 
 
 def taken(pool: Pool) -> Process:
-    """A worker of a pool. Raises EvidenceError of kind ``limit`` where none comes up within its limits, and MachineError
+    """A worker of a pool. Raises EvidenceError of kind ``limit`` where none comes up within its limits, MachineError
     where this machine can start none.
     """
     try:
