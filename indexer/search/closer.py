@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from imgmatch.match.verify import QueryFeatures, query_features, verify
 from imgmatch.types import ModelSpec, Sighting, Verification
 from indexer.case.case import Case
 from indexer.case.use import Use
+from indexer.index.protocol import Progress
 from indexer.search.background import COPY_SIMILARITY, Background, check_limit
 from indexer.search.groups import LINK_SIMILARITY, LINKS, Compare, Group, Link, groups, links, nearest_links
 from indexer.search.order import standing
@@ -29,7 +30,6 @@ from indexer.search.verification import ItemFeatures, unverified
 if TYPE_CHECKING:
     from indexer.catalogue import ItemRow
 
-Progress = Callable[[str, int, int], None]
 # Less is a matter of rounding and of how well inliers sit.
 _WHOLE = 0.95
 _TURN_DEGREES = 5.0

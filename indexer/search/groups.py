@@ -17,12 +17,12 @@ from indexer.index.layered import Base
 from indexer.index.manifest import IndexFileError
 from indexer.index.open import open_base
 from indexer.index.pairs import Pairs, pairs_above
+from indexer.index.protocol import Progress
 from indexer.index.shelf import Shelf
 from indexer.index.store import Store
 from indexer.search.background import COPY_SIMILARITY, Background
 from indexer.search.order import rare_enough
 
-Progress = Callable[[str, int, int], None]
 Compare = Callable[[ItemRow, ItemRow], Sequence[str]]
 """What a closer look says of two near-copies (best, other), such as cropped or mirrored (``indexer.search.closer``)."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -11,6 +11,7 @@ from imgmatch.errors import UsageError
 from imgmatch.picture.hashes import digest
 from imgmatch.picture.pdq import BITS, DISTANCE
 from indexer.catalogue.clock import now_utc
+from indexer.index.protocol import Progress
 from indexer.intake.known.formats import Entry, ListFormat, Malformed, PdqEntry, entries, pdq_entries, recognise
 from indexer.intake.known.pdq_near import match_pdq
 
@@ -47,7 +48,7 @@ def import_list(
     *,
     pdq: bool = False,
     distance: int = DISTANCE,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Imported:
     """Read a list (``formats``) into the case, as ``kind``: ``ignore``, ``known`` or ``alert``.
 
@@ -115,9 +116,7 @@ def remove_list(case: Case, name: str) -> int:
     return found.hashes
 
 
-def _good(
-    read: Iterable[_Entry | Malformed], done: Imported, progress: Callable[[str, int, int], None] | None
-) -> Iterator[_Entry]:
+def _good(read: Iterable[_Entry | Malformed], done: Imported, progress: Progress | None) -> Iterator[_Entry]:
     """The entries that hold a hash; counts them and the others."""
     for entry in read:
         if isinstance(entry, Malformed):

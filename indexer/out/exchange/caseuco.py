@@ -23,9 +23,10 @@ from indexer.case.case import Case
 from indexer.case.use import Use
 from indexer.catalogue import ItemRow
 from indexer.catalogue.clock import now_utc
+from indexer.index.protocol import Progress
 from indexer.out.atomic import whole_file
 from indexer.out.exchange.places import file_name, file_path, mime_type
-from indexer.out.exchange.snapshot import Progress, item_batches, require_items
+from indexer.out.exchange.snapshot import item_batches, require_items
 
 if TYPE_CHECKING:
     from indexer.search.request import SearchResult

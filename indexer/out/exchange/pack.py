@@ -27,9 +27,10 @@ from imgmatch.locator import Locator
 from indexer.case.case import Case
 from indexer.case.use import Use
 from indexer.catalogue.clock import now_utc
+from indexer.index.protocol import Progress
 from indexer.index.shelf import Shelf
 from indexer.out.atomic import whole_file
-from indexer.out.exchange.snapshot import BATCH, Progress, item_batches, require_items
+from indexer.out.exchange.snapshot import BATCH, item_batches, require_items
 from indexer.out.report.pictures import Thumbnail, write_thumbnail
 
 FORMAT = "imgmatch-pack"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,10 @@ from indexer.case.case import Case
 from indexer.case.use import Use
 from indexer.catalogue import ItemRow
 from indexer.catalogue.clock import now_utc
+from indexer.index.protocol import Progress
 from indexer.out.atomic import whole_file
 from indexer.out.exchange.places import file_name, file_path, mime_type
-from indexer.out.exchange.snapshot import Progress, item_batches, require_items
+from indexer.out.exchange.snapshot import item_batches, require_items
 from indexer.out.exchange.vics_file import Fault, Media, VicsFile, tags
 
 VERSIONS = ("2.0", "1.3")
@@ -47,9 +48,7 @@ class Imported:
     sha256: str
 
 
-def import_vics(
-    case: Case, path: str | os.PathLike[str], *, progress: Callable[[str, int, int], None] | None = None
-) -> Imported:
+def import_vics(case: Case, path: str | os.PathLike[str], *, progress: Progress | None = None) -> Imported:
     """Add the known media of a VICS file to a case, all of them or, on any error, none.
 
     Pictures with one of its hashes are labelled ``vics_category``, ``vics_series`` and ``vics_tags`` at once, those

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from imgmatch.errors import UsageError
 from indexer.case.case import Case
 from indexer.case.use import Use
 from indexer.catalogue import ItemRow
+from indexer.index.protocol import Progress
 
 BATCH = 2048
-Progress = Callable[[str, int, int], None]
 
 
 def item_batches(use: Use, progress: Progress | None = None) -> Iterator[dict[int, ItemRow]]:

@@ -18,6 +18,7 @@ from imgmatch.optional import require
 from imgmatch.types import ModelSpec
 from indexer.case.case import Case
 from indexer.case.use import Use
+from indexer.index.protocol import Progress
 from indexer.intake.csvfile import write_csv
 from indexer.out.atomic import whole_folder
 from indexer.out.exchange.places import file_name, mime_type
@@ -91,7 +92,7 @@ def export_tables(
     *,
     results: Iterable[SearchResult] = (),
     model: ModelSpec | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, int]:
     """Write tables into a new folder, ``NAME.FORMAT`` each; returns the number of rows of each.
 
@@ -182,7 +183,7 @@ def _named(name: str, rows: Iterator[tuple[Any, ...]]) -> Iterator[Record]:
         yield dict(zip(TABLES[name].columns, row, strict=True))
 
 
-def _items(use: Use, progress: Callable[[str, int, int], None] | None) -> Iterator[Record]:
+def _items(use: Use, progress: Progress | None) -> Iterator[Record]:
     for items in item_batches(use, progress):
         seen = use.catalogue.sightings.counts(list(items))
         for item in items.values():
@@ -227,7 +228,7 @@ def _decisions(use: Use) -> Iterator[Record]:
         yield {name: getattr(row, name) for name in TABLES["decisions"].columns}
 
 
-def _groups(use: Use, spec: ModelSpec, progress: Callable[[str, int, int], None] | None) -> Iterator[Record]:
+def _groups(use: Use, spec: ModelSpec, progress: Progress | None) -> Iterator[Record]:
     from indexer.search.groups import groups
 
     for group in groups(use, spec, progress=progress):
