@@ -65,9 +65,10 @@ def write_demonstration(folder: Path, rooms: int) -> Demonstration:
         altered = alter(alteration, pixels, seed=number, others=others)
         told.rooms[_save(folder / "queries" / f"{name}-{alteration.replace('_', '-')}.jpg", altered)] = name
     for hotel in sorted({hotel for hotel, _ in kept}):
-        name = f"{_NAMES[hotel].lower().replace(' ', '-')}-elsewhere.jpg"
-        shutil.copyfile(found[hotel, _WITHHELD][0].picture, folder / "elsewhere" / name)
-        told.hotels[name] = _NAMES[hotel]
+        for position, view in enumerate(found[hotel, _WITHHELD], start=1):
+            name = f"{_NAMES[hotel].lower().replace(' ', '-')}-{position}.jpg"
+            shutil.copyfile(view.picture, folder / "elsewhere" / name)
+            told.hotels[name] = _NAMES[hotel]
     return told
 
 
