@@ -6,42 +6,11 @@ taken for a file without pictures. Two bytes alone are none: text and chance beg
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
-What = Literal["picture", "volume", "archive", "document", "mail", "video"]
-
-
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """``name`` is what a person calls the format. ``magic`` stands at ``at``, counted from the end where it is
-    negative, and so does each of ``more``, (place, bytes). ``read``: it is read, so that one which can't be is damaged.
-    """
-
-    name: str
-    what: What
-    magic: bytes
-    at: int = 0
-    more: tuple[tuple[int, bytes], ...] = ()
-    read: bool = False
-
-
-def _read(name: str, *magics: bytes, at: int = 0, more: tuple[tuple[int, bytes], ...] = ()) -> tuple[Signature, ...]:
-    """A kind of picture that is read."""
-    return tuple(Signature(name, "picture", magic, at, more, read=True) for magic in magics)
-
-
-def _named(
-    name: str, what: What, *magics: bytes, at: int = 0, more: tuple[tuple[int, bytes], ...] = ()
-) -> tuple[Signature, ...]:
-    """A format that is not read."""
-    return tuple(Signature(name, what, magic, at, more) for magic in magics)
-
-
-def _boxes(name: str, what: What, *brands: bytes) -> tuple[Signature, ...]:
-    """An ISO base media file of one of these brands (ISO/IEC 14496-12)."""
-    return tuple(Signature(name, what, b"ftyp" + brand, 4) for brand in brands)
-
+from imgmatch.evidence.signature import Signature
+from imgmatch.evidence.signature import boxes as _boxes
+from imgmatch.evidence.signature import named as _named
+from imgmatch.evidence.signature import read as _read
+from imgmatch.evidence.signatures_of_storage import ARCHIVES, VOLUMES
 
 _PICTURES = (
     *_read("JPEG", b"\xff\xd8\xff"),
@@ -105,8 +74,5 @@ _PICTURES = (
     *_named("Windows animated cursor (ANI)", "picture", b"RIFF", more=((8, b"ACON"),)),
     *_named("Windows picture (RDIB)", "picture", b"RIFF", more=((8, b"RDIB"),)),
 )
-_VOLUMES: tuple[Signature, ...] = ()
-_ARCHIVES: tuple[Signature, ...] = ()
-
-SIGNATURES: tuple[Signature, ...] = (*_PICTURES, *_VOLUMES, *_ARCHIVES)
+SIGNATURES: tuple[Signature, ...] = (*_PICTURES, *VOLUMES, *ARCHIVES)
 """All of them. Where several fit, the longest counts."""

@@ -15,7 +15,7 @@ from imgmatch.types import Evidence
 from imgmatch.workers.decode import Request, read_picture
 from tests.conftest import run, run_json
 
-SIZE = 70_000
+SIZE = (1 << 20) + 4_096
 
 
 def begun(signature):
