@@ -88,7 +88,7 @@ PLANES = RGB.transpose(2, 0, 1)
 OPAQUE, CLEAR = np.full((1, 90, 120), 255, np.uint8), np.zeros((1, 90, 120), np.uint8)
 FILES = {
     "JPEG XL": (imagecodecs.jpegxl_encode(RGB, lossless=True), RGB, 0),
-    "JPEG XL, lossy, in boxes": (imagecodecs.jpegxl_encode(RGB, level=95, usecontainer=True), RGB, 16),
+    "JPEG XL, lossy, in boxes": (imagecodecs.jpegxl_encode(RGB, distance=0.1, usecontainer=True), RGB, 20),
     "JPEG XL, 16 bits": (imagecodecs.jpegxl_encode(RGB * WIDE, lossless=True), RGB, 0),
     "JPEG XL, grey": (imagecodecs.jpegxl_encode(GREY, lossless=True), GREY, 0),
     "JPEG XR": (imagecodecs.jpegxr_encode(RGB, level=1.0), RGB, 1),
