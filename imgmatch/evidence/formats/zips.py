@@ -77,7 +77,7 @@ class Zip(Container):
             try:
                 if entry.unsupported is not None:
                     raise EvidenceError("unsupported", entry.unsupported)
-                self.budget.check_ratio(entry.size_bytes, entry.packed_bytes)
+                self.options.limits.check_ratio(entry.size_bytes, entry.packed_bytes)
                 yield self._file(at, entry, source, keys.of(entry) if entry.encrypted else None)
             except EvidenceError as error:
                 yield self.issue(at, error.kind, str(error))
