@@ -6,42 +6,11 @@ taken for a file without pictures. Two bytes alone are none: text and chance beg
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
-What = Literal["picture", "volume", "archive", "document", "mail", "video"]
-
-
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """``name`` is what a person calls the format. ``magic`` stands at ``at``, counted from the end where it is
-    negative, and so does each of ``more``, (place, bytes). ``read``: it is read, so that one which can't be is damaged.
-    """
-
-    name: str
-    what: What
-    magic: bytes
-    at: int = 0
-    more: tuple[tuple[int, bytes], ...] = ()
-    read: bool = False
-
-
-def _read(name: str, *magics: bytes, at: int = 0, more: tuple[tuple[int, bytes], ...] = ()) -> tuple[Signature, ...]:
-    """A kind of picture that is read."""
-    return tuple(Signature(name, "picture", magic, at, more, read=True) for magic in magics)
-
-
-def _named(
-    name: str, what: What, *magics: bytes, at: int = 0, more: tuple[tuple[int, bytes], ...] = ()
-) -> tuple[Signature, ...]:
-    """A format that is not read."""
-    return tuple(Signature(name, what, magic, at, more) for magic in magics)
-
-
-def _boxes(name: str, what: What, *brands: bytes) -> tuple[Signature, ...]:
-    """An ISO base media file of one of these brands (ISO/IEC 14496-12)."""
-    return tuple(Signature(name, what, b"ftyp" + brand, 4) for brand in brands)
-
+from imgmatch.evidence.signature import Signature
+from imgmatch.evidence.signature import boxes as _boxes
+from imgmatch.evidence.signature import named as _named
+from imgmatch.evidence.signature import read as _read
+from imgmatch.evidence.signatures_of_storage import ARCHIVES, VOLUMES
 
 _PICTURES = (
     *_read("JPEG", b"\xff\xd8\xff"),
@@ -54,28 +23,30 @@ _PICTURES = (
         for sign in _read("BMP", b"BM", more=((14, bytes([size, 0, 0, 0])),))
     ),
     *_read("JPEG 2000", b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51\0"),
+    *_named("ZSoft picture of several (DCX)", "picture", b"\xb1\x68\xde\x3a"),
+    *_named("PAM", "picture", b"P7\nWIDTH", b"P7 332"),
     *_boxes("HEIF picture", "picture", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"),
     *_boxes("AVIF picture", "picture", b"avif", b"avis"),
-    *_boxes("camera raw of Canon (CR3)", "picture", b"crx "),
-    *_named("camera raw of Fujifilm (RAF)", "picture", b"FUJIFILMCCD-RAW"),
-    *_named("camera raw of Sigma (X3F)", "picture", b"FOVb"),
-    *_named("camera raw of Olympus (ORF)", "picture", b"IIRO", b"IIRS", b"MMOR"),
-    *_named("camera raw of Panasonic (RW2)", "picture", b"IIU\0"),
-    *_named("camera raw of Minolta (MRW)", "picture", b"\0MRM"),
-    *_named("camera raw of Canon (CRW)", "picture", b"HEAPCCDR", at=6),
-    *_named("JPEG XR", "picture", b"II\xbc\x01"),
-    *_named("JPEG XL", "picture", b"\0\0\0\x0cJXL \r\n\x87\n"),
-    *_named("JPEG-LS", "picture", b"\xff\xd8\xff\xf7"),
-    *_named("Photoshop picture (PSD)", "picture", b"8BPS\0\x01"),
-    *_named("large Photoshop picture (PSB)", "picture", b"8BPS\0\x02"),
-    *_named("TGA", "picture", b"TRUEVISION-XFILE.\0", at=-18),
-    *_named("DDS texture", "picture", b"DDS \x7c\0\0\0"),
+    *_read("camera raw of Canon (CR3)", b"ftypcrx ", at=4),
+    *_read("camera raw of Fujifilm (RAF)", b"FUJIFILMCCD-RAW"),
+    *_read("camera raw of Sigma (X3F)", b"FOVb"),
+    *_read("camera raw of Olympus (ORF)", b"IIRO", b"IIRS", b"MMOR"),
+    *_read("camera raw of Panasonic (RW2)", b"IIU\0"),
+    *_read("camera raw of Minolta (MRW)", b"\0MRM"),
+    *_read("camera raw of Canon (CRW)", b"HEAPCCDR", at=6),
+    *_read("JPEG XR", b"II\xbc\x01"),
+    *_read("JPEG XL", b"\0\0\0\x0cJXL \r\n\x87\n"),
+    *_read("JPEG-LS", b"\xff\xd8\xff\xf7"),
+    *_read("Photoshop picture (PSD)", b"8BPS\0\x01"),
+    *_read("large Photoshop picture (PSB)", b"8BPS\0\x02"),
+    *_read("TGA", b"TRUEVISION-XFILE.\0", at=-18),
+    *_read("DDS texture", b"DDS \x7c\0\0\0"),
     *_named("KTX texture", "picture", b"\xabKTX 11\xbb\r\n\x1a\n", b"\xabKTX 20\xbb\r\n\x1a\n"),
     *_named("PVR texture", "picture", b"PVR\x03"),
-    *_named("Apple icons (ICNS)", "picture", b"icns"),
-    *_named("QOI", "picture", b"qoif"),
-    *_named("SGI picture", "picture", b"\x01\xda\0\x01", b"\x01\xda\x01\x01"),
-    *_named("Sun raster", "picture", b"\x59\xa6\x6a\x95"),
+    *_read("Apple icons (ICNS)", b"icns"),
+    *_read("QOI", b"qoif"),
+    *_read("SGI picture", b"\x01\xda\0\x01", b"\x01\xda\x01\x01"),
+    *_read("Sun raster", b"\x59\xa6\x6a\x95"),
     *_named("OpenEXR", "picture", b"\x76\x2f\x31\x01"),
     *_named("Radiance HDR", "picture", b"#?RADIANCE", b"#?RGBE"),
     *_named("GIMP picture (XCF)", "picture", b"gimp xcf"),
@@ -103,8 +74,5 @@ _PICTURES = (
     *_named("Windows animated cursor (ANI)", "picture", b"RIFF", more=((8, b"ACON"),)),
     *_named("Windows picture (RDIB)", "picture", b"RIFF", more=((8, b"RDIB"),)),
 )
-_VOLUMES: tuple[Signature, ...] = ()
-_ARCHIVES: tuple[Signature, ...] = ()
-
-SIGNATURES: tuple[Signature, ...] = (*_PICTURES, *_VOLUMES, *_ARCHIVES)
+SIGNATURES: tuple[Signature, ...] = (*_PICTURES, *VOLUMES, *ARCHIVES)
 """All of them. Where several fit, the longest counts."""
