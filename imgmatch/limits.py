@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from imgmatch.errors import EvidenceError
-
 
 @dataclass(frozen=True, slots=True)
 class SourceLimits:
@@ -36,13 +34,6 @@ class SourceLimits:
     max_cpu_seconds: int = 600
     max_memory_bytes: int = 4 << 30
     max_temp_bytes: int = 256 << 30
-
-    def check_ratio(self, unpacked: int, packed: int) -> None:
-        """Raises EvidenceError of kind ``limit`` when so few bytes claim to be so many."""
-        if unpacked > self.ratio_from_bytes and unpacked > self.max_ratio * max(packed, 1):
-            raise EvidenceError(
-                "limit", f"{packed:,} bytes unpack to {unpacked:,}: more than max_ratio ({self.max_ratio}) times"
-            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -258,6 +258,14 @@ class Inflated(io.RawIOBase):
         super().close()
 
 
+def check_ratio(limits: SourceLimits, unpacked: int, packed: int) -> None:
+    """Raises EvidenceError of kind ``limit`` when so few bytes claim to be so many."""
+    if unpacked > limits.ratio_from_bytes and unpacked > limits.max_ratio * max(packed, 1):
+        raise EvidenceError(
+            "limit", f"{packed:,} bytes unpack to {unpacked:,}: more than max_ratio ({limits.max_ratio}) times"
+        )
+
+
 def access(stream: BinaryIO, limits: SourceLimits) -> RandomAccess:
     """RandomAccess to a stream; one that only goes forwards is unpacked first, within ``limits``.
 

@@ -11,7 +11,7 @@ from imgmatch.limits import SourceLimits
 from imgmatch.locator import Names
 from imgmatch.optional import require
 from imgmatch.parsers.pieces import Part, Piece, Settings
-from imgmatch.streams import one_line
+from imgmatch.streams import check_ratio, one_line
 
 _LONGEST_NAME_BYTES = 128 << 10
 _BLOCK_BYTES = 4 << 20
@@ -29,7 +29,7 @@ def give(stream: BinaryIO, settings: Settings, tell: Callable[[Part | Piece], No
         raise EvidenceError("limit", f"holds more than max_members ({settings.limits.max_members:,}); not unpacked")
     entries = [entry for entry in archive.files if not (entry.is_directory or entry.is_socket or entry.is_symlink)]
     places = list(map(Names(), (entry.filename for entry in entries)))
-    settings.limits.check_ratio(sum(entry.uncompressed for entry in entries), stream.seek(0, 2))
+    check_ratio(settings.limits, sum(entry.uncompressed for entry in entries), stream.seek(0, 2))
     # py7zr hands files on by name, and refuses whole archives for names that lead out of a folder: names that are
     # numbers keep it from judging them, and keep two members of one name apart.
     for number, info in enumerate(archive.files.files_list):

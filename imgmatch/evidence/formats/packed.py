@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, ClassVar, cast
 from imgmatch.errors import EvidenceError
 from imgmatch.evidence.container import Container
 from imgmatch.optional import require
-from imgmatch.streams import Chained, Inflated, Unpacked
+from imgmatch.streams import Chained, Inflated, Unpacked, check_ratio
 from imgmatch.types import Evidence, Issue
 
 _ZSTD = ("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"), "archives"
@@ -46,7 +46,7 @@ class Packed(Container):
 
             def check(unpacked: int) -> None:
                 if unpacked > limits.ratio_from_bytes:
-                    limits.check_ratio(unpacked, _place(packed))
+                    check_ratio(limits, unpacked, _place(packed))
 
             return cast(BinaryIO, Unpacked(stream, limits.max_member_bytes, check, packed))
 
