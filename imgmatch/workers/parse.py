@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, Literal, TypedDict, cast
 
-from imgmatch.errors import EvidenceError, ImgmatchError, MachineError, raise_if_machine
+from imgmatch.errors import EvidenceError, ImgmatchError, MachineError, MissingPackageError, over, raise_if_machine
 from imgmatch.parsers.pieces import Settings, Trouble
 from imgmatch.streams import BLOCK_BYTES, RandomAccess, Spool, one_line
 from imgmatch.workers import wire
@@ -42,6 +42,7 @@ class _Said(TypedDict):
     modified: str | None
     error: Literal["broken_document", "broken_picture", "limit", "unsupported"] | None
     message: str
+    what: str
 
 
 def extract(parser: str, source: RandomAccess, settings: Settings, at: str | None = None) -> Iterator[Found | Trouble]:
@@ -61,18 +62,17 @@ def extract(parser: str, source: RandomAccess, settings: Settings, at: str | Non
             if told["say"] == "found":
                 yield _found(talk, told, size, settings)
         if told["error"] == "memory":  # what can't be had now may be missing there for good: it is not kept
-            raise EvidenceError("limit", f"needs more than max_memory_bytes ({limits.max_memory_bytes:,})")
+            raise over("max_memory_bytes", f"needs more than max_memory_bytes ({limits.max_memory_bytes:,})")
         worker.done()
         if told["error"] is not None:
             raise talk.unread or _error_of(told)
     except GoneError as lost:
+        kept = "what came before is kept"
         if lost.hung:
-            what = f"hung for longer than max_cpu_seconds ({limits.max_cpu_seconds})"
-        elif lost.code is None:
-            what = "its reader gave nonsense"
-        else:
-            what = f"the {parser} reader died of it (code {lost.code})"
-        raise EvidenceError("limit" if lost.hung else "crashed", f"{what}; what came before is kept") from None
+            says = f"hung for longer than max_cpu_seconds ({limits.max_cpu_seconds}); {kept}"
+            raise over("max_cpu_seconds", says) from None
+        died = f"the {parser} reader died of it (code {lost.code})"
+        raise EvidenceError("crashed", f"{died if lost.code else 'its reader gave nonsense'}; {kept}") from None
     finally:
         pool.give_back(worker)
 
@@ -80,9 +80,9 @@ def extract(parser: str, source: RandomAccess, settings: Settings, at: str | Non
 def _found(talk: Talk, told: _Said, size: int, settings: Settings) -> Found | Trouble:
     limits = settings.limits
     if told["error"] is not None:
-        return Trouble(told["kind"], told["at"], told["error"], told["message"])
+        return Trouble(told["kind"], told["at"], told["error"], told["message"], told["what"][: wire.MOST_WHAT])
     if size > limits.max_member_bytes:
-        raise EvidenceError("limit", f"gives more than max_member_bytes ({limits.max_member_bytes:,})")
+        raise over("max_member_bytes", f"gives more than max_member_bytes ({limits.max_member_bytes:,})")
     kept, fault = Spool(limits), None
     while size:
         block = talk.take(min(size, BLOCK_BYTES))
@@ -95,18 +95,21 @@ def _found(talk: Talk, told: _Said, size: int, settings: Settings) -> Found | Tr
     if fault is None:
         return Found(told["kind"], told["at"], told["modified"], cast(IO[bytes], kept))
     kept.close()
-    return Trouble(told["kind"], told["at"], fault.kind, str(fault))
+    return Trouble.of(told["kind"], told["at"], fault)
 
 
 def _error_of(told: wire.End) -> ImgmatchError:
-    message = " ".join(told["message"].split())
+    message, what = " ".join(told["message"].split()), " ".join(told["what"].split())[: wire.MOST_WHAT]
     match told["error"]:
         case "needs_package":
-            return ImgmatchError(message)
+            return MissingPackageError(message, what)
         case "system" | "other":
             return EvidenceError("unreadable", f"can't be read further: {message}")
-        case "broken_document" | "broken_picture" | "broken_video" | "gone" | "limit" | "not_a_picture" | "password":
-            return EvidenceError(told["error"], message)
+        case (
+            "broken_document" | "broken_picture" | "broken_video" | "gone" | "limit" | "not_a_picture" | "password"
+            | "unsupported"
+        ):  # fmt: skip
+            return EvidenceError(told["error"], message, what=what)
     return EvidenceError("crashed", "its reader gave nonsense; what came before is kept")
 
 
@@ -164,5 +167,5 @@ def taken(pool: Pool) -> Process:
     except StartError as error:
         raise_if_machine(error)
         if isinstance(error.__cause__, GoneError):
-            raise EvidenceError("limit", str(error)) from error
+            raise over("max_memory_bytes", str(error)) from error
         raise MachineError(str(error)) from error

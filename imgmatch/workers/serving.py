@@ -27,11 +27,11 @@ def extract(request: dict[str, Any], _: bytearray, pipe: Pipe) -> Answer:
     stream = cast(BinaryIO, io.BufferedReader(Window(Remote(pipe, request["size"])), _BUFFER_BYTES))
     parser = import_module(f"imgmatch.parsers.{request['parser']}")
     for found in parser.extract(stream, settings, request["at"]):
-        told = {"say": "found", "kind": found.kind, "at": found.at, "modified": None, "error": None, "message": ""}
+        told = {"say": "found", "kind": found.kind, "at": found.at}
         if isinstance(found, Piece):
-            pipe.say({**told, "modified": found.modified_utc}, found.data)
+            pipe.say({**told, "modified": found.modified_utc, "error": None, "message": "", "what": ""}, found.data)
         else:
-            pipe.say({**told, "error": found.error, "message": found.message})
+            pipe.say({**told, "modified": None, "error": found.error, "message": found.message, "what": found.what})
     return {}, []
 
 

@@ -20,6 +20,8 @@ BUFFER_BYTES = 1 << 16
 _LEAST, _MOST = -(1 << 63), (1 << 64) - 1
 MAX_READ = 4 << 20
 """The most bytes that are asked for at once, either way."""
+MOST_WHAT = 100
+"""Letters of what an error is counted by."""
 TICK = _LENGTHS.pack(0, 0)
 """A message of nothing: one more step of many is done."""
 
@@ -34,6 +36,7 @@ class End(TypedDict):
     say: Literal["end"]
     error: str | None
     message: str
+    what: str
 
 
 class Read(TypedDict):

@@ -32,7 +32,7 @@ class Extracted(Container):
             if piece.kind not in self.kinds:
                 raise EvidenceError("crashed", "its reader gave nonsense; what came before is kept")
             if isinstance(piece, Trouble):
-                yield self.issue(piece.at, piece.error, piece.message, piece.kind)
+                yield self.issue(piece.at, piece.error, piece.message, piece.kind, piece.what)
             else:
                 # A frame, or a picture in a document, is as old as what it lies in where nothing else is said.
                 when = piece.modified_utc or self.outer.modified_utc

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any, BinaryIO, cast
 
 from imgmatch import times
-from imgmatch.errors import EvidenceError, raise_if_machine
+from imgmatch.errors import EvidenceError, over, raise_if_machine
 from imgmatch.evidence.container import Container
 from imgmatch.limits import SourceLimits
 from imgmatch.locator import Names
@@ -147,7 +147,7 @@ def _factory(
         def write(self, data: bytes | bytearray) -> int:
             self.count += len(data)
             if self.count > limit:
-                raise EvidenceError("limit", f"unpacks to more than max_member_bytes ({limit:,})")
+                raise over("max_member_bytes", f"unpacks to more than max_member_bytes ({limit:,})")
             return self.stream.write(data)
 
         def read(self, size: int | None = None) -> bytes:
