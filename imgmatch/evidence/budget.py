@@ -31,11 +31,3 @@ class Budget:
         limit = getattr(self.limits, name)
         if self._spent[cost] > limit:
             raise over(name, f"{says} {name} ({limit:,}); the rest is left")
-
-    def check_ratio(self, unpacked: int, packed: int) -> None:
-        """Raises EvidenceError of kind ``limit`` when so few bytes claim to be so many."""
-        limits = self.limits
-        if unpacked > limits.ratio_from_bytes and unpacked > limits.max_ratio * max(packed, 1):
-            raise over(
-                "max_ratio", f"{packed:,} bytes unpack to {unpacked:,}: more than max_ratio ({limits.max_ratio}) times"
-            )

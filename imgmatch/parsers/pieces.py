@@ -37,6 +37,13 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """Bytes of the Piece that is told of next: what is long is given as it is unpacked."""
+
+    data: bytes | bytearray
+
+
+@dataclass(frozen=True, slots=True)
 class Trouble:
     """Something in a file that can't be had: it becomes an Issue there. What ends a file is raised instead."""
 

@@ -165,7 +165,7 @@ class Session:
             case "system":
                 raise OSError(told["message"]) from talk.unread
             case "needs_package":
-                raise MissingPackageError(told["message"], told["what"][: wire.MOST_WHAT])
+                raise MissingPackageError(told["message"], told["what"])
             case _:
                 raise RuntimeError(told["message"])
 

@@ -12,7 +12,7 @@ from imgmatch.evidence.container import Container
 from imgmatch.evidence.formats.zip_directory import LOCAL_HEADER, DamagedError, Directory, Entry, local_entry
 from imgmatch.evidence.look import read
 from imgmatch.locator import Locator, Names
-from imgmatch.streams import BLOCK_BYTES, RandomAccess, Shared, Spool, Unpacked, Window, one_line
+from imgmatch.streams import BLOCK_BYTES, RandomAccess, Shared, Spool, Unpacked, Window, check_ratio, one_line
 from imgmatch.types import Evidence, Issue
 
 _PICTURE = re.compile(r"(^|/)(media|pictures|thumbnails?|docProps/thumbnail[^/]*)(/|$)", re.IGNORECASE)
@@ -78,7 +78,7 @@ class Zip(Container):
             try:
                 if entry.unsupported is not None:
                     raise unsupported(entry.unsupported, "not unpacked")
-                self.budget.check_ratio(entry.size_bytes, entry.packed_bytes)
+                check_ratio(self.options.limits, entry.size_bytes, entry.packed_bytes)
                 yield self._file(at, entry, source, keys.of(entry) if entry.encrypted else None)
             except ImgmatchError as error:
                 raise_if_machine(error)

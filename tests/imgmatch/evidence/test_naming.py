@@ -70,9 +70,9 @@ def test_what_may_stand_before_an_element_takes_no_time():
 
 
 def test_only_what_is_no_picture_or_too_large_gets_another_name():
-    psd = begun(next(one for one in SIGNATURES if "PSD" in one.name))
+    xcf = begun(next(one for one in SIGNATURES if "XCF" in one.name))
     told = {
-        kind: named(EvidenceError(kind, "x"), at(psd)).kind for kind in ("not_a_picture", "too_large", "unreadable")
+        kind: named(EvidenceError(kind, "x"), at(xcf)).kind for kind in ("not_a_picture", "too_large", "unreadable")
     }
     assert told == {"not_a_picture": "unsupported", "too_large": "unsupported", "unreadable": "unreadable"}
     jpeg = b"\xff\xd8\xff" + bytes(900)
