@@ -10,7 +10,8 @@ import gzip
 import io
 import lzma
 import plistlib
-import sqlite3
+import subprocess
+import sys
 import tarfile
 import tempfile
 import zipfile
@@ -146,13 +147,23 @@ def documents() -> Iterator[Input]:
     yield Input("documents and stores", "PDF with a JPEG", file("a.pdf", lambda: encoded("PDF")), drawn=1)
 
 
+_STORE = """
+import pathlib, sqlite3, sys
+with sqlite3.connect(sys.argv[1]) as database:
+    database.execute("CREATE TABLE cache (key TEXT, data BLOB)")
+    rows = [(path.name, path.read_bytes()) for path in sorted(pathlib.Path(sys.argv[2]).iterdir())]
+    database.executemany("INSERT INTO cache VALUES (?, ?)", rows)
+"""
+
+
 def _database() -> bytes:
+    """As another program writes it: in this one, the catalogue alone speaks SQL."""
     with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / "a.db"
-        with sqlite3.connect(path) as database:
-            database.execute("CREATE TABLE cache (key TEXT, data BLOB)")
-            database.executemany("INSERT INTO cache VALUES (?, ?)", members().items())
-        database.close()
+        path, folder = Path(scratch) / "a.db", Path(scratch) / "in"
+        folder.mkdir()
+        for name, data in members().items():
+            (folder / name).write_bytes(data)
+        subprocess.run([sys.executable, "-c", _STORE, str(path), str(folder)], check=True)
         return path.read_bytes()
 
 
