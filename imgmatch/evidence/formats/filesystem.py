@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, ClassVar, cast
 
 from imgmatch import times
-from imgmatch.errors import EvidenceError
+from imgmatch.errors import EvidenceError, over
 from imgmatch.evidence.container import Container
 from imgmatch.evidence.formats import boot_sectors
 from imgmatch.evidence.formats.carve import carve, carved_at
@@ -130,8 +130,8 @@ class FileSystem(Container):
                     yield self.issue(where, "broken_image", "the folder leads back to one that it lies in; not opened")
                 elif len(above) >= _MAX_PATH_DEPTH:
                     says = f"lies deeper than {_MAX_PATH_DEPTH:,} folders; not opened"
-                    yield self.issue(f"{where}@{meta['inode']}" if gone else where, "limit", says,
-                                     "deleted" if gone else None)  # fmt: skip
+                    yield self.failed(f"{where}@{meta['inode']}" if gone else where, over("folders in folders", says),
+                                      "deleted" if gone else None)  # fmt: skip
                 else:
                     yield _Folder(meta["inode"], where, gone, above | {inode})
             elif meta["file"] and not self._own(where):
@@ -174,7 +174,7 @@ class FileSystem(Container):
         """The issue of what its reader died of, once. Raises EvidenceError when that was once too often."""
         if inode not in self._told:
             self._told.add(inode)
-            yield self.issue(at, error.kind, f"{what}: {error}", kind)
+            yield self.issue(at, error.kind, f"{what}: {error}", kind, error.what)
         if self._system.given_up is not None:
             raise self._system.given_up
 
