@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
 
-from imgmatch.errors import EvidenceError
+from imgmatch.errors import over
 from imgmatch.limits import SourceLimits
 
 
@@ -30,4 +30,4 @@ class Budget:
         name, says = cost.value
         limit = getattr(self.limits, name)
         if self._spent[cost] > limit:
-            raise EvidenceError("limit", f"{says} {name} ({limit:,}); the rest is left")
+            raise over(name, f"{says} {name} ({limit:,}); the rest is left")

@@ -61,12 +61,12 @@ class Entry:
 
     @property
     def unsupported(self) -> str | None:
-        """Why it can't be unpacked, whatever the password."""
+        """As what it can't be unpacked, whatever the password."""
         if self.flags & _STRONG:
-            return "is encrypted in a way that is not supported (PKWARE's)"
+            return "ZIP member encrypted in PKWARE's way"
         if self.method in _METHODS and not self.flags & _PATCH:
             return None
-        return f"is packed by method {self.method}, which is not supported"
+        return f"ZIP member packed by method {self.method}"
 
     @property
     def is_folder(self) -> bool:
