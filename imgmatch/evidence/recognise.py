@@ -22,6 +22,7 @@ from imgmatch.evidence.formats import (
     tars,
     thumbs,
     tnef,
+    unread,
     vhd,
     video,
     vmdk,
@@ -55,6 +56,9 @@ FORMATS: tuple[type[Container], ...] = (
     filesystem.FileSystem,
     zips.Zip,
     tars.Tar,
+    partitions.DamagedPartitions,
+    filesystem.DamagedFileSystem,
+    unread.UnreadVolume,
 )
 """Every container there is, in the order in which a file is asked whether it is one."""
 
