@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import IO, Any, BinaryIO, ClassVar, Protocol, cast
 
-from imgmatch.errors import EvidenceError, ImgmatchError, MachineError, why
+from imgmatch.errors import ImgmatchError, MachineError, over, why
 from imgmatch.limits import SourceLimits
 
 BLOCK_BYTES = 1 << 20
@@ -152,7 +152,7 @@ class Unpacked(io.RawIOBase):
             raise OSError(one_line(error)) from error
         self._count += len(data)
         if self._count > self._limit:
-            raise EvidenceError("limit", f"unpacks to more than max_member_bytes ({self._limit:,})")
+            raise over("max_member_bytes", f"unpacks to more than max_member_bytes ({self._limit:,})")
         if self._check is not None:
             self._check(self._count)
         buffer[: len(data)] = data
@@ -214,7 +214,7 @@ class Inflated(io.RawIOBase):
         """Memory that unpacking takes, at every depth."""
         if self.held_bytes > _MOST_UNPACKING_BYTES:
             says = f"{self.held_bytes:,} bytes of memory, more than {_MOST_UNPACKING_BYTES:,}"
-            raise EvidenceError("limit", f"needs {says}, to be unpacked; unpack it by another program")
+            raise over("memory to unpack by", f"needs {says}, to be unpacked; unpack it by another program")
         self._packer: Any = make()
         self._first, self._ended = True, False
 
@@ -261,8 +261,8 @@ class Inflated(io.RawIOBase):
 def check_ratio(limits: SourceLimits, unpacked: int, packed: int) -> None:
     """Raises EvidenceError of kind ``limit`` when so few bytes claim to be so many."""
     if unpacked > limits.ratio_from_bytes and unpacked > limits.max_ratio * max(packed, 1):
-        raise EvidenceError(
-            "limit", f"{packed:,} bytes unpack to {unpacked:,}: more than max_ratio ({limits.max_ratio}) times"
+        raise over(
+            "max_ratio", f"{packed:,} bytes unpack to {unpacked:,}: more than max_ratio ({limits.max_ratio}) times"
         )
 
 
@@ -286,7 +286,7 @@ def spool(stream: IO[bytes], limits: SourceLimits) -> IO[bytes]:
     while block := stream.read(BLOCK_BYTES):
         size += len(block)
         if size > limits.max_member_bytes:
-            raise EvidenceError("limit", f"unpacks to more than max_member_bytes ({limits.max_member_bytes:,})")
+            raise over("max_member_bytes", f"unpacks to more than max_member_bytes ({limits.max_member_bytes:,})")
         kept.write(block)
     return cast(IO[bytes], kept)
 
@@ -309,7 +309,7 @@ class Spool(tempfile.SpooledTemporaryFile[bytes]):
         size = len(data)
         with LOCK:
             if Spool._in_use + size > self._limit:
-                raise EvidenceError("limit", f"unpacked content takes more than max_temp_bytes ({self._limit:,})")
+                raise over("max_temp_bytes", f"unpacked content takes more than max_temp_bytes ({self._limit:,})")
             Spool._in_use += size
             self._taken += size
         return self._or_fail(super().write, data)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
 from imgmatch import times
-from imgmatch.errors import EvidenceError
+from imgmatch.errors import EvidenceError, over
 from imgmatch.limits import SourceLimits
 from imgmatch.locator import Names
 from imgmatch.optional import require
@@ -26,7 +26,7 @@ def give(stream: BinaryIO, settings: Settings, tell: Callable[[Part | Piece], No
     py7zr.py7zr.get_memory_limit = lambda: _BLOCK_BYTES  # its own asks the system, which a worker can't
     archive = _open(py7zr, stream, settings.passwords)
     if len(archive.files.files_list) > settings.limits.max_members:
-        raise EvidenceError("limit", f"holds more than max_members ({settings.limits.max_members:,}); not unpacked")
+        raise over("max_members", f"holds more than max_members ({settings.limits.max_members:,}); not unpacked")
     entries = [entry for entry in archive.files if not (entry.is_directory or entry.is_socket or entry.is_symlink)]
     places = list(map(Names(), (entry.filename for entry in entries)))
     check_ratio(settings.limits, sum(entry.uncompressed for entry in entries), stream.seek(0, 2))
@@ -86,7 +86,7 @@ def _factory(
         def write(self, data: bytes | bytearray) -> int:
             self.count += len(data)
             if self.count > limit:
-                raise EvidenceError("limit", f"unpacks to more than max_member_bytes ({limit:,})")
+                raise over("max_member_bytes", f"unpacks to more than max_member_bytes ({limit:,})")
             if self.named is not None:
                 tell(Part(data))
             return len(data)

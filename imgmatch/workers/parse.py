@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any, Literal, TypedDict, cast
 
-from imgmatch.errors import EvidenceError, ImgmatchError, MachineError, raise_if_machine
+from imgmatch.errors import EvidenceError, ImgmatchError, MachineError, MissingPackageError, over, raise_if_machine
 from imgmatch.limits import SourceLimits
 from imgmatch.parsers.pieces import Settings, Trouble
 from imgmatch.streams import BLOCK_BYTES, RandomAccess, Spool, one_line
@@ -48,6 +48,7 @@ class _Said(TypedDict):
     modified: wire.Time | None
     error: Literal["broken_document", "broken_picture", "limit", "unsupported"] | None
     message: wire.Name
+    what: wire.What
 
 
 class _Part(TypedDict):
@@ -78,18 +79,17 @@ def extract(parser: str, source: RandomAccess, settings: Settings, at: str | Non
             elif told["say"] == "found":
                 yield taking.whole(told, size)
         if told["error"] == "memory":  # what can't be had now may be missing there for good: it is not kept
-            raise EvidenceError("limit", f"needs more than max_memory_bytes ({limits.max_memory_bytes:,})")
+            raise over("max_memory_bytes", f"needs more than max_memory_bytes ({limits.max_memory_bytes:,})")
         worker.done()
         if told["error"] is not None:
             raise talk.unread or _error_of(told)
     except GoneError as lost:
+        kept = "what came before is kept"
         if lost.hung:
-            what = f"hung for longer than max_cpu_seconds ({limits.max_cpu_seconds})"
-        elif lost.code is None:
-            what = "its reader gave nonsense"
-        else:
-            what = f"the {parser} reader died of it (code {lost.code})"
-        raise EvidenceError("limit" if lost.hung else "crashed", f"{what}; what came before is kept") from None
+            says = f"hung for longer than max_cpu_seconds ({limits.max_cpu_seconds}); {kept}"
+            raise over("max_cpu_seconds", says) from None
+        died = f"the {parser} reader died of it (code {lost.code})"
+        raise EvidenceError("crashed", f"{died if lost.code else 'its reader gave nonsense'}; {kept}") from None
     finally:
         pool.give_back(worker)
 
@@ -109,7 +109,7 @@ class _Taking:
         """So many bytes more. Raises EvidenceError of kind ``limit``."""
         self._size += size
         if self._size > self._limits.max_member_bytes:
-            raise EvidenceError("limit", f"gives more than max_member_bytes ({self._limits.max_member_bytes:,})")
+            raise over("max_member_bytes", f"gives more than max_member_bytes ({self._limits.max_member_bytes:,})")
         while size:
             block = self._talk.take(min(size, BLOCK_BYTES))
             size -= len(block)
@@ -123,34 +123,28 @@ class _Taking:
         """What it is, with the last of its bytes."""
         if told["error"] is None:
             self.add(size)
-        kept, error, message = self._kept, told["error"], told["message"]
-        if self._fault is not None:
-            error, message = self._fault.kind, str(self._fault)  # type: ignore[assignment]
+        kept, fault = self._kept, self._fault
         self._begin()
-        if error is None:
+        if fault is None and told["error"] is not None:
+            fault = EvidenceError(told["error"], told["message"], what=told["what"])
+        if fault is None:
             return Found(told["kind"], told["at"], told["modified"], cast(IO[bytes], kept))
         kept.close()
-        return Trouble(told["kind"], told["at"], error, message)
+        return Trouble.of(told["kind"], told["at"], fault)
 
 
 def _error_of(told: wire.End) -> ImgmatchError:
-    message = " ".join(told["message"].split())
+    message, what = " ".join(told["message"].split()), told["what"]
     match told["error"]:
         case "needs_package":
-            return ImgmatchError(message)
+            return MissingPackageError(message, what)
         case "system" | "other":
             return EvidenceError("unreadable", f"can't be read further: {message}")
         case (
-            "broken_archive"
-            | "broken_document"
-            | "broken_picture"
-            | "broken_video"
-            | "gone"
-            | "limit"
-            | "not_a_picture"
-            | "password"
-        ):
-            return EvidenceError(told["error"], message)
+            "broken_archive" | "broken_document" | "broken_picture" | "broken_video" | "gone" | "limit"
+            | "not_a_picture" | "password" | "unsupported"
+        ):  # fmt: skip
+            return EvidenceError(told["error"], message, what=what)
     return EvidenceError("crashed", "its reader gave nonsense; what came before is kept")
 
 
@@ -219,5 +213,5 @@ def taken(pool: Pool) -> Process:
     except StartError as error:
         raise_if_machine(error)
         if isinstance(error.__cause__, GoneError):
-            raise EvidenceError("limit", str(error)) from error
+            raise over("max_memory_bytes", str(error)) from error
         raise MachineError(str(error)) from error

@@ -41,11 +41,12 @@ def _tell(pipe: Pipe, found: Part | Piece | Trouble) -> None:
         for at in range(0, len(found.data), MAX_READ):
             pipe.say({"say": "part"}, found.data[at : at + MAX_READ])
         return
-    told = {"say": "found", "kind": found.kind, "at": found.at, "modified": None, "error": None, "message": ""}
+    told: dict[str, Any] = {"say": "found", "kind": found.kind, "at": found.at}
+    told |= {"modified": None, "error": None, "message": "", "what": ""}
     if isinstance(found, Piece):
         pipe.say({**told, "modified": found.modified_utc}, found.data)
     else:
-        pipe.say({**told, "error": found.error, "message": found.message})
+        pipe.say({**told, "error": found.error, "message": found.message, "what": found.what})
 
 
 def ask(request: dict[str, Any], _: bytearray, pipe: Pipe) -> Answer:

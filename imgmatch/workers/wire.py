@@ -38,6 +38,8 @@ Word = Annotated[str, re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,31}")]
 """A short name of something that is known, such as a format."""
 Name = Annotated[str, range(1 << 18)]
 """A name or a sentence out of evidence, of so many characters, whichever they are."""
+What = Annotated[str, range(200)]
+"""What an error is counted by."""
 
 
 class End(TypedDict):
@@ -46,6 +48,7 @@ class End(TypedDict):
     say: Literal["end"]
     error: Word | None
     message: Name
+    what: What
 
 
 class Read(TypedDict):

@@ -34,7 +34,7 @@ class Extracted(Container):
             if piece.kind not in self.kinds:
                 raise EvidenceError("crashed", "its reader gave nonsense; what came before is kept")
             if isinstance(piece, Trouble):
-                yield self.issue(piece.at, piece.error, piece.message, piece.kind)
+                yield self.issue(piece.at, piece.error, piece.message, piece.kind, piece.what)
             else:
                 when = piece.modified_utc or (self.outer.modified_utc if self.as_old_as_itself else None)
                 yield self.unpacked(piece.at, piece.content, when, piece.kind)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, BinaryIO, ClassVar, cast
 
-from imgmatch.errors import EvidenceError
+from imgmatch.errors import over
 from imgmatch.evidence.container import Container
 from imgmatch.optional import require
 from imgmatch.streams import Chained, Inflated, Unpacked, check_ratio
@@ -108,7 +108,9 @@ def _zstd(stream: BinaryIO) -> Inflated:
     elif head[4:5]:
         window = _MOST_WINDOW_BYTES if head[4] >> 6 > 1 else window
     if window > _MOST_WINDOW_BYTES:
-        raise EvidenceError("limit", f"needs a window of {window:,} bytes to be unpacked; unpack it by another program")
+        raise over(
+            "window to unpack by", f"needs a window of {window:,} bytes to be unpacked; unpack it by another program"
+        )
     options = {zstd.DecompressionParameter.window_log_max: (window - 1).bit_length()}
     return Inflated(cast(BinaryIO, Chained(head, stream)), lambda: zstd.ZstdDecompressor(options=options), window)
 
@@ -125,4 +127,4 @@ def _xz(stream: BinaryIO) -> Inflated:
         whole = cast(BinaryIO, Chained(head, stream))
         return Inflated(whole, functools.partial(lzma.LZMADecompressor, memlimit=memory), memory)
     says = f"takes more than {_XZ_BYTES[-1]:,} bytes of memory to unpack (a dictionary of that size)"
-    raise EvidenceError("limit", f"{says}; unpack it by another program")
+    raise over("window to unpack by", f"{says}; unpack it by another program")

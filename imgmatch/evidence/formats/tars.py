@@ -94,7 +94,7 @@ class Tar(Container):
         except EvidenceError as error:
             if source is None:  # nor can anything behind it be reached
                 raise
-            return self.issue(at, error.kind, str(error))
+            return self.failed(at, error)
 
 
 class _Archive(tarfile.TarFile):

@@ -61,12 +61,12 @@ class Entry:
 
     @property
     def unsupported(self) -> str | None:
-        """Why it can't be unpacked, whatever the password."""
+        """As what it can't be unpacked, whatever the password."""
         if self.flags & _STRONG:
-            return "is encrypted in a way that is not supported (PKWARE's)"
+            return "ZIP member encrypted in PKWARE's way"
         if self.method in _METHODS and not self.flags & _PATCH:
             return None
-        return f"is packed by method {self.method}, which is not supported"
+        return f"ZIP member packed by method {self.method}"
 
     @property
     def is_folder(self) -> bool:
@@ -258,6 +258,15 @@ def _modified(extra: dict[int, bytes], date: int, time: int) -> str | None:
     if len(ntfs) >= 16 and ntfs[4:8] == b"\x01\0\x18\0":
         return times.filetime(int.from_bytes(ntfs[8:16], "little"))
     return times.dos(date, time)
+
+
+def directory_bytes(source: RandomAccess) -> int:
+    """How long the directory says that it is; 0 where there is none."""
+    try:
+        start, end, *_ = _find_directory(source)
+    except DamagedError:
+        return 0
+    return end - start
 
 
 def _find_directory(source: RandomAccess) -> tuple[int, int, int, int]:
