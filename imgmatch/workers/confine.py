@@ -48,7 +48,8 @@ _WITHOUT_EXECUTION = ("mmap", "mprotect")
 
 @dataclass(frozen=True, slots=True)
 class Confinement:
-    """What holds in a worker, as the worker found by trying it. ``method`` is ``seccomp``, ``rlimits`` or ``none``."""
+    """What holds in a worker, as the worker found by trying it. ``method`` is ``seccomp``, ``landlock``,
+    ``rlimits`` or ``none``."""
 
     method: str
     no_network: bool
@@ -105,14 +106,15 @@ def confine(program: bytes | None, memory_bytes: int, dies_with_parent: bool) ->
     filtered, landlock = False, 0
     if sys.platform == "linux":
         _prctl(_PR_SET_DUMPABLE, 0)
-        landlock = _no_place()
-        # The filter holds for the thread that installs it and those that it starts: there must be no other.
-        if program is not None and len(os.listdir("/proc/self/task")) == 1:
+        # Both hold for the thread that installs them and those that it starts: there must be no other.
+        alone = len(os.listdir("/proc/self/task")) == 1
+        landlock = _no_place() if alone else 0
+        if program is not None and alone:
             filtered = _install(program)
     return Confinement(
-        "seccomp" if filtered else "rlimits" if limited else "none",
+        "seccomp" if filtered else "landlock" if landlock else "rlimits" if limited else "none",
         filtered and _refused("socket", 2, 1, 0),
-        filtered and _refused("open", os.devnull.encode(), os.O_WRONLY),
+        (filtered or landlock > 0) and _refused("open", os.devnull.encode(), os.O_WRONLY),
         filtered and _refused("fork"),
         limited,
         dies_with_parent,
@@ -180,4 +182,4 @@ def _refused(call: str, *arguments: Any) -> bool:
     result = getattr(libc, call)(*arguments)
     if call == "fork" and result == 0:
         os._exit(0)
-    return bool(result == -1 and ctypes.get_errno() == errno.EPERM)
+    return bool(result == -1 and ctypes.get_errno() in (errno.EPERM, errno.EACCES))
