@@ -135,7 +135,7 @@ def test_damaged_databases_say_so_and_give_the_rest(tmp_path):
     cut.write_bytes(whole[: len(whole) * 2 // 3 + 100])
     assert 0 < len(found(cut)) < 8
     assert {entry.error for entry in issues(cut)} == {"broken_document"}
-    for at in (16, 20, 33, 56, 100, 103, 110, 3000, 4000):
+    for at in (16, 33, 100, 104, 4000):
         broken = bytearray(whole)
         broken[at] ^= 0xFF
         cut.write_bytes(broken)
