@@ -85,6 +85,11 @@ class Recognised:
         """Is it evidence of its own, whatever lies in it?"""
         return all(container.itself for container in self.containers)
 
+    @property
+    def is_disk(self) -> bool:
+        """Is it the image of a disk, or a part of one: mostly empty, as a rule, and not read but where files lie?"""
+        return any(container.hashed_up_to_bytes is None for container in self.containers)
+
     def is_hashed(self, size_bytes: int) -> bool:
         """Is a file of this size one that others keep hashes of?"""
         most = [container.hashed_up_to_bytes for container in self.containers]

@@ -34,7 +34,7 @@ class Kind:
 PICTURES = Kind(
     "decoding",
     "imgmatch.workers.decode:serve",
-    modules=(*_PILLOW, *_MORE_PICTURES, "cv2", "pdqhash", "imgmatch.picture.metadata"),
+    modules=(*_PILLOW, *_MORE_PICTURES, "cv2", "imgmatch.picture.metadata", "imgmatch.picture.pdq"),
     advice="raise the limit worker_memory_bytes ({:,}) or decode in this process: --no-isolation",
 )
 FRAMES = Kind(
