@@ -24,7 +24,7 @@ _BLOCK = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """A file and what is asked of it. ``command``: of imgmatch, with CASE, FILE and FOLDER (an empty one) where those stand."""
+    """A file and what is asked of it: a ``command`` of imgmatch, with CASE, FILE and FOLDER (an empty one) in it."""
 
     name: str
     file: str
