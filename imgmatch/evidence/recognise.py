@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from imgmatch.evidence.container import Container
 from imgmatch.evidence.formats import (
     animation,
+    behind,
     ewf,
     filesystem,
     mail,
@@ -34,6 +35,7 @@ from imgmatch.types import Evidence
 FORMATS: tuple[type[Container], ...] = (
     animation.Animation,
     previews.Previews,
+    behind.Behind,
     video.Video,
     plain.Plain,  # most files are such
     pdf.Pdf,
