@@ -49,6 +49,7 @@ COMMANDS = [  # command, its arguments after the case, what it leaves in the log
     ("show", "1", "show"),
     ("issues", "", "issues issues_shown"),
     ("issues", "--kind nothing --format json", "issues issues_shown"),
+    ("issues", "--by kind", "issues"),
     ("groups", "", "groups groups_shown"),
     ("groups", "--verify --format csv", "groups groups_shown"),
     ("link", "{other}", "link"),

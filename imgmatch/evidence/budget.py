@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
 
-from imgmatch.errors import EvidenceError
+from imgmatch.errors import over
 from imgmatch.limits import SourceLimits
 
 
@@ -30,12 +30,4 @@ class Budget:
         name, says = cost.value
         limit = getattr(self.limits, name)
         if self._spent[cost] > limit:
-            raise EvidenceError("limit", f"{says} {name} ({limit:,}); the rest is left")
-
-    def check_ratio(self, unpacked: int, packed: int) -> None:
-        """Raises EvidenceError of kind ``limit`` when so few bytes claim to be so many."""
-        limits = self.limits
-        if unpacked > limits.ratio_from_bytes and unpacked > limits.max_ratio * max(packed, 1):
-            raise EvidenceError(
-                "limit", f"{packed:,} bytes unpack to {unpacked:,}: more than max_ratio ({limits.max_ratio}) times"
-            )
+            raise over(name, f"{says} {name} ({limit:,}); the rest is left")

@@ -61,11 +61,19 @@ DOCUMENTS = Kind(
     ("email", "encodings", "pypdf", "pypdf._codecs", "pypdf._crypt_providers", "pypdf.generic"),
     uses=500,
 )
+ARCHIVES = Kind(
+    "archives",
+    "imgmatch.workers.serving:extract",
+    ("sevenzip",),
+    ("backports.zstd", "compression.zstd", "Cryptodome.Cipher._mode_cbc", "inflate64", "bcj"),
+    ("brotli", "encodings", "py7zr", "pyppmd"),
+    uses=500,
+)
 DISKS = Kind(
     "disk images",
     "imgmatch.workers.serving:ask",
     ("tsk", "libyal"),
     ("pytsk3", "pyewf", "pyqcow", "pyvhdi", "pyvmdk"),
 )
-KINDS = (PICTURES, FRAMES, VIDEOS, DOCUMENTS, DISKS)
+KINDS = (PICTURES, FRAMES, VIDEOS, DOCUMENTS, ARCHIVES, DISKS)
 OF_PARSER = {parser: kind for kind in KINDS for parser in kind.parsers}

@@ -138,7 +138,8 @@ def _write_lists(use: Use, run_id: int, draft: Path) -> tuple[dict[str, int], di
 
     def skipped() -> Iterable[dict[str, Any]]:
         for row in use.catalogue.runs.skipped(run_id):
-            totals["label_rows_skipped" if row["stage"] == "labels" else "files_skipped"] += 1
+            rows_of = row["stage"] in ("labels", "manifest")
+            totals["label_rows_skipped" if rows_of else "files_skipped"] += not row["beside"]
             totals["read_bytes"] += row["size_bytes"] or 0 if row["sha256"] else 0
             yield row
 

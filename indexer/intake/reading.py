@@ -6,6 +6,7 @@ import errno
 from dataclasses import dataclass
 
 from imgmatch.errors import EvidenceError
+from imgmatch.evidence import Walked
 from imgmatch.evidence.read import Content, only_this_file, read
 from imgmatch.picture.facts import Facts
 from imgmatch.picture.pdq import has_pdq
@@ -29,12 +30,10 @@ class Reading:
     config: IngestConfig
     decoder: ReadPicture
 
-    def __call__(self, entry: Entry) -> Prepared | Known | Ignored | Failed | Listed:
+    def __call__(self, entry: Entry) -> Prepared | Known | Ignored | Failed | Listed | Walked:
         """What becomes of it. Whatever is raised about this file alone is an issue of this file."""
-        if isinstance(entry, Listed):
+        if not isinstance(entry, Evidence):
             return entry
-        if isinstance(entry, Issue):
-            return Failed(entry)
         digests: Digests | None = None
         try:
             content = read(entry, self.config.all_limits)
