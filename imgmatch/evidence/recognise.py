@@ -34,6 +34,7 @@ from imgmatch.evidence.options import SourceOptions
 from imgmatch.types import Evidence
 
 FORMATS: tuple[type[Container], ...] = (
+    split.Split,  # a part may begin as anything does
     animation.Animation,
     previews.Previews,
     behind.Behind,
@@ -53,7 +54,6 @@ FORMATS: tuple[type[Container], ...] = (
     qcow.Qcow,
     vhd.Vhd,
     ewf.Ewf,
-    split.Split,
     partitions.Partitions,
     filesystem.FileSystem,
     zips.Zip,

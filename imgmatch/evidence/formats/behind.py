@@ -89,7 +89,7 @@ class Behind(Container):
         is_video = head.startswith(b"RIFF") or (head[4:8] == b"ftyp" and coding_of(head) is None)
         tail = source.read_at(max(at, source.size - _FEW), _FEW)
         for _ in range(_MOST):
-            at = _without_padding(source, at)
+            before, at = at, _without_padding(source, at)
             if at >= source.size:
                 return
             if at in indexed:  # a picture that the index of the file names, and that is given as such
@@ -103,10 +103,10 @@ class Behind(Container):
             start = _next_start(source, at + 1)
             junk = source.read_at(at, min(start - at, BLOCK_BYTES))
             of_makers = _OF_MAKERS.search(junk) or _OF_MAKERS.search(tail)
-            said = is_video or any(at <= place < start for place in indexed)  # by whoever opens them
+            said = is_video or any(before <= place < start for place in indexed)  # by whoever opens them
             if start - at >= _FEW and not of_makers and not said:
                 says = f"{start - at:,} bytes of no known kind from {at:,} on, behind its end; not looked into"
-                yield self.issue(f"{at}+{start - at}", "unsupported", says)
+                yield self.issue(f"{at}+{start - at}", "unsupported", says, what="bytes of no known kind behind an end")
             at = start
         raise EvidenceError("limit", f"holds more than {_MOST:,} files one behind the other; the rest is left")
 
