@@ -28,6 +28,9 @@ LimitOpt = Annotated[
 ]
 
 
+_MOST_PASSWORDS = 16 << 20
+
+
 def passwords_in(data: bytes) -> list[str]:
     """Passwords, one a line, in UTF-8 or UTF-16, with a mark of the order of bytes or without; a line that is neither
     is given as the bytes it is, and as Windows would read it.
@@ -72,7 +75,11 @@ class PasswordOptions:
         file = self.password_file
         if file is not None:
             try:
-                passwords += passwords_in(file.read_bytes())
+                with file.open("rb") as stream:
+                    data = stream.read(_MOST_PASSWORDS + 1)
+                if len(data) > _MOST_PASSWORDS:
+                    raise UsageError(f"{file}: longer than {_MOST_PASSWORDS:,} bytes; give a file of passwords")
+                passwords += passwords_in(data)
             except OSError as error:
                 raise UsageError(f"{file}: can't be read ({error.strerror}); give an existing file") from error
         if self.password:

@@ -61,6 +61,24 @@ def path_of(evidence: Evidence) -> str | None:
     return place.at if place.kind == "file" and place.parent is None else None
 
 
+def set_bytes(evidence: Evidence) -> int:
+    """How large a file is, with all files beside it whose names begin as its does: a set of them may be read as one."""
+    path = path_of(evidence)
+    if path is None:
+        return evidence.size_bytes
+    folder, name = os.path.split(path)
+    stem = name.partition(".")[0]
+    total = 0
+    try:
+        with os.scandir(folder) as listing:
+            for entry in listing:
+                if entry.name != name and entry.name.startswith(stem) and entry.is_file():
+                    total += entry.stat().st_size
+    except OSError:
+        return evidence.size_bytes
+    return total + evidence.size_bytes
+
+
 def _walk_folders(root: str, skip: str | None, listed: Callable[[Locator], None] | None) -> Iterator[Evidence | Issue]:
     real_root = os.path.realpath(root)
     levels = [_entries(root, skip, listed)]

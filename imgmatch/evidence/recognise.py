@@ -19,6 +19,7 @@ from imgmatch.evidence.formats import (
     qcow,
     sevenzip,
     split,
+    stores,
     tars,
     thumbs,
     tnef,
@@ -36,11 +37,16 @@ FORMATS: tuple[type[Container], ...] = (
     animation.Animation,
     previews.Previews,
     video.Video,
+    stores.FirefoxCache,  # a picture, often, with more behind it
     plain.Plain,  # most files are such
     pdf.Pdf,
     msg.Msg,
     thumbs.Thumbs,  # any other compound file
     tnef.Tnef,
+    stores.ThumbCache,
+    stores.Sqlite,
+    stores.PropertyList,
+    stores.Cache,
     mail.Mail,
     sevenzip.SevenZip,
     packed.Gzip,
@@ -59,6 +65,7 @@ FORMATS: tuple[type[Container], ...] = (
     partitions.DamagedPartitions,
     filesystem.DamagedFileSystem,
     unread.UnreadVolume,
+    stores.Text,  # any other, where pictures are in it
 )
 """Every container there is, in the order in which a file is asked whether it is one."""
 
@@ -77,6 +84,11 @@ class Recognised:
     def itself(self) -> bool:
         """Is it evidence of its own, whatever lies in it?"""
         return all(container.itself for container in self.containers)
+
+    @property
+    def is_disk(self) -> bool:
+        """Is it the image of a disk, or a part of one: mostly empty, as a rule, and not read but where files lie?"""
+        return any(container.hashed_up_to_bytes is None for container in self.containers)
 
     def is_hashed(self, size_bytes: int) -> bool:
         """Is a file of this size one that others keep hashes of?"""

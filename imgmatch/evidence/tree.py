@@ -7,9 +7,9 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from imgmatch.errors import ImgmatchError, raise_if_machine
+from imgmatch.errors import EvidenceError, ImgmatchError, raise_if_machine
 from imgmatch.evidence import files
-from imgmatch.evidence.budget import Budget, Cost
+from imgmatch.evidence.budget import Budget, left_of
 from imgmatch.evidence.container import Container
 from imgmatch.evidence.options import DEFAULT_OPTIONS, SourceOptions
 from imgmatch.evidence.recognise import Recognised, recognise
@@ -64,17 +64,29 @@ def _unfold(
     file: Evidence, options: SourceOptions, pass_over: PassOver | None, walked: TellWalked
 ) -> Iterator[Evidence | Issue]:
     """A file, or what lies in it, at every depth: members come where their container stands."""
-    budget = Budget(options.limits)
+    budget = Budget(options.limits, file.size_bytes)
     levels: list[Iterator[Evidence | Issue]] = [iter((file,))]
     while levels:
-        entry = next(levels[-1], None)
-        if entry is None:
-            levels.pop()
-            continue
-        if isinstance(entry, Issue):
+        try:
+            with budget.walking():
+                entry = next(levels[-1], None)
+            if entry is None:
+                levels.pop()
+                continue
+            if len(levels) > 1:
+                budget.meet(entry.locator.at)
+            seen = _recognised(entry, options) if isinstance(entry, Evidence) else None
+            if len(levels) > 1 and isinstance(entry, Evidence) and seen is not None:
+                if not seen.is_disk and (claims := budget.claims_too_much(entry, whole=seen.itself)):
+                    entry, seen = Issue.walked(entry.locator, claims), None
+                else:
+                    budget.unpack(entry)
+        except EvidenceError as spent:
+            yield Issue.walked(file.locator, left_of(spent, reversed(levels)))
+            return
+        if isinstance(entry, Issue) or seen is None:
             yield entry
             continue
-        seen = _recognised(entry, options)
         if seen.itself and not seen.elsewhere:
             yield entry
         if not seen.containers:
@@ -86,6 +98,8 @@ def _unfold(
             says = f"lies deeper than max_depth ({options.limits.max_depth}); not opened"
             yield Issue(entry.locator, "walk", "limit", says, "max_depth")
             continue
+        if len(levels) == 1 and seen.is_disk:
+            budget.stored_bytes = files.set_bytes(file)
         levels.append(_inside(entry, seen, options, budget, walked))
 
 
@@ -117,9 +131,6 @@ def _members(
         try:
             for member in container.open(outer, options, budget).members():
                 empty = False
-                budget.spend(Cost.MEMBERS)
-                if isinstance(member, Evidence):
-                    budget.spend(Cost.MEMBER_BYTES, member.size_bytes)
                 yield member
             if empty:  # no file ends as neither items nor issues
                 yield Issue(outer.locator, "walk", "not_a_picture", "nothing to look into is in it", container.name)

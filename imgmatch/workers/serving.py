@@ -41,7 +41,7 @@ def _tell(pipe: Pipe, found: Part | Piece | Trouble) -> None:
         for at in range(0, len(found.data), MAX_READ):
             pipe.say({"say": "part"}, found.data[at : at + MAX_READ])
         return
-    told = {"say": "found", "kind": found.kind, "at": found.at}
+    told: dict[str, Any] = {"say": "found", "kind": found.kind, "at": found.at}
     told |= {"modified": None, "error": None, "message": "", "what": ""}
     if isinstance(found, Piece):
         pipe.say({**told, "modified": found.modified_utc}, found.data)

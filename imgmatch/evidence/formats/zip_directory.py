@@ -260,6 +260,15 @@ def _modified(extra: dict[int, bytes], date: int, time: int) -> str | None:
     return times.dos(date, time)
 
 
+def directory_bytes(source: RandomAccess) -> int:
+    """How long the directory says that it is; 0 where there is none."""
+    try:
+        start, end, *_ = _find_directory(source)
+    except DamagedError:
+        return 0
+    return end - start
+
+
 def _find_directory(source: RandomAccess) -> tuple[int, int, int, int]:
     """Where the directory starts and ends, how many bytes stand before the archive, and where that ends."""
     from_ = max(0, source.size - _LONGEST_COMMENT - _END.size)
