@@ -24,31 +24,27 @@ def record(name, sector, size, flags):
     return bytes([len(raw) + 2, 0]) + raw
 
 
-def iso(extra=(), joliet=False):
+def iso(extra=()):
     """A disc after ECMA-119, with pictures in its root; ``extra`` descriptors stand behind the first."""
-    root, files = 16 + 2 + len(extra) + joliet + 2, {}
-    sector = root + 2
+    root, files = 16 + 2 + len(extra) + 2, {}
+    sector = root + 1
     for name, data in PICTURES.items():
         files[name] = sector
         sector += -(-len(data) // SECTOR)
 
-    def folder(letters, at):
-        made = record(b"\0", at, SECTOR, 2) + record(b"\1", at, SECTOR, 2)
-        return made + b"".join(record(letters(n), files[n], len(d), 0) for n, d in PICTURES.items())
+    folder = record(b"\0", root, SECTOR, 2) + record(b"\1", root, SECTOR, 2)
+    folder += b"".join(record(name.encode() + b";1", files[name], len(data), 0) for name, data in PICTURES.items())
 
-    def descriptor(kind, version, at, escape=b""):
-        raw = bytes([kind]) + b"CD001" + bytes([version, 0]) + b" " * 64 + bytes(8) + both(sector, 4)
-        raw += escape.ljust(32, b"\0") + both(1, 2) + both(1, 2) + both(SECTOR, 2) + both(10, 4)
-        raw += struct.pack("<II", root - 2, 0) + struct.pack(">II", root - 1, 0) + record(b"\0", at, SECTOR, 2)
-        return raw.ljust(881, b" ") + bytes([version]) + bytes(SECTOR - 882)
+    def descriptor():
+        raw = b"\1CD001\1\0" + b" " * 64 + bytes(8) + both(sector, 4)
+        raw += bytes(32) + both(1, 2) + both(1, 2) + both(SECTOR, 2) + both(10, 4)
+        raw += struct.pack("<II", root - 2, 0) + struct.pack(">II", root - 1, 0) + record(b"\0", root, SECTOR, 2)
+        return raw.ljust(881, b" ") + b"\1" + bytes(SECTOR - 882)
 
-    path = bytes([1, 0]) + struct.pack("<IH", root, 1) + b"\0\0"
-    parts = [descriptor(1, 1, root), *(raw.ljust(SECTOR, b"\0") for raw in extra)]
-    parts += [descriptor(2, 1, root + 1, b"%/E")] if joliet else []
+    parts = [descriptor(), *(raw.ljust(SECTOR, b"\0") for raw in extra)]
     parts += [b"\xffCD001\1".ljust(SECTOR, b"\0")]
-    parts += [path.ljust(SECTOR, b"\0")] * 2
-    parts += [folder(lambda n: n.encode() + b";1", root).ljust(SECTOR, b"\0")]
-    parts += [folder(lambda n: f"Foto ü {n}".encode("utf-16-be"), root + 1).ljust(SECTOR, b"\0")]
+    parts += [(b"\1\0" + struct.pack(f"{order}IH", root, 1)).ljust(SECTOR, b"\0") for order in "<>"]
+    parts += [folder.ljust(SECTOR, b"\0")]
     parts += [data.ljust(-(-len(data) // SECTOR) * SECTOR, b"\0") for data in PICTURES.values()]
     return bytes(16 * SECTOR) + b"".join(parts)
 
@@ -70,7 +66,6 @@ WANTED = {hashlib.sha256(data).hexdigest() for data in PICTURES.values()}
     ("options", "name"),
     [
         ({}, "/IMG0.JPG"),
-        ({"joliet": True}, "/Foto ü IMG0.JPG"),
         ({"extra": [b"\2CD001\2"]}, "/IMG0.JPG"),  # ISO 9660:1999
         ({"extra": [b"\0CD001\1EL TORITO SPECIFICATION"]}, "/IMG0.JPG"),
     ],
@@ -96,7 +91,7 @@ def test_what_of_a_disc_is_not_read_is_named(tmp_path):
     bridge = bytearray(disc.ljust(60 * SECTOR, b"\0"))
     (tmp_path / "sessions.iso").write_bytes(disc + b"\1" * (2 << 20))
     assert any("further session" in issue for issue in found_in(tmp_path / "sessions.iso")[1])
-    bridge[18 * SECTOR : 18 * SECTOR + 7] = b"\0NSR02\1"  # where a table of paths was
+    bridge[31 * SECTOR : 31 * SECTOR + 7] = b"\0NSR02\1"
     (tmp_path / "bridge.iso").write_bytes(bridge)
     files, issues = found_in(tmp_path / "bridge.iso")
     assert set(files.values()) == WANTED
