@@ -18,7 +18,11 @@ from cli.review.peers import foreign
 MOST = 64
 """So many connections at once; a browser has six to one address."""
 UNKNOWN = 24
-"""So many of them that no request with the secret came over yet; also taken from the system at once."""
+"""So many of them that no request with the secret came over yet."""
+AT_ONCE = 100
+"""So many are taken from the system at once, and wait there at most."""
+KEPT_S = 90
+"""So long is one kept that says nothing after an answer: the page has said more by then."""
 HEAD_S = 10.0
 """So long may the head of a request take."""
 _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -29,24 +33,24 @@ class Connections:
 
     def __init__(self, refused: Callable[[str], None] = lambda why: None) -> None:
         self.refused = refused
-        self._unknown: dict[_Connection, None] = {}
+        self.unknown: dict[_Connection, None] = {}
         self._known: dict[_Connection, None] = {}
         self.protocol = type("Connection", (_Connection,), {"room": self})
 
     def arrived(self, one: _Connection) -> None:
         """Let one in, and the oldest unknown ones go where they are too many."""
-        self._unknown[one] = None
-        while len(self._unknown) > UNKNOWN or len(self._unknown) + len(self._known) > MOST:
-            self._close(next(iter(self._unknown if len(self._unknown) > 1 else self._known)))
+        self.unknown[one] = None
+        while len(self.unknown) > UNKNOWN or len(self.unknown) + len(self._known) > MOST:
+            self._close(next(iter(self.unknown if len(self.unknown) > 1 else self._known)))
 
     def known(self, one: _Connection) -> None:
         """A request with the secret came over it."""
-        if self._unknown.pop(one, one) is None:
+        if self.unknown.pop(one, one) is None:
             self._known[one] = None
 
     def left(self, one: _Connection) -> None:
         """It is closed."""
-        self._unknown.pop(one, None)
+        self.unknown.pop(one, None)
         self._known.pop(one, None)
 
     def trouble(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -54,7 +58,7 @@ class Connections:
         error = context.get("exception")
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
             self.refused("no room for another connection")
-            for one in list(self._unknown):
+            for one in list(self.unknown):
                 self._close(one)
         elif not isinstance(error, ConnectionError):
             loop.default_exception_handler(context)
@@ -90,8 +94,9 @@ class _Connection(H11Protocol):
             self._waiting = None
 
     def on_response_complete(self) -> None:
-        """The time for the next head begins."""
-        self._wait()
+        """The time for the next head begins; the page itself has as long as a connection is kept."""
+        if self in self.room.unknown:
+            self._wait()
         super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:

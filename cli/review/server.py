@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from cli.review.app import Bell, make_app
-from cli.review.connections import UNKNOWN, Connections
+from cli.review.connections import AT_ONCE, KEPT_S, Connections
 from cli.review.door import Door, Guard
 from cli.review.opening import Doorstep
 from cli.review.refusals import Refusals
@@ -76,7 +76,7 @@ def listen(host: str, port: int) -> socket.socket:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((tried, port))
-            listening.listen(UNKNOWN)  # who is told the address may ask at once, and waits until the page is there
+            listening.listen(AT_ONCE)  # who is told the address may ask at once, and waits until the page is there
             return listening
         except OSError as error:
             listening.close()
@@ -128,7 +128,8 @@ def serve(desk: Desk, terms: Terms, say: Callable[[str, str], None]) -> str:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        backlog=UNKNOWN,
+        backlog=AT_ONCE,
+        timeout_keep_alive=KEPT_S,
         timeout_graceful_shutdown=5,
     )
     server = _Server(config)

@@ -6,14 +6,19 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import time
 import urllib.parse
+from contextlib import ExitStack
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from imgmatch.errors import UsageError
 from indexer.case import audit
 from indexer.case.case import Case
 from tests.conftest import ROOT, encode, picture, run, run_json
@@ -433,3 +438,105 @@ def test_what_the_page_records_stands_in_the_fields_for_it(made, live):
         assert set(entry) == {*always, "model", "weights_sha256"}
         assert entry["arguments"] or entry["subject"]
         assert (entry["model"] is None) == (entry["weights_sha256"] is None)
+
+
+def test_connections_that_say_nothing_do_not_keep_the_examiner_out(made):
+    """A thousand connections open side by side, half of them with half a line of a request."""
+    from benchmarks import attack_page
+
+    rows = attack_page.run([attack_page.half_open, attack_page.other_account], made / "case")
+    assert [row for row in rows if row["ended"] != "held"] == []
+
+
+def test_a_head_that_takes_long_is_not_waited_for(made):
+    with socket.socket() as slow:
+        live = Live(made / "case").enter()
+        try:
+            slow.connect((live.host, live.port))
+            slow.settimeout(30)
+            began = time.monotonic()
+            slow.send(b"GET / HTTP/1.1\r\n")
+            assert slow.recv(100) == b""
+            assert 5 < time.monotonic() - began < 20
+        except ConnectionError:
+            assert 5 < time.monotonic() - began < 20
+        finally:
+            live.stop()
+
+
+def test_uploads_side_by_side_keep_to_the_total(tmp_path):
+    from indexer.review.queries import MAX_TOTAL_BYTES, MAX_UPLOAD_BYTES, Queries
+
+    with (
+        Case.create(tmp_path / "case") as case,
+        case.use("review_start", ends="review_end") as use,
+        ExitStack() as kept,
+    ):
+        queries = Queries(use)
+        for number in range(MAX_TOTAL_BYTES // MAX_UPLOAD_BYTES):
+            kept.enter_context(queries.room(str(number), MAX_UPLOAD_BYTES))
+        with pytest.raises(UsageError, match="too large"), queries.room("one more", 1):
+            pass
+        kept.close()
+        with queries.room("again", MAX_UPLOAD_BYTES):
+            pass
+        with pytest.raises(UsageError, match="too large"), queries.room("large", MAX_UPLOAD_BYTES + 1):
+            pass
+
+
+def test_the_address_stands_in_no_list_of_programs(made, tmp_path):
+    """The browser is started with a file that this account alone can read, and that is gone once it was used."""
+    told = tmp_path / "told"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {told}.new && mv {told}.new {told}\n')
+    browser.chmod(0o755)
+    home = tmp_path / "home"
+    home.mkdir()
+    live = Live(made / "case", browser="--browser", env={"BROWSER": f"{browser} %s", "HOME": str(home)})
+    try:
+        for _ in range(200):
+            if told.exists():
+                break
+            time.sleep(0.05)
+        (argument,) = told.read_text().splitlines()
+        assert live.code not in argument
+        file = Path(urllib.parse.unquote(urllib.parse.urlsplit(argument).path))
+        assert file.stat().st_mode & 0o077 == 0
+        assert live.address in file.read_text()
+        live.enter()
+        assert not file.exists()
+        assert list(home.iterdir()) == []
+    finally:
+        live.stop()
+
+
+def test_a_door_ends_by_idleness_by_its_longest_time_and_where_nobody_came():
+    from cli.review.door import CODE_S, Door
+
+    now = [0.0]
+    door = Door(1000, 5000, lambda: now[0])
+    code = door.code(100)
+    assert not door.over
+    now[0] = 101
+    assert door.exchange(code) is None
+    assert "nobody" in door.over
+    now[0] = 0
+    door = Door(1000, 5000, lambda: now[0])
+    code = door.code(CODE_S)
+    assert not door.admits("guess")
+    secret = door.exchange(code)
+    assert door.exchange(code) is None
+    for now[0] in range(0, 5001, 900):
+        assert door.admits(secret)
+    assert door.admits(secret, counts=False)
+    now[0] = 5001
+    assert not door.admits(secret)
+    assert door.over == "open for too long"
+    now[0] = 0
+    door = Door(1000, 5000, lambda: now[0])
+    secret = door.exchange(door.code())
+    now[0] = 900
+    assert door.admits(secret, counts=False)
+    now[0] = 1001
+    assert not door.admits(secret)
+    assert door.over == "idle for too long"

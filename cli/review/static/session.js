@@ -30,6 +30,7 @@ const ENDED = "The review has ended. Start it again with: imgmatch review CASE";
 function over(text) {
   session.over = true;
   session.secret = null;
+  lately.clear();
   sessionStorage.removeItem(KEPT);
   clearTimeout(session.looking);
   hide();
@@ -62,19 +63,30 @@ async function ask(path, { body, raw, quiet, signal, priority } = {}) {
     if (raw === undefined) headers["Content-Type"] = "application/json";
     options.body = raw === undefined ? JSON.stringify(body) : raw;
   }
-  let answer;
-  try {
-    answer = await fetch(path, options);
-  } catch (error) {
-    if (!signal?.aborted && !leaving) over(ENDED);
-    throw error.name === "AbortError" ? error : new Error(ENDED);
-  }
+  const answer = await fetched(path, options);
   if (answer.ok) return answer;
   const text = await answer.text();
   let said = text.trim();
   try { said = JSON.parse(text).error; } catch { /* plain text */ }
   if (answer.status === 401) over(ENDED);
   throw new Error(said);
+}
+// A connection can be broken off while others crowd in: what only reads is asked again before the review counts as over.
+async function fetched(path, options) {
+  for (const wait of [100, 400, 1500, 0]) {
+    try {
+      return await fetch(path, options);
+    } catch (error) {
+      if (options.signal?.aborted || leaving) throw error;
+      if (options.method === "POST") {
+        await ask("/session", { quiet: true });
+        throw new Error("The connection was broken off; look whether it was done, or do it again");
+      }
+      if (wait) await new Promise((done) => setTimeout(done, wait));
+    }
+  }
+  over(ENDED);
+  throw new Error(ENDED);
 }
 const json = async (...given) => (await ask(...given)).json();
 const html = async (...given) => (await ask(...given)).text();
@@ -101,6 +113,9 @@ addEventListener("auxclick", beside);
 
 const jobs = new WeakMap();
 const blobs = new WeakMap();
+// Blurred ones were small and are asked for again and again: the last are kept in the page's memory.
+const lately = new Map();
+const LATELY = 500;
 const blank = URL.createObjectURL(new Blob(['<svg xmlns="http://www.w3.org/2000/svg" width="4" height="3"/>'], { type: "image/svg+xml" }));
 
 function display(picture, blob) {
@@ -116,7 +131,10 @@ async function load(picture, path = picture.dataset.picture) {
   jobs.set(picture, job);
   blobs.delete(picture);
   try {
-    const blob = await (await ask(path, { signal: job.signal, priority: "low" })).blob();
+    const blob = lately.get(path) || await (await ask(path, { signal: job.signal, priority: "low" })).blob();
+    lately.delete(path);
+    lately.set(path, blob);
+    if (lately.size > LATELY) lately.delete(lately.keys().next().value);
     blobs.set(picture, blob);
     if (!picture.dataset.shown) display(picture, blob);
   } catch {
@@ -142,7 +160,8 @@ function put(place, text) {
   for (const picture of $$("img", place)) { near.unobserve(picture); jobs.get(picture)?.abort(); }
   place.innerHTML = text;
   for (const picture of $$("img", place)) {
-    if (!picture.hidden) picture.src = blank;
-    if (picture.dataset.picture) near.observe(picture);
+    if (!picture.hidden && !lately.has(picture.dataset.picture)) picture.src = blank;
+    if (lately.has(picture.dataset.picture)) load(picture);
+    else if (picture.dataset.picture) near.observe(picture);
   }
 }
