@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
@@ -18,6 +17,7 @@ from starlette.routing import Route
 from cli.review.door import CODE_S, PAGES
 from cli.review.views import Views
 from imgmatch.errors import ImgmatchError, UsageError
+from imgmatch.given import loads
 from indexer.catalogue import filters
 from indexer.review.pictures import heat_png
 from indexer.search.request import LeaveOut, SearchRequest
@@ -103,7 +103,7 @@ class _Pages:
         async def route(request: Request) -> Response:
             data = await _body(request, _MAX_JSON_BYTES)
             try:
-                given = json.loads(data or b"{}")
+                given = loads(data or b"{}")
             except ValueError as error:
                 raise UsageError(f"the request is no JSON ({error})") from error
             if not isinstance(given, dict):
