@@ -94,15 +94,15 @@ class Page:
         _, data = self.ask("POST", "/session", {"code": self._code})
         self.secret = json.loads(data)["secret"]
 
-    def ask(self, method: str, path: str, body: Any = None, timeout_s: float = 20, **headers: str) -> tuple[int, bytes]:
+    def ask(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
         """One request, with what the page sends; status and bytes, 0 where it was closed."""
         own = {
             "Sec-Fetch-Site": "same-origin",
             "Origin": self.origin,
             "Authorization": f"Bearer {self.secret}",
-            **headers,
+            **(headers or {}),
         }
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout_s)
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=120)
         try:
             data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
             connection.request(method, path, data, {name: value for name, value in own.items() if value})
@@ -179,7 +179,7 @@ def bare_requests(page: Page) -> list[dict[str, Any]]:
             "another Origin": {"Origin": "http://127.0.0.1:1"},
         }
         found = {
-            what: page.ask(method, path, b"{}" if method == "POST" else None, **headers)[0]
+            what: page.ask(method, path, b"{}" if method == "POST" else None, headers)[0]
             for what, headers in without.items()
         }
         rows.append(_row(f"page: {method} {path} bare", set(found.values()) <= {401, 403, 421}, json.dumps(found)))
@@ -223,7 +223,7 @@ def uploads(page: Page) -> list[dict[str, Any]]:
     found: list[int] = []
     made = [large[:-1] + bytes([number]) for number in range(8)]
     asked = [
-        threading.Thread(target=lambda data=data: found.append(page.ask("POST", "/queries?name=x", data, 120)[0]))
+        threading.Thread(target=lambda data=data: found.append(page.ask("POST", "/queries?name=x", data)[0]))
         for data in made
     ]
     for one in asked:

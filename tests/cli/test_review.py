@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 
 from imgmatch.errors import UsageError
+from imgmatch.models import DEFAULT_MODEL, model_spec
 from indexer.case import audit
 from indexer.case.case import Case
 from tests.conftest import ROOT, encode, picture, run, run_json
