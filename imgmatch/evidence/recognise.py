@@ -19,6 +19,7 @@ from imgmatch.evidence.formats import (
     qcow,
     sevenzip,
     split,
+    stores,
     tars,
     thumbs,
     tnef,
@@ -36,11 +37,16 @@ FORMATS: tuple[type[Container], ...] = (
     animation.Animation,
     previews.Previews,
     video.Video,
+    stores.FirefoxCache,  # a picture, often, with more behind it
     plain.Plain,  # most files are such
     pdf.Pdf,
     msg.Msg,
     thumbs.Thumbs,  # any other compound file
     tnef.Tnef,
+    stores.ThumbCache,
+    stores.Sqlite,
+    stores.PropertyList,
+    stores.Cache,
     mail.Mail,
     sevenzip.SevenZip,
     packed.Gzip,
@@ -59,6 +65,7 @@ FORMATS: tuple[type[Container], ...] = (
     partitions.DamagedPartitions,
     filesystem.DamagedFileSystem,
     unread.UnreadVolume,
+    stores.Text,  # any other, where pictures are in it
 )
 """Every container there is, in the order in which a file is asked whether it is one."""
 

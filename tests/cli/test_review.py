@@ -468,11 +468,9 @@ def test_a_head_that_takes_long_is_not_waited_for(made):
 def test_uploads_side_by_side_keep_to_the_total(tmp_path):
     from indexer.review.queries import MAX_TOTAL_BYTES, MAX_UPLOAD_BYTES, Queries
 
-    with (
-        Case.create(tmp_path / "case") as case,
-        case.use("review_start", ends="review_end") as use,
-        ExitStack() as kept,
-    ):
+    with ExitStack() as opened, ExitStack() as kept:
+        case = opened.enter_context(Case.create(tmp_path / "case", model=model_spec(DEFAULT_MODEL)))
+        use = opened.enter_context(case.use("review_start", ends="review_end"))
         queries = Queries(use)
         for number in range(MAX_TOTAL_BYTES // MAX_UPLOAD_BYTES):
             kept.enter_context(queries.room(str(number), MAX_UPLOAD_BYTES))
