@@ -34,7 +34,7 @@ class Kind:
 PICTURES = Kind(
     "decoding",
     "imgmatch.workers.decode:serve",
-    modules=(*_PILLOW, *_MORE_PICTURES, "cv2", "pdqhash", "imgmatch.picture.metadata"),
+    modules=(*_PILLOW, *_MORE_PICTURES, "cv2", "imgmatch.picture.metadata", "imgmatch.picture.pdq"),
     advice="raise the limit worker_memory_bytes ({:,}) or decode in this process: --no-isolation",
 )
 FRAMES = Kind(
@@ -55,7 +55,7 @@ VIDEOS = Kind(
 DOCUMENTS = Kind(
     "documents",
     "imgmatch.workers.serving:extract",
-    ("mail", "msg", "pdf", "thumbs", "tnef"),
+    ("caches", "mail", "msg", "pdf", "plists", "sqlite", "texts", "thumbcache", "thumbs", "tnef"),
     (*_PILLOW, "olefile"),
     # Text may be in any encoding, each of which is a module.
     ("email", "encodings", "pypdf", "pypdf._codecs", "pypdf._crypt_providers", "pypdf.generic"),

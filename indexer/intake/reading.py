@@ -9,7 +9,6 @@ from imgmatch.errors import EvidenceError
 from imgmatch.evidence import Walked
 from imgmatch.evidence.read import Content, only_this_file, read
 from imgmatch.picture.facts import Facts
-from imgmatch.picture.pdq import has_pdq
 from imgmatch.types import Digests, Evidence, Issue
 from imgmatch.workers.decode import ReadPicture, Request
 from indexer.case.use import Use
@@ -62,7 +61,7 @@ class Reading:
 
     def _facts_lacking(self, content: Content) -> Facts | None:
         """Facts of a known item that was read before they were kept: made up for when files are read again."""
-        lacking = self.config.reread and self.use.catalogue.facts.lacking(content.digests.sha256, has_pdq())
+        lacking = self.config.reread and self.use.catalogue.facts.lacking(content.digests.sha256)
         if content.data is None or not lacking:
             return None
         sides = (self.use.default_model.input_px,)
