@@ -67,13 +67,8 @@ class Index:
 
     def add(self, told: Told) -> None:
         """Note what is said of a file; the first that is said of it stands."""
-        words = (
-            told.local,
-            told.path,
-            "x" if told.deleted else "",
-            told.modified or "",
-            *map(lambda name: told.digests.get(name, ""), _DIGESTS),
-        )
+        digests = [told.digests.get(name, "") for name in _DIGESTS]
+        words = [told.local, told.path, "x" if told.deleted else "", told.modified or "", *digests]
         data = "\0".join(words).encode("utf-8", "surrogatepass")
         if self._at.setdefault(hash(told.local), self._end) == self._end:
             self._kept.seek(self._end)
