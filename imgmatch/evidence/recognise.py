@@ -34,6 +34,7 @@ from imgmatch.evidence.options import SourceOptions
 from imgmatch.types import Evidence
 
 FORMATS: tuple[type[Container], ...] = (
+    split.Split,  # before what its first part alone would be
     animation.Animation,
     previews.Previews,
     video.Video,
@@ -57,7 +58,6 @@ FORMATS: tuple[type[Container], ...] = (
     qcow.Qcow,
     vhd.Vhd,
     ewf.Ewf,
-    split.Split,
     partitions.Partitions,
     filesystem.FileSystem,
     zips.Zip,
