@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from imgmatch.evidence.container import Container
 from imgmatch.evidence.formats import (
     animation,
+    behind,
     ewf,
     filesystem,
     mail,
@@ -34,9 +35,10 @@ from imgmatch.evidence.options import SourceOptions
 from imgmatch.types import Evidence
 
 FORMATS: tuple[type[Container], ...] = (
-    split.Split,  # before what its first part alone would be
+    split.Split,  # a part may begin as anything does
     animation.Animation,
     previews.Previews,
+    behind.Behind,
     video.Video,
     stores.FirefoxCache,  # a picture, often, with more behind it
     plain.Plain,  # most files are such
