@@ -43,7 +43,7 @@ def read_manifest(path: Path) -> Iterator[LabelRow | Issue]:
         if isinstance(row, str):
             malformed += 1
             if malformed > _MOST_MALFORMED:
-                raise UsageError(f"{path}: more than {_MOST_MALFORMED:,} rows, up to {number:,}, are none; give a manifest")
+                raise UsageError(f"{path}: more than {_MOST_MALFORMED:,} rows are none; give a manifest")
             yield _issue(source, number, "malformed_row", row)
             continue
         named = [name for name in _KEY_COLUMNS if row.get(name)]
