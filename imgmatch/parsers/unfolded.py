@@ -5,9 +5,11 @@ It compares most checksums that these formats keep; those of RAR are compared he
 
 from __future__ import annotations
 
+import calendar
 import ctypes
 import itertools
 import re
+import time
 import zlib
 from collections.abc import Callable
 from typing import Any, BinaryIO
@@ -67,6 +69,8 @@ def give(stream: BinaryIO, settings: Settings, tell: Callable[[Part | Piece | Tr
     stated = rar_headers.checksums(stream)
     packed = stream.seek(0, 2)
     stream.seek(0)
+    head = stream.read(8)
+    stream.seek(0)
     _Source.stream = stream
     archive = ffi.read_new()
     try:
@@ -74,7 +78,7 @@ def give(stream: BinaryIO, settings: Settings, tell: Callable[[Part | Piece | Tr
             getattr(ffi.libarchive, f"archive_read_support_format_{name}")(ctypes.c_void_p(archive))
         ffi.read_set_seek_callback(archive, _SEEK)
         ffi.read_open(archive, None, ffi.NO_OPEN_CB, _READ, ffi.NO_CLOSE_CB)
-        _files(archive, packed, stated, settings, tell)
+        _files(archive, packed, head, stated, settings, tell)
     except ffi.ArchiveError as error:
         raise _error(error) from error
     finally:
@@ -84,11 +88,13 @@ def give(stream: BinaryIO, settings: Settings, tell: Callable[[Part | Piece | Tr
 def _files(
     archive: Any,
     packed: int,
+    head: bytes,
     stated: list[int | None],
     settings: Settings,
     tell: Callable[[Part | Piece | Trouble], None],
 ) -> None:
     name_of, limits = Names(), settings.limits
+    modified = _times_of(head)
     for number in itertools.count():
         entry = ArchiveEntry(archive)
         if ffi.read_next_header2(archive, entry._entry_p) == ffi.ARCHIVE_EOF:
@@ -110,7 +116,7 @@ def _files(
         except ffi.ArchiveError as error:
             fault = error
         if size or fault is None:
-            tell(Piece(KIND, at, b"", times.utc(entry.mtime) if entry.mtime else None))
+            tell(Piece(KIND, at, b"", modified(entry.mtime) if entry.mtime else None))
         if fault is not None:
             tell(Trouble.of(KIND, at, _error(fault)))
             if fault.retcode == _FATAL:
@@ -120,6 +126,15 @@ def _files(
             tell(Trouble(KIND, at, "broken_archive", says))
         elif number < len(stated) and stated[number] not in (None, checksum):
             tell(Trouble(KIND, at, "broken_archive", "damaged: its checksum does not fit what it unpacks to"))
+
+
+def _times_of(head: bytes) -> Callable[[float], str | None]:
+    """How an archive's times read: RAR 4 and CAB keep the time of a clock whose zone they do not know, which libarchive
+    takes for that of this machine; LHA may keep either.
+    """
+    if head.startswith((b"Rar!\x1a\7\0", b"MSCF")):
+        return lambda seconds: times.unzoned(calendar.timegm(time.localtime(seconds)))
+    return (lambda _: None) if head[2:3] == b"-" else times.utc
 
 
 def _error(error: Any) -> EvidenceError:

@@ -65,7 +65,7 @@ def rar4(pictures):
     for name, data in pictures.items():
         raw = name.encode()
         fields = struct.pack(
-            "<IIBIIBBHI", len(data), len(data), 3, zlib.crc32(data), 0x52000000, 29, 0x30, len(raw), 0o100644
+            "<IIBIIBBHI", len(data), len(data), 3, zlib.crc32(data), 0x52E10000, 29, 0x30, len(raw), 0o100644
         )
         made += block(0x74, 0x8000, fields + raw, data)
     return made + block(0x7B, 0x4000, b"")
@@ -82,6 +82,12 @@ def test_a_rar_archive_is_read(tmp_path, make):
     plain = {name.replace("ü", "u"): data for name, data in PICTURES.items()} if make is rar4 else PICTURES
     (tmp_path / "a.rar").write_bytes(make(plain))
     assert found_in(tmp_path / "a.rar") == (plain, [])
+
+
+def test_times_of_an_unknown_zone_stay_so(tmp_path):
+    (tmp_path / "a.rar").write_bytes(rar4({"a.jpg": PICTURES["bilder/IMG0 ü.jpg"]}))
+    (found,) = walk(tmp_path / "a.rar")
+    assert not found.modified_utc.endswith("Z")
 
 
 @pytest.mark.parametrize("format", ["cpio", "cpio_newc", "ar_bsd"])
