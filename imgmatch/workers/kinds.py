@@ -56,8 +56,9 @@ DOCUMENTS = Kind(
 DISKS = Kind(
     "disk images",
     "imgmatch.workers.serving:ask",
-    ("tsk", "libyal"),
-    ("pytsk3", "pyewf", "pyqcow", "pyvhdi", "pyvmdk"),
+    ("tsk", "disks.ewf", "disks.qcow", "disks.vdi", "disks.vhd", "disks.vhdx", "disks.vmdk"),
+    ("numpy.ma",),
+    ("pytsk3", "backports.zstd"),
 )
 KINDS = (PICTURES, FRAMES, VIDEOS, DOCUMENTS, DISKS)
 OF_PARSER = {parser: kind for kind in KINDS for parser in kind.parsers}

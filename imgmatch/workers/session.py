@@ -165,6 +165,8 @@ class Session:
                 raise OSError(told["message"]) from talk.unread
             case "needs_package":
                 raise ImgmatchError(told["message"])
+            case _ if isinstance(talk.unread, OSError):  # pytsk3 makes another kind of error of it
+                raise OSError(told["message"]) from talk.unread
             case _:
                 raise RuntimeError(told["message"])
 

@@ -20,6 +20,8 @@ class Failed:
     issue: Issue
     evidence: Evidence | None = None
     digests: Digests | None = None
+    damage: tuple[Issue, ...] = ()
+    """Of the disk image that it lies in, as far as it was met."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Prepared:
     deepens: bool
     pixels: Pixels
     larger: Image | None
+    damage: tuple[Issue, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ class New:
     deepens: bool
     vector: Vector
     regions: tuple[Embedding, ...] | None
+    damage: tuple[Issue, ...]
 
 
 Outcome = New | Known | Ignored | Failed | Listed
