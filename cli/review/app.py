@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from starlette.routing import Route
 
 from cli.review.views import Views
 from imgmatch.errors import ImgmatchError, UsageError
+from imgmatch.given import loads
 from indexer.catalogue import filters
 from indexer.review.pictures import heat_png
 from indexer.review.queries import MAX_UPLOAD_BYTES
@@ -83,7 +83,7 @@ class _Pages:
         async def route(request: Request) -> Response:
             data = await _body(request, _MAX_JSON_BYTES)
             try:
-                given = json.loads(data or b"{}")
+                given = loads(data or b"{}")
             except ValueError as error:
                 raise UsageError(f"the request is no JSON ({error})") from error
             if not isinstance(given, dict):

@@ -18,7 +18,9 @@ from typing import BinaryIO, cast
 from imgmatch.errors import EvidenceError, ImgmatchError, MachineError, raise_if_machine, why
 from imgmatch.evidence.formats.disk_image import damage_issue
 from imgmatch.evidence.limits import NOTHING_SET, AllLimits
+from imgmatch.evidence.look import Look
 from imgmatch.evidence.mended import Lost, Mended, said
+from imgmatch.evidence.naming import named
 from imgmatch.evidence.options import DEFAULT_OPTIONS, SourceOptions
 from imgmatch.evidence.reopen import Reopener
 from imgmatch.locator import Locator
@@ -26,7 +28,7 @@ from imgmatch.picture.hashes import digest
 from imgmatch.streams import damage_of, one_line
 from imgmatch.types import Digests, Evidence, Image, Issue
 from imgmatch.workers import pictures
-from imgmatch.workers.decode import Decoded, Request
+from imgmatch.workers.decode import Decoded, ReadPicture, Request
 
 _log = logging.getLogger(__name__)
 _log.addHandler(logging.NullHandler())  # not on the terminal, unless who runs this asks for it
@@ -51,37 +53,44 @@ class Content:
         """All of it. Raises EvidenceError of kind ``too_large``."""
         if self.data is None:
             size, most = self.digests.size_bytes, self.limits.picture.max_bytes
-            raise EvidenceError("too_large", f"{size:,} bytes are more than {most:,}")
+            raise EvidenceError("too_large", f"{size:,} bytes are more than max_bytes ({most:,})", what="max_bytes")
         return self.data
 
-    def decoded(self, request: Request) -> Decoded:
-        """As imgmatch.workers.pictures.read_picture, within its limits. Raises EvidenceError as that does."""
+    def decoded(self, request: Request, decoder: ReadPicture | None = None) -> Decoded:
+        """As imgmatch.workers.pictures.read_picture, or ``decoder``, within its limits. Raises EvidenceError as that
+        does, of kind ``unsupported`` where it is of another format that has a name.
+        """
         within = replace(request, limits=self.limits.picture)
-        with self.known_damage():
-            return self.marked(pictures.read_picture(self.whole, within, self.limits.worker))
+        try:
+            if decoder is not None:
+                return self._marked(decoder(self.whole, within))
+            return self._marked(pictures.read_picture(self.whole, within, self.limits.worker))
+        except EvidenceError as error:
+            if self.lost:
+                raise EvidenceError("unreadable", f"{said(self.lost)}; what is left: {error}", error.stage) from error
+            raise named(error, self._at) from error.__cause__
 
     def damage(self) -> tuple[Issue, ...]:
         """What is said of the disk image that it lies in, where a part of the bytes is missing there."""
         met = {each.damage.start: each.damage for each in self.lost if each.damage.place}
         return tuple(damage_issue(damage) for damage in met.values())
 
-    @contextmanager
-    def known_damage(self) -> Iterator[None]:
-        """What can't be decoded within is said to be damaged where a part of the bytes is missing."""
-        try:
-            yield
-        except EvidenceError as error:
-            if not self.lost:
-                raise
-            raise EvidenceError("unreadable", f"{said(self.lost)}; what is left: {error}", error.stage) from error
-
-    def marked(self, done: Decoded) -> Decoded:
+    def _marked(self, done: Decoded) -> Decoded:
         """What was decoded of it, said to be partial where a part of the bytes is missing."""
         if not self.lost:
             return done
         partial = "; ".join(filter(None, (said(self.lost), done.image.partial)))
         pictures_of = tuple(replace(picture, partial=partial) for picture in done.pictures)
         return replace(done, image=replace(done.image, partial=partial), pictures=pictures_of)
+
+    def _at(self, offset: int, size: int) -> bytes:
+        if self.data is None:
+            try:
+                return Look(self.evidence).at(offset, size)
+            except OSError:  # it was read to its end before
+                return b""
+        start = max(0, len(self.data) + offset) if offset < 0 else offset
+        return self.data[start : start + size]
 
     def image(self, min_side_px: int) -> Image:
         """Its picture; both sides are at least so long where it is that large. Raises EvidenceError as ``decoded``."""
@@ -183,7 +192,7 @@ def _digest(evidence: Evidence, limits: AllLimits | None) -> tuple[Digests, byte
                 return _mended(evidence, keep_bytes)
         except EvidenceError as error:
             raise_if_machine(error)
-            raise EvidenceError(error.kind, str(error), "read") from error
+            raise EvidenceError(error.kind, str(error), "read", error.what) from error
         except OSError as error:
             raise_if_machine(error)
             if error.errno in _DISK and not _answers(evidence.locator):

@@ -22,6 +22,7 @@ from imgmatch.evidence.formats import (
     tars,
     thumbs,
     tnef,
+    unread,
     vdi,
     vhd,
     video,
@@ -57,6 +58,9 @@ FORMATS: tuple[type[Container], ...] = (
     filesystem.FileSystem,
     zips.Zip,
     tars.Tar,
+    partitions.DamagedPartitions,
+    filesystem.DamagedFileSystem,
+    unread.UnreadVolume,
 )
 """Every container there is, in the order in which a file is asked whether it is one."""
 
@@ -68,11 +72,18 @@ class Recognised:
     containers: tuple[type[Container], ...] = ()
     elsewhere: bool = False
     """A file of a set, which is read with the first of them."""
+    left_closed: tuple[str, ...] = ()
+    """Names of the containers that it is too, and that the options have left closed."""
 
     @property
     def itself(self) -> bool:
         """Is it evidence of its own, whatever lies in it?"""
         return all(container.itself for container in self.containers)
+
+    @property
+    def is_disk(self) -> bool:
+        """Is it the image of a disk, or a part of one: mostly empty, as a rule, and not read but where files lie?"""
+        return any(container.hashed_up_to_bytes is None for container in self.containers)
 
     def is_hashed(self, size_bytes: int) -> bool:
         """Is a file of this size one that others keep hashes of?"""
@@ -84,10 +95,12 @@ def recognise(evidence: Evidence, options: SourceOptions) -> Recognised:
     """What to open evidence as. OSError where it can't be read."""
     look = Look(evidence)
     containers: list[type[Container]] = []
+    left_closed: list[str] = []
     for container in FORMATS:
-        if container.switch is not None and not getattr(options, container.switch):
-            continue
         if not container.recognise(look):
+            continue
+        if container.switch is not None and not getattr(options, container.switch):
+            left_closed.append(container.name)
             continue
         if container.elsewhere(look):
             return Recognised(elsewhere=True)
@@ -95,4 +108,4 @@ def recognise(evidence: Evidence, options: SourceOptions) -> Recognised:
             containers.append(container)
         if not container.itself:
             break
-    return Recognised(tuple(containers))
+    return Recognised(tuple(containers), left_closed=tuple(left_closed))

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _PILLOW = ("PIL.AvifImagePlugin", "numpy.ma", "pi_heif")
+_CODECS = ("jpegxl", "jpegxr", "jpegls", "jpeg8")  # those of imagecodecs that imgmatch.picture.codecs uses
+_MORE_PICTURES = (*(f"imagecodecs._{name}" for name in _CODECS), "rawpy")
 _MORE = "raise the limit max_memory_bytes ({:,})"
 
 
@@ -32,10 +34,16 @@ class Kind:
 PICTURES = Kind(
     "decoding",
     "imgmatch.workers.decode:serve",
-    modules=(*_PILLOW, "cv2", "pdqhash", "imgmatch.picture.metadata"),
+    modules=(*_PILLOW, *_MORE_PICTURES, "cv2", "imgmatch.picture.metadata", "imgmatch.picture.pdq"),
     advice="raise the limit worker_memory_bytes ({:,}) or decode in this process: --no-isolation",
 )
-FRAMES = Kind("pictures in pictures", "imgmatch.workers.serving:extract", ("animation", "previews"), _PILLOW, uses=500)
+FRAMES = Kind(
+    "pictures in pictures",
+    "imgmatch.workers.serving:extract",
+    ("animation", "previews"),
+    (*_PILLOW, *_MORE_PICTURES),
+    uses=500,
+)
 VIDEOS = Kind(
     "videos",
     "imgmatch.workers.serving:extract",
@@ -53,6 +61,14 @@ DOCUMENTS = Kind(
     ("email", "encodings", "pypdf", "pypdf._codecs", "pypdf._crypt_providers", "pypdf.generic"),
     uses=500,
 )
+ARCHIVES = Kind(
+    "archives",
+    "imgmatch.workers.serving:extract",
+    ("sevenzip",),
+    ("backports.zstd", "compression.zstd", "Cryptodome.Cipher._mode_cbc", "inflate64", "bcj"),
+    ("brotli", "encodings", "py7zr", "pyppmd"),
+    uses=500,
+)
 DISKS = Kind(
     "disk images",
     "imgmatch.workers.serving:ask",
@@ -60,5 +76,5 @@ DISKS = Kind(
     ("numpy.ma",),
     ("pytsk3", "backports.zstd"),
 )
-KINDS = (PICTURES, FRAMES, VIDEOS, DOCUMENTS, DISKS)
+KINDS = (PICTURES, FRAMES, VIDEOS, DOCUMENTS, ARCHIVES, DISKS)
 OF_PARSER = {parser: kind for kind in KINDS for parser in kind.parsers}

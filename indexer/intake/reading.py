@@ -6,9 +6,9 @@ import errno
 from dataclasses import dataclass
 
 from imgmatch.errors import EvidenceError
+from imgmatch.evidence import Walked
 from imgmatch.evidence.read import Content, only_this_file, read
 from imgmatch.picture.facts import Facts
-from imgmatch.picture.pdq import has_pdq
 from imgmatch.types import Digests, Evidence, Issue
 from imgmatch.workers.decode import ReadPicture, Request
 from indexer.case.use import Use
@@ -29,23 +29,21 @@ class Reading:
     config: IngestConfig
     decoder: ReadPicture
 
-    def __call__(self, entry: Entry) -> Prepared | Known | Ignored | Failed | Listed:
+    def __call__(self, entry: Entry) -> Prepared | Known | Ignored | Failed | Listed | Walked:
         """What becomes of it. Whatever is raised about this file alone is an issue of this file."""
-        if isinstance(entry, Listed):
+        if not isinstance(entry, Evidence):
             return entry
-        if isinstance(entry, Issue):
-            return Failed(entry)
         digests: Digests | None = None
         damage: tuple[Issue, ...] = ()
         try:
             content = read(entry, self.config.all_limits)
             digests, damage = content.digests, content.damage()
-            with only_this_file(entry.locator, "decode"), content.known_damage():
+            with only_this_file(entry.locator, "decode"):
                 return self._of(entry, content)
         except EvidenceError as error:
             # What a disk could not give, it may give another time: such a file is not passed over as unchanged.
             again = getattr(error.__cause__, "errno", None) == errno.EIO
-            return Failed(Issue.of(entry.locator, error), None if again else entry, digests, damage)
+            return Failed(Issue.of(entry.locator, error), None if again else entry, digests, damage=damage)
 
     def _of(self, found: Evidence, content: Content) -> Prepared | Known | Ignored:
         digests, config = content.digests, self.config
@@ -57,14 +55,14 @@ class Reading:
         input_px = self.shelf.spec.input_px
         sides = (2 * input_px,) if config.beyond else ()
         request = Request(input_px, sides, metadata=True, pdq=True, limits=config.limits)
-        done = content.marked(self.decoder(content.whole, request))
+        done = content.decoded(request, self.decoder)
         assert done.prepared is not None  # asked for
         larger = done.pictures[0] if done.pictures else None
         return Prepared(found, digests, done.image, done.facts, deepens, done.prepared, larger, content.damage())
 
     def _facts_lacking(self, content: Content) -> Facts | None:
         """Facts of a known item that was read before they were kept: made up for when files are read again."""
-        lacking = self.config.reread and self.use.catalogue.facts.lacking(content.digests.sha256, has_pdq())
+        lacking = self.config.reread and self.use.catalogue.facts.lacking(content.digests.sha256)
         if content.data is None or not lacking:
             return None
         sides = (self.use.default_model.input_px,)
