@@ -39,6 +39,10 @@ class DamagedError(OSError):
         super().__init__(f"{size:,} bytes from byte {start:,} on are damaged or missing: {why}")
         self.start, self.size, self.why, self.place = start, size, why, place
 
+    def again(self) -> DamagedError:
+        """The same, to be kept or raised once more: of no traceback, and the cause of nothing."""
+        return DamagedError(self.start, self.size, self.why, self.place)
+
 
 def damage_of(error: BaseException | None) -> DamagedError | None:
     """The damage that an error came of, if it did."""

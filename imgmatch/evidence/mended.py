@@ -79,7 +79,7 @@ class Mended(io.RawIOBase):
             damage = damage_of(error)
             if damage is None:
                 raise
-            return damage
+            return damage.again()
         return b"".join(parts)
 
     def _lose(self, at: int, size: int, damage: DamagedError) -> bytes:

@@ -208,7 +208,7 @@ def _mended(evidence: Evidence, keep_bytes: int) -> tuple[Digests, bytes | None,
         whole = Mended(stream, evidence.size_bytes)
         digests, data = digest(cast(BinaryIO, whole), keep_bytes)
     if sum(each.end - each.start for each in whole.lost) == digests.size_bytes:
-        raise whole.lost[0].damage
+        raise whole.lost[0].damage.again()
     return digests, data, tuple(whole.lost)
 
 

@@ -114,7 +114,7 @@ class Media:
 
     def _damage(self, error: Exception, offset: int, size: int) -> Exception:
         if (before := damage_of(error)) is not None:  # of what it lies in, or of its parent
-            return before
+            return before.again()
         if isinstance(error.__cause__, OSError):  # nothing of the image's: its file can't be read
             return error
         match = _DAMAGE.fullmatch(one_line(error))
@@ -124,7 +124,7 @@ class Media:
 
     def _noted(self, damage: DamagedError) -> DamagedError:
         if len(self.met) < _MOST_TOLD:
-            self.met.setdefault(damage.start, damage)
+            self.met.setdefault(damage.start, damage.again())
         return damage
 
 
