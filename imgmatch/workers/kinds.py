@@ -72,9 +72,9 @@ ARCHIVES = Kind(
 DISKS = Kind(
     "disk images",
     "imgmatch.workers.serving:ask",
-    ("tsk", "disks.ewf", "disks.qcow", "disks.vdi", "disks.vhd", "disks.vhdx", "disks.vmdk"),
+    ("tsk", "disks.ewf", "disks.ewf2", "disks.qcow", "disks.vdi", "disks.vhd", "disks.vhdx", "disks.vmdk"),
     ("numpy.ma",),
-    ("pytsk3", "backports.zstd"),
+    ("pytsk3", "pyewf", "backports.zstd"),
 )
 KINDS = (PICTURES, FRAMES, VIDEOS, DOCUMENTS, ARCHIVES, DISKS)
 OF_PARSER = {parser: kind for kind in KINDS for parser in kind.parsers}

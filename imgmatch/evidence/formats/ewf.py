@@ -11,6 +11,7 @@ from imgmatch.evidence import files
 from imgmatch.evidence.formats.disk_image import DiskImage, opened
 from imgmatch.evidence.look import Look
 from imgmatch.locator import Locator
+from imgmatch.parsers.disks import ewf2
 from imgmatch.parsers.disks.ewf import MAGIC
 from imgmatch.parsers.disks.ewf import Ewf as Parser
 from imgmatch.streams import RandomAccess
@@ -24,7 +25,7 @@ class Ewf(DiskImage):
 
     name = "E01"
     kinds = ("ewf",)
-    parser = Parser
+    parser: type = Parser
     magic = (MAGIC, _MAGIC2)
 
     @classmethod
@@ -38,6 +39,8 @@ class Ewf(DiskImage):
         """The segment files that lie beside it, in any order: each says itself which it is."""
         if _number(self.access().read_at(0, 16)) != 1:
             raise EvidenceError("broken_image", "a later part of a set of segment files whose first is not beside it")
+        if self.access().read_at(0, 8) == _MAGIC2:
+            self.parser = ewf2.Ewf2
         path = files.path_of(self.outer)
         others = [] if path is None else [name for name in _set(path) if name != path]
         return [self.access(), *(opened(files.reopen(Locator.file(name))) for name in others)]

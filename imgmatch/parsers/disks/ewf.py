@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from imgmatch.parsers.disks.units import MOST_TABLE_BYTES, BadError, DamageError, Disk, Place, UnsupportedError, inflate
+from imgmatch.parsers.disks.units import MOST_TABLE_BYTES, BadError, DamageError, Disk, Place, inflate
 
 MAGIC = b"EVF\x09\x0d\x0a\xff\x00"
 _HEADER_BYTES = 13
@@ -55,8 +55,6 @@ class Ewf(Disk):
         self._set = b""
         self._runs: list[_Chunks] = []
         self._unread: list[tuple[int, int]] = []
-        if self._header(0, 8) != MAGIC:
-            raise UnsupportedError("Ex01 image (EWF2)")
         numbers: dict[int, int] = {}
         for source in range(len(self._images)):
             head = self._images[source].read_at(0, _HEADER_BYTES)

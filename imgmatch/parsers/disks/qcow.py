@@ -7,6 +7,7 @@ cluster ends within a known sector. An entry that contradicts this is not believ
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -355,7 +356,7 @@ class Qcow(Disk):
 
 def unzstd(data: bytes, most: int) -> tuple[bytes, int]:
     """As ``units.inflate``, of a frame of Zstandard (RFC 8878)."""
-    zstd = require("backports.zstd", "archives")
+    zstd = require("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd", "forensic")
     unpacker = zstd.ZstdDecompressor()
     try:
         made = unpacker.decompress(data, max_length=most + 1)
