@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import BinaryIO, cast
 
+from imgmatch.errors import raise_if_machine
 from imgmatch.evidence import files
 from imgmatch.evidence.mended import Mended
 from imgmatch.streams import damage_of
@@ -24,8 +25,8 @@ class Look:
         self.head = self.at(0, HEAD_BYTES)
 
     def at(self, offset: int, size: int) -> bytes:
-        """Bytes at a place; a negative one counts from the end, of which a stream that only goes forwards shows
-        nothing."""
+        """Bytes at a place, none where what is packed ends before it; a negative one counts from the end, of which a
+        stream that only goes forwards shows nothing."""
         try:
             return self._read(offset, size)
         except OSError as error:
@@ -40,14 +41,16 @@ class Look:
 
     def _read(self, offset: int, size: int) -> bytes:
         with self.evidence.open() as stream:
-            if offset < 0:
-                if not stream.seekable():
-                    return b""
-                stream.seek(max(0, stream.seek(0, 2) + offset))
-            elif offset and stream.seekable():
-                stream.seek(offset)
+            if stream.seekable():
+                stream.seek(offset if offset >= 0 else max(0, stream.seek(0, 2) + offset))
+            elif offset < 0:
+                return b""
             elif offset:
-                read(stream, offset)
+                try:
+                    read(stream, offset)
+                except OSError as error:
+                    raise_if_machine(error)
+                    return b""
             return read(stream, size)
 
 

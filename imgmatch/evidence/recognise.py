@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from imgmatch.evidence.container import Container
 from imgmatch.evidence.formats import (
     animation,
+    behind,
     ewf,
     filesystem,
     mail,
@@ -19,6 +20,7 @@ from imgmatch.evidence.formats import (
     qcow,
     sevenzip,
     split,
+    stores,
     tars,
     thumbs,
     tnef,
@@ -34,14 +36,21 @@ from imgmatch.evidence.options import SourceOptions
 from imgmatch.types import Evidence
 
 FORMATS: tuple[type[Container], ...] = (
+    split.Split,  # a part may begin as anything does
     animation.Animation,
     previews.Previews,
+    behind.Behind,
     video.Video,
+    stores.FirefoxCache,  # a picture, often, with more behind it
     plain.Plain,  # most files are such
     pdf.Pdf,
     msg.Msg,
     thumbs.Thumbs,  # any other compound file
     tnef.Tnef,
+    stores.ThumbCache,
+    stores.Sqlite,
+    stores.PropertyList,
+    stores.Cache,
     mail.Mail,
     sevenzip.SevenZip,
     packed.Gzip,
@@ -53,7 +62,6 @@ FORMATS: tuple[type[Container], ...] = (
     vhd.Vhd,
     vdi.Vdi,
     ewf.Ewf,
-    split.Split,
     partitions.Partitions,
     filesystem.FileSystem,
     zips.Zip,
@@ -61,6 +69,7 @@ FORMATS: tuple[type[Container], ...] = (
     partitions.DamagedPartitions,
     filesystem.DamagedFileSystem,
     unread.UnreadVolume,
+    stores.Text,  # any other, where pictures are in it
 )
 """Every container there is, in the order in which a file is asked whether it is one."""
 

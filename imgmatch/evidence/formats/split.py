@@ -33,7 +33,7 @@ class Split(DiskImage):
         """The first of several parts, or one that follows."""
         if look.path is None:
             return False
-        return cls.elsewhere(look) or (_is_disk(look) and len(_parts(look.path)) > 1)
+        return cls.elsewhere(look) or (len(_parts(look.path)) > 1 and _is_disk(look))
 
     @classmethod
     def elsewhere(cls, look: Look) -> bool:

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import IO, BinaryIO, cast
 
-from imgmatch.errors import EvidenceError, ImgmatchError, over, raise_if_machine, unsupported
+from imgmatch.errors import EvidenceError, ImgmatchError, locked, over, raise_if_machine, unsupported
 from imgmatch.evidence.container import Container
 from imgmatch.evidence.formats.zip_directory import LOCAL_HEADER, DamagedError, Directory, Entry, local_entry
 from imgmatch.evidence.look import read
@@ -98,12 +98,19 @@ class Zip(Container):
 
     def _salvage(self, source: RandomAccess, place_of: Names, reason: str) -> Iterator[Evidence | Issue]:
         """What the local headers of an archive without a readable directory still give."""
-        offset = 0
+        offset, keys = 0, _Keys(source, self.options.passwords)
         while (offset := _find(source, LOCAL_HEADER, offset)) >= 0 and (found := local_entry(source, offset)):
             entry, offset = found
             if entry.is_folder:
                 continue
             at = place_of(entry.name)
+            if entry.encrypted and entry.packed_bytes and entry.unsupported is None:  # its size does not follow it
+                try:
+                    yield self._file(at, entry, source, keys.of(entry))
+                except EvidenceError as error:
+                    yield self.failed(at, error)
+                offset += entry.packed_bytes
+                continue
             if entry.encrypted or entry.method not in (_STORED, _DEFLATED):
                 what = "encrypted" if entry.encrypted else f"packed by method {entry.method}"
                 yield self.failed(at, unsupported(f"ZIP member {what}, without a directory", "not unpacked"))
@@ -140,7 +147,7 @@ class _Keys:
     """Which password opens which encrypted entry of one archive."""
 
     def __init__(self, source: RandomAccess, passwords: tuple[str, ...]) -> None:
-        self._source = source
+        self._source, self._given = source, len(passwords)
         self._left: list[bytes] = []
         """In the order in which they are tried: the one that opened an entry last comes first."""
         for password in passwords:
@@ -152,9 +159,7 @@ class _Keys:
 
     def of(self, entry: Entry) -> bytes:
         """The password of an entry. Raises EvidenceError of kind ``password``."""
-        if not self._left:
-            raise EvidenceError("password", "is encrypted; give its password with --password-file")
-        if entry.aes is not None and self._left[0] in self._proven and self._opens(entry, self._left[0]):
+        if entry.aes is not None and self._left and self._left[0] in self._proven and self._opens(entry, self._left[0]):
             return self._left[0]
         # One byte in 256 of a wrong password passes: where that leaves a choice, the CRC decides.
         likely = [password for password in self._left if self._opens(entry, password)]
@@ -164,7 +169,7 @@ class _Keys:
                 self._left.remove(password)
                 self._left.insert(0, password)
                 return password
-        raise EvidenceError("password", "is encrypted, and none of the given passwords opens it")
+        raise locked(self._given)
 
     def _opens(self, entry: Entry, password: bytes, *, whole: bool = False) -> bool:
         try:

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple, TypedDict
 import numpy as np
 import numpy.typing as npt
 
+from imgmatch.parsers.told import Size
 from imgmatch.streams import RandomAccess, one_line
 
 _KEPT_BYTES = 16 << 20
@@ -27,8 +28,8 @@ Numbers = npt.NDArray[np.int64]
 class Fault(TypedDict):
     """Something wrong with an image: at ``start``, for ``size`` bytes of the disk; of no size, with the whole."""
 
-    start: int
-    size: int
+    start: Size
+    size: Size
     why: str
 
 
@@ -37,7 +38,7 @@ class About(TypedDict):
     by which others know it, where there is one. ``hashes`` of all its bytes: name and hexadecimal digits.
     """
 
-    size: int
+    size: Size
     unsupported: str
     identity: str
     faults: list[Fault]
