@@ -272,7 +272,7 @@ def test_a_picture_in_a_damaged_place_is_an_item_that_says_which_bytes_are_missi
     assert [locator.at for locator, _ in partial] == ["/DCIM/P5.BMP"]
     (lost,) = partial[0][1]
     assert lost.start <= 40_000 < lost.end
-    assert lost.end - lost.start <= 64 << 10
+    assert lost.end - lost.start <= 32 << 10
     (issue,) = set(issues)
     chunk = at // 32768 * 32768
     assert issue.locator.at == f"{chunk}+32768"
