@@ -1,151 +1,165 @@
-"""A raw image in parts (.001, .002, ...; .aa, .ab, ...): read as one, with what is missing left out where it was."""
+"""A file in parts that lie beside one another and continue one another (.001, .01, .aa, .z01): read as one."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
-from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import ClassVar
 
 from imgmatch.evidence import files
-from imgmatch.evidence.formats.disk_image import DiskImage, Media, opened
+from imgmatch.evidence.container import Container
+from imgmatch.evidence.formats import packed, sevenzip, tars, zips
+from imgmatch.evidence.formats.disk_image import damage_issue
+from imgmatch.evidence.formats.disk_parts import Parts
 from imgmatch.evidence.formats.filesystem import FileSystem
 from imgmatch.evidence.formats.partitions import Partitions
-from imgmatch.evidence.formats.zips import Zip
 from imgmatch.evidence.look import Look
-from imgmatch.locator import Locator, readable
-from imgmatch.streams import DamagedError, RandomAccess
+from imgmatch.evidence.naming import signature_of
+from imgmatch.locator import Locator
+from imgmatch.streams import DamagedError, Joined, Shared
+from imgmatch.types import Evidence, Issue
 
-_ENDING = re.compile(r"\.(\d{2,4}|[a-z]{2,3})\Z|(?<!\.)(?<=.)([a-z]{2})\Z")
-_MOST_LEFT_OUT = 16
-"""Parts that may be missing one after the other, and those behind are still of the set."""
+_NUMBERED = re.compile(r"(.*\.)(\d{2,5})\Z", re.DOTALL)
+_LETTERED = re.compile(r"(.*\.|(?:.*[/\\])?x)([a-z]{2,4})\Z", re.DOTALL)  # as split(1) calls them
+_SPANNED = re.compile(r"(.*\.)([zZ])(\d{2,3})\Z", re.DOTALL)
+_ZIP = re.compile(r"(.*\.)([zZ])(?:ip|IP)\Z", re.DOTALL)
+_PACKED = (packed.Gzip, packed.Bzip2, packed.Xz, packed.Zstd)
+_BEGINNINGS: tuple[bytes, ...] = tuple(m for kind in (zips.Zip, sevenzip.SevenZip, *_PACKED) for m in kind.magic)
+_MOST_MISSING = 3
 
 
-class Split(DiskImage):
-    """The parts of a disk's image."""
+class Split(Container):
+    """The parts of a file, as far as they follow one another: by their names, by their sizes (all as long as the first,
+    but for the last) and by what they hold: the first begins as a file does, and no other.
+    """
 
-    name = "split raw image"
+    name = "file in parts"
     kinds = ("split",)
+    hashed_up_to_bytes: ClassVar[int | None] = None
 
     @classmethod
     def recognise(cls, look: Look) -> bool:
         """The first of several parts, or one that follows."""
         if look.path is None:
             return False
-        return cls.elsewhere(look) or (len(_parts(look.path)) > 1 and _is_disk(look))
+        return cls.elsewhere(look) or len(_parts(look.path)) > 1
 
     @classmethod
     def elsewhere(cls, look: Look) -> bool:
-        """A later part whose first lies beside it and begins as a disk does."""
+        """A later part of a set that lies beside it."""
         first = None if look.path is None else _first_part(look.path)
-        return first is not None and not Zip.recognise(look) and _is_disk(Look(files.reopen(Locator.file(first))))
+        return first is not None and look.path in _parts(first)[1:]
 
-    def media(self) -> Media:
-        """The disk's bytes."""
-        return _Parts(_parts(self.outer.locator.at), self.place("disk"))
+    def members(self) -> Iterator[Evidence | Issue]:
+        """The whole, called ``disk`` where it is one, else as its parts are without their endings."""
+        if _is_disk(Look(self.outer)):
+            yield from self._disk(Parts(_disk_parts(self.outer.locator.at), self.place("disk")))
+            return
+        parts = _parts(self.outer.locator.at)
+        media = Joined([Shared(files.reopen(Locator.file(name)).open()) for name in parts])
+        name = os.path.basename(parts[0]).rpartition(".")[0]
+        yield self.extent(name or "disk", media, 0, media.size)
+        later = itertools.islice(_names(parts[0]), len(parts) + 1, len(parts) + 1 + _MOST_MISSING)
+        if any(os.path.isfile(following) for following in later):
+            missing = os.path.basename(next(itertools.islice(_names(parts[0]), len(parts), None)))
+            says = f"{missing} is missing or of another size; what is before it was read"
+            yield self.issue("parts", "broken_image", says)
 
-
-class _Parts(Media):
-    """Parts one after the other. All but the last are of one size: what is missing of one, or all of it, is damaged."""
-
-    def __init__(self, parts: dict[int, str], place: Locator) -> None:
-        self.met: dict[int, DamagedError] = {}
-        self._place = place
-        last = max(parts)
-        sources = {number: opened(files.reopen(Locator.file(name))) for number, name in parts.items()}
-        sizes = {number: source.size for number, source in sources.items()}
-        usual = _usual_size(sizes)
-        self._spans: list[tuple[int, int, RandomAccess | None, str]] = []
-        faults: list[dict[str, Any]] = []
-        at = 0
-        for number in range(min(parts), last + 1):
-            name = readable(os.path.basename(parts[number])) if number in parts else f"number {number}"
-            size = sizes.get(number, 0)
-            if size:
-                self._spans.append((at, at + size, sources[number], ""))
-            at += size
-            if size > usual:
-                faults.append(
-                    {"start": 0, "size": 0, "why": f"part {name} is longer than the others: is it of this set?"}
-                )
-            elif size < usual and number != last:
-                why = f"part {name} is {'cut off, or out of its order' if size else 'missing'}"
-                self._spans.append((at, at + usual - size, None, why))
-                faults.append({"start": at, "size": usual - size, "why": why})
-                at += usual - size
-        self.size = at
-        self.about = {"faults": faults, "identity": "", "hashes": [], "size": at, "unsupported": ""}
-
-    def read_at(self, offset: int, size: int) -> bytes:
-        """Up to ``size`` bytes from ``offset``."""
-        end = min(offset + size, self.size)
-        found = []
-        for start, stop, source, why in self._spans:
-            first, last = max(start, offset), min(stop, end)
-            if first >= last:
-                continue
-            if source is None:
-                raise self._noted(DamagedError(start, stop - start, why, self._place))
-            found.append(source.read_at(first - start, last - first))
-            if len(found[-1]) < last - first:
-                raise self._noted(DamagedError(first, last - first, "a part became shorter", self._place))
-        return found[0] if len(found) == 1 else b"".join(found)
-
-
-def _usual_size(sizes: dict[int, int]) -> int:
-    """The size of all parts but the last."""
-    last = max(sizes)
-    before = [size for number, size in sizes.items() if number != last]
-    if not before:
-        return sizes[last]
-    if len(before) == 1:
-        return max(sizes.values())
-    (usual, count), *others = Counter(before).most_common()
-    return usual if not others or count > others[0][1] else max(before)
+    def _disk(self, media: Parts) -> Iterator[Evidence | Issue]:
+        for fault in media.about["faults"]:
+            if fault["size"]:
+                yield damage_issue(DamagedError(fault["start"], fault["size"], fault["why"], self.place("disk")))
+            else:
+                yield self.issue("parts", "broken_image", fault["why"])
+        yield self.extent("disk", media, 0, media.size)
 
 
 def _is_disk(look: Look) -> bool:
     return Partitions.recognise(look) or FileSystem.recognise(look)
 
 
-def _names(name: str) -> Iterator[tuple[int, str]]:
-    """Numbers and names that the parts of a set can have, of which ``name`` is one."""
-    match = _ENDING.search(name)
-    if match is None:
-        return
-    ending = match[1] or match[2]
-    stem, width = name[: -len(ending)], len(ending)
-    if ending.isdigit():
-        yield from ((number, f"{stem}{number:0{width}d}") for number in range(10**width))
-        return
-    for number in range(26**width):
-        digits = (number // 26**place % 26 for place in range(width - 1, -1, -1))
-        yield number, stem + "".join(chr(97 + digit) for digit in digits)
+def _begins(look: Look) -> bool:
+    """Does it begin as a file does?"""
+    return (
+        look.head.startswith(_BEGINNINGS) or tars.Tar.recognise(look) or _is_disk(look) or bool(signature_of(look.at))
+    )
 
 
-def _parts(first: str) -> dict[int, str]:
-    """The parts of a set whose first is ``first``, by number; a few may be missing between them."""
+def _names(first: str) -> Iterator[str]:
+    """Names of the parts of a set whose first is ``first``, that one included, without end."""
+    if match := _SPANNED.fullmatch(first):
+        return (f"{match[1]}{match[2]}{number:0{len(match[3])}d}" for number in itertools.count(1))
+    if match := _NUMBERED.fullmatch(first):
+        return (f"{match[1]}{number:0{len(match[2])}d}" for number in itertools.count(int(match[2])))
+    if match := _LETTERED.fullmatch(first):
+        letters = itertools.product("abcdefghijklmnopqrstuvwxyz", repeat=len(match[2]))
+        return ("".join((match[1], *ending)) for ending in letters)
+    return iter((first,))
+
+
+def _parts(first: str) -> list[str]:
+    """The parts of a set whose first is ``first``, in order; that one alone where it is the first of none."""
+    if first not in _firsts(first):
+        return [first]
+    if _is_disk(_look(first)):
+        return list(_disk_parts(first).values())
+    names = list(itertools.takewhile(os.path.isfile, _names(first)))
+    if spanned := _SPANNED.fullmatch(first):
+        return names + [name for name in (f"{spanned[1]}{end}" for end in _zips(spanned[2])) if os.path.isfile(name)]
+    if len(names) < 2 or not _begins(_look(first)):
+        return [first]
+    part_bytes = os.path.getsize(first)
+    found = [first]
+    for name in names[1:]:
+        size = os.path.getsize(name)
+        if not 0 < size <= part_bytes or not _follows(_look(name)):
+            break
+        found.append(name)
+        if size < part_bytes:
+            break
+    return found
+
+
+def _disk_parts(first: str) -> dict[int, str]:
+    """The parts of a disk, by number: a few may be missing between them, and anything may stand in them."""
     found: dict[int, str] = {}
-    missing = 0
-    for number, name in _names(first):
-        if not found and name != first:
-            continue
-        if os.path.isfile(name):
+    for number, name in enumerate(_names(first)):
+        if os.path.isfile(name) and os.path.getsize(name):
             found[number] = name
-            missing = 0
-        else:
-            missing += 1
-            if missing > _MOST_LEFT_OUT:
-                break
+        elif number - max(found, default=0) > _MOST_MISSING:
+            break
     return found or {0: first}
 
 
+def _follows(look: Look) -> bool:
+    """Does it begin as nothing that is known by more than a few bytes?"""
+    known = signature_of(look.at)
+    return not look.head.startswith(_BEGINNINGS) and (known is None or len(known.magic) < 4)
+
+
+def _look(path: str) -> Look:
+    return Look(files.reopen(Locator.file(path)))
+
+
+def _zips(letter: str) -> tuple[str, ...]:
+    return (f"{letter}ip", f"{letter}IP") if letter == "Z" else (f"{letter}ip",)
+
+
+def _firsts(name: str) -> list[str]:
+    """What the first part of a set that ``name`` is a part of may be called."""
+    if match := _SPANNED.fullmatch(name):
+        return [f"{match[1]}{match[2]}{1:0{len(match[3])}d}"]
+    if match := _ZIP.fullmatch(name):
+        return [f"{match[1]}{match[2]}01"]
+    if match := _NUMBERED.fullmatch(name):
+        return [f"{match[1]}{number:0{len(match[2])}d}" for number in (0, 1)]
+    if match := _LETTERED.fullmatch(name):
+        return [match[1] + "a" * len(match[2])]
+    return []
+
+
 def _first_part(name: str) -> str | None:
-    """The first part of the set that a later part (.002 and so on) belongs to, where it lies beside it."""
-    for number, first in _names(name):
-        if first == name or number > 1:
-            return None
-        if os.path.isfile(first):
-            return first if name in _parts(first).values() else None
-    return None
+    """The first part of the set that a later part belongs to, where it lies beside it."""
+    return next((first for first in _firsts(name) if first != name and os.path.isfile(first)), None)
