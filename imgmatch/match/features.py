@@ -59,12 +59,7 @@ def extract(
     the picture's full upright (width, height), of which ``pixels`` may be a smaller version. ``mask`` (bool, any size
     of the same shape of picture) is true where no point may lie.
     """
-    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    height, width = grey.shape
-    factor = side_px / max(height, width)
-    if factor < 1:
-        size = (max(1, round(width * factor)), max(1, round(height * factor)))
-        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    grey = working(pixels, side_px)
     free = None
     if mask is not None:
         free = cv2.resize((~mask).astype(np.uint8), grey.shape[::-1], interpolation=cv2.INTER_NEAREST)
@@ -88,6 +83,17 @@ def extract(
         grey,
         size_px,
     )
+
+
+def working(pixels: Pixels, side_px: int) -> npt.NDArray[np.uint8]:
+    """(H, W, 3) uint8 pixels as the grey picture in which points are sought: no side longer than ``side_px``."""
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    height, width = grey.shape
+    factor = side_px / max(height, width)
+    if factor < 1:
+        size = (max(1, round(width * factor)), max(1, round(height * factor)))
+        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(grey, np.uint8)
 
 
 def mirrored(features: Features) -> Features:

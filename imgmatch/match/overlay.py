@@ -35,6 +35,8 @@ _ALL, _NEARLY, _MOST = 0.985, 0.94, 0.65
 (a scan, or a photograph of something with few greys), and least where the pictures were taken from elsewhere: no
 homography explains the whole of a scene.
 """
+_ENOUGH = 0.05
+"""Below this share of texture a picture shows next to nothing."""
 _FLAT, _STEP = 0.2, 0.5
 """A share of pixels that differ from those beside them by less than so many grey levels: no camera gives that."""
 _PERSPECTIVE, _STRETCH = 0.1, 1.15
@@ -89,11 +91,28 @@ def overlay(matrix: Points, query: Features, item: Features) -> Overlay:
 
 def drawn(item: Features) -> bool:
     """Is a picture drawn wherever it has texture? Then there is no scene that two viewpoints could show."""
-    grey = item.grey.astype(np.float32)
+    textured = _textured(item.grey)
+    return _flat(item.grey, textured) >= _FLAT and _three_greys(item.grey[textured]) >= _FEW_GREYS
+
+
+def photographed(grey: npt.NDArray[np.uint8]) -> bool:
+    """Has a picture (h, w), at the working size of an item, the many greys of a photograph, over enough of it? Pages,
+    scanned or not, screens and what is nearly empty have few.
+    """
+    return not empty(grey) and _three_greys(grey[_textured(grey)]) < _FEW_GREYS
+
+
+def empty(grey: npt.NDArray[np.uint8]) -> bool:
+    """Does a picture (h, w), at the working size of an item, show next to nothing?"""
+    return float(_textured(grey).mean()) < _ENOUGH
+
+
+def _textured(picture: npt.NDArray[np.uint8]) -> Flags:
+    grey = picture.astype(np.float32)
     sigma = max(1.5, _WINDOW * max(grey.shape))
     mean = cv2.GaussianBlur(grey, (0, 0), sigma)
-    textured: Flags = cv2.GaussianBlur(grey**2, (0, 0), sigma) - mean**2 > _TEXTURE
-    return _flat(item.grey, textured) >= _FLAT and _three_greys(item.grey[textured]) >= _FEW_GREYS
+    found: Flags = cv2.GaussianBlur(grey**2, (0, 0), sigma) - mean**2 > _TEXTURE
+    return found
 
 
 def _flat(grey: npt.NDArray[np.uint8], where: Flags) -> float:

@@ -112,7 +112,7 @@ def verify(query: QueryFeatures, item: Features) -> Verification:
     if min(len(query.upright), len(item)) < _LEAST:
         whose = "the query" if len(query.upright) < _LEAST else "the item"
         return Verification(
-            False, "none", False, 0, 0, None, None, 0.0, f"nothing to verify: {whose} has too little texture"
+            False, "none", False, 0, 0, None, None, 0.0, f"nothing to verify: {whose} has too little texture", void=True
         )
     upright = _one_way(query.upright, item, False)
     least = _MIRRORED_LEAD * upright.inliers if upright.verified else 0.0
@@ -395,4 +395,5 @@ def _said(reading: _Reading, kind: str, flags: Flags, matrix: Points, fault: str
         reason=reason,
         outline=outline if verified else (),
         lines=tuple(tuple(round(v, 1) for v in row) for row in lines.tolist()),
+        void=fault in _SHARED,
     )

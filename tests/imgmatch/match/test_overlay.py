@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks import templates
+from benchmarks.draw import photograph
 from benchmarks.templated import copy
 from imgmatch.match.features import extract
 from imgmatch.match.verify import query_features, verify
@@ -40,7 +41,7 @@ def test_one_app_is_verified_by_the_picture_inside_whatever_is_said_below():
 
 
 def _photograph(number, size=(640, 480)):
-    return np.asarray(templates.photograph(number, size, synthetic=True)).copy()
+    return np.asarray(photograph(number, size, synthetic=True)).copy()
 
 
 def test_a_photograph_below_stickers_is_verified_and_two_below_a_common_bar_are_not():
