@@ -1,6 +1,6 @@
 """The figures and plots of the model card: what scores of same and different pictures look like, and what goes wrong.
 
-python -m benchmarks.card [--model NAME] [--rooms N] [--distractors N] [--output DIR] [--json FILE]
+python -m benchmarks.card [--model NAME] [--hotels DIR] [--distractors N] [--output DIR] [--json FILE]
 
 Pictures in the plots are rendered rooms only: photographs are never part of the project.
 """
@@ -15,10 +15,9 @@ import cv2
 import numpy as np
 
 from benchmarks import photographs, report
-from benchmarks.retrieval import ROOM_SEEDS, SEED, embed_all
+from benchmarks.retrieval import SEED, embed_all
 from imgmatch.lab.alterations import alter
 from imgmatch.lab.metrics import first_ranks
-from imgmatch.lab.rooms import Room
 from imgmatch.models import DEFAULT_MODEL, load_model
 from imgmatch.optional import require
 
@@ -48,18 +47,14 @@ def scores(model: str, distractors: int) -> dict[str, np.ndarray]:
     return {**same, "different": (originals @ others.T).ravel()}
 
 
-def worst_rooms(model: str, count: int, shown: int) -> tuple[np.ndarray, int]:
+def worst_rooms(model: str, collection: Path, shown: int) -> tuple[np.ndarray, int]:
     """Contact sheet of the worst errors among rendered rooms: query, its best wrong match, the right picture."""
     embedder = load_model(model, device="cpu")
-    first, second = [], []
-    for number in range(count):
-        views = Room.random(seed=ROOM_SEEDS + number, style=ROOM_SEEDS + number // 100).views(
-            2, seed=number, min_overlap=0.3
-        )
-        first.append(views[0].pixels)
-        second.append(alter("person", views[1].pixels, SEED + number))
+    rooms = photographs.rendered_rooms(collection)
+    first = [view.pixels() for view, _ in rooms]
+    second = [alter("person", view.pixels(), SEED + number) for number, (_, view) in enumerate(rooms)]
     similarity = embed_all(embedder, second) @ embed_all(embedder, first).T
-    ranks = first_ranks(similarity, np.eye(count, dtype=bool))
+    ranks = first_ranks(similarity, np.eye(len(rooms), dtype=bool))
     np.fill_diagonal(similarity, -np.inf)
     lines = [
         np.hstack([_tile(second[n]), _tile(first[int(similarity[n].argmax())]), _tile(first[n])])
@@ -90,7 +85,7 @@ def main() -> None:
     arguments = _arguments()
     found = scores(arguments.model, arguments.distractors)
     _histogram(found, arguments.output / "scores.png")
-    sheet, wrong = worst_rooms(arguments.model, arguments.rooms, 5)
+    sheet, wrong = worst_rooms(arguments.model, arguments.hotels, 5)
     cv2.imwrite(str(arguments.output / "failures.png"), sheet[:, :, ::-1])
     figures: dict[str, Any] = {
         name: {str(p): float(np.percentile(values, p)) for p in _PERCENTILES} for name, values in found.items()
@@ -100,10 +95,10 @@ def main() -> None:
         ["pictures", *map(str, _PERCENTILES)],
         [[name, *values.values()] for name, values in figures.items()],
     )
-    print(f"  {wrong} of {arguments.rooms} rendered rooms are not first")
+    print(f"  {wrong} rendered rooms are not first")
     report.finish(
         "card",
-        {"model": arguments.model, "percentiles": figures, "rooms": arguments.rooms, "rooms_not_first": wrong},
+        {"model": arguments.model, "percentiles": figures, "rooms_not_first": wrong},
         arguments.json,
     )
 
@@ -111,7 +106,7 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = report.parser("Figures of the model card")
     parser.add_argument("--model", default=DEFAULT_MODEL)
-    parser.add_argument("--rooms", type=int, default=300)
+    photographs.add_hotels(parser)
     parser.add_argument("--distractors", type=int, default=1000)
     parser.add_argument("--output", type=Path, default=Path("docs/images"), help="folder of the plots")
     return parser.parse_args()

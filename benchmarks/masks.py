@@ -15,7 +15,6 @@ from benchmarks import photographs, report
 from benchmarks.retrieval import SEED, embed_all
 from imgmatch.lab.alterations import person, person_mask
 from imgmatch.lab.metrics import mean_average_precision, recall_at_k
-from imgmatch.lab.rooms import Room
 from imgmatch.match.masking import cell_weights, filled
 from imgmatch.models import DEFAULT_MODEL, load_model
 from imgmatch.models.base import Embedder
@@ -93,12 +92,12 @@ def main() -> None:
     found = photographs.pictures(photographs.rooms(arguments.distractors), embedder.spec.input_px)
     distractors = embed_all(embedder, (image.pixels for image in found))
     houses = [image.pixels for image in photographs.pictures(photographs.houses()[: arguments.limit], _SIDE_PX)]
-    rooms = [Room.random(seed=50_000 + n).views(2, seed=n, min_overlap=0.4) for n in range(arguments.rooms)]
+    rooms = photographs.rendered_rooms(arguments.hotels)
     sets = {
         "houses": (houses, np.concatenate([embed_all(embedder, houses), distractors])),
         "rendered rooms, other viewpoint": (
-            [second.pixels for _, second in rooms],
-            embed_all(embedder, [first.pixels for first, _ in rooms]),
+            [second.pixels() for _, second in rooms],
+            embed_all(embedder, [first.pixels() for first, _ in rooms]),
         ),
     }
     figures = {name: measure(embedder, *queries_gallery, arguments.share) for name, queries_gallery in sets.items()}
@@ -117,7 +116,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--distractors", type=int, default=1000, help="so many room photographs more in the gallery")
     parser.add_argument("--limit", type=int, default=None, help="only so many houses photographs")
-    parser.add_argument("--rooms", type=int, default=200, help="how many rooms to render")
+    photographs.add_hotels(parser)
     parser.add_argument("--share", type=float, default=1.3, help="height of the person, of the picture's")
     return parser.parse_args()
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from imgmatch.errors import UsageError
+from imgmatch.lab.hotels.geometry import correspondences
+from imgmatch.lab.hotels.views import SAMPLE, View
+from imgmatch.lab.hotels.views import places as rendered_places
 from imgmatch.picture.image import decode
 from imgmatch.types import Image
 
@@ -73,3 +77,21 @@ def pictures(paths: Sequence[Path], min_side_px: int = 448) -> Iterator[Image]:
     """Decode files one after the other, to sides of at least so many pixels; ingest decodes to the network's input."""
     for path in paths:
         yield decode(path.read_bytes(), min_side_px=min_side_px)
+
+
+def add_hotels(parser: argparse.ArgumentParser) -> None:
+    """Add the option for a collection of rendered hotels."""
+    parser.add_argument("--hotels", type=Path, default=SAMPLE, help="rendered hotels (default: the small sample)")
+
+
+def rendered_rooms(collection: Path, views: int = 2, shared: float = 0.15) -> list[list[View]]:
+    """So many views of each rendered place that has them: the first, and those that share most with it, of which each
+    shares at least so much.
+    """
+    found = []
+    for first, *others in rendered_places(collection).values():
+        shares = [(correspondences(first, other)[1], other) for other in others]
+        near = sorted((pair for pair in shares if pair[0] >= shared), key=lambda pair: -pair[0])
+        if len(near) >= views - 1:
+            found.append([first, *(other for _, other in near[: views - 1])])
+    return found

@@ -1,6 +1,6 @@
 """Do stated false-match rates hold on unseen pictures? Which fusion of a set, which aggregation over labels is best?
 
-python -m benchmarks.ranking [--model NAME] [--photographs N] [--splits N] [--rooms N] [--every N] [--vectors N]
+python -m benchmarks.ranking [--model NAME] [--photographs N] [--splits N] [--hotels DIR] [--every N] [--vectors N]
                              [--json FILE]
 """
 
@@ -19,17 +19,15 @@ from benchmarks import photographs, report
 from benchmarks.retrieval import SEED, embed_all
 from imgmatch.lab.alterations import ALTERATIONS, alter
 from imgmatch.lab.metrics import background_similarity
-from imgmatch.lab.rooms import Room
 from imgmatch.match.calibration import NEIGHBOURS, Calibration, calibrate, normalised
 from imgmatch.match.copies import COPY_SIMILARITY
 from imgmatch.match.ranking import AGGREGATIONS, fuse, rank_labels
 from imgmatch.models import DEFAULT_MODEL, load_model
 from imgmatch.models.base import Embedder
 
-ROOM_SEEDS = 8_000_000
 STATED = (1e-2, 1e-3, 1e-4)
 _BACKGROUND = 2000
-_VIEWS, _REFERENCES = 6, 3
+_VIEWS, _REFERENCES = 3, 1
 
 
 def coverage(vectors: np.ndarray, splits: int, background: int) -> dict[str, Any]:
@@ -119,12 +117,11 @@ def normalisation(embedder: Embedder, vectors: np.ndarray, every: int) -> dict[s
     return figures
 
 
-def views_of_rooms(embedder: Embedder, count: int, a_design: int = 10) -> tuple[np.ndarray, np.ndarray]:
+def views_of_rooms(embedder: Embedder, collection: Path) -> tuple[np.ndarray, np.ndarray]:
     """(rooms, references, dim) and (rooms, queries, dim): views of rendered rooms, a person before each query."""
     vectors = []
-    for number in range(count):
-        room = Room.random(seed=ROOM_SEEDS + number, style=ROOM_SEEDS + number // a_design)
-        pixels = [view.pixels for view in room.views(_VIEWS, seed=number, min_overlap=0.15)]
+    for number, views in enumerate(photographs.rendered_rooms(collection, _VIEWS, shared=0.0)):
+        pixels = [view.pixels() for view in views]
         pixels[_REFERENCES:] = [alter("person", p, SEED + number) for p in pixels[_REFERENCES:]]
         vectors.append(embed_all(embedder, pixels))
     stacked = np.stack(vectors)
@@ -234,7 +231,7 @@ def main() -> None:
     parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--photographs", type=int, default=2400, help="room photographs for background and queries")
     parser.add_argument("--splits", type=int, default=10, help="random splits into background and unseen")
-    parser.add_argument("--rooms", type=int, default=40, help="rendered rooms")
+    photographs.add_hotels(parser)
     parser.add_argument("--every", type=int, default=12, help="alter each so-manieth house photograph")
     parser.add_argument("--vectors", type=int, default=20_000, help="also group so many synthetic vectors")
     arguments: argparse.Namespace = parser.parse_args()
@@ -250,11 +247,11 @@ def main() -> None:
             ["stated", "observed (median)", "within its interval"],
             [[k, f"{v:.2e}", figure["within_interval"][k]] for k, v in figure["observed_median"].items()],
         )
-    references, queries = views_of_rooms(embedder, arguments.rooms)
+    references, queries = views_of_rooms(embedder, arguments.hotels)
     figures["sets"] = sets_of_queries(references, queries, vectors[:_BACKGROUND])
     for kind, by_method in figures["sets"].items():
         rows = [[name, f["recall_at_1"], f["mrr"]] for name, f in by_method.items()]
-        report.table(f"Sets of three queries, {kind} scores", ["fusion", "recall@1", "MRR"], rows)
+        report.table(f"Sets of two queries, {kind} scores", ["fusion", "recall@1", "MRR"], rows)
     names = [str(number) for number in range(len(references))]
     paths = photographs.houses()
     stored = photographs.pictures(paths, embedder.spec.input_px)

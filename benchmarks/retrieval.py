@@ -1,13 +1,14 @@
 """How well a model finds altered copies, other views of a place, and other views of rendered rooms.
 
-python -m benchmarks.retrieval [--model NAME] [--distractors N] [--alterations A,B] [--limit N] [--rooms N]
-                               [--rooms-a-design N] [--json FILE]
+python -m benchmarks.retrieval [--model NAME] [--distractors N] [--alterations A,B] [--limit N] [--hotels DIR]
+                               [--json FILE]
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,6 @@ import numpy as np
 from benchmarks import photographs, report
 from imgmatch.lab.alterations import ALTERATIONS, alter
 from imgmatch.lab.metrics import mean_average_precision, recall_at_k
-from imgmatch.lab.rooms import Room
 from imgmatch.models import DEFAULT_MODEL, load_model
 from imgmatch.models.base import Embedder
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from imgmatch.types import Pixels
 
 SEED = 20_260_101
-ROOM_SEEDS = 7_000_000
 _CHUNK = 32
 
 
@@ -102,28 +101,23 @@ def places(embedder: Embedder, distractors: np.ndarray) -> dict[str, Any]:
     return figures
 
 
-def rendered_rooms(embedder: Embedder, count: int, a_design: int) -> dict[str, float]:
-    """Recall of each rendered room by another view of it with a person in front, among ``count`` rooms.
-
-    ``a_design`` rooms share finishes and furniture, as those of a hotel do; 1: each has its own.
+def rendered_rooms(embedder: Embedder, collection: Path, distractors: np.ndarray) -> dict[str, float]:
+    """Recall of each rendered room, and of its hotel, by another view of it with a person in front, among all rooms of
+    all hotels of the collection, and the distractors.
     """
-
-    firsts, seconds = [], []
-    for number in range(count):
-        # Far from the seeds that training renders.
-        style = ROOM_SEEDS + number // a_design if a_design > 1 else None
-        room = Room.random(seed=ROOM_SEEDS + number, style=style)
-        first, second = room.views(2, seed=number, min_overlap=0.3)
-        firsts.append(embedder.prepare(first.pixels))
-        seconds.append(alter("person", second.pixels, SEED + number))
-    scores = nearness(embedder, seconds, embed_all(embedder, firsts))
-    relevant = np.eye(count, dtype=bool)
+    rooms = photographs.rendered_rooms(collection)
+    gallery = embed_all(embedder, (embedder.prepare(first.pixels()) for first, _ in rooms))
+    asked = [alter("person", second.pixels(), SEED + number) for number, (_, second) in enumerate(rooms)]
+    scores = nearness(embedder, asked, np.concatenate([gallery, distractors]))
+    hotels = np.array([first.hotel for first, _ in rooms] + [-1] * len(distractors))
+    right = np.eye(len(rooms), len(hotels), dtype=bool)
     return {
-        "rooms": count,
-        "rooms_a_design": a_design,
-        "recall_at_1": recall_at_k(scores, relevant, 1),
-        "recall_at_10": recall_at_k(scores, relevant, 10),
-        "map": mean_average_precision(scores, relevant),
+        "rooms": len(rooms),
+        "hotels": len(set(hotels.tolist()) - {-1}),
+        "recall_at_1": recall_at_k(scores, right, 1),
+        "recall_at_10": recall_at_k(scores, right, 10),
+        "map": mean_average_precision(scores, right),
+        "hotel_recall_at_1": recall_at_k(scores, hotels[: len(rooms), None] == hotels[None], 1),
     }
 
 
@@ -141,17 +135,14 @@ def main() -> None:
     )
     copy_figures = copies(embedder, names, arguments.limit, distractors)
     place_figures = places(embedder, distractors)
-    room_figures = rendered_rooms(embedder, arguments.rooms, arguments.rooms_a_design) if arguments.rooms else None
+    room_figures = rendered_rooms(embedder, arguments.hotels, distractors)
     report.table("Copies: recall@1", ["alteration", "recall@1"], list(copy_figures.items()))
     report.table(
         "Places: the other photograph of the same place",
         ["environment", "queries", "mAP", "recall@1"],
         [[name, f["queries"], f["map"], f["recall_at_1"]] for name, f in place_figures.items()],
     )
-    if room_figures:
-        report.table(
-            "Rendered rooms: another view, a person in front", list(room_figures), [list(room_figures.values())]
-        )
+    report.table("Rendered rooms: another view, a person in front", list(room_figures), [list(room_figures.values())])
     report.finish(
         "retrieval",
         {
@@ -172,8 +163,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--distractors", type=int, default=0, help="so many room photographs more in the gallery")
     parser.add_argument("--alterations", default="", help="names, separated by commas (default: all)")
-    parser.add_argument("--rooms", type=int, default=0, help="also so many rendered rooms")
-    parser.add_argument("--rooms-a-design", type=int, default=1, help="so many of them share a design")
+    photographs.add_hotels(parser)
     parser.add_argument("--limit", type=int, default=None, help="only so many houses photographs")
     return parser.parse_args()
 

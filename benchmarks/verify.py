@@ -1,6 +1,6 @@
 """How often geometry finds altered copies, places and rooms, calls unrelated pictures verified, and what it costs.
 
-python -m benchmarks.verify [--model NAME] [--parts A,B] [--hard N] [--queries N] [--every N] [--rooms N] [--top N]
+python -m benchmarks.verify [--model NAME] [--parts A,B] [--hard N] [--queries N] [--every N] [--hotels DIR] [--top N]
                             [--json FILE]
 
 Each part, and each alteration, is written to FILE as soon as it is done; parts that are not asked for stay as FILE has
@@ -24,7 +24,6 @@ from benchmarks import photographs, report
 from benchmarks.retrieval import SEED, embed_all
 from imgmatch.cores import one_thread_each, usable_cores
 from imgmatch.lab.alterations import ALTERATIONS, alter
-from imgmatch.lab.rooms import Room
 from imgmatch.match.calibration import clopper_pearson
 from imgmatch.match.features import ITEM_PX, Features, extract
 from imgmatch.match.verify import query_features, verify
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
     from imgmatch.types import Pixels, Verification
 
 PARTS = ("speed", "unrelated", "places", "rooms", "copies")
-ROOM_SEEDS = 9_000_000
 _MIN_SIDE = ITEM_PX * 3 // 4
 _UNRELATED = 20
 
@@ -149,18 +147,14 @@ def places(embedder: Embedder, hard: Gallery, paths: Sequence[Path], top: int) -
     }
 
 
-def rooms(
-    embedder: Embedder, hard: Gallery, paths: Sequence[Path], top: int, count: int, a_design: int = 10
-) -> dict[str, Any]:
+def rooms(embedder: Embedder, hard: Gallery, paths: Sequence[Path], top: int, collection: Path) -> dict[str, Any]:
     """recall@1 of rendered rooms: another viewpoint with a person in front, sought among one view of each room, all
-    other rooms of the same designs, and the hard photographs.
+    other rooms of the same hotels, and the hard photographs.
     """
-    stored, asked = [], []
-    for number in range(count):
-        room = Room.random(seed=ROOM_SEEDS + number, style=ROOM_SEEDS + number // a_design)
-        one, other = (view.pixels for view in room.views(2, seed=number, min_overlap=0.15))
-        stored.append(one)
-        asked.append(alter("person", other, SEED + number))
+    found_rooms = photographs.rendered_rooms(collection)
+    count = len(found_rooms)
+    stored = [first.pixels() for first, _ in found_rooms]
+    asked = [alter("person", other.pixels(), SEED + number) for number, (_, other) in enumerate(found_rooms)]
     gallery = Gallery(np.concatenate([embed_all(embedder, stored), hard.vectors]), [*stored, *paths], top)
     vectors = embed_all(embedder, asked)
     before = after = brought = true_verified = 0
@@ -179,7 +173,7 @@ def rooms(
         ]
     return {
         "queries": count,
-        "rooms_a_design": a_design,
+        "hotels": len({first.hotel for first, _ in found_rooms}),
         "recall_at_1_before": before / count,
         "recall_at_1": after / count,
         "among_candidates": brought / count,
@@ -275,7 +269,7 @@ def main() -> None:
         if part == "places":
             return places(embedder, hard, paths, arguments.top)
         if part == "rooms":
-            return rooms(embedder, hard, paths, arguments.top, arguments.rooms)
+            return rooms(embedder, hard, paths, arguments.top, arguments.hotels)
         whole = Gallery(made, [*houses, *paths], arguments.top)
         done = {"queries_each": len(houses[:: arguments.every]), "hard_photographs": len(paths)}
         known = figures.get("copies", {})
@@ -305,7 +299,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--hard", type=int, default=2000, help="bathrooms, kitchens and bedrooms in the gallery")
     parser.add_argument("--queries", type=int, default=180, help="house photographs sought among them")
     parser.add_argument("--every", type=int, default=16, help="alter each so-manieth house photograph")
-    parser.add_argument("--rooms", type=int, default=40, help="rendered rooms")
+    photographs.add_hotels(parser)
     parser.add_argument("--top", type=int, default=_UNRELATED, help="candidates verified for copies, places and rooms")
     return parser.parse_args()
 

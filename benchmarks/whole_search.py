@@ -1,6 +1,6 @@
 """What a user finds: altered copies and other views of rooms, sought by the commands themselves.
 
-python -m benchmarks.whole_search [--distractors N] [--every N] [--rooms N] [--json FILE]
+python -m benchmarks.whole_search [--distractors N] [--every N] [--hotels DIR] [--json FILE]
 
 Ingests the house photographs, other room photographs and one view of each rendered room, in the fast and in the
 thorough profile, and searches with all that is on by default: three sizes, parts of the query, verification of the
@@ -24,24 +24,24 @@ from PIL import Image as Pillow
 from benchmarks import photographs, report
 from benchmarks.retrieval import SEED
 from imgmatch.lab.alterations import alter
-from imgmatch.lab.rooms import Room
+from imgmatch.lab.hotels.views import View
 from imgmatch.picture.image import decode
 
 COPIES = ("crop_quarter", "crop_tenth", "collage_inset", "paste_inset", "chain_mirror_crop_person", "chain_four")
 ROOMS = "room, other view with a person"
 PROFILES = ("fast", "thorough")
-_ROOM_SEEDS = 8_500_000
 
 
 def main() -> None:
     """Measure and report."""
     arguments = _arguments()
-    figures: dict[str, Any] = {"distractors": arguments.distractors, "rooms": arguments.rooms, "found": {}}
+    rooms = photographs.rendered_rooms(arguments.hotels)
+    figures: dict[str, Any] = {"distractors": arguments.distractors, "rooms": len(rooms), "found": {}}
     with tempfile.TemporaryDirectory(dir=arguments.scratch) as scratch:
         folder = Path(scratch)
         gallery = photographs.rooms(arguments.distractors)
         beside = [path for path in photographs.rooms() if path not in set(gallery)][::11]
-        wanted = _queries(folder, photographs.houses()[:: arguments.every], beside, arguments.rooms)
+        wanted = _queries(folder, photographs.houses()[:: arguments.every], beside, rooms)
         figures["queries"] = Counter(kind for kind, _ in wanted.values())
         sources = [photographs.data_folder() / "houses", folder / "rooms"]
         others = folder / "others"
@@ -64,7 +64,9 @@ def main() -> None:
     report.finish("whole_search", {**figures, "load_average": report.load()}, arguments.json)
 
 
-def _queries(folder: Path, houses: list[Path], beside: list[Path], rooms: int) -> dict[str, tuple[str, str]]:
+def _queries(
+    folder: Path, houses: list[Path], beside: list[Path], rooms: list[list[View]]
+) -> dict[str, tuple[str, str]]:
     """Write all queries; name of each to what it is and the file that is to be found. Writes the rooms' first views.
 
     ``beside``: photographs that are in no case, to stand in collages.
@@ -79,8 +81,8 @@ def _queries(folder: Path, houses: list[Path], beside: list[Path], rooms: int) -
             name = f"{kind}-{number:04d}.png"
             Pillow.fromarray(alter(kind, pixels, SEED + number, near)).save(folder / "queries" / name, compress_level=1)
             wanted[name] = kind, str(path)
-    for number in range(rooms):
-        one, other = (view.pixels for view in Room.random(seed=_ROOM_SEEDS + number).views(2, seed=number))
+    for number, views in enumerate(rooms):
+        one, other = (view.pixels() for view in views)
         target, name = folder / "rooms" / f"{number:04d}.png", f"room-{number:04d}.png"
         Pillow.fromarray(one).save(target, compress_level=1)
         Pillow.fromarray(alter("person", other, SEED + number)).save(folder / "queries" / name, compress_level=1)
@@ -113,7 +115,7 @@ def _arguments() -> argparse.Namespace:
     parser = report.parser("Searches as a user makes them")
     parser.add_argument("--distractors", type=int, default=1000, help="so many room photographs more in the case")
     parser.add_argument("--every", type=int, default=4, help="alter each so-manieth house photograph")
-    parser.add_argument("--rooms", type=int, default=60, help="rendered rooms, each of a design of its own")
+    photographs.add_hotels(parser)
     parser.add_argument("--scratch", type=Path, help="folder for the cases and queries")
     return parser.parse_args()
 

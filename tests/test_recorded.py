@@ -79,7 +79,7 @@ COMMANDS = [  # command, its arguments after the case, what it leaves in the log
     ("index move", "--to faiss --abandon", "index_move index_left"),
     ("audit statement", "1 -o {out}", "statement"),
     ("review", "--no-browser --idle-minutes 0.01", "review_start review_end"),
-    ("demo", "--rooms 2", "init ingest_started ingest" + 6 * " search"),
+    ("demo", "--rooms 2", "init ingest_started ingest" + 12 * " search"),
 ]
 NOT_RECORDED = {  # command: its arguments, and why it leaves nothing
     "status": ("", "numbers, models and settings; of places only those that the last ingest was asked to read"),

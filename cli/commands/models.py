@@ -139,7 +139,7 @@ def train(
     licence: Annotated[str, typer.Option(help="Licence of the new weights.")] = "as the training data allows",
     steps: Annotated[int | None, typer.Option(min=1, help="Training steps.")] = None,
     batch: Annotated[int | None, typer.Option(min=4, help="Pairs of pictures a step.")] = None,
-    rooms: Annotated[int | None, typer.Option(min=0, help="Rooms to render.")] = None,
+    hotels: Annotated[Path | None, typer.Option(help="Rendered hotels to train on too (models render).")] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same data, same model.")] = 0,
     device: DeviceOpt = "auto",
     jobs: JobsOpt = None,
@@ -149,7 +149,7 @@ def train(
     from imgmatch.lab.training.train import TrainConfig
     from imgmatch.lab.training.train import train as run_training
 
-    given = {"steps": steps, "batch": batch, "rooms": rooms, "threads": jobs}
+    given = {"steps": steps, "batch": batch, "hotels": hotels, "threads": jobs}
     config = TrainConfig(
         data=tuple(data),
         output=output,

@@ -16,6 +16,8 @@ from dataclasses import dataclass, replace
 
 from imgmatch.errors import EvidenceError, ImgmatchError, MachineError, raise_if_machine, why
 from imgmatch.evidence.limits import NOTHING_SET, AllLimits
+from imgmatch.evidence.look import Look
+from imgmatch.evidence.naming import named
 from imgmatch.evidence.options import DEFAULT_OPTIONS, SourceOptions
 from imgmatch.evidence.reopen import Reopener
 from imgmatch.locator import Locator
@@ -23,7 +25,7 @@ from imgmatch.picture.hashes import digest
 from imgmatch.streams import one_line
 from imgmatch.types import Digests, Evidence, Image
 from imgmatch.workers import pictures
-from imgmatch.workers.decode import Decoded, Request
+from imgmatch.workers.decode import Decoded, ReadPicture, Request
 
 _log = logging.getLogger(__name__)
 _log.addHandler(logging.NullHandler())  # not on the terminal, unless who runs this asks for it
@@ -49,10 +51,26 @@ class Content:
             raise EvidenceError("too_large", f"{size:,} bytes are more than {most:,}")
         return self.data
 
-    def decoded(self, request: Request) -> Decoded:
-        """As imgmatch.workers.pictures.read_picture, within its limits. Raises EvidenceError as that does."""
+    def decoded(self, request: Request, decoder: ReadPicture | None = None) -> Decoded:
+        """As imgmatch.workers.pictures.read_picture, or ``decoder``, within its limits. Raises EvidenceError as that
+        does, of kind ``unsupported`` where it is of another format that has a name.
+        """
         within = replace(request, limits=self.limits.picture)
-        return pictures.read_picture(self.whole, within, self.limits.worker)
+        try:
+            if decoder is not None:
+                return decoder(self.whole, within)
+            return pictures.read_picture(self.whole, within, self.limits.worker)
+        except EvidenceError as error:
+            raise named(error, self._at) from error.__cause__
+
+    def _at(self, offset: int, size: int) -> bytes:
+        if self.data is None:
+            try:
+                return Look(self.evidence).at(offset, size)
+            except OSError:  # it was read to its end before
+                return b""
+        start = max(0, len(self.data) + offset) if offset < 0 else offset
+        return self.data[start : start + size]
 
     def image(self, min_side_px: int) -> Image:
         """Its picture; both sides are at least so long where it is that large. Raises EvidenceError as ``decoded``."""

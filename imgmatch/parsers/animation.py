@@ -1,5 +1,5 @@
 """Further pictures in one picture file: frames of GIF, WebP and APNG, pages of TIFF, images of HEIF, pictures behind a
-JPEG, previews in TIFF.
+JPEG, previews in TIFF, sizes of icons.
 
 The first picture is the file itself, and is not given again. Of frames that have a time, nor is what looks like it, or
 like one given before; pages are all given.
@@ -13,19 +13,21 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from PIL import Image as Pillow
 
 from imgmatch.errors import EvidenceError
-from imgmatch.parsers import mpo
+from imgmatch.parsers import icons, mpo
 from imgmatch.parsers.alike import distinct, luma_of
 from imgmatch.parsers.pieces import Clock, Piece, Settings, Trouble, at_most, png
 from imgmatch.parsers.previews import distinct_previews, opened, preview_at, previews_in, stated_orientation
 from imgmatch.picture import directories as tags
-from imgmatch.picture.image import NOTHING_VISIBLE, Limits, decode, open_picture, orientation_of, shown, turned
+from imgmatch.picture.foreign import Foreign
+from imgmatch.picture.image import NOTHING_VISIBLE, Limits, decode, orientation_of, shown, turned
+from imgmatch.picture.openers import open_picture
+from imgmatch.picture.raw import SENSOR
 from imgmatch.streams import one_line
 
 if TYPE_CHECKING:
     from imgmatch.types import Pixels
 
 _Numbered = tuple[int, Pillow.Image]
-_SENSOR = (32803, 34892)  # what a camera's sensor saw, not yet a picture (TIFF/EP, DNG)
 
 
 def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iterator[Piece | Trouble]:
@@ -43,6 +45,8 @@ def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iter
         yield from at_most(mpo.pictures(data, at), settings)
     elif tags.order_of(data) is not None:
         yield from _of_tiff(data, settings, at)
+    elif data.startswith(icons.HEADS):
+        yield from icons.pictures(data, settings, at)
     else:
         yield from _of_others(data, settings, at)
 
@@ -84,7 +88,7 @@ def _page(data: bytes, page: tags.Page, of_file: int, most: int) -> Iterator[Pie
         if error.kind == "too_large":
             says = f"this page has more than max_frame_pixels ({most:,}); not opened"
             yield Trouble("frame", page.name, "limit", says)
-        elif page.directory.tags.get(tags.PHOTOMETRIC, (0,))[0] in _SENSOR:
+        elif page.directory.tags.get(tags.PHOTOMETRIC, (0,))[0] in SENSOR:
             yield Trouble("frame", page.name, "unsupported", "what the camera's sensor saw is not read")
         else:
             yield Trouble("frame", page.name, "broken_picture", f"this page can't be read: {error}")
@@ -103,6 +107,10 @@ def _of_others(data: bytes, settings: Settings, at: str | None) -> Iterator[Piec
     except MemoryError:
         raise
     except Exception:  # noqa: BLE001  (the file itself says so)
+        return
+    if isinstance(picture, Foreign):
+        if picture.more is not None:
+            yield Trouble("frame", "1", "unsupported", picture.more)
         return
     limit = settings.limits.max_frame_pixels
     if picture.width * picture.height > limit:

@@ -11,19 +11,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import simplejpeg
-from PIL import AvifImagePlugin, ImageCms, ImageFile, UnidentifiedImageError
 from PIL import Image as Pillow
+from PIL import ImageCms, ImageFile, UnidentifiedImageError
 
 from imgmatch.errors import EvidenceError
 from imgmatch.picture import tiff
-from imgmatch.picture.brands import coding_of
+from imgmatch.picture.foreign import ORIENTATION, Foreign
+from imgmatch.picture.jpeg import with_height
 from imgmatch.picture.levels import to_8_bit
-from imgmatch.picture.png import mend_checksums, without_long_texts
+from imgmatch.picture.openers import open_picture
+from imgmatch.picture.png import mend_checksums
 from imgmatch.types import Image
 
-# Formats with a signature and a decoder inside Pillow: none that starts another program (EPS, WMF). JPEG brings MPO.
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "JPEG2000", "PPM", "ICO")
-_ORIENTATION_TAG = 0x0112
 _TRANSPOSE = {
     2: Pillow.Transpose.FLIP_LEFT_RIGHT,
     3: Pillow.Transpose.ROTATE_180,
@@ -60,7 +59,8 @@ def decode(data: bytes, *, min_side_px: int | None = None, limits: Limits = DEFA
     still at least this long.
 
     A truncated or damaged file gives what can be read, with ``Image.partial`` saying what is wrong.
-    Raises EvidenceError of kind ``empty``, ``too_large``, ``not_a_picture`` or ``unreadable``.
+    Raises EvidenceError of kind ``empty``, ``too_large``, ``not_a_picture``, ``unreadable``, ``unsupported`` or
+    ``needs_package``.
     """
     if not data:
         raise EvidenceError("empty", "the file is empty")
@@ -81,7 +81,7 @@ def decode(data: bytes, *, min_side_px: int | None = None, limits: Limits = DEFA
 
 
 def _decode(data: bytes, min_side_px: int | None, limits: Limits) -> Image:
-    data, fault = mend_checksums(data)
+    data, fault = mend_checksums(with_height(data))
     layout = tiff.layout_of(data)
     if layout is not None:
         stored, orientation, name = layout.size, layout.orientation, "TIFF"
@@ -138,28 +138,10 @@ def _visible(picture: Pillow.Image, format: str) -> tuple[Pillow.Image, bool]:
     return (picture, False) if plain else (colours, True)
 
 
-def open_picture(data: bytes) -> ImageFile.ImageFile:
-    """Open a picture by its content, without decoding it. Raises what Pillow and its plug-ins raise."""
-    Pillow.init()  # loads the plug-ins, once
-    coding = coding_of(data[:512])
-    # The classes themselves: registering pi_heif would change Pillow for the whole process, and Pillow goes by the
-    # first brand.
-    if coding == "HEIF":
-        from pi_heif import HeifImageFile
-
-        return HeifImageFile(io.BytesIO(data))
-    if coding == "AVIF":
-        return AvifImagePlugin.AvifImageFile(io.BytesIO(data))
-    data, more = without_long_texts(data)
-    picture = Pillow.open(io.BytesIO(data), formats=_FORMATS)
-    picture.info.update(more)
-    return picture
-
-
 def orientation_of(picture: Pillow.Image) -> int:
     """The EXIF orientation 1..8 that a picture still has to be turned by."""
     try:
-        value = picture.getexif().get(_ORIENTATION_TAG, 1)
+        value = picture.getexif().get(ORIENTATION, 1)
     except Exception:  # noqa: BLE001  (broken EXIF must not cost the picture)
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
@@ -173,7 +155,8 @@ def load_pixels(
     Pillow's own LOAD_TRUNCATED_IMAGES does this for the whole process and without saying so, hence not used.
     """
     doubt = None
-    if picture.format in ("JPEG", "MPO") and picture.mode in _JPEG_COLOURS:
+    of_libjpeg = picture.format in ("JPEG", "MPO") and not isinstance(picture, Foreign)
+    if of_libjpeg and picture.mode in _JPEG_COLOURS:
         whole, doubt = _sound_jpeg(picture, data)
         if whole is not None:
             return whole, None
@@ -183,7 +166,7 @@ def load_pixels(
         raise
     except Exception as error:  # noqa: BLE001  (told apart below)
         reason = _one_line(error)
-        if picture.format in ("JPEG", "MPO"):
+        if of_libjpeg:
             # An end marker makes libjpeg give what it has, also of progressive files.
             repaired = Pillow.open(io.BytesIO(data + b"\xff\xd9"), formats=("JPEG",))
             if min_side_px is not None:
@@ -201,7 +184,7 @@ def load_pixels(
         except Exception:  # noqa: BLE001  (nothing was decoded)
             raise error from None
         return picture, reason
-    return picture, doubt
+    return picture, picture.damage if isinstance(picture, Foreign) else doubt
 
 
 def _sound_jpeg(picture: ImageFile.ImageFile, data: bytes) -> tuple[Pillow.Image | None, str | None]:

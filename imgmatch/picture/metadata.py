@@ -16,8 +16,9 @@ from typing import Any
 from PIL import ExifTags, ImageCms
 from PIL import Image as Pillow
 
-from imgmatch.picture.image import open_picture
+from imgmatch.picture.jpeg import with_height
 from imgmatch.picture.jumbf import jumbf_kind
+from imgmatch.picture.openers import open_picture
 from imgmatch.picture.png import mend_checksums
 
 Metadata = dict[str, dict[str, Any]]
@@ -144,7 +145,7 @@ _Found = Iterator[tuple[str, Any, str, Any]]
 
 
 def _of_picture(data: bytes) -> _Found:
-    with open_picture(mend_checksums(data)[0]) as picture:
+    with open_picture(mend_checksums(with_height(data))[0]) as picture:
         # What the container says comes first: broken EXIF must not cost it.
         yield from _of_container(picture)
         yield from _of_exif(picture)

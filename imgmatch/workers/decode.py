@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from imgmatch.types import Pixels
     from imgmatch.workers.child import Answer, Pipe
 
-_KINDS = frozenset({"empty", "too_large", "not_a_picture", "unreadable"})
+_KINDS = frozenset({"empty", "too_large", "not_a_picture", "unreadable", "unsupported", "needs_package"})
 _MAX_TEXT = 2_000
 _NO_PIXELS = np.empty((0, 0, 3), np.uint8)
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _PILLOW = ("PIL.AvifImagePlugin", "numpy.ma", "pi_heif")
+_CODECS = ("jpegxl", "jpegxr", "jpegls", "jpeg8")  # those of imagecodecs that imgmatch.picture.codecs uses
+_MORE_PICTURES = (*(f"imagecodecs._{name}" for name in _CODECS), "rawpy")
 _MORE = "raise the limit max_memory_bytes ({:,})"
 
 
@@ -32,10 +34,16 @@ class Kind:
 PICTURES = Kind(
     "decoding",
     "imgmatch.workers.decode:serve",
-    modules=(*_PILLOW, "cv2", "pdqhash", "imgmatch.picture.metadata"),
+    modules=(*_PILLOW, *_MORE_PICTURES, "cv2", "pdqhash", "imgmatch.picture.metadata"),
     advice="raise the limit worker_memory_bytes ({:,}) or decode in this process: --no-isolation",
 )
-FRAMES = Kind("pictures in pictures", "imgmatch.workers.serving:extract", ("animation", "previews"), _PILLOW, uses=500)
+FRAMES = Kind(
+    "pictures in pictures",
+    "imgmatch.workers.serving:extract",
+    ("animation", "previews"),
+    (*_PILLOW, *_MORE_PICTURES),
+    uses=500,
+)
 VIDEOS = Kind(
     "videos",
     "imgmatch.workers.serving:extract",

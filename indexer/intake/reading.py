@@ -56,7 +56,7 @@ class Reading:
         input_px = self.shelf.spec.input_px
         sides = (2 * input_px,) if config.beyond else ()
         request = Request(input_px, sides, metadata=True, pdq=True, limits=config.limits)
-        done = self.decoder(content.whole, request)
+        done = content.decoded(request, self.decoder)
         assert done.prepared is not None  # asked for
         larger = done.pictures[0] if done.pictures else None
         return Prepared(found, digests, done.image, done.facts, deepens, done.prepared, larger)

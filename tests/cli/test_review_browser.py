@@ -26,20 +26,19 @@ WAIT_MS = 120_000
 @pytest.fixture(scope="module")
 def rooms(tmp_path_factory):
     """A case of rendered rooms, two views each, with labels; and another view of the first as query."""
-    from imgmatch.lab.rooms import Room
+    from imgmatch.lab.hotels.views import places
 
     folder = tmp_path_factory.mktemp("rooms")
     (folder / "photographs").mkdir()
     rows = ["file,label"]
-    for number in range(6):
-        views = Room.random(seed=number, style=number % 3).views(3, seed=number, size_px=(480, 360), min_overlap=0.3)
+    for number, views in enumerate(list(places().values())[:6]):
         for position, view in enumerate(views[:2]):
             name = f"photographs/room-{number}-{position}.jpg"
-            Image.fromarray(view.pixels).save(folder / name, quality=92)
+            Image.fromarray(view.pixels()).save(folder / name, quality=92)
             rows.append(f"{name},Room {number}")
         if number == 0:
             # The same photograph cropped: geometry must find it again.
-            Image.fromarray(views[0].pixels[20:340, 30:450]).save(folder / "query.jpg", quality=85)
+            Image.fromarray(views[0].pixels()[20:316, 30:420]).save(folder / "query.jpg", quality=85)
     (folder / "labels.csv").write_text("\n".join(rows))
     assert run("init", folder / "case").returncode == 0
     assert run("ingest", folder / "case", folder / "photographs", "--labels", folder / "labels.csv").returncode == 0

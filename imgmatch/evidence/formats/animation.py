@@ -13,6 +13,7 @@ from imgmatch.picture.brands import coding_of
 from imgmatch.picture.directories import order_of
 
 _MOST_SEGMENTS = 256
+_JPEG_XL = b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"
 
 
 class Animation(Moving):
@@ -38,7 +39,9 @@ class Animation(Moving):
             return coding_of(head) == "HEIF" or b"avis" in head[8 : int.from_bytes(head[:4], "big")]
         if head.startswith(b"\xff\xd8\xff"):
             return _has_index(look)
-        return order_of(head) is not None
+        if head.startswith((b"\0\0\1\0", b"\0\0\2\0")):  # icons and cursors, by their number
+            return head[5:6] == b"\0" and head[4] > 1 and head[9:10] == b"\0"
+        return order_of(head) is not None or head.startswith((b"icns", b"8BPS\0", *_JPEG_XL))
 
 
 def _has_index(look: Look) -> bool:

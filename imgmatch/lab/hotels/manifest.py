@@ -1,4 +1,4 @@
-"""What is kept of a rendered hotel: pictures, depth, instance numbers, and one line of JSON a view.
+"""Keeping what is rendered of a hotel: pictures, depth, instance numbers, and one line of JSON a view.
 
 A collection is a folder with one folder a hotel (`h0007`): `hotel.json` says what the design is, `views.jsonl` has a
 line for each view that is whole, `r03-v2.jpg` is a view, `r03-v2.npz` its depth and instances. A line is written once
@@ -11,7 +11,6 @@ import fcntl
 import io
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,53 +18,15 @@ import numpy as np
 from PIL import Image
 
 from imgmatch.errors import ImgmatchError
+from imgmatch.lab.hotels.views import read_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import numpy.typing as npt
 
     from imgmatch.types import Pixels
 
 VERSION = 1
 JPEG_QUALITY = 90
-
-
-@dataclass(frozen=True)
-class View:
-    """One rendered view of a collection, as its manifest has it.
-
-    ``place`` is what a photograph shows (a guest room, a bathroom, a corridor): views of one place are positives,
-    places of one ``hotel`` are each other's hard negatives. ``kind`` is guest room, bathroom, corridor or lobby.
-    ``fields`` is the whole line: intrinsics, pose, visit, people, lens, light, models and their licences, and
-    ``instances``: of each name that is to be seen its number and how many pixels it has. A number is the same thing
-    in all views of a place; those in ``movable`` need not stand where they stood at another visit.
-    """
-
-    folder: Path
-    hotel: int
-    place: str
-    kind: str
-    stem: str
-    fields: dict[str, Any]
-
-    @property
-    def picture(self) -> Path:
-        """The JPEG."""
-        return self.folder / f"{self.stem}.jpg"
-
-    def geometry(self) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.uint16]]:
-        """Return depth along the optical axis in metres and instance numbers, each (rows, cols)."""
-        with np.load(self.folder / f"{self.stem}.npz") as arrays:
-            return arrays["depth"], arrays["ids"]
-
-    def intrinsics(self) -> npt.NDArray[np.float64]:
-        """Return K (3, 3); pixel centres lie at halves."""
-        return np.array(self.fields["intrinsics"])
-
-    def pose(self) -> npt.NDArray[np.float64]:
-        """Return world-from-camera (4, 4): x right, y down, z forward, in metres."""
-        return np.array(self.fields["pose"])
 
 
 class HotelFolder:
@@ -99,7 +60,7 @@ class HotelFolder:
         return {line["stem"] for line in lines}
 
     def _lines(self) -> list[dict[str, Any]]:
-        return [line for line in _read_lines(self.path / "views.jsonl") if _whole(self.path, line["stem"])]
+        return [line for line in read_lines(self.path / "views.jsonl") if _whole(self.path, line["stem"])]
 
     def keep(
         self, fields: dict[str, Any], picture: Pixels, depth: npt.NDArray[np.float16], ids: npt.NDArray[np.uint16]
@@ -128,29 +89,8 @@ class HotelFolder:
         return (self.path / "whole").exists()
 
 
-def views(collection: Path, whole_only: bool = True) -> Iterator[View]:
-    """Yield the views of a collection in the order of hotels; only those of finished hotels unless told otherwise."""
-    for folder in sorted(collection.glob("h[0-9]*")):
-        if whole_only and not (folder / "whole").exists():
-            continue
-        for line in _read_lines(folder / "views.jsonl"):
-            yield View(folder, line["hotel"], line["place"], line["kind"], line["stem"], line)
-
-
 def _whole(folder: Path, stem: str) -> bool:
     return (folder / f"{stem}.jpg").exists() and (folder / f"{stem}.npz").exists()
-
-
-def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    try:
-        text = path.read_text()
-    except FileNotFoundError:
-        return
-    for line in text.split("\n")[:-1]:
-        try:
-            yield json.loads(line)
-        except ValueError:
-            continue
 
 
 def _write(path: Path, content: bytes) -> None:

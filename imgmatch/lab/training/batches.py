@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,40 +14,65 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from imgmatch.errors import UsageError
+from imgmatch.lab.hotels.geometry import correspondences
+from imgmatch.lab.hotels.views import places
 from imgmatch.lab.training import augment
 from imgmatch.lab.training.config import Progress, TrainConfig, quiet
 from imgmatch.lab.training.data import PACKED_PX, Pack
 
+_SHARED = 0.1
+
 
 @dataclass(frozen=True, slots=True)
 class RoomPack:
-    """Views of rendered rooms: ``pixels`` (rooms, views, 256, 256, 3) uint8."""
+    """Views of rendered places: ``pixels`` (views, 256, 256, 3) uint8, ``hotels`` and ``places`` (views,), of each
+    the number of its hotel and of its place, and ``pairs`` (n, 2), the views of each pair that shows much of one place.
+    """
 
     pixels: npt.NDArray[np.uint8]
+    hotels: npt.NDArray[np.int64]
+    places: npt.NDArray[np.int64]
+    pairs: npt.NDArray[np.int64]
 
 
 def rendered_rooms(config: TrainConfig, progress: Progress = quiet) -> RoomPack | None:
-    """Render the rooms once into the output folder; None where none are asked for.
+    """Pack the collection of rendered hotels once into the output folder; None where none is given.
 
-    Any two views of a room share at least a tenth of what they show.
+    The two views of a pair share at least a tenth of what the lesser of them shows.
     """
-    if config.rooms <= 0 or config.room_share <= 0:
+    if config.hotels is None or config.room_share <= 0:
         return None
-    from imgmatch.lab.rooms import Room
-
-    stored = config.output / f"rooms-{config.rooms}x{config.room_views}-{config.seed}.npy"
-    if not stored.exists():
-        shape = (config.rooms, config.room_views, PACKED_PX, PACKED_PX, 3)
-        beside = stored.with_suffix(".partial.npy")
-        pixels = np.lib.format.open_memmap(beside, mode="w+", dtype=np.uint8, shape=shape)
-        for number in range(config.rooms):
-            seed = config.seed * 1_000_003 + number
-            for v, view in enumerate(Room.random(seed).views(config.room_views, seed, min_overlap=0.12)):
-                pixels[number, v] = cv2.resize(view.pixels, (PACKED_PX, PACKED_PX), interpolation=cv2.INTER_LINEAR)
-            progress("rooms", number + 1, config.rooms, {})
-        pixels.flush()
-        os.replace(beside, stored)
-    return RoomPack(np.load(stored, mmap_mode="r"))
+    pixels, known = config.output / "rooms.npy", config.output / "rooms.npz"
+    if not known.exists():
+        found = list(places(config.hotels).values())
+        views = [view for place in found for view in place]
+        shape = (max(1, len(views)), PACKED_PX, PACKED_PX, 3)
+        packed = np.lib.format.open_memmap(pixels, mode="w+", dtype=np.uint8, shape=shape)
+        for number, view in enumerate(views):
+            packed[number] = cv2.resize(view.pixels(), (PACKED_PX, PACKED_PX), interpolation=cv2.INTER_AREA)
+            progress("rooms", number + 1, len(views), {})
+        packed.flush()
+        starts = np.cumsum([0, *map(len, found)])
+        pairs = [
+            (start + one, start + other)
+            for start, place in zip(starts, found, strict=False)
+            for one, other in itertools.combinations(range(len(place)), 2)
+            if min(correspondences(place[one], place[other])[1], correspondences(place[other], place[one])[1])
+            >= _SHARED
+        ]
+        if not pairs:
+            raise UsageError(f"{config.hotels}: no hotel is whole there; render some, or leave --hotels out")
+        beside = known.with_suffix(".partial.npz")
+        np.savez(
+            beside,
+            hotels=[view.hotel for view in views],
+            places=[number for number, place in enumerate(found) for _ in place],
+            pairs=np.array(pairs, np.int64).reshape(-1, 2),
+        )
+        os.replace(beside, known)
+    with np.load(known) as stored:
+        return RoomPack(np.load(pixels, mmap_mode="r"), stored["hotels"], stored["places"], stored["pairs"])
 
 
 class Batches(Dataset[tuple[Tensor, Tensor, int]]):
@@ -91,12 +117,21 @@ class Batches(Dataset[tuple[Tensor, Tensor, int]]):
 
     def _of_rooms(self, rng: np.random.Generator, step: int) -> tuple[npt.NDArray[np.int64], list[augment.Views]]:
         assert self.rooms is not None
-        count, shots = self.rooms.pixels.shape[:2]
+        of_hotel = self.rooms.hotels[self.rooms.pairs[:, 0]]
+        drawn = rng.permutation(np.unique(of_hotel))
+        chosen: list[int] = []
+        # Hotel by hotel: rooms of one design are each other's negatives. None is there twice where there are enough.
+        for hotel in itertools.cycle(drawn):
+            once: dict[int, int] = {}
+            for pair in rng.permutation(np.flatnonzero(of_hotel == hotel)):
+                once.setdefault(int(self.rooms.places[self.rooms.pairs[pair, 0]]), int(pair))
+            chosen += once.values()
+            if len(chosen) >= self.config.batch:
+                break
         views = []
-        for room in rng.choice(count, self.config.batch, replace=count < self.config.batch):
+        for pair in chosen[: self.config.batch]:
             first, second = (
-                augment.Source(np.asarray(self.rooms.pixels[room, shot]))
-                for shot in rng.choice(shots, 2, replace=False)
+                augment.Source(np.asarray(self.rooms.pixels[n])) for n in rng.permutation(self.rooms.pairs[pair])
             )
             views.append(augment.room_pair(rng, first, second, self.size(step), self._fillers(rng, self.chosen)))
         return np.full(self.config.batch, -1), views

@@ -22,9 +22,10 @@ class TrainConfig:
 
     ``weights`` is a reference package's ``.pth`` (ImageNet) or the ``weights.safetensors`` of an earlier run; None
     takes the installed reference package. ``teachers`` are further reference files, each with its backbone's name, that
-    join in the place part's target. ``labels`` is a CSV with the columns file,label. ``rooms`` is how many rooms are
-    rendered for training, ``room_share`` in how many of the batches. ``copy_weight`` (0..1) is the copy part's share of
-    the cosine of two vectors. ``threads`` 0 takes every core. The losses' weights are named after their losses.
+    join in the place part's target. ``labels`` is a CSV with the columns file,label. ``hotels`` is a
+    collection of rendered hotels to train on too, ``room_share`` in how many of the batches. ``copy_weight`` (0..1) is
+    the copy part's share of the cosine of two vectors. ``threads`` 0 takes every core. The losses' weights are named
+    after their losses.
     """
 
     data: tuple[Path, ...]
@@ -43,8 +44,7 @@ class TrainConfig:
     input_px: int = 224
     train_px: int = 160
     final_share: float = 0.2
-    rooms: int = 900
-    room_views: int = 5
+    hotels: Path | None = None
     room_share: float = 0.2
     frozen_stages: int = 3
     backbone_rate: float = 1e-4
@@ -80,8 +80,6 @@ class TrainConfig:
             "place_dim": 8,
             "validate_every": 1,
             "checkpoint_every": 1,
-            "rooms": 0,
-            "room_views": 2,
             "workers": 0,
             "threads": 0,
         }
@@ -130,6 +128,7 @@ _FREE = frozenset(
         "output",
         "weights",
         "labels",
+        "hotels",
         "teachers",
         "name",
         "licence",

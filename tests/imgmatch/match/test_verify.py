@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from imgmatch.lab.rooms import Room
+from imgmatch.lab.hotels.views import places
 from imgmatch.match.features import extract, mirrored, pairs
 from imgmatch.match.verify import query_features, verify
 from tests.conftest import textured
@@ -17,7 +17,7 @@ def _verify(query, item):
 
 @pytest.fixture(scope="module")
 def picture():
-    return Room.random(seed=3).views(2, seed=1, min_overlap=0.3)[0].pixels
+    return places()[0, "r00"][0].pixels()
 
 
 def test_the_same_picture_and_its_mirror_image_are_verified_and_told_apart(picture):

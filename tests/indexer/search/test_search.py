@@ -147,14 +147,15 @@ def test_a_damaged_segment_is_named(filled, embedder):
 
 def test_what_is_masked_has_no_say(case, embedder, tmp_path):
     """A room half covered by another finds its origin once the cover is masked, and says how much was left out."""
+    import cv2
     import numpy as np
     from PIL import Image
 
-    from imgmatch.lab.rooms import Room
+    from imgmatch.lab.hotels.views import places
 
     folder = tmp_path / "in"
     folder.mkdir()
-    pictures = [Room.random(seed=seed).view(seed=seed, size_px=(320, 240)).pixels for seed in range(6)]
+    pictures = [cv2.resize(views[0].pixels(), (320, 240)) for views in list(places().values())[:6]]
     for number, pixels in enumerate(pictures):
         Image.fromarray(pixels).save(folder / f"{number}.png")
     ingest(case, [folder], embedder)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from imgmatch.errors import ImgmatchError
-from imgmatch.lab.hotels.manifest import HotelFolder, views
+from imgmatch.lab.hotels.manifest import HotelFolder
 from imgmatch.lab.hotels.run import Settings, collection
+from imgmatch.lab.hotels.views import views
 
 FACTS = {"seed": 1, "hotel": 4}
 

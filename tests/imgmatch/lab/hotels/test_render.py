@@ -8,8 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from imgmatch.lab.hotels.manifest import views
 from imgmatch.lab.hotels.models import SOURCE
+from imgmatch.lab.hotels.views import views
 
 pytestmark = [
     pytest.mark.slow,

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from imgmatch.errors import ModelError
-from imgmatch.lab.rooms import Room
+from imgmatch.lab.hotels.views import places
 from imgmatch.lab.training import augment, losses
 from imgmatch.lab.training.start import evening, ridge, whitening
 from imgmatch.lab.training.validate import recall_at_1
@@ -115,7 +115,7 @@ def test_a_cosine_is_the_mixture_of_its_parts(network):
 
 @pytest.fixture(scope="module")
 def views():
-    return [view.pixels for view in Room.random(3).views(3, 1, size_px=(128, 96))]
+    return [cv2.resize(view.pixels(), (128, 96), interpolation=cv2.INTER_AREA) for view in places()[0, "r00"]]
 
 
 class TestAugment:

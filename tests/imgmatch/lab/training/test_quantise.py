@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from imgmatch.errors import UsageError
-from imgmatch.lab.rooms import Room
+from imgmatch.lab.hotels.views import SAMPLE, views
 from imgmatch.lab.training.quantise import quantise, quantised_model
 from imgmatch.models import add_model, load_model, model_spec, weights_path
 from imgmatch.models.descriptions import write_spec
@@ -16,10 +16,7 @@ from imgmatch.models.descriptions import write_spec
 def test_an_8_bit_model_is_small_gives_near_vectors_and_can_be_added(tmp_path, monkeypatch):
     pytest.importorskip("onnx")
     monkeypatch.setenv("IMGMATCH_MODELS", str(tmp_path / "models"))
-    files = []
-    for number in range(32):
-        files.append(tmp_path / f"{number}.png")
-        Image.fromarray(Room.random(seed=number // 4).view(seed=number, size_px=(256, 256)).pixels).save(files[-1])
+    files = [view.picture for view in views(SAMPLE)][:32]
     spec = dataclasses.replace(model_spec("imgmatch-rooms"), name="tuned")
     (tmp_path / "tuned").mkdir()
     shutil.copy(weights_path(model_spec("imgmatch-rooms")), tmp_path / "tuned")

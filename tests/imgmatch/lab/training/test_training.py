@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from imgmatch.errors import ModelError, UsageError
+from imgmatch.lab.hotels.views import SAMPLE
 from imgmatch.lab.training import train as training
 from imgmatch.lab.training.config import TrainConfig
 from imgmatch.lab.training.train import train
@@ -51,7 +52,6 @@ def tiny(pictures, tmp_path_factory):
         place_dim=8,
         input_px=64,
         train_px=64,
-        rooms=0,
         warmup=2,
         validate_every=2,
         checkpoint_every=2,
@@ -133,7 +133,7 @@ def test_labels_and_rendered_rooms_join_in(tiny, pictures, tmp_path, without_onn
     names = sorted(p.relative_to(pictures).as_posix() for p in pictures.rglob("*.png"))
     table.write_text("file,label\n" + "".join(f"{name},hotel {i // 6}\n" for i, name in enumerate(names[:60])))
     result = train(
-        replace(tiny, output=tmp_path / "run", labels=table, rooms=8, room_views=2, room_share=0.5, steps=6, batch=8)
+        replace(tiny, output=tmp_path / "run", labels=table, hotels=SAMPLE, room_share=0.5, steps=6, batch=8)
     )
     record = json.loads(result.record.read_text())
     assert record["data"]["labels"] == 10

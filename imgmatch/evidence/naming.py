@@ -1,0 +1,66 @@
+"""What a file is called that was not read as a picture: by its signature, where it has one."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable
+
+from imgmatch.errors import EvidenceError
+from imgmatch.evidence.signatures import SIGNATURES, Signature
+
+At = Callable[[int, int], bytes]
+"""Bytes of a file at a place, so many or fewer; a negative place counts from the end."""
+
+_HEAD_BYTES = 4096
+# A root element, behind what may stand before one. Atomic, as what stands there is anybody's.
+_SVG = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*+(?>(?:<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>\[]*(?:\[.*?\])?[^>]*>)\s*+)*+<(?:\w+:)?svg[\s>/]",
+    re.DOTALL,
+)
+_AS_SVG = Signature("SVG drawing", "picture", b"<")
+
+_BY_PLACE: dict[int, list[Signature]] = defaultdict(list)
+for _one in sorted(SIGNATURES, key=lambda one: -(len(one.magic) + sum(len(magic) for _, magic in one.more))):
+    _BY_PLACE[_one.at].append(_one)
+_LONGEST = {place: max(len(one.magic) for one in signs) for place, signs in _BY_PLACE.items()}
+
+
+def signature_of(at: At) -> Signature | None:
+    """What a file is by its bytes, or None."""
+    head = at(0, _HEAD_BYTES)
+    found: list[Signature] = []
+    for place, signs in _BY_PLACE.items():
+        longest = _LONGEST[place]
+        here = head[place : place + longest] if 0 <= place <= _HEAD_BYTES - longest else at(place, longest)
+        fits = (
+            one for one in signs if here.startswith(one.magic) and all(_stands(at, head, more) for more in one.more)
+        )
+        first = next(fits, None)
+        if first is not None:
+            found.append(first)
+    if not found:
+        return _AS_SVG if _SVG.match(head) else None
+    return max(found, key=lambda one: len(one.magic) + sum(len(magic) for _, magic in one.more))
+
+
+def named(error: EvidenceError, at: At) -> EvidenceError:
+    """An error of kind ``not_a_picture`` or ``too_large``, and what the file is in truth, where its bytes tell it: of
+    kind ``unsupported``, or ``unreadable`` where it is a picture of a kind that is read.
+    """
+    if error.kind not in ("not_a_picture", "too_large"):
+        return error
+    found = signature_of(at)
+    if found is None or (found.read and error.kind == "too_large"):
+        return error
+    if found.read:
+        return EvidenceError(
+            "unreadable", f"begins as {found.name} does, and can't be read as that: damaged", error.stage
+        )
+    return EvidenceError("unsupported", f"{found.name}; it is not read", error.stage)
+
+
+def _stands(at: At, head: bytes, more: tuple[int, bytes]) -> bool:
+    place, magic = more
+    inside = 0 <= place <= len(head) - len(magic)
+    return (head[place : place + len(magic)] if inside else at(place, len(magic))) == magic

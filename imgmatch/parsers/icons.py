@@ -1,0 +1,84 @@
+"""Icons: Windows's ICO and CUR, Apple's ICNS, which hold one picture in several sizes, or several pictures."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+from PIL import Image as Pillow
+
+from imgmatch.errors import EvidenceError
+from imgmatch.parsers.alike import is_plain, luma_of
+from imgmatch.parsers.pieces import Piece, Settings, Trouble, at_most, png
+from imgmatch.parsers.previews import alike
+from imgmatch.picture.image import NOTHING_VISIBLE, Limits, decode
+
+HEADS = (b"\0\0\1\0", b"\0\0\2\0", b"icns")
+_ENTRY, _MOST = 16, 1024
+_ARGB = b"ARGB"
+# Masks, and what is no picture.
+_NO_PICTURES = {
+    b"TOC ",
+    b"icnV",
+    b"name",
+    b"info",
+    b"s8mk",
+    b"l8mk",
+    b"h8mk",
+    b"t8mk",
+    b"ICN#",
+    b"icm#",
+    b"ics#",
+    b"ich#",
+}
+
+
+def pictures(data: bytes, settings: Settings, only: str | None) -> Iterator[Piece | Trouble]:
+    """Of its entries those that show something else than the file does, which is the largest; called by their number
+    from 0.
+    """
+    limits = Limits(settings.limits.max_frame_pixels, max(1, len(data)))
+    shown = [] if only is not None else [Pillow.fromarray(decode(data, limits=limits).pixels).convert("L")]
+    entries = _of_apple(data) if data.startswith(b"icns") else _of_windows(data)
+    for number, single in at_most(enumerate(entries), settings):
+        if only not in (None, str(number)) or single is None:
+            continue
+        try:
+            image = decode(single, limits=limits)
+        except EvidenceError as error:
+            if isinstance(error.__cause__, MemoryError):
+                raise MemoryError from error
+            yield Trouble("frame", str(number), "broken_picture", f"this size can't be read: {error}")
+            continue
+        seen = Pillow.fromarray(image.pixels)
+        grey = seen.convert("L")
+        if only is None and (is_plain(luma_of(grey)) or any(alike(one, grey) for one in shown)):
+            continue
+        shown.append(grey)
+        yield Piece("frame", str(number), png(seen))
+        if image.partial not in (None, NOTHING_VISIBLE):
+            yield Trouble("frame", str(number), "broken_picture", f"a part of this size is missing: {image.partial}")
+
+
+def _of_windows(data: bytes) -> Iterator[bytes | None]:
+    """Each entry as an icon of its own."""
+    (count,) = struct.unpack_from("<H", data, 4)
+    for number in range(min(count, _MOST)):
+        entry = data[6 + _ENTRY * number : 6 + _ENTRY * (number + 1)]
+        if len(entry) < _ENTRY:
+            return
+        length, at = struct.unpack_from("<II", entry, 8)
+        yield data[:4] + b"\1\0" + entry[:12] + struct.pack("<I", 6 + _ENTRY) + data[at : at + length]
+
+
+def _of_apple(data: bytes) -> Iterator[bytes | None]:
+    """Each element as a file of its own; None for what is no picture, or a small one in a form that is not read."""
+    at = 8
+    while at + 8 <= len(data):
+        (length,) = struct.unpack_from(">I", data, at + 4)
+        if length < 8:
+            return
+        element = data[at : at + length]
+        at += length
+        small = element[8:12] == _ARGB
+        yield None if element[:4] in _NO_PICTURES or small else b"icns" + struct.pack(">I", 8 + len(element)) + element

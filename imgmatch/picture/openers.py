@@ -1,0 +1,94 @@
+"""Which library opens a picture, by its first bytes, where it is not Pillow by its own signatures."""
+
+from __future__ import annotations
+
+import io
+import struct
+
+from PIL import AvifImagePlugin, ImageFile, UnidentifiedImageError
+from PIL import Image as Pillow
+
+from imgmatch.errors import EvidenceError
+from imgmatch.picture import codecs, jpeg, psd, rasters, raw
+from imgmatch.picture import directories as tags
+from imgmatch.picture.brands import coding_of
+from imgmatch.picture.png import without_long_texts
+
+# With a signature, and a decoder inside Pillow: none that starts another program (EPS, WMF). JPEG brings MPO.
+FORMATS = (
+    "JPEG",
+    "PNG",
+    "WEBP",
+    "GIF",
+    "TIFF",
+    "BMP",
+    "DIB",
+    "JPEG2000",
+    "PPM",
+    "ICO",
+    "DDS",
+    "ICNS",
+    "SGI",
+    "QOI",
+    "SUN",
+)
+
+
+def open_picture(data: bytes) -> ImageFile.ImageFile:
+    """Open a picture without decoding it. Raises what Pillow and its plug-ins raise, and EvidenceError of kind
+    ``unsupported`` or ``needs_package``.
+    """
+    Pillow.init()  # loads the plug-ins, once
+    head = data[:512]
+    coding = coding_of(head)
+    # The classes themselves: registering pi_heif would change Pillow for the whole process, and Pillow goes by the
+    # first brand.
+    if coding == "HEIF":
+        from pi_heif import HeifImageFile
+
+        return HeifImageFile(io.BytesIO(data))
+    if coding == "AVIF":
+        return AvifImagePlugin.AvifImageFile(io.BytesIO(data))
+    if head.startswith(psd.SIGNATURES):
+        return psd.PsdImageFile(data)
+    if head.startswith((codecs.JXL_CODESTREAM, codecs.JXL_CONTAINER)):
+        return codecs.JxlImageFile(data)
+    if head.startswith(codecs.JPEG_XR):
+        return codecs.JxrImageFile(data)
+    if raw.is_raw(head):
+        return raw.RawImageFile(data)
+    plain, more = without_long_texts(rasters.as_icon(data))
+    try:
+        picture = Pillow.open(io.BytesIO(plain), formats=FORMATS)
+    except UnidentifiedImageError:
+        other = _instead(data)
+        if other is None:
+            raise
+        return other
+    picture.info.update(more)
+    return picture
+
+
+def _instead(data: bytes) -> ImageFile.ImageFile | None:
+    """What a file is that Pillow does not know by its signature; None: nothing."""
+    if data.startswith(b"\xff\xd8\xff"):
+        frame = jpeg.frame_of(data)
+        if frame is None or 0 in frame.size:
+            return None
+        if frame.kind in jpeg.HIERARCHICAL:
+            raise EvidenceError("unsupported", "hierarchical JPEG; it is not read")
+        return codecs.JpegImageFile(data) if frame.bits > 8 or frame.kind in (*jpeg.LOSSLESS, jpeg.LS) else None
+    if tags.order_of(data) is not None:
+        return raw.RawImageFile(data) if _is_sensor(data) else None
+    if rasters.is_pcx(data):
+        return Pillow.open(io.BytesIO(data), formats=("PCX",))
+    if rasters.is_tga(data):
+        return Pillow.open(io.BytesIO(data), formats=("TGA",))
+    return None
+
+
+def _is_sensor(data: bytes) -> bool:
+    try:
+        return tags.first(data).tags.get(tags.PHOTOMETRIC, (0,))[0] in raw.SENSOR
+    except struct.error:
+        return False
