@@ -300,6 +300,10 @@ PICTURED = ("chat_picture", "browser", "browser_side", "border", "slide", "playe
 """Templates around a picture, which says what is the same inside another one."""
 
 
+SHARING = ("shop",)
+"""Around each content lie the same photographs: two such pictures do show something that is the same."""
+
+
 def picture(template: str, content: int, synthetic: bool = False) -> Pixels:
     """A content inside a template, (H, W, 3) uint8."""
     return np.asarray(TEMPLATES[template](content, synthetic))

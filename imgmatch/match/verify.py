@@ -71,8 +71,9 @@ class _Reading:
     scales: Points
 
     def tells(self, flags: Flags) -> bool:
-        """Whether pairs cover enough of both pictures, and agree in more than what lies on top of them."""
+        """Whether pairs cover enough of both pictures, and agree in more than captions and what lies on top of them."""
         spread = _spread(self.source[flags], self.query) and _spread(self.target[flags], self.item)
+        spread = spread and not overlay.captions(self.item, self.target[flags])
         if not spread or not _same_place(self, flags):
             return spread
         frames = [np.array(f.grey.shape[::-1], float) for f in (self.query, self.item)]
@@ -300,7 +301,7 @@ def _fault(plane: _Plane, reading: _Reading) -> str | None:
     if not 1 / _MAX_SCALE <= scale <= _MAX_SCALE:
         return f"the geometry scales by {scale:.2g}"
     seen = overlay.overlay(plane.matrix, reading.query, reading.item)
-    if seen.agreeing < _AGREE and _same_place(reading, plane.flags):
+    if seen.laid_on or (seen.agreeing < _AGREE and _same_place(reading, plane.flags)):
         return _SHARED[0]
     return _SHARED[1] if seen.template else None
 

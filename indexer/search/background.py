@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 SAMPLE = 2000
 LOOKS = 96
 """So many pairs that are as alike as copies are looked at, whether they are any; the rest goes by their share."""
+_SOUGHT = 4
+"""For about so many of each kind of pair geometry is sought: a look at hashes and greys takes a twentieth of that."""
 _SAYS_NOTHING = FalseMatchRate(1.0, 0.0, 1.0)
 _LIKENESS = (COPY_SIMILARITY, 0.95, 0.98)
 """The share of copies is that among pairs about as alike."""
@@ -304,11 +306,15 @@ def _copies(
     out: list[int] = []
     for kind in found:
         rows = np.flatnonzero(kinds == kind)
-        looked, rest = rows[: LOOKS // len(found)], rows[LOOKS // len(found) :]
-        told = copies.told([(ids[one[row]], ids[other[row]]) for row in looked])
-        out += [row for row, copy in zip(looked.tolist(), told, strict=True) if copy]
-        seen = len(told) - list(told).count(None)
-        out += rest[: len(rest) * list(told).count(True) // (seen + 1)].tolist()
+        told: list[bool | None] = []
+        before = copies.sought
+        while len(told) < min(len(rows), LOOKS // len(found)) and copies.sought - before < _SOUGHT:
+            batch = rows[len(told) : len(told) + _SOUGHT]
+            told += copies.told([(ids[one[row]], ids[other[row]]) for row in batch])
+        looked, rest = rows[: len(told)], rows[len(told) :]
+        out += looked[[copy is True for copy in told]].tolist()
+        seen = len(told) - told.count(None)
+        out += rest[: len(rest) * told.count(True) // (seen + 1)].tolist()
     return mixed[np.array(out, np.intp)], copies.looked - copies.unseen
 
 

@@ -20,13 +20,14 @@ Told = Callable[[Sequence[ItemPair]], Sequence[bool | None]]
 class Copies:
     """Tells copies within a case (``imgmatch.match.copies``): photographs with PDQ hashes near enough, and what
     geometry verifies; neither flat pictures nor what only shares a template. ``looked`` counts the pairs that were
-    asked about, ``unseen`` those of them whose pictures can't be read again.
+    asked about, ``sought`` those of them for which a geometry was sought, ``unseen`` those whose pictures can't be read
+    again.
     """
 
     def __init__(self, use: Use) -> None:
         self._use = use
         self._features = ItemFeatures(Finder(use.limits))
-        self.looked = self.unseen = 0
+        self.looked = self.sought = self.unseen = 0
 
     def _bits(self, pairs: Sequence[ItemPair]) -> list[int | None]:
         """In how many bits the hashes of each pair differ, None where they tell nothing."""
@@ -41,17 +42,19 @@ class Copies:
         contents = {item_id: item.sha256 for item_id, item in self._use.catalogue.items.by_id(ids).items()}
         seen = self._use.catalogue.sightings.of(ids)
 
-        def one(pair: ItemPair, bits: int | None) -> bool | None:
+        def one(pair: ItemPair, bits: int | None) -> tuple[bool | None, bool]:
             first, second = ((contents[item_id], seen[item_id]) for item_id in pair)
             try:
                 if near(bits) and self._features.photographed(*first):
-                    return True
-                return verified(self._features.of(*first), self._features.of(*second))
+                    return True, False
+                return verified(self._features.of(*first), self._features.of(*second)), True
             except EvidenceError:
-                return True if bits is not None and bits <= UNSEEN_DISTANCE else None
+                return True if bits is not None and bits <= UNSEEN_DISTANCE else None, False
 
         with one_thread_each(), ThreadPoolExecutor(usable_cores()) as threads:
-            found = list(threads.map(one, pairs, self._bits(pairs)))
+            done = list(threads.map(one, pairs, self._bits(pairs)))
+        found = [copy for copy, _ in done]
         self.looked += len(pairs)
+        self.sought += sum(sought for _, sought in done)
         self.unseen += found.count(None)
         return found

@@ -11,6 +11,8 @@ from benchmarks import templates
 from benchmarks.draw import photograph
 from benchmarks.templated import copy
 from imgmatch.evidence import walk
+from imgmatch.picture.facts import Facts
+from imgmatch.picture.pdq import has_pdq, pdq_of
 from imgmatch.types import Digests, Match, Verification
 from imgmatch.types import Image as Picture
 from indexer.case.case import Case
@@ -75,6 +77,10 @@ def _add(case, folder, files):
             items.append(NewItem(digests, made, _unit(vector).astype(np.float32), [found]))
             ids[name] = digests.sha256
         run.commit(Batch(items=items), case.add_shelf(SPEC))
+    with case.change("ingest") as change:
+        for name, data in files.items():
+            pdq = pdq_of(np.asarray(Image.open(io.BytesIO(data)).convert("RGB")))
+            change.writer.facts.add(ids[name], Facts({}, pdq))
     return ids
 
 
@@ -96,11 +102,14 @@ def test_groups_join_copies_and_neither_what_shares_a_template_nor_what_is_nearl
     assert [_names(group) for group in stacks.page(0, 10)] == found[::-1]
 
 
+@pytest.mark.skipif(not has_pdq(), reason="pdqhash is not installed: pip install 'imgmatch[pdq]'")
 def test_where_pictures_can_not_be_read_again_near_hashes_decide_and_the_rest_is_counted(alike, tmp_path):
     case, _ = alike
     (tmp_path / "in").rename(tmp_path / "away")
     said = []
-    assert list(find_groups(case, SPEC, warn=said.append)) == []
+    assert [_names(group) for group in find_groups(case, SPEC, warn=said.append)] == [
+        {"one", "one_saved_again", "one_smaller"}
+    ]
     assert "can't be read again" in said[0]
 
 
@@ -126,7 +135,7 @@ def test_a_pair_leaves_the_background_only_as_a_copy(alike):
     made = background(case, SPEC)
     # Of the 136 pairs that are as alike, six are of one photograph and one is of one chat.
     assert 0 < made.looked_at <= LOOKS
-    assert 8 <= made.calibration.left_out <= 20
+    assert 4 <= made.calibration.left_out <= 20
     assert made.calibration.rate(0.0).rate > 100 / made.calibration.pairs
 
 
