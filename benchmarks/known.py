@@ -28,7 +28,7 @@ from imgmatch.errors import UsageError
 from imgmatch.models import DEFAULT_MODEL, model_spec
 from imgmatch.picture.image import decode
 from imgmatch.picture.metadata import read_metadata
-from imgmatch.picture.pdq import DISTANCE, Pdq, distance, has_pdq, pdq_of
+from imgmatch.picture.pdq import DISTANCE, Pdq, distance, pdq_of
 from imgmatch.types import Digests
 from indexer.case.case import Case
 from indexer.index.binary import BinaryIndex
@@ -127,7 +127,7 @@ def main() -> None:
     report.table("A list of hashes", list(figures["lists"]), [list(figures["lists"].values())])
     report.table("A list of PDQ hashes", list(figures["pdq_lists"]), [list(figures["pdq_lists"].values())])
     try:
-        figures["pdq"] = pdq_of_reduced() if has_pdq() else None
+        figures["pdq"] = pdq_of_reduced()
     except UsageError as error:
         print(f"  PDQ of photographs left out: {error}", file=sys.stderr)
         figures["pdq"] = None
@@ -145,9 +145,7 @@ def _timed(spent: list[float], work: Callable[[], Any]) -> Any:
 
 
 def _pdq(data: bytes, min_side_px: int | None) -> Pdq:
-    pdq = pdq_of(decode(data, min_side_px=min_side_px).pixels)
-    assert pdq is not None
-    return pdq
+    return pdq_of(decode(data, min_side_px=min_side_px).pixels)
 
 
 def _jpeg(picture: Pillow.Image, quality: int) -> bytes:

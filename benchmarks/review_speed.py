@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import re
 import subprocess
 import sys
 import tempfile
@@ -42,17 +41,15 @@ class Page:
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         self._address = urllib.parse.urlsplit(self.process.stdout.readline().strip())
-        self._cookie = self._csrf = ""
-        _, headers = self.ask("GET", f"/?{self._address.query}")
-        self._cookie = headers["set-cookie"].split(";")[0]
-        found = re.search(r'name="csrf" content="([^"]+)"', self.ask("GET", "/")[0].decode())
-        assert found is not None
-        self._csrf = found[1]
+        self._secret = ""
+        code = self._address.fragment.removeprefix("code=")
+        self._secret = json.loads(self.ask("POST", "/session", json.dumps({"code": code}).encode())[0])["secret"]
 
     def ask(self, method: str, path: str, body: bytes | None = None) -> tuple[bytes, Any]:
         """One request; body and headers of the answer."""
         connection = http.client.HTTPConnection(self._address.netloc, timeout=600)
-        own = {"Origin": f"http://{self._address.netloc}", "X-Imgmatch-Csrf": self._csrf, "Cookie": self._cookie}
+        own = {"Sec-Fetch-Site": "same-origin", "Authorization": f"Bearer {self._secret}"}
+        own |= {"Origin": f"http://{self._address.netloc}"} if method == "POST" else {}
         connection.request(method, path, body, own)
         answer = connection.getresponse()
         data = answer.read()

@@ -11,16 +11,31 @@ _MACHINE = {errno.ENOSPC, errno.ENOMEM, errno.EMFILE, errno.ENFILE, getattr(errn
 class ImgmatchError(Exception):
     """Base of every error that imgmatch raises on purpose; the command line prints it as one line and exits with 1."""
 
+    kind = "needs_package"
+    """What its issue is of where it keeps a piece of evidence from being read."""
+    what = ""
+    """What such issues are counted by beside their kind: short, and the same for all that are alike."""
+
 
 class EvidenceError(ImgmatchError):
     """A piece of evidence can't be read or decoded. ``kind`` is a short stable word for tables and filters, ``stage``
-    says what was being done with it: walk, read or decode.
+    says what was being done with it: walk, read or decode. ``what`` is the format of kind ``unsupported``, the limit of
+    kind ``limit``.
     """
 
-    def __init__(self, kind: str, message: str, stage: str = "decode") -> None:
+    def __init__(self, kind: str, message: str, stage: str = "decode", what: str = "") -> None:
         super().__init__(message)
         self.kind = kind
         self.stage = stage
+        self.what = what
+
+
+class MissingPackageError(ImgmatchError):
+    """A package that is optional is not installed; ``what`` is the extra that brings it."""
+
+    def __init__(self, message: str, what: str) -> None:
+        super().__init__(message)
+        self.what = what
 
 
 class MachineError(ImgmatchError):
@@ -39,6 +54,18 @@ class CaseError(ImgmatchError):
 
 class UsageError(ImgmatchError):
     """An argument is out of range or does not fit the case."""
+
+
+def unsupported(what: str, says: str = "not looked into", stage: str = "decode") -> EvidenceError:
+    """The error of something that is known and not read: ``what`` names it as a person would (``LUKS volume
+    (encrypted)``), the same for all of them; ``says`` is the rest of the sentence, where more is known of this one.
+    """
+    return EvidenceError("unsupported", f"{what}; {says}", stage, what)
+
+
+def over(limit: str, message: str, stage: str = "decode") -> EvidenceError:
+    """The error of what goes past a limit, named as in imgmatch.limits; the message names it too."""
+    return EvidenceError("limit", message, stage, limit)
 
 
 def raise_if_machine(error: BaseException) -> None:

@@ -11,8 +11,13 @@ class SourceLimits:
     Issue of kind ``limit`` that names it.
 
     ``max_depth``: containers in containers below one file. ``max_members``, ``max_total_bytes``: all that one outermost
-    file gives, at every depth together. ``max_member_bytes``: one member that has to be unpacked before it can be read.
-    ``max_ratio``: unpacked to packed bytes of one member, once it unpacks to more than ``ratio_from_bytes``.
+    file gives, at every depth together. ``max_members_per_kib``: members of one outermost file for each KiB of it, once
+    there are more than ``members_per_kib_from``; a name longer than 256 letters counts as several. ``max_name_bytes``:
+    all names in it. ``max_walk_seconds``: time to look into it, and one second more for each MiB of it; what is spent
+    is said of time, and another run tries again. ``max_member_bytes``: one member that has to be unpacked before it
+    can be read.
+    ``max_ratio``: unpacked to packed bytes of one member, once it unpacks to more than ``ratio_from_bytes``; so are all
+    bytes that are read of one outermost file to its own.
     ``max_carved_bytes``: the longest picture that carving takes out of unallocated space. ``max_temp_bytes``: unpacked
     bytes in temporary files at one time.
 
@@ -23,6 +28,10 @@ class SourceLimits:
 
     max_depth: int = 8
     max_members: int = 5_000_000
+    max_members_per_kib: int = 16
+    members_per_kib_from: int = 10_000
+    max_name_bytes: int = 1 << 30
+    max_walk_seconds: int = 3_600
     max_total_bytes: int = 16 << 40
     max_member_bytes: int = 64 << 30
     max_ratio: int = 250

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import re
+from array import array
 from dataclasses import dataclass
+from hashlib import blake2b
 
 from imgmatch.errors import UsageError
 
@@ -108,17 +110,56 @@ def _bytes(text: str) -> bytes:
 
 
 class Names:
-    """Gives every member a place of its own: a name that came before gets a number."""
+    """Gives every member a place of its own: a name that came before gets a number. However many there are and however
+    long they are, some twenty bytes of each are kept.
+    """
 
     def __init__(self) -> None:
-        self._given: set[str] = set()
-        self._count: dict[str, int] = {}
+        # By open addressing: hashes of the names that were given (0: a free slot), and how often each came.
+        self._hashes, self._times = array("Q", bytes(8 << 10)), array("L", bytes(array("L").itemsize << 10))
+        self._used = 0
 
     def __call__(self, name: str) -> str:
         """The place of the next member of this name."""
         made = name = named(name)
-        while made in self._given:
-            self._count[name] = self._count.get(name, 1) + 1
-            made = f"{name};{self._count[name]}"
-        self._given.add(made)
+        slot = self._slot(name)
+        if self._hashes[slot]:
+            times = self._times[slot]
+            while True:
+                times += 1
+                made = f"{name};{times}"
+                free = self._slot(made)
+                if not self._hashes[free]:
+                    break
+            self._times[slot], slot = times, free
+        self._keep(slot, _hash(made))
         return made
+
+    def _slot(self, name: str) -> int:
+        """Where a name stands, or could."""
+        return self._slot_of(self._hashes, _hash(name))
+
+    @staticmethod
+    def _slot_of(hashes: array[int], wanted: int) -> int:
+        last = len(hashes) - 1
+        slot = wanted & last
+        while hashes[slot] not in (0, wanted):
+            slot = (slot + 1) & last
+        return slot
+
+    def _keep(self, slot: int, hash_: int) -> None:
+        self._hashes[slot], self._times[slot] = hash_, 1
+        self._used += 1
+        if self._used * 3 < len(self._hashes) * 2:
+            return
+        before = zip(self._hashes, self._times, strict=True)
+        wider, times = array("Q", bytes(16 * len(self._hashes))), array("L", bytes(2 * len(self._times.tobytes())))
+        for known, count in before:
+            if known:
+                at = self._slot_of(wider, known)
+                wider[at], times[at] = known, count
+        self._hashes, self._times = wider, times
+
+
+def _hash(name: str) -> int:
+    return int.from_bytes(blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little") or 1

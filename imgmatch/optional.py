@@ -4,7 +4,7 @@ import importlib
 import importlib.util
 from types import ModuleType
 
-from imgmatch.errors import ImgmatchError
+from imgmatch.errors import MissingPackageError
 
 
 def present(module: str, extra: str) -> None:
@@ -18,10 +18,11 @@ def present(module: str, extra: str) -> None:
 
 
 def require(module: str, extra: str) -> ModuleType:
-    """Import ``module`` or raise an ImgmatchError that names the extra which brings it."""
+    """Import ``module`` or raise a MissingPackageError that names the extra which brings it."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise ImgmatchError(
-            f"this needs the package {module!r}, which is not installed ({error}); pip install 'imgmatch[{extra}]'"
+        raise MissingPackageError(
+            f"this needs the package {module!r}, which is not installed ({error}); pip install 'imgmatch[{extra}]'",
+            f"imgmatch[{extra}]",
         ) from error

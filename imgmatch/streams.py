@@ -8,12 +8,15 @@ import threading
 from collections.abc import Callable
 from typing import IO, Any, BinaryIO, ClassVar, Protocol, cast
 
-from imgmatch.errors import EvidenceError, ImgmatchError, MachineError, why
+from imgmatch.errors import ImgmatchError, MachineError, over, why
 from imgmatch.limits import SourceLimits
 
 BLOCK_BYTES = 1 << 20
 # Unpacked content up to this size is kept in memory; more goes to a temporary file.
 _MEMORY_BYTES = 8 << 20
+_PIECE_BYTES = 1 << 16
+# What unpacking one file may take, however often it is packed: more than xz's strongest setting, or Zstandard's widest.
+_MOST_UNPACKING_BYTES = 160 << 20
 # One lock for every stream that threads share, and for libraries with state: a source may lie in another in any order
 # (a disk image on a disk), and locks of their own would be taken in different orders.
 LOCK = threading.RLock()
@@ -124,8 +127,12 @@ class Window(io.RawIOBase):
 class Unpacked(io.RawIOBase):
     """What a decompressor gives, forwards only. Its errors become OSError; more than ``limit`` bytes, EvidenceError."""
 
-    def __init__(self, stream: IO[bytes], limit: int, check: Callable[[int], None] | None = None) -> None:
+    def __init__(
+        self, stream: IO[bytes], limit: int, check: Callable[[int], None] | None = None, source: Any = None
+    ) -> None:
+        """``source``: what the decompressor reads, where that has to be unpacked too."""
         self._stream = stream
+        self.held_bytes = max(held_bytes(stream), held_bytes(source))
         self._limit = limit
         self._check = check
         self._count = 0
@@ -145,7 +152,7 @@ class Unpacked(io.RawIOBase):
             raise OSError(one_line(error)) from error
         self._count += len(data)
         if self._count > self._limit:
-            raise EvidenceError("limit", f"unpacks to more than max_member_bytes ({self._limit:,})")
+            raise over("max_member_bytes", f"unpacks to more than max_member_bytes ({self._limit:,})")
         if self._check is not None:
             self._check(self._count)
         buffer[: len(data)] = data
@@ -156,6 +163,107 @@ class Unpacked(io.RawIOBase):
         if not self.closed:
             self._stream.close()
         super().close()
+
+
+def held_bytes(stream: Any) -> int:
+    """Memory that a stream holds to be unpacked."""
+    held: int = getattr(stream, "held_bytes", 0)
+    return held
+
+
+class Chained(io.RawIOBase):
+    """Bytes that were read of a stream already, then the rest of it."""
+
+    def __init__(self, head: bytes, stream: IO[bytes]) -> None:
+        self._head, self._stream = head, stream
+        self.held_bytes = held_bytes(stream)
+
+    def readable(self) -> bool:
+        """True."""
+        return True
+
+    def tell(self) -> int:
+        """The place in the stream, as far as it was read."""
+        return self._stream.tell()
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        """Fill ``buffer``; returns how many bytes there were."""
+        data = self._head[: len(buffer)] or self._stream.read(len(buffer))
+        self._head = self._head[len(data) :]
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        """Let go of the stream."""
+        if not self.closed:
+            self._stream.close()
+        super().close()
+
+
+class Inflated(io.RawIOBase):
+    """What bzip2 or LZMA makes of a stream, forwards only: one packed stream after the other, never more bytes at once
+    than are asked for. What follows and is none is passed over. Raises as the decompressors do, and EOFError at a cut.
+
+    ``make`` gives a decompressor. ``memory_bytes`` is what one takes; what itself has to be unpacked takes more.
+    Raises EvidenceError of kind ``limit`` where it is too much.
+    """
+
+    def __init__(self, source: IO[bytes], make: Callable[[], Any], memory_bytes: int) -> None:
+        self._source, self._make = source, make
+        self.held_bytes = memory_bytes + held_bytes(source)
+        """Memory that unpacking takes, at every depth."""
+        if self.held_bytes > _MOST_UNPACKING_BYTES:
+            says = f"{self.held_bytes:,} bytes of memory, more than {_MOST_UNPACKING_BYTES:,}"
+            raise over("memory to unpack by", f"needs {says}, to be unpacked; unpack it by another program")
+        self._packer: Any = make()
+        self._first, self._ended = True, False
+
+    def readable(self) -> bool:
+        """True."""
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        """Fill ``buffer``; returns how many bytes there were."""
+        while not self._ended:
+            if self._packer.eof:
+                rest = (self._packer.unused_data or self._source.read(_PIECE_BYTES)).lstrip(b"\0")
+                while not rest and (more := self._source.read(_PIECE_BYTES)):
+                    rest = more.lstrip(b"\0")  # what fills up a block of a tape
+                if not rest:
+                    break
+                self._packer, self._first = self._make(), False
+            elif self._packer.needs_input:
+                rest = self._source.read(_PIECE_BYTES)
+                if not rest:
+                    raise EOFError("the packed data ends too early")
+            else:
+                rest = b""
+            try:
+                data = self._packer.decompress(rest, len(buffer))
+            except Exception:
+                if self._first or not rest:
+                    raise
+                break
+            self._first = self._first or bool(data)
+            if data:
+                buffer[: len(data)] = data
+                return len(data)
+        self._ended = True
+        return 0
+
+    def close(self) -> None:
+        """Let go of what is read."""
+        if not self.closed:
+            self._source.close()
+        super().close()
+
+
+def check_ratio(limits: SourceLimits, unpacked: int, packed: int) -> None:
+    """Raises EvidenceError of kind ``limit`` when so few bytes claim to be so many."""
+    if unpacked > limits.ratio_from_bytes and unpacked > limits.max_ratio * max(packed, 1):
+        raise over(
+            "max_ratio", f"{packed:,} bytes unpack to {unpacked:,}: more than max_ratio ({limits.max_ratio}) times"
+        )
 
 
 def access(stream: BinaryIO, limits: SourceLimits) -> RandomAccess:
@@ -178,7 +286,7 @@ def spool(stream: IO[bytes], limits: SourceLimits) -> IO[bytes]:
     while block := stream.read(BLOCK_BYTES):
         size += len(block)
         if size > limits.max_member_bytes:
-            raise EvidenceError("limit", f"unpacks to more than max_member_bytes ({limits.max_member_bytes:,})")
+            raise over("max_member_bytes", f"unpacks to more than max_member_bytes ({limits.max_member_bytes:,})")
         kept.write(block)
     return cast(IO[bytes], kept)
 
@@ -201,7 +309,7 @@ class Spool(tempfile.SpooledTemporaryFile[bytes]):
         size = len(data)
         with LOCK:
             if Spool._in_use + size > self._limit:
-                raise EvidenceError("limit", f"unpacked content takes more than max_temp_bytes ({self._limit:,})")
+                raise over("max_temp_bytes", f"unpacked content takes more than max_temp_bytes ({self._limit:,})")
             Spool._in_use += size
             self._taken += size
         return self._or_fail(super().write, data)

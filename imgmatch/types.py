@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from imgmatch.errors import EvidenceError
+from imgmatch.errors import EvidenceError, ImgmatchError
 from imgmatch.locator import Locator, readable
 
 if TYPE_CHECKING:
@@ -238,18 +238,28 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """Evidence that could not be used: where, at which stage, what kind of error, and a sentence for a person."""
+    """Evidence that could not be used: where, at which stage, what kind of error, and a sentence for a person.
+
+    ``what`` is what issues of a kind are counted by: the format that is not supported, the limit, the missing package.
+    """
 
     locator: Locator
     stage: str
     error: str
     message: str
+    what: str = ""
 
     def __post_init__(self) -> None:
         """Messages quote evidence: from here on, anything can hold them."""
         object.__setattr__(self, "message", readable(self.message))
+        object.__setattr__(self, "what", readable(self.what))
 
     @classmethod
     def of(cls, locator: Locator, error: EvidenceError) -> Issue:
         """What kept the evidence at a place from being used."""
-        return cls(locator, error.stage, error.kind, str(error))
+        return cls(locator, error.stage, error.kind, str(error), error.what)
+
+    @classmethod
+    def walked(cls, locator: Locator, error: ImgmatchError, what: str = "") -> Issue:
+        """What kept a place from being walked, or from being had of what it lies in; ``what`` where none is told."""
+        return cls(locator, "walk", error.kind, str(error), error.what or what)

@@ -49,6 +49,7 @@ COMMANDS = [  # command, its arguments after the case, what it leaves in the log
     ("show", "1", "show"),
     ("issues", "", "issues issues_shown"),
     ("issues", "--kind nothing --format json", "issues issues_shown"),
+    ("issues", "--by kind", "issues"),
     ("groups", "", "groups groups_shown"),
     ("groups", "--verify --format csv", "groups groups_shown"),
     ("link", "{other}", "link"),
@@ -94,15 +95,19 @@ OF_NO_CASE = "models"
 
 SITTING = "review_start stands before it: what is seen of the case, blurred, is what the sitting is"
 ROUTES = [  # route, what is asked, what it leaves in the log; or why it leaves nothing
-    ("GET /", "/", SITTING),
-    ("GET /groups", "/groups", SITTING),
+    ("GET /", "/", "an empty page of imgmatch, nothing of the case"),
+    ("GET /groups", "/groups", "an empty page of imgmatch, nothing of the case"),
+    ("GET /audit", "/audit", "an empty page of imgmatch, nothing of the case"),
+    ("GET /export", "/export", "an empty page of imgmatch, nothing of the case"),
+    ("POST /session", ("/session", {"code": "{code}"}), ["review_session"]),
+    ("GET /session", "/session", "says how long the page stays open"),
+    ("POST /codes", "/codes", "who comes in with it is recorded"),
+    ("GET /pages/{name}", "/pages/matches", SITTING),
     ("GET /items", "/items", SITTING),
     ("GET /items/{item:int}", "/items/1", SITTING),
     ("GET /items/{item:int}/picture", "/items/1/picture", SITTING),
     ("GET /queries/{query:int}/picture", "/queries/1/picture", SITTING),
-    ("GET /export", "/export", SITTING),
     ("GET /static/{name}", "/static/app.js", "a file of imgmatch, nothing of the case"),
-    ("GET /audit", "/audit", "the log itself"),
     ("GET /audit/entries", "/audit/entries", "the log itself"),
     ("POST /audit/verify", "/audit/verify", "the log itself"),
     ("GET /searches/{search:int}", "/searches/1", "its search is recorded"),
@@ -366,7 +371,8 @@ def ask(page, method, path, body=None):
         sent.append(message)
 
     place, _, query = path.partition("?")
-    scope = {"type": "http", "method": method, "path": place, "query_string": query.encode(), "headers": []}
+    sized = [(b"content-length", str(len(body)).encode())] if isinstance(body, bytes) else []
+    scope = {"type": "http", "method": method, "path": place, "query_string": query.encode(), "headers": sized}
     asyncio.run(page({**scope, "root_path": ""}, receive, send))
     return sent[0]["status"], b"".join(message.get("body", b"") for message in sent)
 
@@ -375,7 +381,7 @@ def ask(page, method, path, body=None):
 def sitting(folder, tmp_path_factory):
     """A page over a desk where two queries are chosen, one is searched with, and groups are found."""
     pytest.importorskip("starlette", reason="starlette is not installed: pip install 'imgmatch[review]'")
-    from cli.review.app import make_app
+    from cli.review.app import Bell, make_app
     from cli.review.door import Door
     from indexer.review import Desk
 
@@ -390,31 +396,34 @@ def sitting(folder, tmp_path_factory):
                 Desk(case, embedder)  # no sitting without a trace, and so nothing that it covers
         desk = Desk(case, embedder)
         stack.callback(desk.close)
-        page = make_app(desk, Door(1800), lambda: None)
+        door = Door(1800)
+        page = make_app(desk, door, Bell(lambda: None, lambda: desk.entered("127.0.0.1", 1), lambda why: None))
         for item in ("1", "2"):
             ask(page, "POST", "/queries/item", {"item": item})
         ask(page, "POST", "/searches", {"query": 1})
         ask(page, "POST", "/groups/start", {"least": "0.5"})
         desk.stacks.wait()
-        yield desk, page
+        yield desk, page, door
     assert actions(path)[-1] == "review_end"
 
 
 def test_every_route_is_walked(sitting):
-    _, page = sitting
+    _, page, _ = sitting
     methods = {(route.path, method) for route in page.routes for method in route.methods - {"HEAD"}}
     assert sorted(f"{method} {path}" for path, method in methods) == sorted(route for route, _, _ in ROUTES)
 
 
 @pytest.mark.parametrize(("route", "request_", "leaves"), ROUTES, ids=[route for route, _, _ in ROUTES])
 def test_a_route_is_recorded_or_shows_and_changes_nothing(sitting, tmp_path, monkeypatch, route, request_, leaves):
-    desk, page = sitting
+    desk, page, door = sitting
     method = route.split()[0]
     path, body = request_ if isinstance(request_, tuple) else (request_, None)
     if route == "POST /queries":
         body = encode(textured(7), "JPEG")
     if isinstance(body, dict) and "folder" in body:
         body = {**body, "folder": str(tmp_path / "report")}
+    if route == "POST /session":
+        body = {"code": door.code()}
     known, before, examiner = actions(desk.case.path), held(desk.case.path), desk.examiner
     recorded = isinstance(leaves, list)
     if recorded:
@@ -429,6 +438,8 @@ def test_a_route_is_recorded_or_shows_and_changes_nothing(sitting, tmp_path, mon
         assert SECRET.encode() not in answer
         assert (held(desk.case.path), desk.examiner, desk.queries.all()) == (before, examiner, queries)
         assert not (tmp_path / "report").exists()
+    if route == "POST /session":
+        body = {"code": door.code()}  # the other one is used up
     status, answer = ask(page, method, path, body)
     desk.stacks.wait()
     assert status == 200, answer
@@ -444,7 +455,7 @@ def test_a_sitting_that_never_begins_is_not_said_to_have_been(folder, tmp_path):
     made = asked(folder, tmp_path, "review", "--no-browser")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         before = actions(made.case)
-        done = invoke(*made.words, "--port", taken.getsockname()[1])
+        done = invoke(*made.words, "--host", "127.0.0.1", "--port", taken.getsockname()[1])
     assert "can't be used" in str(done.exception)
     assert actions(made.case) == [*before, "review_start", "review_end"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -58,6 +59,7 @@ def status(case: CaseArg, *, out: Output) -> None:
             **catalogue.counts(),
             "profiles": catalogue.profiles(),
             "issue_kinds": catalogue.issue_kinds(),
+            "unsupported": catalogue.unsupported(),
             "models": [f"{spec.name} ({spec.weights_sha256[:12]})" for _, spec in catalogue.models.all()],
             **opened.sizes(),
             **catalogue.meta.all(),
@@ -79,27 +81,43 @@ def _last_ingest(last: dict[str, Any] | None) -> str:
     return f"run {last['run_id']}, finished {last['finished_utc']}, {last['counts']['new_items']} new items"
 
 
+class By(enum.StrEnum):
+    """What issues can be counted by."""
+
+    kind = "kind"
+
+
 def issues(
-    case: CaseArg, kind: Annotated[str | None, typer.Option(help="Only issues of this kind.")] = None, *, out: Output
+    case: CaseArg,
+    kind: Annotated[str | None, typer.Option(help="Only issues of this kind.")] = None,
+    by: Annotated[By | None, typer.Option(help="Count files by kind, and by format, limit or package.")] = None,
+    *,
+    out: Output,
 ) -> None:
-    """List the evidence that could not be used, and why."""
+    """List the evidence that could not be used, and why; or count it."""
     from indexer.out import show
 
     with open_case(case) as opened:
+        if by is not None:
+            counted = [row._asdict() for row in show.issues_by_kind(opened) if kind in (None, row.error)]
+            out.many(counted, ["error", "what", "files"])
+            return
         records = (
             {
                 "error": row.issue.error,
+                "what": row.issue.what,
                 "stage": row.issue.stage,
                 "path": row.issue.locator.path,
                 "message": row.issue.message,
                 "sha256": row.sha256,
                 "seen_utc": row.seen_utc,
                 "run_id": row.run_id,
+                "beside": row.beside,
                 "locator": str(row.issue.locator),
             }
             for row in show.issues(opened, kind)
         )
-        out.many(records, ["error", "stage", "path", "message"], ["sha256", "seen_utc", "run_id", "locator"])
+        out.many(records, ["error", "stage", "path", "message"], ["what", "sha256", "seen_utc", "run_id", "locator"])
 
 
 def delete(

@@ -90,14 +90,17 @@ def ingest(
             if index and not stop.is_set():
                 build_when_due(opened, embedder.spec, jobs, stop)
         totals = opened.catalogue.counts()
-    out.one({**report.counts(), "interrupted": report.interrupted, "case": totals})
+    kinds = {"issue_kinds": report.issue_kinds, "unsupported": report.unsupported}
+    out.one({**report.counts(), "interrupted": report.interrupted, **kinds, "case": totals})
     _close(case, report, strict)
 
 
 def _close(case: Path, report: IngestReport, strict: bool) -> None:
     _tell_alerts(case, report)
     if report.unusable:
-        note(f"{report.unusable} files could not be used; see: imgmatch issues {case}")
+        note(f"{report.unusable} files could not be used; see: imgmatch issues {case}, or count them with --by kind")
+    for what, files in report.unsupported.items():
+        note(printable(f"unsupported: {what} ({files})"))
     if report.interrupted:
         note("Stopped early; everything so far is kept. Go on with the same command.")
         raise typer.Exit(EXIT_INTERRUPTED)

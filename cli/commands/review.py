@@ -15,10 +15,16 @@ from imgmatch.optional import require
 def review(
     case: CaseArg,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
-    port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Port on 127.0.0.1 (0: a random one).")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Port (0: a random one).")] = 0,
+    host: Annotated[
+        str, typer.Option(metavar="127.X.Y.Z", help="Address of this machine alone (default: a random one).")
+    ] = "",
     idle_minutes: Annotated[
         float, typer.Option("--idle-minutes", min=0.01, max=1440, metavar="N", help="End after so long without use.")
     ] = 30,
+    most_hours: Annotated[
+        float, typer.Option("--most-hours", min=0.01, max=168, metavar="N", help="End after so long, used or not.")
+    ] = 12,
     examiner: Annotated[str, typer.Option(help="Who decides (default: the case's examiner).")] = "",
     model: ModelOpt = None,
     device: DeviceOpt = "cpu",
@@ -27,7 +33,7 @@ def review(
     """Look through matches in the browser, on this machine only: search, compare, confirm, reject, export."""
     for module in ("starlette", "uvicorn"):
         require(module, "review")
-    from cli.review.server import serve
+    from cli.review.server import Terms, serve
     from indexer.review import Desk
 
     with open_case(case) as opened:
@@ -35,16 +41,20 @@ def review(
         embedder = embedder_of(opened, model, device)
         desk = Desk(opened, embedder, examiner)
         try:
-            why = serve(desk, port=port, idle_s=idle_minutes * 60, open_browser=browser, say=_say)
+            terms = Terms(host, port, idle_minutes * 60, most_hours * 3600, browser)
+            why = serve(desk, terms, lambda what, words: _say(what, words, idle_minutes))
         finally:
             desk.close("not begun")  # where the page never came up
     note(f"imgmatch: the review has ended ({why}); decisions are kept in {case}")
 
 
-def _say(address: str, minutes: float) -> None:
-    sys.stdout.write(f"{address}\n")
+def _say(what: str, words: str, minutes: float) -> None:
+    if what == "refused":
+        note(f"imgmatch: refused: {words} (said once; how often stands in the audit log when the review ends)")
+        return
+    sys.stdout.write(f"{words}\n")
     sys.stdout.flush()
     note(
-        f"imgmatch: this address works once, on this machine only; the page ends after {minutes:g} minutes without "
-        "use, or with Ctrl-C"
+        f"imgmatch: this address works once, within 10 minutes, on this machine only; the page ends after {minutes:g} "
+        "minutes without use, or with Ctrl-C"
     )

@@ -25,6 +25,9 @@ LimitOpt = Annotated[
 ]
 
 
+_MOST_PASSWORDS = 16 << 20
+
+
 @dataclass(frozen=True, slots=True)
 class PasswordOptions:
     """Where passwords come from. They are never an argument: those stand in the list of processes and in the log."""
@@ -43,7 +46,11 @@ class PasswordOptions:
         file = self.password_file
         if file is not None:
             try:
-                passwords += file.read_text("utf-8", "surrogateescape").splitlines()
+                with file.open(encoding="utf-8", errors="surrogateescape") as lines:
+                    text = lines.read(_MOST_PASSWORDS + 1)
+                if len(text) > _MOST_PASSWORDS:
+                    raise UsageError(f"{file}: longer than {_MOST_PASSWORDS:,} characters; give a file of passwords")
+                passwords += text.splitlines()
             except OSError as error:
                 raise UsageError(f"{file}: can't be read ({error.strerror}); give an existing file") from error
         if self.password:

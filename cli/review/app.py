@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from cli.review.door import CODE_S, PAGES
 from cli.review.views import Views
 from imgmatch.errors import ImgmatchError, UsageError
+from imgmatch.given import loads
 from indexer.catalogue import filters
 from indexer.review.pictures import heat_png
-from indexer.review.queries import MAX_UPLOAD_BYTES
 from indexer.search.request import LeaveOut, SearchRequest
 
 if TYPE_CHECKING:
@@ -27,26 +29,44 @@ if TYPE_CHECKING:
 _MAX_JSON_BYTES = 1 << 20
 _MAX_MARKS = 500
 PAGE = 24
-_KINDS = {"app.js": "text/javascript", "app.css": "text/css", "icon.svg": "image/svg+xml"}
+_BODY_S = 20.0
+"""So long may nothing come of a body."""
+_KINDS = {
+    "session.js": "text/javascript",
+    "app.js": "text/javascript",
+    "app.css": "text/css",
+    "icon.svg": "image/svg+xml",
+}
 
 
-def make_app(desk: Desk, door: Door, end: Callable[[], None]) -> Starlette:
-    """The page over a desk; to be wrapped in a ``Guard``. ``end`` stops the server."""
-    return _Pages(desk, door, end).app
+@dataclass(frozen=True, slots=True)
+class Bell:
+    """What the page tells its server: it is to end, a tab came in (which is recorded first), or was refused."""
+
+    end: Callable[[], None]
+    entered: Callable[[], None]
+    refused: Callable[[str], None]
+
+
+def make_app(desk: Desk, door: Door, bell: Bell) -> Starlette:
+    """The page over a desk; to be wrapped in a ``Guard``."""
+    return _Pages(desk, door, bell).app
 
 
 class _Pages:
-    def __init__(self, desk: Desk, door: Door, end: Callable[[], None]) -> None:
+    def __init__(self, desk: Desk, door: Door, bell: Bell) -> None:
         self._desk = desk
         self._door = door
-        self._end = end
-        self._views = Views(desk, door.csrf)
+        self._bell = bell
+        self._views = Views(desk)
+        self._uploading = asyncio.Lock()
         routes = [
-            _get("/", self.home),
-            _get("/groups", self.groups),
-            _get("/audit", self.audit),
-            _get("/export", self.export_form),
+            *(_get(path, self.empty) for path in PAGES),
             _get("/static/{name}", self.static),
+            Route("/session", self._posted(self.enter), methods=["POST"]),
+            _get("/session", self.session),
+            Route("/codes", self._posted(self.code), methods=["POST"]),
+            _get("/pages/{name}", self.page),
             _get("/queries/{query:int}/picture", self.query_picture),
             _get("/items/{item:int}/picture", self.item_picture),
             _get("/items", self.items),
@@ -83,7 +103,7 @@ class _Pages:
         async def route(request: Request) -> Response:
             data = await _body(request, _MAX_JSON_BYTES)
             try:
-                given = json.loads(data or b"{}")
+                given = loads(data or b"{}")
             except ValueError as error:
                 raise UsageError(f"the request is no JSON ({error})") from error
             if not isinstance(given, dict):
@@ -92,25 +112,38 @@ class _Pages:
 
         return route
 
-    # --- pages
+    # --- coming in
 
-    def home(self, request: Request) -> Response:
-        return self._views.page("matches.html.j2", "matches")
-
-    def groups(self, request: Request) -> Response:
-        return self._views.page("groups.html.j2", "groups", found=self._views.groups(0))
-
-    def audit(self, request: Request) -> Response:
-        return self._views.page("audit.html.j2", "audit", entries=self._views.audit(None))
-
-    def export_form(self, request: Request) -> Response:
-        return self._views.page("export.html.j2", "export", searches=self._desk.searches())
+    def empty(self, request: Request) -> Response:
+        return HTMLResponse(_file("page.html"))
 
     def static(self, request: Request) -> Response:
         name = request.path_params["name"]
         if name not in _KINDS:
             return PlainTextResponse("no such file\n", 404)
-        return Response(files("cli.review").joinpath("static", name).read_bytes(), media_type=_KINDS[name])
+        return Response(_file(name), media_type=_KINDS[name])
+
+    def enter(self, request: Request, given: dict[str, Any]) -> Response:
+        secret = self._door.exchange(_text(given, "code"))
+        if secret is None:
+            self._bell.refused("a code that is wrong, used or too old")
+            raise UsageError(
+                "this address has been used, or is wrong or too old; start again with: imgmatch review CASE"
+            )
+        self._bell.entered()
+        return JSONResponse({"secret": secret})
+
+    def session(self, request: Request) -> Response:
+        return JSONResponse({"left_s": self._door.left_s})
+
+    def code(self, request: Request, given: dict[str, Any]) -> Response:
+        return JSONResponse({"code": self._door.code(CODE_S / 10)})
+
+    def page(self, request: Request) -> Response:
+        here = request.path_params["name"]
+        if here not in PAGES.values():
+            return PlainTextResponse("no such page\n", 404)
+        return JSONResponse({**self._views.page(here), "left_s": self._door.left_s})
 
     # --- pictures
 
@@ -132,9 +165,14 @@ class _Pages:
     # --- queries and items
 
     async def upload(self, request: Request) -> Response:
-        data = await _body(request, MAX_UPLOAD_BYTES)
+        length = request.headers.get("content-length", "")
+        if not length.isdecimal() or len(length) > 15:
+            raise UsageError("how large the picture is was not said; send it in one piece")
         name = request.query_params.get("name", "")[:300]
-        picture = await run_in_threadpool(self._desk.upload, name, data)
+        with self._desk.queries.room(name, int(length)):
+            async with self._uploading:  # one in memory twice, not all of them
+                data = await _body(request, int(length))
+                picture = await run_in_threadpool(self._desk.upload, name, data)
         return JSONResponse({"query": picture.query_id, "html": await run_in_threadpool(self._views.tray)})
 
     def choose(self, request: Request, given: dict[str, Any]) -> Response:
@@ -235,7 +273,7 @@ class _Pages:
 
     def end(self, request: Request, given: dict[str, Any]) -> Response:
         self._door.end()
-        self._end()
+        self._bell.end()
         return JSONResponse({"ended": True})
 
 
@@ -243,14 +281,24 @@ def _get(path: str, answer: Callable[[Request], Response]) -> Route:
     return Route(path, answer, methods=["GET"])
 
 
+def _file(name: str) -> bytes:
+    return files("cli.review").joinpath("static", name).read_bytes()
+
+
 async def _body(request: Request, most: int) -> bytes:
-    """The body, in memory. Raises UsageError as soon as it is larger than it may be."""
+    """The body, in memory. Raises UsageError as soon as it is larger than it may be, or nothing comes for too long."""
     data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
+    stream = aiter(request.stream())
+    while True:
+        try:
+            async with asyncio.timeout(_BODY_S):
+                data += await anext(stream)
+        except StopAsyncIteration:
+            return bytes(data)
+        except TimeoutError as error:
+            raise UsageError(f"nothing was sent for {_BODY_S:g} seconds; send it again") from error
         if len(data) > most:
-            raise UsageError(f"more than {most >> 20} MiB were sent; send less, or ingest the picture")
-    return bytes(data)
+            raise UsageError(f"more than {most:,} bytes were sent; send less, or ingest the picture")
 
 
 def _failed(request: Request, error: Exception) -> Response:

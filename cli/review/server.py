@@ -1,29 +1,47 @@
-"""The server: one socket on 127.0.0.1, until Ctrl-C, the page's own end, or idleness."""
+"""The server: one socket of this machine alone, until Ctrl-C, the page's own end, idleness, or its longest time."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import re
+import secrets
 import signal
 import socket
-import threading
-import webbrowser
+import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import uvicorn
 
-from cli.review.app import make_app
+from cli.review.app import Bell, make_app
+from cli.review.connections import AT_ONCE, KEPT_S, Connections
 from cli.review.door import Door, Guard
-from imgmatch.errors import UsageError
+from cli.review.opening import Doorstep
+from cli.review.refusals import Refusals
+from imgmatch.errors import ImgmatchError, UsageError
 
 if TYPE_CHECKING:
     from indexer.review import Desk
 
 LOOPBACK = "127.0.0.1"
 _LOOK_S = 1.0
+_KEPT_FREE = (1, 53)
+"""Second numbers of 127.x that others may use: the host's own name, the resolver."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Where a page is shown and for how long. An empty ``host`` is a random address of this machine alone."""
+
+    host: str = ""
+    port: int = 0
+    idle_s: float = 1800
+    most_s: float = 12 * 3600
+    open_browser: bool = True
 
 
 class _Server(uvicorn.Server):
@@ -41,38 +59,68 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-def listen(port: int) -> socket.socket:
-    """A socket on 127.0.0.1; 0: a port that is free. Raises UsageError when it is taken or not allowed."""
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((LOOPBACK, port))
-        listening.listen()  # who is told the address may ask at once, and waits until the page is there
-    except OSError as error:
-        listening.close()
-        raise UsageError(f"port {port}: can't be used ({error.strerror}); leave --port out for a free one") from error
-    return listening
+def listen(host: str, port: int) -> socket.socket:
+    """A socket on the loopback interface; port 0: one that is free; no host: a random one of 127.0.0.0/8.
 
-
-def serve(
-    desk: Desk, *, port: int = 0, idle_s: float = 1800, open_browser: bool = True, say: Callable[[str, float], None]
-) -> str:
-    """Show a desk until it ends, and return why it did. ``say`` is told the address and the idle minutes.
-
-    Raises UsageError when the port can't be had.
+    At an address of its own the page shares neither cookies nor site with other programs of this machine. Where the
+    system has 127.0.0.1 alone (macOS), it is that. Raises UsageError when it is no such address, taken or not allowed.
     """
-    listening = listen(port)
-    port = listening.getsockname()[1]
-    door = Door(idle_s)
+    if host and not re.fullmatch(r"127(\.\d{1,3}){3}", host):
+        raise UsageError(f"{host!r}: is no address of this machine alone; give one as 127.0.0.1, or leave it out")
+    for tried in (host,) if host else (_random_host(), LOOPBACK):
+        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        if sys.platform == "win32":
+            # There the usual option lets another program take the same address.
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((tried, port))
+            listening.listen(AT_ONCE)  # who is told the address may ask at once, and waits until the page is there
+            return listening
+        except OSError as error:
+            listening.close()
+            failed = error
+    raise UsageError(
+        f"port {port}: can't be used ({failed.strerror}); leave --port and --host out for free ones"
+    ) from failed
+
+
+def _random_host() -> str:
+    second = secrets.choice([number for number in range(1, 255) if number not in _KEPT_FREE])
+    return f"127.{second}.{secrets.randbelow(256)}.{1 + secrets.randbelow(254)}"
+
+
+def serve(desk: Desk, terms: Terms, say: Callable[[str, str], None]) -> str:
+    """Show a desk until it ends, and return why it did. ``say`` is told what it is about (``address`` or ``refused``)
+    and the words.
+
+    Raises UsageError when the address can't be had.
+    """
+    listening = listen(terms.host, terms.port)
+    host, port = listening.getsockname()
+    door = Door(terms.idle_s, terms.most_s)
+
+    def tell(why: str) -> None:
+        say("refused", why)
+        with suppress(ImgmatchError):
+            desk.refused(why)
+
+    refusals = Refusals(tell)
+    connections = Connections(refusals.add)
+    code = door.code()
+    address = f"http://{host}:{port}/#code={code}"
+    doorstep = Doorstep(address) if terms.open_browser else None
 
     def entered() -> None:
-        with desk.case.use("review_session", arguments={"port": port, "examiner": desk.examiner}):
-            pass
+        if doorstep is not None:
+            doorstep.remove()
+        desk.entered(host, port)
 
-    app = make_app(desk, door, lambda: server.end("ended on the page"))
+    app = make_app(desk, door, Bell(lambda: server.end("ended on the page"), entered, refusals.add))
     config = uvicorn.Config(
-        Guard(app, door, port, entered),
-        http="h11",
+        Guard(app, door, f"{host}:{port}", refusals.add),
+        http=connections.protocol,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -80,17 +128,18 @@ def serve(
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        backlog=AT_ONCE,
+        timeout_keep_alive=KEPT_S,
         timeout_graceful_shutdown=5,
     )
     server = _Server(config)
-    address = f"http://{LOOPBACK}:{port}/?token={door.token}"
-    say(address, idle_s / 60)
+    say("address", address)
 
     async def run() -> None:
-        watching = asyncio.create_task(_end_when_idle(server, door))
-        if open_browser:
-            # A browser that does not return must not keep the page waiting; one that is missing is no failure.
-            threading.Thread(target=_open, args=(address,), daemon=True).start()
+        asyncio.get_running_loop().set_exception_handler(connections.trouble)
+        watching = asyncio.create_task(_end_when_over(server, door))
+        if doorstep is not None:
+            doorstep.open()
         try:
             await server.serve(sockets=[listening])
         finally:
@@ -101,16 +150,13 @@ def serve(
     finally:
         listening.close()
         door.end()
-        desk.close(server.why)
+        if doorstep is not None:
+            doorstep.remove()
+        desk.close(server.why, refusals.counts)
     return server.why
 
 
-async def _end_when_idle(server: _Server, door: Door) -> None:
-    while not door.expired:
+async def _end_when_over(server: _Server, door: Door) -> None:
+    while not (why := door.over):
         await asyncio.sleep(_LOOK_S)
-    server.end("idle for too long")
-
-
-def _open(address: str) -> None:
-    with suppress(webbrowser.Error, OSError):
-        webbrowser.open(address)
+    server.end(why)

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from starlette.responses import HTMLResponse
 
 import imgmatch
 from imgmatch.match.calibration import false_match_text
@@ -30,13 +29,14 @@ _GROUPS = 30
 _BROWSED = 18
 _ENTRIES = 50
 _LABELS = 30
+_TITLES = {"matches": "Matches", "groups": "Groups", "audit": "Audit trail", "export": "Export"}
 _ALWAYS = {"entry", "time_utc", "actor", "action", "version", "before"}
 
 
 class Views:
-    """Renders a desk. ``csrf`` is the secret that the page sends back with whatever it asks to be done."""
+    """Renders a desk."""
 
-    def __init__(self, desk: Desk, csrf: str) -> None:
+    def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._templates = Environment(
             loader=PackageLoader("cli.review"),
@@ -48,27 +48,37 @@ class Views:
         self._templates.filters.update(
             plain=plain, place=place, container=container, chance=false_match_text, named=file_name, bytes=size_text
         )
-        self._templates.globals.update(version=imgmatch.__version__, csrf=csrf)
+        self._templates.globals.update(version=imgmatch.__version__)
 
-    def page(self, template: str, here: str, **more: Any) -> HTMLResponse:
-        """A whole page."""
+    def page(self, here: str) -> dict[str, Any]:
+        """What fills a whole page, its title, and what its script must know."""
         desk = self._desk
         choices = desk.label_choices()
-        html = self._templates.get_template(template).render(
+        case = desk.case.path.name or str(desk.case.path)
+        last = next(iter(desk.searches()), None)
+        inner = {"matches": self.tray, "groups": lambda: self.groups(0), "audit": lambda: self.audit(None)}.get(
+            here, str
+        )()
+        html = self._templates.get_template(f"{here}.html.j2").render(
             here=here,
-            case=desk.case.path.name or str(desk.case.path),
+            case=case,
             meta=desk.case.catalogue.meta.all(),
             items=desk.case.catalogue.counts()["items"],
             model=desk.embedder.spec,
             examiner=desk.examiner,
-            tray=self.tray() if here == "matches" else "",
-            last=next(iter(desk.searches()), None),
+            inner=inner,
+            searches=desk.searches(),
             columns=list(dict.fromkeys(column for column, _ in choices)),
             values=choices,
             rated=desk.background is not None,
-            **more,
         )
-        return HTMLResponse(html)
+        return {
+            "html": html,
+            "title": f"{_TITLES[here]} · {plain(case)} · imgmatch",
+            "examiner": desk.examiner,
+            "search": last and last.search_id,
+            "query": last and last.query.query_id,
+        }
 
     def _piece(self, name: str, **values: Any) -> str:
         return self._templates.get_template(f"pieces/{name}.html.j2").render(**values)

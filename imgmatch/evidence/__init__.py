@@ -2,7 +2,7 @@
 
 from imgmatch.evidence.options import DEFAULT_OPTIONS, PLAIN_FILES, SourceOptions
 from imgmatch.evidence.reopen import Reopener, reopen
-from imgmatch.evidence.tree import walk
+from imgmatch.evidence.tree import Walked, walk
 from imgmatch.limits import SourceLimits
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Reopener",
     "SourceLimits",
     "SourceOptions",
+    "Walked",
     "reopen",
     "walk",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, BinaryIO, ClassVar, Self, cast
 
-from imgmatch.errors import EvidenceError
+from imgmatch.errors import EvidenceError, ImgmatchError
 from imgmatch.evidence.budget import Budget
 from imgmatch.evidence.look import Look
 from imgmatch.evidence.options import SourceOptions, Switch
@@ -84,7 +84,7 @@ class Container:
             for member in self._walk:
                 if member.locator == place:
                     if isinstance(member, Issue):
-                        raise EvidenceError(member.error, member.message)
+                        raise EvidenceError(member.error, member.message, what=member.what)
                     return member
             self._walk = None
         raise EvidenceError("gone", f"nothing called {place.at!r} is in it any more")
@@ -120,9 +120,13 @@ class Container:
         """A member that lies in one piece in other bytes."""
         return self.entry(at, size_bytes, lambda: cast(BinaryIO, Window(source, start, size_bytes)), modified_utc, kind)
 
-    def issue(self, at: str, error: str, message: str, kind: str | None = None) -> Issue:
-        """A member that can't be had."""
-        return Issue(self.place(at, kind), "walk", error, message)
+    def issue(self, at: str, error: str, message: str, kind: str | None = None, what: str = "") -> Issue:
+        """A member that can't be had; ``kind`` is that of its locator."""
+        return Issue(self.place(at, kind), "walk", error, message, what or self.name)
+
+    def failed(self, at: str, error: ImgmatchError, kind: str | None = None) -> Issue:
+        """A member that can't be had for an error (``errors.unsupported`` among them)."""
+        return Issue.walked(self.place(at, kind), error, self.name)
 
     def access(self) -> RandomAccess:
         """The container's own bytes, at any place."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from imgmatch import times
@@ -21,13 +21,17 @@ _SPECIAL = {
 
 
 def walk(
-    path: str | os.PathLike[str], *, leave_out: str | os.PathLike[str] | None = None
+    path: str | os.PathLike[str],
+    *,
+    leave_out: str | os.PathLike[str] | None = None,
+    listed: Callable[[Locator], None] | None = None,
 ) -> Iterator[Evidence | Issue]:
     """Find every file under ``path`` (or ``path`` itself), in the byte order of names, the same order every time.
 
     A link to a file inside ``path`` is evidence at its own place; a link that leads out, dangles or points to a folder,
     a special file and a folder that can't be listed each become an Issue. ``leave_out`` is a folder to pass over (the
-    case's own). Raises UsageError when ``path`` does not exist.
+    case's own); ``listed`` is told of each folder whose entries were all given. Raises UsageError when ``path`` does
+    not exist.
     """
     root = os.path.abspath(os.fsdecode(path))
     try:
@@ -36,7 +40,7 @@ def walk(
         raise UsageError(f"{readable(root)}: {why(error)}; give an existing file or folder") from error
     skip = os.path.realpath(leave_out) if leave_out is not None else None
     if stat.S_ISDIR(mode):
-        yield from _walk_folders(root, skip)
+        yield from _walk_folders(root, skip, listed)
     else:
         yield _examine(root)
 
@@ -47,7 +51,7 @@ def reopen(locator: Locator) -> Evidence:
         raise EvidenceError("unknown_source", f"{locator}: this version reads plain files only")
     found = _examine(locator.at)
     if isinstance(found, Issue):
-        raise EvidenceError(found.error, f"{locator}: {found.message}")
+        raise EvidenceError(found.error, f"{locator}: {found.message}", what=found.what)
     return found
 
 
@@ -57,9 +61,27 @@ def path_of(evidence: Evidence) -> str | None:
     return place.at if place.kind == "file" and place.parent is None else None
 
 
-def _walk_folders(root: str, skip: str | None) -> Iterator[Evidence | Issue]:
+def set_bytes(evidence: Evidence) -> int:
+    """How large a file is, with all files beside it whose names begin as its does: a set of them may be read as one."""
+    path = path_of(evidence)
+    if path is None:
+        return evidence.size_bytes
+    folder, name = os.path.split(path)
+    stem = name.partition(".")[0]
+    total = 0
+    try:
+        with os.scandir(folder) as listing:
+            for entry in listing:
+                if entry.name != name and entry.name.startswith(stem) and entry.is_file():
+                    total += entry.stat().st_size
+    except OSError:
+        return evidence.size_bytes
+    return total + evidence.size_bytes
+
+
+def _walk_folders(root: str, skip: str | None, listed: Callable[[Locator], None] | None) -> Iterator[Evidence | Issue]:
     real_root = os.path.realpath(root)
-    levels = [_entries(root, skip)]
+    levels = [_entries(root, skip, listed)]
     while levels:
         entry = next(levels[-1], None)
         if entry is None:
@@ -69,12 +91,14 @@ def _walk_folders(root: str, skip: str | None) -> Iterator[Evidence | Issue]:
         elif entry.is_symlink():
             yield _examine_link(entry.path, real_root)
         elif entry.is_dir(follow_symlinks=False):
-            levels.append(_entries(entry.path, skip))
+            levels.append(_entries(entry.path, skip, listed))
         else:
             yield _examine(entry.path)
 
 
-def _entries(folder: str, skip: str | None) -> Iterator[os.DirEntry[str] | Issue]:
+def _entries(
+    folder: str, skip: str | None, listed: Callable[[Locator], None] | None
+) -> Iterator[os.DirEntry[str] | Issue]:
     """Entries of one folder, or the issue why there are none."""
     if skip is not None and os.path.realpath(folder) == skip:
         yield _issue(folder, "own_case", "this folder is the case itself; it is left out")
@@ -86,6 +110,8 @@ def _entries(folder: str, skip: str | None) -> Iterator[os.DirEntry[str] | Issue
         yield _issue(folder, "unreadable_folder", f"the folder can't be listed: {_reason(error)}")
         return
     yield from entries
+    if listed is not None:
+        listed(Locator.file(folder))
 
 
 def _examine_link(path: str, real_root: str) -> Evidence | Issue:

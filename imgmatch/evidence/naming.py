@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable
 
-from imgmatch.errors import EvidenceError
+from imgmatch.errors import EvidenceError, unsupported
 from imgmatch.evidence.signatures import SIGNATURES, Signature
 
 At = Callable[[int, int], bytes]
@@ -57,7 +57,7 @@ def named(error: EvidenceError, at: At) -> EvidenceError:
         return EvidenceError(
             "unreadable", f"begins as {found.name} does, and can't be read as that: damaged", error.stage
         )
-    return EvidenceError("unsupported", f"{found.name}; it is not read", error.stage)
+    return unsupported(found.name, "it is not read", error.stage)
 
 
 def _stands(at: At, head: bytes, more: tuple[int, bytes]) -> bool:

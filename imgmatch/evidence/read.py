@@ -48,7 +48,7 @@ class Content:
         """All of it. Raises EvidenceError of kind ``too_large``."""
         if self.data is None:
             size, most = self.digests.size_bytes, self.limits.picture.max_bytes
-            raise EvidenceError("too_large", f"{size:,} bytes are more than {most:,}")
+            raise EvidenceError("too_large", f"{size:,} bytes are more than max_bytes ({most:,})", what="max_bytes")
         return self.data
 
     def decoded(self, request: Request, decoder: ReadPicture | None = None) -> Decoded:
@@ -165,7 +165,7 @@ def _digest(evidence: Evidence, limits: AllLimits | None) -> tuple[Digests, byte
                 return digest(stream, limits.picture.max_bytes if limits else 0)
         except EvidenceError as error:
             raise_if_machine(error)
-            raise EvidenceError(error.kind, str(error), "read") from error
+            raise EvidenceError(error.kind, str(error), "read", error.what) from error
         except OSError as error:
             raise_if_machine(error)
             if error.errno in _DISK and not _answers(evidence.locator):

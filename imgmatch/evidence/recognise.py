@@ -19,9 +19,11 @@ from imgmatch.evidence.formats import (
     qcow,
     sevenzip,
     split,
+    stores,
     tars,
     thumbs,
     tnef,
+    unread,
     vhd,
     video,
     vmdk,
@@ -35,11 +37,16 @@ FORMATS: tuple[type[Container], ...] = (
     animation.Animation,
     previews.Previews,
     video.Video,
+    stores.FirefoxCache,  # a picture, often, with more behind it
     plain.Plain,  # most files are such
     pdf.Pdf,
     msg.Msg,
     thumbs.Thumbs,  # any other compound file
     tnef.Tnef,
+    stores.ThumbCache,
+    stores.Sqlite,
+    stores.PropertyList,
+    stores.Cache,
     mail.Mail,
     sevenzip.SevenZip,
     packed.Gzip,
@@ -55,6 +62,10 @@ FORMATS: tuple[type[Container], ...] = (
     filesystem.FileSystem,
     zips.Zip,
     tars.Tar,
+    partitions.DamagedPartitions,
+    filesystem.DamagedFileSystem,
+    unread.UnreadVolume,
+    stores.Text,  # any other, where pictures are in it
 )
 """Every container there is, in the order in which a file is asked whether it is one."""
 
@@ -66,11 +77,18 @@ class Recognised:
     containers: tuple[type[Container], ...] = ()
     elsewhere: bool = False
     """A file of a set, which is read with the first of them."""
+    left_closed: tuple[str, ...] = ()
+    """Names of the containers that it is too, and that the options have left closed."""
 
     @property
     def itself(self) -> bool:
         """Is it evidence of its own, whatever lies in it?"""
         return all(container.itself for container in self.containers)
+
+    @property
+    def is_disk(self) -> bool:
+        """Is it the image of a disk, or a part of one: mostly empty, as a rule, and not read but where files lie?"""
+        return any(container.hashed_up_to_bytes is None for container in self.containers)
 
     def is_hashed(self, size_bytes: int) -> bool:
         """Is a file of this size one that others keep hashes of?"""
@@ -82,10 +100,12 @@ def recognise(evidence: Evidence, options: SourceOptions) -> Recognised:
     """What to open evidence as. OSError where it can't be read."""
     look = Look(evidence)
     containers: list[type[Container]] = []
+    left_closed: list[str] = []
     for container in FORMATS:
-        if container.switch is not None and not getattr(options, container.switch):
-            continue
         if not container.recognise(look):
+            continue
+        if container.switch is not None and not getattr(options, container.switch):
+            left_closed.append(container.name)
             continue
         if container.elsewhere(look):
             return Recognised(elsewhere=True)
@@ -93,4 +113,4 @@ def recognise(evidence: Evidence, options: SourceOptions) -> Recognised:
             containers.append(container)
         if not container.itself:
             break
-    return Recognised(tuple(containers))
+    return Recognised(tuple(containers), left_closed=tuple(left_closed))

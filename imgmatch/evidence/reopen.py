@@ -37,7 +37,8 @@ class Reopener:
             return self._container(locator.parent, locator).member(locator)
         except EvidenceError as error:
             text = str(error)
-            raise EvidenceError(error.kind, text if text.startswith("file:") else f"{locator}: {text}") from error
+            says = text if text.startswith("file:") else f"{locator}: {text}"
+            raise EvidenceError(error.kind, says, what=error.what) from error
         except Exception as error:
             for key in [key for key in self._open if key[0] == locator.parent]:
                 del self._open[key]

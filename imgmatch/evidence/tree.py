@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from imgmatch.errors import EvidenceError, ImgmatchError, raise_if_machine
 from imgmatch.evidence import files
-from imgmatch.evidence.budget import Budget, Cost
+from imgmatch.evidence.budget import Budget, left_of
 from imgmatch.evidence.container import Container
 from imgmatch.evidence.options import DEFAULT_OPTIONS, SourceOptions
 from imgmatch.evidence.recognise import Recognised, recognise
+from imgmatch.locator import Locator
 from imgmatch.streams import one_line
 from imgmatch.types import Evidence, Issue
 
@@ -20,53 +22,85 @@ PassOver = Callable[[Evidence, bool], bool]
 """Is told of a container before it is opened, and whether it is a picture too; says whether to pass it over."""
 
 
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """A place that was walked to its end without a fault: is it evidence of its own (``itself``), and as which
+    containers have the options left it closed?
+    """
+
+    locator: Locator
+    itself: bool = True
+    left_closed: tuple[str, ...] = ()
+
+
+TellWalked = Callable[[Walked], None]
+
+
 def walk(
     path: str | os.PathLike[str],
     *,
     leave_out: str | os.PathLike[str] | None = None,
     options: SourceOptions = DEFAULT_OPTIONS,
     pass_over: PassOver | None = None,
+    walked: TellWalked | None = None,
 ) -> Iterator[Evidence | Issue]:
     """Find every file under ``path`` (or ``path`` itself), and every file in archives and disk images among
     them, in the same order every time.
 
     A container is given as what is in it; what of it can't be had is an Issue at its place. ``leave_out`` is a folder
     to pass over (the case's own). ``pass_over`` is asked, on the thread that walks, about every video, moving picture,
-    document, and archive that is not large. Raises UsageError when ``path`` does not exist.
+    document, and archive that is not large. ``walked`` is told of each file and folder that was walked to its end
+    without an issue at its place. Raises UsageError when ``path`` does not exist.
     """
-    for entry in files.walk(path, leave_out=leave_out):
+    walked = walked or (lambda place: None)
+    for entry in files.walk(path, leave_out=leave_out, listed=lambda folder: walked(Walked(folder))):
         if isinstance(entry, Issue) or not options.inside:
             yield entry
         else:
-            yield from _unfold(entry, options, pass_over)
+            yield from _unfold(entry, options, pass_over, walked)
 
 
-def _unfold(file: Evidence, options: SourceOptions, pass_over: PassOver | None) -> Iterator[Evidence | Issue]:
+def _unfold(
+    file: Evidence, options: SourceOptions, pass_over: PassOver | None, walked: TellWalked
+) -> Iterator[Evidence | Issue]:
     """A file, or what lies in it, at every depth: members come where their container stands."""
-    budget = Budget(options.limits)
+    budget = Budget(options.limits, file.size_bytes)
     levels: list[Iterator[Evidence | Issue]] = [iter((file,))]
     while levels:
-        entry = next(levels[-1], None)
-        if entry is None:
-            levels.pop()
-            continue
-        if isinstance(entry, Issue):
+        try:
+            with budget.walking():
+                entry = next(levels[-1], None)
+            if entry is None:
+                levels.pop()
+                continue
+            if len(levels) > 1:
+                budget.meet(entry.locator.at)
+            seen = _recognised(entry, options) if isinstance(entry, Evidence) else None
+            if len(levels) > 1 and isinstance(entry, Evidence) and seen is not None:
+                if not seen.is_disk and (claims := budget.claims_too_much(entry, whole=seen.itself)):
+                    entry, seen = Issue.walked(entry.locator, claims), None
+                else:
+                    budget.unpack(entry)
+        except EvidenceError as spent:
+            yield Issue.walked(file.locator, left_of(spent, reversed(levels)))
+            return
+        if isinstance(entry, Issue) or seen is None:
             yield entry
             continue
-        seen = _recognised(entry, options)
-        if seen.elsewhere:
-            continue
-        if seen.itself:
+        if seen.itself and not seen.elsewhere:
             yield entry
         if not seen.containers:
+            walked(Walked(entry.locator, not seen.elsewhere, seen.left_closed))
             continue
         if pass_over is not None and seen.is_hashed(entry.size_bytes) and pass_over(entry, seen.itself):
             continue
         if len(levels) > options.limits.max_depth:
             says = f"lies deeper than max_depth ({options.limits.max_depth}); not opened"
-            yield Issue(entry.locator, "walk", "limit", says)
+            yield Issue(entry.locator, "walk", "limit", says, "max_depth")
             continue
-        levels.append(_inside(entry, seen.containers, options, budget))
+        if len(levels) == 1 and seen.is_disk:
+            budget.stored_bytes = files.set_bytes(file)
+        levels.append(_inside(entry, seen, options, budget, walked))
 
 
 def _recognised(entry: Evidence, options: SourceOptions) -> Recognised:
@@ -78,29 +112,35 @@ def _recognised(entry: Evidence, options: SourceOptions) -> Recognised:
 
 
 def _inside(
-    outer: Evidence, containers: tuple[type[Container], ...], options: SourceOptions, budget: Budget
+    outer: Evidence, seen: Recognised, options: SourceOptions, budget: Budget, walked: TellWalked
 ) -> Iterator[Evidence | Issue]:
     """Members of what a file is. Whatever a parser raises on hostile bytes is an Issue of the file."""
+    faultless = True
+    for member in _members(outer, seen.containers, options, budget):
+        faultless = faultless and not (isinstance(member, Issue) and member.locator == outer.locator)
+        yield member
+    if faultless:
+        walked(Walked(outer.locator, seen.itself, seen.left_closed))
+
+
+def _members(
+    outer: Evidence, containers: tuple[type[Container], ...], options: SourceOptions, budget: Budget
+) -> Iterator[Evidence | Issue]:
     for container in containers:
         empty = not container.itself
         try:
             for member in container.open(outer, options, budget).members():
                 empty = False
-                budget.spend(Cost.MEMBERS)
-                if isinstance(member, Evidence):
-                    budget.spend(Cost.MEMBER_BYTES, member.size_bytes)
                 yield member
             if empty:  # no file ends as neither items nor issues
-                yield Issue(outer.locator, "walk", "not_a_picture", "nothing to look into is in it")
-        except EvidenceError as error:
-            raise_if_machine(error)
-            yield Issue(outer.locator, "walk", error.kind, str(error))
+                yield Issue(outer.locator, "walk", "not_a_picture", "nothing to look into is in it", container.name)
         except ImgmatchError as error:
             raise_if_machine(error)
-            yield Issue(outer.locator, "walk", "needs_package", str(error))
+            yield Issue.walked(outer.locator, error, container.name)
         except MemoryError:
-            yield Issue(outer.locator, "walk", "limit", "not enough memory to open it")
+            yield Issue(outer.locator, "walk", "limit", "not enough memory to open it", "memory")
         except Exception as error:  # noqa: BLE001
             raise_if_machine(error)
             _log.debug("%s: not foreseen", outer.locator, exc_info=True)
-            yield Issue(outer.locator, "walk", "broken_archive", f"can't be read further: {one_line(error)}")
+            says = f"can't be read further: {one_line(error)}"
+            yield Issue(outer.locator, "walk", "broken_archive", says, container.name)

@@ -8,6 +8,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 
 from imgmatch.errors import ModelError
+from imgmatch.given import loads
 from imgmatch.types import ModelSpec
 
 GRAPHS = ("", "plain")
@@ -15,13 +16,18 @@ SPEC_FILE = "spec.json"
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 # What a vector index and a network of this kind can hold; a description beyond it is a slip or hostile.
 _DIMS = range(1, 65_537)
+_MOST_BYTES = 1 << 20
 _INPUTS_PX = range(32, 2_049)
 
 
 def read_spec(path: Path) -> ModelSpec:
     """Read a ModelSpec from JSON. Raises ModelError, naming the file and the field, when it is none."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            text = file.read(_MOST_BYTES + 1)
+        if len(text) > _MOST_BYTES:
+            raise ValueError(f"longer than {_MOST_BYTES:,} bytes")
+        found = loads(text)
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: not a readable model description ({error})") from error
     if not isinstance(found, dict):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from PIL import Image as Pillow
 
-from imgmatch.errors import EvidenceError
+from imgmatch.errors import EvidenceError, over, unsupported
 from imgmatch.parsers import icons, mpo
 from imgmatch.parsers.alike import distinct, luma_of
 from imgmatch.parsers.pieces import Clock, Piece, Settings, Trouble, at_most, png
@@ -87,9 +87,9 @@ def _page(data: bytes, page: tags.Page, of_file: int, most: int) -> Iterator[Pie
             raise MemoryError from error
         if error.kind == "too_large":
             says = f"this page has more than max_frame_pixels ({most:,}); not opened"
-            yield Trouble("frame", page.name, "limit", says)
+            yield Trouble.of("frame", page.name, over("max_frame_pixels", says))
         elif page.directory.tags.get(tags.PHOTOMETRIC, (0,))[0] in SENSOR:
-            yield Trouble("frame", page.name, "unsupported", "what the camera's sensor saw is not read")
+            yield Trouble.of("frame", page.name, unsupported("camera raw", "what the sensor saw is not read"))
         else:
             yield Trouble("frame", page.name, "broken_picture", f"this page can't be read: {error}")
         return
@@ -110,11 +110,11 @@ def _of_others(data: bytes, settings: Settings, at: str | None) -> Iterator[Piec
         return
     if isinstance(picture, Foreign):
         if picture.more is not None:
-            yield Trouble("frame", "1", "unsupported", picture.more)
+            yield Trouble("frame", "1", "unsupported", picture.more, "further pictures of " + str(picture.format))
         return
     limit = settings.limits.max_frame_pixels
     if picture.width * picture.height > limit:
-        raise EvidenceError("limit", f"its frames have more than max_frame_pixels ({limit:,}); not opened")
+        raise over("max_frame_pixels", f"its frames have more than max_frame_pixels ({limit:,}); not opened")
     clock = Clock(settings)
     if at is not None:
         yield from _still(int(at), lambda: _seen(picture, int(at)))

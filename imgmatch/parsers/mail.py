@@ -12,7 +12,7 @@ from email.message import Message
 from typing import BinaryIO, cast
 
 from imgmatch import times
-from imgmatch.errors import EvidenceError
+from imgmatch.errors import EvidenceError, over
 from imgmatch.locator import Names
 from imgmatch.parsers import embedded
 from imgmatch.parsers.pieces import Clock, Piece, Settings, Trouble
@@ -20,6 +20,10 @@ from imgmatch.streams import one_line
 
 _MAX_MESSAGE_BYTES = 512 << 20  # a message is parsed in memory
 _LOOKED_AT_BYTES = 4096
+
+
+def _too_long() -> EvidenceError:
+    return over("bytes of one message", f"is longer than {_MAX_MESSAGE_BYTES:,} bytes; not opened")
 
 
 def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iterator[Piece | Trouble]:
@@ -35,7 +39,7 @@ def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iter
         for number, raw in enumerate(_messages(stream), start=1):
             clock.check()
             if raw is None:
-                yield Trouble("mail", str(number), "limit", f"is longer than {_MAX_MESSAGE_BYTES:,} bytes; not opened")
+                yield Trouble.of("mail", str(number), _too_long())
                 continue
             try:
                 yield from _parts(email.message_from_bytes(raw), f"{number}/", clock)
@@ -47,7 +51,7 @@ def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iter
         size = min(size, int(stream.readline(20)))
     raw = stream.read(size)
     if len(raw) > _MAX_MESSAGE_BYTES:
-        raise EvidenceError("limit", f"is longer than {_MAX_MESSAGE_BYTES:,} bytes; not opened")
+        raise _too_long()
     try:
         yield from _parts(email.message_from_bytes(raw.removeprefix(b"\xef\xbb\xbf")), "", clock)
     except (RecursionError, ValueError, LookupError, TypeError) as error:

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from PIL import Image as Pillow
 
-from imgmatch.errors import EvidenceError
+from imgmatch.errors import EvidenceError, over, unsupported
 from imgmatch.locator import Names
 from imgmatch.optional import require
 from imgmatch.parsers.pieces import Clock, Piece, Settings, Trouble, at_most, png
@@ -62,7 +62,7 @@ def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iter
             if missing is not None:
                 yield Trouble("pdf", name, "broken_document", f"a part of the picture is missing: {missing}")
         except EvidenceError as error:
-            yield Trouble("pdf", name, error.kind, str(error))
+            yield Trouble.of("pdf", name, error)
         except Exception as error:  # noqa: BLE001  (pypdf and Pillow raise about everything on broken data)
             yield Trouble("pdf", name, "broken_document", f"the picture can't be taken out: {one_line(error)}")
         _forget(reader, number, generation)
@@ -168,7 +168,7 @@ def _picture(found: Any, settings: Settings) -> tuple[bytes, str | None]:
     filters = [] if filters is None else filters.get_object()
     names = [str(name) for name in (filters if isinstance(filters, list) else [filters])]
     if names and names[-1] in _NOT_READ:
-        raise EvidenceError("unsupported", f"the picture is packed by {names[-1].strip('/')}, which is not read")
+        raise unsupported(f"picture in a PDF packed by {names[-1].strip('/')}", "not read")
     width, height = int(found["/Width"]), int(found["/Height"])
     most = settings.limits.max_frame_pixels
     _check(width, height, most)
@@ -186,7 +186,7 @@ def _picture(found: Any, settings: Settings) -> tuple[bytes, str | None]:
 
 def _check(width: int, height: int, most: int) -> None:
     if width * height > most:
-        raise EvidenceError("limit", f"{width:,} x {height:,} pixels are more than max_frame_pixels ({most:,})")
+        raise over("max_frame_pixels", f"{width:,} x {height:,} pixels are more than max_frame_pixels ({most:,})")
 
 
 def _jpeg(found: Any, data: bytes, most: int) -> tuple[bytes, str | None]:

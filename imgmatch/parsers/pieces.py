@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from imgmatch.errors import EvidenceError
+from imgmatch.errors import EvidenceError, over
 from imgmatch.limits import SourceLimits
 
 if TYPE_CHECKING:
@@ -37,6 +37,13 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """Bytes of the Piece that is told of next: what is long is given as it is unpacked."""
+
+    data: bytes | bytearray
+
+
+@dataclass(frozen=True, slots=True)
 class Trouble:
     """Something in a file that can't be had: it becomes an Issue there. What ends a file is raised instead."""
 
@@ -44,6 +51,13 @@ class Trouble:
     at: str
     error: str
     message: str
+    what: str = ""
+    """As of an Issue."""
+
+    @classmethod
+    def of(cls, kind: str, at: str, error: EvidenceError) -> Trouble:
+        """What kept it from being had (``errors.unsupported`` among them)."""
+        return cls(kind, at, error.kind, str(error), error.what)
 
 
 class Clock:
@@ -56,7 +70,7 @@ class Clock:
     def check(self) -> None:
         """Raises EvidenceError of kind ``limit`` when it is used up."""
         if time.process_time() - self._start > self._limit:
-            raise EvidenceError("limit", f"took more than max_cpu_seconds ({self._limit}); what came before is kept")
+            raise over("max_cpu_seconds", f"took more than max_cpu_seconds ({self._limit}); what came before is kept")
 
 
 def at_most(pictures: Iterable[_Any], settings: Settings) -> Iterator[_Any]:
@@ -64,7 +78,7 @@ def at_most(pictures: Iterable[_Any], settings: Settings) -> Iterator[_Any]:
     most = settings.limits.max_frames
     for given, picture in enumerate(pictures):
         if given >= most:
-            raise EvidenceError("limit", f"gives more than max_frames ({most:,}); the rest is left")
+            raise over("max_frames", f"gives more than max_frames ({most:,}); the rest is left")
         yield picture
 
 

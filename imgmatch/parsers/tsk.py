@@ -76,23 +76,6 @@ class Entry(TypedDict):
     meta: Meta | None
 
 
-class Partitions:
-    """The partition table of the first image."""
-
-    def __init__(self, _: Callable[[], None], images: list[RandomAccess]) -> None:
-        self._tsk = require("pytsk3", "forensic")
-        self._volume = self._tsk.Volume_Info(_image(images[0]))
-
-    def table(self) -> list[tuple[int, int]]:
-        """Start and length in bytes of the allocated ones, in the order of the table."""
-        block = self._volume.info.block_size
-        return [
-            (part.start * block, part.len * block)
-            for part in self._volume
-            if part.flags & self._tsk.TSK_VS_PART_FLAG_ALLOC
-        ]
-
-
 class FileSystem:
     """The file system in the first image, of a ``family`` as TSK calls it where that is known; ``tick`` is called after
     each of many steps. Errors of TSK are OSError.

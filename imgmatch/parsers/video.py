@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from PIL import Image as Pillow
 
-from imgmatch.errors import EvidenceError
+from imgmatch.errors import EvidenceError, over
 from imgmatch.optional import require
 from imgmatch.parsers.alike import LUMA_PX, distinct
 from imgmatch.parsers.pieces import Clock, Piece, Settings, at_most, png
@@ -194,7 +194,7 @@ class _Reading:
             self.packets += 1
             if size > self.settings.limits.max_video_bytes:
                 limit = self.settings.limits.max_video_bytes
-                raise EvidenceError("limit", f"reads more than max_video_bytes ({limit:,}); the rest is left")
+                raise over("max_video_bytes", f"reads more than max_video_bytes ({limit:,}); the rest is left")
             self.last_ms = max(self.last_ms, self._ms(packet))
             yield packet
 

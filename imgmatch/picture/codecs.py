@@ -186,7 +186,7 @@ def library(name: str) -> Any:
     try:
         return require("imagecodecs", "pictures")
     except ImgmatchError as error:
-        raise EvidenceError("needs_package", f"{name}: {error}") from error
+        raise EvidenceError("needs_package", f"{name}: {error}", what=error.what) from error
 
 
 def _boxes(data: bytes) -> Any:

@@ -14,7 +14,7 @@ _MOST_CHARACTERS = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Metadata of a file, and the PDQ of its picture (None where ``imgmatch[pdq]`` is not installed)."""
+    """Metadata of a file, and the PDQ of its picture (None where none was asked for)."""
 
     metadata: Metadata
     pdq: Pdq | None

@@ -65,7 +65,7 @@ def decode(data: bytes, *, min_side_px: int | None = None, limits: Limits = DEFA
     if not data:
         raise EvidenceError("empty", "the file is empty")
     if len(data) > limits.max_bytes:
-        raise EvidenceError("too_large", f"{len(data):,} bytes are more than the limit of {limits.max_bytes:,}")
+        raise _too_large("max_bytes", f"{len(data):,} bytes", limits.max_bytes)
     # The bytes are hostile until proven otherwise, and decoders raise about every kind of exception on broken ones:
     # whatever comes out of them is this file's issue, never the end of a run.
     try:
@@ -75,7 +75,7 @@ def decode(data: bytes, *, min_side_px: int | None = None, limits: Limits = DEFA
     except (UnidentifiedImageError, Pillow.DecompressionBombError) as error:
         raise _refusal(error, data, limits) from error
     except MemoryError as error:
-        raise EvidenceError("too_large", "not enough memory to decode this picture") from error
+        raise EvidenceError("too_large", "not enough memory to decode this picture", what="memory") from error
     except Exception as error:
         raise EvidenceError("unreadable", f"the picture can't be decoded: {_one_line(error)}") from error
 
@@ -261,7 +261,7 @@ def _build_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | 
 
 def _refusal(error: Exception, data: bytes, limits: Limits) -> EvidenceError:
     if isinstance(error, Pillow.DecompressionBombError):
-        return EvidenceError("too_large", f"more pixels than the limit of {limits.max_pixels:,}")
+        return _too_large("max_pixels", "its pixels", limits.max_pixels)
     if data.count(0, 0, 4096) == min(len(data), 4096):
         return EvidenceError("not_a_picture", "only zero bytes where a picture should begin")
     return EvidenceError("not_a_picture", "no picture format is recognised in the content")
@@ -269,9 +269,11 @@ def _refusal(error: Exception, data: bytes, limits: Limits) -> EvidenceError:
 
 def _check_pixels(size: tuple[int, int], limits: Limits) -> None:
     if size[0] * size[1] > limits.max_pixels:
-        raise EvidenceError(
-            "too_large", f"{size[0]:,} x {size[1]:,} pixels are more than the limit of {limits.max_pixels:,}"
-        )
+        raise _too_large("max_pixels", f"{size[0]:,} x {size[1]:,} pixels", limits.max_pixels)
+
+
+def _too_large(limit: str, what: str, most: int) -> EvidenceError:
+    return EvidenceError("too_large", f"{what} are more than {limit} ({most:,})", what=limit)
 
 
 def _one_line(error: Exception) -> str:

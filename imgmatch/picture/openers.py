@@ -8,7 +8,7 @@ import struct
 from PIL import AvifImagePlugin, ImageFile, UnidentifiedImageError
 from PIL import Image as Pillow
 
-from imgmatch.errors import EvidenceError
+from imgmatch.errors import unsupported
 from imgmatch.picture import codecs, jpeg, psd, rasters, raw
 from imgmatch.picture import directories as tags
 from imgmatch.picture.brands import coding_of
@@ -76,7 +76,7 @@ def _instead(data: bytes) -> ImageFile.ImageFile | None:
         if frame is None or 0 in frame.size:
             return None
         if frame.kind in jpeg.HIERARCHICAL:
-            raise EvidenceError("unsupported", "hierarchical JPEG; it is not read")
+            raise unsupported("hierarchical JPEG", "it is not read")
         return codecs.JpegImageFile(data) if frame.bits > 8 or frame.kind in (*jpeg.LOSSLESS, jpeg.LS) else None
     if tags.order_of(data) is not None:
         return raw.RawImageFile(data) if _is_sensor(data) else None

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image as Pillow
 
-from imgmatch.errors import EvidenceError
+from imgmatch.errors import EvidenceError, unsupported
 from imgmatch.picture import tiff
 from imgmatch.picture.foreign import Foreign
 
@@ -74,7 +74,7 @@ class PsdImageFile(Foreign):
         """Of what is cut off, as far as it goes."""
         compression = struct.unpack_from(">H", self.data, self._pixels_at)[0]
         if compression not in (_PLAIN, _PACKED):
-            raise EvidenceError("unsupported", f"Photoshop picture packed by method {compression}; not read")
+            raise unsupported(f"Photoshop picture packed by method {compression}", "not read")
         colours = _COLOURS[self._colours]
         used = min(self._channels, colours + self._has_alpha)
         places, lengths = self._rows(compression, used)

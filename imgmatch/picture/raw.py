@@ -46,7 +46,7 @@ class RawImageFile(Foreign):
         try:
             library = require("rawpy", "pictures")
         except ImgmatchError as error:
-            raise EvidenceError("needs_package", f"camera raw: {error}") from error
+            raise EvidenceError("needs_package", f"camera raw: {error}", what=error.what) from error
         return library.imread(io.BytesIO(self.data))
 
     def decoded(self) -> tuple[Pillow.Image, str | None]:

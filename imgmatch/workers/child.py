@@ -68,7 +68,7 @@ def run() -> None:
         header, parts = _answer(serve, request, data, pipe)
         _limit_time(0)
         del data
-        pipe.say({"say": "end", "error": None, "message": "", **header}, *parts)
+        pipe.say({"say": "end", "error": None, "message": "", "what": "", **header}, *parts)
 
 
 def _loaded(kind: dict[str, Any]) -> Serve:
@@ -107,9 +107,9 @@ def _answer(serve: Serve, request: dict[str, Any], data: bytearray, pipe: Pipe) 
         return serve(request, data, pipe)
     except EvidenceError as error:
         kind = "memory" if isinstance(error.__cause__, MemoryError) else error.kind
-        return {"error": kind, "message": str(error)}, []
+        return {"error": kind, "message": str(error), "what": error.what}, []
     except ImgmatchError as error:
-        return {"error": "needs_package", "message": str(error)}, []
+        return {"error": error.kind, "message": str(error), "what": error.what}, []
     except MemoryError:
         return {"error": "memory"}, []
     except OSError as error:

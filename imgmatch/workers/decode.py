@@ -93,6 +93,7 @@ class Reply(TypedDict):
     say: Literal["end"]
     error: None
     message: str
+    what: str
     image: _About
     facts: Any
     pictures: list[_Picture | None]
@@ -122,7 +123,7 @@ def reply_of(told: Any, size: int, take: Callable[[int], bytearray], request: Re
     if told["error"] is not None or "image" not in told:
         if told["error"] not in _KINDS:
             raise wire.WireError("an unknown error")
-        return EvidenceError(told["error"], told["message"][:_MAX_TEXT])
+        return EvidenceError(told["error"], told["message"][:_MAX_TEXT], what=told["what"])
     shapes = [] if request.input_px is None else [(request.input_px, request.input_px)]
     for about in filter(None, told["pictures"]):
         if min(about["height"], about["width"]) < 1 or about["height"] * about["width"] > request.limits.max_pixels:

@@ -34,7 +34,7 @@ class Kind:
 PICTURES = Kind(
     "decoding",
     "imgmatch.workers.decode:serve",
-    modules=(*_PILLOW, *_MORE_PICTURES, "cv2", "pdqhash", "imgmatch.picture.metadata"),
+    modules=(*_PILLOW, *_MORE_PICTURES, "cv2", "imgmatch.picture.metadata", "imgmatch.picture.pdq"),
     advice="raise the limit worker_memory_bytes ({:,}) or decode in this process: --no-isolation",
 )
 FRAMES = Kind(
@@ -55,10 +55,18 @@ VIDEOS = Kind(
 DOCUMENTS = Kind(
     "documents",
     "imgmatch.workers.serving:extract",
-    ("mail", "msg", "pdf", "thumbs", "tnef"),
+    ("caches", "mail", "msg", "pdf", "plists", "sqlite", "texts", "thumbcache", "thumbs", "tnef"),
     (*_PILLOW, "olefile"),
     # Text may be in any encoding, each of which is a module.
     ("email", "encodings", "pypdf", "pypdf._codecs", "pypdf._crypt_providers", "pypdf.generic"),
+    uses=500,
+)
+ARCHIVES = Kind(
+    "archives",
+    "imgmatch.workers.serving:extract",
+    ("sevenzip",),
+    ("backports.zstd", "compression.zstd", "Cryptodome.Cipher._mode_cbc", "inflate64", "bcj"),
+    ("brotli", "encodings", "py7zr", "pyppmd"),
     uses=500,
 )
 DISKS = Kind(
@@ -67,5 +75,5 @@ DISKS = Kind(
     ("tsk", "libyal"),
     ("pytsk3", "pyewf", "pyqcow", "pyvhdi", "pyvmdk"),
 )
-KINDS = (PICTURES, FRAMES, VIDEOS, DOCUMENTS, DISKS)
+KINDS = (PICTURES, FRAMES, VIDEOS, DOCUMENTS, ARCHIVES, DISKS)
 OF_PARSER = {parser: kind for kind in KINDS for parser in kind.parsers}

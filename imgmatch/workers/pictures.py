@@ -48,7 +48,7 @@ class PicturePool(Pool):
                     told, size = worker.hear(decode.Reply | wire.End)
                     if told["error"] == "memory":
                         text = f"decoding took more than worker_memory_bytes ({self._limits.worker_memory_bytes:,})"
-                        raise EvidenceError("worker_memory", f"{text}; given up")
+                        raise EvidenceError("worker_memory", f"{text}; given up", what="worker_memory_bytes")
                     try:
                         decoded = decode.reply_of(told, size, worker.take, request)
                     except wire.WireError as error:
@@ -56,7 +56,7 @@ class PicturePool(Pool):
             except GoneError as lost:
                 if lost.hung:
                     text = f"decoding took longer than decode_seconds ({seconds}); given up"
-                    raise EvidenceError("worker_timeout", text) from lost
+                    raise EvidenceError("worker_timeout", text, what="decode_seconds") from lost
                 text = f"the process that decoded it was lost ({lost}); given up"
                 raise EvidenceError("worker_died", text) from lost
             worker.done()

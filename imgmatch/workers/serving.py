@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 from collections import OrderedDict
@@ -9,7 +10,7 @@ from importlib import import_module
 from typing import Any, BinaryIO, cast
 
 from imgmatch.limits import SourceLimits
-from imgmatch.parsers.pieces import Piece, Settings
+from imgmatch.parsers.pieces import Part, Piece, Settings, Trouble
 from imgmatch.streams import RandomAccess, Window, in_pieces
 from imgmatch.workers.child import Answer, Pipe
 from imgmatch.workers.wire import MAX_READ
@@ -26,13 +27,26 @@ def extract(request: dict[str, Any], _: bytearray, pipe: Pipe) -> Answer:
     settings = Settings(told["frames_per_minute"], SourceLimits(**told["limits"]), tuple(told["passwords"]))
     stream = cast(BinaryIO, io.BufferedReader(Window(Remote(pipe, request["size"])), _BUFFER_BYTES))
     parser = import_module(f"imgmatch.parsers.{request['parser']}")
-    for found in parser.extract(stream, settings, request["at"]):
-        told = {"say": "found", "kind": found.kind, "at": found.at, "modified": None, "error": None, "message": ""}
-        if isinstance(found, Piece):
-            pipe.say({**told, "modified": found.modified_utc}, found.data)
-        else:
-            pipe.say({**told, "error": found.error, "message": found.message})
+    tell = functools.partial(_tell, pipe)
+    if hasattr(parser, "give"):
+        parser.give(stream, settings, tell)
+    else:
+        for found in parser.extract(stream, settings, request["at"]):
+            tell(found)
     return {}, []
+
+
+def _tell(pipe: Pipe, found: Part | Piece | Trouble) -> None:
+    if isinstance(found, Part):
+        for at in range(0, len(found.data), MAX_READ):
+            pipe.say({"say": "part"}, found.data[at : at + MAX_READ])
+        return
+    told: dict[str, Any] = {"say": "found", "kind": found.kind, "at": found.at}
+    told |= {"modified": None, "error": None, "message": "", "what": ""}
+    if isinstance(found, Piece):
+        pipe.say({**told, "modified": found.modified_utc}, found.data)
+    else:
+        pipe.say({**told, "error": found.error, "message": found.message, "what": found.what})
 
 
 def ask(request: dict[str, Any], _: bytearray, pipe: Pipe) -> Answer:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Hashable, Sequence
 from typing import Any, get_type_hints
 
-from imgmatch.errors import EvidenceError, ImgmatchError
+from imgmatch.errors import EvidenceError, MissingPackageError, over
 from imgmatch.limits import SourceLimits
 from imgmatch.streams import LOCK, RandomAccess, in_pieces
 from imgmatch.types import Evidence
@@ -35,8 +35,8 @@ class LostError(EvidenceError):
     dealt with; ``ticks``: how many steps the parser had told of.
     """
 
-    def __init__(self, kind: str, message: str, done: int = 0, ticks: int = 0) -> None:
-        super().__init__(kind, message)
+    def __init__(self, why: EvidenceError, done: int = 0, ticks: int = 0) -> None:
+        super().__init__(why.kind, str(why), what=why.what)
         self.done, self.ticks = done, ticks
 
 
@@ -70,7 +70,7 @@ class Session:
         """Why nothing more is asked of it, once so many questions were deadly."""
         if len(self._deaths) < _MOST_DEATHS:
             return None
-        return EvidenceError("limit", f"its reader hung or died {_MOST_DEATHS} times; the rest is left")
+        return over("deaths of its reader", f"its reader hung or died {_MOST_DEATHS} times; the rest is left")
 
     def call(
         self,
@@ -110,7 +110,7 @@ class Session:
         for done, key in enumerate(keys):
             if (lost := _deadly.get(key)) is not None:
                 self._deaths.add(key)
-                raise LostError(lost.kind, str(lost), done, lost.ticks)
+                raise LostError(lost, done, lost.ticks)
 
     def _attached(self, seconds: float) -> Process:
         """A process with the parser open in it."""
@@ -145,15 +145,16 @@ class Session:
             data = talk.take(size)
             if told["error"] == "memory":  # what can't be had now may be missing there for good: it is not kept
                 message = f"its reader needs more than max_memory_bytes ({self._limits.max_memory_bytes:,})"
-                raise self._lost(keys, worker.ticks, "limit", message)
+                raise self._lost(keys, worker.ticks, over("max_memory_bytes", message))
             worker.done()
         except GoneError as gone:
             if gone.hung:
                 message = f"its reader hung for more than {seconds:g} s (max_cpu_seconds)"
-                raise self._lost(keys, worker.ticks, "limit", message, hung=True) from None
+                raise self._lost(keys, worker.ticks, over("max_cpu_seconds", message), hung=True) from None
             if gone.code is None:
                 raise EvidenceError("crashed", "its reader gave nonsense") from None
-            raise self._lost(keys, worker.ticks, "crashed", f"its reader died of it (code {gone.code})") from None
+            died = EvidenceError("crashed", f"its reader died of it (code {gone.code})")
+            raise self._lost(keys, worker.ticks, died) from None
         finally:
             self._busy = False
             if not worker.reusable:
@@ -164,13 +165,13 @@ class Session:
             case "system":
                 raise OSError(told["message"]) from talk.unread
             case "needs_package":
-                raise ImgmatchError(told["message"])
+                raise MissingPackageError(told["message"], told["what"])
             case _:
                 raise RuntimeError(told["message"])
 
-    def _lost(self, keys: Sequence[Hashable], ticks: int, kind: str, message: str, *, hung: bool = False) -> LostError:
+    def _lost(self, keys: Sequence[Hashable], ticks: int, why: EvidenceError, *, hung: bool = False) -> LostError:
         done = min(ticks, len(keys) - 1)
-        lost = LostError(kind, message, done, ticks)
+        lost = LostError(why, done, ticks)
         self._deaths.add(keys[done])
         if len(_deadly) >= _MOST_REMEMBERED:
             _deadly.clear()

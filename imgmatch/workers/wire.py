@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import struct
 from collections.abc import Callable
+from math import isfinite
 from types import NoneType, UnionType
-from typing import IO, Any, Literal, TypedDict, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import IO, Annotated, Any, Literal, TypedDict, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 _LENGTHS = struct.Struct(">IQ")
 _MAX_HEADER = 1 << 20
@@ -28,21 +30,34 @@ class WireError(Exception):
     """What the other side says makes no sense."""
 
 
+Size = Annotated[int, range(1 << 63)]
+"""Of bytes, or a place among them."""
+Time = Annotated[str, re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)?", re.ASCII)]
+"""As ``imgmatch.times`` states it."""
+Word = Annotated[str, re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,31}")]
+"""A short name of something that is known, such as a format."""
+Name = Annotated[str, range(1 << 18)]
+"""A name or a sentence out of evidence, of so many characters, whichever they are."""
+What = Annotated[str, range(200)]
+"""What an error is counted by."""
+
+
 class End(TypedDict):
     """The answer to a request: ``error`` is None, or a short word for what went wrong."""
 
     say: Literal["end"]
-    error: str | None
-    message: str
+    error: Word | None
+    message: Name
+    what: What
 
 
 class Read(TypedDict):
     """Bytes of the source number ``of`` are wanted."""
 
     say: Literal["read"]
-    of: int
-    offset: int
-    size: int
+    of: Size
+    offset: Size
+    size: Size
 
 
 def send(stream: IO[bytes], header: dict[str, Any], *parts: Any) -> None:
@@ -99,8 +114,9 @@ def parse(text: bytes | bytearray) -> Any:
 
 
 def checked(kind: Any, told: Any) -> Any:
-    """``told``, where it is what the type ``kind`` says: of None, bool, int (64 bits), str, Literal, Any, unions,
-    list, tuple and TypedDict. Raises WireError where it is not. JSON has lists for tuples.
+    """``told``, where it is what the type ``kind`` says: of None, bool, int (64 bits), finite float, str, Literal, Any,
+    unions, list, dict, tuple and TypedDict; and Annotated with a range that an int, or the length of a str, is in, or
+    with what a str matches. Raises WireError where it is not. JSON has lists for tuples.
     """
     if not _check(kind)(told):
         raise WireError("not what was to be told")
@@ -114,22 +130,30 @@ def _check(kind: Any) -> Callable[[Any], bool]:
         return lambda told: True
     if kind is int:
         return lambda told: type(told) is int and _LEAST <= told <= _MOST
+    if kind is float:
+        return lambda told: type(told) is float and isfinite(told)
     if kind in (NoneType, bool, str):
         return lambda told: type(told) is kind
+    if origin is Annotated:
+        return _within(_check(inside[0]), inside[1])
     if origin is Literal:
         return lambda told: type(told) is str and told in inside
     if is_typeddict(kind):
-        fields = {name: _check(hint) for name, hint in get_type_hints(kind).items()}
+        fields = {name: _check(hint) for name, hint in get_type_hints(kind, include_extras=True).items()}
         return lambda told: (
             type(told) is dict
-            and told.keys() == fields.keys()
-            and all(check(told[name]) for name, check in fields.items())
+            and kind.__required_keys__ <= told.keys() <= fields.keys()
+            and all(fields[name](value) for name, value in told.items())
         )
     checks = [_check(each) for each in inside]
     if origin in (Union, UnionType):
         return lambda told: any(check(told) for check in checks)
     if origin is list:
         return lambda told: type(told) is list and all(map(checks[0], told))
+    if origin is dict:
+        return lambda told: (
+            type(told) is dict and all(checks[0](name) and checks[1](value) for name, value in told.items())
+        )
     if origin is tuple:
         return lambda told: (
             type(told) is list
@@ -137,6 +161,12 @@ def _check(kind: Any) -> Callable[[Any], bool]:
             and all(check(each) for check, each in zip(checks, told, strict=True))
         )
     raise TypeError(f"no type of a message: {kind}")
+
+
+def _within(check: Callable[[Any], bool], bound: range | re.Pattern[str]) -> Callable[[Any], bool]:
+    if isinstance(bound, range):
+        return lambda told: check(told) and (len(told) if type(told) is str else told) in bound
+    return lambda told: check(told) and bound.fullmatch(told) is not None
 
 
 def _no_constant(name: str) -> Any:

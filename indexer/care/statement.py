@@ -16,6 +16,7 @@ from typing import Any
 
 import imgmatch
 from imgmatch.errors import UsageError
+from imgmatch.given import loads
 from imgmatch.optional import require
 from indexer.case.audit import AuditLog, Head
 from indexer.case.case import Case
@@ -26,6 +27,7 @@ from indexer.out.report.html import plain
 
 KIND = "imgmatch statement of a run"
 FORMAT = 1
+_MOST_BYTES = 64 << 20
 _LISTS = ("found", "skipped", "ignored")
 
 
@@ -89,7 +91,11 @@ def check_statement(file: Path, case: Case | None = None, public_key: Path | Non
     ``public_key``: it must be signed with the key that belongs to it. Raises UsageError on a file that is none.
     """
     try:
-        made = json.loads(file.read_bytes())
+        with file.open("rb") as stream:
+            text = stream.read(_MOST_BYTES + 1)
+        if len(text) > _MOST_BYTES:
+            raise ValueError(f"longer than {_MOST_BYTES:,} bytes")
+        made = loads(text)
         seal = made.pop("seal")
         if made["statement"] != KIND or made["format"] != FORMAT:
             raise ValueError("not a statement that this version knows")
@@ -138,7 +144,8 @@ def _write_lists(use: Use, run_id: int, draft: Path) -> tuple[dict[str, int], di
 
     def skipped() -> Iterable[dict[str, Any]]:
         for row in use.catalogue.runs.skipped(run_id):
-            totals["label_rows_skipped" if row["stage"] == "labels" else "files_skipped"] += 1
+            rows_of = row["stage"] in ("labels", "manifest")
+            totals["label_rows_skipped" if rows_of else "files_skipped"] += not row["beside"]
             totals["read_bytes"] += row["size_bytes"] or 0 if row["sha256"] else 0
             yield row
 

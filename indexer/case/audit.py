@@ -22,6 +22,7 @@ from typing import IO, Any
 
 import imgmatch
 from imgmatch.errors import CaseError, UsageError
+from imgmatch.given import loads
 from indexer.catalogue import Catalogue, LogState, Writer
 from indexer.catalogue.clock import now_utc
 from indexer.index.disk import sync_folder
@@ -192,7 +193,7 @@ class AuditLog:
             with self.path.open("rb") as file:
                 for line in file:
                     try:
-                        entry = json.loads(line)
+                        entry = loads(line)
                         yield {**entry, "action": str(entry["action"])}
                     except (ValueError, TypeError, KeyError):
                         yield {"action": "unreadable", "line": line.decode("ascii", "backslashreplace").rstrip("\n")}
@@ -239,7 +240,7 @@ def page(path: Path, count: int, end: int | None = None) -> tuple[list[dict[str,
 
 def _entry(line: bytes) -> dict[str, Any]:
     try:
-        entry = json.loads(line)
+        entry = loads(line)
     except ValueError:
         entry = None
     return entry if isinstance(entry, dict) else {"damaged": line.decode("ascii", "backslashreplace").rstrip()}
@@ -257,7 +258,7 @@ def verify(name: str, lines: Iterable[bytes], state: LogState | None, expect: It
             torn = line
             break
         try:
-            entry = json.loads(line)
+            entry = loads(line)
             said, before = entry["entry"], entry["before"]
             if type(said) is not int:
                 raise TypeError

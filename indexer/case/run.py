@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,9 @@ from indexer.case.use import Entry, Use
 from indexer.catalogue import Catalogue, ListHit
 from indexer.catalogue.clock import now_utc
 from indexer.index.shelf import Shelf
+
+if TYPE_CHECKING:
+    from imgmatch.evidence import Walked
 
 
 @dataclass(slots=True)
@@ -43,18 +47,20 @@ class NewItem:
 class Batch:
     """What one commit adds, all or nothing. ``seen`` are further sightings of content that the case already has,
     ``listed`` files that hash lists name and that are no items, with whether they were ignored for it, ``facts`` what
-    is to be kept of contents that are items by then.
+    is to be kept of contents that are items by then. With ``issues`` come the SHA-256, where the file was read, what
+    was found, and whether its place counts as a file by something else; ``walked`` are places that were walked without
+    a fault.
     """
 
     items: list[NewItem] = field(default_factory=list)
     seen: list[tuple[str, Evidence]] = field(default_factory=list)
-    issues: list[tuple[Issue, str | None, Evidence | None]] = field(default_factory=list)
+    issues: list[tuple[Issue, str | None, Evidence | None, bool]] = field(default_factory=list)
     listed: list[tuple[Digests, Evidence, tuple[ListHit, ...], bool]] = field(default_factory=list)
-
+    walked: list[Walked] = field(default_factory=list)
     facts: list[tuple[str, Facts]] = field(default_factory=list)
 
     def __len__(self) -> int:
-        return len(self.items) + len(self.seen) + len(self.issues) + len(self.listed)
+        return len(self.items) + len(self.seen) + len(self.issues) + len(self.listed) + len(self.walked)
 
 
 class Run(Use):
@@ -82,8 +88,10 @@ class Run(Use):
                     counts["sightings"] += writer.sightings.add(item.digests.sha256, evidence, now, self.run_id)
             for content, evidence in batch.seen:
                 counts["sightings"] += writer.sightings.add(content, evidence, now, self.run_id)
-            for issue, content_of, evidence_of in batch.issues:
-                counts["issues"] += writer.issues.add(issue, now, self.run_id, content_of, evidence_of)
+            for issue, content_of, evidence_of, beside in batch.issues:
+                counts["issues"] += writer.issues.add(issue, now, self.run_id, content_of, evidence_of, beside)
+            for place in batch.walked:
+                writer.issues.walked(place.locator, self.run_id, itself=place.itself, left_closed=place.left_closed)
             for content, facts in batch.facts:
                 writer.facts.add(content, facts)
             for digests, evidence, hits, ignored in batch.listed:

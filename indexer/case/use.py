@@ -64,6 +64,7 @@ class Plain:
         self.data_version = catalogue.data_version
         self.profiles = catalogue.vectors.profiles
         self.issue_kinds = catalogue.issues.kinds
+        self.unsupported = catalogue.issues.unsupported
         self.last_run = catalogue.runs.last
         self.merged_to = catalogue.runs.merged_to
         self.integrity = catalogue.integrity

@@ -8,7 +8,7 @@ from indexer.catalogue.catalogue import Catalogue
 from indexer.catalogue.custody import LogState
 from indexer.catalogue.decisions import DecisionRow
 from indexer.catalogue.indexes import GenerationRow, RemoteRow
-from indexer.catalogue.issues import IssueRow
+from indexer.catalogue.issues import IssueRow, KindRow
 from indexer.catalogue.items import ItemRow
 from indexer.catalogue.listed import ListedFile
 from indexer.catalogue.lists import ListHit, ListRow
@@ -24,6 +24,7 @@ __all__ = [
     "GenerationRow",
     "IssueRow",
     "ItemRow",
+    "KindRow",
     "ListHit",
     "ListRow",
     "ListedFile",

@@ -226,11 +226,12 @@ class Catalogue:
         self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def counts(self) -> dict[str, int]:
-        """How many items, sightings, issues, vectors, segments, labels, partial items and ignored files
+        """How many items, sightings, places with issues, vectors, segments, labels, partial items and ignored files
         there are.
         """
         row = self.rows(
-            "SELECT (SELECT count(*) FROM items), (SELECT count(*) FROM sightings), (SELECT count(*) FROM issues),"
+            "SELECT (SELECT count(*) FROM items), (SELECT count(*) FROM sightings),"
+            " (SELECT count(DISTINCT locator) FROM issues),"
             " (SELECT coalesce(sum(rows), 0) FROM segments) - (SELECT count(*) FROM tombstones),"
             " (SELECT count(*) FROM segments),"
             " (SELECT count(DISTINCT item_id) FROM labels), (SELECT count(*) FROM items WHERE partial IS NOT NULL),"

@@ -71,12 +71,10 @@ class FactReads(Reads):
         for row in self._stream(sql):
             yield row[0], row[1], row[2]
 
-    def lacking(self, sha256: str, pdq: bool) -> bool:
-        """Is this content an item without metadata (with ``pdq``: or without a PDQ hash)?"""
-        lacking = "item_id NOT IN (SELECT item_id FROM metadata)"
-        if pdq:
-            lacking = f"({lacking} OR item_id NOT IN (SELECT item_id FROM pdqs))"
-        return bool(self._rows(f"SELECT 1 FROM items WHERE sha256 = ? AND {lacking}", (bytes.fromhex(sha256),)))
+    def lacking(self, sha256: str) -> bool:
+        """Is this content an item without metadata, or without a PDQ hash?"""
+        lacking = " OR ".join(f"item_id NOT IN (SELECT item_id FROM {table})" for table in ("metadata", "pdqs"))
+        return bool(self._rows(f"SELECT 1 FROM items WHERE sha256 = ? AND ({lacking})", (bytes.fromhex(sha256),)))
 
 
 class FactWrites(Writes, FactReads):

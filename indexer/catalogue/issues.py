@@ -1,17 +1,27 @@
-"""Issues: evidence that could not be used."""
+"""Issues: evidence that could not be used. What is said at one place in one stage stands until that stage is done
+there again; all that one run says of it stands side by side.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 from imgmatch.locator import Locator
 from imgmatch.types import Evidence, Issue
 from indexer.catalogue.sql import Reads, Writes
 from indexer.catalogue.table import Copied, Gone, Kept, Table
 
-_PAST = "run_id, locator, stage, error, message, sha256, size_bytes, seen_utc"
+FILE_STAGES = ("read", "decode", "embed")
+"""Stages of what becomes of a file itself, in their order; it is walked (``walk``) besides, for what lies in it."""
+_ALL = "locator, stage, error, message, sha256, size_bytes, modified_ns, changed_ns, seen_utc, run_id, what, beside"
+_PAST = "run_id, locator, stage, error, message, sha256, size_bytes, seen_utc, what, beside"
+_SAME = (
+    "locator = :locator AND stage = :stage AND run_id = :run_id AND error = :error AND message = :message"
+    " AND seen_utc = :seen_utc"
+)
+_FILES = "count(DISTINCT locator)"
 
 TABLES = (
     Table(
@@ -33,15 +43,41 @@ TABLES = (
             ) STRICT;
             """,
             9: "CREATE INDEX issues_by_run ON issues (run_id);",
+            # Up to then a place had one issue. ``what``: as of an Issue; ``beside``: the place counts as a file by
+            # something else too, which is an item, ignored, unchanged or another issue.
+            10: """
+            CREATE TABLE issues_of_stages (
+                issue_id INTEGER PRIMARY KEY,
+                locator TEXT NOT NULL,
+                stage TEXT NOT NULL,
+                error TEXT NOT NULL,
+                message TEXT NOT NULL,
+                sha256 BLOB,
+                size_bytes INTEGER,
+                modified_ns INTEGER,
+                changed_ns INTEGER,
+                seen_utc TEXT NOT NULL,
+                run_id INTEGER NOT NULL REFERENCES runs,
+                what TEXT NOT NULL DEFAULT '',
+                beside INTEGER NOT NULL DEFAULT 0,
+                UNIQUE (locator, stage, error, message)
+            ) STRICT;
+            INSERT INTO issues_of_stages SELECT issue_id, locator, stage, error, message, sha256, size_bytes,
+                modified_ns, changed_ns, seen_utc, run_id, '', 0 FROM issues;
+            DROP TABLE issues;
+            ALTER TABLE issues_of_stages RENAME TO issues;
+            CREATE INDEX issues_by_run ON issues (run_id);
+            """,
         },
         delete=Gone("place"),
-        # Not where this case knows the place: what it says of it stands.
+        # Not where this case has said something of that stage at the place, or found an item there: that stands.
         merge=Copied(
-            "SELECT locator, stage, error, message, sha256, size_bytes, modified_ns, changed_ns, seen_utc, run_id"
-            " FROM issues ORDER BY issue_id",
-            "INSERT INTO issues (locator, stage, error, message, sha256, size_bytes, modified_ns, changed_ns, seen_utc,"
-            " run_id) SELECT :locator, :stage, :error, :message, :sha256, :size_bytes, :modified_ns, :changed_ns,"
-            " :seen_utc, :run_id WHERE NOT EXISTS (SELECT 1 FROM sightings WHERE locator = :locator)"
+            f"SELECT {_ALL} FROM issues ORDER BY issue_id",
+            f"INSERT INTO issues ({_ALL}) SELECT :{_ALL.replace(', ', ', :')}"
+            " WHERE NOT EXISTS (SELECT 1 FROM issues WHERE locator = :locator AND stage = :stage AND run_id <> :run_id)"
+            " AND NOT EXISTS (SELECT 1 FROM past_issues WHERE locator = :locator AND stage = :stage"
+            " AND run_id <> :run_id)"
+            " AND (:stage = 'walk' OR NOT EXISTS (SELECT 1 FROM sightings WHERE locator = :locator))"
             " ON CONFLICT DO NOTHING",
         ),
         compact=Kept(),
@@ -63,17 +99,19 @@ TABLES = (
             ) STRICT;
             CREATE INDEX past_issues_by_run ON past_issues (run_id);
             CREATE INDEX past_issues_by_place ON past_issues (locator);
-            """
+            """,
+            10: """
+            ALTER TABLE past_issues ADD COLUMN what TEXT NOT NULL DEFAULT '';
+            ALTER TABLE past_issues ADD COLUMN beside INTEGER NOT NULL DEFAULT 0;
+            """,
         },
         delete=Gone("place"),
         # Those that stand there and not here are past here: their run goes on saying so. Comes after ``issues``.
         merge=Copied(
             f"SELECT {_PAST} FROM past_issues UNION ALL SELECT {_PAST} FROM issues",
-            "INSERT INTO past_issues SELECT :run_id, :locator, :stage, :error, :message, :sha256, :size_bytes,"
-            " :seen_utc WHERE NOT EXISTS (SELECT 1 FROM past_issues WHERE locator = :locator AND run_id = :run_id"
-            " AND error = :error AND seen_utc = :seen_utc)"
-            " AND NOT EXISTS (SELECT 1 FROM issues WHERE locator = :locator AND run_id = :run_id"
-            " AND error = :error AND seen_utc = :seen_utc)",
+            f"INSERT INTO past_issues ({_PAST}) SELECT :{_PAST.replace(', ', ', :')}"
+            f" WHERE NOT EXISTS (SELECT 1 FROM past_issues WHERE {_SAME})"
+            f" AND NOT EXISTS (SELECT 1 FROM issues WHERE {_SAME})",
         ),
         compact=Kept(),
     ),
@@ -87,6 +125,16 @@ class IssueRow(NamedTuple):
     sha256: str | None
     seen_utc: str
     run_id: int
+    beside: bool
+    """Its place counts as a file by something else: an item, say, of which a further page can't be read."""
+
+
+class KindRow(NamedTuple):
+    """How many files have an issue of a kind, of one thing: a format, a limit, a package ("": no more is known)."""
+
+    error: str
+    what: str
+    files: int
 
 
 class IssueReads(Reads):
@@ -94,40 +142,93 @@ class IssueReads(Reads):
 
     def all(self) -> Iterator[IssueRow]:
         """Every issue that stands, streamed, oldest first."""
-        for locator, stage, error, message, sha256, seen, run_id in self._stream(
-            "SELECT locator, stage, error, message, lower(hex(sha256)), seen_utc, run_id FROM issues ORDER BY issue_id"
+        for locator, stage, error, message, what, sha256, seen, run_id, beside in self._stream(
+            "SELECT locator, stage, error, message, what, lower(hex(sha256)), seen_utc, run_id, beside FROM issues"
+            " ORDER BY issue_id"
         ):
-            yield IssueRow(Issue(Locator.parse(locator), stage, error, message), sha256 or None, seen, run_id)
+            issue = Issue(Locator.parse(locator), stage, error, message, what)
+            yield IssueRow(issue, sha256 or None, seen, run_id, bool(beside))
 
-    def kinds(self) -> dict[str, int]:
-        """How many issues of each kind, most frequent first."""
-        return dict(self._rows("SELECT error, count(*) FROM issues GROUP BY error ORDER BY count(*) DESC, error"))
+    def kinds(self, run_id: int | None = None) -> dict[str, int]:
+        """How many files have issues of each kind, most frequent first; of those that stand, all or a run's."""
+        of, parameters = _of(run_id)
+        return dict(
+            self._rows(f"SELECT error, {_FILES} FROM issues WHERE {of} GROUP BY 1 ORDER BY 2 DESC, 1", parameters)
+        )
+
+    def unsupported(self, run_id: int | None = None) -> dict[str, int]:
+        """How many files of each format that is not supported, as ``kinds``."""
+        return {row.what: row.files for row in self.by_kind(run_id) if row.error == "unsupported"}
+
+    def by_kind(self, run_id: int | None = None) -> list[KindRow]:
+        """How many files have issues of each kind and thing, as ``kinds``."""
+        of, parameters = _of(run_id)
+        sql = f"SELECT error, what, {_FILES} FROM issues WHERE {of} GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2"
+        return [KindRow(*row) for row in self._rows(sql, parameters)]
+
+    def any(self) -> bool:
+        """Does any stand?"""
+        return self._one("SELECT 1 FROM issues LIMIT 1") is not None
+
+    def stand_at(self, locator: Locator) -> bool:
+        """Do some stand at a place?"""
+        return self._one("SELECT 1 FROM issues WHERE locator = ? LIMIT 1", (str(locator),)) is not None
 
 
 class IssueWrites(Writes, IssueReads):
     """Recording what could not be used."""
 
     def add(
-        self, issue: Issue, now_utc: str, run_id: int, sha256: str | None = None, evidence: Evidence | None = None
+        self,
+        issue: Issue,
+        now_utc: str,
+        run_id: int,
+        sha256: str | None = None,
+        evidence: Evidence | None = None,
+        beside: bool = False,
     ) -> bool:
-        """Record an issue; the newest at a place stands. False when one stood there already."""
+        """Record an issue beside all that this run said of its place; what earlier runs said of its stage, or of one
+        that a file got past to come here, is settled. False when the place had an issue already.
+        """
         locator = str(issue.locator)
-        replaced = settle(self._db, locator)
+        known = self.stand_at(issue.locator)
+        at = FILE_STAGES.index(issue.stage) if issue.stage in FILE_STAGES else None
+        settle(self._db, locator, (issue.stage,) if at is None else FILE_STAGES[: at + 1], run_id)
+        told = (locator, issue.stage, issue.error, issue.message)
+        _move(self._db, "locator = ? AND stage = ? AND error = ? AND message = ?", told)  # where it is met twice
         content = bytes.fromhex(sha256) if sha256 else None
         times = (evidence.size_bytes, evidence.modified_ns, evidence.changed_ns) if evidence else (None, None, None)
-        self._run(
-            "INSERT INTO issues (locator, stage, error, message, sha256, size_bytes, modified_ns, changed_ns, seen_utc,"
-            " run_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (locator, issue.stage, issue.error, issue.message, content, *times, now_utc, run_id),
-        )
-        return not replaced
+        marks = ", ".join("?" * (_ALL.count(",") + 1))
+        row = (*told, content, *times, now_utc, run_id, issue.what, beside)
+        self._run(f"INSERT INTO issues ({_ALL}) VALUES ({marks})", row)
+        return not known
+
+    def walked(self, locator: Locator, run_id: int, *, itself: bool, left_closed: Sequence[str] = ()) -> None:
+        """Settle what earlier runs said of a place that a run has walked without a fault, but for what they said of it
+        as containers that this one has ``left_closed``; also what became of it as a file, where it is none of its own
+        (``itself``).
+        """
+        settle(self._db, str(locator), ("walk",) if itself else ("walk", *FILE_STAGES), run_id, left_closed)
 
     def clear(self, stem: str) -> None:
-        """Forget the issues at places that begin so."""
-        self._run("DELETE FROM issues WHERE locator >= ? AND locator < ?", (stem, f"{stem}\U0010ffff"))
+        """Settle the issues at places that begin so."""
+        _move(self._db, "locator >= ? AND locator < ?", (stem, f"{stem}\U0010ffff"))
 
 
-def settle(db: sqlite3.Connection, locator: str) -> int:
-    """Take an issue out of those that stand; it stays known as its run's. Returns how many there were."""
-    db.execute(f"INSERT INTO past_issues SELECT {_PAST} FROM issues WHERE locator = ?", (locator,))
-    return db.execute("DELETE FROM issues WHERE locator = ?", (locator,)).rowcount
+def _of(run_id: int | None) -> tuple[str, tuple[int, ...]]:
+    return ("1", ()) if run_id is None else ("run_id = ?", (run_id,))
+
+
+def settle(db: sqlite3.Connection, locator: str, stages: Sequence[str], run_id: int, but: Sequence[str] = ()) -> None:
+    """Take what earlier runs said of a place in some stages, but not of some things, out of what stands; it stays known
+    as theirs.
+    """
+    among, of = (", ".join("?" * len(each)) for each in (stages, but))
+    where = f"locator = ? AND stage IN ({among}) AND run_id <> ? AND what NOT IN ({of})"
+    _move(db, where, (locator, *stages, run_id, *but))
+
+
+def _move(db: sqlite3.Connection, where: str, parameters: Sequence[Any]) -> None:
+    if db.execute(f"SELECT 1 FROM issues WHERE {where} LIMIT 1", parameters).fetchone():
+        db.execute(f"INSERT INTO past_issues ({_PAST}) SELECT {_PAST} FROM issues WHERE {where}", parameters)
+        db.execute(f"DELETE FROM issues WHERE {where}", parameters)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from imgmatch.locator import Locator
 from imgmatch.types import Digests, Evidence
+from indexer.catalogue.issues import FILE_STAGES, settle
 from indexer.catalogue.lists import ListHit
 from indexer.catalogue.sql import Reads, Writes
 from indexer.catalogue.table import Copied, Gone, Kept, Table
@@ -112,7 +113,7 @@ class ListedWrites(Writes, ListedReads):
         """Note a file that is no item and the lists that name it. ``ignored``: it was left out because of that."""
         locator = str(evidence.locator)
         if ignored:
-            self._run("DELETE FROM issues WHERE locator = ?", (locator,))
+            settle(self._db, locator, ("walk", *FILE_STAGES), run_id)
         else:  # by a list that is gone, or that an alert overrules now
             self._run("DELETE FROM listed_files WHERE locator = ? AND ignored", (locator,))
         contents = [bytes.fromhex(digest) for digest in (digests.sha256, digests.sha1, digests.md5)]

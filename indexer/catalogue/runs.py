@@ -106,17 +106,19 @@ class RunReads(Reads):
             yield {**row, "first_seen_by_this_run": bool(row["first_seen_by_this_run"])}
 
     def skipped(self, run_id: int) -> Iterator[Row]:
-        """Every issue of a run, also those that a later reading has settled since."""
-        told = "locator, stage, error, message, sha256, size_bytes, seen_utc"
+        """Every issue of a run, also those that a later reading has settled since; ``beside``: the place counts as a
+        file by something else.
+        """
+        told = "locator, stage, error, message, what, sha256, size_bytes, seen_utc, beside"
         for row in self._named(
-            "SELECT locator, stage, error, message, nullif(lower(hex(sha256)), '') AS sha256, size_bytes,"
-            " seen_utc AS read_utc, settled_since FROM ("
+            "SELECT locator, stage, error, message, what, nullif(lower(hex(sha256)), '') AS sha256, size_bytes,"
+            " seen_utc AS read_utc, beside, settled_since FROM ("
             f"  SELECT {told}, 0 AS settled_since, issue_id AS place FROM issues WHERE run_id = ?1"
             f"  UNION ALL SELECT {told}, 1, rowid FROM past_issues WHERE run_id = ?1"
             ") ORDER BY read_utc, settled_since DESC, place",
             (run_id,),
         ):
-            yield {**row, "settled_since": bool(row["settled_since"])}
+            yield {**row, "beside": bool(row["beside"]), "settled_since": bool(row["settled_since"])}
 
     def ignored(self, run_id: int) -> Iterator[Row]:
         """Every file that a run left out by hash lists, with their names."""

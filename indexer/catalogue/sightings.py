@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from imgmatch.locator import Locator
 from imgmatch.types import Evidence, Sighting
-from indexer.catalogue.issues import settle
+from indexer.catalogue.issues import FILE_STAGES, settle
 from indexer.catalogue.listed import ListedReads
 from indexer.catalogue.sql import Reads, Writes, parts_of
 from indexer.catalogue.table import ITEMS, Copied, Gone, Kept, Table
@@ -157,11 +157,11 @@ class SightingWrites(Writes, SightingReads):
     """Noting where items were found."""
 
     def add(self, sha256: str, evidence: Evidence, now_utc: str, run_id: int) -> bool:
-        """Note where known content was found; clears an issue at that place, and the note that a list had it left out.
-        False when it stood there already.
+        """Note where known content was found; settles what earlier runs said of that file, and the note that a list had
+        it left out. False when it stood there already.
         """
         locator, content = str(evidence.locator), bytes.fromhex(sha256)
-        settle(self._db, locator)
+        settle(self._db, locator, FILE_STAGES, run_id)
         self._run("DELETE FROM listed_files WHERE locator = ? AND sha256 = ?", (locator, content))
         times = (evidence.modified_utc, evidence.modified_ns, evidence.changed_ns)
         if self._run(

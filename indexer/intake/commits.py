@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 
+from imgmatch.evidence import Walked
 from imgmatch.match.regions import THOROUGH
 from imgmatch.types import Digests, Evidence, Issue
 from indexer.case.case import Case
@@ -38,6 +39,8 @@ class Commits:
         match outcome:
             case Listed():
                 self._listed(outcome)
+            case Walked():
+                self._batch.walked.append(outcome)
             case Failed():
                 self._failed(outcome)
             case Ignored():
@@ -52,7 +55,7 @@ class Commits:
 
     def issues(self, issues: Sequence[Issue]) -> None:
         """Record issues of no file's."""
-        self._batch.issues += [(issue, None, None) for issue in issues]
+        self._batch.issues += [(issue, None, None, False) for issue in issues]
         self.flush()
 
     def flush(self) -> None:
@@ -99,8 +102,8 @@ class Commits:
             self._read(outcome.evidence, outcome.digests, ignored=False)
             if outcome.issue.stage == "embed":
                 self._lost[sha256] = outcome.issue
-        self._report.unusable += 1
-        self._batch.issues.append((outcome.issue, sha256, outcome.evidence))
+        self._report.unusable += not outcome.beside
+        self._batch.issues.append((outcome.issue, sha256, outcome.evidence, outcome.beside))
 
     def _listed(self, outcome: Listed) -> None:
         """Record which lists name a container, and count it where it is left out; else what is in it is counted."""

@@ -109,10 +109,15 @@ class IngestReport:
     read_bytes: int = 0
     interrupted: bool = False
     alerted: list[Alert] = field(default_factory=list)
+    issue_kinds: dict[str, int] = field(default_factory=dict)
+    """How many files it had issues of each kind of, the most frequent first."""
+    unsupported: dict[str, int] = field(default_factory=dict)
+    """How many files of each format that is not supported."""
 
     def counts(self) -> dict[str, int]:
         """The whole numbers of it."""
-        return {name: int(value) for name, value in dataclasses.asdict(self).items() if isinstance(value, int)}
+        values = ((each.name, getattr(self, each.name)) for each in dataclasses.fields(self))
+        return {name: int(value) for name, value in values if isinstance(value, int)}
 
     def alert(self, alerts: Sequence[Alert]) -> None:
         """Count a file or an item that alert lists name, and say so while there is room."""

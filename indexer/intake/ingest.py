@@ -69,6 +69,8 @@ def ingest(
                 if not stop.is_set():
                     report.labelled += _label(run, paths, config, commits)
                 report.interrupted = stop.is_set()
+                report.issue_kinds = run.catalogue.issues.kinds(run.run_id)
+                report.unsupported = run.catalogue.issues.unsupported(run.run_id)
                 join_small(case)
             finally:
                 run.entry.counts = report.counts()

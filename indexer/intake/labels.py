@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgmatch.errors import UsageError
+from imgmatch.given import Rows
 from imgmatch.locator import Locator
 from imgmatch.types import Issue
 
@@ -92,7 +93,7 @@ def read_labels(path: Path) -> Iterator[LabelRow]:
     """
     try:
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            rows = csv.reader(file)
+            rows = Rows(file)
             header = [name.strip() for name in next(rows, [])]
             if len(header) < 2 or header[0] not in ("file", "sha256") or header[1] != "label":
                 raise UsageError(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from imgmatch.errors import UsageError
+from imgmatch.given import Rows, loads
 from imgmatch.locator import Locator
 from imgmatch.types import Issue
 from indexer.intake.labels import LabelRow
@@ -78,7 +79,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str] | str]]:
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, str] | str]]:
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        rows = csv.reader(file)
+        rows = Rows(file)
         header = [name.strip() for name in next(rows, [])]
         columns = [name if name.lower() not in _KEY_COLUMNS else name.lower() for name in header]
         if not set(columns) & {*_KEY_COLUMNS, "url", "URL"} or len(set(columns)) != len(columns):
@@ -116,8 +117,8 @@ def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, str] | str]]:
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
+                row = loads(line)
+            except ValueError as error:
                 yield number, f"no JSON: {error}"
                 continue
             if not isinstance(row, dict) or len(row) > _MOST_COLUMNS:

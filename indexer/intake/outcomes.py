@@ -1,10 +1,11 @@
-"""What becomes of a file that ingest meets: exactly one of these."""
+"""What becomes of what ingest meets: of a file, exactly one of these."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from imgmatch.evidence import Walked
 from imgmatch.picture.facts import Facts
 from imgmatch.types import Digests, Embedding, Evidence, Image, Issue
 from indexer.intake.known import Listed
@@ -15,11 +16,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """It can't be used: an issue, with what was found and read before it was met."""
+    """It can't be used: an issue, with what was found and read before it was met. ``beside``: its place counts as
+    a file by something else that this run met there.
+    """
 
     issue: Issue
     evidence: Evidence | None = None
     digests: Digests | None = None
+    beside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,5 +73,5 @@ class New:
     regions: tuple[Embedding, ...] | None
 
 
-Outcome = New | Known | Ignored | Failed | Listed
-"""The end of a file's way."""
+Outcome = New | Known | Ignored | Failed | Listed | Walked
+"""The end of a file's way; or a place that had issues, and was walked without a fault now."""

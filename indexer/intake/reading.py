@@ -6,9 +6,9 @@ import errno
 from dataclasses import dataclass
 
 from imgmatch.errors import EvidenceError
+from imgmatch.evidence import Walked
 from imgmatch.evidence.read import Content, only_this_file, read
 from imgmatch.picture.facts import Facts
-from imgmatch.picture.pdq import has_pdq
 from imgmatch.types import Digests, Evidence, Issue
 from imgmatch.workers.decode import ReadPicture, Request
 from indexer.case.use import Use
@@ -29,12 +29,10 @@ class Reading:
     config: IngestConfig
     decoder: ReadPicture
 
-    def __call__(self, entry: Entry) -> Prepared | Known | Ignored | Failed | Listed:
+    def __call__(self, entry: Entry) -> Prepared | Known | Ignored | Failed | Listed | Walked:
         """What becomes of it. Whatever is raised about this file alone is an issue of this file."""
-        if isinstance(entry, Listed):
+        if not isinstance(entry, Evidence):
             return entry
-        if isinstance(entry, Issue):
-            return Failed(entry)
         digests: Digests | None = None
         try:
             content = read(entry, self.config.all_limits)
@@ -63,7 +61,7 @@ class Reading:
 
     def _facts_lacking(self, content: Content) -> Facts | None:
         """Facts of a known item that was read before they were kept: made up for when files are read again."""
-        lacking = self.config.reread and self.use.catalogue.facts.lacking(content.digests.sha256, has_pdq())
+        lacking = self.config.reread and self.use.catalogue.facts.lacking(content.digests.sha256)
         if content.data is None or not lacking:
             return None
         sides = (self.use.default_model.input_px,)

@@ -14,7 +14,7 @@ from indexer.search.reasons import lies_in
 if TYPE_CHECKING:
     from indexer.case.case import Case
     from indexer.case.use import Use
-    from indexer.catalogue import IssueRow
+    from indexer.catalogue import IssueRow, KindRow
 
 _LEAST_PREFIX = 6
 
@@ -74,6 +74,14 @@ def issues(case: Case, kind: str | None = None) -> Iterator[IssueRow]:
         for number, row in enumerate(wanted, start=1):
             use.entry.counts = {"issues": number}
             yield row
+
+
+def issues_by_kind(case: Case) -> list[KindRow]:
+    """How many files have issues of each kind, and of which thing: formats that are not supported, limits, packages."""
+    with case.use("issues", arguments={"by": "kind"}) as use:
+        rows = use.catalogue.issues.by_kind()
+        use.entry.counts = {"kinds": len(rows)}
+        return rows
 
 
 def item_record(use: Use, item_id: int) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -83,11 +83,24 @@ class Desk:
         self._compared: OrderedDict[tuple[int, int], Comparison] = OrderedDict()
         self._labels: tuple[dict[str, int], list[tuple[str, str]]] | None = None
 
-    def close(self, why: str = "closed") -> None:
-        """Break off what runs beside, and record the end of the sitting."""
+    def close(self, why: str = "closed", refused: Mapping[str, int] | None = None) -> None:
+        """Break off what runs beside, and record the end of the sitting, and how often whom it did not let in."""
         self.stacks.stop()
-        self.use.entry.arguments = {"why": why, "examiner": self.examiner}
+        self.use.entry.arguments = {"why": why, "examiner": self.examiner, "refused": dict(refused or {})}
         self._ends.close()
+
+    # --- who looks
+
+    def entered(self, host: str, port: int) -> None:
+        """Record that a tab of a browser came in."""
+        arguments = {"host": host, "port": port, "examiner": self.examiner}
+        with self.case.use("review_session", arguments=arguments):
+            pass
+
+    def refused(self, why: str) -> None:
+        """Record that somebody was not let in, once a kind; how often is recorded at the end."""
+        with self.case.use("review_refused", arguments={"why": why}):
+            pass
 
     # --- query pictures
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from imgmatch.errors import EvidenceError, UsageError
@@ -34,38 +37,57 @@ class QueryPicture:
 
 
 class Queries:
-    """The query pictures of one sitting, oldest first; bounded."""
+    """The query pictures of one sitting, oldest first; bounded also where uploads come side by side."""
 
     def __init__(self, use: Use) -> None:
         self._use = use
         self._finder = Finder(use.limits)
         self._last = 0
         self._held: dict[int, QueryPicture] = {}
+        self._coming = 0
+        self._lock = threading.Lock()
 
     def get(self, query_id: int) -> QueryPicture:
         """Raises UsageError when there is no such picture."""
-        if query_id not in self._held:
+        found = self._held.get(query_id)
+        if found is None:
             raise UsageError(f"query {query_id}: is not here any more; upload or choose it again")
-        return self._held[query_id]
+        return found
 
     def all(self) -> list[QueryPicture]:
         """Every picture, oldest first."""
-        return list(self._held.values())
+        with self._lock:
+            return list(self._held.values())
 
     def remove(self, query_id: int) -> QueryPicture:
         """Forget a picture; an uploaded one is gone with that."""
         picture = self.get(query_id)
-        del self._held[query_id]
+        with self._lock:
+            self._held.pop(query_id, None)
         return picture
 
+    @contextmanager
+    def room(self, name: str, size_bytes: int) -> Iterator[None]:
+        """Room for an upload, kept from before its first byte is read until it is taken in or refused.
+
+        Raises UsageError when it is too large, alone or with those that are held or on their way.
+        """
+        with self._lock:
+            held = self._coming + sum(picture.size_bytes for picture in self._held.values() if picture.uploaded)
+            if size_bytes > MAX_UPLOAD_BYTES or held + size_bytes > MAX_TOTAL_BYTES:
+                raise UsageError(
+                    f"{name}: too large; up to {MAX_UPLOAD_BYTES >> 20} MiB a picture and {MAX_TOTAL_BYTES >> 20} MiB "
+                    "in all: remove others, or ingest it and choose it as an item"
+                )
+            self._coming += size_bytes
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._coming -= size_bytes
+
     def upload(self, name: str, data: bytes) -> QueryPicture:
-        """Take in a picture's bytes. Raises UsageError when they are no picture, or too many."""
-        held = sum(picture.size_bytes for picture in self._held.values() if picture.uploaded)
-        if len(data) > MAX_UPLOAD_BYTES or held + len(data) > MAX_TOTAL_BYTES:
-            raise UsageError(
-                f"{name}: too large; up to {MAX_UPLOAD_BYTES >> 20} MiB a picture and {MAX_TOTAL_BYTES >> 20} MiB in "
-                "all: remove others, or ingest it and choose it as an item"
-            )
+        """Take in a picture's bytes, for which there is ``room``. Raises UsageError when they are no picture."""
         name = name or "unnamed"
         content = read(Evidence(Locator("upload", name), len(data), None, None, None, lambda: io.BytesIO(data)))
         return self._add(name, self._use.catalogue.items.id_of(content.digests.sha256), True, content)
@@ -93,21 +115,22 @@ class Queries:
             image = content.image(1)
         except EvidenceError as error:
             raise UsageError(f"{name}: {error}; give a picture that can be read") from error
-        for picture in self._held.values():
-            if picture.sha256 == digests.sha256:
-                return picture
-        if len(self._held) >= MAX_QUERIES:
-            raise UsageError(f"{name}: there are {MAX_QUERIES} query pictures already; remove some")
-        self._last += 1
-        picture = QueryPicture(
-            self._last,
-            name,
-            digests.sha256,
-            image.upright_size_px,
-            digests.size_bytes,
-            item_id,
-            uploaded,
-            content.evidence,
-        )
-        self._held[self._last] = picture
+        with self._lock:
+            for picture in self._held.values():
+                if picture.sha256 == digests.sha256:
+                    return picture
+            if len(self._held) >= MAX_QUERIES:
+                raise UsageError(f"{name}: there are {MAX_QUERIES} query pictures already; remove some")
+            self._last += 1
+            picture = QueryPicture(
+                self._last,
+                name,
+                digests.sha256,
+                image.upright_size_px,
+                digests.size_bytes,
+                item_id,
+                uploaded,
+                content.evidence,
+            )
+            self._held[self._last] = picture
         return picture

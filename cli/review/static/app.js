@@ -1,59 +1,24 @@
 // The page's own script: asks the server on this machine, and nobody else.
 "use strict";
 
-const $ = (selector, from = document) => from.querySelector(selector);
-const $$ = (selector, from = document) => [...from.querySelectorAll(selector)];
-const meta = (name) => $(`meta[name="${name}"]`).content;
 const state = { query: null, search: null, page: 0, pages: 1, items: [], at: -1, comparing: null, grey: false,
-  lines: true, heat: false, examiner: meta("examiner"), asked: 0 };
-
-// --- asking
-
-async function ask(path, { body, raw, quiet } = {}) {
-  const headers = quiet ? { "X-Imgmatch-Quiet": "1" } : {};
-  const options = { headers, cache: "no-store", credentials: "same-origin" };
-  if (body !== undefined || raw !== undefined) {
-    options.method = "POST";
-    headers["X-Imgmatch-Csrf"] = meta("csrf");
-    if (raw === undefined) headers["Content-Type"] = "application/json";
-    options.body = raw === undefined ? JSON.stringify(body) : raw;
-  }
-  let answer;
-  try {
-    answer = await fetch(path, options);
-  } catch {
-    throw new Error("The review has ended. Start it again with: imgmatch review CASE");
-  }
-  if (answer.ok) return answer;
-  const text = await answer.text();
-  let said = text.trim();
-  try { said = JSON.parse(text).error; } catch { /* plain text */ }
-  throw new Error(said);
-}
-const json = async (...given) => (await ask(...given)).json();
-const html = async (...given) => (await ask(...given)).text();
+  lines: true, heat: false, examiner: "", asked: 0 };
 
 let clearing = 0;
 function say(text) {
+  if (session.over) return;
   $("#said").textContent = text;
   clearTimeout(clearing);
   clearing = setTimeout(() => { $("#said").textContent = ""; }, 4000);
 }
 let clearingFailure = 0;
 function fail(error) {
+  if (session.over) return;
   $("#failed").textContent = error.message || String(error);
   clearTimeout(clearingFailure);
   clearingFailure = setTimeout(() => { $("#failed").textContent = ""; }, 9000);
 }
 const tried = (work) => async (...given) => { try { return await work(...given); } catch (error) { fail(error); } };
-
-// A source that is not at hand is said in words; nothing of it is an error of the page.
-document.addEventListener("error", (event) => {
-  const picture = event.target;
-  if (picture.tagName !== "IMG" || picture.classList.contains("heat")) return;
-  picture.classList.add("missing");
-  picture.closest(".frame")?.classList.add("gone");
-}, true);
 
 // --- showing a picture while something is held
 
@@ -68,13 +33,17 @@ async function show(pictures) {
     const url = URL.createObjectURL(await (await ask(path, { body: { px, grey: state.grey } })).blob());
     if (!showing.held || round !== showing.round) { URL.revokeObjectURL(url); return; }
     showing.urls.push(url);
-    showing.pictures.push([picture, picture.getAttribute("src")]);
+    showing.pictures.push(picture);
+    picture.dataset.shown = "1";
     picture.src = url;
   })));
 }
 function hide() {
   showing.held = false;
-  for (const [picture, before] of showing.pictures) picture.src = before;
+  for (const picture of showing.pictures) {
+    delete picture.dataset.shown;
+    if (blobs.has(picture)) display(picture, blobs.get(picture)); else picture.src = blank;
+  }
   showing.urls.forEach((url) => URL.revokeObjectURL(url));
   showing.pictures = []; showing.urls = [];
 }
@@ -106,40 +75,37 @@ function setGrey(grey) {
   $("#grey").setAttribute("aria-pressed", String(grey));
   say(grey ? "Shown pictures will be grey" : "Shown pictures will be in colour");
 }
-$("#grey").addEventListener("click", () => setGrey(!state.grey));
-$("#help").addEventListener("click", () => $("#helping").showModal());
-$("#who").addEventListener("click", () => name());
-$("#name-cancel").addEventListener("click", () => $("#naming").close());
-$("#end").addEventListener("click", tried(async () => {
-  if (!confirm("End the review? Decisions are kept; uploaded pictures are forgotten.")) return;
-  await ask("/end", { body: {} });
-  document.body.replaceChildren();
-  const note = document.createElement("p");
-  note.className = "single";
-  note.textContent = "The review has ended. This tab can be closed.";
-  document.body.append(note);
-}));
 let named = null;
+function head() {
+  $("#grey").addEventListener("click", () => setGrey(!state.grey));
+  $("#help").addEventListener("click", () => $("#helping").showModal());
+  $("#who").addEventListener("click", () => name());
+  $("#name-cancel").addEventListener("click", () => $("#naming").close());
+  $("#end").addEventListener("click", tried(async () => {
+    if (!confirm("End the review? Decisions are kept; uploaded pictures are forgotten.")) return;
+    await ask("/end", { body: {} });
+    over("The review has ended. This tab can be closed.");
+  }));
+  $("#naming").addEventListener("close", () => { named?.(state.examiner); named = null; });
+  $("#name-form").addEventListener("submit", tried(async (event) => {
+    event.preventDefault();
+    const given = await json("/examiner", { body: { name: $("#name-form input").value } });
+    state.examiner = given.examiner;
+    $("#who").textContent = given.examiner;
+    $("#naming").close();
+  }));
+}
 function name() {
   $("#naming").showModal();
   $("#name-form input").select();
   return new Promise((done) => { named = done; });
 }
-$("#naming").addEventListener("close", () => { named?.(state.examiner); named = null; });
-$("#name-form").addEventListener("submit", tried(async (event) => {
-  event.preventDefault();
-  const given = await json("/examiner", { body: { name: $("#name-form input").value } });
-  state.examiner = given.examiner;
-  $("#who").textContent = given.examiner;
-  $("#naming").close();
-}));
-
 // --- matches: query pictures
 
 const marks = { box: null, ignore: [], strokes: [], order: [], width: 1, height: 1, drawing: null };
 
 async function takeTray(given) {
-  $("#tray").innerHTML = given.html;
+  put($("#tray"), given.html);
   if (given.query) pick(given.query);
 }
 function pick(query) {
@@ -153,7 +119,8 @@ function pick(query) {
   picture.dataset.query = query;
   picture.setAttribute("width", marks.width); picture.setAttribute("height", marks.height);
   $("#draw").style.maxWidth = `${Math.round(260 * marks.width / marks.height)}px`;
-  picture.src = `/queries/${query}/picture`;
+  picture.src = blank;
+  load(picture, `/queries/${query}/picture`);
   $("#query-size").textContent = `The picture is ${marks.width} × ${marks.height} px.`;
   $("#marking").hidden = false;
   $("#go").disabled = false;
@@ -188,6 +155,7 @@ function boxes(text) {
 }
 function paint() {
   const canvas = $("#canvas");
+  if (!canvas) return;
   const rect = canvas.getBoundingClientRect();
   const ratio = window.devicePixelRatio || 1;
   canvas.width = Math.max(1, Math.round(rect.width * ratio)); canvas.height = Math.max(1, Math.round(rect.height * ratio));
@@ -310,7 +278,7 @@ async function page(number, keep) {
   const given = await json(`/searches/${state.search}?${asked}`);
   hide();
   Object.assign(state, { page: given.page, pages: given.pages, items: given.items });
-  $("#results").innerHTML = given.html;
+  put($("#results"), given.html);
   $("#results").classList.remove("busy");
   $("#summary").textContent = given.said;
   $("#pages").hidden = given.pages < 2;
@@ -353,7 +321,7 @@ async function compare() {
   if (item === undefined) return;
   const search = state.search;
   const place = $("#comparing");
-  place.innerHTML = await html(`/searches/${search}/items/${item}`);
+  put(place, await html(`/searches/${search}/items/${item}`));
   state.comparing = item;
   geometry = null;
   place.hidden = false;
@@ -379,7 +347,7 @@ async function compare() {
     });
     if (found.heat) $$("#two img.heat").forEach((layer) => {
       layer.addEventListener("load", drawn);
-      layer.src = `/searches/${search}/items/${item}/heat/${layer.dataset.heat}`;
+      load(layer, `/searches/${search}/items/${item}/heat/${layer.dataset.heat}`);
     });
     drawn();
   } catch (error) {
@@ -484,7 +452,7 @@ async function decide(verdict) {
 // --- pages
 
 const pagesOf = {
-  matches() {
+  matches(last) {
     startDrawing();
     $("#file").addEventListener("change", tried(async (event) => { await upload(event.target.files); event.target.value = ""; }));
     const drop = $("#drop");
@@ -499,7 +467,7 @@ const pagesOf = {
     const browse = tried(async (after) => {
       const form = $("#search");
       const asked = new URLSearchParams({ after, label: form.label.value, source: form.source.value, since: form.since.value, until: form.until.value });
-      $("#browsed").innerHTML = await html(`/items?${asked}`);
+      put($("#browsed"), await html(`/items?${asked}`));
       if (!$("#browsing").open) $("#browsing").showModal();
     });
     $("#browse").addEventListener("click", () => browse("0"));
@@ -537,11 +505,10 @@ const pagesOf = {
       if (what === "confirm" || what === "reject") await decide(what === "confirm" ? "confirmed" : "rejected");
     }));
     // What was searched last stands again when one comes back from another page.
-    const last = $('meta[name="search"]');
-    const row = $(`.query[data-query="${last.dataset.query}"]`) || $(".query");
+    const row = $(`.query[data-query="${last.query}"]`) || $(".query");
     if (row) pick(Number(row.dataset.query));
-    if (last.content) {
-      state.search = Number(last.content);
+    if (last.search) {
+      state.search = last.search;
       $("#bar").hidden = false;
       tried(page)(0);
     }
@@ -550,7 +517,7 @@ const pagesOf = {
 
   groups() {
     const shown = (given) => {
-      $("#groups").innerHTML = given.html;
+      put($("#groups"), given.html);
       if (given.running) setTimeout(tried(async () => shown(await json("/groups/found", { quiet: true }))), 700);
     };
     $("#group-form").addEventListener("submit", tried(async (event) => {
@@ -561,7 +528,7 @@ const pagesOf = {
       const button = event.target.closest("button");
       if (button?.dataset.page) shown(await json(`/groups/found?page=${button.dataset.page}`));
       if (button?.dataset.group) {
-        $("#spread").innerHTML = await html(`/groups/${button.dataset.group}`);
+        put($("#spread"), await html(`/groups/${button.dataset.group}`));
         $("#spreading").showModal();
         $("#spread .card")?.focus();
       }
@@ -572,7 +539,7 @@ const pagesOf = {
   audit() {
     $("#entries").addEventListener("click", tried(async (event) => {
       const end = event.target.closest("button")?.dataset.end;
-      if (end) { $("#entries").innerHTML = await html(`/audit/entries?end=${end}`); scrollTo(0, 0); }
+      if (end) { put($("#entries"), await html(`/audit/entries?end=${end}`)); scrollTo(0, 0); }
     }));
     $("#audit-verify").addEventListener("click", tried(async () => {
       const { faults } = await json("/audit/verify", { body: {} });
@@ -620,7 +587,7 @@ function rowStep() {
   return next > 0 && state.at + next < cards.length ? next : 1;
 }
 addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.altKey || event.metaKey) return;
+  if (event.ctrlKey || event.altKey || event.metaKey || !document.body.dataset.page) return;
   const typing = event.target.closest("input:not([type=checkbox]), select, textarea");
   if (event.key === "Escape" && typing) { typing.blur(); return; }
   if (typing) return;
@@ -635,4 +602,22 @@ addEventListener("keydown", (event) => {
 });
 addEventListener("keyup", (event) => { if (event.key === "s") hide(); });
 
-pagesOf[document.body.dataset.page]();
+// --- coming in
+
+async function begin() {
+  try {
+    await enter();
+    const here = { "/groups": "groups", "/audit": "audit", "/export": "export" }[location.pathname] || "matches";
+    const given = await json(`/pages/${here}`);
+    put(document.body, given.html);
+    document.body.dataset.page = here;
+    document.title = given.title;
+    state.examiner = given.examiner;
+    watch(given.left_s);
+    head();
+    pagesOf[here](given);
+  } catch (error) {
+    if (!session.over) over(error.message);
+  }
+}
+begin();

@@ -20,6 +20,8 @@ class Extracted(Container):
 
     parser: ClassVar[str]
     hashed_up_to_bytes: ClassVar[int | None] = sys.maxsize
+    as_old_as_itself: ClassVar[bool] = True
+    """Is what says no time of its own as old as the file? So are a frame, and a picture in a document."""
 
     def members(self) -> Iterator[Evidence | Issue]:
         """What is in it, in the order in which it is found."""
@@ -32,10 +34,9 @@ class Extracted(Container):
             if piece.kind not in self.kinds:
                 raise EvidenceError("crashed", "its reader gave nonsense; what came before is kept")
             if isinstance(piece, Trouble):
-                yield self.issue(piece.at, piece.error, piece.message, piece.kind)
+                yield self.issue(piece.at, piece.error, piece.message, piece.kind, piece.what)
             else:
-                # A frame, or a picture in a document, is as old as what it lies in where nothing else is said.
-                when = piece.modified_utc or self.outer.modified_utc
+                when = piece.modified_utc or (self.outer.modified_utc if self.as_old_as_itself else None)
                 yield self.unpacked(piece.at, piece.content, when, piece.kind)
 
 

@@ -1,4 +1,4 @@
-"""File systems, FAT, exFAT, NTFS, ext2/3/4 or HFS+, by The Sleuth Kit (pytsk3, extra ``forensic``).
+"""File systems, FAT, exFAT, NTFS, ext2/3/4, HFS+ or ISO 9660, by The Sleuth Kit (pytsk3, extra ``forensic``).
 
 The Sleuth Kit runs in a process of its own (``imgmatch.parsers.tsk``): a folder, an inode or a file that kills it or
 holds it up costs one issue."""
@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, ClassVar, cast
 
 from imgmatch import times
-from imgmatch.errors import EvidenceError
+from imgmatch.errors import EvidenceError, over
 from imgmatch.evidence.container import Container
+from imgmatch.evidence.formats import boot_sectors
 from imgmatch.evidence.formats.carve import carve, carved_at
-from imgmatch.evidence.look import HEAD_BYTES, Look
+from imgmatch.evidence.formats.partitions import bytes_at, gaps, may_be_disk
+from imgmatch.evidence.look import Look
 from imgmatch.locator import Locator
 from imgmatch.parsers import tsk
 from imgmatch.streams import Window, one_line
@@ -31,18 +33,6 @@ _LEAST_RECORD_BYTES = 128
 _LEAST_FOLDER_BYTES = 32
 
 
-def file_system_of(head: bytes) -> str | None:
-    """The family of a file system, as TSK calls it, by the magic of its boot sector or superblock."""
-    if head[3:11] == b"NTFS    ":
-        return "NTFS"
-    boot = head[510:512] == b"\x55\xaa"
-    if head[3:11] == b"EXFAT   " or (boot and (head[54:59] in (b"FAT12", b"FAT16") or head[82:87] == b"FAT32")):
-        return "FAT"
-    if head[0x438:0x43A] == b"\x53\xef":
-        return "EXT"
-    return "HFS" if head[1024:1026] in (b"H+", b"HX") else None
-
-
 class FileSystem(Container):
     """Files of one file system: live ones by path, deleted ones that it still names as ``deleted:path@inode``."""
 
@@ -54,16 +44,23 @@ class FileSystem(Container):
     @classmethod
     def recognise(cls, look: Look) -> bool:
         """By the magic of its boot sector or superblock."""
-        return file_system_of(look.head) is not None
+        return boot_sectors.intact(look.head, look.at) is not None
 
     def members(self) -> Iterator[Evidence | Issue]:
         """Files in the order of folders as they lie, then deleted ones that no folder names any more, then carved."""
         source = self.access()
-        family = file_system_of(source.read_at(0, HEAD_BYTES))
+        system = boot_sectors.found(bytes_at(source), source.size)
+        family = None if system is None else system.family
+        if system is not None and system.mended:
+            source = boot_sectors.Patched(source, system.mended)
+        if system is not None and system.damage is not None:
+            yield self.issue("/$boot", "broken_image", system.damage)
         self._system = session.Session(tsk.FileSystem, [source], self.outer, self.options.limits, family)
         try:
             about = self._system.call("about")
         except OSError as error:
+            if self.options.carve:
+                yield from carve(self, source, [(0, source.size)])
             raise EvidenceError("broken_image", f"the file system can't be read: {one_line(error)}") from error
         # FAT's "inodes" are every 32 bytes that might be a folder's entry: TSK looks through them itself, by folder.
         self._slots: bool = about["slots"]  # exFAT too
@@ -89,7 +86,9 @@ class FileSystem(Container):
             yield from self._owned(seen, owned)
             first, last = about["blocks"]
             last = min(last, self._size // about["block_bytes"])
-            yield from carve(self, source, _gaps(owned, first, last + 1, about["block_bytes"]))
+            block, before = about["block_bytes"], [(0, first)]
+            used = [(start * block, count * block) for start, count in before + owned]
+            yield from carve(self, source, gaps(used, (last + 1) * block))
 
     def member(self, place: Locator) -> Evidence:
         """The member at a place; what was carved is found there without looking through free space again."""
@@ -131,8 +130,8 @@ class FileSystem(Container):
                     yield self.issue(where, "broken_image", "the folder leads back to one that it lies in; not opened")
                 elif len(above) >= _MAX_PATH_DEPTH:
                     says = f"lies deeper than {_MAX_PATH_DEPTH:,} folders; not opened"
-                    yield self.issue(f"{where}@{meta['inode']}" if gone else where, "limit", says,
-                                     "deleted" if gone else None)  # fmt: skip
+                    yield self.failed(f"{where}@{meta['inode']}" if gone else where, over("folders in folders", says),
+                                      "deleted" if gone else None)  # fmt: skip
                 else:
                     yield _Folder(meta["inode"], where, gone, above | {inode})
             elif meta["file"] and not self._own(where):
@@ -175,7 +174,7 @@ class FileSystem(Container):
         """The issue of what its reader died of, once. Raises EvidenceError when that was once too often."""
         if inode not in self._told:
             self._told.add(inode)
-            yield self.issue(at, error.kind, f"{what}: {error}", kind)
+            yield self.issue(at, error.kind, f"{what}: {error}", kind, error.what)
         if self._system.given_up is not None:
             raise self._system.given_up
 
@@ -269,12 +268,10 @@ class _Lost:
     error: session.LostError
 
 
-def _gaps(runs: list[tuple[int, int]], first: int, end: int, block_bytes: int) -> Iterator[tuple[int, int]]:
-    """Start and length, in bytes, of what no run (first block and number of blocks) covers of blocks up to ``end``."""
-    at = first
-    for start, count in sorted(runs):
-        if start > at and at < end:
-            yield at * block_bytes, (min(start, end) - at) * block_bytes
-        at = max(at, start + count)
-    if at < end:
-        yield at * block_bytes, (end - at) * block_bytes
+class DamagedFileSystem(FileSystem):
+    """One whose boot sector or superblock is damaged, read by the copy that it keeps."""
+
+    @classmethod
+    def recognise(cls, look: Look) -> bool:
+        """By such a copy, or by what is left."""
+        return may_be_disk(look) and boot_sectors.damaged(look.at, look.evidence.size_bytes) is not None

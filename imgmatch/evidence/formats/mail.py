@@ -13,8 +13,7 @@ _MAIL_HEADER = re.compile(
     rb"|DKIM-Signature):",
     re.IGNORECASE | re.MULTILINE,
 )
-# A head with no empty line in it.
-_HEADERS_ONLY = re.compile(rb"(?:[!-9;-~]+:[^\n]*\n|[ \t]+[^\n]*\S[^\n]*\n)+[^\n]*\Z")
+_HEADER_LINE = re.compile(rb"[!-9;-~]+:")
 _LONGEST_HEAD_BYTES = 64 << 10
 
 
@@ -34,9 +33,15 @@ class Mail(Extracted):
         text = _message(look.head)
         if not _HEADER.match(text):
             return False
-        if _HEADERS_ONLY.match(text):
+        if _is_all_header(text):
             text = _message(look.at(0, _LONGEST_HEAD_BYTES))
         return len({name.lower() for name in _MAIL_HEADER.findall(text)}) >= 2
+
+
+def _is_all_header(text: bytes) -> bool:
+    """Is there no empty line in it, nor any that is neither a header nor the rest of one, but for the last?"""
+    lines = text.split(b"\n")[:-1]
+    return all(bool(line.strip()) if line[:1] in (b" ", b"\t") else _HEADER_LINE.match(line) for line in lines)
 
 
 def _message(text: bytes) -> bytes:

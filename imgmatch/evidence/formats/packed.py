@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import functools
 import gzip
 import lzma
 import os
@@ -10,12 +11,20 @@ import sys
 from collections.abc import Iterator
 from typing import Any, BinaryIO, ClassVar, cast
 
+from imgmatch.errors import over
 from imgmatch.evidence.container import Container
 from imgmatch.optional import require
-from imgmatch.streams import Unpacked
+from imgmatch.streams import Chained, Inflated, Unpacked, check_ratio
 from imgmatch.types import Evidence, Issue
 
 _ZSTD = ("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"), "archives"
+
+
+# What unpacking takes: of xz by its settings up to 6, the strongest, and one more.
+_BZIP2_BYTES = 4 << 20
+_XZ_BYTES = (10 << 20, 80 << 20, 140 << 20)
+_LEAST_WINDOW_BYTES, _MOST_WINDOW_BYTES = 8 << 20, 128 << 20
+_HEAD_BYTES = 1 << 16
 
 
 class Packed(Container):
@@ -37,9 +46,9 @@ class Packed(Container):
 
             def check(unpacked: int) -> None:
                 if unpacked > limits.ratio_from_bytes:
-                    self.budget.check_ratio(unpacked, _place(packed))
+                    check_ratio(limits, unpacked, _place(packed))
 
-            return cast(BinaryIO, Unpacked(stream, limits.max_member_bytes, check))
+            return cast(BinaryIO, Unpacked(stream, limits.max_member_bytes, check, packed))
 
         yield self.entry(stem or name, 0, open_it)
 
@@ -66,7 +75,7 @@ class Bzip2(Packed):
     name = "bzip2"
     kinds = ("bz2",)
     magic = (b"BZh",)
-    unpack: ClassVar[Any] = staticmethod(bz2.BZ2File)
+    unpack: ClassVar[Any] = staticmethod(lambda stream: Inflated(stream, bz2.BZ2Decompressor, _BZIP2_BYTES))
 
 
 class Xz(Packed):
@@ -75,7 +84,7 @@ class Xz(Packed):
     name = "xz"
     kinds = ("xz",)
     magic = (b"\xfd7zXZ\0",)
-    unpack: ClassVar[Any] = staticmethod(lzma.LZMAFile)
+    unpack: ClassVar[Any] = staticmethod(lambda stream: _xz(stream))
 
 
 class Zstd(Packed):
@@ -85,4 +94,37 @@ class Zstd(Packed):
     kinds = ("zst",)
     magic = (b"\x28\xb5\x2f\xfd",)
     needs = _ZSTD
-    unpack: ClassVar[Any] = staticmethod(lambda stream: require(*_ZSTD).ZstdFile(stream))
+    unpack: ClassVar[Any] = staticmethod(lambda stream: _zstd(stream))
+
+
+def _zstd(stream: BinaryIO) -> Inflated:
+    """With the window that its first frame asks for, or that most do."""
+    zstd = require(*_ZSTD)
+    head = stream.read(_HEAD_BYTES)
+    window = _LEAST_WINDOW_BYTES
+    if head[4:5] and not head[4] & 0x20 and head[5:6]:  # a window and not just all of it (RFC 8878, 3.1.1.1)
+        base = 1 << 10 + (head[5] >> 3)
+        window = max(window, base + base // 8 * (head[5] & 7))
+    elif head[4:5]:
+        window = _MOST_WINDOW_BYTES if head[4] >> 6 > 1 else window
+    if window > _MOST_WINDOW_BYTES:
+        raise over(
+            "window to unpack by", f"needs a window of {window:,} bytes to be unpacked; unpack it by another program"
+        )
+    options = {zstd.DecompressionParameter.window_log_max: (window - 1).bit_length()}
+    return Inflated(cast(BinaryIO, Chained(head, stream)), lambda: zstd.ZstdDecompressor(options=options), window)
+
+
+def _xz(stream: BinaryIO) -> Inflated:
+    """With as much memory as its beginning says that it needs, of two sizes."""
+    head = stream.read(_HEAD_BYTES)
+    for memory in _XZ_BYTES:
+        try:
+            lzma.LZMADecompressor(memlimit=memory).decompress(head, 1)
+        except lzma.LZMAError as error:
+            if "limit" in str(error):
+                continue
+        whole = cast(BinaryIO, Chained(head, stream))
+        return Inflated(whole, functools.partial(lzma.LZMADecompressor, memlimit=memory), memory)
+    says = f"takes more than {_XZ_BYTES[-1]:,} bytes of memory to unpack (a dictionary of that size)"
+    raise over("window to unpack by", f"{says}; unpack it by another program")

@@ -1,48 +1,106 @@
-"""Partitions of a disk (MBR, GPT), by The Sleuth Kit (pytsk3, extra ``forensic``) in a process of its own."""
+"""Partitions of a disk: MBR, GPT, Apple's map, BSD's disklabel (``partition_tables``)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import ClassVar
 
-from imgmatch.errors import EvidenceError
 from imgmatch.evidence.container import Container
-from imgmatch.evidence.formats.filesystem import FileSystem
-from imgmatch.evidence.look import Look
-from imgmatch.parsers import tsk
-from imgmatch.streams import one_line
+from imgmatch.evidence.formats import boot_sectors, partition_tables
+from imgmatch.evidence.formats.carve import carve, carved_at
+from imgmatch.evidence.look import HEAD_BYTES, Look
+from imgmatch.evidence.naming import signature_of
+from imgmatch.locator import Locator
+from imgmatch.streams import RandomAccess
 from imgmatch.types import Evidence, Issue
-from imgmatch.workers import session
 
 
 class Partitions(Container):
-    """Allocated partitions, each called by its number in the table and where it begins, in bytes."""
+    """Partitions, each called by its number in the order in which they begin and where that is, in bytes."""
 
     name = "partitioned disk"
-    kinds = ("partition",)
+    kinds = ("partition", "carved")
     hashed_up_to_bytes: ClassVar[int | None] = None
-    needs = "pytsk3", "forensic"
 
     @classmethod
     def recognise(cls, look: Look) -> bool:
         """An MBR whose four entries make sense, a protective one included; not the boot sector of a file system."""
-        if look.head[510:512] != b"\x55\xaa" or FileSystem.recognise(look):
-            return False
-        entries = [look.head[at : at + 16] for at in range(446, 510, 16)]
-        used = [entry for entry in entries if entry[4] and any(entry[12:16])]
-        return bool(used) and all(entry[0] in (0, 0x80) for entry in entries)
+        return partition_tables.is_mbr(look.head) and boot_sectors.intact(look.head, look.at) is None
 
     def members(self) -> Iterator[Evidence | Issue]:
-        """Partitions in the order of the table."""
+        """What is wrong with the tables; partitions; with ``carve``, what lies between them."""
         source = self.access()
-        try:
-            parts = session.Session(tsk.Partitions, [source], self.outer, self.options.limits).call("table")
-        except OSError as error:
-            raise EvidenceError("broken_image", f"the partitions can't be read: {one_line(error)}") from error
-        for number, (start, size) in enumerate(parts, start=1):
+        at = bytes_at(source)
+        base = int(self.outer.locator.at.partition("@")[2] or 0) if self.outer.locator.kind == "partition" else 0
+        tables = partition_tables.tables(at, source.size, lambda place: holds_volume(at, place), base)
+        if tables.faults:
+            yield self.issue("table", "broken_image", "; ".join(tables.faults))
+        for number, (start, size) in enumerate(tables.in_order, start=1):
             inside = max(0, min(size, source.size - start))
-            yield self.extent(f"{number}@{start}", source, start, inside)
+            if inside:
+                yield self.extent(f"{number}@{start}", source, start, inside)
             if inside < size:
                 yield self.issue(
                     f"{number}@{start}", "broken_image", f"the image ends {size - inside:,} bytes before the partition"
                 )
+        if self.options.carve:
+            yield from carve(self, source, gaps(tables.in_order, source.size))
+
+    def member(self, place: Locator) -> Evidence:
+        """The member at a place; what was carved is found there without looking through the gaps again."""
+        if place.kind == "carved" and (carved := carved_at(self, self.access(), place.at)) is not None:
+            return carved
+        return super().member(place)
+
+
+class DamagedPartitions(Partitions):
+    """Those of a disk whose first table is damaged or missing, or is no MBR."""
+
+    @classmethod
+    def recognise(cls, look: Look) -> bool:
+        """By any other table, or by what begins where a damaged one says."""
+        size = look.evidence.size_bytes
+        if not may_be_disk(look):
+            return False
+        return partition_tables.is_damaged(look.at, size, lambda place: holds_volume(look.at, place))
+
+
+def may_be_disk(look: Look) -> bool:
+    """Is it of a size that a disk or a volume has, so that it is worth to look for traces of one in it?"""
+    size = look.evidence.size_bytes
+    return size >= 1 << 15 and size % 512 == 0
+
+
+def bytes_at(source: RandomAccess) -> Callable[[int, int], bytes]:
+    """``read_at`` with places that may count from the end; nothing where it can't be read."""
+
+    def at(place: int, size: int) -> bytes:
+        try:
+            return source.read_at(max(0, source.size + place) if place < 0 else place, size)
+        except OSError:
+            return b""
+
+    return at
+
+
+def holds_volume(at: Callable[[int, int], bytes], start: int) -> bool:
+    """Does something that is known as a volume begin at a place?"""
+
+    def from_start(place: int, size: int) -> bytes:
+        return at(start + place, size) if place >= 0 else b""
+
+    if boot_sectors.intact(from_start(0, HEAD_BYTES), from_start) is not None:
+        return True
+    known = signature_of(from_start)
+    return known is not None and known.what == "volume"
+
+
+def gaps(parts: list[tuple[int, int]], size: int) -> Iterator[tuple[int, int]]:
+    """Start and length of what no part (start and length) covers."""
+    at = 0
+    for start, length in sorted(parts):
+        if start > at:
+            yield at, min(start, size) - at
+        at = max(at, start + length)
+    if at < size:
+        yield at, size - at

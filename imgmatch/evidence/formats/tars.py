@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
 import tarfile
 from collections.abc import Iterator
@@ -16,6 +17,13 @@ from imgmatch.streams import BLOCK_BYTES, RandomAccess, Shared, Window, one_line
 from imgmatch.types import Evidence, Issue
 
 _ERRORS: Any = tarfile  # those of a header are not in its stubs
+# Of what stands before a file: its name, its attributes and where the pieces of a sparse one lie.
+_MOST_HEADER_BYTES = 1 << 20
+_MOST_HEADERS = 8
+_MOST_PIECES = 100_000
+# Files that a hard link behind them can be followed to.
+_MOST_TARGETS = 200_000
+_BEFORE_A_FILE = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, b"X")
 
 
 class Tar(Container):
@@ -43,7 +51,7 @@ class Tar(Container):
         stream = self.outer.open()
         source = Shared(stream) if isinstance(stream, Window) or stream.seekable() else None
         place_of = Names()
-        extents: dict[str, tuple[int, int]] = {}
+        extents = _Extents()
         try:
             archive = _Archive.open(
                 fileobj=stream if source is None else Window(source),
@@ -64,19 +72,19 @@ class Tar(Container):
                 "broken_archive", f"the archive is damaged ({one_line(error)}); what was found of it is kept"
             ) from error
 
-    def _file(
-        self, archive: _Archive, member: tarfile.TarInfo, at: str, extents: dict[str, tuple[int, int]]
-    ) -> Evidence | Issue:
-        """A member; ``extents``: where content lies, by the name that a link would give."""
+    def _file(self, archive: _Archive, member: tarfile.TarInfo, at: str, extents: _Extents) -> Evidence | Issue:
+        """A member; ``extents``: where content lies that a link may lead to."""
         source, when, name = archive.source, times.utc(member.mtime), posixpath.normpath(member.name)
         extent = member.offset_data, member.size
         if member.islnk():
-            target = posixpath.normpath(member.linkname)
-            if source is None or target not in extents:
-                where = "read there" if target in extents else "not in this archive"
-                return self.issue(at, "link", f"a hard link to {member.linkname!r}, which is {where}")
-            extent = extents[target]
-        extents[name] = extent
+            found = extents.of(posixpath.normpath(member.linkname))
+            if source is None or found is None:
+                where = "read there" if found else "not in this archive"
+                if found is None and extents.full:
+                    where = f"not among the first {_MOST_TARGETS:,} files of this archive"
+                return self.issue(at, "link", f"a hard link to {member.linkname[:200]!r}, which is {where}")
+            extent = found
+        extents.keep(name, extent)
         if source is not None and not member.issparse():
             return self.extent(at, source, *extent, when)
         content = archive.extractfile(member)
@@ -86,7 +94,7 @@ class Tar(Container):
         except EvidenceError as error:
             if source is None:  # nor can anything behind it be reached
                 raise
-            return self.issue(at, error.kind, str(error))
+            return self.failed(at, error)
 
 
 class _Archive(tarfile.TarFile):
@@ -95,6 +103,12 @@ class _Archive(tarfile.TarFile):
     members: list[tarfile.TarInfo]
     source: RandomAccess | None = None
     damage: str | None = None
+    headers = 0
+    """How many headers that stand before a file are being read."""
+
+    def note(self, what: str) -> None:
+        """Keep what made no sense, if it is the first."""
+        self.damage = self.damage or f"byte {self.offset:,}: {what}"
 
     def pass_zeros(self) -> None:
         """Go on to the end of a run of zeros, whose first block was just read."""
@@ -109,7 +123,7 @@ class _Archive(tarfile.TarFile):
 
 
 class _Header(tarfile.TarInfo):
-    """A header that tells its archive where there is none."""
+    """A header that tells its archive where there is none, and what of one is longer than any that a program writes."""
 
     @classmethod
     def fromtarfile(cls, archive: Any) -> Self:
@@ -120,5 +134,93 @@ class _Header(tarfile.TarInfo):
             archive.pass_zeros()
             raise
         except (_ERRORS.InvalidHeaderError, _ERRORS.TruncatedHeaderError) as error:
-            archive.damage = archive.damage or f"byte {archive.offset:,}: {one_line(error)}"
+            archive.note(one_line(error))
             raise
+
+    def _block(self, count: int) -> int:
+        if count < 0:  # it would lead back, and round and round
+            raise _ERRORS.InvalidHeaderError("a negative size")
+        return cast(int, super()._block(count))  # type: ignore[misc]
+
+    def _proc_member(self, archive: Any) -> tarfile.TarInfo:
+        if self.type not in _BEFORE_A_FILE:
+            return cast(tarfile.TarInfo, super()._proc_member(archive))  # type: ignore[misc]
+        if self.size > _MOST_HEADER_BYTES or archive.headers >= _MOST_HEADERS:
+            return self._left_out(archive, f"{self.size:,} bytes of names and attributes")
+        for key in [key for key in archive.pax_headers if key not in tarfile.PAX_FIELDS and key != "hdrcharset"]:
+            del archive.pax_headers[key]  # what stands for all files that follow, and says nothing of them
+        archive.headers += 1
+        try:
+            return cast(tarfile.TarInfo, super()._proc_member(archive))  # type: ignore[misc]
+        finally:
+            archive.headers -= 1
+
+    def _proc_sparse(self, archive: Any) -> tarfile.TarInfo:
+        """As tarfile's, of as many pieces as it is let have."""
+        pieces, more, size = self._sparse_structs  # type: ignore[attr-defined]
+        del self._sparse_structs  # type: ignore[attr-defined]
+        while more and len(block := archive.fileobj.read(tarfile.BLOCKSIZE)) == tarfile.BLOCKSIZE:
+            for at in range(0, 21 * 24 if len(pieces) <= _MOST_PIECES else 0, 24):
+                offset, length = (_ERRORS.nti(block[place : place + 12]) for place in (at, at + 12))
+                if offset and length:
+                    pieces.append((offset, length))
+            more = bool(block[504])
+        if len(pieces) > _MOST_PIECES:
+            return self._left_out(archive, f"a sparse file of more than {_MOST_PIECES:,} pieces")
+        self.sparse, self.offset_data = cast(Any, pieces), archive.fileobj.tell()
+        archive.offset = self.offset_data + self._block(self.size)
+        self.size = size
+        return self
+
+    def _proc_gnusparse_10(self, following: tarfile.TarInfo, attributes: dict[str, str], archive: Any) -> None:
+        """As tarfile's, of as many pieces as it is let have."""
+        text = archive.fileobj.read(tarfile.BLOCKSIZE)
+        count, _, text = text.partition(b"\n")
+        numbers: list[int] = []
+        if len(count) > 10 or int(count) > _MOST_PIECES:
+            archive.note(f"a sparse file of more than {_MOST_PIECES:,} pieces was passed over")
+            following.type, following.size = b"?", 0
+            attributes.clear()
+            return
+        while len(numbers) < 2 * int(count):
+            if b"\n" not in text and not (block := archive.fileobj.read(tarfile.BLOCKSIZE)):
+                raise _ERRORS.TruncatedHeaderError("a sparse map without an end")
+            elif b"\n" not in text:
+                text += block
+            number, _, text = text.partition(b"\n")
+            numbers.append(int(number))
+        following.offset_data = archive.fileobj.tell()
+        following.sparse = list(zip(numbers[::2], numbers[1::2], strict=True))  # type: ignore[assignment]
+
+    def _left_out(self, archive: Any, what: str) -> tarfile.TarInfo:
+        """Nothing, with what it has behind it passed over."""
+        archive.note(f"{what} were passed over")
+        self.offset_data = archive.fileobj.tell()
+        archive.offset = self.offset_data + self._block(self.size)
+        self.type, self.size, self.name = b"?", 0, ""
+        return self
+
+
+class _Extents:
+    """Where the content of files lies, by a short hash of their names; of the first so many."""
+
+    def __init__(self) -> None:
+        self._of: dict[bytes, tuple[int, int]] = {}
+
+    @property
+    def full(self) -> bool:
+        """Were there more?"""
+        return len(self._of) >= _MOST_TARGETS
+
+    def of(self, name: str) -> tuple[int, int] | None:
+        """Place and length of a file's content."""
+        return self._of.get(_short(name))
+
+    def keep(self, name: str, extent: tuple[int, int]) -> None:
+        """Remember one."""
+        if not self.full:
+            self._of[_short(name)] = extent
+
+
+def _short(name: str) -> bytes:
+    return hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=12).digest()

@@ -4,7 +4,11 @@ however many there are, one at a time is held.
 
 from __future__ import annotations
 
+import bz2
+import dataclasses
+import functools
 import io
+import lzma
 import struct
 import zipfile
 import zlib
@@ -14,7 +18,7 @@ from typing import IO, Any, cast
 
 from imgmatch import times
 from imgmatch.optional import require
-from imgmatch.streams import BLOCK_BYTES, Joined, RandomAccess, Shared, Window
+from imgmatch.streams import BLOCK_BYTES, Inflated, Joined, RandomAccess, Shared, Window
 
 LOCAL_HEADER = b"PK\x03\x04"
 _LOCAL = struct.Struct("<4s5H3I2H")
@@ -57,12 +61,12 @@ class Entry:
 
     @property
     def unsupported(self) -> str | None:
-        """Why it can't be unpacked, whatever the password."""
+        """As what it can't be unpacked, whatever the password."""
         if self.flags & _STRONG:
-            return "is encrypted in a way that is not supported (PKWARE's)"
+            return "ZIP member encrypted in PKWARE's way"
         if self.method in _METHODS and not self.flags & _PATCH:
             return None
-        return f"is packed by method {self.method}, which is not supported"
+        return f"ZIP member packed by method {self.method}"
 
     @property
     def is_folder(self) -> bool:
@@ -76,22 +80,77 @@ class Entry:
             raise OSError("nothing begins where the directory says that it does")
         name_bytes, extra_bytes = _LOCAL.unpack(header)[-2:]
         data = Window(source, self.offset + _LOCAL.size + name_bytes + extra_bytes, self.packed_bytes)
+        if self.method in _BOUNDED:
+            # The library would unpack all that is in a block at once.
+            salt = 12 if self.encrypted else 0
+            if self.aes is not None:
+                salt = 4 + 4 * self.aes[1] + 2 + 10  # salt, check of the password, authentication
+            stored = dataclasses.replace(self, method=zipfile.ZIP_STORED, size_bytes=self.packed_bytes - salt)
+            packed = stored._by_library(data, password)
+            packed._expected_crc = None
+            plain = _BOUNDED[self.method](packed, self.size_bytes)
+            return cast(IO[bytes], _Checked(plain, self.size_bytes, None if self.aes else self.crc))
+        return cast(IO[bytes], self._by_library(data, password))
+
+    def _by_library(self, data: Window, password: bytes | None) -> Any:
         if self.aes is None:
-            plain = zipfile.ZipExtFile(cast(Any, data), "r", self._describe(zipfile.ZipInfo("")), password, True)
-            return cast(IO[bytes], plain)
+            return zipfile.ZipExtFile(cast(Any, data), "r", self._describe(zipfile.ZipInfo("")), password, True)
         library = require("pyzipper", "archives").AESZipFile
         info = self._describe(library.zipinfo_cls(""))
         info.wz_aes_version, info.wz_aes_strength = self.aes
         # It reads the header too: it is given one that it has nothing to say against.
         bare = io.BytesIO(_LOCAL.pack(LOCAL_HEADER, *[0] * 10))
         whole = Window(Joined([Shared(bare), Shared(cast(IO[bytes], data))]))
-        return cast(IO[bytes], library.zipextfile_cls(whole, "r", info, True, password))
+        return library.zipextfile_cls(whole, "r", info, True, password)
 
     def _describe(self, info: Any) -> Any:
         info.compress_type, info.flag_bits = self.method, self.flags & ~_UTF8
         info.compress_size, info.file_size, info.CRC = self.packed_bytes, self.size_bytes, self.crc
         info._raw_time = self.check << 8
         return info
+
+
+class _Checked(io.RawIOBase):
+    """So many bytes of a stream, which must have a CRC."""
+
+    def __init__(self, stream: Inflated, size: int, crc: int | None) -> None:
+        self._stream, self._left, self._expected, self._crc = stream, size, crc, 0
+
+    def readable(self) -> bool:
+        """True."""
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        """Fill ``buffer``; returns how many bytes there were. BadZipFile where they are wrong."""
+        count = self._stream.readinto(memoryview(buffer)[: self._left])
+        self._crc = zlib.crc32(memoryview(buffer)[:count], self._crc)
+        self._left -= count
+        if (not count and self._left) or (count and not self._left and self._expected not in (None, self._crc)):
+            raise zipfile.BadZipFile("its content has another length or CRC than its header says")
+        return count
+
+    def close(self) -> None:
+        """Let go of the decompressor."""
+        if not self.closed:
+            self._stream.close()
+        super().close()
+
+
+def _lzma(packed: IO[bytes], size: int) -> Inflated:
+    """LZMA as APPNOTE.TXT 5.8 has it. Raises EvidenceError of kind ``limit`` for a dictionary that is too large."""
+    head = packed.read(4)
+    properties = packed.read(int.from_bytes(head[2:4], "little"))
+    parameters, dictionary = struct.unpack_from("<BI", properties)
+    dictionary = max(4096, min(dictionary, size))  # of more bytes than there are none is needed
+    how = {"dict_size": dictionary, "lc": parameters % 9, "lp": parameters // 9 % 5, "pb": parameters // 45}
+    filters = [{"id": lzma.FILTER_LZMA1, **how}]
+    return Inflated(packed, functools.partial(lzma.LZMADecompressor, lzma.FORMAT_RAW, None, filters), dictionary)
+
+
+_BOUNDED = {
+    zipfile.ZIP_BZIP2: lambda packed, size: Inflated(packed, bz2.BZ2Decompressor, 4 << 20),
+    zipfile.ZIP_LZMA: _lzma,
+}
 
 
 class Directory:
@@ -199,6 +258,15 @@ def _modified(extra: dict[int, bytes], date: int, time: int) -> str | None:
     if len(ntfs) >= 16 and ntfs[4:8] == b"\x01\0\x18\0":
         return times.filetime(int.from_bytes(ntfs[8:16], "little"))
     return times.dos(date, time)
+
+
+def directory_bytes(source: RandomAccess) -> int:
+    """How long the directory says that it is; 0 where there is none."""
+    try:
+        start, end, *_ = _find_directory(source)
+    except DamagedError:
+        return 0
+    return end - start
 
 
 def _find_directory(source: RandomAccess) -> tuple[int, int, int, int]:

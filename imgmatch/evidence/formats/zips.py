@@ -7,12 +7,12 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import IO, BinaryIO, cast
 
-from imgmatch.errors import EvidenceError, ImgmatchError, raise_if_machine
+from imgmatch.errors import EvidenceError, ImgmatchError, over, raise_if_machine, unsupported
 from imgmatch.evidence.container import Container
 from imgmatch.evidence.formats.zip_directory import LOCAL_HEADER, DamagedError, Directory, Entry, local_entry
 from imgmatch.evidence.look import read
 from imgmatch.locator import Locator, Names
-from imgmatch.streams import BLOCK_BYTES, RandomAccess, Shared, Spool, Unpacked, Window, one_line
+from imgmatch.streams import BLOCK_BYTES, RandomAccess, Shared, Spool, Unpacked, Window, check_ratio, one_line
 from imgmatch.types import Evidence, Issue
 
 _PICTURE = re.compile(r"(^|/)(media|pictures|thumbnails?|docProps/thumbnail[^/]*)(/|$)", re.IGNORECASE)
@@ -58,11 +58,12 @@ class Zip(Container):
             yield from self._entries(source, directory, place_of, name_of)
             if directory.end < end:
                 says = f"{end - directory.end:,} bytes from {directory.end:,} on are behind its end; not looked into"
-                yield Issue(self.outer.locator, "walk", "unsupported", says)
+                yield Issue(self.outer.locator, "walk", "unsupported", says, "data behind a ZIP archive")
             end = directory.first
             if not end:
                 return
-        raise EvidenceError("limit", f"is more than {_MOST_ARCHIVES:,} archives one behind the other; the rest is left")
+        says = f"is more than {_MOST_ARCHIVES:,} archives one behind the other; the rest is left"
+        raise over("archives in one file", says)
 
     def _entries(
         self, source: RandomAccess, directory: Directory, place_of: Names, name_of: Callable[[Entry], str]
@@ -76,14 +77,12 @@ class Zip(Container):
                 continue
             try:
                 if entry.unsupported is not None:
-                    raise EvidenceError("unsupported", entry.unsupported)
-                self.budget.check_ratio(entry.size_bytes, entry.packed_bytes)
+                    raise unsupported(entry.unsupported, "not unpacked")
+                check_ratio(self.options.limits, entry.size_bytes, entry.packed_bytes)
                 yield self._file(at, entry, source, keys.of(entry) if entry.encrypted else None)
-            except EvidenceError as error:
-                yield self.issue(at, error.kind, str(error))
             except ImgmatchError as error:
                 raise_if_machine(error)
-                yield self.issue(at, "needs_package", str(error))
+                yield self.failed(at, error)
 
     def _file(self, at: str, entry: Entry, source: RandomAccess, password: bytes | None) -> Evidence:
         limit = self.options.limits.max_member_bytes
@@ -106,8 +105,8 @@ class Zip(Container):
                 continue
             at = place_of(entry.name)
             if entry.encrypted or entry.method not in (_STORED, _DEFLATED):
-                what = "it is encrypted" if entry.encrypted else f"packed by method {entry.method}"
-                yield self.issue(at, "unsupported", f"{what}, and the archive has no directory; not unpacked")
+                what = "encrypted" if entry.encrypted else f"packed by method {entry.method}"
+                yield self.failed(at, unsupported(f"ZIP member {what}, without a directory", "not unpacked"))
                 continue
             kept, used = self._unpack(source, entry, offset)
             offset += used

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from imgmatch.errors import UsageError
+from imgmatch.given import Guarded
 from imgmatch.optional import require
 from imgmatch.picture.pdq import BITS
 from indexer.catalogue.rds import is_database, rds_hashes
@@ -230,17 +231,21 @@ def _vics(path: Path) -> Iterator[Entry | Malformed]:
         with path.open("rb") as file:
             if file.read(3) != codecs.BOM_UTF8:
                 file.seek(0)
-            for prefix, event, value in ijson.parse(file, use_float=True):
+            guarded = Guarded(file)
+            for prefix, event, value in ijson.parse(guarded, use_float=True):
                 if event in ("string", "number"):
                     container, _, key = prefix.rpartition(".")
                     if container in _VICS_MEDIA and key.lower() in ("md5", "sha1", "category", "mediaid"):
                         found[key.lower()] = value
-                elif event == "end_map" and prefix in _VICS_MEDIA and found:
+                elif event == "end_map" and prefix in _VICS_MEDIA:
+                    guarded.guard.values = 0
+                    if not found:
+                        continue
                     count += 1
                     given = {name: found.get(name) for name in ("sha1", "md5")}
                     yield _strongest(given, found.get("category"), f"entry {count}")
                     found = {}
-    except (ijson.JSONError, UnicodeDecodeError) as error:
+    except (ijson.JSONError, UnicodeDecodeError, ValueError) as error:
         what = " ".join(str(error).split())[:120]
         raise UsageError(f"{path}: damaged JSON after {count:,} entries ({what}); get the list again") from error
 

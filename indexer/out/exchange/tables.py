@@ -60,8 +60,8 @@ TABLES = {
         Table("labels", {"item_id": WHOLE, "sha256": TEXT, "source": TEXT, "name": TEXT, "value": TEXT}),
         Table(
             "issues",
-            {"locator": TEXT, "path": TEXT, "stage": TEXT, "error": TEXT, "message": TEXT, "sha256": TEXT,
-             "seen_utc": TIME, "run_id": WHOLE},
+            {"locator": TEXT, "path": TEXT, "stage": TEXT, "error": TEXT, "what": TEXT, "message": TEXT, "sha256": TEXT,
+             "seen_utc": TIME, "run_id": WHOLE, "beside": TRUTH},
         ),
         Table(
             "decisions",
@@ -216,10 +216,12 @@ def _issues(use: Use) -> Iterator[Record]:
             "path": row.issue.locator.path,
             "stage": row.issue.stage,
             "error": row.issue.error,
+            "what": row.issue.what,
             "message": row.issue.message,
             "sha256": row.sha256,
             "seen_utc": row.seen_utc,
             "run_id": row.run_id,
+            "beside": row.beside,
         }
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-import json
 import os
 import re
 import struct
@@ -22,15 +21,19 @@ import numpy as np
 import numpy.typing as npt
 
 from imgmatch.errors import CaseError, ImgmatchError, UsageError
+from imgmatch.evidence.formats.zip_directory import directory_bytes
+from imgmatch.given import loads
 from imgmatch.locator import Locator
+from imgmatch.streams import Shared
 from imgmatch.types import ModelSpec
 from indexer.case.case import Case
 from indexer.catalogue.clock import now_utc
 from indexer.out.exchange.pack import FORMAT, ITEMS, MANIFEST, SIGHTINGS, SPEC_FIELDS, VERSION
 
-MAX_MANIFEST_BYTES = 256 << 20
+MAX_MANIFEST_BYTES = 64 << 20
 MAX_LINE_BYTES = 1 << 20
 _MAX_DIM = 65_536
+_MAX_DIRECTORY_BYTES = 24 << 20
 _BLOCK = 1 << 20
 _HEX = {name: re.compile(rf"[0-9a-f]{{{length}}}\Z") for name, length in (("sha256", 64), ("md5", 32), ("sha1", 40))}
 # Everything that a ZIP or NumPy file of any bytes makes their readers raise.
@@ -86,6 +89,9 @@ def _verified(path: Path, folder: Path) -> tuple[dict[str, Any], str]:
     """The manifest and its SHA-256; every member has the size and hash that it says, and lies in ``folder``."""
     size = path.stat().st_size
     try:
+        with path.open("rb") as file:
+            if directory_bytes(Shared(file)) > _MAX_DIRECTORY_BYTES:
+                raise _damaged(path, f"its directory is longer than {_MAX_DIRECTORY_BYTES >> 20} MiB")
         with zipfile.ZipFile(path) as archive:
             infos = {info.filename: info for info in archive.infolist()}
             if MANIFEST not in infos:
@@ -100,7 +106,7 @@ def _verified(path: Path, folder: Path) -> tuple[dict[str, Any], str]:
             if infos[MANIFEST].file_size > MAX_MANIFEST_BYTES:
                 raise _damaged(path, f"{MANIFEST} is larger than {MAX_MANIFEST_BYTES >> 20} MiB")
             text = archive.read(MANIFEST)
-            manifest = json.loads(text)
+            manifest = loads(text)
             _check_manifest(path, manifest)
             if set(manifest["members"]) != set(infos) - {MANIFEST}:
                 raise _damaged(path, f"its members are not those that {MANIFEST} names")
@@ -114,7 +120,7 @@ def _verified(path: Path, folder: Path) -> tuple[dict[str, Any], str]:
                 member["file"] = kept
     except ImgmatchError:
         raise
-    except (*_UNREADABLE, RecursionError) as error:
+    except _UNREADABLE as error:
         raise _damaged(path, _line(error)) from error
     return manifest, hashlib.sha256(text).hexdigest()
 
@@ -206,10 +212,10 @@ def _lines(path: Path, name: str, file: Path) -> Iterator[dict[str, Any]]:
         while line := lines.readline(MAX_LINE_BYTES):
             number += 1
             try:
-                record = json.loads(line)
+                record = loads(line)
                 if not isinstance(record, dict):
                     raise ValueError("no object")
-            except (ValueError, RecursionError) as error:
+            except ValueError as error:
                 raise _damaged(path, f"{name}, line {number}: {_line(error)}") from error
             yield record
 

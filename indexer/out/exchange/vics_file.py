@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from imgmatch.errors import UsageError
+from imgmatch.given import Guard
 from imgmatch.optional import require
 
-MAX_RECORD_BYTES = 64 << 20
+MAX_RECORD_BYTES = 32 << 20
 """A media record and what stands before it may be so long: memory stays bounded whatever a file holds."""
 _MAX_HEADER_EVENTS = 200_000
+_MAX_HEADER_LENGTH = 16 << 20
 _CHUNK_BYTES = 1 << 16
 _VERSION = re.compile(r"DataModels/(\d+)\.(\d+)\.xml")
 _NAMES = {"md5": re.compile(r"[0-9a-fA-F]{32}\Z"), "sha1": re.compile(r"[0-9a-fA-F]{40}\Z")}
@@ -112,7 +114,7 @@ class VicsFile:
         parser = self._ijson.parse_coro(events)
         context = None
         version = ""
-        for first_byte, chunk in self._chunks():
+        for first_byte, chunk in self._guarded(Guard()):
             self._send(parser, chunk, first_byte)
             for prefix, event, value in events:
                 if prefix in ("odata.metadata", "@odata.context") and event == "string":
@@ -152,13 +154,14 @@ class VicsFile:
         )
         number = 0
         since = 0
-        for first_byte, chunk in self._chunks():
+        for first_byte, chunk in self._guarded(guard := Guard()):
             for parser in parsers:
                 self._send(parser, chunk, first_byte)
             for record in found:
                 number += 1
                 yield from _media(record, number)
             since = 0 if found else since + len(chunk)
+            guard.values = 0 if found else guard.values
             if since > MAX_RECORD_BYTES:
                 raise UsageError(
                     f"{self.path}, byte {first_byte:,}: no media record ends within {MAX_RECORD_BYTES >> 20} MiB; "
@@ -175,6 +178,15 @@ class VicsFile:
                 "get it again, whole"
             ) from error
         self.header = header.built.value
+
+    def _guarded(self, guard: Guard) -> Iterator[tuple[int, bytes]]:
+        """The file in pieces, as far as there is nothing in them that a parser is not to see."""
+        for first_byte, chunk in self._chunks():
+            try:
+                guard.feed(chunk)
+            except ValueError as error:
+                raise UsageError(f"{self.path}, from byte {first_byte:,} on: {error}; get the file again") from error
+            yield first_byte, chunk
 
     def _send(self, parser: Any, chunk: bytes, first_byte: int) -> None:
         try:
@@ -253,7 +265,7 @@ class _Header(_Last):
         self._below = f"{media}."
         self._parent, _, self._key = media.rpartition(".")
         self._path = path
-        self._count = 0
+        self._count = self._length = 0
 
     def send(self, happened: tuple[str, str, Any]) -> None:
         prefix, event, value = happened
@@ -263,7 +275,8 @@ class _Header(_Last):
         if event == "map_key" and value == self._key and prefix == self._parent:
             return
         self._count += 1
-        if self._count > _MAX_HEADER_EVENTS:
+        self._length += len(value) if isinstance(value, str) else 0
+        if self._count > _MAX_HEADER_EVENTS or self._length > _MAX_HEADER_LENGTH:
             raise UsageError(f"{self._path}: holds more beside its media than a VICS file does (at field {prefix!r})")
         self.built.event(event, value)
 

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import time
 from email.message import EmailMessage
 
 import pytest
@@ -140,3 +141,11 @@ def test_half_a_character_in_a_name_ends_nothing(tmp_path, name):
     path = tmp_path / "a.eml"
     path.write_bytes(made)
     assert split(path) == ({"mail:2/\\ud800a.jpg": JPEGS[1]}, [])
+
+
+def test_a_text_that_begins_as_a_header_does_is_looked_at_quickly(tmp_path):
+    lines = b"data: " + b"word " * 100 + b"\n" + b" more of it and more\n" * 150 + b"\xc3\xa4 no header\n"
+    (tmp_path / "a.txt").write_bytes(lines)
+    began = time.monotonic()
+    list(walk(tmp_path))
+    assert time.monotonic() - began < 5

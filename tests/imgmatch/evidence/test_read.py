@@ -53,9 +53,11 @@ def test_what_is_decoded_are_the_bytes_that_were_hashed_up_to_the_limit():
     assert (content.evidence, content.digests.sha256, content.whole) == (found, SHA256, DATA)
     larger = read(found, limits([f"max_bytes={len(DATA) - 1}"]))
     assert (larger.digests, larger.data) == (content.digests, None)
-    with pytest.raises(EvidenceError, match="17 bytes are more than 16") as said:
+    with pytest.raises(EvidenceError, match="17 bytes are more than max_bytes") as said:
         larger.whole  # noqa: B018
-    assert Issue.of(PLACE, said.value) == Issue(PLACE, "decode", "too_large", "17 bytes are more than 16")
+    assert Issue.of(PLACE, said.value) == Issue(
+        PLACE, "decode", "too_large", "17 bytes are more than max_bytes (16)", "max_bytes"
+    )
     assert hashed(found) == content.digests
 
 
@@ -159,7 +161,7 @@ def test_content_beyond_the_limits_is_not_said_to_have_changed(tmp_path):
     path = tmp_path / "large"
     path.write_bytes(DATA)
     small = limits(["max_bytes=16"])
-    with pytest.raises(EvidenceError, match="17 bytes are more than 16"):
+    with pytest.raises(EvidenceError, match="17 bytes are more than max_bytes"):
         Finder(small).content(SHA256, [Locator.file(path)])
     assert Finder(small.widened({"max_bytes": 17})).content(SHA256, [Locator.file(path)]).whole == DATA
 

@@ -310,9 +310,9 @@ def test_a_decompression_bomb_is_refused_by_its_header():
 
 def test_limits_can_be_lowered():
     data = encode(SOURCE, "PNG")
-    with pytest.raises(EvidenceError, match=r"120 x 80 pixels are more than the limit of 9,599"):
+    with pytest.raises(EvidenceError, match=r"120 x 80 pixels are more than max_pixels \(9,599\)"):
         decode(data, limits=Limits(max_pixels=120 * 80 - 1))
-    with pytest.raises(EvidenceError, match="more than the limit of 10"):
+    with pytest.raises(EvidenceError, match=r"more than max_bytes \(10\)"):
         decode(data, limits=Limits(max_bytes=10))
     assert decode(data, limits=Limits(max_pixels=120 * 80)).pixels.shape == (80, 120, 3)
 

@@ -35,6 +35,7 @@ class Told(TypedDict):
     say: Literal["end"]
     error: str | None
     message: str
+    what: str
     done: list[str]
 
 

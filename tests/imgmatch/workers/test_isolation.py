@@ -192,6 +192,7 @@ RIGHT = {
     "say": "end",
     "error": None,
     "message": "",
+    "what": "",
     "image": ABOUT,
     "facts": {"metadata": {}, "pdq": None},
     "pictures": [{**ABOUT, "height": 4, "width": 5}],
@@ -209,7 +210,7 @@ def test_a_reply_that_is_right_is_taken():
     found = heard(RIGHT)
     assert found.prepared.shape == (64, 64, 3)
     assert found.pictures[0].pixels.shape == (4, 5, 3)
-    refusal = heard({"say": "end", "error": "empty", "message": "x"}, 0)
+    refusal = heard({"say": "end", "error": "empty", "message": "x", "what": ""}, 0)
     assert (refusal.kind, str(refusal)) == ("empty", "x")
 
 
@@ -217,10 +218,11 @@ def test_a_reply_that_is_right_is_taken():
     "header",
     [
         {},
-        {"say": "end", "error": "no_such_kind", "message": "x"},
-        {"say": "end", "error": ["empty"], "message": "x"},
-        {"say": "end", "error": "empty", "message": 3},
-        {"say": "end", "error": None, "message": ""},
+        {"say": "end", "error": "no_such_kind", "message": "x", "what": ""},
+        {"say": "end", "error": ["empty"], "message": "x", "what": ""},
+        {"say": "end", "error": "empty", "message": 3, "what": ""},
+        {"say": "end", "error": "empty", "message": "x", "what": None},
+        {"say": "end", "error": None, "message": "", "what": ""},
         {"say": "read", "of": 0, "offset": 0, "size": 1},
         RIGHT | {"more": 1},
         RIGHT | {"error": "empty"},

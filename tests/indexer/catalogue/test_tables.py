@@ -34,7 +34,13 @@ SHIPPED = {
     7: "ab537d92f476172f",
     8: "ed6b1a3a3596eba4",
     9: "e1c27f82a8c8cedc",
+    10: "cbd58f04b88df585",
 }
+
+
+def failed(number: int, error: str, stage: str = "read", beside: bool = False) -> tuple:
+    """What a run says of a file."""
+    return Issue(evidence(number).locator, stage, error, "no"), None, None, beside
 
 
 def rows(path: Path) -> dict[str, int]:
@@ -50,9 +56,10 @@ def full(tmp_path):
         add(case, clouds(0, 5))
         delete(case, items=[5])
         with case.writing(), case.run("ingest", "test") as run:
+            run.commit(Batch(issues=[failed(80, "unreadable")]), case.shelf(SPEC))
+        with case.writing(), case.run("ingest", "test") as run:
             seen = Batch(seen=[(digests(1).sha256, evidence(1))], facts=[(digests(1).sha256, FACTS)])
-            said = ((80, "unreadable"), (80, "empty"), (81, "empty"))
-            seen.issues = [(Issue(evidence(n).locator, "read", error, "no"), None, None) for n, error in said]
+            seen.issues = [failed(80, "empty"), failed(81, "empty")]
             seen.listed = [(digests(90), evidence(90), (ListHit(1, "junk", "ignore", None, "md5"),), True)]
             run.commit(seen, case.shelf(SPEC))
             label(case, [(1, "table", {"label": "Hotel"})])
@@ -139,9 +146,62 @@ def test_merging_keeps_what_their_runs_could_not_read_where_this_case_knows_the_
         add(case, clouds(1, 1), start=80)  # 80 is an item here, at the place that is an issue there
         merge(case, full)
         assert [str(row.issue.locator)[-6:] for row in inside(case).issues.all()] == ["81.jpg"]
-        run = [row[0] for row in inside(case).runs.all() if row[1] == "merged ingest"][-1]
-        told = [(row["locator"][-6:], row["settled_since"]) for row in inside(case).runs.skipped(run)]
+        runs = [row[0] for row in inside(case).runs.all() if row[1] == "merged ingest"]
+        told = [(row["locator"][-6:], row["settled_since"]) for run in runs for row in inside(case).runs.skipped(run)]
         assert told == [("80.jpg", True), ("80.jpg", True), ("81.jpg", False)]
+
+
+def test_merging_keeps_what_is_said_of_stages_apart(full, tmp_path):
+    with full.writing(), full.run("ingest", "test") as run:
+        said = [failed(80, "broken_picture", "walk"), failed(80, "limit", "walk", True), failed(81, "x", "walk", True)]
+        run.commit(Batch(issues=said), full.shelf(SPEC))
+    with Case.create(tmp_path / "case", model=SPEC) as case:
+        add(case, clouds(1, 1), start=80)
+        with case.writing(), case.run("ingest", "test") as run:
+            run.commit(Batch(issues=[failed(81, "ours", "walk")]), case.shelf(SPEC))
+        merge(case, full)
+        said = sorted((str(row.issue.locator)[-6:], row.issue.error, row.beside) for row in inside(case).issues.all())
+        assert said == [
+            ("80.jpg", "broken_picture", False),
+            ("80.jpg", "limit", True),
+            ("81.jpg", "empty", False),
+            ("81.jpg", "ours", False),
+        ]
+        before = rows(case.path)
+        merge(case, full)
+        assert {**rows(case.path), "runs": 0} == {**before, "runs": 0}
+
+
+def test_issues_of_a_case_of_format_9_stay(tmp_path):
+    with sqlite3.connect(tmp_path / CATALOGUE) as db:
+        for number in range(1, 10):
+            db.executescript("\n".join(table.formats.get(number, "") for table in TABLES))
+        db.execute("PRAGMA user_version = 9")
+        db.execute("INSERT INTO runs VALUES (1, 'ingest', '1', 'r', '{}', 'now', NULL, NULL)")
+        told = "VALUES (?, 'file:/a', 'walk', 'limit', 'm', x'00', 5, 6, 7, 'now', 1)"
+        db.execute(f"INSERT INTO issues {told}", (9,))
+        db.execute("INSERT INTO past_issues VALUES (1, 'file:/a', 'read', 'unreadable', 'm', NULL, NULL, 'now')")
+    catalogue = Catalogue(tmp_path / CATALOGUE)
+    catalogue.migrate()
+    assert [(str(row.issue.locator), row.issue.error, row.beside) for row in catalogue.issues.all()] == [
+        ("file:/a", "limit", False)
+    ]
+    assert catalogue.rows("SELECT * FROM issues")[0][:11] == (
+        9,
+        "file:/a",
+        "walk",
+        "limit",
+        "m",
+        b"\0",
+        5,
+        6,
+        7,
+        "now",
+        1,
+    )
+    assert [row["error"] for row in catalogue.runs.skipped(1)] == ["unreadable", "limit"]
+    assert catalogue.integrity() == []
+    catalogue.close()
 
 
 def test_merged_known_media_speak_for_items_that_are_here_and_that_come_later(full, tmp_path):

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from imgmatch.errors import UsageError
-from imgmatch.picture.pdq import has_pdq
 from indexer.care.delete import delete
 from indexer.care.merge import merge
 from indexer.case.case import CATALOGUE, Case
@@ -24,7 +23,6 @@ from tests.imgmatch.picture.test_metadata import exif
 from tests.indexer.vectors import inside, looking
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what Pillow says of broken EXIF
-needs_pdq = pytest.mark.skipif(not has_pdq(), reason="pdqhash is not installed: pip install 'imgmatch[pdq]'")
 
 
 @pytest.fixture
@@ -156,7 +154,6 @@ def test_pdq_lists_are_known_by_their_content(tmp_path, text):
     assert isinstance(bad, Malformed)
 
 
-@needs_pdq
 def test_a_pdq_list_names_copies_that_no_digest_does(case, embedder, tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()

@@ -39,6 +39,8 @@ HITS = {
     "decode_seconds": (1, "worker_timeout", None),
     "max_depth": (1, "limit", zipped({"a.zip": zipped({"b.jpg": PICTURE})})),
     "max_members": (2, "limit", zipped({f"{n}.jpg": b"" for n in range(3)})),
+    "members_per_kib_from": (2, "limit", zipped({f"{n}.jpg": b"" for n in range(3)})),
+    "max_name_bytes": (10, "limit", zipped({f"{n}.jpg": b"" for n in range(3)})),
     "max_total_bytes": (1_000, "limit", zipped({"a.jpg": PICTURE})),
     "max_member_bytes": (1_000, "limit", zipped({"a.jpg": PICTURE})),
     "max_ratio": (20, "limit", zipped({"a.bmp": bytes(65 << 20)})),
@@ -72,9 +74,8 @@ def test_a_file_past_a_limit_is_an_issue_that_names_the_limit(name, case, embedd
     report = ingest(case, [sources], embedder, config)
     assert inside(case).issues.kinds()[kind] >= 1
     said = " ".join(row.issue.message for row in inside(case).issues.all() if row.issue.error == kind)
-    assert {"ratio_from_bytes": "max_ratio", "max_pixels": f"{value:,}", "max_bytes": f"{value:,}"}.get(
-        name, name
-    ) in said
+    told_as = {"ratio_from_bytes": "max_ratio", "members_per_kib_from": "max_members_per_kib"}
+    assert told_as.get(name, name) in said
     assert report.new_items >= 1  # the other file
     assert f'"{name}":{value}' in (case.path / "audit.jsonl").read_text().replace(" ", "")
 
@@ -105,8 +106,10 @@ def test_every_limit_is_documented_with_its_default_and_has_a_file_that_hits_it(
     rows = dict(re.findall(r"^\| `(\w+)` \| [^|]*?\(?([\d,]+)\)? \|", page, re.MULTILINE))
     assert {name: int(value.replace(",", "")) for name, value in rows.items()} == AllLimits().named()
     # The others by videos that hit them: tests/imgmatch/test_media.py.
+    # Of time and proportion by what claims it: tests/imgmatch/evidence/test_budget.py.
+    elsewhere = {"max_carved_bytes", "max_walk_seconds", "max_members_per_kib"}
     media = {"max_frames", "max_frame_pixels", "max_video_bytes", "max_cpu_seconds", "max_memory_bytes"}
-    assert set(HITS) | {"max_carved_bytes"} | media == set(AllLimits().named())
+    assert set(HITS) | elsewhere | media == set(AllLimits().named())
 
 
 @pytest.mark.parametrize(

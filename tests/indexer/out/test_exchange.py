@@ -206,7 +206,7 @@ def test_tables_hold_every_row_with_the_documented_columns(case, tmp_path, forma
     if format == "parquet":
         pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install 'imgmatch[exchange]'")
     issue = Issue(Locator.file("/media/broken.jpg"), "decode", "empty", "no bytes")
-    add(case, [1, 2], issues=[(issue, None, None)])
+    add(case, [1, 2], issues=[(issue, None, None, False)])
     label(case, [(1, "t.csv", {"label": "Hotel X"})])
     decisions.decide(case, "1", "2", "rejected")
     rows = export_tables(case, tmp_path / "out", format)

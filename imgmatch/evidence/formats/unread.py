@@ -1,0 +1,58 @@
+"""Volumes that nothing here reads: called by their names, and carved where that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from imgmatch.evidence.container import Container
+from imgmatch.evidence.formats.carve import carve, carved_at
+from imgmatch.evidence.formats.partitions import bytes_at
+from imgmatch.evidence.look import Look
+from imgmatch.evidence.naming import signature_of
+from imgmatch.locator import Locator
+from imgmatch.types import Evidence, Issue
+
+_VOLUMES = ("partition", "volume")
+_SAMPLE_BYTES = 1 << 16
+_RANDOM = 240  # of 256 values, in each of which some byte of a sample is: no file system begins so
+
+
+class UnreadVolume(Container):
+    """What a partition, or a volume in an encrypted or logical one, holds, where nothing reads it."""
+
+    name = "volume that is not read"
+    kinds = ("carved",)
+    hashed_up_to_bytes: ClassVar[int | None] = None
+
+    @classmethod
+    def recognise(cls, look: Look) -> bool:
+        """Whatever is a volume by where it lies."""
+        return look.evidence.locator.kind in _VOLUMES
+
+    def members(self) -> Iterator[Evidence | Issue]:
+        """What it is; with ``carve``, pictures in it."""
+        source = self.access()
+        at = bytes_at(source)
+        known = signature_of(at)
+        sample = at(0, _SAMPLE_BYTES)
+        kind = "unsupported"
+        if known is not None:
+            says = f"{known.name}; it is not read"
+        elif not any(sample) and not any(at(-_SAMPLE_BYTES, _SAMPLE_BYTES)):
+            kind, says = "not_a_picture", "no known file system; only zero bytes at its start and end"
+        elif len(sample) == _SAMPLE_BYTES and len(set(sample[:4096])) >= _RANDOM:
+            says = "no known file system, and it begins like random bytes: perhaps encrypted (VeraCrypt, dm-crypt)"
+        else:
+            says = "no known file system; damaged, or of an unknown kind"
+        carved = 0
+        if self.options.carve:
+            for member in carve(self, source, [(0, source.size)]):
+                carved += 1
+                yield member
+        yield Issue(self.outer.locator, "walk", kind, f"{says}; {carved} pictures carved" if carved else says)
+
+    def member(self, place: Locator) -> Evidence:
+        """What was carved at a place."""
+        carved = carved_at(self, self.access(), place.at)
+        return super().member(place) if carved is None else carved

@@ -1,0 +1,143 @@
+"""Files in 7z archives, by py7zr: one pass, given as they are unpacked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO
+
+from imgmatch import times
+from imgmatch.errors import EvidenceError, over
+from imgmatch.limits import SourceLimits
+from imgmatch.locator import Names
+from imgmatch.optional import require
+from imgmatch.parsers.pieces import Part, Piece, Settings
+from imgmatch.streams import check_ratio, one_line
+
+_LONGEST_NAME_BYTES = 128 << 10
+_BLOCK_BYTES = 4 << 20
+
+
+def give(stream: BinaryIO, settings: Settings, tell: Callable[[Part | Piece], None]) -> None:
+    """Tell of every file, in the order of solid blocks. Raises EvidenceError of kind ``password``, ``limit`` or
+    ``broken_archive``.
+    """
+    py7zr = require("py7zr", "archives")
+    py7zr.archiveinfo.read_utf16 = _read_name  # its own refuses all of an archive for one name
+    py7zr.py7zr.get_memory_limit = lambda: _BLOCK_BYTES  # its own asks the system, which a worker can't
+    archive = _open(py7zr, stream, settings.passwords)
+    if len(archive.files.files_list) > settings.limits.max_members:
+        raise over("max_members", f"holds more than max_members ({settings.limits.max_members:,}); not unpacked")
+    entries = [entry for entry in archive.files if not (entry.is_directory or entry.is_socket or entry.is_symlink)]
+    places = list(map(Names(), (entry.filename for entry in entries)))
+    check_ratio(settings.limits, sum(entry.uncompressed for entry in entries), stream.seek(0, 2))
+    # py7zr hands files on by name, and refuses whole archives for names that lead out of a folder: names that are
+    # numbers keep it from judging them, and keep two members of one name apart.
+    for number, info in enumerate(archive.files.files_list):
+        info["filename"] = f"{number:09d}"
+    named = {entry.filename: (place, _modified(entry)) for entry, place in zip(entries, places, strict=True)}
+    del places
+    factory = _factory(py7zr, named, settings.limits, tell)
+    try:
+        archive.extract(factory=factory)
+    except (EvidenceError, MemoryError):
+        raise
+    except Exception as error:
+        kind = "password" if archive.needs_password() else "broken_archive"
+        raise EvidenceError(kind, f"the archive can't be unpacked further: {one_line(error)}") from error
+    factory.hand_on()
+
+
+def _open(py7zr: Any, stream: BinaryIO, passwords: tuple[str, ...]) -> Any:
+    """The archive, with the first password that opens it."""
+    for password in (None, *passwords):
+        try:
+            stream.seek(0)
+            archive = py7zr.SevenZipFile(stream, password=password)
+            if password is None and archive.needs_password():
+                continue
+            if password is not None:
+                _probe(archive)
+                stream.seek(0)
+                archive = py7zr.SevenZipFile(stream, password=password)
+            return archive
+        except py7zr.exceptions.PasswordRequired:
+            continue
+        except MemoryError:
+            raise
+        except Exception as error:
+            if password is None:
+                raise EvidenceError("broken_archive", f"the archive can't be read: {one_line(error)}") from error
+    if not passwords:
+        raise EvidenceError("password", "is encrypted; give its password with --password-file")
+    raise EvidenceError("password", "is encrypted, and none of the given passwords opens it")
+
+
+def _factory(
+    py7zr: Any, named: Mapping[str, tuple[str, str | None]], limits: SourceLimits, tell: Callable[[Part | Piece], None]
+) -> Any:
+    """What py7zr writes files to."""
+    limit = limits.max_member_bytes
+
+    class Target(py7zr.io.Py7zIO):
+        def __init__(self, name: str) -> None:
+            self.named = named.get(name)
+            self.count = 0
+
+        def write(self, data: bytes | bytearray) -> int:
+            self.count += len(data)
+            if self.count > limit:
+                raise over("max_member_bytes", f"unpacks to more than max_member_bytes ({limit:,})")
+            if self.named is not None:
+                tell(Part(data))
+            return len(data)
+
+        def read(self, size: int | None = None) -> bytes:
+            return b""
+
+        def seek(self, offset: int, whence: int = 0) -> int:
+            return 0
+
+        def flush(self) -> None:
+            pass
+
+        def size(self) -> int:
+            return self.count
+
+    class Factory(py7zr.io.WriterFactory):
+        """A member is whole when the next one begins: py7zr has then compared its checksum."""
+
+        last: Any = None
+
+        def hand_on(self) -> None:
+            if self.last is not None and self.last.named is not None:
+                place, modified = self.last.named
+                tell(Piece("sevenzip", place, b"", modified))
+            self.last = None
+
+        def create(self, filename: str) -> Any:
+            self.hand_on()
+            self.last = Target(filename)
+            return self.last
+
+    return Factory()
+
+
+def _probe(archive: Any) -> None:
+    """Raises whatever py7zr does when the password does not open the archive."""
+    if archive.test() is False or archive.testzip() is not None:
+        raise ValueError("wrong password")
+
+
+def _read_name(header: BinaryIO) -> str:
+    """A name in UTF-16, or in what calls itself that, up to its end."""
+    name = b""
+    while len(letter := header.read(2)) == 2 and letter != b"\0\0" and len(name) < _LONGEST_NAME_BYTES:
+        name += letter
+    return name.decode("utf-16-le", "surrogatepass")
+
+
+def _modified(entry: Any) -> str | None:
+    try:
+        return None if entry.lastwritetime is None else times.utc(entry.lastwritetime.totimestamp())
+    except (ValueError, OverflowError, TypeError):
+        return None

@@ -1,0 +1,223 @@
+"""Pictures in SQLite databases, their write-ahead logs and rollback journals (sqlite.org/fileformat2.html).
+
+Pages are read as they lie there, none is changed and no SQL is run: so pages that the database has let go of, and all
+that a log still holds of earlier states, are read as those in use are.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from imgmatch.errors import EvidenceError
+from imgmatch.locator import Names
+from imgmatch.parsers import carried
+from imgmatch.parsers.pieces import Clock, Piece, Settings, Trouble
+from imgmatch.parsers.sqlite_rows import (
+    INTERIOR,
+    KEY_INTERIOR,
+    KEY_LEAF,
+    LEAF,
+    BrokenError,
+    PageReader,
+    Rows,
+    Table,
+    children,
+    columns_of,
+    flows_over,
+    text_of,
+)
+
+MAGIC = b"SQLite format 3\0"
+WAL_MAGIC = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
+JOURNAL_MAGIC = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
+_MOST_PAGES = 1 << 31
+
+
+def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iterator[Piece | Trouble]:
+    """Every picture that a value of a row holds, called ``TABLE/ROWID/COLUMN``; of pages that belong to no table any
+    more (kind ``deleted``), and in logs, ``page-N/ROWID/column-N``.
+
+    Raises EvidenceError of kind ``broken_document`` or ``limit``.
+    """
+    head = stream.read(100)
+    clock = Clock(settings)
+    if head.startswith(MAGIC):
+        yield from _database(stream, head, clock)
+    elif head.startswith(WAL_MAGIC):
+        yield from _log(stream, head, clock)
+    else:
+        yield from _journal(stream, head, clock)
+
+
+def _database(stream: BinaryIO, head: bytes, clock: Clock) -> Iterator[Piece | Trouble]:
+    page_bytes = _page_bytes(int.from_bytes(head[16:18], "big"))
+    usable = page_bytes - head[20]
+    whole = stream.seek(0, 2)
+    count = min(-(-whole // page_bytes), _MOST_PAGES)
+
+    def page(number: int) -> bytes:
+        if not 1 <= number <= count:
+            raise BrokenError(f"page {number:,} is not there")
+        stream.seek((number - 1) * page_bytes)
+        return stream.read(page_bytes)
+
+    rows = Rows(page, usable, clock)
+    free = _free_pages(page, head, usable, count)
+    above, wanted = _looked_through(page, head, usable, count, free, clock)
+    tables = _tables(rows, page, head[56:60], above)
+    place_of = Names()
+    for number in wanted:
+        clock.check()
+        data = page(number)
+        kind = data[100 if number == 1 else 0]
+        table = None if number in free else _table_of(number, above, tables)
+        if table is not None and (kind != LEAF) == table.keyed:
+            yield from rows.on(number, data, table, "sqlite", place_of, head[56:60])
+        elif kind == LEAF and (number in free or (table is None and number not in above)):
+            yield from rows.on(number, data, None, "deleted", place_of, head[56:60])
+    if whole % page_bytes:
+        says = f"ends within page {count:,}: it was cut off"
+        yield Trouble("sqlite", f"page-{count}", "broken_document", says)
+
+
+def _page_bytes(stated: int) -> int:
+    size = 65_536 if stated == 1 else stated
+    if size < 512 or size & (size - 1):
+        raise EvidenceError("broken_document", f"states pages of {size:,} bytes, which no database has")
+    return size
+
+
+def _free_pages(page: PageReader, head: bytes, usable: int, count: int) -> set[int]:
+    """Pages that the database has let go of, as its list of them says."""
+    free: set[int] = set()
+    trunk = int.from_bytes(head[32:36], "big")
+    while 1 < trunk <= count and trunk not in free:
+        free.add(trunk)
+        data = page(trunk)
+        if len(data) < 8:
+            break
+        following, leaves = struct.unpack_from(">II", data)
+        leaves = min(leaves, usable // 4 - 2)
+        free.update(one for one in struct.unpack_from(f">{leaves}I", data.ljust(usable, b"\0"), 8) if 1 < one <= count)
+        trunk = following
+    return free
+
+
+def _looked_through(
+    page: PageReader, head: bytes, usable: int, count: int, free: set[int], clock: Clock
+) -> tuple[dict[int, int], list[int]]:
+    """What stands above each page, and the pages on which a row may hold a picture: one way through the file."""
+    above: dict[int, int] = {}
+    wanted: list[int] = []
+    maps = usable // 5 + 1 if head[52:56] != bytes(4) else 0
+    for number in range(1, count + 1):
+        if number % 1024 == 0:
+            clock.check()
+        if maps and (number - 2) % maps == 0:
+            continue
+        data = page(number)
+        start = 100 if number == 1 else 0
+        kind = data[start] if len(data) > start + 8 else 0
+        if kind in (INTERIOR, KEY_INTERIOR) and number not in free:
+            for child in children(data, start):
+                above.setdefault(child, number)
+        if kind in (LEAF, KEY_LEAF, KEY_INTERIOR) and (carried.looks_like(data) or flows_over(data, start, usable)):
+            wanted.append(number)
+    return above, wanted
+
+
+def _tables(rows: Rows, page: PageReader, encoding: bytes, above: dict[int, int]) -> dict[int, Table]:
+    """Tables by the page at which they begin."""
+    found: dict[int, Table] = {}
+    waiting, seen = [1], set()
+    while waiting:
+        number = waiting.pop()
+        if number in seen:
+            continue
+        seen.add(number)
+        try:
+            data = page(number)
+            start = 100 if number == 1 else 0
+            if data[start] == INTERIOR:
+                waiting += children(data, start)
+            for cell in rows.cells(data, start) if data[start] == LEAF else ():
+                values = [value for _, value in rows.values(cell, lambda _: True)]
+                kind, name, _, root, sql = (*values, *(b"",) * 5)[:5]
+                if text_of(kind, encoding) == "table" and root:
+                    says = text_of(sql, encoding)
+                    keyed = re.search(r"\)[^)]*without\s+rowid", says, re.IGNORECASE) is not None
+                    found[int.from_bytes(root, "big")] = Table(text_of(name, encoding), columns_of(says), keyed)
+        except (BrokenError, IndexError, struct.error):
+            continue
+    found[1] = Table("sqlite_schema", ["type", "name", "tbl_name", "rootpage", "sql"], False)
+    return found
+
+
+def _table_of(number: int, above: dict[int, int], tables: dict[int, Table]) -> Table | None:
+    for _ in range(64):  # no tree is so high
+        if number in tables:
+            return tables[number]
+        if number not in above:
+            return None
+        number = above[number]
+    return None
+
+
+def _log(stream: BinaryIO, head: bytes, clock: Clock) -> Iterator[Piece | Trouble]:
+    """Of a write-ahead log, every state of every page: a row goes on on pages of the same transaction or before."""
+    page_bytes = _page_bytes(int.from_bytes(head[8:12], "big") & 0xFFFF or 1)
+    frames = (stream.seek(0, 2) - 32) // (24 + page_bytes)
+    states: dict[int, list[int]] = {}
+    for frame in range(frames):
+        stream.seek(32 + frame * (24 + page_bytes))
+        states.setdefault(int.from_bytes(stream.read(4), "big"), []).append(frame)
+
+    def read(frame: int) -> bytes:
+        stream.seek(32 + frame * (24 + page_bytes) + 24)
+        return stream.read(page_bytes)
+
+    yield from _loose_pages(states, read, frames, page_bytes, clock)
+
+
+def _journal(stream: BinaryIO, head: bytes, clock: Clock) -> Iterator[Piece | Trouble]:
+    """Of a rollback journal, pages as they were before a transaction."""
+    sector, page_bytes = struct.unpack_from(">II", head, 20)
+    page_bytes = _page_bytes(page_bytes & 0xFFFF or 1)
+    if not 512 <= sector <= 1 << 16:
+        raise EvidenceError("broken_document", "its header is damaged")
+    records = (stream.seek(0, 2) - sector) // (8 + page_bytes)
+    states: dict[int, list[int]] = {}
+    for record in range(records):
+        stream.seek(sector + record * (8 + page_bytes))
+        states.setdefault(int.from_bytes(stream.read(4), "big"), []).append(record)
+
+    def read(record: int) -> bytes:
+        stream.seek(sector + record * (8 + page_bytes) + 4)
+        return stream.read(page_bytes)
+
+    yield from _loose_pages(states, read, records, page_bytes, clock)
+
+
+def _loose_pages(
+    states: dict[int, list[int]], read: PageReader, count: int, page_bytes: int, clock: Clock
+) -> Iterator[Piece | Trouble]:
+    number_of = {state: number for number, every in states.items() for state in every}
+    now = 0
+
+    def page(number: int) -> bytes:
+        """Where a page was written more than once, that which was written around the same time."""
+        every = states.get(number)
+        if not every:
+            raise BrokenError(f"page {number:,} is not in it")
+        return read(min(every, key=lambda state: abs(state - now)))
+
+    rows, place_of = Rows(page, page_bytes, clock, once=True), Names()
+    for now in range(count):
+        clock.check()
+        data, number = read(now), number_of[now]
+        start = 100 if number == 1 else 0
+        if len(data) == page_bytes and data[start] in (LEAF, KEY_LEAF):
+            yield from rows.on(number, data, None, "sqlite", place_of, b"")
