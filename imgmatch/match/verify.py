@@ -301,7 +301,7 @@ def _fault(plane: _Plane, reading: _Reading) -> str | None:
     if not 1 / _MAX_SCALE <= scale <= _MAX_SCALE:
         return f"the geometry scales by {scale:.2g}"
     seen = overlay.overlay(plane.matrix, reading.query, reading.item)
-    if seen.laid_on or (seen.agreeing < _AGREE and _same_place(reading, plane.flags)):
+    if (seen.laid_on and not seen.template) or (seen.agreeing < _AGREE and _same_place(reading, plane.flags)):
         return _SHARED[0]
     return _SHARED[1] if seen.template else None
 

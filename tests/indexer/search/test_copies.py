@@ -12,7 +12,7 @@ from benchmarks.draw import photograph
 from benchmarks.templated import copy
 from imgmatch.evidence import walk
 from imgmatch.picture.facts import Facts
-from imgmatch.picture.pdq import has_pdq, pdq_of
+from imgmatch.picture.pdq import pdq_of
 from imgmatch.types import Digests, Match, Verification
 from imgmatch.types import Image as Picture
 from indexer.case.case import Case
@@ -102,7 +102,6 @@ def test_groups_join_copies_and_neither_what_shares_a_template_nor_what_is_nearl
     assert [_names(group) for group in stacks.page(0, 10)] == found[::-1]
 
 
-@pytest.mark.skipif(not has_pdq(), reason="pdqhash is not installed: pip install 'imgmatch[pdq]'")
 def test_where_pictures_can_not_be_read_again_near_hashes_decide_and_the_rest_is_counted(alike, tmp_path):
     case, _ = alike
     (tmp_path / "in").rename(tmp_path / "away")
@@ -212,7 +211,6 @@ def test_hashes_of_photographs_decide_without_geometry(case, embedder, tmp_path,
     ingest(case, [folder], embedder)
     ids = {s[0].locator.at.rsplit("/", 1)[1]: i for i, s in inside(case).sightings.of(range(1, 5)).items()}
     monkeypatch.setattr("indexer.search.copies.verified", lambda one, other: pytest.fail("geometry was sought"))
-    pytest.importorskip("pdqhash", reason="pdqhash is not installed: pip install 'imgmatch[pdq]'")
     assert Copies(looking(case)).told([(ids["one"], ids["one_saved_again"]), (ids["one"], ids["one_smaller"])]) == [
         True, True
     ]  # fmt: skip
