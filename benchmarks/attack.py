@@ -82,7 +82,8 @@ def tried(attack: Attack, cap_mb: int, limit_s: float) -> dict[str, Any]:
         case, file = folder / "case", folder / attack.file
         subprocess.run([sys.executable, "-m", "cli.main", "init", str(case)], check=True, capture_output=True)
         attack.write(file)
-        places = {"CASE": str(case), "FILE": str(file)}
+        (folder / "empty").mkdir()
+        places = {"CASE": str(case), "FILE": str(file), "FOLDER": str(folder / "empty")}
         command = [places.get(word, word) for word in attack.command]
         found = measured(command, cap_mb, limit_s, folder)
         after = measured(["issues", str(case), "--by", "kind", "--format", "json"], cap_mb, limit_s, folder)

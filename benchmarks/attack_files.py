@@ -24,7 +24,7 @@ _BLOCK = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """A file and what is asked of it. ``command``: of imgmatch, with CASE and FILE where those stand."""
+    """A file and what is asked of it: a ``command`` of imgmatch, with CASE, FILE and FOLDER (an empty one) in it."""
 
     name: str
     file: str
@@ -494,19 +494,19 @@ _GIVEN: list[tuple[str, str, Callable[[Path], None], str]] = [
         _around(b"md5,name\n", b",", 64 << 20),
         "known import CASE FILE --as known --name x",
     ),
-    ("labels, line of 2 GB", "labels.csv", _line(b"file,label\na.jpg,", 2 << 30), "ingest CASE --labels FILE"),
-    ("labels, header of 2 GB", "labels-header.csv", _line(b"file,label", 2 << 30), "ingest CASE --labels FILE"),
+    ("labels, line of 2 GB", "labels.csv", _line(b"file,label\na.jpg,", 2 << 30), "ingest CASE FOLDER --labels FILE"),
+    ("labels, header of 2 GB", "labels-header.csv", _line(b"file,label", 2 << 30), "ingest CASE FOLDER --labels FILE"),
     (
         "labels, an open quote",
         "labels-quote.csv",
         _around(b'file,label\na.jpg,"', b"a\n", 512 << 20),
-        "ingest CASE --labels FILE",
+        "ingest CASE FOLDER --labels FILE",
     ),
     (
         "labels, 64 MB of commas",
         "labels-commas.csv",
         _around(b"file,label", b",", 64 << 20),
-        "ingest CASE --labels FILE",
+        "ingest CASE FOLDER --labels FILE",
     ),
     ("manifest CSV, line of 2 GB", "m.csv", _line(b"file,a\na.jpg,", 2 << 30), "ingest CASE --manifest FILE"),
     ("manifest CSV, header of 2 GB", "m-header.csv", _line(b"file,a", 2 << 30), "ingest CASE --manifest FILE"),

@@ -68,6 +68,14 @@ def over(limit: str, message: str, stage: str = "decode") -> EvidenceError:
     return EvidenceError("limit", message, stage, limit)
 
 
+def locked(passwords: int, what: str = "is encrypted", stage: str = "decode") -> EvidenceError:
+    """The error of what none of so many given passwords opens; they are counted, and never shown."""
+    if not passwords:
+        return EvidenceError("password", f"{what}; give its password with --password-file", stage)
+    tried = "1 password" if passwords == 1 else f"{passwords:,} passwords"
+    return EvidenceError("password", f"{what}, and none of the given passwords opens it ({tried} tried)", stage)
+
+
 def raise_if_machine(error: BaseException) -> None:
     """Raise MachineError where an error, or one that it came of, is this machine's and not of the evidence in hand."""
     if isinstance(error, MemoryError):

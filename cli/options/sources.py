@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
 import getpass
 import os
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from imgmatch.evidence import SourceLimits, SourceOptions
 
 PASSWORDS_VARIABLE = "IMGMATCH_PASSWORDS"
+_LINE, _LINE_OF_BYTES = re.compile("\r\n|\n|\r"), re.compile(b"\r\n|\n|\r")
 
 LimitOpt = Annotated[
     list[str] | None,
@@ -26,6 +29,28 @@ LimitOpt = Annotated[
 
 
 _MOST_PASSWORDS = 16 << 20
+
+
+def passwords_in(data: bytes) -> list[str]:
+    """Passwords, one a line, in UTF-8 or UTF-16, with a mark of the order of bytes or without; a line that is neither
+    is given as the bytes it is, and as Windows would read it.
+    """
+    text: str | None = None
+    for mark, letters in ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
+        low = letters == "utf-16-le"  # ends of lines and most letters have a zero byte, on the one side or the other
+        if data.startswith(mark) or (
+            len(data) >= 4 and len(data) % 2 == 0 and data[low::2].count(0) * 2 > len(data) // 2
+        ):
+            text = data.removeprefix(mark).decode(letters, "replace")
+            break
+    if text is not None:
+        return _LINE.split(text)
+    found = []
+    for line in _LINE_OF_BYTES.split(data.removeprefix(codecs.BOM_UTF8)):
+        found.append(line.decode("utf-8", "surrogateescape"))
+        if not found[-1].isprintable() and (other := line.decode("cp1252", "replace")).isprintable():
+            found.append(other)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +67,19 @@ class PasswordOptions:
 
     def read(self) -> tuple[str, ...]:
         """All passwords, each once. Raises UsageError when there is no such file, or no terminal to ask on."""
-        passwords = os.environ.get(PASSWORDS_VARIABLE, "").splitlines()
+        passwords = passwords_in(
+            os.environb.get(PASSWORDS_VARIABLE.encode(), b"")
+            if os.supports_bytes_environ
+            else os.environ.get(PASSWORDS_VARIABLE, "").encode()
+        )
         file = self.password_file
         if file is not None:
             try:
-                with file.open(encoding="utf-8", errors="surrogateescape") as lines:
-                    text = lines.read(_MOST_PASSWORDS + 1)
-                if len(text) > _MOST_PASSWORDS:
-                    raise UsageError(f"{file}: longer than {_MOST_PASSWORDS:,} characters; give a file of passwords")
-                passwords += text.splitlines()
+                with file.open("rb") as stream:
+                    data = stream.read(_MOST_PASSWORDS + 1)
+                if len(data) > _MOST_PASSWORDS:
+                    raise UsageError(f"{file}: longer than {_MOST_PASSWORDS:,} bytes; give a file of passwords")
+                passwords += passwords_in(data)
             except OSError as error:
                 raise UsageError(f"{file}: can't be read ({error.strerror}); give an existing file") from error
         if self.password:

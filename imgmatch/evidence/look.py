@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
+from imgmatch.errors import raise_if_machine
 from imgmatch.evidence import files
 from imgmatch.types import Evidence
 
@@ -22,17 +23,19 @@ class Look:
         self.head = self.at(0, HEAD_BYTES)
 
     def at(self, offset: int, size: int) -> bytes:
-        """Bytes at a place; a negative one counts from the end, of which a stream that only goes forwards shows
-        nothing."""
+        """Bytes at a place, none where what is packed ends before it; a negative one counts from the end, of which a
+        stream that only goes forwards shows nothing."""
         with self.evidence.open() as stream:
-            if offset < 0:
-                if not stream.seekable():
-                    return b""
-                stream.seek(max(0, stream.seek(0, 2) + offset))
-            elif offset and stream.seekable():
-                stream.seek(offset)
+            if stream.seekable():
+                stream.seek(offset if offset >= 0 else max(0, stream.seek(0, 2) + offset))
+            elif offset < 0:
+                return b""
             elif offset:
-                read(stream, offset)
+                try:
+                    read(stream, offset)
+                except OSError as error:
+                    raise_if_machine(error)
+                    return b""
             return read(stream, size)
 
 

@@ -23,19 +23,22 @@ _AS_SVG = Signature("SVG drawing", "picture", b"<")
 _BY_PLACE: dict[int, list[Signature]] = defaultdict(list)
 for _one in sorted(SIGNATURES, key=lambda one: -(len(one.magic) + sum(len(magic) for _, magic in one.more))):
     _BY_PLACE[_one.at].append(_one)
-_LONGEST = {place: max(len(one.magic) for one in signs) for place, signs in _BY_PLACE.items()}
+_PLACES = [
+    (place, max(len(one.magic) for one in signs), tuple({one.magic for one in signs}))
+    for place, signs in _BY_PLACE.items()
+]
 
 
 def signature_of(at: At) -> Signature | None:
     """What a file is by its bytes, or None."""
     head = at(0, _HEAD_BYTES)
     found: list[Signature] = []
-    for place, signs in _BY_PLACE.items():
-        longest = _LONGEST[place]
+    for place, longest, magics in _PLACES:
         here = head[place : place + longest] if 0 <= place <= _HEAD_BYTES - longest else at(place, longest)
-        fits = (
-            one for one in signs if here.startswith(one.magic) and all(_stands(at, head, more) for more in one.more)
-        )
+        if not here.startswith(magics):
+            continue
+        signs = (one for one in _BY_PLACE[place] if here.startswith(one.magic))
+        fits = (one for one in signs if all(_stands(at, head, more) for more in one.more))
         first = next(fits, None)
         if first is not None:
             found.append(first)

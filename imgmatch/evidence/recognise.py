@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from imgmatch.evidence.container import Container
 from imgmatch.evidence.formats import (
     animation,
+    behind,
     ewf,
     filesystem,
     mail,
@@ -14,6 +15,7 @@ from imgmatch.evidence.formats import (
     packed,
     partitions,
     pdf,
+    phones,
     plain,
     previews,
     qcow,
@@ -23,6 +25,7 @@ from imgmatch.evidence.formats import (
     tars,
     thumbs,
     tnef,
+    unfolded,
     unread,
     vhd,
     video,
@@ -34,8 +37,10 @@ from imgmatch.evidence.options import SourceOptions
 from imgmatch.types import Evidence
 
 FORMATS: tuple[type[Container], ...] = (
+    split.Split,  # a part may begin as anything does
     animation.Animation,
     previews.Previews,
+    behind.Behind,
     video.Video,
     stores.FirefoxCache,  # a picture, often, with more behind it
     plain.Plain,  # most files are such
@@ -44,20 +49,22 @@ FORMATS: tuple[type[Container], ...] = (
     thumbs.Thumbs,  # any other compound file
     tnef.Tnef,
     stores.ThumbCache,
+    phones.IosBackup,
     stores.Sqlite,
     stores.PropertyList,
     stores.Cache,
     mail.Mail,
     sevenzip.SevenZip,
+    packed.AndroidBackup,
     packed.Gzip,
     packed.Bzip2,
     packed.Xz,
     packed.Zstd,
+    unfolded.Unfolded,
     vmdk.Vmdk,
     qcow.Qcow,
     vhd.Vhd,
     ewf.Ewf,
-    split.Split,
     partitions.Partitions,
     filesystem.FileSystem,
     zips.Zip,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from imgmatch.optional import require
+from imgmatch.parsers.told import Size
 from imgmatch.streams import RandomAccess, Window
 
 
@@ -23,7 +24,7 @@ class _Media:
         handle.open_file_object(files[0])
         return handle
 
-    def size(self) -> int:
+    def size(self) -> Size:
         """How many there are."""
         return int(self._handle.get_media_size())
 

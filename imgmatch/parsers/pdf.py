@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from PIL import Image as Pillow
 
-from imgmatch.errors import EvidenceError, over, unsupported
+from imgmatch.errors import EvidenceError, locked, over, unsupported
 from imgmatch.locator import Names
 from imgmatch.optional import require
 from imgmatch.parsers.pieces import Clock, Piece, Settings, Trouble, at_most, png
@@ -111,10 +111,15 @@ def _opened(pypdf: Any, stream: BinaryIO) -> tuple[Any, str | None]:
 
 
 def _unlock(reader: Any, settings: Settings) -> None:
-    if reader.is_encrypted and not any(reader.decrypt(word) for word in ("", *settings.passwords)):
-        if not settings.passwords:
-            raise EvidenceError("password", "is encrypted; give its password with --password-file")
-        raise EvidenceError("password", "is encrypted, and none of the given passwords opens it")
+    if reader.is_encrypted and not any(_opens(reader, word) for word in ("", *settings.passwords)):
+        raise locked(len(settings.passwords))
+
+
+def _opens(reader: Any, password: str) -> bool:
+    try:
+        return bool(reader.decrypt(password))
+    except UnicodeError:  # not one that can be a PDF's
+        return False
 
 
 def _objects(reader: Any) -> list[tuple[int, int]]:

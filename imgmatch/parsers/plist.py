@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Iterator
 
@@ -41,6 +42,18 @@ def is_true(data: bytes, key: str) -> bool:
         return False
 
 
+def number_of(data: bytes, key: str) -> int | None:
+    """The number that the first dictionary with a key has there; None where there is none."""
+    with contextlib.suppress(ValueError, IndexError):
+        objects = _Objects(data)
+        for number in range(objects.count):
+            value = objects.value(number)
+            for name, at in value if isinstance(value, list) else ():
+                if name == key:
+                    return objects.number(at)
+    return None
+
+
 class _Objects:
     def __init__(self, data: bytes) -> None:
         if len(data) < 40 or not data.startswith(b"bplist"):
@@ -69,6 +82,11 @@ class _Objects:
             half = len(refs) // 2
             return [(self._key(key), ref) for key, ref in zip(refs[:half], refs[half:], strict=False)]
         return None
+
+    def number(self, number: int) -> int | None:
+        """A whole number."""
+        kind, size, at = self._head(number)
+        return int.from_bytes(self._data[at : at + (1 << size)], "big", signed=size >= 3) if kind == 1 else None
 
     def is_true(self, number: int) -> bool:
         """Is it the value that says yes?"""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
 from imgmatch import times
-from imgmatch.errors import EvidenceError, over
+from imgmatch.errors import EvidenceError, locked, over
 from imgmatch.limits import SourceLimits
 from imgmatch.locator import Names
 from imgmatch.optional import require
@@ -67,9 +67,7 @@ def _open(py7zr: Any, stream: BinaryIO, passwords: tuple[str, ...]) -> Any:
         except Exception as error:
             if password is None:
                 raise EvidenceError("broken_archive", f"the archive can't be read: {one_line(error)}") from error
-    if not passwords:
-        raise EvidenceError("password", "is encrypted; give its password with --password-file")
-    raise EvidenceError("password", "is encrypted, and none of the given passwords opens it")
+    raise locked(len(passwords))
 
 
 def _factory(

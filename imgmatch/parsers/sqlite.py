@@ -67,7 +67,7 @@ def _database(stream: BinaryIO, head: bytes, clock: Clock) -> Iterator[Piece | T
     rows = Rows(page, usable, clock)
     free = _free_pages(page, head, usable, count)
     above, wanted = _looked_through(page, head, usable, count, free, clock)
-    tables = _tables(rows, page, head[56:60], above)
+    tables = _tables(rows, page, head[56:60])
     place_of = Names()
     for number in wanted:
         clock.check()
@@ -81,6 +81,37 @@ def _database(stream: BinaryIO, head: bytes, clock: Clock) -> Iterator[Piece | T
     if whole % page_bytes:
         says = f"ends within page {count:,}: it was cut off"
         yield Trouble("sqlite", f"page-{count}", "broken_document", says)
+
+
+def rows_of(stream: BinaryIO, table: str, columns: int) -> Iterator[list[bytes]]:
+    """So many columns of every row of a table, numbers and all else as the bytes that stand there.
+
+    Raises ValueError where a page makes no sense.
+    """
+    stream.seek(0)
+    head = stream.read(100)
+    page_bytes = _page_bytes(int.from_bytes(head[16:18], "big"))
+    count = -(-stream.seek(0, 2) // page_bytes)
+
+    def page(number: int) -> bytes:
+        if not 1 <= number <= count:
+            raise BrokenError(f"page {number:,} is not there")
+        stream.seek((number - 1) * page_bytes)
+        return stream.read(page_bytes)
+
+    rows = Rows(page, page_bytes - head[20], None)
+    waiting = [root for root, told in _tables(rows, page, head[56:60]).items() if told.name == table]
+    seen: set[int] = set()
+    while waiting:
+        number = waiting.pop()
+        if number in seen:
+            continue
+        seen.add(number)
+        data = page(number)
+        if data[0] == INTERIOR:
+            waiting += reversed(list(children(data, 0)))
+        for cell in rows.cells(data, 0) if data[0] == LEAF else ():
+            yield ([value for _, value in rows.values(cell, lambda _: True)] + [b""] * columns)[:columns]
 
 
 def _page_bytes(stated: int) -> int:
@@ -129,7 +160,7 @@ def _looked_through(
     return above, wanted
 
 
-def _tables(rows: Rows, page: PageReader, encoding: bytes, above: dict[int, int]) -> dict[int, Table]:
+def _tables(rows: Rows, page: PageReader, encoding: bytes) -> dict[int, Table]:
     """Tables by the page at which they begin."""
     found: dict[int, Table] = {}
     waiting, seen = [1], set()

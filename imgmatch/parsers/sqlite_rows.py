@@ -118,7 +118,7 @@ def columns_of(sql: str) -> list[str]:
 class Rows:
     """Reads rows; ``page`` gives the pages on which long ones go on. ``once``: what was given is not given again."""
 
-    def __init__(self, page: PageReader, usable: int, clock: Clock, *, once: bool = False) -> None:
+    def __init__(self, page: PageReader, usable: int, clock: Clock | None, *, once: bool = False) -> None:
         self._page, self._usable, self._clock = page, usable, clock
         self._given: set[bytes] | None = set() if once else None
 
@@ -135,7 +135,8 @@ class Rows:
                     columns = table.columns if table is not None else []
                     at = f"{row}/{columns[column] if column < len(columns) else f'column-{column + 1}'}"
                     for found in carried.in_value(_narrow(value) if encoding in _WIDE else value):
-                        self._clock.check()
+                        if self._clock is not None:
+                            self._clock.check()
                         place = place_of(f"{at}/{found.at}" if found.at else at)
                         if (
                             kind == "deleted"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from imgmatch import times
-from imgmatch.errors import EvidenceError
+from imgmatch.errors import EvidenceError, unsupported
 from imgmatch.locator import Names
 from imgmatch.optional import require
 from imgmatch.parsers.pieces import Clock, Piece, Settings, Trouble
@@ -34,6 +34,8 @@ def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iter
         entries = ["/".join(path) for path in compound.listdir(streams=True, storages=False)]
     except Exception as error:
         raise EvidenceError("broken_document", f"the compound file can't be read: {one_line(error)}") from error
+    if "EncryptedPackage" in entries:  # [MS-OFFCRYPTO]
+        raise unsupported("Office document (encrypted)", "Office document (encrypted); it is not read")
     thumbnails = [name for name in entries if "/" not in name and name.partition("_")[0].isdecimal()]
     if not thumbnails or set(entries) - set(thumbnails) - {"Catalog"}:
         raise EvidenceError("not_a_picture", "a compound file that is no Thumbs.db; it is not looked into")

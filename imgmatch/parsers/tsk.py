@@ -10,10 +10,11 @@ import itertools
 import struct
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypedDict, TypeVar
+from typing import Annotated, Any, TypedDict, TypeVar
 
 from imgmatch.optional import require
 from imgmatch.parsers import ext
+from imgmatch.parsers.told import Name, Number, Size
 from imgmatch.streams import RandomAccess
 
 _NTFS_DATA = 128
@@ -48,29 +49,29 @@ class About(TypedDict):
 
     slots: bool
     ext: bool
-    root: int
-    inodes: tuple[int, int]
-    blocks: tuple[int, int]
-    block_bytes: int
+    root: Number
+    inodes: tuple[Number, Number]
+    blocks: tuple[Number, Number]
+    block_bytes: Annotated[int, range(1, 1 << 31)]
 
 
 class Meta(TypedDict):
     """What an inode is. ``streams``: name, size and number of NTFS's named streams."""
 
-    inode: int
+    inode: Number
     folder: bool
     file: bool
     allocated: bool
-    size: int
+    size: Size
     modified: int | None
-    streams: list[tuple[str, int, int]]
+    streams: list[tuple[Name, Size, int]]
 
 
 class Entry(TypedDict):
     """An entry of a folder; ``names`` is the inode that it names."""
 
-    name: str
-    names: int
+    name: Name
+    names: Number
     named_file: bool
     gone: bool
     meta: Meta | None
@@ -130,13 +131,13 @@ class FileSystem:
             )
         return found
 
-    def ext_names(self, inode: int) -> list[tuple[str, int]]:
+    def ext_names(self, inode: int) -> list[tuple[Name, Number]]:
         """Name and inode of the live entries of a folder of ext2/3/4, by its content alone: none is looked at."""
         folder = self._fs.open_meta(inode=inode)
         size, block = min(folder.info.meta.size, _LONGEST_FOLDER), self._fs.info.block_size
         return [found for at in range(0, size, block) for found in _entries(bytes(folder.read_random(at, block)))]
 
-    def metas(self, inodes: Iterable[int]) -> list[tuple[int, Meta]]:
+    def metas(self, inodes: Iterable[int]) -> list[tuple[Number, Meta]]:
         """What each of ``inodes`` is, where it can be read. A tick for each."""
         return self._each(inodes, lambda entry: [(entry.info.meta.addr, self._meta(entry))])
 
@@ -152,7 +153,7 @@ class FileSystem:
 
         return self._each(inodes, left)
 
-    def owned(self, inodes: Iterable[int]) -> list[tuple[int, int]]:
+    def owned(self, inodes: Iterable[int]) -> list[tuple[Number, Number]]:
         """First block and number of blocks of what those of ``inodes`` own that are in use. A tick for each."""
         used = self._tsk.TSK_FS_META_FLAG_ALLOC
         return self._each(
@@ -173,7 +174,7 @@ class FileSystem:
             self._tick()
         return found
 
-    def size(self, inode: int, attribute: int | None) -> int:
+    def size(self, inode: int, attribute: int | None) -> Size:
         """Bytes in a file, or in one of its NTFS streams."""
         opened = self._file(inode)
         if attribute is None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image as Pillow
 
-from imgmatch.errors import EvidenceError, ImgmatchError
+from imgmatch.errors import EvidenceError, MissingPackageError
 from imgmatch.optional import require
 from imgmatch.picture import directories as tags
 from imgmatch.picture import jpeg
@@ -185,7 +185,7 @@ def library(name: str) -> Any:
     """imagecodecs. Raises EvidenceError of kind ``needs_package`` that names what it is needed for."""
     try:
         return require("imagecodecs", "pictures")
-    except ImgmatchError as error:
+    except MissingPackageError as error:
         raise EvidenceError("needs_package", f"{name}: {error}", what=error.what) from error
 
 

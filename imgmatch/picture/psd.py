@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image as Pillow
 
-from imgmatch.errors import EvidenceError, unsupported
+from imgmatch.errors import unsupported
 from imgmatch.picture import tiff
 from imgmatch.picture.foreign import Foreign
 
@@ -36,9 +36,7 @@ class PsdImageFile(Foreign):
         self._size = (width, height)
         self._wide = version == 2
         if self._colours not in _COLOURS or self._bits not in (1, 8, 16, 32):
-            raise EvidenceError(
-                "unsupported", f"Photoshop picture of mode {self._colours}, {self._bits} bits; not read"
-            )
+            raise unsupported(f"Photoshop picture of mode {self._colours}, {self._bits} bits", "not read")
         self._mode = {3: "RGB", 4: "CMYK"}.get(_COLOURS[self._colours], "L")
         at = 26
         (length,) = struct.unpack_from(">I", data, at)

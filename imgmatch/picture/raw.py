@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image as Pillow
 from PIL import ImageFile
 
-from imgmatch.errors import EvidenceError, ImgmatchError
+from imgmatch.errors import EvidenceError, MissingPackageError
 from imgmatch.optional import require
 from imgmatch.picture import directories as tags
 from imgmatch.picture.foreign import ORIENTATION, Foreign
@@ -45,7 +45,7 @@ class RawImageFile(Foreign):
     def _opened(self) -> Any:
         try:
             library = require("rawpy", "pictures")
-        except ImgmatchError as error:
+        except MissingPackageError as error:
             raise EvidenceError("needs_package", f"camera raw: {error}", what=error.what) from error
         return library.imread(io.BytesIO(self.data))
 

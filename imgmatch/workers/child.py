@@ -18,6 +18,7 @@ from imgmatch.workers import wire
 from imgmatch.workers.confine import confine, die_with_parent
 
 _ROOM_BYTES = 16 << 20
+_MOST_TEXT = 10_000
 
 
 class Pipe:
@@ -107,15 +108,15 @@ def _answer(serve: Serve, request: dict[str, Any], data: bytearray, pipe: Pipe) 
         return serve(request, data, pipe)
     except EvidenceError as error:
         kind = "memory" if isinstance(error.__cause__, MemoryError) else error.kind
-        return {"error": kind, "message": str(error), "what": error.what}, []
+        return {"error": kind, "message": str(error)[:_MOST_TEXT], "what": error.what}, []
     except ImgmatchError as error:
         return {"error": error.kind, "message": str(error), "what": error.what}, []
     except MemoryError:
         return {"error": "memory"}, []
     except OSError as error:
-        return {"error": "system", "message": str(error) or one_line(error)}, []
+        return {"error": "system", "message": (str(error) or one_line(error))[:_MOST_TEXT]}, []
     except Exception as error:  # noqa: BLE001  (parsers raise about everything on hostile bytes)
-        return {"error": "other", "message": one_line(error)}, []
+        return {"error": "other", "message": one_line(error)[:_MOST_TEXT]}, []
 
 
 def _limit_time(cpu_seconds: float) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict, cast
 
 import numpy as np
 
 from imgmatch.errors import EvidenceError
+from imgmatch.locator import readable
+from imgmatch.parsers.told import Name, Word
 from imgmatch.picture.facts import Facts
 from imgmatch.picture.image import DEFAULT_LIMITS, Limits, decode
-from imgmatch.picture.metadata import read_metadata
+from imgmatch.picture.metadata import MOST_TEXT, read_metadata
 from imgmatch.picture.pdq import pdq_of
 from imgmatch.picture.prepared import prepared
 from imgmatch.types import Image
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 _KINDS = frozenset({"empty", "too_large", "not_a_picture", "unreadable", "unsupported", "needs_package"})
 _MAX_TEXT = 2_000
+_Length = Annotated[int, range(1, 1 << 31)]
 _NO_PIXELS = np.empty((0, 0, 3), np.uint8)
 
 
@@ -76,15 +80,34 @@ def read_picture(data: bytes, request: Request) -> Decoded:
 
 
 class _About(TypedDict):
-    stored_size_px: tuple[int, int]
-    orientation: int
-    format: str
-    partial: str | None
+    stored_size_px: tuple[_Length, _Length]
+    orientation: Annotated[int, range(1, 9)]
+    format: Word
+    partial: Name | None
 
 
 class _Picture(_About):
-    height: int
-    width: int
+    height: _Length
+    width: _Length
+
+
+class _Value(TypedDict):
+    value: Annotated[str, range(2 * MOST_TEXT)] | int | float | bool
+    source: Annotated[str, range(MOST_TEXT)]
+
+
+class _Field(_Value, total=False):
+    found: Annotated[str, range(2 * MOST_TEXT)]
+
+
+class _Pdq(TypedDict):
+    hash: Annotated[str, re.compile("[0-9a-f]{64}")]
+    quality: Annotated[int, range(101)]
+
+
+class _Facts(TypedDict):
+    metadata: dict[str, _Field]
+    pdq: _Pdq | None
 
 
 class Reply(TypedDict):
@@ -95,7 +118,7 @@ class Reply(TypedDict):
     message: str
     what: str
     image: _About
-    facts: Any
+    facts: _Facts
     pictures: list[_Picture | None]
 
 
@@ -126,7 +149,7 @@ def reply_of(told: Any, size: int, take: Callable[[int], bytearray], request: Re
         return EvidenceError(told["error"], told["message"][:_MAX_TEXT], what=told["what"])
     shapes = [] if request.input_px is None else [(request.input_px, request.input_px)]
     for about in filter(None, told["pictures"]):
-        if min(about["height"], about["width"]) < 1 or about["height"] * about["width"] > request.limits.max_pixels:
+        if about["height"] * about["width"] > request.limits.max_pixels:
             raise wire.WireError("a picture of a wrong shape")
         shapes.append((about["height"], about["width"]))
     if len(told["pictures"]) != len(request.sides_px) or told["pictures"][:1] == [None]:
@@ -135,7 +158,7 @@ def reply_of(told: Any, size: int, take: Callable[[int], bytearray], request: Re
         raise wire.WireError("pictures of another size")
     image = _image(told["image"], _NO_PIXELS)
     try:
-        facts = Facts.of(told["facts"])
+        facts = Facts.of(_readable(told["facts"]))
     except ValueError as error:
         raise wire.WireError("facts that make no sense") from error
     pixels = (np.frombuffer(take(h * w * 3), np.uint8).reshape(h, w, 3) for h, w in shapes)
@@ -144,6 +167,13 @@ def reply_of(told: Any, size: int, take: Callable[[int], bytearray], request: Re
     for about in told["pictures"]:
         pictures.append(pictures[-1] if about is None else _image(about, next(pixels)))
     return Decoded(image, network, tuple(pictures), facts)
+
+
+def _readable(told: Any) -> Any:
+    """What was told, with texts that anything can hold."""
+    if isinstance(told, dict):
+        return {name: _readable(value) for name, value in told.items()}
+    return readable(told) if isinstance(told, str) else told
 
 
 def _whole(image: Image) -> bool:
@@ -156,7 +186,5 @@ def _about(image: Image) -> _About:
 
 def _image(told: _About, pixels: Pixels) -> Image:
     width, height = told["stored_size_px"]
-    if not (0 < width < 1 << 31 and 0 < height < 1 << 31 and 1 <= told["orientation"] <= 8):
-        raise wire.WireError("a description that makes no sense")
-    partial = told["partial"] and told["partial"][:_MAX_TEXT]
-    return Image(pixels, (width, height), told["orientation"], told["format"][:32], partial)
+    partial = told["partial"] and readable(told["partial"][:_MAX_TEXT])
+    return Image(pixels, (width, height), told["orientation"], told["format"], partial)

@@ -55,7 +55,7 @@ VIDEOS = Kind(
 DOCUMENTS = Kind(
     "documents",
     "imgmatch.workers.serving:extract",
-    ("caches", "mail", "msg", "pdf", "plists", "sqlite", "texts", "thumbcache", "thumbs", "tnef"),
+    ("caches", "mail", "msg", "pdf", "phones", "plists", "sqlite", "texts", "thumbcache", "thumbs", "tnef"),
     (*_PILLOW, "olefile"),
     # Text may be in any encoding, each of which is a module.
     ("email", "encodings", "pypdf", "pypdf._codecs", "pypdf._crypt_providers", "pypdf.generic"),
@@ -64,8 +64,8 @@ DOCUMENTS = Kind(
 ARCHIVES = Kind(
     "archives",
     "imgmatch.workers.serving:extract",
-    ("sevenzip",),
-    ("backports.zstd", "compression.zstd", "Cryptodome.Cipher._mode_cbc", "inflate64", "bcj"),
+    ("sevenzip", "unfolded"),
+    ("backports.zstd", "compression.zstd", "Cryptodome.Cipher._mode_cbc", "inflate64", "bcj", "libarchive.entry"),
     ("brotli", "encodings", "py7zr", "pyppmd"),
     uses=500,
 )

@@ -17,6 +17,7 @@ from typing import IO, Any, Literal, TypedDict, cast
 from imgmatch.errors import EvidenceError, ImgmatchError, MachineError, MissingPackageError, over, raise_if_machine
 from imgmatch.limits import SourceLimits
 from imgmatch.parsers.pieces import Settings, Trouble
+from imgmatch.parsers.told import Name, Time, Word
 from imgmatch.streams import BLOCK_BYTES, RandomAccess, Spool, one_line
 from imgmatch.workers import wire
 from imgmatch.workers.kinds import OF_PARSER, Kind
@@ -43,11 +44,11 @@ class _Said(TypedDict):
     """Something that was found, which follows, or where ``error`` says why it can't be had."""
 
     say: Literal["found"]
-    kind: wire.Word
-    at: wire.Name
-    modified: wire.Time | None
-    error: Literal["broken_document", "broken_picture", "limit", "unsupported"] | None
-    message: wire.Name
+    kind: Word
+    at: Name
+    modified: Time | None
+    error: Literal["broken_archive", "broken_document", "broken_picture", "limit", "unsupported"] | None
+    message: Name
     what: wire.What
 
 

@@ -19,6 +19,7 @@ _BUFFER_BYTES = 1 << 18
 _BLOCK_BYTES = 1 << 16
 _AHEAD = 8
 _KEPT_BLOCKS = 256
+_MOST_NAME = 100_000
 
 
 def extract(request: dict[str, Any], _: bytearray, pipe: Pipe) -> Answer:
@@ -41,12 +42,12 @@ def _tell(pipe: Pipe, found: Part | Piece | Trouble) -> None:
         for at in range(0, len(found.data), MAX_READ):
             pipe.say({"say": "part"}, found.data[at : at + MAX_READ])
         return
-    told: dict[str, Any] = {"say": "found", "kind": found.kind, "at": found.at}
+    told: dict[str, Any] = {"say": "found", "kind": found.kind, "at": found.at[:_MOST_NAME]}
     told |= {"modified": None, "error": None, "message": "", "what": ""}
     if isinstance(found, Piece):
         pipe.say({**told, "modified": found.modified_utc}, found.data)
     else:
-        pipe.say({**told, "error": found.error, "message": found.message, "what": found.what})
+        pipe.say({**told, "error": found.error, "message": found.message[:_MOST_NAME], "what": found.what})
 
 
 def ask(request: dict[str, Any], _: bytearray, pipe: Pipe) -> Answer:

@@ -10,8 +10,8 @@ import itertools
 import time
 import weakref
 from collections import Counter
-from collections.abc import Hashable, Sequence
-from typing import Any, get_type_hints
+from collections.abc import Hashable, Iterator, Sequence
+from typing import Any, get_args, get_origin, get_type_hints
 
 from imgmatch.errors import EvidenceError, MissingPackageError, over
 from imgmatch.limits import SourceLimits
@@ -26,7 +26,8 @@ _MOST_DEATHS = 16
 _MOST_OPEN = 8  # processes that hold a parser between two questions
 _LEAST_SECONDS = 10
 _MOST_REMEMBERED = 10_000
-_MAX_ANSWER = 1 << 30
+_MAX_ANSWER = 128 << 20
+_AT_ONCE = 1 << 20
 _uses = itertools.count()
 
 
@@ -101,7 +102,11 @@ class Session:
             data = self._ask(worker, {"call": name, "with": arguments}, seconds, keys, most_bytes)
             kind = _returned(self._parser, name)
             try:
-                return bytes(data) if kind is bytes else wire.checked(kind, wire.parse(data))
+                if kind is bytes:
+                    return bytes(data)
+                if len(data) > _AT_ONCE and get_origin(kind) is list:
+                    return _Many(data, get_args(kind)[0])
+                return wire.checked(kind, wire.parse(data))
             except wire.WireError as error:
                 self.close()
                 raise EvidenceError("crashed", "its reader gave nonsense") from error
@@ -140,6 +145,10 @@ class Session:
         self._busy = True
         try:
             ((told, size),) = talk.messages(request, seconds)
+            if most_bytes < size <= 1 << 40 and most_bytes == _MAX_ANSWER:
+                worker.nonsense()
+                message = f"its reader told of more than {_MAX_ANSWER >> 20} MiB of entries in one place"
+                raise self._lost(keys, worker.ticks, EvidenceError("limit", message))
             if size > most_bytes:
                 raise worker.nonsense()
             data = talk.take(size)
@@ -190,6 +199,22 @@ class Session:
         self.close()
 
 
+class _Many:
+    """A long list that a parser told: each part is made and checked when it comes to it, as often as it is asked for.
+    EvidenceError of kind ``crashed`` where it is none.
+    """
+
+    def __init__(self, told: bytearray, kind: Any) -> None:
+        self._told, self._kind = told, kind
+
+    def __iter__(self) -> Iterator[Any]:
+        try:
+            for part in wire.parse_each(self._told):
+                yield wire.checked(self._kind, part)
+        except wire.WireError as error:
+            raise EvidenceError("crashed", "its reader gave nonsense") from error
+
+
 class Reading:
     """Bytes that a parser gives with its method ``read``, as RandomAccess.
 
@@ -222,4 +247,4 @@ def _close_oldest() -> None:
 
 @functools.cache
 def _returned(parser: type, name: str) -> Any:
-    return get_type_hints(getattr(parser, name))["return"]
+    return get_type_hints(getattr(parser, name), include_extras=True)["return"]

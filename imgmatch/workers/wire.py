@@ -10,10 +10,12 @@ import functools
 import json
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import isfinite
 from types import NoneType, UnionType
 from typing import IO, Annotated, Any, Literal, TypedDict, Union, get_args, get_origin, get_type_hints, is_typeddict
+
+from imgmatch.parsers.told import Name, Size, Word
 
 _LENGTHS = struct.Struct(">IQ")
 _MAX_HEADER = 1 << 20
@@ -30,14 +32,6 @@ class WireError(Exception):
     """What the other side says makes no sense."""
 
 
-Size = Annotated[int, range(1 << 63)]
-"""Of bytes, or a place among them."""
-Time = Annotated[str, re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)?", re.ASCII)]
-"""As ``imgmatch.times`` states it."""
-Word = Annotated[str, re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,31}")]
-"""A short name of something that is known, such as a format."""
-Name = Annotated[str, range(1 << 18)]
-"""A name or a sentence out of evidence, of so many characters, whichever they are."""
 What = Annotated[str, range(200)]
 """What an error is counted by."""
 
@@ -111,6 +105,23 @@ def parse(text: bytes | bytearray) -> Any:
         return _JSON.decode(text.decode("ascii"))
     except (ValueError, RecursionError) as error:
         raise WireError("no JSON") from error
+
+
+def parse_each(text: bytes | bytearray) -> Iterator[Any]:
+    """The parts of a JSON list, one at a time, as they are wanted. Raises WireError on anything else."""
+    whole, at = text.decode("ascii", "replace"), 1
+    if whole[:1] != "[":
+        raise WireError("no list")
+    while not whole.startswith("]", at):
+        try:
+            part, at = _JSON.raw_decode(whole, at)
+        except (ValueError, RecursionError) as error:
+            raise WireError("no JSON") from error
+        yield part
+        if whole[at : at + 2] == ", ":
+            at += 2
+        elif whole[at : at + 2] != "]":
+            raise WireError("no list")
 
 
 def checked(kind: Any, told: Any) -> Any:

@@ -6,6 +6,7 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from imgmatch.errors import EvidenceError, unsupported
 from imgmatch.streams import RandomAccess
 
 At = Callable[[int, int], bytes]
@@ -15,7 +16,7 @@ _SIGNATURE = b"\x55\xaa"
 _SECTORS = (512, 1024, 2048, 4096)
 _EXT_AT, _EXT_BYTES = 1024, 1024
 _HFS = (b"H+", b"HX")
-_ISO_AT = 32768
+_ISO_AT, _DISC_SECTOR, _MOST_DESCRIPTORS, _PADDING_BYTES = 32768, 2048, 32, 1 << 20
 _SUPERBLOCK_GROUPS = (1, 3, 5, 7, 9)
 
 
@@ -47,6 +48,18 @@ class Patched:
         return bytes(data)
 
 
+def where_it_can(at: At) -> At:
+    """``at``, with nothing where it can't be read."""
+
+    def tried(place: int, size: int) -> bytes:
+        try:
+            return at(place, size)
+        except OSError:
+            return b""
+
+    return tried
+
+
 def intact(head: bytes, at: At) -> str | None:
     """The family of a file system whose boot sector or superblock stands where it should."""
     if _is_ntfs(head):
@@ -75,6 +88,10 @@ def found(at: At, size: int) -> FoundSystem | None:
     """The file system of a volume, intact or not. An intact one is compared with its copy where one must be wrong."""
     head = at(0, 4096)
     family = intact(head, at)
+    if family == "ISO9660":
+        # The Sleuth Kit goes round for ever at descriptors of ISO 9660:1999: it is shown others of no meaning there.
+        odd = (place for place, raw in _descriptors(at) if raw[:1] == b"\2" and raw[6:7] != b"\1")
+        return FoundSystem(family, tuple((place, b"\3") for place in odd))
     if family == "FAT" and _is_exfat(head) and not _exfat_adds_up(at, 0, head):
         return _damaged_exfat(head, at, size) or FoundSystem(family)
     if family == "NTFS" and not _leads_to_files(head, at):
@@ -82,6 +99,29 @@ def found(at: At, size: int) -> FoundSystem | None:
     if family == "FAT" and not _is_exfat(head) and (head[510:512] != _SIGNATURE or not _is_fat(head, at)):
         return _damaged_fat(head, at, size) or FoundSystem(family)
     return FoundSystem(family) if family is not None else damaged(at, size)
+
+
+def beside(system: FoundSystem, at: At, size: int) -> EvidenceError | None:
+    """What else is on a disc that ISO 9660 was read of: a file system that may show other files, a further session."""
+    if system.family != "ISO9660":
+        return None
+    names = [at(_ISO_AT + number * _DISC_SECTOR + 1, 5) for number in range(_MOST_DESCRIPTORS)]
+    if b"NSR02" in names or b"NSR03" in names:
+        return unsupported("UDF beside ISO 9660", "what only UDF names is not read")
+    end = _DISC_SECTOR * int.from_bytes(at(_ISO_AT + 80, 4), "little")
+    if size - end > _PADDING_BYTES:
+        return unsupported("bytes behind ISO 9660", f"{size - end:,} bytes from {end:,} on, perhaps a further session")
+    return None
+
+
+def _descriptors(at: At) -> Iterator[tuple[int, bytes]]:
+    """Descriptors of a disc, and where each lies (ECMA-119, 8)."""
+    for number in range(_MOST_DESCRIPTORS):
+        place = _ISO_AT + number * _DISC_SECTOR
+        raw = at(place, 7)
+        if raw[1:6] != b"CD001" or raw[:1] == b"\xff":
+            return
+        yield place, raw
 
 
 def _names_fat(boot: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from typing import ClassVar
@@ -9,10 +10,13 @@ from typing import ClassVar
 from imgmatch.errors import EvidenceError
 from imgmatch.evidence.container import Container
 from imgmatch.evidence.options import Switch
-from imgmatch.locator import Locator
+from imgmatch.locator import Locator, Names
 from imgmatch.parsers.pieces import Settings, Trouble
 from imgmatch.types import Evidence, Issue
 from imgmatch.workers import parse
+
+# A time in ms or a number, and those of pages below a page.
+_FRAME = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9}){0,8}")
 
 
 class Extracted(Container):
@@ -30,14 +34,15 @@ class Extracted(Container):
     def _extract(self, at: str | None) -> Iterator[Evidence | Issue]:
         options = self.options
         settings = Settings(options.frames_per_minute, options.limits, options.passwords)
+        place_of = Names()
         for piece in parse.extract(self.parser, self.access(), settings, at):
-            if piece.kind not in self.kinds:
+            if piece.kind not in self.kinds or (piece.kind == "frame" and not _FRAME.fullmatch(piece.at)):
                 raise EvidenceError("crashed", "its reader gave nonsense; what came before is kept")
             if isinstance(piece, Trouble):
                 yield self.issue(piece.at, piece.error, piece.message, piece.kind, piece.what)
             else:
                 when = piece.modified_utc or (self.outer.modified_utc if self.as_old_as_itself else None)
-                yield self.unpacked(piece.at, piece.content, when, piece.kind)
+                yield self.unpacked(place_of(piece.at), piece.content, when, piece.kind)
 
 
 class Moving(Extracted):

@@ -14,6 +14,7 @@ from imgmatch import times
 from imgmatch.errors import EvidenceError, over
 from imgmatch.evidence.container import Container
 from imgmatch.evidence.formats import boot_sectors
+from imgmatch.evidence.formats.boot_sectors import where_it_can
 from imgmatch.evidence.formats.carve import carve, carved_at
 from imgmatch.evidence.formats.partitions import bytes_at, gaps, may_be_disk
 from imgmatch.evidence.look import Look
@@ -44,7 +45,7 @@ class FileSystem(Container):
     @classmethod
     def recognise(cls, look: Look) -> bool:
         """By the magic of its boot sector or superblock."""
-        return boot_sectors.intact(look.head, look.at) is not None
+        return boot_sectors.intact(look.head, where_it_can(look.at)) is not None
 
     def members(self) -> Iterator[Evidence | Issue]:
         """Files in the order of folders as they lie, then deleted ones that no folder names any more, then carved."""
@@ -55,6 +56,8 @@ class FileSystem(Container):
             source = boot_sectors.Patched(source, system.mended)
         if system is not None and system.damage is not None:
             yield self.issue("/$boot", "broken_image", system.damage)
+        if system is not None and (beside := boot_sectors.beside(system, bytes_at(source), source.size)):
+            yield self.failed("/$beside", beside)
         self._system = session.Session(tsk.FileSystem, [source], self.outer, self.options.limits, family)
         try:
             about = self._system.call("about")
@@ -274,4 +277,4 @@ class DamagedFileSystem(FileSystem):
     @classmethod
     def recognise(cls, look: Look) -> bool:
         """By such a copy, or by what is left."""
-        return may_be_disk(look) and boot_sectors.damaged(look.at, look.evidence.size_bytes) is not None
+        return may_be_disk(look) and boot_sectors.damaged(where_it_can(look.at), look.evidence.size_bytes) is not None

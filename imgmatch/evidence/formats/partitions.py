@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from imgmatch.evidence.container import Container
 from imgmatch.evidence.formats import boot_sectors, partition_tables
+from imgmatch.evidence.formats.boot_sectors import where_it_can
 from imgmatch.evidence.formats.carve import carve, carved_at
 from imgmatch.evidence.look import HEAD_BYTES, Look
 from imgmatch.evidence.naming import signature_of
@@ -25,7 +26,7 @@ class Partitions(Container):
     @classmethod
     def recognise(cls, look: Look) -> bool:
         """An MBR whose four entries make sense, a protective one included; not the boot sector of a file system."""
-        return partition_tables.is_mbr(look.head) and boot_sectors.intact(look.head, look.at) is None
+        return partition_tables.is_mbr(look.head) and boot_sectors.intact(look.head, where_it_can(look.at)) is None
 
     def members(self) -> Iterator[Evidence | Issue]:
         """What is wrong with the tables; partitions; with ``carve``, what lies between them."""
@@ -62,7 +63,8 @@ class DamagedPartitions(Partitions):
         size = look.evidence.size_bytes
         if not may_be_disk(look):
             return False
-        return partition_tables.is_damaged(look.at, size, lambda place: holds_volume(look.at, place))
+        at = where_it_can(look.at)
+        return partition_tables.is_damaged(at, size, lambda place: holds_volume(at, place))
 
 
 def may_be_disk(look: Look) -> bool:
@@ -75,12 +77,9 @@ def bytes_at(source: RandomAccess) -> Callable[[int, int], bytes]:
     """``read_at`` with places that may count from the end; nothing where it can't be read."""
 
     def at(place: int, size: int) -> bytes:
-        try:
-            return source.read_at(max(0, source.size + place) if place < 0 else place, size)
-        except OSError:
-            return b""
+        return source.read_at(max(0, source.size + place) if place < 0 else place, size)
 
-    return at
+    return where_it_can(at)
 
 
 def holds_volume(at: Callable[[int, int], bytes], start: int) -> bool:

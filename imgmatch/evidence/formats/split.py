@@ -1,69 +1,140 @@
-"""A raw image in parts, .001, .002, ...: read as one."""
+"""A file in parts that lie beside one another and continue one another (.001, .01, .aa, .z01): read as one."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
+from collections.abc import Iterator
+from typing import ClassVar
 
 from imgmatch.evidence import files
-from imgmatch.evidence.formats.disk_image import DiskImage, beside
+from imgmatch.evidence.container import Container
+from imgmatch.evidence.formats import packed, sevenzip, tars, zips
 from imgmatch.evidence.formats.filesystem import FileSystem
 from imgmatch.evidence.formats.partitions import Partitions
-from imgmatch.evidence.formats.zips import Zip
 from imgmatch.evidence.look import Look
+from imgmatch.evidence.naming import signature_of
 from imgmatch.locator import Locator
-from imgmatch.streams import Joined, RandomAccess
+from imgmatch.streams import Joined, Shared
+from imgmatch.types import Evidence, Issue
 
-_NUMBER = re.compile(r"\.(\d{3})\Z")
+_NUMBERED = re.compile(r"(.*\.)(\d{2,5})\Z", re.DOTALL)
+_LETTERED = re.compile(r"(.*\.|(?:.*[/\\])?x)([a-z]{2,4})\Z", re.DOTALL)  # as split(1) calls them
+_SPANNED = re.compile(r"(.*\.)([zZ])(\d{2,3})\Z", re.DOTALL)
+_ZIP = re.compile(r"(.*\.)([zZ])(?:ip|IP)\Z", re.DOTALL)
+_PACKED = (packed.Gzip, packed.Bzip2, packed.Xz, packed.Zstd)
+_BEGINNINGS: tuple[bytes, ...] = tuple(m for kind in (zips.Zip, sevenzip.SevenZip, *_PACKED) for m in kind.magic)
+_MOST_MISSING = 3
 
 
-class Split(DiskImage):
-    """The parts of a disk's image, as far as they follow one another."""
+class Split(Container):
+    """The parts of a file, as far as they follow one another: by their names, by their sizes (all as long as the first,
+    but for the last) and by what they hold: the first begins as a file does, and no other.
+    """
 
-    name = "split raw image"
+    name = "file in parts"
     kinds = ("split",)
+    hashed_up_to_bytes: ClassVar[int | None] = None
 
     @classmethod
     def recognise(cls, look: Look) -> bool:
         """The first of several parts, or one that follows."""
         if look.path is None:
             return False
-        return cls.elsewhere(look) or (_is_disk(look) and len(_parts(look.path)) > 1)
+        return cls.elsewhere(look) or len(_parts(look.path)) > 1
 
     @classmethod
     def elsewhere(cls, look: Look) -> bool:
-        """A later part whose first lies beside it and begins as a disk does."""
+        """A later part of a set that lies beside it."""
         first = None if look.path is None else _first_part(look.path)
-        return first is not None and not Zip.recognise(look) and _is_disk(Look(files.reopen(Locator.file(first))))
+        return first is not None and look.path in _parts(first)[1:]
 
-    def media(self) -> RandomAccess:
-        """The disk's bytes."""
-        return Joined([beside(name) for name in _parts(self.outer.locator.at)])
+    def members(self) -> Iterator[Evidence | Issue]:
+        """The whole, called ``disk`` where it is one, else as its parts are without their endings."""
+        parts = _parts(self.outer.locator.at)
+        media = Joined([Shared(files.reopen(Locator.file(name)).open()) for name in parts])
+        name = os.path.basename(parts[0]).rpartition(".")[0]
+        yield self.extent("disk" if _is_disk(Look(self.outer)) or not name else name, media, 0, media.size)
+        later = itertools.islice(_names(parts[0]), len(parts) + 1, len(parts) + 1 + _MOST_MISSING)
+        if any(os.path.isfile(following) for following in later):
+            missing = os.path.basename(next(itertools.islice(_names(parts[0]), len(parts), None)))
+            says = f"{missing} is missing or of another size; what is before it was read"
+            yield self.issue("parts", "broken_image", says)
 
 
 def _is_disk(look: Look) -> bool:
     return Partitions.recognise(look) or FileSystem.recognise(look)
 
 
+def _begins(look: Look) -> bool:
+    """Does it begin as a file does?"""
+    return (
+        look.head.startswith(_BEGINNINGS) or tars.Tar.recognise(look) or _is_disk(look) or bool(signature_of(look.at))
+    )
+
+
+def _names(first: str) -> Iterator[str]:
+    """Names of the parts of a set whose first is ``first``, that one included, without end."""
+    if match := _SPANNED.fullmatch(first):
+        return (f"{match[1]}{match[2]}{number:0{len(match[3])}d}" for number in itertools.count(1))
+    if match := _NUMBERED.fullmatch(first):
+        return (f"{match[1]}{number:0{len(match[2])}d}" for number in itertools.count(int(match[2])))
+    if match := _LETTERED.fullmatch(first):
+        letters = itertools.product("abcdefghijklmnopqrstuvwxyz", repeat=len(match[2]))
+        return ("".join((match[1], *ending)) for ending in letters)
+    return iter((first,))
+
+
 def _parts(first: str) -> list[str]:
-    """The parts of a set whose first is ``first``, in order."""
-    match = _NUMBER.search(first)
-    if match is None:
+    """The parts of a set whose first is ``first``, in order; that one alone where it is the first of none."""
+    if first not in _firsts(first):
         return [first]
-    stem, number, found = first[: match.start()], int(match[1]), []
-    while os.path.isfile(name := f"{stem}.{number:03d}"):
+    names = list(itertools.takewhile(os.path.isfile, _names(first)))
+    if spanned := _SPANNED.fullmatch(first):
+        return names + [name for name in (f"{spanned[1]}{end}" for end in _zips(spanned[2])) if os.path.isfile(name)]
+    if len(names) < 2 or not _begins(_look(first)):
+        return [first]
+    part_bytes, is_disk = os.path.getsize(first), _is_disk(_look(first))
+    found = [first]
+    for name in names[1:]:
+        size = os.path.getsize(name)
+        # Anything may stand in the middle of a disk, and few bytes anywhere by chance.
+        if not 0 < size <= part_bytes or not (is_disk or _follows(_look(name))):
+            break
         found.append(name)
-        number += 1
+        if size < part_bytes:
+            break
     return found
 
 
+def _follows(look: Look) -> bool:
+    """Does it begin as nothing that is known by more than a few bytes?"""
+    known = signature_of(look.at)
+    return not look.head.startswith(_BEGINNINGS) and (known is None or len(known.magic) < 4)
+
+
+def _look(path: str) -> Look:
+    return Look(files.reopen(Locator.file(path)))
+
+
+def _zips(letter: str) -> tuple[str, ...]:
+    return (f"{letter}ip", f"{letter}IP") if letter == "Z" else (f"{letter}ip",)
+
+
+def _firsts(name: str) -> list[str]:
+    """What the first part of a set that ``name`` is a part of may be called."""
+    if match := _SPANNED.fullmatch(name):
+        return [f"{match[1]}{match[2]}{1:0{len(match[3])}d}"]
+    if match := _ZIP.fullmatch(name):
+        return [f"{match[1]}{match[2]}01"]
+    if match := _NUMBERED.fullmatch(name):
+        return [f"{match[1]}{number:0{len(match[2])}d}" for number in (0, 1)]
+    if match := _LETTERED.fullmatch(name):
+        return [match[1] + "a" * len(match[2])]
+    return []
+
+
 def _first_part(name: str) -> str | None:
-    """The first part of the set that a later part (.002 and so on) belongs to, where it lies beside it."""
-    match = _NUMBER.search(name)
-    if match is None:
-        return None
-    for start in (0, 1):
-        first = f"{name[: match.start()]}.{start:03d}"
-        if first != name and os.path.isfile(first):
-            return first if name in _parts(first) else None
-    return None
+    """The first part of the set that a later part belongs to, where it lies beside it."""
+    return next((first for first in _firsts(name) if first != name and os.path.isfile(first)), None)

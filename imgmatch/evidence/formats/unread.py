@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
+from imgmatch.errors import EvidenceError, unsupported
 from imgmatch.evidence.container import Container
 from imgmatch.evidence.formats.carve import carve, carved_at
 from imgmatch.evidence.formats.partitions import bytes_at
@@ -36,21 +37,18 @@ class UnreadVolume(Container):
         at = bytes_at(source)
         known = signature_of(at)
         sample = at(0, _SAMPLE_BYTES)
-        kind = "unsupported"
         if known is not None:
-            says = f"{known.name}; it is not read"
+            error = unsupported(known.name, "it is not read")
         elif not any(sample) and not any(at(-_SAMPLE_BYTES, _SAMPLE_BYTES)):
-            kind, says = "not_a_picture", "no known file system; only zero bytes at its start and end"
+            error = EvidenceError("not_a_picture", "no known file system; only zero bytes at its start and end")
         elif len(sample) == _SAMPLE_BYTES and len(set(sample[:4096])) >= _RANDOM:
-            says = "no known file system, and it begins like random bytes: perhaps encrypted (VeraCrypt, dm-crypt)"
+            says = "it begins like random bytes: perhaps encrypted (VeraCrypt, dm-crypt)"
+            error = unsupported("volume without a known file system", says)
         else:
-            says = "no known file system; damaged, or of an unknown kind"
-        carved = 0
+            error = unsupported("volume without a known file system", "damaged, or of an unknown kind")
         if self.options.carve:
-            for member in carve(self, source, [(0, source.size)]):
-                carved += 1
-                yield member
-        yield Issue(self.outer.locator, "walk", kind, f"{says}; {carved} pictures carved" if carved else says)
+            yield from carve(self, source, [(0, source.size)])
+        yield Issue.walked(self.outer.locator, error, self.name)
 
     def member(self, place: Locator) -> Evidence:
         """What was carved at a place."""

@@ -27,6 +27,7 @@ _END = struct.Struct("<4s4H2IH")
 _END64 = struct.Struct("<4sQ2H2I4Q")
 _LOCATOR64 = struct.Struct("<4sIQI")
 _LONGEST_COMMENT = 0xFFFF
+_ABOUT_PHONES, _MOST_ABOUT_PHONES = ("report.xml", "Manifest.db", "Manifest.mbdb"), 16
 _AES_METHOD = 99  # WinZip's AES encryption (AE-x)
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 _ENCRYPTED, _DESCRIPTOR, _PATCH, _STRONG, _UTF8 = 1, 8, 0x20, 0x40, 0x800
@@ -165,7 +166,11 @@ class Directory:
         """Where the first entry begins: what stands before it is none of this archive's, as what is behind ``end``."""
         self.is_office = False
         """Is it a document, by the names in it?"""
+        self.about_phones: list[Entry] = []
+        """Files that may say what lay where on a phone."""
         for entry in self.entries():
+            if entry.name.rpartition("/")[2] in _ABOUT_PHONES and len(self.about_phones) < _MOST_ABOUT_PHONES:
+                self.about_phones.append(entry)
             self.is_office |= entry.name in ("[Content_Types].xml", "META-INF/manifest.xml")
             self.first = min(self.first, max(0, entry.offset))
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import IO, BinaryIO, cast
 
-from imgmatch.errors import EvidenceError, ImgmatchError, over, raise_if_machine, unsupported
+from imgmatch.errors import EvidenceError, ImgmatchError, locked, over, raise_if_machine, unsupported
 from imgmatch.evidence.container import Container
+from imgmatch.evidence.formats import phones
 from imgmatch.evidence.formats.zip_directory import LOCAL_HEADER, DamagedError, Directory, Entry, local_entry
 from imgmatch.evidence.look import read
 from imgmatch.locator import Locator, Names
-from imgmatch.streams import BLOCK_BYTES, RandomAccess, Shared, Spool, Unpacked, Window, check_ratio, one_line
+from imgmatch.streams import BLOCK_BYTES, RandomAccess, Shared, Spool, Unpacked, Window, access, check_ratio, one_line
 from imgmatch.types import Evidence, Issue
 
 _PICTURE = re.compile(r"(^|/)(media|pictures|thumbnails?|docProps/thumbnail[^/]*)(/|$)", re.IGNORECASE)
@@ -26,24 +28,25 @@ class Zip(Container):
     """Names are names only; nothing is ever written under them."""
 
     name = "ZIP archive"
-    kinds = ("zip",)
+    kinds = ("zip", "phone", "deleted")
     magic = (LOCAL_HEADER, b"PK\x05\x06", b"PK\x07\x08")  # an empty one begins with its end
 
     def members(self) -> Iterator[Evidence | Issue]:
         """Files in the order of the directory; without one, what local headers still say."""
-        return self._members(lambda entry: entry.name)
+        return self._members(lambda entry: entry.name, told=True)
 
     def member(self, place: Locator) -> Evidence:
         """The member at a place, by its name or as it was named where only DOS's letters were known."""
         try:
             return super().member(place)
         except EvidenceError:
-            for member in self._members(lambda entry: entry.cp437):
-                if member.locator == place and isinstance(member, Evidence):
-                    return member
+            for name_of in (lambda entry: entry.name), (lambda entry: entry.cp437):
+                for member in self._members(name_of):
+                    if member.locator == place and isinstance(member, Evidence):
+                        return member
             raise
 
-    def _members(self, name_of: Callable[[Entry], str]) -> Iterator[Evidence | Issue]:
+    def _members(self, name_of: Callable[[Entry], str], *, told: bool = False) -> Iterator[Evidence | Issue]:
         """The last archive in the file, then those before it, one behind the other."""
         whole, place_of = self.access(), Names()
         end = whole.size
@@ -55,7 +58,7 @@ class Zip(Container):
                 if end == whole.size or source.read_at(0, 4) == LOCAL_HEADER:
                     yield from self._salvage(source, place_of, str(error))
                 return  # no archive, but what stands before one: a program that unpacks it
-            yield from self._entries(source, directory, place_of, name_of)
+            yield from self._entries(source, directory, place_of, name_of, told=told)
             if directory.end < end:
                 says = f"{end - directory.end:,} bytes from {directory.end:,} on are behind its end; not looked into"
                 yield Issue(self.outer.locator, "walk", "unsupported", says, "data behind a ZIP archive")
@@ -66,9 +69,23 @@ class Zip(Container):
         raise over("archives in one file", says)
 
     def _entries(
-        self, source: RandomAccess, directory: Directory, place_of: Names, name_of: Callable[[Entry], str]
+        self,
+        source: RandomAccess,
+        directory: Directory,
+        place_of: Names,
+        name_of: Callable[[Entry], str],
+        *,
+        told: bool,
     ) -> Iterator[Evidence | Issue]:
         keys = _Keys(source, self.options.passwords)
+        index = phones.Index(self.options)
+        for entry in directory.about_phones if told else ():
+            try:
+                self._note(index, entry, source, keys)
+            except ImgmatchError as error:
+                raise_if_machine(error)
+                if getattr(error, "kind", "") != "not_a_picture":
+                    yield self.failed(entry.name, error)
         for entry in directory.entries():
             if entry.is_folder:
                 continue
@@ -79,10 +96,26 @@ class Zip(Container):
                 if entry.unsupported is not None:
                     raise unsupported(entry.unsupported, "not unpacked")
                 check_ratio(self.options.limits, entry.size_bytes, entry.packed_bytes)
-                yield self._file(at, entry, source, keys.of(entry) if entry.encrypted else None)
+                member = self._file(at, entry, source, keys.of(entry) if entry.encrypted else None)
+                said = index.of(entry.name)
+                if said is None:
+                    yield member
+                    continue
+                own = self.place(place_of(f"{said.path}@{entry.name}"), said.kind)
+                member = replace(member, locator=own, modified_utc=said.modified or member.modified_utc)
+                yield member
+                if (wrong := phones.compared(member, said)) is not None:
+                    yield wrong
             except ImgmatchError as error:
                 raise_if_machine(error)
                 yield self.failed(at, error)
+
+    def _note(self, index: phones.Index, entry: Entry, source: RandomAccess, keys: _Keys) -> None:
+        """What a report or manifest in the archive says of what else is in it."""
+        before = entry.name.rpartition("/")[0]
+        about = self._file(entry.name, entry, source, keys.of(entry) if entry.encrypted else None)
+        for told in phones.told_in(access(about.open(), self.options.limits), self.options):
+            index.add(replace(told, local=f"{before}/{told.local}".lstrip("/")))
 
     def _file(self, at: str, entry: Entry, source: RandomAccess, password: bytes | None) -> Evidence:
         limit = self.options.limits.max_member_bytes
@@ -98,12 +131,19 @@ class Zip(Container):
 
     def _salvage(self, source: RandomAccess, place_of: Names, reason: str) -> Iterator[Evidence | Issue]:
         """What the local headers of an archive without a readable directory still give."""
-        offset = 0
+        offset, keys = 0, _Keys(source, self.options.passwords)
         while (offset := _find(source, LOCAL_HEADER, offset)) >= 0 and (found := local_entry(source, offset)):
             entry, offset = found
             if entry.is_folder:
                 continue
             at = place_of(entry.name)
+            if entry.encrypted and entry.packed_bytes and entry.unsupported is None:  # its size does not follow it
+                try:
+                    yield self._file(at, entry, source, keys.of(entry))
+                except EvidenceError as error:
+                    yield self.failed(at, error)
+                offset += entry.packed_bytes
+                continue
             if entry.encrypted or entry.method not in (_STORED, _DEFLATED):
                 what = "encrypted" if entry.encrypted else f"packed by method {entry.method}"
                 yield self.failed(at, unsupported(f"ZIP member {what}, without a directory", "not unpacked"))
@@ -140,7 +180,7 @@ class _Keys:
     """Which password opens which encrypted entry of one archive."""
 
     def __init__(self, source: RandomAccess, passwords: tuple[str, ...]) -> None:
-        self._source = source
+        self._source, self._given = source, len(passwords)
         self._left: list[bytes] = []
         """In the order in which they are tried: the one that opened an entry last comes first."""
         for password in passwords:
@@ -152,9 +192,7 @@ class _Keys:
 
     def of(self, entry: Entry) -> bytes:
         """The password of an entry. Raises EvidenceError of kind ``password``."""
-        if not self._left:
-            raise EvidenceError("password", "is encrypted; give its password with --password-file")
-        if entry.aes is not None and self._left[0] in self._proven and self._opens(entry, self._left[0]):
+        if entry.aes is not None and self._left and self._left[0] in self._proven and self._opens(entry, self._left[0]):
             return self._left[0]
         # One byte in 256 of a wrong password passes: where that leaves a choice, the CRC decides.
         likely = [password for password in self._left if self._opens(entry, password)]
@@ -164,7 +202,7 @@ class _Keys:
                 self._left.remove(password)
                 self._left.insert(0, password)
                 return password
-        raise EvidenceError("password", "is encrypted, and none of the given passwords opens it")
+        raise locked(self._given)
 
     def _opens(self, entry: Entry, password: bytes, *, whole: bool = False) -> bool:
         try:

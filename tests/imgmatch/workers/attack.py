@@ -5,6 +5,7 @@ For each kind of worker there is one that loads as it does, gives up its rights 
 
 import ctypes
 import dataclasses
+import mmap
 import os
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from imgmatch.workers import kinds
 SECRET = "IMGMATCH_PASSWORDS"
 _PTRACE_ATTACH = 16
 _RLIMIT_CORE = 4
+_IO_URING_SETUP, _PIDFD_OPEN = 425, 434
 
 
 class _Vector(ctypes.Structure):
@@ -62,6 +64,13 @@ def attempts(folder, parent, address, log):
         "unix": lambda: [end.close() for end in socket.socketpair()],
         "fork": fork,
         "spawn": lambda: subprocess.run([sys.executable, "-c", ""], check=True),
+        "io_uring": lambda: called(libc.syscall(_IO_URING_SETUP, 1, ctypes.create_string_buffer(120))),
+        "a handle on the parent": lambda: called(libc.syscall(_PIDFD_OPEN, parent, 0)),
+        "own environment as a file": lambda: open("/proc/self/environ", "rb").close(),
+        "own memory as a file": lambda: open("/proc/self/mem", "r+b").close(),
+        "executable memory": lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC),
+        "other folder": lambda: os.chdir(folder),
+        "listen": lambda: socket.create_server(("127.0.0.1", 0)).close(),
         "program": lambda: os.execv("/nowhere", ["nowhere"]),
         "signal": lambda: os.kill(parent, 0),
         "memory of the parent": peek,

@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Literal, TypedDict
 
 import pytest
@@ -14,7 +15,7 @@ from benchmarks.hostile_files import mutate, seeds
 from imgmatch.errors import EvidenceError
 from imgmatch.evidence import SourceLimits, SourceOptions, walk
 from imgmatch.types import Issue
-from imgmatch.workers import kinds, pictures, session
+from imgmatch.workers import kinds, pictures, process, session
 from imgmatch.workers.confine import syscall_filter
 from imgmatch.workers.decode import Request
 from imgmatch.workers.pictures import PicturePool
@@ -55,17 +56,47 @@ def folder(tmp_path, monkeypatch):
 def test_a_worker_that_was_taken_over_can_do_nothing_but_compute(kind, folder):
     before, secret = snapshot(folder), bytearray(b"secret")
     with Pool(kind, 4 << 30, keep=1) as pool, pool.lent() as worker:
-        assert all(dataclasses.asdict(worker.confinement).values())
+        held = dataclasses.asdict(worker.confinement)
+        assert all(value for name, value in held.items() if name != "landlock"), held
         worker.ask({"folder": str(folder), "parent": os.getpid(), "address": id(secret)}, cpu_seconds=60)
         told, _ = worker.hear(Told)
         assert told["done"] == []
         assert (told["error"], worker.alive) == (None, True)
-        process = psutil.Process(worker.pid)
-        assert process.rlimit(psutil.RLIMIT_CORE) == (0, 0)
-        assert attack.SECRET not in process.environ()
-        assert process.children() == []
+        running = psutil.Process(worker.pid)
+        assert running.rlimit(psutil.RLIMIT_CORE) == (0, 0)
+        assert attack.SECRET not in running.environ()
+        assert not any("correct horse" in word for word in running.cmdline())
+        opened = {os.readlink(link) for link in Path(f"/proc/{worker.pid}/fd").iterdir()}
+        assert {name.partition(":")[0] for name in opened} == {"pipe", os.devnull, str(folder.parent / "log")}
+        assert running.children() == []
     assert snapshot(folder) == before
     assert (folder.parent / "log").read_bytes() == b""
+
+
+OF_FILES = {
+    *("write", "append", "read", "list", "rename", "folder", "link", "spawn"),
+    *(
+        "environment of the parent",
+        "own environment as a file",
+        "own memory as a file",
+        "memory of the parent as a file",
+    ),
+    "listen",
+}
+
+
+@pytest.mark.parametrize("kind", attack.ATTACKERS, ids=[kind.name for kind in attack.ATTACKERS])
+def test_without_a_filter_landlock_still_keeps_files_away(kind, folder, monkeypatch):
+    monkeypatch.setattr(process, "syscall_filter", lambda: None)
+    before = snapshot(folder)
+    with Pool(kind, 4 << 30, keep=1) as pool, pool.lent() as worker:
+        if worker.confinement.landlock < 4:
+            pytest.skip("no Landlock here, or none that knows TCP: Linux 6.7")
+        assert (worker.confinement.method, worker.confinement.no_files) == ("landlock", True)
+        worker.ask({"folder": str(folder), "parent": os.getpid(), "address": id(before)}, cpu_seconds=60)
+        told, _ = worker.hear(Told)
+    assert OF_FILES & set(told["done"]) == set()
+    assert snapshot(folder).keys() == before.keys()
 
 
 def test_with_every_right_the_attack_would_succeed(folder):

@@ -1,0 +1,216 @@
+"""Where a file of a known format ends, by its own account: what stands behind that is no part of it."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import BinaryIO
+
+import numpy as np
+
+from imgmatch.evidence.look import read
+
+_BLOCK = 1 << 18
+_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)
+_EOF = b"%%EOF"
+_PDF_TAIL = 1024
+_MOST_SECTIONS = 256
+
+
+class Ahead:
+    """Bytes of a stream at places that mostly grow: what was read last is kept, so that little is read twice."""
+
+    def __init__(self, stream: BinaryIO, size: int) -> None:
+        self._stream, self._seekable = stream, stream.seekable()
+        self._start, self._data, self._place = 0, b"", 0
+        self.size = size
+        """In bytes, or 0 where it is not known before all was read."""
+
+    def at(self, offset: int, size: int) -> bytes:
+        """Up to ``size`` bytes; fewer at the end, and at places already passed of a stream that only goes forwards."""
+        if self.size:
+            size = max(0, min(size, self.size - offset))
+        found = self._kept(offset, size)
+        if len(found) == size:
+            return found
+        wanted = max(size, _BLOCK)
+        if self._seekable:
+            self._stream.seek(offset)
+            self._start = offset
+            self._data = read(self._stream, min(wanted, self.size - offset) if self.size else wanted)
+            return self._data[:size]
+        while self._place < offset + size and (block := self._stream.read(wanted)):
+            keep = self._data[-(size + 8) :]
+            self._data, self._start = keep + block, self._place - len(keep)
+            self._place += len(block)
+            if self._start > offset:
+                break
+        return self._kept(offset, size)
+
+    def _kept(self, offset: int, size: int) -> bytes:
+        from_ = offset - self._start
+        return self._data[from_ : from_ + size] if from_ >= 0 else b""
+
+
+def end_of(ahead: Ahead) -> int | None:
+    """Where the file that begins at 0 ends; None where that can't be told, or where it is cut off before its end."""
+    head = ahead.at(0, 32)
+    for magic, end in _ENDS:
+        if head.startswith(magic):
+            return end(ahead)
+    return _boxes(ahead) if head[4:8] == b"ftyp" else None
+
+
+def _jpeg(ahead: Ahead) -> int | None:
+    """By its markers (ITU-T T.81, annex B): the first end marker behind the first scan's header."""
+    at = 2
+    while True:
+        head = ahead.at(at, 4)
+        if len(head) < 4 or head[0] != 0xFF:
+            return None
+        if head[1] == 0xFF:
+            at += 1
+            continue
+        if head[1] == 0xD9:
+            return at + 2
+        at += 2 + int.from_bytes(head[2:], "big")
+        if head[1] == 0xDA:
+            break
+    while len(block := ahead.at(at, _BLOCK)) > 1:
+        found = _find_end_marker(block)
+        if found >= 0:
+            return at + found + 2
+        at += len(block) - 1
+    return None
+
+
+def _find_end_marker(block: bytes) -> int:
+    """As bytes.find, which takes ten times as long where every 256th byte is the first one of these."""
+    places = []
+    for shift in (0, 1):
+        pairs = np.frombuffer(block, "<u2", (len(block) - shift) // 2, shift)
+        here = pairs == 0xD9FF
+        if here.any():
+            places.append(shift + 2 * int(here.argmax()))
+    return min(places, default=-1)
+
+
+def _png(ahead: Ahead) -> int | None:
+    at = 8
+    while len(head := ahead.at(at, 8)) == 8:
+        at += 12 + int.from_bytes(head[:4], "big")
+        if head[4:] == b"IEND":
+            return at
+        if not head[4:].isalpha():
+            return None
+    return None
+
+
+def _gif(ahead: Ahead) -> int | None:
+    head = ahead.at(0, 13)
+    if len(head) < 13:
+        return None
+    at = 13 + _colours(head[10])
+    while kind := ahead.at(at, 1):
+        at += 1
+        if kind == b";":
+            return at
+        if kind == b",":
+            flags = ahead.at(at + 8, 1)
+            if not flags:
+                return None
+            at += 10 + _colours(flags[0])
+        elif kind == b"!":
+            at += 1
+        else:
+            return None
+        while True:
+            length = ahead.at(at, 1)
+            if not length:
+                return None
+            at += 1 + length[0]
+            if not length[0]:
+                break
+    return None
+
+
+def _colours(flags: int) -> int:
+    return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
+
+
+def _riff(ahead: Ahead) -> int | None:
+    at = 0
+    while (head := ahead.at(at, 8))[:4] == b"RIFF" and len(head) == 8:
+        length = int.from_bytes(head[4:], "little")
+        if at and ahead.at(at + 8, 4) != b"AVIX":  # another file; a long AVI goes on
+            break
+        at += 8 + length + (length & 1)
+    return at
+
+
+def _bmp(ahead: Ahead) -> int | None:
+    head = ahead.at(0, 54)
+    if len(head) < 54:
+        return None
+    said, pixels, header = struct.unpack_from("<I4xII", head, 2)
+    if header not in _BMP_HEADERS or not said:
+        return None
+    if header == 12:
+        width, height, bits, packed, length = *struct.unpack_from("<HH2xH", head, 18), 0, 0
+    else:
+        width, height, bits, packed, length = struct.unpack_from("<ii2xHII", head, 18)
+    rows = length if packed in (1, 2, 4, 5) else (width * bits + 31) // 32 * 4 * abs(height)
+    return max(int(said), int(pixels) + int(rows))
+
+
+def _boxes(ahead: Ahead) -> int | None:
+    """An ISO base media file (ISO/IEC 14496-12): up to what is no box."""
+    at = 0
+    while True:
+        head = ahead.at(at, 16)
+        length, name = int.from_bytes(head[:4], "big"), head[4:8]
+        if len(name) < 4 or not all(32 <= byte < 127 or byte == 0xA9 for byte in name):
+            return at
+        if length == 1 and len(head) == 16:
+            length = int.from_bytes(head[8:], "big")
+        if length < 8:
+            return None if length == 0 else at
+        at += length
+
+
+def _pdf(ahead: Ahead) -> int | None:
+    """The last end that it tells, where nothing else says that it ends there."""
+    if not ahead.size or _EOF in ahead.at(max(0, ahead.size - _PDF_TAIL), _PDF_TAIL):
+        return None
+    at = ahead.size
+    while at > 0:
+        at = max(0, at - _BLOCK)
+        found = ahead.at(at, _BLOCK + len(_EOF)).rfind(_EOF)
+        if found >= 0:
+            return at + found + len(_EOF)
+    return None
+
+
+def program_end(ahead: Ahead) -> int | None:
+    """Where the parts of a Windows program end that are loaded (PE/COFF)."""
+    head = ahead.at(0, 64)
+    if head[:2] != b"MZ" or len(head) < 64:
+        return None
+    (at,) = struct.unpack_from("<I", head, 60)
+    coff = ahead.at(at, 24)
+    if coff[:4] != b"PE\0\0" or len(coff) < 24:
+        return None
+    sections, optional = struct.unpack_from("<H12xH", coff, 6)
+    table = ahead.at(at + 24 + optional, 40 * min(sections, _MOST_SECTIONS))
+    ends = [sum(struct.unpack_from("<II", table, entry + 16)) for entry in range(0, len(table) - 39, 40)]
+    return max(ends, default=None)
+
+
+_ENDS: tuple[tuple[bytes, Callable[[Ahead], int | None]], ...] = (
+    (b"\xff\xd8\xff", _jpeg),
+    (b"\x89PNG\r\n\x1a\n", _png),
+    (b"GIF8", _gif),
+    (b"RIFF", _riff),
+    (b"BM", _bmp),
+    (b"%PDF-", _pdf),
+)
