@@ -14,7 +14,7 @@ from imgmatch.evidence.naming import signature_of
 from imgmatch.locator import Locator
 from imgmatch.types import Evidence, Issue
 
-_VOLUMES = ("partition", "volume")
+_VOLUMES = ("partition", "simg")
 _SAMPLE_BYTES = 1 << 16
 _RANDOM = 240  # of 256 values, in each of which some byte of a sample is: no file system begins so
 
