@@ -87,7 +87,8 @@ def _rows(entries: Iterator[dict[str, Any]], narrow: bool) -> Iterator[dict[str,
         }
         if narrow and not any(parts.values()):
             parts["subject"] = more
-        yield {**entry, **parts, "more": more}
+        called = {"actor": f"{entry.get('actor')}, called {more['declared']}"} if "declared" in more else {}
+        yield {**entry, **parts, **called, "more": more}
 
 
 def statement(

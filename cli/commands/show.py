@@ -52,7 +52,7 @@ def _lines(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 yield {
                     "field": made["verdict"],
                     "value": made["with_sha256"],
-                    "source": f"{made['examiner']} {made['decided_utc']} {made['note']}".strip(),
+                    "source": f"{made['examiner']} ({made['account']}) {made['decided_utc']} {made['note']}".strip(),
                 }
         elif value is not None:
             yield {"field": name, "value": value}

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import imgmatch
 from imgmatch.match.calibration import false_match_text
-from indexer.case import audit
+from indexer.case import newest
 from indexer.case.case import AUDIT
 from indexer.out.report.html import plain
 from indexer.review.stacks import MAX_GROUPS
@@ -211,7 +211,7 @@ class Views:
     def audit(self, end: int | None) -> str:
         """Entries of the log, the newest first."""
         path = self._desk.case.path / AUDIT
-        entries, begin = audit.page(path, _ENTRIES, end)
+        entries, begin = newest.page(path, _ENTRIES, end)
         shown = [
             {
                 **{name: entry.get(name, "") for name in _ALWAYS},

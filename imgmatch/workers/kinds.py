@@ -64,8 +64,8 @@ DOCUMENTS = Kind(
 ARCHIVES = Kind(
     "archives",
     "imgmatch.workers.serving:extract",
-    ("sevenzip",),
-    ("backports.zstd", "compression.zstd", "Cryptodome.Cipher._mode_cbc", "inflate64", "bcj"),
+    ("sevenzip", "unfolded"),
+    ("backports.zstd", "compression.zstd", "Cryptodome.Cipher._mode_cbc", "inflate64", "bcj", "libarchive.entry"),
     ("brotli", "encodings", "py7zr", "pyppmd"),
     uses=500,
 )

@@ -18,6 +18,7 @@ import imgmatch
 from imgmatch.errors import UsageError
 from imgmatch.given import loads
 from imgmatch.optional import require
+from indexer.case.account import account
 from indexer.case.audit import AuditLog, Head
 from indexer.case.case import Case
 from indexer.case.use import Use
@@ -72,6 +73,8 @@ def _write(use: Use, log: AuditLog, run_id: int, draft: Path, signer: Any) -> di
         "audit": {"entry": head.entry, "sha256": head.sha256},
         "made_utc": now_utc(),
         "made_by": f"imgmatch {imgmatch.__version__}",
+        "made_under_account": account(),
+        "run_under": _run_under(log, run_id),
     }
     text = _text(body).encode("utf-8", "backslashreplace")
     body["text_sha256"] = hashlib.sha256(text).hexdigest()
@@ -204,6 +207,13 @@ def _models(log: AuditLog, run_id: int) -> list[dict[str, str]]:
     return [{"name": e["model"], "weights_sha256": e["weights_sha256"]} for e in started if e.get("model")]
 
 
+def _run_under(log: AuditLog, run_id: int) -> dict[str, str]:
+    """The account that the run was started under, and what that called itself, as the audit log says it."""
+    started = next((e for e in log.entries(action="ingest_started") if e.get("run_id") == run_id), {})
+    names = {"actor": "account", "declared": "declared_name"}
+    return {to: str(started[name]) for name, to in names.items() if name in started}
+
+
 def _text(body: dict[str, Any]) -> str:
     run, counts, totals = body["run"], body["run"]["counts"] or {}, body["totals"]
     lines = [
@@ -213,6 +223,7 @@ def _text(body: dict[str, Any]) -> str:
         "",
         f"Run {run['run_id']}: {run['command']} by imgmatch {run['version']} ({run['runtime']})",
         *(f"Model         {model['name']}, weights SHA-256 {model['weights_sha256']}" for model in body["models"]),
+        *(f"{name.replace('_', ' '):<14}{plain(value)}" for name, value in body["run_under"].items()),
         f"Started       {run['started_utc']}",
         f"Finished      {run['finished_utc'] or 'not finished'}",
         "Sources read:",
@@ -239,7 +250,8 @@ def _text(body: dict[str, Any]) -> str:
         "ADDS UP" if body["adds_up"] else "DOES NOT ADD UP: see above",
         "",
         f"Audit log: entry {body['audit']['entry']}, SHA-256 {body['audit']['sha256']}",
-        f"Made {body['made_utc']} by {body['made_by']}. statement.json holds the same and its seal; check it with:",
+        f"Made {body['made_utc']} by {body['made_by']}, run by the account {plain(body['made_under_account'])}.",
+        "statement.json holds the same and its seal; check it with:",
         "  imgmatch audit verify-statement statement.json --case CASE",
         "",
     ]

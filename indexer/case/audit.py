@@ -10,7 +10,6 @@ catalogue's write lock.
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import json
 import os
@@ -23,6 +22,8 @@ from typing import IO, Any
 import imgmatch
 from imgmatch.errors import CaseError, UsageError
 from imgmatch.given import loads
+from imgmatch.locator import readable
+from indexer.case.account import account, declared
 from indexer.catalogue import Catalogue, LogState, Writer
 from indexer.catalogue.clock import now_utc
 from indexer.index.disk import sync_folder
@@ -94,6 +95,7 @@ class AuditLog:
             "entry": state.entry + 1,
             "time_utc": now_utc(),
             "actor": account(),
+            **({} if (called := declared()) is None else {"declared": readable(called)}),
             "action": action,
             "version": imgmatch.__version__,
             "before": state.sha256,
@@ -139,10 +141,15 @@ class AuditLog:
         except OSError as error:
             raise _unrecorded(self.path, error) from error
 
+    def adopt(self) -> None:
+        """Keep the head of the log from now on: of a case of a format that kept none."""
+        with self._catalogue.log_transaction() as writer:
+            if writer.custody.log_state() is None:
+                state, _ = _adopted(self.path)
+                writer.custody.set_log_state(state)
+
     def head(self) -> Head:
-        """The last entry, as the catalogue has it; of an older case whose log was not added to since, as the log has
-        it.
-        """
+        """The last entry, as the catalogue has it; where it has lost it, as the log has it."""
         state = self._catalogue.custody.log_state()
         if state is None:
             state = _adopted(self.path)[0]
@@ -195,7 +202,7 @@ class AuditLog:
                     try:
                         entry = loads(line)
                         yield {**entry, "action": str(entry["action"])}
-                    except (ValueError, TypeError, KeyError):
+                    except (ValueError, TypeError, KeyError, RecursionError):
                         yield {"action": "unreadable", "line": line.decode("ascii", "backslashreplace").rstrip("\n")}
         except OSError as error:
             raise CaseError(f"{self.path}: the audit log can't be read ({error.strerror})") from error
@@ -204,7 +211,8 @@ class AuditLog:
         """The state to go on from, and what is wrong with the file at a glance: its length and its last entry."""
         state = writer.custody.log_state()
         if state is None:
-            return _adopted(self.path)
+            state, fault = _adopted(self.path)
+            return state, fault or ("the catalogue had lost the log's head" if state.entry else None)
         if not self.path.exists():
             return state, "the log was missing" if state.settled_bytes else None
         with self.path.open("rb") as file:
@@ -218,34 +226,6 @@ class AuditLog:
         return state, None
 
 
-def page(path: Path, count: int, end: int | None = None) -> tuple[list[dict[str, Any]], int]:
-    """The newest ``count`` entries that end at byte ``end`` (None: the log's end), newest first, and where they begin.
-
-    Give that as the next ``end``; 0: there is no older one. Lines that are no entry are given as ``{"damaged": text}``.
-    """
-    if not path.exists():
-        return [], 0
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        stop = start = size if end is None else max(0, min(end, size))
-        block = b""
-        # One line end more than entries: that of the line before them.
-        while start > 0 and block.count(b"\n") <= count:
-            step = min(1 << 16, start)
-            start = file.seek(start - step)
-            block = file.read(step) + block
-    lines = block.splitlines(keepends=True)[-count:]
-    return [_entry(line) for line in reversed(lines)], stop - sum(map(len, lines))
-
-
-def _entry(line: bytes) -> dict[str, Any]:
-    try:
-        entry = loads(line)
-    except ValueError:
-        entry = None
-    return entry if isinstance(entry, dict) else {"damaged": line.decode("ascii", "backslashreplace").rstrip()}
-
-
 def verify(name: str, lines: Iterable[bytes], state: LogState | None, expect: Iterable[Head] = ()) -> Verified:
     """Verify a log's lines (with their ends) against the state that the catalogue keeps; None: nothing is kept."""
     faults: list[str] = []
@@ -257,15 +237,12 @@ def verify(name: str, lines: Iterable[bytes], state: LogState | None, expect: It
         if not line.endswith(b"\n"):
             torn = line
             break
-        try:
-            entry = loads(line)
-            said, before = entry["entry"], entry["before"]
-            if type(said) is not int:
-                raise TypeError
-        except (ValueError, TypeError, KeyError):
+        place = _place(line)
+        if place is None:
             faults.append(f"{name}: line {count} is no entry")
             said = number + 1
         else:
+            said, before = place
             if said != number + 1:
                 faults.append(f"{name}: after entry {number} comes entry {said}: some are missing, added or moved")
             elif before != digest:
@@ -282,19 +259,33 @@ def verify(name: str, lines: Iterable[bytes], state: LogState | None, expect: It
     return Verified(Head(number, digest), faults, notes)
 
 
+def _place(line: bytes) -> tuple[int, str] | None:
+    """Number of an entry, and the hash that it names of the one before; None of what is no entry."""
+    try:
+        entry = loads(line)
+        said, before = entry["entry"], entry["before"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return (said, before) if type(said) is int and isinstance(before, str) else None
+
+
 def _end_faults(
     name: str, number: int, digest: str, torn: bytes, state: LogState | None, notes: list[str]
 ) -> Iterator[str]:
     if state is None:
-        notes.append("the catalogue has no head of this log (case of an older version): a cut at its end can't be seen")
+        if number:
+            yield f"{name}: the catalogue has lost the head of this log: a cut at its end can't be seen"
         if torn:
             yield f"{name}: the last entry is torn"
         return
     # What the log may end with after a kill: the settled entries and any number of the waiting lines.
     ends = {state.entry: (state.sha256, b"")}
     for line in state.waiting_lines:
-        entry = json.loads(line)
-        ends[entry["entry"] - 1] = (entry["before"], line)
+        place = _place(line)
+        if place is None:
+            yield f"{name}: what waits in the catalogue to be written is no entry"
+            return
+        ends[place[0] - 1] = (place[1], line)
     settled = min(ends)
     if number < settled:
         yield f"{name}: entries {number + 1} to {settled} are missing at the end; the catalogue has {state.entry}"
@@ -325,7 +316,8 @@ class _Wanted:
             self._open.setdefault(head.entry, set()).add(head.sha256)
         # What waits is as good as written: a head that was printed counts as soon as it is committed.
         for line in state.waiting_lines if state is not None else ():
-            self.met(int(json.loads(line)["entry"]), hashlib.sha256(line).hexdigest())
+            if (place := _place(line)) is not None:
+                self.met(place[0], hashlib.sha256(line).hexdigest())
         self.met(0, FIRST)
 
     def met(self, entry: int, sha256: str) -> None:
@@ -339,14 +331,6 @@ class _Wanted:
             for sha256 in sorted(wanted)
             if (entry, sha256) not in self._found
         ]
-
-
-def account() -> str:
-    """The account that this runs under."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # an account without a name
-        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
 
 
 def _adopted(path: Path) -> tuple[LogState, str | None]:

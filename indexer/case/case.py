@@ -22,6 +22,7 @@ from indexer.case.run import Run
 from indexer.case.use import Change, Entry, Plain, Shelves, Use
 from indexer.catalogue import Catalogue, RemoteRow
 from indexer.catalogue.clock import now_utc
+from indexer.catalogue.registry import HEAD_KEPT
 from indexer.index.disk import locked, sync_folder
 from indexer.index.segments import remove_unnamed
 from indexer.index.shelf import SEGMENTS, Shelf
@@ -96,8 +97,10 @@ class Case(Shelves):
             what = "no such folder" if not folder.exists() else f"not a case (it has no {CATALOGUE})"
             raise CaseError(f"{folder}: {what}; make one with: imgmatch init {folder}")
         catalogue = Catalogue(folder / CATALOGUE)
-        catalogue.migrate()
-        return cls(folder, catalogue)
+        case = cls(folder, catalogue)
+        if catalogue.migrate() < HEAD_KEPT:
+            case.log.adopt()
+        return case
 
     def close(self) -> None:
         """Let go of every file."""

@@ -186,8 +186,8 @@ class Catalogue:
         """Make the tables of the newest format in an empty file."""
         self.migrate()
 
-    def migrate(self) -> None:
-        """Bring an older format up to this version's. Raises CaseError on a newer one."""
+    def migrate(self) -> int:
+        """Bring an older format up to this version's; returns the one that it had. Raises CaseError on a newer one."""
         with self._naming():
             version = self.format_version()
             if version > FORMAT:
@@ -196,6 +196,7 @@ class Catalogue:
                     "update imgmatch"
                 )
             bring_up(self._db, version)
+            return version
 
     def format_version(self) -> int:
         """The format the file has; 0 for an empty one."""

@@ -9,7 +9,7 @@ from indexer.catalogue.table import Kept, Table
 
 TABLES = (
     # The audit log's last entry, kept here too, so that a cut at the log's end shows; and entries that are decided on
-    # but perhaps not yet in its file. One row, or none until an older case's log is added to.
+    # but perhaps not yet in its file. One row.
     Table(
         "audit_head",
         {
@@ -53,7 +53,7 @@ class CustodyReads(Reads):
     """What the log must be."""
 
     def log_state(self) -> LogState | None:
-        """What is kept; None in a case of an older format whose log nothing was added to since."""
+        """What is kept; None where somebody took it away, or a case of an older format is just brought up."""
         row = self._one("SELECT entry, sha256, settled_bytes, waiting FROM audit_head")
         return None if row is None else LogState(*row)
 

@@ -31,6 +31,10 @@ _SUBJECTS = (
     decisions, vics,
 )  # fmt: skip
 TABLES: tuple[Table, ...] = tuple(table for subject in _SUBJECTS for table in subject.TABLES)
+HEAD_KEPT = 10
+"""From this format on each case has the head of its audit log in its catalogue, from its first moment or since it was
+brought up.
+"""
 FORMAT = max(max(table.formats) for table in TABLES)
 """The newest format version."""
 

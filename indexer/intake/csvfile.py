@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any
 
 # A spreadsheet takes a cell that begins so for a formula (OWASP, "CSV Injection").
 _FORMULA_START = ("=", "+", "-", "@", "\t", "\r")
+
+
+_LIST_SEPARATOR = re.compile(r"([;\t][ \"']*)")
 
 
 def write_csv(file: IO[str], records: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> int:
@@ -17,7 +21,7 @@ def write_csv(file: IO[str], records: Iterable[Mapping[str, Any]], columns: Sequ
     count = 0
     for record in records:
         cells = [cell(record.get(column)) for column in columns]
-        writer.writerow([f"'{text}" if _is_formula(text) else text for text in cells])
+        writer.writerow(map(_plain, cells))
         count += 1
     return count
 
@@ -38,6 +42,14 @@ def printable(text: str) -> str:
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode("ascii") for char in text
     )
+
+
+def _plain(text: str) -> str:
+    """A cell that no program takes for a formula, nor any part of it that one takes for a cell of its own, as some do
+    where there is a semicolon or a tab.
+    """
+    parts = _LIST_SEPARATOR.split(text)
+    return "".join(f"'{part}" if number % 2 == 0 and _is_formula(part) else part for number, part in enumerate(parts))
 
 
 def _is_formula(text: str) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -17,18 +20,22 @@ from imgmatch.errors import UsageError
 def whole_folder(target: Path) -> Iterator[Path]:
     """A folder to fill, which becomes ``target`` when the block ends without error and is removed when it doesn't.
 
-    Only its owner may enter it. Raises UsageError when ``target`` exists and is not an empty folder, or when the disk
+    Only its owner may enter it; what one that was killed has left of the same target is removed first.
+
+    Raises UsageError when ``target`` exists and is not an empty folder, or when the disk
     or the rights don't allow it.
     """
     try:
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise UsageError(f"{target}: exists already; nothing is overwritten, give a new folder")
+        _remove_left(target)
         draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.absolute().parent))
         try:
-            yield draft
-            if target.is_dir():
-                target.rmdir()
-            os.rename(draft, target)
+            with _held(draft):
+                yield draft
+                if target.is_dir():
+                    target.rmdir()
+                os.rename(draft, target)
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
             raise
@@ -49,17 +56,62 @@ def whole_file(target: Path, *, replace: bool = False) -> Iterator[BinaryIO]:
     try:
         if not replace and os.path.lexists(target):
             raise UsageError(f"{target}: exists already; nothing is overwritten, give a new file")
-        descriptor, draft = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.absolute().parent)
+        folder, draft = target.absolute().parent, ""
+        descriptor = _nameless(folder)
+        if descriptor is None:
+            descriptor, draft = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=folder)
         try:
             with os.fdopen(descriptor, "w+b") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
+                if not draft:
+                    draft = str(folder / f".{target.name}.{secrets.token_hex(8)}.part")
+                    # With a descriptor, though none is needed: else Python links to the link itself.
+                    os.link(f"/proc/self/fd/{file.fileno()}", draft, src_dir_fd=file.fileno(), follow_symlinks=True)
             os.replace(draft, target)
         except BaseException:
-            os.unlink(draft)
+            if draft:
+                Path(draft).unlink(missing_ok=True)
             raise
     except OSError as error:
         raise UsageError(
             f"{target}: can't be written ({error.strerror}); check disk space and rights, or choose another place"
         ) from error
+
+
+def _nameless(folder: Path) -> int | None:
+    """A file without a name in a folder, which goes with the process however that ends; None where there are none."""
+    if not os.path.isdir("/proc/self/fd"):  # by which it gets its name
+        return None
+    try:
+        return os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except (AttributeError, OSError):  # not Linux, or a file system that has none
+        return None
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Hold a folder as in use, as long as this process lives. BlockingIOError where another one does."""
+    if os.name == "nt":  # pragma: no cover
+        yield
+        return
+    import fcntl
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove_left(target: Path) -> None:
+    """Remove folders that were to become a target when their process was killed."""
+    if os.name == "nt":  # pragma: no cover
+        return
+    for left in target.absolute().parent.glob(f".{glob.escape(target.name)}.*.part"):
+        with contextlib.suppress(OSError):
+            if left.is_dir() and left.stat().st_uid == os.getuid():
+                with _held(left):
+                    shutil.rmtree(left)

@@ -133,6 +133,7 @@ def item_record(use: Use, item_id: int) -> dict[str, Any]:
                 "verdict": row.verdict,
                 "with_sha256": row.query_sha256 if row.item_sha256 == item.sha256 else row.item_sha256,
                 "examiner": row.examiner,
+                "account": row.account,
                 "decided_utc": row.decided_utc,
                 "note": row.note,
             }

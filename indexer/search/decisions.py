@@ -12,7 +12,7 @@ from imgmatch.errors import EvidenceError, UsageError
 from imgmatch.evidence import reopen
 from imgmatch.evidence.read import hashed
 from imgmatch.locator import Locator
-from indexer.case import audit
+from indexer.case.account import account
 from indexer.case.case import Case
 from indexer.case.use import Use
 from indexer.catalogue import DecisionRow
@@ -38,7 +38,7 @@ def decide(
         first, second = _query(change, query), _item(change, item)
         if first == second:
             raise UsageError(f"{query}: has the same content as item {item}; nothing to decide")
-        row = DecisionRow(0, first, second, verdict, note, who, audit.account(), now_utc())
+        row = DecisionRow(0, first, second, verdict, note, who, account(), now_utc())
         row = replace(row, decision_id=change.writer.decisions.add(row))
         change.entry.details = {"decision_id": row.decision_id, "verdict": verdict}
         change.entry.subject = {"query_sha256": first, "item_sha256": second}

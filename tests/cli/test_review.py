@@ -20,7 +20,7 @@ from PIL import Image
 
 from imgmatch.errors import UsageError
 from imgmatch.models import DEFAULT_MODEL, model_spec
-from indexer.case import audit
+from indexer.case import newest
 from indexer.case.case import Case
 from tests.conftest import ROOT, encode, picture, run, run_json
 from tests.test_recorded import ROUTES
@@ -385,12 +385,12 @@ def test_an_export_is_written_once_and_never_over_anything(live, made):
 
 def test_the_log_is_paged_from_its_end(live, made):
     path = made / "case" / "audit.jsonl"
-    first, begin = audit.page(path, 3)
-    second, _ = audit.page(path, 2, begin)
+    first, begin = newest.page(path, 3)
+    second, _ = newest.page(path, 2, begin)
     numbers = [entry["entry"] for entry in first + second]
     assert numbers == list(range(numbers[0], numbers[0] - 5, -1))
     last = len(path.read_text().splitlines())
-    assert audit.page(path, last + 5)[1] == 0
+    assert newest.page(path, last + 5)[1] == 0
     assert json.loads(live.post("/audit/verify", {})[1]) == {"faults": []}
 
 

@@ -272,7 +272,7 @@ class _Graph:
             places = [self._place(sha256) for sha256 in (row.query_sha256, row.item_sha256)]
             if None in places:
                 continue
-            who = row.examiner or row.account
+            who = f"{row.examiner or 'nobody named'} (account {row.account})"
             person = self._id("person", who)
             if who not in people:
                 people.add(who)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +22,6 @@ import numpy as np
 import imgmatch
 from imgmatch.cores import usable_cores
 from imgmatch.evidence.read import Finder
-from imgmatch.locator import Locator
 from indexer.case.case import Case
 from indexer.case.use import Use
 from indexer.catalogue.clock import now_utc
@@ -31,7 +29,7 @@ from indexer.index.protocol import Progress
 from indexer.index.shelf import Shelf
 from indexer.out.atomic import whole_file
 from indexer.out.exchange.snapshot import BATCH, item_batches, require_items
-from indexer.out.report.pictures import Thumbnail, write_thumbnail
+from indexer.out.report.pictures import thumbnails
 
 FORMAT = "imgmatch-pack"
 VERSION = 1
@@ -40,6 +38,10 @@ ITEMS = "items.jsonl"
 SIGHTINGS = "sightings.jsonl"
 SPEC_FIELDS = ("name", "task", "dim", "input_px", "weights_sha256", "licence")
 """What is told of a model: the rest may name a place on this machine."""
+
+
+_MADE_AT_ONCE = 256
+"""Small pictures that may wait in memory to be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ def write_pack(
             if config.locators:
                 _write_sightings(use, members)
             models = [_write_model(use, members, shelf) for shelf in case.shelves()]
-            thumbnails = _write_thumbnails(use, members, config.reveal, progress) if config.thumbnails else 0
+            pictures = _write_thumbnails(use, members, config.reveal, progress) if config.thumbnails else 0
             vectors = sum(block["rows"] for model in models for block in model["vectors"])
             manifest = {
                 "format": FORMAT,
@@ -145,9 +147,9 @@ def write_pack(
             }
             with _Members(archive).member(MANIFEST) as member:
                 member.write(json.dumps(manifest, indent=1).encode("ascii"))
-        made = Pack(items, vectors, thumbnails, member.digest.hexdigest())
+        made = Pack(items, vectors, pictures, member.digest.hexdigest())
         use.entry.subject = {**subject, "manifest_sha256": made.manifest_sha256}
-        use.entry.counts = {"items": items, "vectors": vectors, "thumbnails": thumbnails}
+        use.entry.counts = {"items": items, "vectors": vectors, "thumbnails": pictures}
     return made
 
 
@@ -209,29 +211,20 @@ def _write_model(use: Use, members: _Members, shelf: Shelf) -> dict[str, Any]:
 
 def _write_thumbnails(use: Use, members: _Members, reveal: bool, progress: Progress | None) -> int:
     count = 0
-    with (
-        tempfile.TemporaryDirectory(prefix="imgmatch-pack-") as name,
-        ThreadPoolExecutor(usable_cores(), "pack") as pool,
-    ):
-        folder = Path(name) / "pictures"
-        for kind in ("blurred", "clear"):
-            (folder / kind).mkdir(parents=True)
-        finder = Finder(use.limits)
-
-        def write(entry: tuple[str, list[Locator]]) -> Thumbnail | None:
-            return write_thumbnail(folder, *entry, reveal, finder)
-
+    finder = Finder(use.limits)
+    with ThreadPoolExecutor(usable_cores(), "pack") as pool:
         for items in item_batches(use, progress):
             seen = use.catalogue.sightings.of(items)
             wanted = [(item.sha256, [one.locator for one in seen[item_id]]) for item_id, item in items.items()]
-            made = pool.map(write, wanted)
-            for (sha256, _), thumbnail in zip(wanted, made, strict=True):
-                if thumbnail is None:
-                    continue
-                shown = thumbnail.clear if reveal and thumbnail.clear else thumbnail.blurred
-                with members.member(f"thumbnails/{sha256}.jpg") as member:
-                    member.write((folder.parent / shown).read_bytes())
-                for place in filter(None, (thumbnail.blurred, thumbnail.clear)):
-                    (folder.parent / place).unlink()
-                count += 1
+            for start in range(0, len(wanted), _MADE_AT_ONCE):
+                some = wanted[start : start + _MADE_AT_ONCE]
+                # Never on a disk but in the pack: nothing lies around where this is killed.
+                made = pool.map(lambda entry: thumbnails(entry[0], entry[1], reveal, finder), some)
+                for (sha256, _), pictures in zip(some, made, strict=True):
+                    if pictures is None:
+                        continue
+                    blurred, clear = pictures
+                    with members.member(f"thumbnails/{sha256}.jpg") as member:
+                        member.write(clear or blurred)
+                    count += 1
     return count

@@ -187,7 +187,8 @@ def _comments(use: Use) -> dict[str, list[str]]:
     for row in use.catalogue.decisions.all():
         for own, other in ((row.query_sha256, row.item_sha256), (row.item_sha256, row.query_sha256)):
             note = f" ({row.note})" if row.note else ""
-            said = f"{row.verdict} as a match of SHA-256 {other} by {row.examiner or row.account}, {row.decided_utc}"
+            who = f"{row.examiner or 'nobody named'} (account {row.account})"
+            said = f"{row.verdict} as a match of SHA-256 {other} by {who}, {row.decided_utc}"
             found.setdefault(own, []).append(said + note)
     return found
 

@@ -17,6 +17,7 @@ import imgmatch
 from imgmatch.evidence.read import Finder
 from imgmatch.locator import Locator
 from imgmatch.types import ModelSpec
+from indexer.case.account import account
 from indexer.case.case import Case
 from indexer.case.use import Use
 from indexer.catalogue.clock import now_utc
@@ -123,6 +124,7 @@ def _render(
         further=further,
         head=use.head,
         made_utc=now_utc(),
+        account=account(),
         version=imgmatch.__version__,
     )
 

@@ -27,23 +27,35 @@ class Thumbnail:
     clear: str | None
 
 
-def write_thumbnail(
-    folder: Path, sha256: str, places: Sequence[Locator], reveal: bool, finder: Finder
-) -> Thumbnail | None:
-    """Write the small picture(s) of an item under ``folder``; None when no place has this very content any more.
-
-    ``places`` are tried in order; only bytes with this SHA-256 count. OSError from writing passes through.
+def thumbnails(
+    sha256: str, places: Sequence[Locator], reveal: bool, finder: Finder
+) -> tuple[bytes, bytes | None] | None:
+    """The small picture of an item as a JPEG, blurred and (``reveal``) clear; None when no place has this very content
+    any more. ``places`` are tried in order; only bytes with this SHA-256 count.
     """
     try:
         picture = Image.fromarray(finder.image(sha256, places, CLEAR_PX).pixels)
     except EvidenceError:
         return None
-    blurred = _save(blur(picture), folder, f"blurred/{sha256}.jpg", 70)
-    clear = None
-    if reveal:
-        picture.thumbnail((CLEAR_PX, CLEAR_PX), Image.Resampling.LANCZOS)
-        clear = _save(picture, folder, f"clear/{sha256}.jpg", 78)
-    return Thumbnail(blurred, clear)
+    blurred = _jpeg(blur(picture), 70)
+    if not reveal:
+        return blurred, None
+    picture.thumbnail((CLEAR_PX, CLEAR_PX), Image.Resampling.LANCZOS)
+    return blurred, _jpeg(picture, 78)
+
+
+def write_thumbnail(
+    folder: Path, sha256: str, places: Sequence[Locator], reveal: bool, finder: Finder
+) -> Thumbnail | None:
+    """Write the ``thumbnails`` of an item under ``folder``. OSError from writing passes through."""
+    made = thumbnails(sha256, places, reveal, finder)
+    if made is None:
+        return None
+    names = [f"{kind}/{sha256}.jpg" for kind, data in zip(("blurred", "clear"), made, strict=True) if data is not None]
+    for name, data in zip(names, filter(None, made), strict=True):
+        (folder / name).write_bytes(data)
+    blurred, clear = (*(f"pictures/{name}" for name in names), None)[:2]
+    return Thumbnail(str(blurred), clear)
 
 
 def blur(picture: Image.Image) -> Image.Image:
@@ -57,8 +69,7 @@ def blur(picture: Image.Image) -> Image.Image:
     return cells.resize(size, Image.Resampling.BICUBIC).filter(ImageFilter.GaussianBlur(4))
 
 
-def _save(picture: Image.Image, folder: Path, name: str, quality: int) -> str:
+def _jpeg(picture: Image.Image, quality: int) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=quality)
-    (folder / name).write_bytes(buffer.getvalue())
-    return f"pictures/{name}"
+    return buffer.getvalue()

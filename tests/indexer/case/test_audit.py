@@ -4,12 +4,14 @@ import hashlib
 import io
 import json
 import os
+import pwd
 import random
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -19,6 +21,7 @@ from indexer.case import audit
 from indexer.case.audit import AuditLog, Head
 from indexer.case.case import Case
 from indexer.catalogue import Catalogue
+from tests.conftest import run
 from tests.indexer.vectors import inside
 
 ENTRIES = 20
@@ -227,14 +230,61 @@ def test_a_log_of_an_older_case_is_taken_over(tmp_path, log):
     old = AuditLog(tmp_path / "old" / "audit.jsonl", Catalogue(tmp_path / "old" / "catalogue.sqlite"))
     old._catalogue.create()
     old.path.write_bytes(log.path.read_bytes())
+    old.adopt()
     found = old.verify()
-    assert found.faults == []
-    assert "older version" in found.notes[0]
+    assert (found.faults, found.notes) == ([], [])
     assert old.head() == log.head()
     old.append("search", {})
     found = old.verify()
     assert (found.faults, found.notes, found.head.entry) == ([], [], ENTRIES + 1)
     old._catalogue.close()
+
+
+def test_a_head_that_is_gone_from_the_catalogue_is_a_fault(log):
+    with log._catalogue.transaction() as writer:
+        writer._db.execute("DELETE FROM audit_head")
+    assert "lost the head" in log.verify().faults[0]
+    log.append("search", {})
+    assert "lost" in json.loads(log.path.read_bytes().splitlines()[-1])["log_fault"]
+
+
+@pytest.mark.parametrize(
+    "waiting",
+    [
+        b"garbage\n",
+        b"\xff\xfe\0\n",
+        b"[" * 100_000 + b"\n",
+        b'{"entry": "5"}\n',
+        b"[]\n",
+        b'{"entry": 5, "before": 3}\n',
+    ],
+    ids=["text", "bytes", "deep", "types", "list", "hash"],
+)
+def test_what_is_no_entry_is_a_fault_wherever_it_stands(log, waiting):
+    state = log._catalogue.custody.log_state()
+    with log._catalogue.transaction() as writer:
+        writer.custody.set_log_state(replace(state, entry=state.entry + 1, waiting=waiting))
+    assert "is no entry" in log.verify([log.head()]).faults[0]
+    with log._catalogue.transaction() as writer:
+        writer.custody.set_log_state(state)
+    log.path.write_bytes(log.path.read_bytes() + waiting)
+    assert any("is no entry" in fault for fault in log.verify().faults)
+    assert list(log.entries())[-1]["action"] == "unreadable" or waiting.startswith(b"{")
+
+
+def test_the_system_says_who_it_was_and_the_environment_what_they_are_called(tmp_path):
+    case = tmp_path / "case"
+    called = {**os.environ, "LOGNAME": "chief.inspector", "USER": "chief.inspector"}
+    assert run("init", case, "--examiner", "Anna", env=called).returncode == 0
+    (entry,) = [json.loads(line) for line in (case / "audit.jsonl").read_bytes().splitlines()]
+    name = pwd.getpwuid(os.getuid()).pw_name
+    assert entry["actor"] == f"{name} (uid {os.getuid()})"
+    assert entry["declared"] == "chief.inspector"
+    shown = run("audit", "show", case).stdout.decode()
+    assert f"{name} (uid {os.getuid()}), called chief.inspector" in shown
+    plain = {name: value for name, value in os.environ.items() if name not in ("LOGNAME", "USER", "LNAME", "USERNAME")}
+    assert run("init", tmp_path / "other", env=plain).returncode == 0
+    assert "declared" not in json.loads((tmp_path / "other" / "audit.jsonl").read_bytes())
 
 
 def test_a_log_that_cannot_be_written_stops_the_use_and_the_entry_is_not_lost(log):

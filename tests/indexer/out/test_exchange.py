@@ -3,8 +3,10 @@
 import csv
 import errno
 import hashlib
+import io
 import json
 import os
+import subprocess
 import sys
 
 import numpy as np
@@ -15,8 +17,10 @@ from imgmatch.locator import Locator
 from imgmatch.types import Digests, Evidence, Image, Issue
 from indexer.case.case import Case
 from indexer.case.run import Batch, NewItem
+from indexer.intake.csvfile import write_csv
 from indexer.intake.known import import_list, remove_list
 from indexer.out import atomic
+from indexer.out.atomic import whole_file, whole_folder
 from indexer.out.exchange.caseuco import export_caseuco
 from indexer.out.exchange.pack import write_pack
 from indexer.out.exchange.pdq import export_pdq
@@ -243,6 +247,48 @@ def test_a_name_is_never_a_formula_and_never_out_of_sight(case, tmp_path):
     assert labels == {"label": "'=HYPERLINK(1)", "height": "-4"}
     (seen,) = read_table(tmp_path / "out", "sightings", "csv")
     assert seen["file_name"] == "'=cmd|calc!\\u202egpj.1"
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("a;=cmd|calc", "a;'=cmd|calc"),
+        ('a; "@SUM(1)', "a; \"'@SUM(1)"),
+        ("x;-4;+y", "x;-4;'+y"),
+        ("plain; and more", "plain; and more"),
+        (";=1+1", ";'=1+1"),
+    ],
+)
+def test_no_part_of_a_cell_is_a_formula_where_semicolons_part_cells(value, written):
+    out = io.StringIO()
+    write_csv(out, [{"name": value, "list": ["a", value]}], ["name", "list"])
+    (row,) = list(csv.reader(io.StringIO(out.getvalue())))[1:]
+    assert row == [written, f"a; {written}"]
+
+
+WRITE = """
+import os, signal, sys
+from pathlib import Path
+from indexer.out.atomic import whole_file, whole_folder
+with whole_folder(Path(sys.argv[1])) as draft, whole_file(Path(sys.argv[2])) as file:
+    (draft / "clear.jpg").write_bytes(b"picture")
+    file.write(b"picture" * 1000)
+    file.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no files without a name")
+def test_what_a_kill_leaves_has_no_name_or_goes_with_the_next_try(tmp_path):
+    folder, file = tmp_path / "report", tmp_path / "a.pack"
+    command = [sys.executable, "-c", WRITE, folder, file]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == -9
+    assert [path.suffix for path in tmp_path.iterdir()] == [".part"]
+    with whole_folder(folder) as draft, whole_file(file) as made:
+        assert list(tmp_path.iterdir()) == [draft]
+        made.write(b"whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pack", "report"]
+    assert (file.read_bytes(), file.stat().st_mode & 0o777) == (b"whole", 0o600)
 
 
 def test_bytes_that_are_no_text_can_be_written_in_every_format(case, tmp_path):

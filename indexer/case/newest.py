@@ -1,0 +1,37 @@
+"""The newest entries of an audit log first, a page at a time, without reading the rest."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from imgmatch.given import loads
+
+
+def page(path: Path, count: int, end: int | None = None) -> tuple[list[dict[str, Any]], int]:
+    """The newest ``count`` entries that end at byte ``end`` (None: the log's end), newest first, and where they begin.
+
+    Give that as the next ``end``; 0: there is no older one. Lines that are no entry are given as ``{"damaged": text}``.
+    """
+    if not path.exists():
+        return [], 0
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        stop = start = size if end is None else max(0, min(end, size))
+        block = b""
+        # One line end more than entries: that of the line before them.
+        while start > 0 and block.count(b"\n") <= count:
+            step = min(1 << 16, start)
+            start = file.seek(start - step)
+            block = file.read(step) + block
+    lines = block.splitlines(keepends=True)[-count:]
+    return [_entry(line) for line in reversed(lines)], stop - sum(map(len, lines))
+
+
+def _entry(line: bytes) -> dict[str, Any]:
+    try:
+        entry = loads(line)
+    except ValueError:
+        entry = None
+    return entry if isinstance(entry, dict) else {"damaged": line.decode("ascii", "backslashreplace").rstrip()}
