@@ -72,8 +72,9 @@ ARCHIVES = Kind(
 DISKS = Kind(
     "disk images",
     "imgmatch.workers.serving:ask",
-    ("tsk", "libyal"),
-    ("pytsk3", "pyewf", "pyqcow", "pyvhdi", "pyvmdk"),
+    ("tsk", "disks.ewf", "disks.ewf2", "disks.qcow", "disks.vdi", "disks.vhd", "disks.vhdx", "disks.vmdk"),
+    ("numpy.ma",),
+    ("pytsk3", "pyewf", "backports.zstd"),
 )
 KINDS = (PICTURES, FRAMES, VIDEOS, DOCUMENTS, ARCHIVES, DISKS)
 OF_PARSER = {parser: kind for kind in KINDS for parser in kind.parsers}
