@@ -38,8 +38,8 @@ class Catalogue:
     """Connections to ``catalogue.sqlite``, one a thread. Raises CaseError, naming the file, when it is damaged."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        """``read_only``: of a file that nobody writes to meanwhile, and that has nothing in a write-ahead log; nothing is
-        made or changed beside it.
+        """``read_only``: of a file that nobody writes to meanwhile, and that has nothing in a write-ahead log; nothing
+        is made or changed beside it.
         """
         self.path = path
         self._read_only = read_only
