@@ -38,12 +38,12 @@ from imgmatch.evidence.options import SourceOptions
 from imgmatch.types import Evidence
 
 FORMATS: tuple[type[Container], ...] = (
+    stores.FirefoxCache,  # a picture, often, with more behind it
     split.Split,  # a part may begin as anything does
     animation.Animation,
     previews.Previews,
     behind.Behind,
     video.Video,
-    stores.FirefoxCache,  # a picture, often, with more behind it
     plain.Plain,  # most files are such
     pdf.Pdf,
     msg.Msg,
