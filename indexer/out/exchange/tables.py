@@ -231,9 +231,10 @@ def _decisions(use: Use) -> Iterator[Record]:
 
 
 def _groups(use: Use, spec: ModelSpec, progress: Progress | None) -> Iterator[Record]:
+    from indexer.search.copies import Copies
     from indexer.search.groups import groups
 
-    for group in groups(use, spec, progress=progress):
+    for group in groups(use, spec, Copies(use).told, progress=progress):
         for member in group.members:
             item = member.item
             record = {name: getattr(item, name, None) for name in TABLES["groups"].columns}
