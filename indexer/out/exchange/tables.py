@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from indexer.intake.csvfile import write_csv
 from indexer.out.atomic import whole_folder
 from indexer.out.exchange.places import file_name, mime_type
 from indexer.out.exchange.snapshot import item_batches
+from indexer.out.jsontext import json_text
 from indexer.search.fields import BOX, EXPORTED, FIELDS, NUMBER, TEXT, TEXTS, TRUTH, WHOLE, values
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def _write_jsonl(path: Path, records: Iterator[Record], table: Table) -> int:
     with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
         for record in records:
             ordered = {column: record.get(column) for column in table.columns}
-            file.write(json.dumps(ordered, ensure_ascii=False) + "\n")
+            file.write(json_text(ordered) + "\n")
             count += 1
     return count
 
