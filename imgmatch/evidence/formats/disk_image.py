@@ -1,6 +1,6 @@
 """What disk images in a container format of their own have in common: one member, ``disk``, the bytes of the disk.
 
-They are read by ``imgmatch.parsers.disks``, most in a process of its own: it gives what it can prove and names the rest.
+Readers (``imgmatch.parsers.disks``), most of them in a process of their own, give what they can prove and name the rest.
 """
 
 from __future__ import annotations
