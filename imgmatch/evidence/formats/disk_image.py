@@ -1,6 +1,6 @@
 """What disk images in a container format of their own have in common: one member, ``disk``, the bytes of the disk.
 
-Readers (``imgmatch.parsers.disks``), most of them in a process of their own, give what they can prove and name the rest.
+Readers (``imgmatch.parsers.disks``), most in a process of their own, give what they can prove and name the rest.
 """
 
 from __future__ import annotations
