@@ -214,3 +214,21 @@ def test_hashes_of_photographs_decide_without_geometry(case, embedder, tmp_path,
     assert Copies(looking(case)).told([(ids["one"], ids["one_saved_again"]), (ids["one"], ids["one_smaller"])]) == [
         True, True
     ]  # fmt: skip
+
+
+def test_a_list_of_one_app_has_the_same_file_first_then_copies_then_what_only_looks_like_it(case, embedder, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    chat = templates.picture("chat_plain", 0)
+    files = _chats(4) | {"copy": _pixels(copy(chat), quality=60), "half": _pixels(chat[:700])}
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    ingest(case, [folder], embedder)
+    (tmp_path / "query.png").write_bytes(files["chat0"])
+    (result,) = Searcher(case, embedder).search([tmp_path / "query.png"], SearchRequest(verify_top=6))
+    names = [match.sightings[0].locator.at.rsplit("/", 1)[1] for match in result.matches]
+    assert names[0] == "chat0"
+    assert set(names[1:3]) == {"copy", "half"}
+    inliers = [match.verification.inliers for match in result.matches[1:3]]
+    assert inliers == sorted(inliers, reverse=True)
+    assert not any(match.verification.verified for match in result.matches[3:])
