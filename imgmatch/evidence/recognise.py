@@ -20,6 +20,7 @@ from imgmatch.evidence.formats import (
     previews,
     qcow,
     sevenzip,
+    sparse,
     split,
     stores,
     tars,
@@ -38,12 +39,12 @@ from imgmatch.evidence.options import SourceOptions
 from imgmatch.types import Evidence
 
 FORMATS: tuple[type[Container], ...] = (
+    stores.FirefoxCache,  # a picture, often, with more behind it
     split.Split,  # a part may begin as anything does
     animation.Animation,
     previews.Previews,
     behind.Behind,
     video.Video,
-    stores.FirefoxCache,  # a picture, often, with more behind it
     plain.Plain,  # most files are such
     pdf.Pdf,
     msg.Msg,
@@ -62,6 +63,7 @@ FORMATS: tuple[type[Container], ...] = (
     packed.Xz,
     packed.Zstd,
     unfolded.Unfolded,
+    sparse.Sparse,
     vmdk.Vmdk,
     qcow.Qcow,
     vhd.Vhd,

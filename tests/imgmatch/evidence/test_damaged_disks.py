@@ -4,6 +4,7 @@ import hashlib
 import random
 import re
 import shutil
+import stat
 import subprocess
 import tracemalloc
 import zlib
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 
 from imgmatch.evidence import Reopener, walk
+from imgmatch.evidence import files as files_of_folders
 from imgmatch.evidence.read import read
 from imgmatch.parsers.disks import ewf, qcow, vdi, vhd, vhdx, vmdk
 from imgmatch.types import Issue
@@ -368,3 +370,17 @@ def test_qemu_sees_the_same_bytes(made, disk, tmp_path):
             [tool("qemu-img"), "convert", "-O", "raw", path, tmp_path / "x"], check=True, capture_output=True
         )
         assert (tmp_path / "x").read_bytes()[:DISK_BYTES] == disk.read_bytes()
+
+
+def test_a_block_device_is_read_where_it_is_named_and_nowhere_else(disk, tmp_path, monkeypatch):
+    path = tmp_path / "sdx"
+    shutil.copy(disk, path)
+    monkeypatch.setattr(files_of_folders, "_is_device", stat.S_ISREG)
+    found, issues = found_in(path)
+    assert issues == []
+    assert {sha256 for _, sha256, _ in found} == RIGHT
+    (first, *_) = walk(path)
+    assert first.modified_ns is None  # so that it is read again
+    assert read(Reopener().reopen(first.locator)).digests.sha256 in RIGHT
+    monkeypatch.setattr(stat, "S_ISREG", lambda mode: False)
+    assert [found.error for found in walk(tmp_path)] == ["special_file"]
