@@ -26,6 +26,7 @@ class Ewf(DiskImage):
     name = "E01"
     kinds = ("ewf",)
     parser: type = Parser
+    here = True
     magic = (MAGIC, _MAGIC2)
 
     @classmethod
@@ -40,7 +41,7 @@ class Ewf(DiskImage):
         if _number(self.access().read_at(0, 16)) != 1:
             raise EvidenceError("broken_image", "a later part of a set of segment files whose first is not beside it")
         if self.access().read_at(0, 8) == _MAGIC2:
-            self.parser = ewf2.Ewf2
+            self.parser, self.here = ewf2.Ewf2, False
         path = files.path_of(self.outer)
         others = [] if path is None else [name for name in _set(path) if name != path]
         return [self.access(), *(opened(files.reopen(Locator.file(name))) for name in others)]
