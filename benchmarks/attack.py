@@ -4,7 +4,7 @@ issue or one line that says so?
 The cap holds for the process that is started, not for its workers, whose memory the system limits. It is measured
 from outside, and a process that goes over it is killed.
 
-python -m benchmarks.attack [--only TEXT]... [--cap MB] [--limit SECONDS] [--json FILE]
+python -m benchmarks.attack [--part PART] [--only TEXT]... [--cap MB] [--limit SECONDS] [--json FILE]
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import report
-from benchmarks.attack_files import Attack, attacks
+from benchmarks.attack_files import INGEST, Attack, attacks
 
 _LOOK_SECONDS = 0.02
 
@@ -105,7 +105,8 @@ def main() -> None:
     arguments = _arguments()
     rows = []
     for attack in attacks():
-        if arguments.only and not any(text in attack.name for text in arguments.only):
+        part = "evidence" if attack.command == INGEST else "given"
+        if arguments.part not in (part, "all") or not any(text in attack.name for text in arguments.only or [""]):
             continue
         row = tried(attack, arguments.cap, arguments.limit)
         rows.append(row)
@@ -117,7 +118,7 @@ def main() -> None:
     )
     outcomes = Counter(row["ended"] for row in rows)
     report.finish(
-        "attack",
+        "attack" if arguments.part == "all" else f"attack-{arguments.part}",
         {"cap_mb": arguments.cap, "limit_s": arguments.limit, "outcomes": dict(outcomes),
          "most_mb": max((row["peak_mb"] for row in rows), default=0), "attacks": rows},
         arguments.json,
@@ -128,6 +129,8 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = report.parser("Attacks on the main process")
     parser.add_argument("--only", action="append", default=[], metavar="TEXT", help="attacks with this in their name")
+    parts = ("evidence", "given", "all")
+    parser.add_argument("--part", default="all", choices=parts, help="what ingest opens, or what commands are given")
     parser.add_argument("--cap", type=int, default=1_000, metavar="MB", help="memory of the main process")
     parser.add_argument("--limit", type=float, default=600.0, help="seconds that a command may take")
     return parser.parse_args()

@@ -20,10 +20,10 @@ from benchmarks.retrieval import SEED, embed_all
 from imgmatch.lab.alterations import ALTERATIONS, alter
 from imgmatch.lab.metrics import background_similarity
 from imgmatch.match.calibration import NEIGHBOURS, Calibration, calibrate, normalised
+from imgmatch.match.copies import COPY_SIMILARITY
 from imgmatch.match.ranking import AGGREGATIONS, fuse, rank_labels
 from imgmatch.models import DEFAULT_MODEL, load_model
 from imgmatch.models.base import Embedder
-from indexer.search.background import COPY_SIMILARITY
 
 STATED = (1e-2, 1e-3, 1e-4)
 _BACKGROUND = 2000
@@ -34,7 +34,7 @@ def coverage(vectors: np.ndarray, splits: int, background: int) -> dict[str, Any
     """How often the rate observed on unseen pictures lies within the interval of the one that was stated.
 
     Each split draws a background and unseen queries, which are sought among further unseen pictures; pairs from
-    COPY_SIMILARITY on count as related on both sides.
+    COPY_SIMILARITY on count as copies on both sides: they are photographs of rooms, next to none shares a template.
     """
     figures: dict[str, Any] = {}
     for size in (background // 8, background):
@@ -179,7 +179,7 @@ def grouping(count: int) -> dict[str, Any]:
     from indexer.care.indexing import BuildConfig, build
     from indexer.case.case import Case
     from indexer.case.run import Batch, NewItem
-    from indexer.search.closer import find_groups
+    from indexer.search.groups import groups
 
     spec = ModelSpec("synthetic", "copy", 128, 32, "x", "0" * 64, "", "")
     rng = np.random.default_rng(SEED)
@@ -205,7 +205,8 @@ def grouping(count: int) -> dict[str, Any]:
         build(case, spec, BuildConfig(kind="ivf"))
         built = time.perf_counter()
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        found = sum(1 for _ in find_groups(case, spec))
+        with case.use("groups", model=spec) as use:
+            found = sum(1 for _ in groups(use, spec, lambda pairs: [True] * len(pairs)))
         return {
             "vectors": count,
             "made_groups": count // 10,

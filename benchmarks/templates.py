@@ -6,114 +6,35 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageDraw, ImageFont
 
-from benchmarks import photographs
-from imgmatch.errors import UsageError
+from benchmarks.draw import BLUE, DARK, GREY, INK, PAPER, WHITE, bar, logo, paragraphs, photograph, tile, words, write
+from benchmarks.screens import SCREENS, SCREENS_PICTURED
 
 if TYPE_CHECKING:
     from imgmatch.types import Pixels
-
-Rng = np.random.Generator
-Draw = ImageDraw.ImageDraw
-INK, GREY, PAPER, BLUE = (25, 25, 30), (120, 120, 128), (255, 255, 255), (30, 90, 180)
-_SYLLABLES = ("ba", "lo", "ri", "ten", "mu", "sa", "kor", "vi", "pel", "na", "dro", "ge", "hul", "is", "ta", "we")
-
-
-def words(rng: Rng, count: int) -> list[str]:
-    """Words that mean nothing, of one to four syllables."""
-    return ["".join(rng.choice(_SYLLABLES, rng.integers(1, 5))) for _ in range(count)]
-
-
-def photograph(number: int, size: tuple[int, int], synthetic: bool = False) -> Image.Image:
-    """A picture to put into a frame, (width, height) ``size``: of a room where there are photographs, else drawn."""
-    if not synthetic:
-        try:
-            path = photographs.rooms(100)[number]
-            pixels = next(photographs.pictures([path])).pixels
-            return _filling(Image.fromarray(pixels), size)
-        except UsageError:
-            pass
-    rng = np.random.default_rng(5_000 + number)
-    made = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)).resize((512, 384), Image.Resampling.BICUBIC)
-    pen = ImageDraw.Draw(made)
-    for x, y in rng.integers(0, (512, 384), (120, 2)):
-        corners = [(int(x + dx), int(y + dy)) for dx, dy in rng.integers(-36, 37, (int(rng.integers(3, 6)), 2))]
-        pen.polygon(corners, fill=tuple(rng.integers(0, 256, 3).tolist()))
-    grain = rng.normal(0, 5, (384, 512, 1))
-    pixels = np.clip(np.asarray(made.filter(ImageFilter.GaussianBlur(1))) + grain, 0, 255).astype(np.uint8)
-    return _filling(Image.fromarray(pixels), size)
-
-
-def _filling(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """The middle of a picture, brought to a size."""
-    factor = max(size[0] / picture.width, size[1] / picture.height)
-    scaled = picture.resize((round(picture.width * factor) + 1, round(picture.height * factor) + 1))
-    x, y = (scaled.width - size[0]) // 2, (scaled.height - size[1]) // 2
-    return scaled.crop((x, y, x + size[0], y + size[1]))
-
-
-def _write(pen: Draw, at: tuple[float, float], text: str, px: int, ink: tuple[int, int, int] = INK) -> None:
-    pen.text(at, text, fill=ink, font=ImageFont.load_default(px))
-
-
-def _paragraphs(pen: Draw, rng: Rng, box: tuple[int, int, int, int], px: int = 16, ink: Any = INK) -> None:
-    """Lines of text within a box (left, top, right, bottom), with paragraphs of their own lengths."""
-    left, y, right, bottom = box
-    while y + px < bottom:
-        for _ in range(int(rng.integers(1, 7))):
-            line, room = "", (right - left) * (1 if rng.random() < 0.8 else rng.uniform(0.3, 0.9))
-            while pen.textlength(line, ImageFont.load_default(px)) < room - 60:
-                line += words(rng, 1)[0] + " "
-            if y + px > bottom:
-                return
-            _write(pen, (left, y), line, px, ink)
-            y += round(px * 1.5)
-        y += px
-
-
-def _logo(pen: Draw, x: int, y: int, side: int, seed: int) -> None:
-    """A mark of a firm: shapes that are the same whatever stands below."""
-    rng = np.random.default_rng(seed)
-    for _ in range(7):
-        colour = tuple(rng.integers(0, 200, 3).tolist())
-        corners = [(x + int(a), y + int(b)) for a, b in rng.integers(0, side, (int(rng.integers(3, 6)), 2))]
-        pen.polygon(corners, fill=colour)
-    pen.ellipse((x + side * 0.3, y + side * 0.3, x + side * 0.7, y + side * 0.7), outline=INK, width=3)
-
-
-def _bar(pen: Draw, box: tuple[int, int, int, int], seed: int, colour: Any, icons: int = 6, ink: Any = PAPER) -> None:
-    """A toolbar with a title and icons."""
-    pen.rectangle(box, fill=colour)
-    rng, (left, top, right, bottom) = np.random.default_rng(seed), box
-    side = bottom - top
-    _write(pen, (left + side, top + side * 0.25), " ".join(words(rng, 2)).title(), max(10, side // 2), ink)
-    for number in range(icons):
-        x = right - (number + 1) * side
-        shape = [(x + int(a), top + int(b)) for a, b in rng.integers(side // 5, side * 4 // 5, (4, 2))]
-        pen.line([*shape, shape[0]], fill=ink, width=3)
 
 
 def _letter(seed: int, px: int, mark: str) -> Callable[[int, bool], Image.Image]:
     def made(content: int, synthetic: bool) -> Image.Image:
         page = Image.new("RGB", (800, 1130), PAPER)
         pen = ImageDraw.Draw(page)
-        _logo(pen, 70, 50, 110, seed)
+        logo(pen, 70, 50, 110, seed)
         fixed = np.random.default_rng(seed)
-        _write(pen, (210, 60), " ".join(words(fixed, 3)).title(), 34, BLUE)
+        write(pen, (210, 60), " ".join(words(fixed, 3)).title(), 34, BLUE)
         for row in range(3):
-            _write(pen, (210, 105 + 20 * row), " ".join(words(fixed, 4)), 15, GREY)
+            write(pen, (210, 105 + 20 * row), " ".join(words(fixed, 4)), 15, GREY)
         pen.line((70, 180, 730, 180), fill=BLUE, width=3)
         for column in range(3):
             for row in range(4):
-                _write(pen, (70 + 230 * column, 1020 + 18 * row), " ".join(words(fixed, 3)), 13, GREY)
+                write(pen, (70 + 230 * column, 1020 + 18 * row), " ".join(words(fixed, 3)), 13, GREY)
         if mark == "crest":
-            _logo(pen, 600, 50, 120, seed + 1)
+            logo(pen, 600, 50, 120, seed + 1)
         if mark == "side":
             for row in range(12):
-                _write(pen, (600, 230 + 22 * row), " ".join(words(fixed, 2)), 14, BLUE)
+                write(pen, (600, 230 + 22 * row), " ".join(words(fixed, 2)), 14, BLUE)
         rng = np.random.default_rng([seed, content])
-        _paragraphs(pen, rng, (70, 260, 580 if mark == "side" else 730, 980), px)
+        paragraphs(pen, rng, (70, 260, 580 if mark == "side" else 730, 980), px)
         return page
 
     return made
@@ -139,10 +60,10 @@ def _chat(seed: int, back: Any, inks: tuple[Any, Any], pictures: bool, pattern: 
             pen.rounded_rectangle((left, y, left + wide, y + 24 * lines + 16), 12, fill=inks[0] if mine else inks[1])
             for row in range(lines):
                 text = " ".join(words(rng, 1 + wide // 80))[: wide // 9]
-                _write(pen, (left + 10, y + 8 + 24 * row), text, 16)
+                write(pen, (left + 10, y + 8 + 24 * row), text, 16)
             y += 24 * lines + 30
-        _bar(pen, (0, 0, 540, 100), seed, BLUE, 3)
-        _bar(pen, (0, 1010, 540, 1100), seed + 1, (235, 235, 240), 4, INK)
+        bar(pen, (0, 0, 540, 100), seed, BLUE, 3)
+        bar(pen, (0, 1010, 540, 1100), seed + 1, (235, 235, 240), 4, INK)
         return frame
 
     return made
@@ -154,13 +75,13 @@ def _browser(seed: int, side: bool) -> Callable[[int, bool], Image.Image]:
         pen = ImageDraw.Draw(frame)
         left = 220 if side else 30
         frame.paste(photograph(content, (1070 - left, 560), synthetic), (left, 140))
-        _bar(pen, (0, 0, 1100, 44), seed, (60, 64, 72), 9)
-        _bar(pen, (0, 44, 1100, 100), seed + 1, (225, 228, 232), 7, INK)
-        _bar(pen, (0, 720, 1100, 760), seed + 2, (60, 64, 72), 12)
+        bar(pen, (0, 0, 1100, 44), seed, (60, 64, 72), 9)
+        bar(pen, (0, 44, 1100, 100), seed + 1, (225, 228, 232), 7, INK)
+        bar(pen, (0, 720, 1100, 760), seed + 2, (60, 64, 72), 12)
         if side:
             fixed = np.random.default_rng(seed)
             for row in range(20):
-                _write(pen, (16, 130 + 28 * row), " ".join(words(fixed, 2)), 16, GREY)
+                write(pen, (16, 130 + 28 * row), " ".join(words(fixed, 2)), 16, GREY)
         return frame
 
     return made
@@ -186,29 +107,15 @@ def _border(seed: int, stamps: bool, width: int = 50) -> Callable[[int, bool], I
     return made
 
 
-def _tile(pen: Draw, x: int, y: int, rng: Rng) -> None:
-    pen.rectangle((x, y, x + 200, y + 200), fill=(238, 234, 224))
-    for _ in range(4):
-        a, b = rng.integers(0, 200, (2, 2))
-        low, high = np.minimum(a, b), np.maximum(a, b)
-        pen.rectangle((x + low[0], y + low[1], x + high[0], y + high[1]), fill=(216, 228, 200))
-    for _ in range(6):
-        a, b = rng.integers(0, 200, (2, 2))
-        pen.line((x + int(a[0]), y + int(a[1]), x + int(b[0]), y + int(b[1])), fill=(250, 200, 90), width=5)
-    for _ in range(4):
-        at = rng.integers(0, 140, 2)
-        _write(pen, (x + int(at[0]), y + int(at[1])), words(rng, 1)[0].title(), 15, GREY)
-
-
 def _map(seed: int, shared: int) -> Callable[[int, bool], Image.Image]:
     def made(content: int, synthetic: bool) -> Image.Image:
         frame = Image.new("RGB", (800, 700), PAPER)
         pen = ImageDraw.Draw(frame)
         for number in range(12):
             rng = np.random.default_rng([seed, number] if number < shared else [seed, number, content])
-            _tile(pen, number % 4 * 200, 60 + number // 4 * 200, rng)
-        _bar(pen, (0, 0, 800, 60), seed, (250, 250, 250), 5, INK)
-        _bar(pen, (0, 660, 800, 700), seed + 1, (250, 250, 250), 8, BLUE)
+            tile(pen, number % 4 * 200, 60 + number // 4 * 200, rng)
+        bar(pen, (0, 0, 800, 60), seed, (250, 250, 250), 5, INK)
+        bar(pen, (0, 660, 800, 700), seed + 1, (250, 250, 250), 8, BLUE)
         return frame
 
     return made
@@ -219,12 +126,12 @@ def _form(seed: int, lines: bool, px: int = 24) -> Callable[[int, bool], Image.I
         page = Image.new("RGB", (800, 1000), PAPER)
         pen = ImageDraw.Draw(page)
         fixed, rng = np.random.default_rng(seed), np.random.default_rng([seed, content])
-        _write(pen, (60, 40), " ".join(words(fixed, 3)).upper(), 30)
+        write(pen, (60, 40), " ".join(words(fixed, 3)).upper(), 30)
         for row in range(16):
             y = 110 + 52 * row
-            _write(pen, (66, y + 4), " ".join(words(fixed, 2)), 13, GREY)
+            write(pen, (66, y + 4), " ".join(words(fixed, 2)), 13, GREY)
             pen.rectangle((60, y + 47 if lines else y, 740, y + 48), outline=GREY, width=2)
-            _write(pen, (90, y + 20), " ".join(words(rng, int(rng.integers(3, 8)))), px, (20, 40, 130))
+            write(pen, (90, y + 20), " ".join(words(rng, int(rng.integers(3, 8)))), px, (20, 40, 130))
         return page
 
     return made
@@ -234,7 +141,7 @@ def _codes(seed: int, across: int) -> Callable[[int, bool], Image.Image]:
     def made(content: int, synthetic: bool) -> Image.Image:
         page = Image.new("RGB", (700, 780), PAPER)
         pen = ImageDraw.Draw(page)
-        _bar(pen, (0, 0, 700, 60), seed, (180, 30, 40), 4)
+        bar(pen, (0, 0, 700, 60), seed, (180, 30, 40), 4)
         rng = np.random.default_rng([seed, content])
         side = 600 // across
         for number in range(across * across):
@@ -258,11 +165,11 @@ def _slide(seed: int, back: Any, ink: Any, picture: bool) -> Callable[[int, bool
         frame = Image.new("RGB", (960, 540), back)
         pen = ImageDraw.Draw(frame)
         rng, fixed = np.random.default_rng([seed, content]), np.random.default_rng(seed)
-        _bar(pen, (0, 0, 960, 70), seed, BLUE, 0)
-        _logo(pen, 860, 4, 60, seed)
-        _logo(pen, 20, 470, 60, seed + 1)
-        _write(pen, (100, 500), " ".join(words(fixed, 8)), 15, GREY)
-        _paragraphs(pen, rng, (60, 110, 460 if picture else 900, 450), 22, ink)
+        bar(pen, (0, 0, 960, 70), seed, BLUE, 0)
+        logo(pen, 860, 4, 60, seed)
+        logo(pen, 20, 470, 60, seed + 1)
+        write(pen, (100, 500), " ".join(words(fixed, 8)), 15, GREY)
+        paragraphs(pen, rng, (60, 110, 460 if picture else 900, 450), 22, ink)
         if picture:
             frame.paste(photograph(content, (420, 330), synthetic), (500, 110))
         return frame
@@ -273,8 +180,8 @@ def _slide(seed: int, back: Any, ink: Any, picture: bool) -> Callable[[int, bool
 def _player(content: int, synthetic: bool) -> Image.Image:
     frame = photograph(content, (960, 540), synthetic)
     pen = ImageDraw.Draw(frame)
-    _bar(pen, (0, 0, 960, 50), 91, (10, 10, 10), 3)
-    _bar(pen, (0, 480, 960, 540), 92, (10, 10, 10), 9)
+    bar(pen, (0, 0, 960, 50), 91, (10, 10, 10), 3)
+    bar(pen, (0, 480, 960, 540), 92, (10, 10, 10), 9)
     pen.line((20, 486, 940, 486), fill=(200, 30, 30), width=4)
     return frame
 
@@ -282,19 +189,19 @@ def _player(content: int, synthetic: bool) -> Image.Image:
 def _invoice(content: int, synthetic: bool) -> Image.Image:
     page = Image.new("RGB", (800, 1100), PAPER)
     pen, fixed, rng = ImageDraw.Draw(page), np.random.default_rng(101), np.random.default_rng([101, content])
-    _logo(pen, 620, 40, 120, 101)
-    _write(pen, (60, 60), " ".join(words(fixed, 2)).upper(), 36)
+    logo(pen, 620, 40, 120, 101)
+    write(pen, (60, 60), " ".join(words(fixed, 2)).upper(), 36)
     for row in range(4):
-        _write(pen, (60, 130 + 22 * row), " ".join(words(fixed if row == 0 else rng, 3)), 16)
+        write(pen, (60, 130 + 22 * row), " ".join(words(fixed if row == 0 else rng, 3)), 16)
     pen.rectangle((60, 250, 740, 290), fill=(210, 215, 225))
     for column, x in enumerate((70, 160, 480, 620)):
-        _write(pen, (x, 258), words(fixed, 1)[0].title(), 18)
+        write(pen, (x, 258), words(fixed, 1)[0].title(), 18)
         pen.line((x - 10, 250, x - 10, 950), fill=GREY, width=1)
         for row in range(int(rng.integers(8, 15)) if column == 0 else 12):
             text = " ".join(words(rng, 3)) if column == 1 else str(int(rng.integers(1, 9999)) / 100)
-            _write(pen, (x, 310 + 45 * row), text, 18)
+            write(pen, (x, 310 + 45 * row), text, 18)
     for row in range(3):
-        _write(pen, (60, 1000 + 20 * row), " ".join(words(fixed, 10)), 13, GREY)
+        write(pen, (60, 1000 + 20 * row), " ".join(words(fixed, 10)), 13, GREY)
     return page
 
 
@@ -303,13 +210,13 @@ def _feed(content: int, synthetic: bool) -> Image.Image:
     pen, rng = ImageDraw.Draw(frame), np.random.default_rng([103, content])
     for number, y in enumerate((90, 580)):
         pen.ellipse((16, y, 66, y + 50), fill=tuple(rng.integers(60, 220, 3).tolist()))
-        _write(pen, (80, y + 12), " ".join(words(rng, 2)), 20)
+        write(pen, (80, y + 12), " ".join(words(rng, 2)), 20)
         frame.paste(photograph(2 * content + number + 40, (540, 340), synthetic), (0, y + 60))
         for x in range(3):
-            _logo(pen, 20 + 60 * x, y + 410, 36, 103 + x)
-        _write(pen, (20, y + 455), " ".join(words(rng, 5)), 16, GREY)
-    _bar(pen, (0, 0, 540, 80), 103, (250, 250, 252), 3, INK)
-    _bar(pen, (0, 1080, 540, 1150), 104, (250, 250, 252), 6, INK)
+            logo(pen, 20 + 60 * x, y + 410, 36, 103 + x)
+        write(pen, (20, y + 455), " ".join(words(rng, 5)), 16, GREY)
+    bar(pen, (0, 0, 540, 80), 103, (250, 250, 252), 3, INK)
+    bar(pen, (0, 1080, 540, 1150), 104, (250, 250, 252), 6, INK)
     return frame
 
 
@@ -319,29 +226,29 @@ def _certificate(content: int, synthetic: bool) -> Image.Image:
     along = [(step, y, step + 44, y + 30) for step in range(0, 1100, 22) for y in (20, 730)]
     for box in along + [(x, step, x + 30, step + 44) for step in range(20, 730, 22) for x in (10, 1060)]:
         pen.arc(box, 0, 300, fill=(150, 110, 40), width=3)
-    _write(pen, (320, 90), " ".join(words(fixed, 2)).upper(), 48, (120, 80, 20))
-    _logo(pen, 500, 160, 100, 105)
-    _write(pen, (250, 290), " ".join(words(rng, 3)).title(), 44)
-    _paragraphs(pen, rng, (160, 370, 940, 580), 22)
-    _write(pen, (160, 650), " ".join(words(rng, 2)), 20, BLUE)
-    _write(pen, (700, 650), " ".join(words(fixed, 3)), 20, GREY)
+    write(pen, (320, 90), " ".join(words(fixed, 2)).upper(), 48, (120, 80, 20))
+    logo(pen, 500, 160, 100, 105)
+    write(pen, (250, 290), " ".join(words(rng, 3)).title(), 44)
+    paragraphs(pen, rng, (160, 370, 940, 580), 22)
+    write(pen, (160, 650), " ".join(words(rng, 2)), 20, BLUE)
+    write(pen, (700, 650), " ".join(words(fixed, 3)), 20, GREY)
     return page
 
 
 def _calendar(content: int, synthetic: bool) -> Image.Image:
     frame = Image.new("RGB", (1000, 760), PAPER)
     pen, fixed, rng = ImageDraw.Draw(frame), np.random.default_rng(107), np.random.default_rng([107, content])
-    _bar(pen, (0, 0, 1000, 60), 107, BLUE, 5)
+    bar(pen, (0, 0, 1000, 60), 107, BLUE, 5)
     for day in range(35):
         x, y = day % 7 * 142 + 4, day // 7 * 130 + 100
         pen.rectangle((x, y, x + 142, y + 130), outline=GREY)
-        _write(pen, (x + 6, y + 4), str(day + 1), 16, GREY)
+        write(pen, (x + 6, y + 4), str(day + 1), 16, GREY)
         if day < 7:
-            _write(pen, (x + 40, 72), words(fixed, 1)[0], 16)
+            write(pen, (x + 40, 72), words(fixed, 1)[0], 16)
         for row in range(int(rng.integers(0, 4))):
             colour = [(200, 225, 255), (255, 215, 200), (215, 240, 205)][int(rng.integers(3))]
             pen.rounded_rectangle((x + 4, y + 28 + 32 * row, x + 136, y + 54 + 32 * row), 6, fill=colour)
-            _write(pen, (x + 10, y + 32 + 32 * row), " ".join(words(rng, 2))[:16], 14)
+            write(pen, (x + 10, y + 32 + 32 * row), " ".join(words(rng, 2))[:16], 14)
     return frame
 
 
@@ -352,11 +259,10 @@ def _keyboard(content: int, synthetic: bool) -> Image.Image:
     for key in range(40):
         x, y = key % 10 * 54, 700 + key // 10 * 96
         pen.rounded_rectangle((x + 3, y, x + 50, y + 84), 8, fill=(90, 92, 100))
-        _write(pen, (x + 17, y + 22), chr(65 + int(fixed.integers(26))), 30, PAPER)
+        write(pen, (x + 17, y + 22), chr(65 + int(fixed.integers(26))), 30, PAPER)
     return frame
 
 
-WHITE, DARK = (250, 250, 250), (28, 32, 38)
 TEMPLATES: dict[str, Callable[[int, bool], Image.Image]] = {
     "letter": _letter(11, 16, ""),
     "letter_crest": _letter(12, 18, "crest"),
@@ -388,9 +294,14 @@ TEMPLATES: dict[str, Callable[[int, bool], Image.Image]] = {
     "codes_four": _codes(72, 2),
     "map_most": _map(53, 8),
     "form_long": _form(63, False, 20),
+    **SCREENS,
 }
-PICTURED = ("chat_picture", "browser", "browser_side", "border", "slide", "player")
+PICTURED = ("chat_picture", "browser", "browser_side", "border", "slide", "player", *SCREENS_PICTURED)
 """Templates around a picture, which says what is the same inside another one."""
+
+
+SHARING = ("shop",)
+"""Around each content lie the same photographs: two such pictures do show something that is the same."""
 
 
 def picture(template: str, content: int, synthetic: bool = False) -> Pixels:

@@ -10,6 +10,7 @@ from typing import IO, Any, BinaryIO, ClassVar, Protocol, cast
 
 from imgmatch.errors import ImgmatchError, MachineError, over, why
 from imgmatch.limits import SourceLimits
+from imgmatch.locator import Locator
 
 BLOCK_BYTES = 1 << 20
 # Unpacked content up to this size is kept in memory; more goes to a temporary file.
@@ -29,6 +30,27 @@ class RandomAccess(Protocol):
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Up to ``size`` bytes from ``offset``; fewer at the end only. OSError where they can't be read."""
+
+
+class DamagedError(OSError):
+    """Bytes that are damaged or missing: ``size`` from ``start`` on, of what lies at ``place``."""
+
+    def __init__(self, start: int, size: int, why: str, place: Locator | None = None) -> None:
+        super().__init__(f"{size:,} bytes from byte {start:,} on are damaged or missing: {why}")
+        self.start, self.size, self.why, self.place = start, size, why, place
+
+    def again(self) -> DamagedError:
+        """The same, to be kept or raised once more: of no traceback, and the cause of nothing."""
+        return DamagedError(self.start, self.size, self.why, self.place)
+
+
+def damage_of(error: BaseException | None) -> DamagedError | None:
+    """The damage that an error came of, if it did."""
+    while error is not None:
+        if isinstance(error, DamagedError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
 class Shared:
@@ -119,6 +141,8 @@ class Window(io.RawIOBase):
         """Fill ``buffer``; returns how many bytes there were."""
         wanted = min(len(buffer), max(0, self._length - self._at))
         data = self._source.read_at(self._start + self._at, wanted) if wanted else b""
+        if wanted and not data:
+            raise DamagedError(self._at, self._length - self._at, "what it lies in ends before")
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)

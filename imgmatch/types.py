@@ -151,7 +151,8 @@ class Verification:
     in the item's full-size pixels. ``overlap`` 0..1 is the share of the item that the query covers: by the warped
     outline for a homography, else by the hull of the inliers. ``outline`` are the four corners of the query in the item
     (homography only), ``lines`` the inliers (query x, y, item x, y), in full-size pixels of the pictures as they are.
-    ``reason`` says in a plain sentence why it is verified or not.
+    ``reason`` says in a plain sentence why it is verified or not. ``void``: what the two have in common is known to be
+    no evidence, as it is a template's, or as next to nothing can be seen in one of them.
     """
 
     verified: bool
@@ -165,6 +166,7 @@ class Verification:
     reason: str
     outline: tuple[tuple[float, float], ...] = ()
     lines: tuple[tuple[float, float, float, float], ...] = ()
+    void: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("psutil", reason="psutil is not installed: pip install psutil")
 
-from benchmarks import hostile
+from benchmarks import attack_replies, hostile
 from benchmarks.hostile_files import bombs, mutate, seeds
 
 
@@ -29,3 +29,12 @@ def test_the_same_seed_makes_the_same_files():
         first, again, other = (mutate(data, random.Random(seed), pool) for seed in (1, 1, 2))
         assert first == again
         assert first != other
+
+
+@pytest.mark.slow
+def test_whatever_workers_say_the_run_goes_on_and_the_case_answers(tmp_path):
+    figures = attack_replies.run(150, 7, tmp_path, chunk=80)
+    assert figures["faults"] == []
+    assert figures["replies"] >= 150
+    assert figures["status"]["items"] > 0
+    assert figures["status"]["issues"] > 0

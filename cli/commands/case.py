@@ -180,7 +180,7 @@ def merge(
     records = []
     with open_case(case) as opened:
         for path in others:
-            with open_case(path) as other, count_progress() as progress:
+            with open_case(path, read_only=True) as other, count_progress() as progress:
                 done = run_merge(opened, other, progress=progress)
             records.append({"case": str(path), **dataclasses.asdict(done)})
         if index:

@@ -53,8 +53,10 @@ def demo(
     note(f"{right} of {len(results)} queries have their own room in first place.")
     right = sum(demonstration.hotels[Path(found.result.locator.at).name] == found.labels[0].label for found in hotels)
     note(f"{right} of {len(hotels)} photographs of rooms that are not in the case have their hotel in first place.")
-    note(f"Photographs: {photographs}\nQueries:     {queries}")
-    note(f"Case:        {folder / 'case'}\nResults:     {results_file}")
+    note(f"Photographs: {photographs}")
+    note(f"Queries:     {queries}")
+    note(f"Case:        {folder / 'case'}")
+    note(f"Results:     {results_file}")
     note(f"Try it:      imgmatch search {folder / 'case'} {queries} -k 5")
     note(f"Which hotel: imgmatch search {folder / 'case'} {folder / 'elsewhere'} --by label -k 4")
 

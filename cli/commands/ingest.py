@@ -16,7 +16,6 @@ from cli.options.sources import InsideOptions, LimitOpt, PasswordOptions
 from cli.render.notes import EXIT_INTERRUPTED, EXIT_UNREADABLE, note
 from cli.render.progress import ingest_progress, stop_on_signal
 from imgmatch.errors import UsageError
-from indexer.intake.csvfile import printable
 
 if TYPE_CHECKING:
     from indexer.intake.ingest import IngestReport
@@ -100,7 +99,7 @@ def _close(case: Path, report: IngestReport, strict: bool) -> None:
     if report.unusable:
         note(f"{report.unusable} files could not be used; see: imgmatch issues {case}, or count them with --by kind")
     for what, files in report.unsupported.items():
-        note(printable(f"unsupported: {what} ({files})"))
+        note(f"unsupported: {what} ({files})")
     if report.interrupted:
         note("Stopped early; everything so far is kept. Go on with the same command.")
         raise typer.Exit(EXIT_INTERRUPTED)
@@ -113,5 +112,5 @@ def _tell_alerts(case: Path, report: IngestReport) -> None:
         return
     for alert in report.alerted:
         category = f", category {alert.category}" if alert.category else ""
-        note(printable(f"ALERT {alert.name}{category}: {alert.locator.path or alert.locator}"))
+        note(f"ALERT {alert.name}{category}: {alert.locator.path or alert.locator}")
     note(f"{report.alerts} files are on alert lists; see: imgmatch known match {case} --as alert")

@@ -29,6 +29,7 @@ def calibrate(
         Path | None, typer.Option(metavar="CASE", help="Case of unrelated pictures (default: CASE itself).")
     ] = None,
     pictures: Annotated[int, typer.Option(min=50, max=20_000, help="How many pictures to sample.")] = 2000,
+    isolation: IsolationOpt = True,
     model: ModelOpt = None,
     *,
     out: Output,
@@ -37,6 +38,7 @@ def calibrate(
     from indexer.search.background import set_background
 
     with open_case(case) as opened:
+        decode_soon(isolation)
         spec = spec_of(opened, model)
         made = set_background(opened, spec, background, pictures)
         record = {
@@ -45,6 +47,7 @@ def calibrate(
             "pictures": made.calibration.pictures,
             "pairs": made.calibration.pairs,
             "left_out": made.calibration.left_out,
+            "looked_at": made.looked_at,
             "lowest_rate_shown": made.calibration.bound,
             "made_utc": made.made_utc,
         }
@@ -64,7 +67,7 @@ def groups(
     from indexer.search.closer import find_groups
 
     def records() -> Iterator[dict[str, Any]]:
-        for group in find_groups(opened, spec, least, verify=verify, progress=progress):
+        for group in find_groups(opened, spec, least, verify=verify, progress=progress, warn=note):
             for member in group.members:
                 yield {
                     "group": group.number,
@@ -81,8 +84,7 @@ def groups(
 
     columns = ["group", "best", "item_id", "size_px", "bytes", "format", "differs", "path", "sightings"]
     with open_case(case) as opened, count_progress() as progress:
-        if verify:
-            decode_soon(isolation)
+        decode_soon(isolation)
         spec = spec_of(opened, model)
         out.many(records(), columns, ["sha256"])
 
@@ -126,8 +128,7 @@ def link(
 
     columns = ["item_id", "other_item_id", "score", "by_chance", *(["reason"] if verify else []), "path", "other_path"]
     with open_case(case) as opened, contextlib.ExitStack() as stack:
-        if verify:
-            decode_soon(isolation)
+        decode_soon(isolation)
         spec = spec_of(opened, model)
         others = stack.enter_context(open_other(other, spec))
         progress = stack.enter_context(count_progress())

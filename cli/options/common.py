@@ -22,11 +22,11 @@ JobsOpt = Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Thread
 StrictOpt = Annotated[bool, typer.Option("--strict", help="Exit with 3 when evidence could not be used.")]
 
 
-def open_case(folder: Path) -> Case:
-    """The case that a CaseArg names; to be closed."""
+def open_case(folder: Path, *, read_only: bool = False) -> Case:
+    """The case that a CaseArg names; to be closed. ``read_only``: nothing is made or changed in its folder."""
     from indexer.case.case import Case
 
-    return Case.open(folder)
+    return Case.open(folder, read_only=read_only)
 
 
 def spec_of(case: Case, model: str | None) -> ModelSpec:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import io
-import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import IO, Any
 from cli.render.table import text_table
 from indexer.intake.csvfile import cell, write_csv
 from indexer.out.atomic import whole_file
+from indexer.out.jsontext import json_text
 
 Record = Mapping[str, Any]
 
@@ -36,9 +36,9 @@ def emit(records: Iterable[Record], columns: Sequence[str], format: Format, outp
             write_csv(file, records, columns)
         elif format is Format.jsonl:
             for record in records:
-                file.write(json.dumps(record, ensure_ascii=False) + "\n")
+                file.write(json_text(record) + "\n")
         else:
-            file.write(json.dumps(list(records), ensure_ascii=False, indent=2) + "\n")
+            file.write(json_text(list(records), 2) + "\n")
 
 
 def emit_one(record: Record, format: Format, output: Path | None) -> None:
@@ -50,7 +50,7 @@ def emit_one(record: Record, format: Format, output: Path | None) -> None:
         emit([record], list(record), format, output)
     else:
         with target(output) as file:
-            file.write(json.dumps(record, ensure_ascii=False, indent=2 if format is Format.json else None) + "\n")
+            file.write(json_text(record, 2 if format is Format.json else None) + "\n")
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from cli.render.formats import Format, emit, target
 from cli.render.table import text_table
 from imgmatch.match.calibration import false_match_text
 from indexer.intake.csvfile import cell, printable, write_csv
+from indexer.out.jsontext import json_text
 from indexer.search import fields
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def emit_search(results: Iterable[SearchResult], format: Format, output: Path | 
             if format is Format.table:
                 file.write(_search_table(result))
             else:
-                file.write(json.dumps(search_record(result), ensure_ascii=False) + "\n")
+                file.write(json_text(search_record(result)) + "\n")
             file.flush()
 
 

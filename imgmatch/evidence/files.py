@@ -29,9 +29,9 @@ def walk(
     """Find every file under ``path`` (or ``path`` itself), in the byte order of names, the same order every time.
 
     A link to a file inside ``path`` is evidence at its own place; a link that leads out, dangles or points to a folder,
-    a special file and a folder that can't be listed each become an Issue. ``leave_out`` is a folder to pass over (the
-    case's own); ``listed`` is told of each folder whose entries were all given. Raises UsageError when ``path`` does
-    not exist.
+    a special file and a folder that can't be listed each become an Issue. A block device is read where ``path`` names
+    it. ``leave_out`` is a folder to pass over (the case's own); ``listed`` is told of each folder whose entries were
+    all given. Raises UsageError when ``path`` does not exist.
     """
     root = os.path.abspath(os.fsdecode(path))
     try:
@@ -42,14 +42,16 @@ def walk(
     if stat.S_ISDIR(mode):
         yield from _walk_folders(root, skip, listed)
     else:
-        yield _examine(root)
+        yield _examine(root, devices=True)
 
 
 def reopen(locator: Locator) -> Evidence:
-    """Find evidence again where it was seen. Raises EvidenceError when it is gone or is no longer a plain file."""
+    """Find evidence again where it was seen. Raises EvidenceError when it is gone, or no plain file (nor a
+    block device, which was named then) any more.
+    """
     if locator.kind != "file" or locator.parent is not None:
         raise EvidenceError("unknown_source", f"{locator}: this version reads plain files only")
-    found = _examine(locator.at)
+    found = _examine(locator.at, devices=True)
     if isinstance(found, Issue):
         raise EvidenceError(found.error, f"{locator}: {found.message}", what=found.what)
     return found
@@ -126,11 +128,13 @@ def _examine_link(path: str, real_root: str) -> Evidence | Issue:
     return _examine(path)
 
 
-def _examine(path: str) -> Evidence | Issue:
+def _examine(path: str, *, devices: bool = False) -> Evidence | Issue:
     try:
         found = os.stat(path)
     except OSError as error:
         return _issue(path, "unreadable", f"the file can't be read: {_reason(error)}")
+    if devices and _is_device(found.st_mode):
+        return _device(path)
     if not stat.S_ISREG(found.st_mode):
         kind = _SPECIAL.get(stat.S_IFMT(found.st_mode), "not a plain file")
         return _issue(path, "special_file", f"{kind}, not a plain file; skipped")
@@ -144,7 +148,21 @@ def _examine(path: str) -> Evidence | Issue:
     )
 
 
-def _open(path: str) -> BinaryIO:
+def _is_device(mode: int) -> bool:
+    return stat.S_ISBLK(mode)
+
+
+def _device(path: str) -> Evidence | Issue:
+    """A block device: a disk as it is. Nothing tells whether it has changed, so that it is read anew each time."""
+    try:
+        with _open(path, _is_device) as stream:
+            size = stream.seek(0, os.SEEK_END)
+    except OSError as error:
+        return _issue(path, "unreadable", f"the device can't be read: {_reason(error)}")
+    return Evidence(Locator.file(path), size, None, None, None, lambda: _open(path, _is_device))
+
+
+def _open(path: str, allowed: Callable[[int], bool] = stat.S_ISREG) -> BinaryIO:
     """Open for reading only; on Linux without moving the access time where the owner allows it."""
     # NONBLOCK: a pipe put in the file's place between stat and open must not hang the run.
     flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -155,7 +173,7 @@ def _open(path: str) -> BinaryIO:
     except OSError as error:  # told here, before a parser makes something else of it
         raise_if_machine(error)
         raise
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    if not allowed(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError("no longer a plain file")
     return os.fdopen(descriptor, "rb", buffering=0)  # raw: digest() reads in large blocks

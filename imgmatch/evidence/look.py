@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from imgmatch.errors import raise_if_machine
 from imgmatch.evidence import files
+from imgmatch.evidence.mended import Mended
+from imgmatch.streams import damage_of
 from imgmatch.types import Evidence
 
 HEAD_BYTES = 4096
@@ -25,6 +27,19 @@ class Look:
     def at(self, offset: int, size: int) -> bytes:
         """Bytes at a place, none where what is packed ends before it; a negative one counts from the end, of which a
         stream that only goes forwards shows nothing."""
+        try:
+            return self._read(offset, size)
+        except OSError as error:
+            if damage_of(error) is None:
+                raise
+        with self.evidence.open() as stream:  # what is damaged of it is seen as zeros
+            if not stream.seekable():
+                return b""
+            length = stream.seek(0, 2)
+            start = max(0, offset + length) if offset < 0 else offset
+            return read(cast(BinaryIO, Mended(stream, min(length, start + size), start)), size)
+
+    def _read(self, offset: int, size: int) -> bytes:
         with self.evidence.open() as stream:
             if stream.seekable():
                 stream.seek(offset if offset >= 0 else max(0, stream.seek(0, 2) + offset))

@@ -13,17 +13,20 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import BinaryIO, cast
 
 from imgmatch.errors import EvidenceError, ImgmatchError, MachineError, raise_if_machine, why
+from imgmatch.evidence.formats.disk_image import damage_issue
 from imgmatch.evidence.limits import NOTHING_SET, AllLimits
 from imgmatch.evidence.look import Look
+from imgmatch.evidence.mended import Lost, Mended, said
 from imgmatch.evidence.naming import named
 from imgmatch.evidence.options import DEFAULT_OPTIONS, SourceOptions
 from imgmatch.evidence.reopen import Reopener
 from imgmatch.locator import Locator
 from imgmatch.picture.hashes import digest
-from imgmatch.streams import one_line
-from imgmatch.types import Digests, Evidence, Image
+from imgmatch.streams import damage_of, one_line
+from imgmatch.types import Digests, Evidence, Image, Issue
 from imgmatch.workers import pictures
 from imgmatch.workers.decode import Decoded, ReadPicture, Request
 
@@ -42,6 +45,8 @@ class Content:
     data: bytes | None
     """None where it is longer than ``max_bytes`` of the limits."""
     limits: AllLimits
+    lost: tuple[Lost, ...] = ()
+    """What of it is damaged or missing where it lies; zeros stand for that in ``data``, and in what was hashed."""
 
     @property
     def whole(self) -> bytes:
@@ -58,10 +63,25 @@ class Content:
         within = replace(request, limits=self.limits.picture)
         try:
             if decoder is not None:
-                return decoder(self.whole, within)
-            return pictures.read_picture(self.whole, within, self.limits.worker)
+                return self._marked(decoder(self.whole, within))
+            return self._marked(pictures.read_picture(self.whole, within, self.limits.worker))
         except EvidenceError as error:
+            if self.lost:
+                raise EvidenceError("unreadable", f"{said(self.lost)}; what is left: {error}", error.stage) from error
             raise named(error, self._at) from error.__cause__
+
+    def damage(self) -> tuple[Issue, ...]:
+        """What is said of the disk image that it lies in, where a part of the bytes is missing there."""
+        met = {each.damage.start: each.damage for each in self.lost if each.damage.place}
+        return tuple(damage_issue(damage) for damage in met.values())
+
+    def _marked(self, done: Decoded) -> Decoded:
+        """What was decoded of it, said to be partial where a part of the bytes is missing."""
+        if not self.lost:
+            return done
+        partial = "; ".join(filter(None, (said(self.lost), done.image.partial)))
+        pictures_of = tuple(replace(picture, partial=partial) for picture in done.pictures)
+        return replace(done, image=replace(done.image, partial=partial), pictures=pictures_of)
 
     def _at(self, offset: int, size: int) -> bytes:
         if self.data is None:
@@ -79,7 +99,8 @@ class Content:
 
 def read(evidence: Evidence, limits: AllLimits = NOTHING_SET) -> Content:
     """Read a piece of evidence to its end, and keep what ``limits`` let through. Raises EvidenceError."""
-    return Content(evidence, *_digest(evidence, limits), limits)
+    digests, data, lost = _digest(evidence, limits)
+    return Content(evidence, digests, data, limits, lost)
 
 
 def hashed(evidence: Evidence) -> Digests:
@@ -158,11 +179,17 @@ def gone(place: Locator, error: Exception) -> bool:
     return getattr(error, "kind", "") == "gone" or not os.path.lexists(place.outermost.at)
 
 
-def _digest(evidence: Evidence, limits: AllLimits | None) -> tuple[Digests, bytes | None]:
+def _digest(evidence: Evidence, limits: AllLimits | None) -> tuple[Digests, bytes | None, tuple[Lost, ...]]:
+    keep_bytes = limits.picture.max_bytes if limits else 0
     with only_this_file(evidence.locator, "read"):
         try:
-            with evidence.open() as stream:
-                return digest(stream, limits.picture.max_bytes if limits else 0)
+            try:
+                with evidence.open() as stream:
+                    return *digest(stream, keep_bytes), ()
+            except OSError as error:
+                if damage_of(error) is None:
+                    raise
+                return _mended(evidence, keep_bytes)
         except EvidenceError as error:
             raise_if_machine(error)
             raise EvidenceError(error.kind, str(error), "read", error.what) from error
@@ -171,6 +198,18 @@ def _digest(evidence: Evidence, limits: AllLimits | None) -> tuple[Digests, byte
             if error.errno in _DISK and not _answers(evidence.locator):
                 raise MachineError(f"{evidence.locator}: its disk does not answer any more: {why(error)}") from error
             raise EvidenceError("unreadable", f"the file can't be read: {why(error)}", "read") from error
+
+
+def _mended(evidence: Evidence, keep_bytes: int) -> tuple[Digests, bytes | None, tuple[Lost, ...]]:
+    """Evidence of which a part is damaged. OSError where it can only be read forwards, or nothing of it is left."""
+    with evidence.open() as stream:
+        if not stream.seekable():
+            stream.read()
+        whole = Mended(stream, evidence.size_bytes)
+        digests, data = digest(cast(BinaryIO, whole), keep_bytes)
+    if sum(each.end - each.start for each in whole.lost) == digests.size_bytes:
+        raise whole.lost[0].damage.again()
+    return digests, data, tuple(whole.lost)
 
 
 def _answers(place: Locator) -> bool:

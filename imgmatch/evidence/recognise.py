@@ -20,12 +20,15 @@ from imgmatch.evidence.formats import (
     previews,
     qcow,
     sevenzip,
+    sparse,
     split,
     stores,
     tars,
     thumbs,
     tnef,
+    unfolded,
     unread,
+    vdi,
     vhd,
     video,
     vmdk,
@@ -36,12 +39,12 @@ from imgmatch.evidence.options import SourceOptions
 from imgmatch.types import Evidence
 
 FORMATS: tuple[type[Container], ...] = (
+    stores.FirefoxCache,  # a picture, often, with more behind it
     split.Split,  # a part may begin as anything does
     animation.Animation,
     previews.Previews,
     behind.Behind,
     video.Video,
-    stores.FirefoxCache,  # a picture, often, with more behind it
     plain.Plain,  # most files are such
     pdf.Pdf,
     msg.Msg,
@@ -59,9 +62,12 @@ FORMATS: tuple[type[Container], ...] = (
     packed.Bzip2,
     packed.Xz,
     packed.Zstd,
+    unfolded.Unfolded,
+    sparse.Sparse,
     vmdk.Vmdk,
     qcow.Qcow,
     vhd.Vhd,
+    vdi.Vdi,
     ewf.Ewf,
     partitions.Partitions,
     filesystem.FileSystem,

@@ -16,6 +16,7 @@ _PICTURES = (
     *_read("JPEG", b"\xff\xd8\xff"),
     *_read("PNG", b"\x89PNG\r\n\x1a\n"),
     *_read("GIF", b"GIF87a", b"GIF89a"),
+    *_read("TIFF", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
     *_read("WebP", b"RIFF", more=((8, b"WEBP"),)),
     *(
         sign

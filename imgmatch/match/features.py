@@ -22,6 +22,8 @@ ITEM_PX, ITEM_LIMIT = 320, 500
 """The same of a candidate: fewer, as one search reads many; docs/verification.md says how they were chosen."""
 _CONTRAST = 0.015  # below OpenCV's default of 0.04: dark and blurred copies keep points
 _RATIO = 0.85
+_LONGEST = 10
+"""A long picture is read at up to so many times the usual longer side, and keeps points in proportion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +61,8 @@ def extract(
     the picture's full upright (width, height), of which ``pixels`` may be a smaller version. ``mask`` (bool, any size
     of the same shape of picture) is true where no point may lie.
     """
-    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    height, width = grey.shape
-    factor = side_px / max(height, width)
-    if factor < 1:
-        size = (max(1, round(width * factor)), max(1, round(height * factor)))
-        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    grey = working(pixels, side_px)
+    limit = limit * max(side_px, *grey.shape) // side_px
     free = None
     if mask is not None:
         free = cv2.resize((~mask).astype(np.uint8), grey.shape[::-1], interpolation=cv2.INTER_NEAREST)
@@ -88,6 +86,21 @@ def extract(
         grey,
         size_px,
     )
+
+
+def working(pixels: Pixels, side_px: int) -> npt.NDArray[np.uint8]:
+    """(H, W, 3) uint8 pixels as the grey picture in which points are sought: no side longer than ``side_px``, but of
+    long pictures (``_LONGEST``).
+    """
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    height, width = grey.shape
+    # Of a picture more than twice as long as it is wide the shorter side decides, or a strip would keep no detail.
+    long, short = max(height, width), min(height, width)
+    factor = min(max(side_px, side_px / 2 * long / short), _LONGEST * side_px) / long
+    if factor < 1:
+        size = (max(1, round(width * factor)), max(1, round(height * factor)))
+        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(grey, np.uint8)
 
 
 def mirrored(features: Features) -> Features:

@@ -1,8 +1,8 @@
 """Parts of pictures worth a vector of their own: overlapping tiles, pictures framed in pictures, borders cut off.
 
 A gallery picture read thoroughly gives nine tiles, each pooled whole and in four windows (one network run a tile), and
-what is framed in it. A query gives frames and the picture without its borders. The tiles were chosen by measurement
-(docs/regions.md).
+what is framed in it. A query gives frames and the picture without its borders. Long pictures give squares along them.
+The tiles were chosen by measurement (docs/regions.md).
 """
 
 from __future__ import annotations
@@ -27,6 +27,10 @@ FAST, THOROUGH = PROFILES
 MIN_SIDE_PX = 32
 _FLAT_STD = 4.0  # levels of 255: below, a part shows nothing, and would match every other such part
 _GALLERY_TILES = (3, 0.5)
+# A picture more than twice as long as it is wide (a panorama, a scrolled screen) is cut into squares, each half over
+# the next, and no more than so many; up to four times as long, into the usual tiles as well.
+_LONG, _VERY_LONG = 2.0, 4.0
+_GALLERY_SQUARES, _QUERY_SQUARES = 40, 16
 _GALLERY_FRAMES = 3
 _WINDOW_SHARE = 5 / 7
 _QUERY_FRAMES = 8
@@ -46,6 +50,25 @@ def tiles(size_px: tuple[int, int], count: int, share: float) -> list[Box]:
     w, h = max(1, round(width * share)), max(1, round(height * share))
     steps = [step / max(1, count - 1) for step in range(count)]
     return [(round((width - w) * x), round((height - h) * y), w, h) for y in steps for x in steps]
+
+
+def squares(size_px: tuple[int, int], limit: int) -> list[Box]:
+    """Squares along a long picture, evenly spread, reaching both ends and over each other by half (by less where they
+    would be more than ``limit``); none for a picture of a usual shape.
+    """
+    long, short = max(size_px), min(size_px)
+    if long <= _LONG * short:
+        return []
+    count = min(limit, -(-2 * long // short) - 1)
+    starts = [round((long - short) * step / (count - 1)) for step in range(count)]
+    wide = size_px[0] > size_px[1]
+    return [(start, 0, short, short) if wide else (0, start, short, short) for start in starts]
+
+
+def gallery_tiles(size_px: tuple[int, int]) -> list[Box]:
+    """The boxes that a gallery picture is cut into: after its shape, so that no strip is pressed to a square."""
+    usual = tiles(size_px, *_GALLERY_TILES) if max(size_px) <= _VERY_LONG * min(size_px) else []
+    return [*usual, *squares(size_px, _GALLERY_SQUARES)]
 
 
 def trimmed(pixels: Pixels) -> Box | None:
@@ -206,6 +229,7 @@ def query_boxes(image: Image) -> list[Box]:
     held = (image.pixels.shape[1], image.pixels.shape[0])
     bare = trimmed(image.pixels)
     found = [scaled(box, held, size) for box in [*([bare] if bare else []), *frames(image.pixels, _QUERY_FRAMES)]]
+    found += squares(size, _QUERY_SQUARES)
     return [box for box in distinct(found) if _usable(image, box)]
 
 
@@ -217,7 +241,7 @@ def read_regions(image: Image, embedder: Embedder) -> tuple[Embedding, ...]:
     size = image.upright_size_px
     held = (image.pixels.shape[1], image.pixels.shape[0])
     found: dict[Box, Embedding] = {}
-    spread = tiles(size, *_GALLERY_TILES)
+    spread = gallery_tiles(size)
     framed = [scaled(box, held, size) for box in frames(image.pixels, _GALLERY_FRAMES)]
     weights, shares = _windows(embedder.grid)
     for number, box in enumerate(distinct([*spread, *framed])):

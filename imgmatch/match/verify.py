@@ -71,8 +71,9 @@ class _Reading:
     scales: Points
 
     def tells(self, flags: Flags) -> bool:
-        """Whether pairs cover enough of both pictures, and agree in more than what lies on top of them."""
+        """Whether pairs cover enough of both pictures, and agree in more than captions and what lies on top of them."""
         spread = _spread(self.source[flags], self.query) and _spread(self.target[flags], self.item)
+        spread = spread and not overlay.captions(self.item, self.target[flags])
         if not spread or not _same_place(self, flags):
             return spread
         frames = [np.array(f.grey.shape[::-1], float) for f in (self.query, self.item)]
@@ -112,7 +113,7 @@ def verify(query: QueryFeatures, item: Features) -> Verification:
     if min(len(query.upright), len(item)) < _LEAST:
         whose = "the query" if len(query.upright) < _LEAST else "the item"
         return Verification(
-            False, "none", False, 0, 0, None, None, 0.0, f"nothing to verify: {whose} has too little texture"
+            False, "none", False, 0, 0, None, None, 0.0, f"nothing to verify: {whose} has too little texture", void=True
         )
     upright = _one_way(query.upright, item, False)
     least = _MIRRORED_LEAD * upright.inliers if upright.verified else 0.0
@@ -300,7 +301,7 @@ def _fault(plane: _Plane, reading: _Reading) -> str | None:
     if not 1 / _MAX_SCALE <= scale <= _MAX_SCALE:
         return f"the geometry scales by {scale:.2g}"
     seen = overlay.overlay(plane.matrix, reading.query, reading.item)
-    if seen.agreeing < _AGREE and _same_place(reading, plane.flags):
+    if (seen.laid_on and not seen.template) or (seen.agreeing < _AGREE and _same_place(reading, plane.flags)):
         return _SHARED[0]
     return _SHARED[1] if seen.template else None
 
@@ -395,4 +396,5 @@ def _said(reading: _Reading, kind: str, flags: Flags, matrix: Points, fault: str
         reason=reason,
         outline=outline if verified else (),
         lines=tuple(tuple(round(v, 1) for v in row) for row in lines.tolist()),
+        void=fault in _SHARED,
     )

@@ -40,6 +40,9 @@ _NO_PICTURE = re.compile(rb"text/(?!html|xml)|font/|audio/|application/(?:x-)?(?
 _JSON_LETTER = re.compile(rb"\\u00([0-9A-Fa-f]{2})")
 _BEHIND = frozenset(b"\"'<)&,;}]\\")
 _BACK = {b"9j": (1, 2, 3, 5, 6), b"GZ0eXB": (5,)}  # where it begins before the needle
+_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_LETTERS_ALIKE = bytes(65 if code in _BASE64 else 32 for code in range(256))
+_A_RUN = b"A" * 20  # no picture, and no line of one, goes without so many letters of base64 on end
 _MOST_TRIED = 100_000  # then it is looked through where it takes no time from anything else
 
 
@@ -88,6 +91,8 @@ def looks_like(data: bytes) -> bool:
 
 def in_this_text(text: bytes) -> bool:
     """Does a text carry what begins as a picture does, in base64 or as a ``data:`` URI? Quick where not."""
+    if _A_RUN not in text.translate(_LETTERS_ALIKE) and b"data:image/" not in text:
+        return False
     tried = 0
     for needle in NEEDLES:
         at = text.find(needle)

@@ -16,6 +16,7 @@ from imgmatch.picture.image import NOTHING_VISIBLE, Limits, decode
 HEADS = (b"\0\0\1\0", b"\0\0\2\0", b"icns")
 _ENTRY, _MOST = 16, 1024
 _ARGB = b"ARGB"
+_PICTURES = (b"\x89PNG\r\n\x1a\n", b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"\xff\xd8\xff")
 # Masks, and what is no picture.
 _NO_PICTURES = {
     b"TOC ",
@@ -38,7 +39,13 @@ def pictures(data: bytes, settings: Settings, only: str | None) -> Iterator[Piec
     from 0.
     """
     limits = Limits(settings.limits.max_frame_pixels, max(1, len(data)))
-    shown = [] if only is not None else [Pillow.fromarray(decode(data, limits=limits).pixels).convert("L")]
+    shown = []
+    try:
+        if only is None:
+            shown.append(Pillow.fromarray(decode(data, limits=limits).pixels).convert("L"))
+    except EvidenceError as error:  # the file itself says so
+        if isinstance(error.__cause__, MemoryError):
+            raise MemoryError from error
     entries = _of_apple(data) if data.startswith(b"icns") else _of_windows(data)
     for number, single in at_most(enumerate(entries), settings):
         if only not in (None, str(number)) or single is None:
@@ -80,5 +87,8 @@ def _of_apple(data: bytes) -> Iterator[bytes | None]:
             return
         element = data[at : at + length]
         at += length
+        if element[8:].startswith(_PICTURES):  # whatever size it is said to have
+            yield element[8:]
+            continue
         small = element[8:12] == _ARGB
         yield None if element[:4] in _NO_PICTURES or small else b"icns" + struct.pack(">I", 8 + len(element)) + element

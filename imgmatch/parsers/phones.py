@@ -49,7 +49,7 @@ def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iter
             if len(lines) >= _BATCH:
                 yield _piece(lines)
                 lines = []
-    except (ValueError, IndexError, struct.error, expat.ExpatError) as error:
+    except (ValueError, LookupError, struct.error, expat.ExpatError) as error:
         if lines:
             yield _piece(lines)
         raise EvidenceError(

@@ -94,7 +94,8 @@ class _Objects:
         return kind == 0 and size == 9
 
     def _key(self, number: int) -> str:
-        value = self.value(number) if number < self.count else None
+        is_text = number < self.count and self._head(number)[0] in (5, 6)
+        value = self.value(number) if is_text else None
         return (
             value.decode("utf-8", "replace").replace("/", "_")[:80] if isinstance(value, bytes) else f"object {number}"
         )

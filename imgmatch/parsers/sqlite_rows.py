@@ -49,7 +49,7 @@ class BrokenError(ValueError):
 def children(data: bytes, start: int) -> Iterator[int]:
     """Pages below an inner one."""
     cells = int.from_bytes(data[start + 3 : start + 5], "big")
-    for at in struct.unpack_from(f">{min(cells, (len(data) - start - 12) // 2)}H", data, start + 12):
+    for at in struct.unpack_from(f">{max(0, min(cells, (len(data) - start - 12) // 2))}H", data, start + 12):
         yield int.from_bytes(data[at : at + 4], "big")
     yield int.from_bytes(data[start + 8 : start + 12], "big")
 

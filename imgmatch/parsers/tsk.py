@@ -17,7 +17,7 @@ from imgmatch.parsers import ext
 from imgmatch.parsers.told import Name, Number, Size
 from imgmatch.streams import RandomAccess
 
-_NTFS_DATA = 128
+_DEFAULT_DATA, _NTFS_DATA = 1, 128
 _KEPT_OPEN = 64
 _LONGEST_FOLDER = 256 << 20
 _Found = TypeVar("_Found")
@@ -83,7 +83,7 @@ class FileSystem:
     """
 
     def __init__(self, tick: Callable[[], None], images: list[RandomAccess], family: str | None) -> None:
-        self._tick = tick
+        self._tick, self._source = tick, images[0]
         self._tsk = require("pytsk3", "forensic")
         self._fs = self._opened(images[0], family)
         self._ntfs = self._fs.info.ftype == self._tsk.TSK_FS_TYPE_NTFS
@@ -167,7 +167,7 @@ class FileSystem:
         """What is found at those of ``inodes`` that can be read, as far as it goes. A tick for each."""
         found: list[_Found] = []
         for inode in inodes:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, RuntimeError):  # the second of what the image could not give
                 entry = self._fs.open_meta(inode=inode)
                 if entry.info.meta is not None:
                     found.extend(look(entry))
@@ -183,9 +183,44 @@ class FileSystem:
 
     def read(self, inode: int, attribute: int | None, offset: int, size: int) -> bytes:
         """Bytes of a file, or of one of its NTFS streams."""
-        if attribute is None:
-            return bytes(self._file(inode).read_random(offset, size))
-        return bytes(self._file(inode).read_random(offset, size, _NTFS_DATA, attribute))
+        try:
+            if attribute is None:
+                return bytes(self._file(inode).read_random(offset, size))
+            return bytes(self._file(inode).read_random(offset, size, _NTFS_DATA, attribute))
+        except (OSError, RuntimeError):
+            data = self._by_runs(inode, attribute, offset, size)
+            if data is None:
+                raise
+            return data
+
+    def _by_runs(self, inode: int, attribute: int | None, offset: int, size: int) -> bytes | None:
+        """Bytes of a file from the very blocks that it lies in; None where they can't be told. TSK reads 64 KiB at
+        once, and gives nothing of them where a part is damaged."""
+        tsk, block = self._tsk, self._fs.info.block_size
+        odd = tsk.TSK_FS_ATTR_RES | tsk.TSK_FS_ATTR_ENC | tsk.TSK_FS_ATTR_COMP
+        end, parts = offset + size, []
+        for found in self._file(inode):
+            named = bool(found.info.name) and self._ntfs
+            mine = int(found.info.id) == attribute if attribute is not None else not named
+            if int(found.info.type) not in (_DEFAULT_DATA, _NTFS_DATA) or not mine or int(found.info.flags) & odd:
+                continue
+            if self._ntfs and end > found.info.nrd.initsize:
+                return None
+            for run in found:
+                start, stop, flags = run.offset * block, (run.offset + run.len) * block, int(run.flags)
+                if stop <= offset or offset >= end:
+                    continue
+                if start > offset or flags & (tsk.TSK_FS_ATTR_RUN_FLAG_FILLER | tsk.TSK_FS_ATTR_RUN_FLAG_ENCRYPTED):
+                    return None
+                wanted = min(stop, end) - offset
+                sparse = flags & tsk.TSK_FS_ATTR_RUN_FLAG_SPARSE
+                at = run.addr * block + offset - start
+                parts.append(bytes(wanted) if sparse else self._source.read_at(at, wanted))
+                if len(parts[-1]) < wanted:
+                    return None
+                offset += wanted
+            return b"".join(parts) if offset == end else None
+        return None
 
     def _file(self, inode: int) -> Any:
         opened = self._open.pop(inode, None) or self._fs.open_meta(inode=inode)

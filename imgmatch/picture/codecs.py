@@ -15,11 +15,12 @@ from imgmatch.errors import EvidenceError, MissingPackageError
 from imgmatch.optional import require
 from imgmatch.picture import directories as tags
 from imgmatch.picture import jpeg
-from imgmatch.picture.foreign import Foreign, hole_in
+from imgmatch.picture.foreign import Foreign
+from imgmatch.picture.holes import hole
 from imgmatch.picture.levels import to_8_bit
 
 JXL_CODESTREAM, JXL_CONTAINER, JPEG_XR = b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n", b"II\xbc\x01"
-_HOLE = 256
+_LEAST = 4096  # large plain parts are written as fewer zero bits
 _RATIOS = ((0, 1), (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 
 
@@ -39,7 +40,7 @@ class _Coded(Foreign):
         shown = to_8_bit(np.ascontiguousarray(values), self.bits)
         made = Pillow.fromarray(shown.squeeze(2) if shown.ndim == 3 and shown.shape[2] == 1 else shown)
         made.info.update(self.info)
-        return made, self._fault()
+        return made, None if (shown == shown[0, 0]).all() else self._fault()
 
     def _values(self, codecs: Any) -> Any:
         return getattr(codecs, f"{self.codec}_decode")(self.data)
@@ -150,7 +151,7 @@ class JxrImageFile(_Coded):
         start, length = self._said.get(0xBCC0, 0), self._said.get(0xBCC1, 0)
         if start + length > len(self.data):
             return f"cut off: {start + length - len(self.data):,} bytes are missing"
-        return hole_in(self.data[: start + length], start, _HOLE)
+        return hole(self.data, start, start + length, _LEAST)
 
 
 _JXR_TURNED = {1: 4, 2: 2, 3: 3, 4: 6, 5: 7, 6: 5, 7: 8}
@@ -178,7 +179,7 @@ class JpegImageFile(_Coded):
             return None  # it is strict
         if self.data.rfind(b"\xff\xd9") < max(0, self._pixels_at):
             return "cut off: no end marker"
-        return hole_in(self.data, self._pixels_at, _HOLE)
+        return hole(self.data, self._pixels_at, least=_LEAST)
 
 
 def library(name: str) -> Any:

@@ -47,9 +47,3 @@ class Foreign(ImageFile.ImageFile):
         if ORIENTATION in said:
             self.info["original_orientation"] = said[ORIENTATION]
         said[ORIENTATION] = orientation
-
-
-def hole_in(data: bytes, start: int, least: int) -> str | None:
-    """Where so many zero bytes in a row lie behind ``start``: compressed pixels hold none, a lost sector does."""
-    at = data.find(bytes(least), start)
-    return None if at < 0 else f"zero bytes from {at:,} on, where its pixels should be"

@@ -17,6 +17,7 @@ from PIL import ImageCms, ImageFile, UnidentifiedImageError
 from imgmatch.errors import EvidenceError
 from imgmatch.picture import tiff
 from imgmatch.picture.foreign import ORIENTATION, Foreign
+from imgmatch.picture.holes import hole_in
 from imgmatch.picture.jpeg import with_height
 from imgmatch.picture.levels import to_8_bit
 from imgmatch.picture.openers import open_picture
@@ -102,6 +103,9 @@ def _decode(data: bytes, min_side_px: int | None, limits: Limits) -> Image:
     pixels = np.asarray(rgb)
     if partial is not None and (pixels == pixels[0, 0]).all():
         raise EvidenceError("unreadable", f"no part of the picture can be read: {partial}")
+    partial = partial or hole_in(data, name)
+    if partial is not None and not (missing or fault) and (pixels == pixels[0, 0]).all():
+        partial = None  # so little is in one colour that it may be zeros
     return Image(pixels, stored, orientation, name, partial or (NOTHING_VISIBLE if hidden else None))
 
 

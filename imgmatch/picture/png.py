@@ -64,6 +64,8 @@ def _chunks(data: bytes) -> Iterator[tuple[int, int]]:
         if end + 4 > len(data):
             break  # truncated: the decoder says so
         yield at, end
+        if data[at + 4 : at + 8] == b"IEND":
+            break  # what stands behind it is no part of the picture
         at = end + 4
 
 

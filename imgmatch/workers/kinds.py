@@ -64,8 +64,8 @@ DOCUMENTS = Kind(
 ARCHIVES = Kind(
     "archives",
     "imgmatch.workers.serving:extract",
-    ("sevenzip",),
-    ("backports.zstd", "compression.zstd", "Cryptodome.Cipher._mode_cbc", "inflate64", "bcj"),
+    ("sevenzip", "unfolded"),
+    ("backports.zstd", "compression.zstd", "Cryptodome.Cipher._mode_cbc", "inflate64", "bcj", "libarchive.entry"),
     ("brotli", "encodings", "py7zr", "pyppmd"),
     uses=500,
 )
@@ -80,8 +80,9 @@ TABLES = Kind(
 DISKS = Kind(
     "disk images",
     "imgmatch.workers.serving:ask",
-    ("tsk", "libyal"),
-    ("pytsk3", "pyewf", "pyqcow", "pyvhdi", "pyvmdk"),
+    ("tsk", "disks.ewf", "disks.ewf2", "disks.qcow", "disks.vdi", "disks.vhd", "disks.vhdx", "disks.vmdk"),
+    ("numpy.ma",),
+    ("pytsk3", "pyewf", "backports.zstd"),
 )
 KINDS = (PICTURES, FRAMES, VIDEOS, DOCUMENTS, ARCHIVES, TABLES, DISKS)
 OF_PARSER = {parser: kind for kind in KINDS for parser in kind.parsers}

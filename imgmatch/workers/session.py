@@ -175,6 +175,8 @@ class Session:
                 raise OSError(told["message"]) from talk.unread
             case "needs_package":
                 raise MissingPackageError(told["message"], told["what"])
+            case _ if isinstance(talk.unread, OSError):  # pytsk3 makes another kind of error of it
+                raise OSError(told["message"]) from talk.unread
             case _:
                 raise RuntimeError(told["message"])
 

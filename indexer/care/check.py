@@ -10,6 +10,8 @@ from itertools import chain
 from imgmatch.errors import EvidenceError, ModelError
 from imgmatch.evidence import DEFAULT_OPTIONS, SourceOptions
 from imgmatch.evidence.read import Finder, gone, hashed
+from imgmatch.evidence.whole import whole_fault
+from imgmatch.locator import Locator
 from imgmatch.models import verify_model
 from indexer.case.case import Case
 from indexer.case.use import Use
@@ -101,12 +103,35 @@ def _indexes(case: Case) -> Iterator[Finding]:
 def _sources(use: Use, options: SourceOptions, progress: Progress | None) -> Iterator[Finding]:
     total = use.catalogue.counts()["sightings"]
     finder = Finder(use.limits, options)
+    images: dict[Locator, None] = {}
     for number, sighting in enumerate(use.catalogue.sightings.all(), start=1):
+        images.update(dict.fromkeys(_images(sighting.locator)))
         source_fault = _compare(sighting, finder)
         if source_fault is not None:
             yield source_fault
         if progress:
             progress("sources", number, total)
+    for image in images:
+        whole = _whole(image, finder, options)
+        if whole is not None:
+            yield whole
+
+
+def _images(place: Locator) -> Iterator[Locator]:
+    """The images, of a kind that stores a hash of all their bytes, that a place lies in."""
+    while place.parent is not None:
+        if place.kind == "ewf":
+            yield place.parent
+        place = place.parent
+
+
+def _whole(image: Locator, finder: Finder, options: SourceOptions) -> Finding | None:
+    """All bytes of a disk image, also those that no sighting lies in, against the hashes that it stores of them."""
+    try:
+        fault = whole_fault(finder.at(image), options)
+    except EvidenceError as error:
+        fault = f"can't be read as a whole: {error}"
+    return None if fault is None else Finding("source", f"{image}: {fault}", "changed")
 
 
 def _compare(sighting: SightingRow, finder: Finder) -> Finding | None:

@@ -6,6 +6,8 @@ import contextlib
 import dataclasses
 import json
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -22,7 +24,7 @@ from indexer.case.run import Run
 from indexer.case.use import Change, Entry, Plain, Shelves, Use
 from indexer.catalogue import Catalogue, RemoteRow
 from indexer.catalogue.clock import now_utc
-from indexer.catalogue.registry import HEAD_KEPT
+from indexer.catalogue.registry import FORMAT, HEAD_KEPT
 from indexer.index.disk import locked, sync_folder
 from indexer.index.segments import remove_unnamed
 from indexer.index.shelf import SEGMENTS, Shelf
@@ -39,6 +41,7 @@ class Case(Shelves):
         super().__init__(path, catalogue)
         self.catalogue = Plain(catalogue)
         self.log = AuditLog(path / AUDIT, catalogue)
+        self._copied: tempfile.TemporaryDirectory[str] | None = None
 
     @classmethod
     def create(
@@ -90,15 +93,40 @@ class Case(Shelves):
         return case
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> Case:
-        """Open a case. Raises CaseError when there is none, or when it was written by a newer version."""
+    def open(cls, path: str | os.PathLike[str], *, read_only: bool = False) -> Case:
+        """Open a case; ``read_only``, or where it can't be written, without making or changing anything in its folder.
+
+        Raises CaseError when there is none, or when it was written by a newer version.
+        """
         folder = Path(path)
         if not (folder / CATALOGUE).is_file():
             what = "no such folder" if not folder.exists() else f"not a case (it has no {CATALOGUE})"
             raise CaseError(f"{folder}: {what}; make one with: imgmatch init {folder}")
+        if read_only or not (os.access(folder, os.W_OK) and os.access(folder / CATALOGUE, os.W_OK)):
+            return cls._as_it_lies(folder)
         catalogue = Catalogue(folder / CATALOGUE)
         case = cls(folder, catalogue)
         if catalogue.migrate() < HEAD_KEPT:
+            case.log.adopt()
+        return case
+
+    @classmethod
+    def _as_it_lies(cls, folder: Path) -> Case:
+        """A case that is only read: its catalogue as it is, or a copy of it, where it has to be brought up or to take
+        in what its write-ahead log holds.
+        """
+        found = Catalogue(folder / CATALOGUE, read_only=True)
+        log = folder / f"{CATALOGUE}-wal"
+        if found.format_version() == FORMAT and not (log.exists() and log.stat().st_size):
+            return cls(folder, found)
+        found.close()
+        copied = tempfile.TemporaryDirectory(prefix="imgmatch-case-")  # its owner's only
+        for file in (folder / CATALOGUE, log):
+            if file.exists():
+                shutil.copyfile(file, Path(copied.name) / file.name)
+        case = cls(folder, Catalogue(Path(copied.name) / CATALOGUE))
+        case._copied = copied
+        if case._catalogue.migrate() < HEAD_KEPT:
             case.log.adopt()
         return case
 
@@ -107,6 +135,8 @@ class Case(Shelves):
         with contextlib.suppress(CaseError):  # what can't be written now waits in the catalogue for the next use
             self.log.settle()
         self._catalogue.close()
+        if self._copied is not None:
+            self._copied.cleanup()
 
     def __enter__(self) -> Self:
         return self
@@ -203,6 +233,10 @@ class Case(Shelves):
                 writer.runs.finish(run_id, dict(entry.counts), now_utc())
                 self.log.add(writer, command, entry.fields())
             self.log.write_out()
+
+    def require_locators(self) -> None:
+        """Raises CaseError where a place in the catalogue is none that can be read back."""
+        self._catalogue.require_locators()
 
     def sizes(self) -> dict[str, int]:
         """Bytes on disk: catalogue (with its write-ahead log), segments, audit log."""

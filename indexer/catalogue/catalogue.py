@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from imgmatch.errors import CaseError
+from imgmatch.errors import CaseError, UsageError
+from imgmatch.locator import Locator
 from indexer.catalogue.custody import CustodyReads
 from indexer.catalogue.decisions import DecisionReads
 from indexer.catalogue.facts import FactReads
@@ -21,7 +22,7 @@ from indexer.catalogue.listed import ListedReads
 from indexer.catalogue.lists import ListReads
 from indexer.catalogue.meta import MetaReads
 from indexer.catalogue.models import ModelReads
-from indexer.catalogue.registry import FORMAT, bring_up, undeclared
+from indexer.catalogue.registry import FORMAT, TABLES, bring_up, undeclared
 from indexer.catalogue.runs import RunReads
 from indexer.catalogue.segments import SegmentReads
 from indexer.catalogue.sightings import SightingReads
@@ -36,8 +37,12 @@ _BUSY_MS = 30_000
 class Catalogue:
     """Connections to ``catalogue.sqlite``, one a thread. Raises CaseError, naming the file, when it is damaged."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """``read_only``: of a file that nobody writes to meanwhile, and that has nothing in a write-ahead log; nothing
+        is made or changed beside it.
+        """
         self.path = path
+        self._read_only = read_only
         self._local = threading.local()
         self._open: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
@@ -73,10 +78,20 @@ class Catalogue:
 
     def _connect(self) -> sqlite3.Connection:
         # Closed by whichever thread closes the case, hence check_same_thread.
+        name = f"{self.path.absolute().as_uri()}{'?immutable=1' if self._read_only else ''}"
         db = sqlite3.connect(
-            self.path, timeout=_BUSY_MS / 1000, isolation_level=None, check_same_thread=False, cached_statements=256
+            name,
+            timeout=_BUSY_MS / 1000,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+            uri=True,
         )
         db.execute("PRAGMA foreign_keys = ON")
+        if self._read_only:
+            with self._lock:
+                self._open.append(db)
+            return db
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten, not only let go of
         db.execute("PRAGMA synchronous = FULL")  # a committed batch outlives a pulled plug
@@ -214,6 +229,17 @@ class Catalogue:
         if bare:
             faults.append(f"{bare} items without a sighting")
         return faults
+
+    def require_locators(self) -> None:
+        """Raises CaseError where a place, in whatever table, is none that can be read back."""
+        for table in TABLES:
+            if any(row[1] == "locator" for row in self.rows(f"PRAGMA table_info({table.name})")):
+                for (text,) in self.stream(f"SELECT locator FROM {table.name}"):
+                    try:
+                        Locator.parse(text)
+                    except UsageError as error:
+                        what = f"table {table.name} holds a place that is none ({error})"
+                        raise CaseError(f"{self.path}: {what}; restore it from a copy of the case") from error
 
     def require_sound(self) -> None:
         """Raises CaseError where SQLite's own check finds a fault."""

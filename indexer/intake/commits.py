@@ -70,9 +70,11 @@ class Commits:
         self._report.new_items += new["items"]
         self._report.new_sightings += new["sightings"]
         self._report.new_issues += new["issues"]
+        self._report.partial += new["partial"]
         self._following = self._following and follow_commit(self._case.shelves())
 
     def _new(self, outcome: New) -> None:
+        self._damage(outcome.damage)
         self._read(outcome.evidence, outcome.digests)
         self._batch.facts.append((outcome.digests.sha256, outcome.facts))
         self._report.partial += outcome.image.partial is not None and not outcome.deepens
@@ -102,8 +104,13 @@ class Commits:
             self._read(outcome.evidence, outcome.digests, ignored=False)
             if outcome.issue.stage == "embed":
                 self._lost[sha256] = outcome.issue
+        self._damage(outcome.damage)
         self._report.unusable += not outcome.beside
         self._batch.issues.append((outcome.issue, sha256, outcome.evidence, outcome.beside))
+
+    def _damage(self, issues: Sequence[Issue]) -> None:
+        """What of a disk image was met as damaged is said of the image, beside what it means for the file."""
+        self._batch.issues += [(issue, None, None, True) for issue in issues]
 
     def _listed(self, outcome: Listed) -> None:
         """Record which lists name a container, and count it where it is left out; else what is in it is counted."""

@@ -76,8 +76,8 @@ def _embedded(one: Prepared, vector: Vector, embedder: Embedder) -> New | Failed
             with only_this_file(one.evidence.locator, "embed"):
                 regions = read_regions(one.larger, embedder)
         except EvidenceError as error:
-            return Failed(Issue.of(one.evidence.locator, error), one.evidence, one.digests)
-    return New(one.evidence, one.digests, one.image, one.facts, one.deepens, vector, regions)
+            return Failed(Issue.of(one.evidence.locator, error), one.evidence, one.digests, damage=one.damage)
+    return New(one.evidence, one.digests, one.image, one.facts, one.deepens, vector, regions, one.damage)
 
 
 def in_order(

@@ -26,6 +26,7 @@ _URL_SCHEMES = ("http://", "https://", "ftp://", "data:", "//")
 _MOST_LINE = 1 << 20
 _MOST_TEXT = 4096
 _MOST_COLUMNS = 200
+_MOST_MALFORMED = 10_000
 
 
 def read_manifest(path: Path) -> Iterator[LabelRow | Issue]:
@@ -37,8 +38,12 @@ def read_manifest(path: Path) -> Iterator[LabelRow | Issue]:
     """
     source = Locator.file(path)
     times: Counter[str] = Counter()
+    malformed = 0
     for number, row in _rows(path):
         if isinstance(row, str):
+            malformed += 1
+            if malformed > _MOST_MALFORMED:
+                raise UsageError(f"{path}: more than {_MOST_MALFORMED:,} rows are none; give a manifest")
             yield _issue(source, number, "malformed_row", row)
             continue
         named = [name for name in _KEY_COLUMNS if row.get(name)]
@@ -80,7 +85,10 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str] | str]]:
 def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, str] | str]]:
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         rows = Rows(file)
-        header = [name.strip() for name in next(rows, [])]
+        try:
+            header = [name.strip() for name in next(rows, [])]
+        except csv.Error as error:
+            raise UsageError(f"{path}: the first line is none of a manifest: {error}") from error
         columns = [name if name.lower() not in _KEY_COLUMNS else name.lower() for name in header]
         if not set(columns) & {*_KEY_COLUMNS, "url", "URL"} or len(set(columns)) != len(columns):
             raise UsageError(

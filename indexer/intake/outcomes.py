@@ -24,6 +24,8 @@ class Failed:
     evidence: Evidence | None = None
     digests: Digests | None = None
     beside: bool = False
+    damage: tuple[Issue, ...] = ()
+    """Of the disk image that it lies in, as far as it was met."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class Prepared:
     deepens: bool
     pixels: Pixels
     larger: Image | None
+    damage: tuple[Issue, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ class New:
     deepens: bool
     vector: Vector
     regions: tuple[Embedding, ...] | None
+    damage: tuple[Issue, ...]
 
 
 Outcome = New | Known | Ignored | Failed | Listed | Walked

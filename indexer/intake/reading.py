@@ -34,15 +34,16 @@ class Reading:
         if not isinstance(entry, Evidence):
             return entry
         digests: Digests | None = None
+        damage: tuple[Issue, ...] = ()
         try:
             content = read(entry, self.config.all_limits)
-            digests = content.digests
+            digests, damage = content.digests, content.damage()
             with only_this_file(entry.locator, "decode"):
                 return self._of(entry, content)
         except EvidenceError as error:
             # What a disk could not give, it may give another time: such a file is not passed over as unchanged.
             again = getattr(error.__cause__, "errno", None) == errno.EIO
-            return Failed(Issue.of(entry.locator, error), None if again else entry, digests)
+            return Failed(Issue.of(entry.locator, error), None if again else entry, digests, damage=damage)
 
     def _of(self, found: Evidence, content: Content) -> Prepared | Known | Ignored:
         digests, config = content.digests, self.config
@@ -57,7 +58,7 @@ class Reading:
         done = content.decoded(request, self.decoder)
         assert done.prepared is not None  # asked for
         larger = done.pictures[0] if done.pictures else None
-        return Prepared(found, digests, done.image, done.facts, deepens, done.prepared, larger)
+        return Prepared(found, digests, done.image, done.facts, deepens, done.prepared, larger, content.damage())
 
     def _facts_lacking(self, content: Content) -> Facts | None:
         """Facts of a known item that was read before they were kept: made up for when files are read again."""

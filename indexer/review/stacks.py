@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from imgmatch.errors import ImgmatchError, UsageError
 from imgmatch.types import ModelSpec
 from indexer.case.case import Case
+from indexer.search.copies import Copies
 from indexer.search.groups import Group, groups
 
 MAX_GROUPS = 5000
@@ -95,7 +96,7 @@ class Stacks:
         recorded = self._case.use("groups", arguments=arguments, model=self._spec, ends="groups_shown")
         try:
             with recorded as use:
-                for group in groups(use, self._spec, least, progress=told):
+                for group in groups(use, self._spec, Copies(use).told, least, progress=told):
                     with self._lock:
                         self._found.append(group)
                         full = len(self._found) >= MAX_GROUPS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +12,8 @@ import numpy as np
 
 from imgmatch.errors import UsageError
 from imgmatch.match.calibration import MIN_PICTURES, NEIGHBOURS, Calibration, Flags, Matrix, calibrate, normalised
+from imgmatch.match.copies import COPY_SIMILARITY
+from imgmatch.picture.pdq import BITS, DISTANCE, LEAST_QUALITY
 from imgmatch.types import FalseMatchRate, Match, ModelSpec
 from indexer.case.case import Case
 from indexer.case.use import Use
@@ -19,13 +21,24 @@ from indexer.catalogue import CalibrationRow
 from indexer.catalogue.clock import now_utc
 from indexer.index.store import Store
 from indexer.search import decisions
+from indexer.search.copies import Copies
+from indexer.search.order import NOT_VERIFIED, standing, void
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from imgmatch.types import Vector
 
+    Places = npt.NDArray[np.intp]
+
 SAMPLE = 2000
-COPY_SIMILARITY = 0.9
-"""From here on two pictures are taken for copies of one: such a pair does not count as unrelated."""
+LOOKS = 96
+"""So many pairs that are as alike as copies are looked at, whether they are any; the rest goes by their share."""
+_SOUGHT = 4
+"""For about so many of each kind of pair geometry is sought: a look at hashes and greys takes a twentieth of that."""
+_SAYS_NOTHING = FalseMatchRate(1.0, 0.0, 1.0)
+_LIKENESS = (COPY_SIMILARITY, 0.95, 0.98)
+"""The share of copies is that among pairs about as alike."""
 _GROWN = 0.1
 PARTS_SAMPLE = 300
 """So many of the background are compared part by part, where items were read with their regions."""
@@ -35,7 +48,8 @@ PARTS_SAMPLE = 300
 class Background:
     """A calibration and the pictures it came from: (n, dim) float32 unit vectors and their SHA-256, in one order.
 
-    ``parts`` is that of the best of all regions of two pictures, None where items have no regions.
+    ``parts`` is that of the best of all regions of two pictures, None where items have no regions. ``looked_at`` pairs
+    were looked at to tell copies from what is only alike.
     """
 
     calibration: Calibration
@@ -44,18 +58,23 @@ class Background:
     sha256: tuple[str, ...]
     source: str
     made_utc: str
+    looked_at: int
 
-    def normalise(self, vector: Vector, sha256: str | None, scores: Sequence[tuple[str, float]]) -> list[float]:
+    def alike(self, vector: Vector) -> list[str]:
+        """The contents of its pictures that are as alike to a vector as copies are."""
+        return [self.sha256[place] for place in np.flatnonzero(self.vectors @ vector >= COPY_SIMILARITY)]
+
+    def normalise(self, vector: Vector, copies: Container[str], scores: Sequence[tuple[str, float]]) -> list[float]:
         """Scores less the query's mean similarity to its nearest background pictures.
 
-        ``scores`` are (SHA-256 of the item, cosine). Left out of the background are copies of the query, and the item
-        that is judged.
+        ``scores`` are (SHA-256 of the item, cosine). Left out of the background are the query itself and its known
+        ``copies`` (SHA-256), as far as they are as alike as copies are, and the item that is judged.
         """
         similarities = self.vectors @ vector
         nearest = [
             (float(similarities[place]), self.sha256[place])
             for place in np.argsort(-similarities, kind="stable")
-            if self.sha256[place] != sha256 and similarities[place] < COPY_SIMILARITY
+            if self.sha256[place] not in copies or similarities[place] < COPY_SIMILARITY
         ][: NEIGHBOURS + 1]
         out = []
         for item, score in scores:
@@ -64,29 +83,40 @@ class Background:
         return out
 
     def judge(
-        self, vector: Vector, sha256: str | None, matches: Sequence[Match], gallery: int, tries: float = 1
+        self,
+        vector: Vector,
+        copies: Container[str],
+        matches: Sequence[Match],
+        gallery: int,
+        tries: float = 1,
+        empty: bool = False,
     ) -> list[Match]:
         """Give each match of a query its false-match rate, and the false matches to expect among ``gallery`` items.
+        ``copies`` are the contents (SHA-256) known to be the query's own picture, which may be ``empty``.
 
         ``tries`` parts of the query were searched with: a score is the best of them. Where the background knows no
         regions, its rates are multiplied by that (Bonferroni); where it does, they are of such best scores already.
+        What geometry found to be a template's, or nearly empty, is as alike as any two such are: no rate is claimed.
         """
-        values = self.normalise(vector, sha256, [(match.sha256, match.score) for match in matches])
+        values = self.normalise(vector, copies, [(match.sha256, match.score) for match in matches])
         # What is left out of the background differs between items: a lower score is never said to be rarer.
         judged = list(matches)
         worst = FalseMatchRate(None, 0.0, 0.0)
         for number in sorted(range(len(matches)), key=lambda n: (-matches[n].score, n)):
-            value = values[number]
-            found = self.calibration.rate(value).of_several(tries) if self.parts is None else self.parts.rate(value)
-            worst = max(worst, found, key=lambda rate: rate.stated)
+            value, found = values[number], standing(matches[number])[0]
+            if found == NOT_VERIFIED and (empty or void(matches[number])):
+                judged[number] = replace(matches[number], false_match=_among(_SAYS_NOTHING, gallery, value))
+                continue
+            rate = self.calibration.rate(value).of_several(tries) if self.parts is None else self.parts.rate(value)
+            worst = max(worst, rate, key=lambda rate: rate.stated)
             judged[number] = replace(matches[number], false_match=_among(worst, gallery, value))
         return judged
 
     def rate(
-        self, vector: Vector, sha256: str | None, item_sha256: str, similarity: float, compared: int
+        self, vector: Vector, copies: Container[str], item_sha256: str, similarity: float, compared: int
     ) -> FalseMatchRate:
-        """The rate of one pair, and the false ones to expect among all pairs that were compared."""
-        value = self.normalise(vector, sha256, [(item_sha256, similarity)])[0]
+        """The rate of one pair, and the false ones to expect among all pairs compared; ``copies`` as above."""
+        value = self.normalise(vector, copies, [(item_sha256, similarity)])[0]
         calibration = self.calibration if self.parts is None else self.parts
         return _among(calibration.rate(value), compared, value)
 
@@ -180,8 +210,9 @@ def _background(
         return None
     regions = any(len(found) > 1 for found in every.values())
     known = dict(stored.record) if stored is not None else {}
-    best_of_parts = known.pop("parts", None)
-    if stored is not None and fresh and (best_of_parts is not None) == regions:
+    best_of_parts, looked_at = known.pop("parts", None), known.pop("looked_at", None)
+    # Older versions took whatever was as alike as copies for copies, and looked at none.
+    if stored is not None and fresh and looked_at is not None and (best_of_parts is not None) == regions:
         made, made_utc = Calibration.of(known), stored.made_utc
         parts = None if best_of_parts is None else Calibration.of(best_of_parts)
     else:
@@ -192,26 +223,29 @@ def _background(
             ours = case.add_shelf(spec)
             with recorded as change:
                 few = [every[item_id] for item_id, _ in sample[:PARTS_SAMPLE]] if regions else []
-                made, parts = _calibrated(
-                    change if source is case else source.beside(change), sample, vectors, store, few
-                )
-                change.entry.counts = {"pictures": made.pictures, "pairs": made.pairs, "left_out": made.left_out}
-                table = made.record() | ({} if parts is None else {"parts": parts.record()})
+                use = change if source is case else source.beside(change)
+                similarities = vectors @ vectors.T
+                related, looked_at = _related(use, sample, similarities)
+                made, parts = _calibrated(similarities, related, store, few)
+                change.entry.counts = {
+                    "pictures": made.pictures, "pairs": made.pairs, "left_out": made.left_out, "looked_at": looked_at
+                }  # fmt: skip
+                table = made.record() | {"looked_at": looked_at}
+                table |= {} if parts is None else {"parts": parts.record()}
                 ours.set_calibration(change.writer, CalibrationRow(where, items, table, made_utc))
         except UsageError:
             return None
     case_name = "this case" if source is case else str(source.path)
-    return Background(made, parts, vectors, tuple(content for _, content in sample), case_name, made_utc)
+    return Background(made, parts, vectors, tuple(content for _, content in sample), case_name, made_utc, looked_at)
 
 
 def _calibrated(
-    use: Use, sample: Sequence[tuple[int, str]], vectors: Matrix, store: Store, parts: Sequence[Sequence[int]]
+    similarities: Matrix, related: Flags, store: Store, parts: Sequence[Sequence[int]]
 ) -> tuple[Calibration, Calibration | None]:
     """The calibration of a sample's whole pictures, and that of the best of all parts of the pictures whose vectors
     ``parts`` are, where there are any. Raises UsageError where too few pictures are unrelated.
     """
-    similarities = vectors @ vectors.T
-    scores = normalised(similarities, _related(use, sample, similarities))
+    scores = normalised(similarities, related)
     if not parts:
         return calibrate(scores), None
     # What normalises a score is the same for the whole and its parts: only what parts add is to be found.
@@ -232,9 +266,11 @@ def _best_of_parts(store: Store, vectors: Sequence[Sequence[int]]) -> Matrix:
     return np.stack(best)
 
 
-def _related(use: Use, sample: Sequence[tuple[int, str]], similarities: Matrix) -> Flags:
-    """Pairs that may show the same: near-copies, items with a label in common, and pairs an examiner confirmed."""
-    related: Flags = similarities >= COPY_SIMILARITY
+def _related(use: Use, sample: Sequence[tuple[int, str]], similarities: Matrix) -> tuple[Flags, int]:
+    """Pairs that may show the same: items with a label in common, pairs an examiner confirmed, and copies; and how many
+    pairs were looked at to tell the copies.
+    """
+    related: Flags = np.zeros(similarities.shape, bool)
     places: dict[str, list[int]] = {}
     number_of = {content: number for number, (_, content) in enumerate(sample)}
     labels = use.catalogue.labels.of([item_id for item_id, _ in sample])
@@ -245,4 +281,52 @@ def _related(use: Use, sample: Sequence[tuple[int, str]], similarities: Matrix) 
             related[number, number_of[other]] = related[number_of[other], number] = True
     for members in places.values():
         related[np.ix_(members, members)] = True
-    return related
+    firsts, seconds = np.nonzero(np.triu((similarities >= COPY_SIMILARITY) & ~related, 1))
+    pairs, looked_at = _copies(use, sample, firsts, seconds, similarities[firsts, seconds])
+    related[firsts[pairs], seconds[pairs]] = related[seconds[pairs], firsts[pairs]] = True
+    return related, looked_at
+
+
+def _copies(
+    use: Use, sample: Sequence[tuple[int, str]], one: Places, other: Places, similarities: Matrix
+) -> tuple[Places, int]:
+    """Which pairs of places in a sample, as alike as copies are, are taken for copies, and how many were looked at.
+
+    ``LOOKS`` pairs are looked at, spread evenly over how alike they are and whether their hashes are near; which, is
+    nobody's choice, and the same every time. Of the others of a kind as many are taken for copies as there are copies
+    among those looked at and one more that is none: too few rather than too many. Where no picture can be read again,
+    those are copies whose hashes are nearest.
+    """
+    copies, ids = Copies(use), [item_id for item_id, _ in sample]
+    mixed = np.lexsort((other, one, (one * 2_654_435_761 + other * 40_503) % 2**32))
+    one, other = one[mixed], other[mixed]
+    near = _hashes_near(use, ids, one, other)
+    kinds = np.searchsorted(_LIKENESS, similarities[mixed], side="right") * 2 + near
+    found = np.unique(kinds).tolist()
+    out: list[int] = []
+    for kind in found:
+        rows = np.flatnonzero(kinds == kind)
+        told: list[bool | None] = []
+        before = copies.sought
+        while len(told) < min(len(rows), LOOKS // len(found)) and copies.sought - before < _SOUGHT:
+            batch = rows[len(told) : len(told) + _SOUGHT]
+            told += copies.told([(ids[one[row]], ids[other[row]]) for row in batch])
+        looked, rest = rows[: len(told)], rows[len(told) :]
+        out += looked[[copy is True for copy in told]].tolist()
+        seen = len(told) - told.count(None)
+        out += rest[: len(rest) * told.count(True) // (seen + 1)].tolist()
+    return mixed[np.array(out, np.intp)], copies.looked - copies.unseen
+
+
+def _hashes_near(use: Use, ids: Sequence[int], one: Places, other: Places) -> Flags:
+    """Which pairs of places among items have PDQ hashes as near as those of copies: (pairs,) bool."""
+    table, good = np.zeros((len(ids), BITS // 8), np.uint8), np.zeros(len(ids), bool)
+    hashes = use.catalogue.facts.pdqs(ids)
+    for place, item_id in enumerate(ids):
+        found = hashes.get(item_id)
+        if found is not None and found.quality >= LEAST_QUALITY:
+            table[place], good[place] = np.frombuffer(found.hash, np.uint8), True
+    words = table.view(np.uint64)
+    apart = np.bitwise_count(words[one] ^ words[other]).sum(axis=1)
+    near: Flags = good[one] & good[other] & (apart <= DISTANCE)
+    return near

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +16,15 @@ import numpy as np
 from imgmatch.cores import one_thread_each
 from imgmatch.errors import EvidenceError, UsageError
 from imgmatch.evidence.read import Finder
+from imgmatch.match.copies import COPY_SIMILARITY
 from imgmatch.match.features import QUERY_PX
 from imgmatch.match.verify import QueryFeatures, query_features, verify
 from imgmatch.types import ModelSpec, Sighting, Verification
 from indexer.case.case import Case
 from indexer.case.use import Use
 from indexer.index.protocol import Progress
-from indexer.search.background import COPY_SIMILARITY, Background, check_limit
+from indexer.search.background import Background, check_limit
+from indexer.search.copies import Copies
 from indexer.search.groups import LINK_SIMILARITY, LINKS, Compare, Group, Link, groups, links, nearest_links
 from indexer.search.order import standing
 from indexer.search.verification import ItemFeatures, unverified
@@ -55,15 +57,23 @@ def find_groups(
     *,
     verify: bool = False,
     progress: Progress | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> Iterator[Group]:
-    """The near-copies within a case, as ``groups``; with ``verify`` looked at closely. Recorded, before and after."""
-    shown = {"groups": 0, "members": 0}
+    """The near-copies within a case, as ``groups``; with ``verify`` it is said how they differ. ``warn`` is told of
+    pairs that can't be looked at. Recorded, before and after.
+    """
+    shown = {"groups": 0, "members": 0, "unseen": 0}
     with case.use("groups", arguments={"least": least, "verify": verify}, model=spec, ends="groups_shown") as use:
         use.entry.counts = shown
-        for group in groups(use, spec, least, compare=closer_look(use) if verify else None, progress=progress):
+        copies = Copies(use)
+        compare = closer_look(use) if verify else None
+        for group in groups(use, spec, copies.told, least, compare=compare, progress=progress):
             shown["groups"] += 1
             shown["members"] += len(group.members)
             yield group
+        shown["unseen"] = copies.unseen
+    if copies.unseen and warn:
+        warn(f"{copies.unseen:,} pairs that are alike could not be looked at: their pictures can't be read again")
 
 
 def find_links(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from imgmatch.errors import UsageError
 from imgmatch.locator import Locator
+from imgmatch.match.copies import COPY_SIMILARITY
 from imgmatch.types import FalseMatchRate, ModelSpec, Verification
 from indexer.case.use import Use
 from indexer.catalogue import ItemRow
@@ -20,8 +23,12 @@ from indexer.index.pairs import Pairs, pairs_above
 from indexer.index.protocol import Progress
 from indexer.index.shelf import Shelf
 from indexer.index.store import Store
-from indexer.search.background import COPY_SIMILARITY, Background
+from indexer.search.background import LOOKS, Background
+from indexer.search.copies import Copies, ItemPair, Told
 from indexer.search.order import rare_enough
+
+if TYPE_CHECKING:
+    from imgmatch.types import Vector
 
 Compare = Callable[[ItemRow, ItemRow], Sequence[str]]
 """What a closer look says of two near-copies (best, other), such as cropped or mirrored (``indexer.search.closer``)."""
@@ -29,6 +36,9 @@ Compare = Callable[[ItemRow, ItemRow], Sequence[str]]
 LINK_SIMILARITY = 0.6
 LINKS = 1000
 """So many links are kept, the nearest ones."""
+TRIES = 24
+"""An item that is no copy of so many others is taken for one of many of a template."""
+_AT_ONCE = 64
 # Shapes that differ by less are a matter of rounding.
 _SHAPE = 0.02
 
@@ -71,35 +81,85 @@ class Link:
 def groups(
     use: Use,
     spec: ModelSpec,
+    told: Told,
     least: float = COPY_SIMILARITY,
     *,
     compare: Compare | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Group]:
-    """Groups of items joined by pairs with a cosine of at least ``least``, in the order of their lowest items.
+    """Groups of items joined by pairs with a cosine of at least ``least`` that are ``told`` to be copies (``Copies``),
+    in the order of their lowest items.
 
-    Pairs join (single linkage): two members may be less alike than ``least``. Memory: two numbers an item that has a
-    near-copy. With a built index as few pairs are missed as the index misses neighbours.
+    Pairs join (single linkage): two members may be less alike than ``least``. An item that was told to be no copy of
+    ``TRIES`` others, the nearest first, is not looked at further beside another such one: time grows with the items
+    that have anything alike, not with the pairs among a thousand pages of one template. Memory: a block of pairs, and
+    three numbers an item that has anything alike. With a built index as few pairs are missed as the index misses
+    neighbours.
     """
     _check(least)
     store, base = _opened(use.shelf(spec))
-    parent: dict[int, int] = {}
+    joined = _Joined(told)
+    for found in pairs_above(store, least, base=base, progress=progress):
+        near = sorted(_items(use, use, found), key=lambda pair: (-pair[2], pair[:2]))
+        joined.join([pair[:2] for pair in near], progress)
+    for number, ids in enumerate(joined.groups(), start=1):
+        yield _group(use, number, ids, compare)
 
-    def root(item_id: int) -> int:
+
+class _Joined:
+    """Items joined by pairs of copies, each pair looked at only where it may join what is not joined yet."""
+
+    def __init__(self, told: Told) -> None:
+        self._told = told
+        self._parent: dict[int, int] = {}
+        self._missed: Counter[int] = Counter()
+
+    def join(self, pairs: Sequence[ItemPair], progress: Progress | None) -> None:
+        """Join what is told to be copies of these pairs, in their order."""
+        waiting = list(dict.fromkeys(pairs))
+        total = len(waiting)
+        while waiting:
+            batch, waiting = self._next(waiting)
+            for pair, copies in zip(batch, self._told(batch) if batch else (), strict=True):
+                if copies:
+                    low, high = sorted(map(self._root, pair))
+                    self._parent[high] = low
+                else:
+                    self._missed.update(pair)
+            if progress:
+                progress("copies", total - len(waiting), total)
+
+    def _next(self, waiting: Sequence[ItemPair]) -> tuple[list[ItemPair], list[ItemPair]]:
+        """Pairs to look at now, none of which would join what others of them do; and what is to be seen after that."""
+        batch: list[ItemPair] = []
+        busy: set[int] = set()
+        later: list[ItemPair] = []
+        for number, pair in enumerate(waiting):
+            if len(batch) == _AT_ONCE:
+                return batch, [*later, *waiting[number:]]
+            one, other = map(self._root, pair)
+            if one == other or min(self._missed[pair[0]], self._missed[pair[1]]) >= TRIES:
+                continue
+            if one in busy or other in busy:
+                later.append(pair)
+            else:
+                batch.append(pair)
+                busy |= {one, other}
+        return batch, later
+
+    def groups(self) -> Iterator[list[int]]:
+        """The items of each group, in the order of the lowest."""
+        members: dict[int, list[int]] = {}
+        for item_id in sorted(self._parent):
+            members.setdefault(self._root(item_id), []).append(item_id)
+        return (ids for ids in members.values() if len(ids) > 1)
+
+    def _root(self, item_id: int) -> int:
+        parent = self._parent
         while parent.setdefault(item_id, item_id) != item_id:
             parent[item_id] = parent[parent[item_id]]
             item_id = parent[item_id]
         return item_id
-
-    for found in pairs_above(store, least, base=base, progress=progress):
-        for first, second, _ in _items(use, use, found):
-            low, high = sorted((root(first), root(second)))
-            parent[high] = low
-    members: dict[int, list[int]] = {}
-    for item_id in sorted(parent):
-        members.setdefault(root(item_id), []).append(item_id)
-    for number, ids in enumerate((ids for ids in members.values() if len(ids) > 1), start=1):
-        yield _group(use, number, ids, compare)
 
 
 def links(
@@ -122,6 +182,7 @@ def links(
     store, base = _opened(shelf)
     others = other_shelf.store()
     compared = shelf.item_count() * other_shelf.item_count()
+    copies = _CopiesOfOurs(use, background) if background is not None else None
     for found in pairs_above(store, least, other=others, base=base, progress=progress):
         pairs = list(_items(use, other, found))
         vectors, _ = store.gather(found.first)
@@ -133,9 +194,10 @@ def links(
         seen, seen_there = use.catalogue.sightings.of(ours), other.catalogue.sightings.of(theirs)
         for first, second, similarity in pairs:
             rate = None
-            if background is not None and ours[first].sha256 != theirs[second].sha256:
+            if background is not None and copies is not None and ours[first].sha256 != theirs[second].sha256:
                 vector = vector_of[owner[first]].astype(np.float32)
-                rate = background.rate(vector, ours[first].sha256, theirs[second].sha256, similarity, compared)
+                known = copies.of(ours[first], vector)
+                rate = background.rate(vector, known, theirs[second].sha256, similarity, compared)
             link = Link(
                 ours[first],
                 theirs[second],
@@ -146,6 +208,28 @@ def links(
             )
             if rare_enough(link, max_fmr):
                 yield link
+
+
+class _CopiesOfOurs:
+    """The contents of a background that are copies of an item of ours, or that item; the first ``LOOKS`` items with
+    any as near are looked at.
+    """
+
+    def __init__(self, use: Use, background: Background) -> None:
+        self._use, self._background, self._copies = use, background, Copies(use)
+        self._known: dict[int, frozenset[str]] = {}
+
+    def of(self, item: ItemRow, vector: Vector) -> frozenset[str]:
+        if item.item_id not in self._known:
+            alike = [content for content in self._background.alike(vector) if content != item.sha256]
+            ids = {content: self._use.catalogue.items.id_of(content) for content in alike}
+            there = [content for content in alike if ids[content] is not None]
+            told: Sequence[bool | None] = ()
+            if there and self._copies.looked < LOOKS:
+                told = self._copies.told([(item.item_id, ids[content] or 0) for content in there])
+            found = {content for content, copy in zip(there, told, strict=False) if copy}
+            self._known[item.item_id] = frozenset({item.sha256, *found})
+        return self._known[item.item_id]
 
 
 def nearest_links(found: Iterable[Link], top: int = LINKS) -> tuple[list[Link], int]:

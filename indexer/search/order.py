@@ -23,6 +23,10 @@ class Found(Protocol):
         """How often unrelated pictures score as high, where that is known."""
 
 
+NOT_VERIFIED = 2
+"""Where ``standing`` puts what is neither identical nor verified."""
+
+
 def standing(found: Found) -> tuple[int, int]:
     """To sort by, the lowest first: identical content, then what geometry verified, that with the most inliers
     foremost, then the rest. Equal ones keep their order, which is that of their scores.
@@ -30,7 +34,12 @@ def standing(found: Found) -> tuple[int, int]:
     verification = found.verification
     verified = verification is not None and verification.verified
     inliers = verification.inliers if verification is not None and verified else 0
-    return 0 if found.identical else 1 if verified else 2, -inliers
+    return 0 if found.identical else 1 if verified else NOT_VERIFIED, -inliers
+
+
+def void(found: Found) -> bool:
+    """Is what the two have in common known to be no evidence (a template's, or next to nothing to be seen)?"""
+    return found.verification is not None and found.verification.void
 
 
 def rare_enough(found: Found, max_fmr: float | None) -> bool:

@@ -12,6 +12,8 @@ from imgmatch.errors import EvidenceError
 from imgmatch.evidence.limits import NOTHING_SET, AllLimits
 from imgmatch.evidence.read import read
 from imgmatch.locator import Locator
+from imgmatch.match import overlay
+from imgmatch.match.features import ITEM_PX, working
 from imgmatch.match.masking import Mask, boxes_mask, cell_weights, checked_box, cut_mask, filled
 from imgmatch.match.regions import cut, query_boxes
 from imgmatch.match.verify import QueryFeatures, query_features
@@ -69,6 +71,11 @@ class Query:
     def vector(self) -> Vector:
         """The vector of all that was asked for, (dim,) float32."""
         return self.vectors[0]
+
+    @property
+    def empty(self) -> bool:
+        """Does it show next to nothing, as a blank page does?"""
+        return overlay.empty(working(self.image.pixels, ITEM_PX))
 
     def features(self) -> QueryFeatures:
         """Its points, made anew at each call; none lies under the mask."""

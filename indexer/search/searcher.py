@@ -22,7 +22,7 @@ from indexer.index.protocol import Ids, VectorIndex
 from indexer.search import decisions
 from indexer.search.background import check_limit
 from indexer.search.nearest import nearest
-from indexer.search.order import rare_enough
+from indexer.search.order import NOT_VERIFIED, rare_enough, standing
 from indexer.search.query import Query, read_query
 from indexer.search.reasons import describe
 from indexer.search.request import ANYTHING, SearchRequest, SearchResult
@@ -93,7 +93,7 @@ class Searcher:
             if isinstance(query, Issue):
                 use.entry.details = {"issue": query.error}
                 return SearchResult(query.locator, None, model.name, ms_since(started), issue=query)
-            found = self.verify(use, query, self.nearest(use, query, request), request.verify_top)[: request.k]
+            found = self.verify(use, query, self.nearest(use, query, request), request.verify_top)
             matches = self.describe(use, query, self.judge(query, found, request))
             use.entry.details, use.entry.counts = {"masked": query.masked}, {"matches": len(matches)}
             use.entry.subject = {**subject, "query_sha256": query.sha256}
@@ -111,14 +111,16 @@ class Searcher:
         return verified_first(use, self._features, query, matches, top)
 
     def judge(self, query: Query, matches: Sequence[Match], request: SearchRequest) -> list[Match]:
-        """Each with its false-match rate, where there is a background; without those that are likelier by chance than
-        is asked for.
+        """The first ``k``, each with its false-match rate, where there is a background; without those that are likelier
+        by chance than is asked for.
         """
+        first = matches[: request.k]
         if self._background is not None:
             gallery = self._shelf.item_count(request.within)
-            matches = self._background.judge(query.vector, query.sha256, matches, gallery, query.tries)
+            copies = {query.sha256, *(match.sha256 for match in matches if standing(match)[0] < NOT_VERIFIED)}
+            first = self._background.judge(query.vector, copies, first, gallery, query.tries, query.empty)
         limit = request.max_fmr if request.cut else None
-        return [match for match in matches if rare_enough(match, limit)]
+        return [match for match in first if rare_enough(match, limit)]
 
     def describe(self, use: Use, query: Query, matches: Sequence[Match]) -> tuple[Match, ...]:
         """The last stage: ranks, places, labels, metadata and reasons."""

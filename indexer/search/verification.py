@@ -11,9 +11,10 @@ from dataclasses import replace
 from imgmatch.cores import one_thread_each, usable_cores
 from imgmatch.errors import EvidenceError
 from imgmatch.evidence.read import Finder
-from imgmatch.match.features import ITEM_PX, Features, extract
+from imgmatch.match.features import ITEM_PX, Features, extract, working
+from imgmatch.match.overlay import photographed
 from imgmatch.match.verify import QueryFeatures, verify
-from imgmatch.types import Match, Sighting, Verification
+from imgmatch.types import Image, Match, Sighting, Verification
 from imgmatch.workers.pictures import WORKER_ISSUES
 from indexer.case.use import Use
 from indexer.search.order import standing
@@ -54,7 +55,7 @@ class ItemFeatures:
         if known is not None:
             return known
         try:
-            image = self._finder.image(sha256, (s.locator for s in sightings), ITEM_PX * 3 // 4)
+            image = self._image(sha256, sightings)
         except EvidenceError as error:
             if error.kind in WORKER_ISSUES:  # what kills or holds up its worker does so once, not once a query
                 self._keep(sha256, error)
@@ -62,6 +63,17 @@ class ItemFeatures:
         made = extract(image.pixels, image.upright_size_px)
         self._keep(sha256, made)
         return made
+
+    def photographed(self, sha256: str, sightings: Sequence[Sighting]) -> bool:
+        """Is an item a photograph, not drawn nor nearly empty? Raises EvidenceError as ``of``."""
+        with self._lock:
+            known = self._kept.get(sha256)
+        if isinstance(known, Features):
+            return photographed(known.grey)
+        return photographed(working(self._image(sha256, sightings).pixels, ITEM_PX))
+
+    def _image(self, sha256: str, sightings: Sequence[Sighting]) -> Image:
+        return self._finder.image(sha256, (s.locator for s in sightings), ITEM_PX * 3 // 4)
 
     def _keep(self, sha256: str, found: Features | EvidenceError) -> None:
         with self._lock:

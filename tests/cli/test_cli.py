@@ -103,6 +103,26 @@ def test_the_table_names_the_files_and_the_query(folder):
     assert "\x1b" not in text
 
 
+HIDDEN = "\x1b]0;gone\x07\x9b31m\u202egpj.\u2066\u200b"
+
+
+def test_no_name_reaches_a_terminal_but_by_letters_that_can_be_seen(folder, tmp_path):
+    queries = tmp_path / "queries"
+    queries.mkdir()
+    (queries / f"text{HIDDEN}").write_text("no picture")
+    (queries / f"good{HIDDEN}").write_bytes((folder / "in" / "1.jpg").read_bytes())
+    for format in ("table", "json", "jsonl", "csv"):
+        done = run("search", folder / "case", queries, "-k", 1, "--format", format)
+        said = done.stdout.decode() + done.stderr.decode()
+        assert "text" in said
+        assert not [letter for letter in HIDDEN if not letter.isprintable() and letter in said], format
+    told = run("search", folder / "case", queries, "-k", 1, "--format", "json").stdout.splitlines()
+    assert all(HIDDEN in json.loads(line)["query"] for line in told)
+    missing = run("search", folder / "case", tmp_path / f"none{HIDDEN}")
+    assert (missing.returncode, b"none" in missing.stderr) == (1, True)
+    assert not [letter for letter in HIDDEN if not letter.isprintable() and letter in missing.stderr.decode()]
+
+
 def test_queries_come_from_standard_input_too(folder):
     names = [os.fsencode(folder / "in" / f"{n}.jpg") for n in (3, 4)]
     for separator in (b"\n", b"\0"):

@@ -1,63 +1,80 @@
-"""Expert Witness Format: E01 and Ex01, in one segment file or several."""
+"""Expert Witness Format: E01, Ex01 and S01, in one segment file or several."""
 
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator
 
 from imgmatch.errors import EvidenceError
 from imgmatch.evidence import files
-from imgmatch.evidence.formats.disk_image import DiskImage, beside, cant_open
-from imgmatch.evidence.formats.ewf_chunks import EwfChunks, UnknownLayoutError
+from imgmatch.evidence.formats.disk_image import DiskImage, opened
 from imgmatch.evidence.look import Look
-from imgmatch.optional import require
-from imgmatch.parsers import libyal
+from imgmatch.locator import Locator
+from imgmatch.parsers.disks import ewf2
+from imgmatch.parsers.disks.ewf import MAGIC
+from imgmatch.parsers.disks.ewf import Ewf as Parser
 from imgmatch.streams import RandomAccess
 
-_EWF, _EWF2 = b"EVF\x09\x0d\x0a\xff\x00", b"EVF2\r\n\x81\0"
+_MAGIC2 = b"EVF2\r\n\x81\0"
+_ENDING = re.compile(r"\.([a-z]x?)(\d\d|[a-z]{2})\Z", re.IGNORECASE)
 
 
 class Ewf(DiskImage):
-    """The image of a disk as EnCase makes it."""
+    """The image of a disk as EnCase and others make it."""
 
     name = "E01"
     kinds = ("ewf",)
-    parser = libyal.Ewf
-    magic = (_EWF, _EWF2)
-    needs = "pyewf", "forensic"
+    parser: type = Parser
+    here = True
+    magic = (MAGIC, _MAGIC2)
 
     @classmethod
     def elsewhere(cls, look: Look) -> bool:
-        """A later segment file whose first lies beside it."""
-        return look.path is not None and not _is_first(look.head) and _has_first(look.path)
+        """A later segment file of a set whose first lies beside it."""
+        if look.path is None or _number(look.head) == 1:
+            return False
+        return any(name != look.path and _is_first(name) for name in _set(look.path))
 
-    def media(self) -> RandomAccess:
-        """The disk's bytes; raises EvidenceError when a segment file is missing."""
-        if not _is_first(self.access().read_at(0, 16)):
+    def sources(self) -> list[RandomAccess]:
+        """The segment files that lie beside it, in any order: each says itself which it is."""
+        if _number(self.access().read_at(0, 16)) != 1:
             raise EvidenceError("broken_image", "a later part of a set of segment files whose first is not beside it")
+        if self.access().read_at(0, 8) == _MAGIC2:
+            self.parser, self.here = ewf2.Ewf2, False
         path = files.path_of(self.outer)
-        if path is None:
-            sources = [self.access()]
-        else:
-            try:  # looks at names only
-                names = [name for name in require("pyewf", "forensic").glob(path) if os.path.isfile(name)]
-            except OSError as error:
-                raise cant_open(error) from error
-            sources = [beside(name) for name in names]
-        media = self.parsed(sources)
-        try:
-            return EwfChunks(sources, media)
-        except UnknownLayoutError:
-            return media
+        others = [] if path is None else [name for name in _set(path) if name != path]
+        return [self.access(), *(opened(files.reopen(Locator.file(name))) for name in others)]
 
 
-def _is_first(head: bytes) -> bool:
-    """Is this the segment file that a set is opened by? The number stands in its header (libyal, EWF specification)."""
-    return int.from_bytes(head[9:11] if head.startswith(_EWF) else head[12:16], "little") == 1
+def _number(head: bytes) -> int:
+    """Which segment file of its set it is; the first opens it. (EWF specification)"""
+    return int.from_bytes(head[9:11] if head.startswith(MAGIC) else head[12:16], "little")
 
 
-def _has_first(path: str) -> bool:
-    """Does the first segment file of a set lie beside a later one?"""
-    stem, ending = os.path.splitext(path)
-    first = "01" if ending[1:2].lower() == "e" and ending[2:3].lower() != "x" else "x01"
-    firsts = (f"{stem}.{letter}{first}" for letter in "Ee")
-    return any(name != path and os.path.isfile(name) for name in firsts)
+def _is_first(path: str) -> bool:
+    try:
+        look = Look(files.reopen(Locator.file(path)))
+    except (OSError, EvidenceError):
+        return False
+    return look.head.startswith((MAGIC, _MAGIC2)) and _number(look.head) == 1
+
+
+def _set(path: str) -> list[str]:
+    """The segment files of the set that a file belongs to by its name: .E01 to .E99, then .EAA to .ZZZ, as far as they
+    are there."""
+    match = _ENDING.search(path)
+    if match is None:
+        return [path]
+    stem, folder = path[: match.start()], os.path.dirname(path)
+    there = {name.lower(): name for name in os.listdir(folder or ".")}
+    base = os.path.basename(stem)
+    names = (f"{base}.{ending}".lower() for ending in _endings(match[1].lower()))
+    return [os.path.join(folder, there[name]) for name in names if name in there]
+
+
+def _endings(first: str) -> Iterator[str]:
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    yield from (f"{first}{number:02d}" for number in range(1, 100))
+    for head in letters[letters.index(first[0]) :]:
+        yield from (f"{head}{first[1:]}{a}{b}" for a in letters for b in letters)

@@ -20,7 +20,7 @@ from imgmatch.evidence.formats.partitions import bytes_at, gaps, may_be_disk
 from imgmatch.evidence.look import Look
 from imgmatch.locator import Locator
 from imgmatch.parsers import tsk
-from imgmatch.streams import Window, one_line
+from imgmatch.streams import DamagedError, Window, damage_of, one_line
 from imgmatch.types import Evidence, Issue
 from imgmatch.workers import session
 
@@ -71,6 +71,11 @@ class FileSystem(Container):
         self._told: set[int] = set()  # inodes that there is an issue of
         self._first_inode, self._last_inode = about["inodes"]
         self._size = source.size
+        missing = (about["blocks"][1] + 1) * about["block_bytes"] - source.size
+        self._is_cut = missing >= about["block_bytes"]
+        if self._is_cut:
+            says = f"the image ends {missing:,} bytes before the file system does: what lies there is missing"
+            yield Issue(self.outer.locator, "walk", "broken_image", says)
         self._folders_left = 64 + source.size // _LEAST_FOLDER_BYTES
         seen: set[int] = set()
         levels = [self._folder(_Folder(about["root"], "", False, frozenset()), seen)]
@@ -205,7 +210,8 @@ class FileSystem(Container):
     def _open(self, inode: int, attribute: int | None = None) -> BinaryIO:
         about = ("inode", inode)
         size = self._system.call("size", inode, attribute, about=[about])
-        return cast(BinaryIO, Window(session.Reading(self._system, size, inode, attribute, about=about)))
+        reading = session.Reading(self._system, size, inode, attribute, about=about)
+        return cast(BinaryIO, Window(_OfACutImage(reading) if self._is_cut else reading))
 
     def _orphans(self, seen: set[int]) -> Iterator[Evidence | Issue]:
         """Deleted files whose inode is left where no folder names them."""
@@ -253,6 +259,23 @@ class FileSystem(Container):
                         yield from self._step_by_step(question, step[: error.done])
                     yield _Lost(step[error.done], error)
                     step = step[error.done + 1 :]
+
+
+class _OfACutImage:
+    """Content of a file in an image that was cut off: what can't be read of it is missing."""
+
+    def __init__(self, reading: session.Reading) -> None:
+        self._reading = reading
+        self.size = reading.size
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Up to ``size`` bytes from ``offset``."""
+        try:
+            return self._reading.read_at(offset, size)
+        except (OSError, RuntimeError) as error:
+            if damage_of(error) is not None or isinstance(error.__cause__, OSError):
+                raise
+            raise DamagedError(offset, size, "the image ends before it") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,15 @@
-"""QCOW, QCOW2 and QCOW3 without a backing file."""
+"""QCOW2, also over a backing file that lies beside it."""
 
 from __future__ import annotations
 
-from imgmatch.evidence.formats.disk_image import DiskImage
-from imgmatch.parsers import libyal
+from imgmatch.evidence.formats.backed import Backed
+from imgmatch.parsers.disks.qcow import Qcow as Parser
 
 
-class Qcow(DiskImage):
+class Qcow(Backed):
     """A virtual disk of QEMU's."""
 
-    name = "QCOW"
+    name = "QCOW2"
     kinds = ("qcow",)
-    parser = libyal.Qcow
+    parser = Parser
     magic = (b"QFI\xfb",)
-    needs = "pyqcow", "forensic"

@@ -11,12 +11,14 @@ from typing import ClassVar
 from imgmatch.evidence import files
 from imgmatch.evidence.container import Container
 from imgmatch.evidence.formats import packed, sevenzip, tars, zips
+from imgmatch.evidence.formats.disk_image import damage_issue
+from imgmatch.evidence.formats.disk_parts import Parts
 from imgmatch.evidence.formats.filesystem import FileSystem
 from imgmatch.evidence.formats.partitions import Partitions
 from imgmatch.evidence.look import Look
 from imgmatch.evidence.naming import signature_of
 from imgmatch.locator import Locator
-from imgmatch.streams import Joined, Shared
+from imgmatch.streams import DamagedError, Joined, Shared
 from imgmatch.types import Evidence, Issue
 
 _NUMBERED = re.compile(r"(.*\.)(\d{2,5})\Z", re.DOTALL)
@@ -52,15 +54,26 @@ class Split(Container):
 
     def members(self) -> Iterator[Evidence | Issue]:
         """The whole, called ``disk`` where it is one, else as its parts are without their endings."""
+        if _is_disk(Look(self.outer)):
+            yield from self._disk(Parts(_disk_parts(self.outer.locator.at), self.place("disk")))
+            return
         parts = _parts(self.outer.locator.at)
         media = Joined([Shared(files.reopen(Locator.file(name)).open()) for name in parts])
         name = os.path.basename(parts[0]).rpartition(".")[0]
-        yield self.extent("disk" if _is_disk(Look(self.outer)) or not name else name, media, 0, media.size)
+        yield self.extent(name or "disk", media, 0, media.size)
         later = itertools.islice(_names(parts[0]), len(parts) + 1, len(parts) + 1 + _MOST_MISSING)
         if any(os.path.isfile(following) for following in later):
             missing = os.path.basename(next(itertools.islice(_names(parts[0]), len(parts), None)))
             says = f"{missing} is missing or of another size; what is before it was read"
             yield self.issue("parts", "broken_image", says)
+
+    def _disk(self, media: Parts) -> Iterator[Evidence | Issue]:
+        for fault in media.about["faults"]:
+            if fault["size"]:
+                yield damage_issue(DamagedError(fault["start"], fault["size"], fault["why"], self.place("disk")))
+            else:
+                yield self.issue("parts", "broken_image", fault["why"])
+        yield self.extent("disk", media, 0, media.size)
 
 
 def _is_disk(look: Look) -> bool:
@@ -90,22 +103,34 @@ def _parts(first: str) -> list[str]:
     """The parts of a set whose first is ``first``, in order; that one alone where it is the first of none."""
     if first not in _firsts(first):
         return [first]
+    if _is_disk(_look(first)):
+        return list(_disk_parts(first).values())
     names = list(itertools.takewhile(os.path.isfile, _names(first)))
     if spanned := _SPANNED.fullmatch(first):
         return names + [name for name in (f"{spanned[1]}{end}" for end in _zips(spanned[2])) if os.path.isfile(name)]
     if len(names) < 2 or not _begins(_look(first)):
         return [first]
-    part_bytes, is_disk = os.path.getsize(first), _is_disk(_look(first))
+    part_bytes = os.path.getsize(first)
     found = [first]
     for name in names[1:]:
         size = os.path.getsize(name)
-        # Anything may stand in the middle of a disk, and few bytes anywhere by chance.
-        if not 0 < size <= part_bytes or not (is_disk or _follows(_look(name))):
+        if not 0 < size <= part_bytes or not _follows(_look(name)):
             break
         found.append(name)
         if size < part_bytes:
             break
     return found
+
+
+def _disk_parts(first: str) -> dict[int, str]:
+    """The parts of a disk, by number: a few may be missing between them, and anything may stand in them."""
+    found: dict[int, str] = {}
+    for number, name in enumerate(_names(first)):
+        if os.path.isfile(name) and os.path.getsize(name):
+            found[number] = name
+        elif number - max(found, default=0) > _MOST_MISSING:
+            break
+    return found or {0: first}
 
 
 def _follows(look: Look) -> bool:

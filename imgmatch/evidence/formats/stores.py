@@ -19,7 +19,7 @@ _MANY_NAME = re.compile(
 )
 _BLOCKS = b"\xc3\xca\x03\xc1"
 _MANY = (b"AgHg", b"JASC BROWS FILE", _BLOCKS)
-_BLOCK_BYTES = 1 << 20
+_BLOCK_BYTES = 1 << 16
 _OVERLAP = 512
 
 

@@ -14,7 +14,7 @@ from imgmatch.evidence.naming import signature_of
 from imgmatch.locator import Locator
 from imgmatch.types import Evidence, Issue
 
-_VOLUMES = ("partition", "volume")
+_DISKS = ("ewf", "qcow", "simg", "split", "vdi", "vhd", "vmdk")
 _SAMPLE_BYTES = 1 << 16
 _RANDOM = 240  # of 256 values, in each of which some byte of a sample is: no file system begins so
 
@@ -29,7 +29,8 @@ class UnreadVolume(Container):
     @classmethod
     def recognise(cls, look: Look) -> bool:
         """Whatever is a volume by where it lies."""
-        return look.evidence.locator.kind in _VOLUMES
+        place = look.evidence.locator
+        return place.kind == "partition" or (place.at == "disk" and place.parent is not None and place.kind in _DISKS)
 
     def members(self) -> Iterator[Evidence | Issue]:
         """What it is; with ``carve``, pictures in it."""

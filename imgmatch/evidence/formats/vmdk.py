@@ -3,39 +3,54 @@
 from __future__ import annotations
 
 import os
-import re
 
+from imgmatch.errors import EvidenceError
 from imgmatch.evidence import files
-from imgmatch.evidence.formats.disk_image import DiskImage, beside, cant_open
-from imgmatch.parsers import libyal
-from imgmatch.streams import RandomAccess
-from imgmatch.workers import session
+from imgmatch.evidence.formats.backed import Backed
+from imgmatch.evidence.formats.filesystem import FileSystem
+from imgmatch.evidence.formats.partitions import Partitions
+from imgmatch.evidence.look import Look
+from imgmatch.locator import Locator
+from imgmatch.parsers.disks.vmdk import MAGIC, TEXT, named_files
+from imgmatch.parsers.disks.vmdk import Vmdk as Parser
+
+_MOST_DESCRIPTOR = 1 << 20
 
 
-class Vmdk(DiskImage):
+class Vmdk(Backed):
     """A virtual disk of VMware's."""
 
     name = "VMDK"
     kinds = ("vmdk",)
-    parser = libyal.Vmdk
-    magic = (b"KDMV", b"# Disk DescriptorFile")
-    needs = "pyvmdk", "forensic"
+    parser = Parser
+    magic = (MAGIC, TEXT)
 
-    def media(self) -> RandomAccess:
-        """The disk's bytes, extents beside included."""
-        own = self.access()
-        try:
-            descriptor = session.Session(libyal.VmdkDescriptor, [own], self.outer, self.options.limits)
-            names = descriptor.call("extents")
-        except OSError as error:
-            raise cant_open(error) from error
-        return self.parsed([own, *(self._extent(name, own) for name in names)])
+    @classmethod
+    def recognise(cls, look: Look) -> bool:
+        """By its magic; of an extent, by the file that describes the disk."""
+        return super().recognise(look) or cls.elsewhere(look)
 
-    def _extent(self, name: str | None, own: RandomAccess) -> RandomAccess:
-        """The file of an extent: beside this one, and nowhere else, whatever the descriptor says; or this one."""
-        path = files.path_of(self.outer)
-        if path is not None and name is not None:
-            near = os.path.join(os.path.dirname(path), re.split(r"[\\/]", name)[-1])
-            if os.path.isfile(near):
-                return beside(near)
-        return own
+    @classmethod
+    def elsewhere(cls, look: Look) -> bool:
+        """A file of extents that a descriptor beside it names."""
+        if look.path is None or look.head.startswith(TEXT):
+            return False
+        name = os.path.basename(look.path).lower()
+        if not (name.endswith(".vmdk") or Partitions.recognise(look) or FileSystem.recognise(look)):
+            return False
+        return any(name in map(str.lower, named) for named in _described(os.path.dirname(look.path)))
+
+
+def _described(folder: str) -> list[list[str]]:
+    """The files that each descriptor in a folder names."""
+    found = []
+    for name in sorted(os.listdir(folder)):
+        path = os.path.join(folder, name)
+        if name.lower().endswith(".vmdk") and 0 < os.path.getsize(path) <= _MOST_DESCRIPTOR:
+            try:
+                look = Look(files.reopen(Locator.file(path)))
+                text = look.at(0, _MOST_DESCRIPTOR) if look.head.startswith(TEXT) else b""
+            except (OSError, EvidenceError):
+                continue
+            found.append(list(named_files(text.decode("utf-8", "surrogateescape"))))
+    return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from indexer.intake.csvfile import write_csv
 from indexer.out.atomic import whole_folder
 from indexer.out.exchange.places import file_name, mime_type
 from indexer.out.exchange.snapshot import item_batches
+from indexer.out.jsontext import json_text
 from indexer.search.fields import BOX, EXPORTED, FIELDS, NUMBER, TEXT, TEXTS, TRUTH, WHOLE, values
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def _write_jsonl(path: Path, records: Iterator[Record], table: Table) -> int:
     with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
         for record in records:
             ordered = {column: record.get(column) for column in table.columns}
-            file.write(json.dumps(ordered, ensure_ascii=False) + "\n")
+            file.write(json_text(ordered) + "\n")
             count += 1
     return count
 
@@ -231,9 +231,10 @@ def _decisions(use: Use) -> Iterator[Record]:
 
 
 def _groups(use: Use, spec: ModelSpec, progress: Progress | None) -> Iterator[Record]:
+    from indexer.search.copies import Copies
     from indexer.search.groups import groups
 
-    for group in groups(use, spec, progress=progress):
+    for group in groups(use, spec, Copies(use).told, progress=progress):
         for member in group.members:
             item = member.item
             record = {name: getattr(item, name, None) for name in TABLES["groups"].columns}

@@ -367,6 +367,36 @@ def test_carving_covers_what_no_partition_and_no_file_system_does(tmp_path, volu
     assert without.keys() == SHA
 
 
+def sparse(disk, block=4096):
+    """An image as img2simg writes it."""
+    chunks, number = [], 0
+    blocks = [bytes(disk[at : at + block]) for at in range(0, len(disk), block)]
+    while number < len(blocks):
+        kind = 0 if not any(blocks[number]) else 1 if blocks[number] == blocks[number][:4] * (block // 4) else 2
+        end = number
+        while end < len(blocks) and (blocks[end] == blocks[number] if kind < 2 else any(blocks[end])):
+            end += 1
+        data = [b"", blocks[number][:4], b"".join(blocks[number:end])][kind]
+        chunks.append(struct.pack("<HHII", [0xCAC3, 0xCAC2, 0xCAC1][kind], 0, end - number, 12 + len(data)) + data)
+        number = end
+    head = struct.pack("<IHHHHIIII", 0xED26FF3A, 1, 0, 28, 12, block, len(blocks), len(chunks), 0)
+    return head + b"".join(chunks)
+
+
+def test_a_sparse_image_of_android(tmp_path, volumes):
+    volume = volumes("fat16")
+    volume[-8192:] = b"fill" * 2048
+    image = tmp_path / "userdata.simg"
+    image.write_bytes(sparse(volume))
+    assert image.stat().st_size < len(volume) // 4
+    found, issues = pictures_of(image)
+    assert found.keys() >= SHA
+    assert not issues
+    image.write_bytes(sparse(volume)[:-5000])
+    issues = [member.message for member in walk(image) if isinstance(member, Issue)]
+    assert any("missing" in issue for issue in issues)
+
+
 @pytest.mark.parametrize(
     ("at", "magic", "name"),
     [

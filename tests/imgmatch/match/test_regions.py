@@ -116,3 +116,19 @@ def test_pooling_one_map_in_many_ways_is_pooling_each(embedder):
     together = embedder.embed_parts(picture_, weights)
     apart = embedder.embed(np.repeat(picture_[np.newaxis], 6, axis=0), weights)
     np.testing.assert_allclose(together, apart, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(4000, 500), (300, 6000), (900, 400), (8000, 100), (400, 300), (600, 300)])
+def test_long_pictures_are_cut_after_their_shape_and_others_as_ever(size):
+    boxes = regions.gallery_tiles(size)
+    assert all(inside(box, size) for box in boxes)
+    long, short = max(size), min(size)
+    if long <= 2 * short:
+        assert boxes == regions.tiles(size, 3, 0.5)
+        assert regions.squares(size, 16) == []
+        return
+    squares = [box for box in boxes if box[2] == box[3] == short]
+    starts = [max(box[:2]) for box in squares]
+    assert (starts[0], starts[-1]) == (0, long - short)
+    assert len(squares) <= 40
+    assert max(np.diff(starts)) <= max(short / 2 + 1, (long - short) / 39 + 1)

@@ -1,6 +1,7 @@
 """Workers: confined, replaced when they fail, gone with their parent."""
 
 import io
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 from imgmatch.errors import EvidenceError, ImgmatchError
 from imgmatch.limits import WorkerLimits
+from imgmatch.parsers import told
 from imgmatch.picture import image
 from imgmatch.workers import decode, wire
 from imgmatch.workers.confine import syscall_filter
@@ -234,6 +236,11 @@ def test_a_reply_that_is_right_is_taken():
         RIGHT | {"image": ABOUT | {"stored_size_px": [True, 2]}},
         RIGHT | {"image": ABOUT | {"partial": 1}},
         RIGHT | {"facts": {"metadata": [], "pdq": None}},
+        RIGHT | {"facts": {"metadata": {"taken": {"source": "EXIF"}}, "pdq": None}},
+        RIGHT | {"facts": {"metadata": {"taken": {"value": [1], "source": "EXIF"}}, "pdq": None}},
+        RIGHT | {"facts": {"metadata": {"taken": {"value": 1e400, "source": "EXIF"}}, "pdq": None}},
+        RIGHT | {"facts": {"metadata": {"unheard": {"value": 1, "source": "EXIF"}}, "pdq": None}},
+        RIGHT | {"image": ABOUT | {"format": "\ud800"}},
         RIGHT | {"facts": {"metadata": {}, "pdq": {"hash": "00", "quality": 100}}},
         RIGHT | {"pictures": [{**ABOUT, "height": 9**9, "width": 9}]},
         RIGHT | {"pictures": [{**ABOUT, "height": -4, "width": -5}]},
@@ -288,12 +295,27 @@ def test_a_broken_message_is_refused(data):
     [
         (int, [0, -5, 2**64 - 1], [True, 1.0, "1", None, 2**64, -(2**63) - 1]),
         (str | None, ["", None], [1, b"", []]),
+        (float, [0.5], [float("inf"), float("nan"), 1, "1"]),
+        (told.Size, [0, 2**63 - 1], [-1, 2**63, True, 1.0]),
+        (told.Time | None, [None, "2024-05-06T07:08:09.000000Z", "2024-05-06T07:08:09"], ["", "now", "\ud800", 0]),
+        (told.Word, ["JPEG", "needs_package"], ["", "a|b", "\x1b[2J", "a" * 40, None]),
+        (told.Name, ["", "\ud800"], ["a" * 300_000, 1]),
+        (dict[str, told.Size], [{}, {"a": 1}], [{"a": -1}, [], {"a": None}]),
         (list[tuple[str, int]], [[], [["a", 1]]], [[["a"]], [["a", 1, 2]], [[1, "a"]], {}, None]),
     ],
 )
 def test_a_message_has_the_type_that_was_declared(kind, right, wrong):
-    for told in right:
-        assert wire.checked(kind, told) == told
-    for told in wrong:
+    for value in right:
+        assert wire.checked(kind, value) == value
+    for value in wrong:
         with pytest.raises(wire.WireError):
-            wire.checked(kind, told)
+            wire.checked(kind, value)
+
+
+def test_a_long_list_is_made_a_part_at_a_time():
+    parts = [["a", n] for n in range(5)]
+    assert list(wire.parse_each(json.dumps(parts).encode())) == parts
+    assert list(wire.parse_each(b"[]")) == []
+    for wrong in (b"", b"{}", b"[1", b"[1, ", b"[1 2]", b"[" * 100_000, b"[NaN]"):
+        with pytest.raises(wire.WireError):
+            list(wire.parse_each(wrong))

@@ -6,6 +6,7 @@ from PIL import Image
 from indexer.case.case import Case
 from indexer.intake.ingest import ingest
 from indexer.search.closer import closer_look, verify_links
+from indexer.search.copies import Copies
 from indexer.search.groups import Link, groups, links, nearest_links
 from tests.conftest import encode, textured
 from tests.indexer.vectors import inside, looking
@@ -74,7 +75,9 @@ def test_a_picture_with_a_border_and_one_that_is_gone(filled, embedder, tmp_path
 def test_groups_say_it(filled, embedder):
     (group,) = [
         g
-        for g in groups(looking(filled), embedder.spec, 0.85, compare=closer_look(looking(filled)))
+        for g in groups(
+            looking(filled), embedder.spec, Copies(looking(filled)).told, 0.85, compare=closer_look(looking(filled))
+        )
         if len(g.members) > 1
     ]
     said = {m.sightings[0].at.rsplit("/", 1)[1]: m.differs for m in group.members}

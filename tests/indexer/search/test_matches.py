@@ -5,6 +5,8 @@ import pytest
 
 from imgmatch.errors import CaseError, UsageError
 from imgmatch.locator import Locator
+from imgmatch.picture.facts import Facts
+from imgmatch.picture.pdq import Pdq
 from imgmatch.types import Match, Sighting
 from indexer.case.case import Case
 from indexer.search import background as background_module
@@ -27,6 +29,10 @@ def filled(tmp_path):
     with Case.create(tmp_path / "filled", model=SPEC, about={"examiner": "E. Xaminer"}) as made:
         add(made, units(0, 200))
         yield made
+
+
+def all_copies(pairs):
+    return [True] * len(pairs)
 
 
 def match(item_id, score, labels=()):
@@ -79,6 +85,11 @@ def test_copies_same_labels_and_confirmed_pairs_are_left_out(filled, tmp_path):
     vectors = units(0, 200)
     add(filled, vectors[:1] + np.float32(0.001), start=900)
     assert before == 0
+    # A picture that can't be looked at is no copy, however alike it is.
+    assert set_background(filled, SPEC).calibration.left_out == 4
+    with filled.change("ingest") as change:
+        for number in (0, 900):
+            change.writer.facts.add(digests(number).sha256, Facts({}, Pdq(bytes(range(32)), 100)))
     assert set_background(filled, SPEC).calibration.left_out == 6
 
 
@@ -155,12 +166,14 @@ def test_groups_have_the_best_copy_first_and_what_a_closer_look_says(tmp_path):
     vectors[30] = vectors[31]
     with Case.create(tmp_path / "copies", model=SPEC) as case:
         add(case, vectors)
-        found = list(groups(looking(case), SPEC, compare=lambda best, other: [f"looked at {other.item_id}"]))
+        found = list(
+            groups(looking(case), SPEC, all_copies, compare=lambda best, other: [f"looked at {other.item_id}"])
+        )
         assert [[m.item.item_id for m in group.members] for group in found] == [[6, 11, 12, 13], [31, 32]]
         assert found[0].members[0].differs == ()
         assert found[0].members[1].differs == ("looked at 11",)
         with pytest.raises(UsageError, match="least similarity"):
-            list(groups(looking(case), SPEC, least=0))
+            list(groups(looking(case), SPEC, all_copies, least=0))
 
 
 def test_links_between_cases_say_their_rates(filled, tmp_path):
@@ -182,7 +195,7 @@ def test_links_between_cases_say_their_rates(filled, tmp_path):
 def test_cases_of_one_picture_and_of_none(tmp_path):
     with Case.create(tmp_path / "one", model=SPEC) as case:
         assert background(case, SPEC) is None
-        assert list(groups(looking(case), SPEC)) == []
+        assert list(groups(looking(case), SPEC, all_copies)) == []
         add(case, units(0, 1))
         assert background(case, SPEC) is None
-        assert list(groups(looking(case), SPEC)) == []
+        assert list(groups(looking(case), SPEC, all_copies)) == []
