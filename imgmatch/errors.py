@@ -8,6 +8,12 @@ import errno
 _MACHINE = {errno.ENOSPC, errno.ENOMEM, errno.EMFILE, errno.ENFILE, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
+UNPROVEN = "unproven"
+"""The kind of error of a place whose checksum failed, or was never reached, after what lies in it was given out: all of
+that may be wrong.
+"""
+
+
 class ImgmatchError(Exception):
     """Base of every error that imgmatch raises on purpose; the command line prints it as one line and exits with 1."""
 

@@ -69,6 +69,14 @@ ARCHIVES = Kind(
     ("brotli", "encodings", "py7zr", "pyppmd"),
     uses=500,
 )
+TABLES = Kind(
+    "tables",
+    "imgmatch.workers.serving:extract",
+    ("sheets",),
+    ("openpyxl.utils.datetime",),
+    ("encodings", "openpyxl", "openpyxl.reader", "openpyxl.worksheet"),
+    uses=100,
+)
 DISKS = Kind(
     "disk images",
     "imgmatch.workers.serving:ask",
@@ -76,5 +84,5 @@ DISKS = Kind(
     ("numpy.ma",),
     ("pytsk3", "pyewf", "backports.zstd"),
 )
-KINDS = (PICTURES, FRAMES, VIDEOS, DOCUMENTS, ARCHIVES, DISKS)
+KINDS = (PICTURES, FRAMES, VIDEOS, DOCUMENTS, ARCHIVES, TABLES, DISKS)
 OF_PARSER = {parser: kind for kind in KINDS for parser in kind.parsers}

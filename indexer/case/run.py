@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from imgmatch.errors import UNPROVEN
 from imgmatch.picture.facts import Facts
 from imgmatch.types import Box, Digests, Embedding, Evidence, Image, Issue
 from indexer.case.use import Entry, Use
@@ -73,7 +74,7 @@ class Run(Use):
     def commit(self, batch: Batch, shelf: Shelf) -> dict[str, int]:
         """Add a batch: the segment file first, then one transaction that names it. Returns what was new."""
         now = now_utc()
-        counts = {"items": 0, "sightings": 0, "issues": 0}
+        counts = {"items": 0, "sightings": 0, "issues": 0, "partial": 0}
         with self.catalogue.transaction() as writer:
             item_ids = [writer.items.add(item.digests, item.image) for item in batch.items]
             read_as = list(zip(item_ids, batch.items, strict=True))
@@ -90,6 +91,8 @@ class Run(Use):
                 counts["sightings"] += writer.sightings.add(content, evidence, now, self.run_id)
             for issue, content_of, evidence_of, beside in batch.issues:
                 counts["issues"] += writer.issues.add(issue, now, self.run_id, content_of, evidence_of, beside)
+                if issue.error == UNPROVEN:
+                    counts["partial"] += writer.items.doubt(issue.locator, issue.message)
             for place in batch.walked:
                 writer.issues.walked(place.locator, self.run_id, itself=place.itself, left_closed=place.left_closed)
             for content, facts in batch.facts:

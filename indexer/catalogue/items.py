@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from imgmatch.locator import Locator
 from imgmatch.types import Digests, Image
 from indexer.catalogue.filters import Filter, conditions
 from indexer.catalogue.sql import Reads, Writes, parts_of
@@ -130,6 +131,16 @@ class ItemWrites(Writes, ItemReads):
         if found is not None:
             return int(found[0])
         return self._insert(f"INSERT INTO items ({_COLUMNS}) VALUES ({_FREE_ID}, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+    def doubt(self, place: Locator, why: str) -> int:
+        """Call the items partial that were found nowhere but within a place; returns how many."""
+        within = "locator > :first AND locator < :last"
+        return self._run(
+            "UPDATE items SET partial = :why WHERE partial IS NULL"
+            f" AND item_id IN (SELECT item_id FROM sightings WHERE {within})"
+            f" AND NOT EXISTS (SELECT 1 FROM sightings WHERE item_id = items.item_id AND NOT ({within}))",
+            {"why": why, "first": f"{place}|", "last": f"{place}}}"},
+        )
 
     def restore(self, row: Sequence[Any]) -> None:
         """Add an item as ``whole_rows`` gives it, with the id that it has there."""

@@ -70,6 +70,7 @@ class Commits:
         self._report.new_items += new["items"]
         self._report.new_sightings += new["sightings"]
         self._report.new_issues += new["issues"]
+        self._report.partial += new["partial"]
         self._following = self._following and follow_commit(self._case.shelves())
 
     def _new(self, outcome: New) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import IO, Any, Self, cast
 
 from imgmatch import times
-from imgmatch.errors import EvidenceError
+from imgmatch.errors import UNPROVEN, EvidenceError, raise_if_machine
 from imgmatch.evidence.container import Container
 from imgmatch.evidence.look import Look
 from imgmatch.locator import Names
@@ -68,6 +68,10 @@ class Tar(Container):
             if archive.damage is not None:
                 raise tarfile.ReadError(archive.damage)
         except (tarfile.TarError, EOFError, OSError, KeyError, ValueError) as error:
+            if source is None and isinstance(error, OSError):
+                raise_if_machine(error)
+                says = f"what it is packed in is damaged ({one_line(error)})"
+                raise EvidenceError(UNPROVEN, f"{says}; what was found of it is kept, but may be wrong") from error
             raise EvidenceError(
                 "broken_archive", f"the archive is damaged ({one_line(error)}); what was found of it is kept"
             ) from error
