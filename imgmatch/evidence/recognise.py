@@ -45,6 +45,7 @@ FORMATS: tuple[type[Container], ...] = (
     stores.FirefoxCache,  # a picture, often, with more behind it
     split.Split,  # a part may begin as anything does
     animation.Animation,
+    video.Sequence,
     previews.Previews,
     behind.Behind,
     video.Video,

@@ -18,7 +18,7 @@ _RECOVERY = re.compile(r"\d{6}(?:-\d{6}){7}|\d{48}", re.ASCII)
 
 
 class Locked:
-    """The volume in the first image, opened with one of ``passwords`` where ``opened`` gives its number, -1 for none."""
+    """The volume in the first image; ``opened``: the number of the one of ``passwords`` that opens it, -1 for none."""
 
     module = ""
 
