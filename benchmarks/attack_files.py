@@ -372,7 +372,7 @@ def _ewf(chunks: Sequence[bytes], chunk_bytes: int, tables: int = 1) -> bytes:
         data += chunk
     out += _ewf_section(b"sectors", bytes(data), len(out))
     entries = struct.pack(f"<{len(places)}I", *places)
-    body = _summed(struct.pack("<IIQ", len(places), 0, 0)) + _summed(entries)
+    body = _summed(struct.pack("<IIQI", len(places), 0, 0, 0)) + _summed(entries)
     for _ in range(tables):
         out += _ewf_section(b"table", body, len(out))
     return bytes(out + _ewf_section(b"done", b"", len(out), True))
@@ -397,7 +397,7 @@ def _e01_table(path: Path) -> None:
     volume = struct.pack("<IIIIQ", 1, count & 0xFFFFFFFF, 64, 512, count * 64).ljust(1048, b"\0")
     head += _ewf_section(b"volume", _summed(volume), len(head))
     section = struct.pack("<16sQQ40s", b"table", len(head) + 76 + size, 76 + size, b"")
-    head += _summed(section) + _summed(struct.pack("<IIQ", count, 0, 0))
+    head += _summed(section) + _summed(struct.pack("<IIQI", count, 0, 0, 0))
     told = 1
     with path.open("wb") as file:
         file.write(head)
