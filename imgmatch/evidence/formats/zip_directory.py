@@ -278,7 +278,7 @@ def _find_directory(source: RandomAccess) -> tuple[int, int, int, int]:
     """Where the directory starts and ends, how many bytes stand before the archive, and where that ends."""
     from_ = max(0, source.size - _LONGEST_COMMENT - _END.size)
     tail = source.read_at(from_, source.size - from_)
-    at = len(tail)
+    at, why = len(tail), "it has no directory"
     while (at := tail.rfind(b"PK\x05\x06", 0, at)) >= 0:
         if at + _END.size > len(tail):
             continue
@@ -294,8 +294,9 @@ def _find_directory(source: RandomAccess) -> tuple[int, int, int, int]:
                 *_, disk, first_disk, _, _, size, offset = _END64.unpack(record)
                 end -= _LOCATOR64.size + _END64.size
         if disk or first_disk:
-            raise DamagedError("it is one of several parts")
+            why = "it is one of several parts"
+            continue  # unless this stands in a comment
         for start in (end - size, offset):
             if start >= 0 and (not size or source.read_at(start, 4) == b"PK\x01\x02"):
                 return start, start + size, start - offset, behind
-    raise DamagedError("it has no directory")
+    raise DamagedError(why)
