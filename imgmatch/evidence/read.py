@@ -6,7 +6,6 @@ large to be decoded); what this machine is at fault for is a MachineError.
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import threading
@@ -15,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
 
-from imgmatch.errors import EvidenceError, ImgmatchError, MachineError, raise_if_machine, why
+from imgmatch.errors import EvidenceError, ImgmatchError, MachineError, SourceDiskError, raise_if_machine, why
 from imgmatch.evidence.formats.disk_image import damage_issue
 from imgmatch.evidence.limits import NOTHING_SET, AllLimits
 from imgmatch.evidence.look import Look
@@ -32,8 +31,6 @@ from imgmatch.workers.decode import Decoded, ReadPicture, Request
 
 _log = logging.getLogger(__name__)
 _log.addHandler(logging.NullHandler())  # not on the terminal, unless who runs this asks for it
-# Of a disk: there may be a bad place on it, or it may be gone.
-_DISK = {errno.EIO, errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ETIMEDOUT, getattr(errno, "ESTALE", errno.EIO)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,12 +147,16 @@ class Finder:
         """The content with this SHA-256, whole, from the first place that still holds it.
 
         Raises EvidenceError of kind ``source_gone`` when every place is gone or holds another content,
-        ``source_unreadable`` when one can't be read, and ``too_large`` when it is there, but beyond the limits.
+        ``source_unreadable`` when one can't be read, and ``too_large`` when it is there, but beyond the limits;
+        SourceDiskError when it may lie where a disk does not answer, and nowhere else.
         """
-        why = "gone"
+        why, fault = "gone", None
         for place in places:
             try:
                 content = read(self.at(place), self.limits)
+            except SourceDiskError as error:
+                fault = error
+                continue
             except MachineError:
                 raise
             except ImgmatchError as error:  # also where a package for this kind of source is missing
@@ -166,6 +167,8 @@ class Finder:
                 content.whole  # noqa: B018  (raises where there is more than may be kept)
                 return content
             why = "changed"
+        if fault is not None:
+            raise fault
         said = {"gone": "source gone", "unreadable": "source can't be read", "changed": "source changed since ingest"}
         raise EvidenceError("source_unreadable" if why == "unreadable" else "source_gone", said[why], "read")
 
@@ -195,8 +198,6 @@ def _digest(evidence: Evidence, limits: AllLimits | None) -> tuple[Digests, byte
             raise EvidenceError(error.kind, str(error), "read", error.what) from error
         except OSError as error:
             raise_if_machine(error)
-            if error.errno in _DISK and not _answers(evidence.locator):
-                raise MachineError(f"{evidence.locator}: its disk does not answer any more: {why(error)}") from error
             raise EvidenceError("unreadable", f"the file can't be read: {why(error)}", "read") from error
 
 
@@ -210,13 +211,3 @@ def _mended(evidence: Evidence, keep_bytes: int) -> tuple[Digests, bytes | None,
     if sum(each.end - each.start for each in whole.lost) == digests.size_bytes:
         raise whole.lost[0].damage.again()
     return digests, data, tuple(whole.lost)
-
-
-def _answers(place: Locator) -> bool:
-    """Can the folder still be listed that the outermost file lies in? A bad sector is evidence, a lost disk is not."""
-    try:
-        with os.scandir(os.path.dirname(place.outermost.at)) as listing:
-            next(listing, None)
-    except OSError:
-        return False
-    return True
