@@ -10,6 +10,8 @@ from imgmatch.evidence.formats import (
     behind,
     ewf,
     filesystem,
+    locked,
+    lvm,
     mail,
     msg,
     packed,
@@ -43,6 +45,7 @@ FORMATS: tuple[type[Container], ...] = (
     stores.FirefoxCache,  # a picture, often, with more behind it
     split.Split,  # a part may begin as anything does
     animation.Animation,
+    video.Sequence,
     previews.Previews,
     behind.Behind,
     video.Video,
@@ -70,6 +73,10 @@ FORMATS: tuple[type[Container], ...] = (
     vhd.Vhd,
     vdi.Vdi,
     ewf.Ewf,
+    locked.Luks,
+    locked.BitLocker,
+    locked.FileVault,
+    lvm.Lvm,
     trees.Xfs,
     trees.Apfs,
     partitions.Partitions,
