@@ -91,9 +91,10 @@ def _take_in(
     """
     faults: list[MachineError] = []
     jobs = reading.config.threads
+    batch = 1 if reading.config.beyond else EMBED_BATCH  # a picture with its regions is a batch, and large
     with ThreadPoolExecutor(jobs, "read") as readers, ThreadPoolExecutor(jobs, "embed") as embedders:
-        read = in_order(readers, reading, until_a_fault(found, faults), 2 * EMBED_BATCH * jobs)
-        groups = grouped(unique(until_a_fault(read, faults)), EMBED_BATCH)
+        read = in_order(readers, reading, until_a_fault(found, faults), 2 * batch * jobs)
+        groups = grouped(unique(until_a_fault(read, faults)), batch)
         for group in in_order(embedders, lambda group: embed(group, embedder), groups, jobs + 1):
             for outcome in group:
                 commits.add(outcome)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from imgmatch.errors import EvidenceError, SourceDiskError
 from imgmatch.evidence import Walked
-from imgmatch.evidence.read import Content, only_this_file, read
+from imgmatch.evidence.read import Content, only_this_file, reading
 from imgmatch.picture.facts import Facts
 from imgmatch.types import Digests, Evidence, Issue
 from imgmatch.workers.decode import ReadPicture, Request
@@ -16,6 +16,9 @@ from indexer.intake.config import IngestConfig
 from indexer.intake.finding import Entry
 from indexer.intake.known import KnownFiles, Listed
 from indexer.intake.outcomes import Failed, Ignored, Known, Prepared, Unread
+
+# Twelve megabytes: larger than the tiles need, and small enough for those that wait to be embedded.
+_REGIONS_PIXELS = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +38,10 @@ class Reading:
         digests: Digests | None = None
         damage: tuple[Issue, ...] = ()
         try:
-            content = read(entry, self.config.all_limits)
-            digests, damage = content.digests, content.damage()
-            with only_this_file(entry.locator, "decode"):
-                return self._of(entry, content)
+            with reading(entry, self.config.all_limits) as content:
+                digests, damage = content.digests, content.damage()
+                with only_this_file(entry.locator, "decode"):
+                    return self._of(entry, content)
         except SourceDiskError as fault:
             return Unread(entry.locator, str(fault))
         except EvidenceError as error:
@@ -53,7 +56,7 @@ class Reading:
         deepens = config.beyond is not None and self.shelf.holds(digests.sha256)
         input_px = self.shelf.spec.input_px
         sides = (2 * input_px,) if config.beyond else ()
-        request = Request(input_px, sides, metadata=True, pdq=True, limits=config.limits)
+        request = Request(input_px, sides, True, True, config.limits, _REGIONS_PIXELS)
         done = content.decoded(request, self.decoder)
         assert done.prepared is not None  # asked for
         larger = done.pictures[0] if done.pictures else None
@@ -64,9 +67,8 @@ class Reading:
         lacking = self.config.reread and self.use.catalogue.facts.lacking(content.digests.sha256)
         if content.data is None or not lacking:
             return None
-        sides = (self.use.default_model.input_px,)
         try:
-            request = Request(sides_px=sides, metadata=True, pdq=True, limits=self.config.limits)
+            request = Request(self.use.default_model.input_px, metadata=True, pdq=True, limits=self.config.limits)
             return self.decoder(content.data, request).facts
         except EvidenceError:
             return None

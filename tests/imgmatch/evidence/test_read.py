@@ -5,7 +5,11 @@ import gzip
 import hashlib
 import io
 import os
+import random
+import threading
+import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,7 +17,8 @@ import pytest
 from imgmatch.errors import EvidenceError, ImgmatchError, MachineError, SourceDiskError
 from imgmatch.evidence import reopen, walk
 from imgmatch.evidence.limits import AllLimits, limits
-from imgmatch.evidence.read import Finder, hashed, read
+from imgmatch.evidence.read import Finder, hashed, read, reading
+from imgmatch.evidence.room import Room
 from imgmatch.locator import Locator
 from imgmatch.types import Evidence, Issue
 
@@ -94,9 +99,9 @@ MACHINE = [OSError(getattr(errno, name), name) for name in ("ENOSPC", "EMFILE", 
 @pytest.mark.parametrize("where", ["open", "read"])
 def test_a_fault_of_this_machine_is_no_matter_of_the_evidence(error, where):
     found = failing(error) if where == "open" else evidence(lambda: Breaks(error))
-    for reading in (read, hashed):
+    for look in (read, hashed):
         with pytest.raises(MachineError):
-            reading(found)
+            look(found)
 
 
 @pytest.mark.parametrize("code", [errno.EIO, errno.ENODEV, errno.ESTALE, errno.ENOTCONN])
@@ -180,3 +185,59 @@ def test_limits_are_only_ever_widened():
 def test_a_file_that_is_not_there_is_told_by_its_place(tmp_path):
     with pytest.raises(EvidenceError, match="no such file"):
         reopen(Locator.file(tmp_path / "nowhere"))
+
+
+def test_threads_hold_no_more_than_there_is_room_for_and_all_get_their_turn():
+    room, lock = Room(100), threading.Lock()
+    held, seen = 0, set()
+    sizes = random.Random(1).choices([0, 1, 7, 40, 99, 100, 250], k=600)
+
+    def take(size):
+        nonlocal held
+        with room.lent(size):
+            with lock:
+                held += size
+                seen.add(held)
+            time.sleep(0.0005)
+            with lock:
+                held -= size
+
+    with ThreadPoolExecutor(32) as pool:
+        list(pool.map(take, sizes, timeout=60))
+    assert held == 0
+    assert max(seen - {250}) == 100
+
+
+def test_a_large_one_is_not_passed_by_small_ones_for_ever():
+    room, order = Room(10), []
+
+    def take(size):
+        with room.lent(size):
+            order.append(size)
+
+    with room.lent(5):
+        threads = [threading.Thread(target=take, args=(size,)) for size in (10, 1, 2)]
+        for thread in threads:
+            thread.start()
+            time.sleep(0.05)
+        assert order == []
+    for thread in threads:
+        thread.join(10)
+    assert order[0] == 10
+    assert sorted(order) == [1, 2, 10]
+
+
+def test_what_fails_gives_its_room_back():
+    room = Room(1)
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError), room.lent(1):
+            raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("says", [0, 3, len(DATA), 1 << 40])
+def test_what_is_longer_or_shorter_than_it_says_is_read_whole(says):
+    found = dataclasses.replace(evidence(lambda: io.BytesIO(DATA)), size_bytes=says)
+    with reading(found, limits([])) as content:
+        assert (content.digests.sha256, content.whole) == (SHA256, DATA)
+    with reading(found, limits(["max_bytes=16"])) as content:
+        assert (content.digests.sha256, content.data) == (SHA256, None)
