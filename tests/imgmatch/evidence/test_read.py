@@ -1,5 +1,6 @@
 """Reading is in one place: what can't be read is the evidence's fault or this machine's, and each is told as such."""
 
+import dataclasses
 import errno
 import gzip
 import hashlib
