@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 
 # What no content of a file can bring about: of space, memory and open files.
 _MACHINE = {errno.ENOSPC, errno.ENOMEM, errno.EMFILE, errno.ENFILE, getattr(errno, "EDQUOT", errno.ENOSPC)}
@@ -14,6 +15,8 @@ UNPROVEN = "unproven"
 that may be wrong.
 """
 
+_NAMED = 10
+
 
 class ImgmatchError(Exception):
     """Base of every error that imgmatch raises on purpose; the command line prints it as one line and exits with 1."""
@@ -22,6 +25,8 @@ class ImgmatchError(Exception):
     """What its issue is of where it keeps a piece of evidence from being read."""
     what = ""
     """What such issues are counted by beside their kind: short, and the same for all that are alike."""
+    exit_code = 1
+    """What the command line ends with."""
 
 
 class EvidenceError(ImgmatchError):
@@ -69,6 +74,29 @@ class CaseError(ImgmatchError):
 
 class UsageError(ImgmatchError):
     """An argument is out of range or does not fit the case."""
+
+
+class UnknownNameError(UsageError, ModelError):
+    """What is named occurs nowhere; the message says what is nearest among what there is."""
+
+    exit_code = 2
+
+    def __init__(self, kind: str, name: str, there_are: Sequence[str]) -> None:
+        import difflib  # takes a start some time
+
+        folded: dict[str, str] = {}
+        for other in there_are:
+            folded.setdefault(other.casefold(), other)
+        close = difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.6)
+        says = f"no {kind} {name!r}"
+        if close:
+            says += f"; did you mean {' or '.join(repr(folded[other]) for other in close)}?"
+        elif there_are:
+            more = f" and {len(there_are) - _NAMED} more" if len(there_are) > _NAMED else ""
+            says += f"; there are: {', '.join(there_are[:_NAMED])}{more}"
+        else:
+            says += "; there are none"
+        super().__init__(says)
 
 
 def unsupported(what: str, says: str = "not looked into", stage: str = "decode") -> EvidenceError:
