@@ -306,7 +306,8 @@ def _find_directory(source: RandomAccess) -> tuple[int, int, int, int, int]:
             start = end - size
             part_bytes = (start - offset) // first_disk if first_disk else 0
             misfit = start - offset != part_bytes * first_disk or not part_bytes * disk < source.size
-            if misfit or start < offset or (first_disk and not part_bytes):
+            empty = source.read_at(max(0, start), 4) != b"PK\x01\x02"
+            if misfit or empty or start < offset or (first_disk and not part_bytes):
                 why = "it is one of several parts, and others are missing"
                 continue  # unless this stands in a comment
             return start, end, 0, behind, part_bytes
