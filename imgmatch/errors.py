@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 # What no content of a file can bring about: of space, memory and open files.
 _MACHINE = {errno.ENOSPC, errno.ENOMEM, errno.EMFILE, errno.ENFILE, getattr(errno, "EDQUOT", errno.ENOSPC)}
-
+# Of a disk that evidence lies on: there may be a bad place on it, or it may be gone.
+_DISK = {errno.EIO, errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ETIMEDOUT, getattr(errno, "ESTALE", errno.EIO)}
 
 UNPROVEN = "unproven"
 """The kind of error of a place whose checksum failed, or was never reached, after what lies in it was given out: all of
@@ -53,6 +54,14 @@ class MachineError(ImgmatchError):
     """This machine is at fault (no space, no memory, too many open files), not the evidence: the run ends, and nothing
     is said of the file in hand.
     """
+
+
+class SourceDiskError(MachineError):
+    """The disk that a piece of evidence lies on does not give it. Nothing is said of that piece: who goes on with the
+    others says in the end which they were, and fails.
+    """
+
+    kind = "source_disk"
 
 
 class ModelError(ImgmatchError):
@@ -111,7 +120,9 @@ def locked(passwords: int, what: str = "is encrypted", stage: str = "decode") ->
 
 
 def raise_if_machine(error: BaseException) -> None:
-    """Raise MachineError where an error, or one that it came of, is this machine's and not of the evidence in hand."""
+    """Raise MachineError where an error, or one that it came of, is this machine's and not of the evidence in hand:
+    SourceDiskError where it is the disk's that the evidence lies on.
+    """
     if isinstance(error, MemoryError):
         raise MachineError("this machine can't go on: not enough memory; free some, and run it again") from error
     cause: BaseException | None = error
@@ -120,7 +131,23 @@ def raise_if_machine(error: BaseException) -> None:
             raise cause
         if isinstance(cause, OSError) and cause.errno in _MACHINE:
             raise MachineError(f"this machine can't go on: {why(cause)}; free some, and run it again") from error
+        if isinstance(cause, OSError) and of_disk(cause):
+            raise SourceDiskError(f"its disk can't read it: {why(cause)}") from error
         cause = cause.__cause__ or cause.__context__
+
+
+def disk_fault(error: BaseException) -> SourceDiskError | None:
+    """What of an error is the fault of the disk that evidence lies on. Raises any other MachineError."""
+    try:
+        raise_if_machine(error)
+    except SourceDiskError as fault:
+        return fault
+    return None
+
+
+def of_disk(error: OSError) -> bool:
+    """Is an error of a disk, and not of what lies on it?"""
+    return error.errno in _DISK
 
 
 def why(error: OSError) -> str:

@@ -44,7 +44,8 @@ def ingest(
 
     Each file ends as a new item, a further sighting of a known one, or a recorded issue; sources are only read. Setting
     ``stop`` finishes what is in flight, commits it and returns with ``interrupted``; a later run goes on from there.
-    ``progress`` is called after each commit and each batch. Raises CaseError when the case can't be written, and
+    ``progress`` is called after each commit and each batch. What a disk did not give is ``unread`` in the report and in
+    the log, and nowhere else. Raises CaseError when the case can't be written, and
     MachineError when this machine fails: what was committed stands, and a later run goes on from there.
     """
     config = config or IngestConfig()
@@ -74,6 +75,8 @@ def ingest(
                 join_small(case)
             finally:
                 run.entry.counts = report.counts()
+                if report.unread_at:
+                    run.entry.details = {**run.entry.details, "unread": report.unread_at}
     if progress:
         progress(report)
     return report

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from imgmatch.errors import EvidenceError, UnknownNameError
+from imgmatch.errors import EvidenceError, SourceDiskError, UnknownNameError
 from imgmatch.evidence.read import hashed
 from imgmatch.locator import Locator
 from imgmatch.types import Digests, Evidence
@@ -64,7 +64,7 @@ class KnownFiles:
             return None
         try:
             digests = hashed(found)
-        except EvidenceError:
+        except (EvidenceError, SourceDiskError):
             return None
         hits = self.of(digests)
         noted = self._catalogue.listed.lists_of(found.locator, digests.sha256)
