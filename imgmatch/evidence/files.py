@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -176,7 +177,7 @@ def _open(path: str, allowed: Callable[[int], bool] = stat.S_ISREG) -> BinaryIO:
     if not allowed(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError("no longer a plain file")
-    return os.fdopen(descriptor, "rb", buffering=0)  # raw: digest() reads in large blocks
+    return io.FileIO(descriptor)  # raw: digest() reads in large blocks
 
 
 def _issue(path: str, error: str, message: str) -> Issue:

@@ -81,6 +81,17 @@ FORMATS: tuple[type[Container], ...] = (
 """Every container there is, in the order in which a file is asked whether it is one."""
 
 
+def _may_begin_with(container: type[Container], first: int) -> bool:
+    """May such a file begin with this byte?"""
+    asks_magic_only = getattr(container.recognise, "__func__", None) is getattr(Container.recognise, "__func__", ())
+    begins = container.magic if asks_magic_only else container.begins
+    return not (asks_magic_only or begins) or any(magic[0] == first for magic in begins)
+
+
+_ASKED = tuple(tuple(each for each in FORMATS if _may_begin_with(each, first)) for first in range(256))
+"""By the first byte of a file, the containers that it is asked about."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recognised:
     """What a file is: the containers to open it as, in order; none for what holds nothing."""
@@ -109,10 +120,15 @@ class Recognised:
 
 def recognise(evidence: Evidence, options: SourceOptions) -> Recognised:
     """What to open evidence as. OSError where it can't be read."""
-    look = Look(evidence)
+    with Look(evidence) as look:
+        return _of(look, options)
+
+
+def _of(look: Look, options: SourceOptions) -> Recognised:
     containers: list[type[Container]] = []
     left_closed: list[str] = []
-    for container in FORMATS:
+    head = look.head
+    for container in _ASKED[head[0]] if head and head[4:8] != b"ftyp" else FORMATS:
         if not container.recognise(look):
             continue
         if container.switch is not None and not getattr(options, container.switch):

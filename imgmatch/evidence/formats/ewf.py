@@ -54,10 +54,10 @@ def _number(head: bytes) -> int:
 
 def _is_first(path: str) -> bool:
     try:
-        look = Look(files.reopen(Locator.file(path)))
+        with Look(files.reopen(Locator.file(path))) as look:
+            return look.head.startswith((MAGIC, _MAGIC2)) and _number(look.head) == 1
     except (OSError, EvidenceError):
         return False
-    return look.head.startswith((MAGIC, _MAGIC2)) and _number(look.head) == 1
 
 
 def _set(path: str) -> list[str]:
