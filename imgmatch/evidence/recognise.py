@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
+from functools import cache
 
 from imgmatch.evidence.container import Container
 from imgmatch.evidence.formats import (
@@ -81,15 +83,18 @@ FORMATS: tuple[type[Container], ...] = (
 """Every container there is, in the order in which a file is asked whether it is one."""
 
 
-def _may_begin_with(container: type[Container], first: int) -> bool:
-    """May such a file begin with this byte?"""
-    asks_magic_only = getattr(container.recognise, "__func__", None) is getattr(Container.recognise, "__func__", ())
-    begins = container.magic if asks_magic_only else container.begins
-    return not (asks_magic_only or begins) or any(magic[0] == first for magic in begins)
+@cache
+def that_may_begin_with(first: int, formats: tuple[type[Container], ...]) -> list[type[Container]]:
+    """Those that a file with this first byte is asked about."""
 
+    def may(container: type[Container]) -> bool:
+        by_magic_alone = inspect.getattr_static(container, "recognise") is inspect.getattr_static(
+            Container, "recognise"
+        )
+        begins = container.magic if by_magic_alone else container.begins
+        return not (by_magic_alone or begins) or any(magic[0] == first for magic in begins)
 
-_ASKED = tuple(tuple(each for each in FORMATS if _may_begin_with(each, first)) for first in range(256))
-"""By the first byte of a file, the containers that it is asked about."""
+    return list(filter(may, formats))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +133,7 @@ def _of(look: Look, options: SourceOptions) -> Recognised:
     containers: list[type[Container]] = []
     left_closed: list[str] = []
     head = look.head
-    for container in _ASKED[head[0]] if head and head[4:8] != b"ftyp" else FORMATS:
+    for container in that_may_begin_with(head[0], FORMATS) if head and head[4:8] != b"ftyp" else FORMATS:
         if not container.recognise(look):
             continue
         if container.switch is not None and not getattr(options, container.switch):
