@@ -28,6 +28,7 @@ from imgmatch.evidence.formats import (
     tars,
     thumbs,
     tnef,
+    trees,
     unfolded,
     unread,
     vdi,
@@ -44,6 +45,7 @@ FORMATS: tuple[type[Container], ...] = (
     stores.FirefoxCache,  # a picture, often, with more behind it
     split.Split,  # a part may begin as anything does
     animation.Animation,
+    video.Sequence,
     previews.Previews,
     behind.Behind,
     video.Video,
@@ -71,6 +73,8 @@ FORMATS: tuple[type[Container], ...] = (
     vhd.Vhd,
     vdi.Vdi,
     ewf.Ewf,
+    trees.Xfs,
+    trees.Apfs,
     partitions.Partitions,
     filesystem.FileSystem,
     zips.Zip,
