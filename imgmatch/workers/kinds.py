@@ -81,11 +81,11 @@ DISKS = Kind(
     "disk images",
     "imgmatch.workers.serving:ask",
     (
-        *("tsk", "volumes.trees"),
+        *("tsk", "volumes.locked", "volumes.lvm", "volumes.trees"),
         *("disks.ewf", "disks.ewf2", "disks.qcow", "disks.vdi", "disks.vhd", "disks.vhdx", "disks.vmdk"),
     ),
     ("numpy.ma",),
-    ("pytsk3", "pyewf", "pyfsxfs", "pyfsapfs", "backports.zstd"),
+    ("pytsk3", "pyewf", "pyfsxfs", "pyfsapfs", "pyluksde", "pybde", "pyfvde", "backports.zstd"),
 )
 KINDS = (PICTURES, FRAMES, VIDEOS, DOCUMENTS, ARCHIVES, TABLES, DISKS)
 OF_PARSER = {parser: kind for kind in KINDS for parser in kind.parsers}

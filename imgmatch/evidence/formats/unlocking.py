@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from time import monotonic
 
 from imgmatch.errors import locked, over
 from imgmatch.evidence.options import SourceOptions
@@ -17,9 +17,9 @@ def unlock(asked: session.Session, options: SourceOptions, what: str, *which: in
     ``max_cpu_seconds``.
     """
     longest = options.limits.max_cpu_seconds
-    until = time.monotonic() + longest
+    until = monotonic() + longest
     for number in range(len(options.passwords)):
-        if time.monotonic() > until:
+        if monotonic() > until:
             says = f"is encrypted; {number:,} of {len(options.passwords):,} passwords were tried in max_cpu_seconds"
             raise over("max_cpu_seconds", f"{what} {says} ({longest}), and none of these opens it")
         try:

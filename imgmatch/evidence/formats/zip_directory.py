@@ -61,6 +61,11 @@ class Entry:
         return bool(self.flags & _ENCRYPTED)
 
     @property
+    def described(self) -> bool:
+        """Do its checksum and sizes follow its content?"""
+        return bool(self.flags & _DESCRIPTOR)
+
+    @property
     def unsupported(self) -> str | None:
         """As what it can't be unpacked, whatever the password."""
         if self.flags & _STRONG:
