@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from imgmatch import times
 from imgmatch.errors import EvidenceError, UsageError, raise_if_machine, why
+from imgmatch.evidence import quiet
 from imgmatch.locator import Locator, readable
 from imgmatch.types import Evidence, Issue
 
@@ -68,14 +69,12 @@ def set_bytes(evidence: Evidence) -> int:
     path = path_of(evidence)
     if path is None:
         return evidence.size_bytes
-    folder, name = os.path.split(path)
-    stem = name.partition(".")[0]
+    stem = path[: len(path) - len(os.path.basename(path))] + os.path.basename(path).partition(".")[0]
     total = 0
     try:
-        with os.scandir(folder) as listing:
-            for entry in listing:
-                if entry.name != name and entry.name.startswith(stem) and entry.is_file():
-                    total += entry.stat().st_size
+        for entry in quiet.entries(os.path.dirname(path)):
+            if entry.path != path and entry.path.startswith(stem) and os.path.isfile(entry.path):
+                total += os.stat(entry.path).st_size
     except OSError:
         return evidence.size_bytes
     return total + evidence.size_bytes
@@ -90,24 +89,21 @@ def _walk_folders(root: str, skip: str | None, listed: Callable[[Locator], None]
             levels.pop()
         elif isinstance(entry, Issue):
             yield entry
-        elif entry.is_symlink():
+        elif entry.is_link:
             yield _examine_link(entry.path, real_root)
-        elif entry.is_dir(follow_symlinks=False):
+        elif entry.is_folder:
             levels.append(_entries(entry.path, skip, listed))
         else:
             yield _examine(entry.path)
 
 
-def _entries(
-    folder: str, skip: str | None, listed: Callable[[Locator], None] | None
-) -> Iterator[os.DirEntry[str] | Issue]:
+def _entries(folder: str, skip: str | None, listed: Callable[[Locator], None] | None) -> Iterator[quiet.Entry | Issue]:
     """Entries of one folder, or the issue why there are none."""
     if skip is not None and os.path.realpath(folder) == skip:
         yield _issue(folder, "own_case", "this folder is the case itself; it is left out")
         return
     try:
-        with os.scandir(folder) as listing:
-            entries = sorted(listing, key=lambda entry: os.fsencode(entry.name))
+        entries = quiet.entries(folder)
     except OSError as error:
         yield _issue(folder, "unreadable_folder", f"the folder can't be listed: {_reason(error)}")
         return
@@ -117,6 +113,7 @@ def _entries(
 
 
 def _examine_link(path: str, real_root: str) -> Evidence | Issue:
+    quiet.moved.may_have(os.path.dirname(path))
     try:
         target = os.path.realpath(path, strict=True)
     except OSError as error:
@@ -163,13 +160,11 @@ def _device(path: str) -> Evidence | Issue:
 
 
 def _open(path: str, allowed: Callable[[int], bool] = stat.S_ISREG) -> BinaryIO:
-    """Open for reading only; on Linux without moving the access time where the owner allows it."""
+    """Open for reading only, without moving the access time where that can be had."""
     # NONBLOCK: a pipe put in the file's place between stat and open must not hang the run.
-    flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        descriptor = os.open(path, flags | getattr(os, "O_NOATIME", 0))
-    except PermissionError:
-        descriptor = os.open(path, flags)
+        descriptor = quiet.open_quietly(path, flags)
     except OSError as error:  # told here, before a parser makes something else of it
         raise_if_machine(error)
         raise

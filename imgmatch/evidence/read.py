@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
 
 from imgmatch.errors import EvidenceError, ImgmatchError, MachineError, raise_if_machine, why
+from imgmatch.evidence import quiet
 from imgmatch.evidence.formats.disk_image import damage_issue
 from imgmatch.evidence.limits import NOTHING_SET, AllLimits
 from imgmatch.evidence.look import Look
@@ -215,8 +216,7 @@ def _mended(evidence: Evidence, keep_bytes: int) -> tuple[Digests, bytes | None,
 def _answers(place: Locator) -> bool:
     """Can the folder still be listed that the outermost file lies in? A bad sector is evidence, a lost disk is not."""
     try:
-        with os.scandir(os.path.dirname(place.outermost.at)) as listing:
-            next(listing, None)
+        quiet.entries(os.path.dirname(place.outermost.at))
     except OSError:
         return False
     return True

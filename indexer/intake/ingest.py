@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from imgmatch.errors import MachineError
+from imgmatch.evidence.quiet import moved
 from imgmatch.models.base import Embedder
 from imgmatch.workers.decode import ReadPicture, read_picture
 from imgmatch.workers.pictures import PicturePool
@@ -52,6 +53,7 @@ def ingest(
     stop = stop or threading.Event()
     report = IngestReport()
     tell = (lambda: progress(report)) if progress else (lambda: None)
+    moved_before = moved.count
     arguments = config.record(paths)
     subject = {"paths": arguments["paths"]}
     with case.writing():
@@ -73,6 +75,7 @@ def ingest(
                 report.unsupported = run.catalogue.issues.unsupported(run.run_id)
                 join_small(case)
             finally:
+                report.access_times = moved.count - moved_before
                 run.entry.counts = report.counts()
     if progress:
         progress(report)
