@@ -26,11 +26,13 @@ def ingest(
     paths: Annotated[
         list[Path] | None, typer.Argument(metavar="PATH...", help="Files, folders, archives, disk images.")
     ] = None,
-    labels: Annotated[Path | None, typer.Option(help="CSV with file (or sha256), label and further columns.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="CSV|XLSX", help="Table with file (or sha256), label and further columns.")
+    ] = None,
     manifest: Annotated[
         Path | None,
         typer.Option(
-            metavar="CSV|JSONL",
+            metavar="CSV|XLSX|JSONL",
             help="Where pictures come from: path and further columns; without PATH its files are ingested.",
         ),
     ] = None,
@@ -96,6 +98,8 @@ def ingest(
 
 def _close(case: Path, report: IngestReport, strict: bool) -> None:
     _tell_alerts(case, report)
+    for told in report.tables_told:
+        note(f"imgmatch: {told}")
     if report.unusable:
         note(f"{report.unusable} files could not be used; see: imgmatch issues {case}, or count them with --by kind")
     for what, files in report.unsupported.items():

@@ -53,11 +53,6 @@ class Commits:
         if len(self._batch.items) >= self._items or len(self._batch) >= 8 * self._items:
             self.flush()
 
-    def issues(self, issues: Sequence[Issue]) -> None:
-        """Record issues of no file's."""
-        self._batch.issues += [(issue, None, None, False) for issue in issues]
-        self.flush()
-
     def flush(self) -> None:
         """Commit what there is."""
         if not len(self._batch):

@@ -91,6 +91,7 @@ class IngestReport:
     """What a run did. Every file met counts in ``files`` and in one of new, known, ignored, unchanged and unusable.
 
     ``deepened`` of the known are items that got vectors of regions now. ``ignored`` are left out by a hash list;
+    ``labelled`` rows of label tables and manifests were set, ``unused_rows`` were not, as ``tables_told`` says.
     ``alerts`` counts the files that alert lists name (by PDQ: the items), ``alerted`` says which, the first hundred.
     """
 
@@ -104,6 +105,7 @@ class IngestReport:
     new_sightings: int = 0
     new_issues: int = 0
     labelled: int = 0
+    unused_rows: int = 0
     deepened: int = 0
     alerts: int = 0
     read_bytes: int = 0
@@ -112,6 +114,7 @@ class IngestReport:
     """
     interrupted: bool = False
     alerted: list[Alert] = field(default_factory=list)
+    tables_told: list[str] = field(default_factory=list)
     issue_kinds: dict[str, int] = field(default_factory=dict)
     """How many files it had issues of each kind of, the most frequent first."""
     unsupported: dict[str, int] = field(default_factory=dict)

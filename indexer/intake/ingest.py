@@ -69,7 +69,7 @@ def ingest(
                 for alert in match_pdq(run):
                     report.alert([alert])
                 if not stop.is_set():
-                    report.labelled += _label(run, paths, config, commits)
+                    _label(run, paths, config, report)
                 report.interrupted = stop.is_set()
                 report.issue_kinds = run.catalogue.issues.kinds(run.run_id)
                 report.unsupported = run.catalogue.issues.unsupported(run.run_id)
@@ -103,16 +103,14 @@ def _take_in(
         raise faults[0]
 
 
-def _label(run: Run, paths: Paths, config: IngestConfig, commits: Commits) -> int:
-    """Set what the tables say; returns how many of their rows were."""
-    count = 0
-    if config.labels is not None:
-        rows = read_labels(config.labels)
-        count += apply_labels(run, config.labels, rows, paths, commits.issues, "labels")
-    if config.manifest is not None:
-        told = read_manifest(config.manifest)
-        count += apply_labels(run, config.manifest, told, paths, commits.issues, "manifest")
-    return count
+def _label(run: Run, paths: Paths, config: IngestConfig, report: IngestReport) -> None:
+    """Set what the tables say."""
+    for table, read, stage in ((config.labels, read_labels, "labels"), (config.manifest, read_manifest, "manifest")):
+        if table is not None:
+            done = apply_labels(run, table, read(table), paths, stage)
+            report.labelled += done.set
+            report.unused_rows += done.unused
+            report.tables_told += [f"{table}: {told}" for told in done.told]
 
 
 @contextmanager
