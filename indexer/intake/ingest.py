@@ -45,7 +45,8 @@ def ingest(
 
     Each file ends as a new item, a further sighting of a known one, or a recorded issue; sources are only read. Setting
     ``stop`` finishes what is in flight, commits it and returns with ``interrupted``; a later run goes on from there.
-    ``progress`` is called after each commit and each batch. Raises CaseError when the case can't be written, and
+    ``progress`` is called after each commit and each batch. What a disk did not give is ``unread`` in the report and in
+    the log, and nowhere else. Raises CaseError when the case can't be written, and
     MachineError when this machine fails: what was committed stands, and a later run goes on from there.
     """
     config = config or IngestConfig()
@@ -77,6 +78,8 @@ def ingest(
             finally:
                 report.access_times = moved.count - moved_before
                 run.entry.counts = report.counts()
+                if report.unread_at:
+                    run.entry.details = {**run.entry.details, "unread": report.unread_at}
     if progress:
         progress(report)
     return report
@@ -91,9 +94,10 @@ def _take_in(
     """
     faults: list[MachineError] = []
     jobs = reading.config.threads
+    batch = 1 if reading.config.beyond else EMBED_BATCH  # a picture with its regions is a batch, and large
     with ThreadPoolExecutor(jobs, "read") as readers, ThreadPoolExecutor(jobs, "embed") as embedders:
-        read = in_order(readers, reading, until_a_fault(found, faults), 2 * EMBED_BATCH * jobs)
-        groups = grouped(unique(until_a_fault(read, faults)), EMBED_BATCH)
+        read = in_order(readers, reading, until_a_fault(found, faults), 2 * batch * jobs)
+        groups = grouped(unique(until_a_fault(read, faults)), batch)
         for group in in_order(embedders, lambda group: embed(group, embedder), groups, jobs + 1):
             for outcome in group:
                 commits.add(outcome)
