@@ -61,7 +61,7 @@ class Behind(Container):
         if look.head.startswith(b"PK"):
             return False
         if _may_have_end(look.head):
-            with look.evidence.open() as stream:
+            with look.stream() as stream:
                 ahead = Ahead(stream, look.evidence.size_bytes)
                 end = end_of(ahead)
                 if end is not None:
@@ -144,7 +144,7 @@ def _is_more_than_padding(ahead: Ahead, at: int) -> bool:
 
 
 def _unpacks_itself(look: Look) -> bool:
-    with look.evidence.open() as stream:
+    with look.stream() as stream:
         ahead = Ahead(stream, look.evidence.size_bytes)
         end = program_end(ahead)
         return end is not None and _ARCHIVES.search(ahead.at(end, _NEAR)) is not None
