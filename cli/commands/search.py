@@ -34,6 +34,7 @@ from cli.options.report import ReportOptions, report_page
 from cli.render.formats import Format, emit_one
 from cli.render.notes import EXIT_UNREADABLE, note
 from imgmatch.errors import UsageError
+from indexer.out.atomic import refuse_existing
 
 if TYPE_CHECKING:
     from indexer.search.request import SearchResult
@@ -67,11 +68,14 @@ def search(
     from cli.render.search import emit_labels, emit_search
     from indexer.search import sets
     from indexer.search.background import background as background_of
+    from indexer.search.names import require_names
     from indexer.search.request import SearchRequest
     from indexer.search.searcher import Searcher
 
     if by not in ("item", "label"):
         raise UsageError(f"--by {by}: say item or label")
+    if report.report is not None:
+        refuse_existing(report.report)
     paths = query_paths(queries)
     wanted = sets.depth(k) if by == "label" else k
     request = SearchRequest(
@@ -79,6 +83,7 @@ def search(
     )
     told = _Told(keep=report.report is not None)
     with open_case(case) as opened:
+        require_names(opened, request.within, label_column if by == "label" else None)
         decode_soon(isolation)
         embedder = embedder_of(opened, model, device)
         background = background_of(opened, embedder.spec)

@@ -6,7 +6,6 @@ large to be decoded); what this machine is at fault for is a MachineError.
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import threading
@@ -15,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
 
-from imgmatch.errors import EvidenceError, ImgmatchError, MachineError, raise_if_machine, why
+from imgmatch.errors import EvidenceError, ImgmatchError, MachineError, SourceDiskError, raise_if_machine, why
 from imgmatch.evidence.formats.disk_image import damage_issue
 from imgmatch.evidence.limits import NOTHING_SET, AllLimits
 from imgmatch.evidence.look import Look
@@ -34,8 +33,6 @@ from imgmatch.workers.decode import Decoded, ReadPicture, Request
 _SHOWN_PIXELS = 16 << 20  # more than any part of the program compares or shows
 _log = logging.getLogger(__name__)
 _log.addHandler(logging.NullHandler())  # not on the terminal, unless who runs this asks for it
-# Of a disk: there may be a bad place on it, or it may be gone.
-_DISK = {errno.EIO, errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ETIMEDOUT, getattr(errno, "ESTALE", errno.EIO)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +85,8 @@ class Content:
     def _at(self, offset: int, size: int) -> bytes:
         if self.data is None:
             try:
-                return Look(self.evidence).at(offset, size)
+                with Look(self.evidence) as look:
+                    return look.at(offset, size)
             except OSError:  # it was read to its end before
                 return b""
         start = max(0, len(self.data) + offset) if offset < 0 else offset
@@ -169,11 +167,14 @@ class Finder:
     @contextmanager
     def holding(self, sha256: str, places: Iterable[Locator]) -> Iterator[Content]:
         """As ``content``, for what many threads do at once (``reading``)."""
-        why = "gone"
+        why, fault = "gone", None
         for place in places:
             with ExitStack() as held:
                 try:
                     content = held.enter_context(reading(self.at(place), self.limits))
+                except SourceDiskError as error:
+                    fault = error
+                    continue
                 except MachineError:
                     raise
                 except ImgmatchError as error:  # also where a package for this kind of source is missing
@@ -185,6 +186,8 @@ class Finder:
                     yield content
                     return
             why = "changed"
+        if fault is not None:
+            raise fault
         said = {"gone": "source gone", "unreadable": "source can't be read", "changed": "source changed since ingest"}
         raise EvidenceError("source_unreadable" if why == "unreadable" else "source_gone", said[why], "read")
 
@@ -192,7 +195,8 @@ class Finder:
         """The content with this SHA-256, whole, from the first place that still holds it.
 
         Raises EvidenceError of kind ``source_gone`` when every place is gone or holds another content,
-        ``source_unreadable`` when one can't be read, and ``too_large`` when it is there, but beyond the limits.
+        ``source_unreadable`` when one can't be read, and ``too_large`` when it is there, but beyond the limits;
+        SourceDiskError when it may lie where a disk does not answer, and nowhere else.
         """
         with self.holding(sha256, places) as content:
             return content
@@ -223,8 +227,6 @@ def _digest(evidence: Evidence, keep_bytes: int) -> tuple[Digests, bytes | None,
             raise EvidenceError(error.kind, str(error), "read", error.what) from error
         except OSError as error:
             raise_if_machine(error)
-            if error.errno in _DISK and not _answers(evidence.locator):
-                raise MachineError(f"{evidence.locator}: its disk does not answer any more: {why(error)}") from error
             raise EvidenceError("unreadable", f"the file can't be read: {why(error)}", "read") from error
 
 
@@ -238,13 +240,3 @@ def _mended(evidence: Evidence, keep_bytes: int) -> tuple[Digests, bytes | None,
     if sum(each.end - each.start for each in whole.lost) == digests.size_bytes:
         raise whole.lost[0].damage.again()
     return digests, data, tuple(whole.lost)
-
-
-def _answers(place: Locator) -> bool:
-    """Can the folder still be listed that the outermost file lies in? A bad sector is evidence, a lost disk is not."""
-    try:
-        with os.scandir(os.path.dirname(place.outermost.at)) as listing:
-            next(listing, None)
-    except OSError:
-        return False
-    return True

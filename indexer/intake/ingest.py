@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from imgmatch.errors import MachineError
+from imgmatch.evidence.quiet import moved
 from imgmatch.models.base import Embedder
 from imgmatch.workers.decode import ReadPicture, read_picture
 from imgmatch.workers.pictures import PicturePool
@@ -44,7 +45,8 @@ def ingest(
 
     Each file ends as a new item, a further sighting of a known one, or a recorded issue; sources are only read. Setting
     ``stop`` finishes what is in flight, commits it and returns with ``interrupted``; a later run goes on from there.
-    ``progress`` is called after each commit and each batch. Raises CaseError when the case can't be written, and
+    ``progress`` is called after each commit and each batch. What a disk did not give is ``unread`` in the report and in
+    the log, and nowhere else. Raises CaseError when the case can't be written, and
     MachineError when this machine fails: what was committed stands, and a later run goes on from there.
     """
     config = config or IngestConfig()
@@ -52,6 +54,7 @@ def ingest(
     stop = stop or threading.Event()
     report = IngestReport()
     tell = (lambda: progress(report)) if progress else (lambda: None)
+    moved_before = moved.count
     arguments = config.record(paths)
     subject = {"paths": arguments["paths"]}
     with case.writing():
@@ -73,7 +76,10 @@ def ingest(
                 report.unsupported = run.catalogue.issues.unsupported(run.run_id)
                 join_small(case)
             finally:
+                report.access_times = moved.count - moved_before
                 run.entry.counts = report.counts()
+                if report.unread_at:
+                    run.entry.details = {**run.entry.details, "unread": report.unread_at}
     if progress:
         progress(report)
     return report

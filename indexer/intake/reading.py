@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 from dataclasses import dataclass
 
-from imgmatch.errors import EvidenceError
+from imgmatch.errors import EvidenceError, SourceDiskError
 from imgmatch.evidence import Walked
 from imgmatch.evidence.read import Content, only_this_file, reading
 from imgmatch.picture.facts import Facts
@@ -16,7 +15,7 @@ from indexer.index.shelf import Shelf
 from indexer.intake.config import IngestConfig
 from indexer.intake.finding import Entry
 from indexer.intake.known import KnownFiles, Listed
-from indexer.intake.outcomes import Failed, Ignored, Known, Prepared
+from indexer.intake.outcomes import Failed, Ignored, Known, Prepared, Unread
 
 # Twelve megabytes: larger than the tiles need, and small enough for those that wait to be embedded.
 _REGIONS_PIXELS = 4 << 20
@@ -32,7 +31,7 @@ class Reading:
     config: IngestConfig
     decoder: ReadPicture
 
-    def __call__(self, entry: Entry) -> Prepared | Known | Ignored | Failed | Listed | Walked:
+    def __call__(self, entry: Entry) -> Prepared | Known | Ignored | Failed | Unread | Listed | Walked:
         """What becomes of it. Whatever is raised about this file alone is an issue of this file."""
         if not isinstance(entry, Evidence):
             return entry
@@ -43,10 +42,10 @@ class Reading:
                 digests, damage = content.digests, content.damage()
                 with only_this_file(entry.locator, "decode"):
                     return self._of(entry, content)
+        except SourceDiskError as fault:
+            return Unread(entry.locator, str(fault))
         except EvidenceError as error:
-            # What a disk could not give, it may give another time: such a file is not passed over as unchanged.
-            again = getattr(error.__cause__, "errno", None) == errno.EIO
-            return Failed(Issue.of(entry.locator, error), None if again else entry, digests, damage=damage)
+            return Failed(Issue.of(entry.locator, error), entry, digests, damage=damage)
 
     def _of(self, found: Evidence, content: Content) -> Prepared | Known | Ignored:
         digests, config = content.digests, self.config

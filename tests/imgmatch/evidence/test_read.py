@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from imgmatch.errors import EvidenceError, ImgmatchError, MachineError
+from imgmatch.errors import EvidenceError, ImgmatchError, MachineError, SourceDiskError
 from imgmatch.evidence import reopen, walk
 from imgmatch.evidence.limits import AllLimits, limits
 from imgmatch.evidence.read import Finder, hashed, read, reading
@@ -70,7 +70,6 @@ def test_what_is_decoded_are_the_bytes_that_were_hashed_up_to_the_limit():
     ("error", "kind", "message"),
     [
         (PermissionError(errno.EACCES, "Permission denied"), "unreadable", "the file can't be read: permission denied"),
-        (OSError(errno.EIO, "Input/output error"), "unreadable", "the file can't be read: input/output error"),
         (OSError("no longer a plain file"), "unreadable", "the file can't be read: no longer a plain file"),
         (EvidenceError("password", "is encrypted"), "password", "is encrypted"),
         (
@@ -107,15 +106,11 @@ def test_a_fault_of_this_machine_is_no_matter_of_the_evidence(error, where):
 
 
 @pytest.mark.parametrize("code", [errno.EIO, errno.ENODEV, errno.ESTALE, errno.ENOTCONN])
-def test_a_bad_place_on_a_disk_is_the_evidences_and_a_lost_disk_the_machines(code, tmp_path):
-    def read_from(folder):
-        place = Locator("zip", "1.jpg", Locator.file(folder / "a.zip"))
-        read(dataclasses.replace(failing(OSError(code, "Input/output error")), locator=place))
-
-    with pytest.raises(EvidenceError, match="the file can't be read: input/output error"):
-        read_from(tmp_path)
-    with pytest.raises(MachineError, match="its disk does not answer any more: input/output error"):
-        read_from(tmp_path / "unplugged")
+@pytest.mark.parametrize("where", ["open", "read"])
+def test_what_a_disk_does_not_give_is_a_fault_of_the_disk(code, where):
+    error = OSError(code, "Input/output error")
+    with pytest.raises(SourceDiskError, match="its disk can't read it: input/output error"):
+        read(failing(error) if where == "open" else evidence(lambda: Breaks(error)))
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a disk that is full")
