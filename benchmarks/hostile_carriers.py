@@ -100,19 +100,9 @@ def converted(disk: bytes, kind: str) -> bytes:
     def build(folder: Path) -> bytes:
         source, made = folder / "disk.dd", folder / "disk.img"
         source.write_bytes(disk)
-        command = [
-            "qemu-img",
-            "convert",
-            "-f",
-            "raw",
-            *(["-o", "block_size=1M"] if kind == "vhdx" else []),
-            "-O",
-            kind,
-            str(source),
-            str(made),
-        ]
+        command = ["qemu-img", "convert", "-f", "raw", "-O", kind, str(source), str(made)]
         subprocess.run(command, check=True, capture_output=True)
-        return made.read_bytes()[: 8 << 20]
+        return made.read_bytes()
 
     return in_scratch(build)
 

@@ -127,7 +127,7 @@ def seeds() -> dict[str, list[bytes]]:
         made["disk"] = [disk]
         made["simg"] = [simg(disk)]
         if shutil.which("qemu-img"):
-            kinds = ("qcow2", "vmdk", "vpc", "vhdx", "vdi")
+            kinds = ("qcow2", "vmdk", "vpc", "vdi")
             made["virtual disk"] = [converted(disk, kind) for kind in kinds]
         if shutil.which("ewfacquire"):
             made["e01"] = [_e01(disk)]
