@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import heif_items
 from benchmarks.evidence_inputs import Input, UnavailableError, encoded, faulty, file, of, picture, sha256
 
 _TIFFS: dict[str, dict[str, Any]] = {
@@ -74,6 +75,16 @@ def _heif(seeds: tuple[int, ...] = (1,)) -> Callable[[], bytes]:
     return made
 
 
+def _hidden(write: Callable[[int], bytes], brand: bytes) -> Callable[[], bytes]:
+    """A picture with another one that the file says is hidden."""
+
+    def made() -> bytes:
+        one, two = heif_items.picture_of(write(1)), heif_items.picture_of(write(2))
+        return heif_items.written([one, two.called(2, heif_items.HIDDEN)], 1, brand=brand)
+
+    return made
+
+
 def _moving(format: str, **options: Any) -> Callable[[], bytes]:
     def made() -> bytes:
         return encoded(format, 1, save_all=True, append_images=[picture(seed) for seed in (2, 3)], **options)
@@ -125,11 +136,13 @@ def several() -> Iterator[Input]:
         "WebP, three frames": ("a.webp", _moving("WEBP", lossless=True)),
         "PNG, three frames": ("a.png", _moving("PNG")),
         "TIFF, three pages": ("a.tif", _moving("TIFF")),
+        "HEIC, a hidden picture": ("a.heic", _hidden(lambda seed: _heif((seed,))(), b"heic")),
+        "AVIF, a hidden picture": ("a.avif", _hidden(lambda seed: encoded("AVIF", seed), b"avif")),
         "HEIC, three pictures": ("a.heic", _heif((1, 2, 3))),
         "JPEG with two more by an index (MPO)": ("a.jpg", _moving("MPO")),
     }
     for name, (path, content) in moving.items():
-        yield _holding("several pictures", name, path, content, drawn=2)
+        yield _holding("several pictures", name, path, content, drawn=1 if "hidden" in name else 2)
     other, third = encoded("JPEG", 2), encoded("JPEG", 3)
     behind = {
         "JPEG, another behind it": (other, of({"": other})),

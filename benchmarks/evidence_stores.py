@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from email.message import EmailMessage
@@ -111,7 +112,7 @@ def archives() -> Iterator[Input]:
 def _doubled() -> bytes:
     """The four pictures in pairs of one name."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
+    with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(buffer, "w") as archive:
         for number, data in enumerate(members().values()):
             info = zipfile.ZipInfo("placeholder", _EPOCH)
             info.filename = f"{number // 2}"
@@ -264,7 +265,7 @@ def disks() -> Iterator[Input]:
 def _split(fault: str) -> Callable[[Path], None]:
     def write(folder: Path) -> None:
         data = damaged(_fat(), fault) if fault != "missing" else _fat()
-        part = _SIZE // 3 // 512 * 512
+        part = -(-_SIZE // 3 // 512) * 512
         pieces = [data[:part], data[part : 2 * part], data[2 * part :]]
         for number, piece in enumerate(pieces, start=1):
             if piece and not (fault == "missing" and number == 2):

@@ -1,4 +1,4 @@
-"""Text that others give: JSON (RFC 8259) and CSV (RFC 4180), bounded before a parser believes it.
+"""Text that others give, in whatever letters: JSON (RFC 8259) and CSV (RFC 4180), bounded before a parser believes it.
 
 A parser makes of a few bytes as much memory as they ask for, or fails on a number of thousands of digits. What no
 program writes is refused here as ValueError, whatever reads it then.
@@ -6,6 +6,7 @@ program writes is refused here as ValueError, whatever reads it then.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 import re
@@ -25,6 +26,63 @@ _LONG_NUMBER = re.compile(rb"[0-9eE.+-]{%d}|[eE][+-]?[0-9]{3}" % (_MOST_DIGITS +
 _NUMBER_AT_END = re.compile(rb"[0-9eE.+-]*\Z")
 _NO_MARK = bytes(set(range(256)) - set(b"[]{},"))
 _STEP = bytes(1 if byte in b"[{" else 255 if byte in b"]}" else 0 for byte in range(256))
+_SEPARATOR = re.compile(r'\s*"?sep=(.)"?\s*\Z', re.IGNORECASE)
+_DELIMITERS = ",;\t|"
+_QUOTED = re.compile(r'"[^"]*"?')
+_WINDOWS = "windows-1252-instead"
+
+
+def _windows(error: UnicodeError) -> tuple[str, int]:
+    """What is no UTF-8, a byte at a time, as Windows-1252 has it, or where that has nothing, as Latin-1."""
+    assert isinstance(error, UnicodeDecodeError)
+    byte = error.object[error.start : error.start + 1]
+    try:
+        return byte.decode("cp1252"), error.start + 1
+    except UnicodeDecodeError:
+        return byte.decode("latin-1"), error.start + 1
+
+
+codecs.register_error(_WINDOWS, _windows)
+
+
+def letters(head: bytes) -> tuple[str, str]:
+    """The encoding of a text by its first bytes, and what to do about bytes that are not of it: by its mark (UTF-8, 16,
+    32), else UTF-16 where every other byte of its first two characters is zero, else UTF-8. Surrogates then stand for
+    bytes that are no UTF-8, as in names of files; ``legible`` makes letters of them.
+    """
+    for mark, name in (
+        (codecs.BOM_UTF32_LE, "utf-32"),
+        (codecs.BOM_UTF32_BE, "utf-32"),
+        (codecs.BOM_UTF16_LE, "utf-16"),
+        (codecs.BOM_UTF16_BE, "utf-16"),
+    ):
+        if head.startswith(mark):
+            return name, "replace"
+    zeros = [byte == 0 for byte in head[:4]]
+    if zeros in ([False, True, False, True], [False, True]):
+        return "utf-16-le", "replace"
+    if zeros in ([True, False, True, False], [True, False]):
+        return "utf-16-be", "replace"
+    return "utf-8-sig", "surrogateescape"
+
+
+def legible(text: str) -> str:
+    """A text of a file in ``letters``, bytes that are no UTF-8 as Windows writes them: Windows-1252."""
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", _WINDOWS)
+
+
+class Recoded:
+    """The pieces of a file, one after the other, as UTF-8 without a mark, whatever letters it is in."""
+
+    def __init__(self) -> None:
+        self._decoder: codecs.IncrementalDecoder | None = None
+
+    def __call__(self, piece: bytes) -> bytes:
+        """The next piece; characters that are cut come with the one after."""
+        if self._decoder is None:
+            encoding, errors = letters(piece)
+            self._decoder = codecs.getincrementaldecoder(encoding)(_WINDOWS if "8" in encoding else errors)
+        return self._decoder.decode(piece, not piece).encode("utf-8", "replace")
 
 
 class Guard:
@@ -97,13 +155,15 @@ class Guarded:
     """A binary file of JSON for a parser that reads it a piece at a time. What the guard says comes out of ``read``."""
 
     def __init__(self, file: Any) -> None:
-        self._file, self.guard = file, Guard()
+        self._file, self._recoded, self.guard = file, Recoded(), Guard()
 
     def read(self, size: int = -1) -> bytes:
         """The next piece."""
-        piece: bytes = self._file.read(1 << 16 if size < 0 else size)
-        self.guard.feed(piece)
-        return piece
+        text = b""
+        while not text and (piece := self._file.read(1 << 16 if size < 0 else size)):
+            text = self._recoded(piece)
+        self.guard.feed(text)
+        return text
 
 
 def loads(text: bytes | str) -> Any:
@@ -116,13 +176,34 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no value")
 
 
+def delimiter_of(line: str) -> str:
+    """What parts the cells of a table, by its first line: a comma, a semicolon, a tab or a bar."""
+    bare = _QUOTED.sub("", line)
+    return max(_DELIMITERS, key=bare.count)
+
+
+def separator_in(line: str) -> str | None:
+    """What parts the cells, where a line says so as Excel writes it above the table (``sep=;``)."""
+    said = _SEPARATOR.match(line)
+    return said[1] if said else None
+
+
 class Rows:
-    """Rows of a CSV file. csv.Error for a row, or a line, of more than a million characters, which is passed over."""
+    """Rows of a CSV file, opened with ``newline=""``, parted as its first line is. csv.Error for a row, or a line, of
+    more than a million characters, which is passed over.
+    """
 
     def __init__(self, file: TextIO) -> None:
         self._file, self._left = file, 0
         self.line_num = 0
-        self._reader = csv.reader(iter(self._line, ""))
+        self._first, delimiter = "\n", None
+        while self._first.isspace():
+            self._first = file.readline(_MOST_ROW + 1)
+            self.line_num += 1
+            if delimiter is None and (delimiter := separator_in(self._first)) is not None:
+                self._first = "\n"
+        self.line_num -= 1
+        self._reader = csv.reader(iter(self._line, ""), delimiter=delimiter or delimiter_of(self._first))
 
     def __iter__(self) -> Rows:
         return self
@@ -133,7 +214,7 @@ class Rows:
         return next(self._reader)
 
     def _line(self) -> str:
-        line = self._file.readline(self._left + 1)
+        line, self._first = self._first or self._file.readline(self._left + 1), ""
         self.line_num += bool(line)
         self._left -= len(line)
         if self._left < 0:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from PIL import Image as Pillow
 
 from imgmatch.errors import EvidenceError, over, unsupported
-from imgmatch.parsers import icons, mpo
+from imgmatch.parsers import heif, icons, mpo
 from imgmatch.parsers.alike import distinct, luma_of
 from imgmatch.parsers.pieces import Clock, Piece, Settings, Trouble, at_most, png
 from imgmatch.parsers.previews import distinct_previews, opened, preview_at, previews_in, stated_orientation
@@ -107,6 +107,8 @@ def _of_others(data: bytes, settings: Settings, at: str | None) -> Iterator[Piec
     except MemoryError:
         raise
     except Exception:  # noqa: BLE001  (the file itself says so)
+        if data[4:8] == b"ftyp":
+            yield from at_most(heif.further(data, None, settings, at), settings)
         return
     if isinstance(picture, Foreign):
         if picture.more is not None:
@@ -116,13 +118,12 @@ def _of_others(data: bytes, settings: Settings, at: str | None) -> Iterator[Piec
     if picture.width * picture.height > limit:
         raise over("max_frame_pixels", f"its frames have more than max_frame_pixels ({limit:,}); not opened")
     clock = Clock(settings)
-    if at is not None:
-        yield from _still(int(at), lambda: _seen(picture, int(at)))
+    if at is not None and "." in at:
+        yield from heif.further(data, picture, settings, at)
     elif picture.format == "HEIF":
-        primary = picture.tell()
-        for number in at_most((one for one in range(picture.n_frames) if one != primary), settings):
-            clock.check()
-            yield from _still(number, lambda number=number: _seen(picture, number))  # type: ignore[misc]
+        yield from _of_heif(data, picture, settings, at)
+    elif at is not None:
+        yield from _still(int(at), lambda: _seen(picture, int(at)))
     else:
         chosen = distinct(_frames(picture, clock), settings.frames_per_minute)
         try:
@@ -132,6 +133,28 @@ def _of_others(data: bytes, settings: Settings, at: str | None) -> Iterator[Piec
             raise
         except Exception as error:
             raise EvidenceError("broken_picture", f"its further frames can't be read: {one_line(error)}") from error
+        if picture.format == "AVIF":
+            yield from at_most(heif.further(data, picture, settings), settings)
+
+
+def _of_heif(data: bytes, picture: Any, settings: Settings, at: str | None) -> Iterator[Piece | Trouble]:
+    """Those that libheif lists and decodes, and all that it does not."""
+    clock, primary = Clock(settings), picture.tell()
+    listed, items = heif.listed(data, picture), heif.Items(data)
+
+    def given() -> Iterator[Piece | Trouble]:
+        for number in range(picture.n_frames) if at is None else (int(at),):
+            if number == primary and at is None:
+                continue
+            clock.check()
+            if listed and not heif.by_libheif(items, listed[number]):
+                yield from heif.one(items, items.items[listed[number]], str(number), settings)
+            else:
+                yield from _still(number, lambda number=number: _seen(picture, number))  # type: ignore[misc]
+        if at is None:
+            yield from heif.further(data, picture, settings)
+
+    yield from at_most(given(), settings)
 
 
 def _still(number: int, read: Callable[[], Pillow.Image]) -> Iterator[Piece | Trouble]:

@@ -23,6 +23,7 @@ def give(stream: BinaryIO, settings: Settings, tell: Callable[[Part | Piece], No
     """
     py7zr = require("py7zr", "archives")
     py7zr.archiveinfo.read_utf16 = _read_name  # its own refuses all of an archive for one name
+    py7zr.archiveinfo.MAX_NUMFILES = min(py7zr.archiveinfo.MAX_NUMFILES, settings.limits.max_members)
     py7zr.py7zr.get_memory_limit = lambda: _BLOCK_BYTES  # its own asks the system, which a worker can't
     archive = _open(py7zr, stream, settings.passwords)
     if len(archive.files.files_list) > settings.limits.max_members:
@@ -65,6 +66,8 @@ def _open(py7zr: Any, stream: BinaryIO, passwords: tuple[str, ...]) -> Any:
         except MemoryError:
             raise
         except Exception as error:
+            if "exceeds limit" in str(error):
+                raise over("max_members", f"holds more than may be in one: {one_line(error)}") from error
             if password is None:
                 raise EvidenceError("broken_archive", f"the archive can't be read: {one_line(error)}") from error
     raise locked(len(passwords))

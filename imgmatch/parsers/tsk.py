@@ -14,10 +14,12 @@ from typing import Annotated, Any, TypedDict, TypeVar
 
 from imgmatch.optional import require
 from imgmatch.parsers import ext
+from imgmatch.parsers.ntfs import initialised
 from imgmatch.parsers.told import Name, Number, Size
 from imgmatch.streams import RandomAccess
 
 _DEFAULT_DATA, _NTFS_DATA = 1, 128
+_MFT = 0
 _KEPT_OPEN = 64
 _LONGEST_FOLDER = 256 << 20
 _Found = TypeVar("_Found")
@@ -204,7 +206,7 @@ class FileSystem:
             mine = int(found.info.id) == attribute if attribute is not None else not named
             if int(found.info.type) not in (_DEFAULT_DATA, _NTFS_DATA) or not mine or int(found.info.flags) & odd:
                 continue
-            if self._ntfs and end > found.info.nrd.initsize:
+            if self._ntfs and end > (initialised(self._file(_MFT).read_random, inode, attribute) or 0):
                 return None
             for run in found:
                 start, stop, flags = run.offset * block, (run.offset + run.len) * block, int(run.flags)

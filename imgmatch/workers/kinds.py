@@ -69,12 +69,23 @@ ARCHIVES = Kind(
     ("brotli", "encodings", "py7zr", "pyppmd"),
     uses=500,
 )
+TABLES = Kind(
+    "tables",
+    "imgmatch.workers.serving:extract",
+    ("sheets",),
+    ("openpyxl.utils.datetime",),
+    ("encodings", "openpyxl", "openpyxl.reader", "openpyxl.worksheet"),
+    uses=100,
+)
 DISKS = Kind(
     "disk images",
     "imgmatch.workers.serving:ask",
-    ("tsk", "disks.ewf", "disks.ewf2", "disks.qcow", "disks.vdi", "disks.vhd", "disks.vhdx", "disks.vmdk"),
+    (
+        *("tsk", "volumes.locked", "volumes.lvm", "volumes.trees"),
+        *("disks.ewf", "disks.ewf2", "disks.qcow", "disks.vdi", "disks.vhd", "disks.vhdx", "disks.vmdk"),
+    ),
     ("numpy.ma",),
-    ("pytsk3", "pyewf", "backports.zstd"),
+    ("pytsk3", "pyewf", "pyfsxfs", "pyfsapfs", "pyluksde", "pybde", "pyfvde", "backports.zstd"),
 )
-KINDS = (PICTURES, FRAMES, VIDEOS, DOCUMENTS, ARCHIVES, DISKS)
+KINDS = (PICTURES, FRAMES, VIDEOS, DOCUMENTS, ARCHIVES, TABLES, DISKS)
 OF_PARSER = {parser: kind for kind in KINDS for parser in kind.parsers}

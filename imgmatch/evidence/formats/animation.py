@@ -36,7 +36,7 @@ class Animation(Moving):
         if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
             return head[12:16] == b"VP8X" and bool(head[20] & 2)
         if head[4:8] == b"ftyp":
-            return coding_of(head) == "HEIF" or b"avis" in head[8 : int.from_bytes(head[:4], "big")]
+            return coding_of(head) is not None
         if head.startswith(b"\xff\xd8\xff"):
             return _has_index(look)
         if head.startswith((b"\0\0\1\0", b"\0\0\2\0")):  # icons and cursors, by their number

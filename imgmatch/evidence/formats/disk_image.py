@@ -85,8 +85,10 @@ def damage_issue(damage: DamagedError) -> Issue:
 class _Elsewhere:
     """A reader in a process of its own."""
 
-    def __init__(self, parser: type, sources: list[RandomAccess], image: DiskImage) -> None:
-        self._session = session.Session(parser, sources, image.outer, image.options.limits)
+    def __init__(
+        self, parser: type, sources: list[RandomAccess], image: DiskImage, opening: tuple[object, ...]
+    ) -> None:
+        self._session = session.Session(parser, sources, image.outer, image.options.limits, *opening)
 
     def about(self) -> dict[str, Any]:
         """What the image says of itself."""
@@ -123,13 +125,14 @@ class _Here:
 class Media:
     """The bytes of a disk as a parser gives them, as RandomAccess. What it can't prove raises DamagedError.
 
-    ``about`` is what the image says of itself, ``met`` what turned out to be damaged, by where it begins.
+    ``opening``: what the parser takes besides. ``about`` is what the image says of itself, ``met``
+    what turned out to be damaged, by where it begins.
     """
 
-    def __init__(self, parser: type, sources: list[RandomAccess], image: DiskImage) -> None:
+    def __init__(self, parser: type, sources: list[RandomAccess], image: DiskImage, *opening: object) -> None:
         self._place = image.place("disk")
         try:
-            asked = _Here(parser, sources) if image.here else _Elsewhere(parser, sources, image)
+            asked = _Here(parser, sources) if image.here else _Elsewhere(parser, sources, image, opening)
             self.about: dict[str, Any] = asked.about()
         except (OSError, RuntimeError) as error:
             raise cant_open(error) from error

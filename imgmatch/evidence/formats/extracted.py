@@ -24,6 +24,8 @@ class Extracted(Container):
 
     parser: ClassVar[str]
     hashed_up_to_bytes: ClassVar[int | None] = sys.maxsize
+    calls: ClassVar[dict[str, str]] = {}
+    """What is called otherwise here than by the parser, so that its place tells which container of a file it is in."""
     as_old_as_itself: ClassVar[bool] = True
     """Is what says no time of its own as old as the file? So are a frame, and a picture in a document."""
 
@@ -36,13 +38,14 @@ class Extracted(Container):
         settings = Settings(options.frames_per_minute, options.limits, options.passwords)
         place_of = Names()
         for piece in parse.extract(self.parser, self.access(), settings, at):
-            if piece.kind not in self.kinds or (piece.kind == "frame" and not _FRAME.fullmatch(piece.at)):
+            kind = self.calls.get(piece.kind, piece.kind)
+            if kind not in self.kinds or (piece.kind == "frame" and not _FRAME.fullmatch(piece.at)):
                 raise EvidenceError("crashed", "its reader gave nonsense; what came before is kept")
             if isinstance(piece, Trouble):
-                yield self.issue(piece.at, piece.error, piece.message, piece.kind, piece.what)
+                yield self.issue(piece.at, piece.error, piece.message, kind, piece.what)
             else:
                 when = piece.modified_utc or (self.outer.modified_utc if self.as_old_as_itself else None)
-                yield self.unpacked(place_of(piece.at), piece.content, when, piece.kind)
+                yield self.unpacked(place_of(piece.at), piece.content, when, kind)
 
 
 class Moving(Extracted):

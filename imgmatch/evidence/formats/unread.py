@@ -14,7 +14,7 @@ from imgmatch.evidence.naming import signature_of
 from imgmatch.locator import Locator
 from imgmatch.types import Evidence, Issue
 
-_DISKS = ("ewf", "qcow", "simg", "split", "vdi", "vhd", "vmdk")
+_DISKS = ("bitlocker", "ewf", "filevault", "luks", "qcow", "simg", "split", "udif", "vdi", "vhd", "vmdk")
 _SAMPLE_BYTES = 1 << 16
 _RANDOM = 240  # of 256 values, in each of which some byte of a sample is: no file system begins so
 
@@ -30,7 +30,9 @@ class UnreadVolume(Container):
     def recognise(cls, look: Look) -> bool:
         """Whatever is a volume by where it lies."""
         place = look.evidence.locator
-        return place.kind == "partition" or (place.at == "disk" and place.parent is not None and place.kind in _DISKS)
+        return place.kind in ("partition", "lvm") or (
+            place.at == "disk" and place.parent is not None and place.kind in _DISKS
+        )
 
     def members(self) -> Iterator[Evidence | Issue]:
         """What it is; with ``carve``, pictures in it."""

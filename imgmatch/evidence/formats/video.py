@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from imgmatch.evidence.formats.extracted import Moving
 from imgmatch.evidence.look import Look
 from imgmatch.picture.brands import coding_of
@@ -41,3 +43,28 @@ class Video(Moving):
             or head.startswith(cls.magic)
             or any(head[at :: _TS_PACKET + extra][:4] == b"GGGG" for at, extra in ((0, 0), (4, 4)))
         )
+
+
+class Sequence(Video):
+    """Pictures in a track of an HEIF file, beside those that are items of it."""
+
+    name = "picture sequence"
+    kinds: ClassVar[tuple[str, ...]] = ("track",)
+    calls: ClassVar[dict[str, str]] = {"frame": "track"}
+    itself = True
+
+    @classmethod
+    def recognise(cls, look: Look) -> bool:
+        """Has it a track (ISO/IEC 23008-12, 7)? Those of AVIF are its frames."""
+        if coding_of(look.head) != "HEIF":
+            return False
+        at = 0
+        while len(head := look.head[at : at + 16] if at + 16 <= len(look.head) else look.at(at, 16)) >= 8:
+            if head[4:8] == b"moov":
+                return True
+            length = int.from_bytes(head[:4], "big")
+            length = int.from_bytes(head[8:], "big") if length == 1 else length
+            at += length
+            if length < 8:
+                break
+        return False

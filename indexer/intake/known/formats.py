@@ -5,35 +5,35 @@ Whatever its size, a list is read as a stream. A line that holds no hash is give
 
 from __future__ import annotations
 
-import codecs
 import csv
 import enum
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
 
 from imgmatch.errors import UsageError
-from imgmatch.given import Guarded
-from imgmatch.optional import require
+from imgmatch.given import Recoded, delimiter_of, legible, separator_in
 from imgmatch.picture.pdq import BITS
 from indexer.catalogue.rds import is_database, rds_hashes
+from indexer.intake.known.columns import CATEGORY, DIGESTS, PDQ, QUALITY, cells_of, named
+from indexer.intake.known.digests import digest_in, read_digest, strongest
+from indexer.intake.known.vics import vics_media
+from indexer.intake.tablefile import table_text
 
-DIGEST_BYTES = {"md5": 16, "sha1": 20, "sha256": 32}
-_STRONGEST_FIRST = ("sha256", "sha1", "md5")
-_CATEGORY_COLUMNS = ("category", "vicscategory", "classification")
 _MOST_CATEGORY = 64
 _MOST_LINE = 65_536
 _HEAD_BYTES = 65_536
-_BSD_SUM = re.compile(r"(?:MD5|SHA1|SHA256|SHA2-256) ?\(.*\) ?= ?([0-9a-fA-F]+)\Z")
-# Objects of a VICS file that describe a picture or film; what lies deeper (its copies) bears the same hashes.
-_PDQ_COLUMNS = {"pdq", "pdqhash", "pdqhex"}
 # As pdq-photo-hasher writes: hash, quality, name. Hashes alone can't be told from SHA-256.
 _PDQ_LINE = re.compile(r"[0-9a-fA-F]{64}\s*[,;\t]\s*(?:100|\d{1,2})\s*(?:[,;\t]|\Z)")
 # As python-threatexchange writes: the kind of each hash before it.
 _PDQ_PREFIX = re.compile(r"pdq\s+(?=[0-9a-fA-F]{64}\b)")
-_VICS_MEDIA = {"value.item", "value.item.Media.item", "Media.item", "item"}
+_HASHDEEP = "%%%%"
+# Above the digests in what certutil and Get-FileHash write.
+_PREAMBLE = ("MD5 ", "SHA1 ", "SHA256 ", "Algorithm ", "---")
+_NSRL = re.compile(r'"?SHA-1"?,"?MD5"?,"?CRC32"?', re.IGNORECASE)
 
 
 class ListFormat(enum.StrEnum):
@@ -81,18 +81,25 @@ def recognise(path: Path) -> ListFormat:
         raise UsageError(f"{path}: can't be read ({error.strerror}); give an existing hash list") from error
     if is_database(head):
         return ListFormat.rds3
-    if head.removeprefix(codecs.BOM_UTF8).lstrip()[:1] in (b"{", b"["):
+    if Recoded()(head).lstrip()[:1] in (b"{", b"["):
         return ListFormat.vics
-    for _, line in _lines(path):
-        columns = _columns(line)
-        says_so = _PDQ_PREFIX.match(line) or _PDQ_LINE.match(line)
-        if says_so or columns.keys() & _PDQ_COLUMNS or {"hash", "quality"} <= columns.keys():
-            return ListFormat.pdq
-        if columns.keys() & {*DIGEST_BYTES, "hash"}:
-            return ListFormat.nsrl if {"sha1", "crc32", "filename"} <= columns.keys() else ListFormat.csv
-        if _digest_of(line) is not None:
-            return ListFormat.text
-        break
+    with table_text(path) as file:
+        said, lines = _delimiter(_lines(file))
+        for _, line in lines:
+            columns = named(line, said)
+            if (
+                _PDQ_PREFIX.match(line)
+                or _PDQ_LINE.match(line)
+                or PDQ in columns
+                or {"hash", QUALITY} <= columns.keys()
+            ):
+                return ListFormat.pdq
+            if columns.keys() & {*DIGESTS}:
+                return ListFormat.nsrl if _NSRL.match(line) else ListFormat.csv
+            if digest_in(line) is not None:
+                return ListFormat.text
+            if not line.startswith(_PREAMBLE):
+                break
     raise UsageError(
         f"{path}: not a list of hashes that is known: its first line is neither a hash nor names a column md5, sha1 or "
         "sha256; give text, CSV, NSRL RDS or VICS JSON"
@@ -103,152 +110,111 @@ def pdq_entries(path: Path) -> Iterator[PdqEntry | Malformed]:
     """Every entry of a PDQ list, in its order: hexadecimal hashes, alone or after the word pdq; or a CSV with quality
     and name after each, or with a header that names its columns (pdq or hash, quality, category).
     """
-    columns: dict[str, int] | None = None
-    for number, text in _lines(path):
-        line = _PDQ_PREFIX.sub("", text)
-        try:
-            cells = [cell.strip() for cell in next(csv.reader((line,), delimiter=_delimiter(line)))]
-        except csv.Error as error:
-            yield Malformed(f"line {number}", str(error))
-            continue
-        if columns is None:
-            columns = _columns(line)
-            if read_hex(cells[0]) is None:
+    columns: dict[str, list[int]] | None = None
+    with table_text(path) as file:
+        said, lines = _delimiter(_lines(file))
+        for number, text in lines:
+            line = _PDQ_PREFIX.sub("", text)
+            try:
+                cells = [cell.strip() for cell in cells_of(line, said)]
+            except csv.Error as error:
+                yield Malformed(f"line {number}", str(error))
                 continue
-            columns = {"hash": 0, "quality": 1}
-        place = next((columns[name] for name in (*_PDQ_COLUMNS, "hash") if name in columns), 0)
-        hash = read_hex(cells[place]) if place < len(cells) else None
-        if hash is None or len(hash) != BITS // 8:
-            yield Malformed(f"line {number}", _shown(line))
-            continue
-        named = {name: cells[at] for name, at in columns.items() if at < len(cells)}
-        quality = named.get("quality", "")
-        category = next((named[name] for name in _CATEGORY_COLUMNS if named.get(name)), None)
-        yield PdqEntry(hash, int(quality) if re.fullmatch(r"100|\d{1,2}", quality) else None, category)
+            if columns is None:
+                columns = named(line, said)
+                if read_digest(cells[0]) is None:
+                    continue
+                columns = {"hash": [0], QUALITY: [1]}
+            place = next((columns[name][0] for name in (PDQ, "hash") if name in columns), 0)
+            hash = read_digest(cells[place]) if place < len(cells) else None
+            if hash is None or len(hash) != BITS // 8:
+                yield Malformed(f"line {number}", _shown(line))
+                continue
+            quality = _first(cells, columns.get(QUALITY, ()))
+            category = _category(_first(cells, columns.get(CATEGORY, ())))
+            yield PdqEntry(hash, int(quality) if re.fullmatch(r"100|\d{1,2}", quality) else None, category)
 
 
 def entries(path: Path, format: ListFormat) -> Iterator[Entry | Malformed]:
     """Every entry of a list, in its order. Raises UsageError when the file as a whole is damaged."""
     if format is ListFormat.rds3:
         for number, (digests, category) in enumerate(rds_hashes(path), start=1):
-            yield _strongest(digests, category, f"row {number}")
+            yield _entry(digests.values(), category, f"row {number}")
     elif format is ListFormat.vics:
-        yield from _vics(path)
-    elif format is ListFormat.text:
-        for number, line in _lines(path):
-            digest = _digest_of(line)
-            yield Malformed(f"line {number}", _shown(line)) if digest is None else Entry(digest)
+        for number, (hashes, category) in enumerate(vics_media(path), start=1):
+            yield _entry(hashes, category, f"entry {number}")
     else:
-        yield from _csv(path)
+        with table_text(path) as file:
+            yield from (_texts if format is ListFormat.text else _table)(_lines(file))
 
 
-def read_hex(text: str) -> bytes | None:
-    """A digest written as hexadecimal digits; None when it is none of MD5, SHA-1 and SHA-256."""
-    if len(text) not in (32, 40, 64):
-        return None
-    try:
-        digest = bytes.fromhex(text)
-    except ValueError:
-        return None
-    return digest if len(digest) * 2 == len(text) else None
-
-
-def _digest_of(line: str) -> bytes | None:
-    """The hash of a text line: alone, before a file name (``md5sum``, a CSV without header) or after it (BSD)."""
-    digest = read_hex(line)
-    if digest is None:
-        bsd = _BSD_SUM.match(line)
-        word = bsd[1] if bsd else re.split(r"[\s,;*]", line.removeprefix("\\"), maxsplit=1)[0].strip('"')
-        digest = read_hex(word)
-    return digest
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Numbered lines without white space around them; not the empty ones, nor comments (#). UTF-8, or UTF-16 by its
-    mark. A line that is too long to be one comes in pieces of one number.
+def _lines(file: TextIO) -> Iterator[tuple[int, str]]:
+    """Numbered lines without white space around them; not the empty ones, nor comments (#). A line that is too long to
+    be one comes in pieces of one number.
     """
-    with path.open("rb") as binary:
-        wide = binary.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-    encoding, errors = ("utf-16", "replace") if wide else ("utf-8-sig", "surrogateescape")
-    with path.open(encoding=encoding, errors=errors) as file:
-        yield from _numbered(file)
-
-
-def _numbered(file: TextIO) -> Iterator[tuple[int, str]]:
     number = 1
     while line := file.readline(_MOST_LINE):
         text = line.strip()
         if text and not text.startswith("#"):
             yield number, text
-        number += line.endswith("\n")
+        number += line.endswith(("\n", "\r"))
 
 
-def _csv(path: Path) -> Iterator[Entry | Malformed]:
-    lines = _lines(path)
+def _delimiter(lines: Iterator[tuple[int, str]]) -> tuple[str | None, Iterator[tuple[int, str]]]:
+    """What parts the cells, where the first line says so, and the lines of the list itself: what hashdeep and Windows's
+    programs write above it is passed over.
+    """
+    for number, line in lines:
+        if (said := separator_in(line)) is not None:
+            return said, lines
+        if (bare := line.removeprefix(_HASHDEEP).strip()) and not bare.upper().startswith("HASHDEEP-"):
+            return None, chain([(number, bare)], lines)
+    return None, lines
+
+
+def _texts(lines: Iterator[tuple[int, str]]) -> Iterator[Entry | Malformed]:
+    for number, line in _delimiter(lines)[1]:
+        digest = digest_in(line)
+        yield _entry([digest], None, f"line {number}", line)
+
+
+def _table(lines: Iterator[tuple[int, str]]) -> Iterator[Entry | Malformed]:
+    said, lines = _delimiter(lines)
     _, header = next(lines)
-    delimiter = _delimiter(header)
-    columns = _columns(header)
-    category = next((columns[name] for name in _CATEGORY_COLUMNS if name in columns), None)
-    places = {name: columns[name] for name in (*_STRONGEST_FIRST, "hash") if name in columns}
+    delimiter = said or delimiter_of(header)
+    columns = named(header, delimiter)
+    places = [place for name in DIGESTS for place in columns.get(name, ())]
     for number, line in lines:
         # A line at a time: a quote that is never closed costs its line, not the rest of the list.
         try:
-            cells = next(csv.reader((line,), delimiter=delimiter))
+            cells = cells_of(line, delimiter)
         except csv.Error as error:
             yield Malformed(f"line {number}", str(error))
             continue
-        given = {name: cells[place] for name, place in places.items() if place < len(cells)}
-        named = cells[category] if category is not None and category < len(cells) else None
-        yield _strongest(given, named, f"line {number}")
+        given = [cells[place] for place in places if place < len(cells)]
+        yield _entry(given, _first(cells, columns.get(CATEGORY, ())), f"line {number}")
 
 
-def _columns(header: str) -> dict[str, int]:
-    """Names of columns, without case, spaces, hyphens and underscores, to their places."""
-    cells = next(csv.reader((header,), delimiter=_delimiter(header)))
-    return {re.sub(r"[\s_-]", "", cell).lower(): place for place, cell in reversed(list(enumerate(cells)))}
+def _first(cells: Sequence[str], places: Iterable[int]) -> str:
+    """The first cell in one of some places that holds something."""
+    return next((cell for place in places if place < len(cells) and (cell := cells[place].strip())), "")
 
 
-def _delimiter(header: str) -> str:
-    return max((",", ";", "\t"), key=header.count)
+def _entry(given: Iterable[Any], category: Any, where: str, line: str | None = None) -> Entry | Malformed:
+    told = [value for value in given if value is not None and value != ""]
+    digest = strongest(value if isinstance(value, bytes) else read_digest(str(value)) for value in told)
+    if digest is not None:
+        return Entry(digest, _category(category))
+    return Malformed(where, _shown(" ".join(map(_as_text, told)) if line is None else line))
 
 
-def _strongest(given: Mapping[str, Any], category: Any, where: str) -> Entry | Malformed:
-    """The strongest digest of an entry: a file is known by it even where an MD5 was made to collide."""
-    for value in given.values():
-        digest = value if isinstance(value, bytes) else read_hex(str(value or "").strip())
-        if digest is not None and len(digest) in DIGEST_BYTES.values():
-            named = None if category is None else str(category).strip()[:_MOST_CATEGORY]
-            return Entry(digest, named or None)
-    return Malformed(where, _shown(" ".join(str(value) for value in given.values() if value)))
+def _category(said: Any) -> str | None:
+    return None if said is None else legible(str(said)).strip()[:_MOST_CATEGORY] or None
 
 
-def _vics(path: Path) -> Iterator[Entry | Malformed]:
-    """Hashes and categories of a Project VIC file: any version's list of media, alone or within cases."""
-    ijson = require("ijson", "exchange")
-    count = 0
-    found: dict[str, Any] = {}
-    try:
-        with path.open("rb") as file:
-            if file.read(3) != codecs.BOM_UTF8:
-                file.seek(0)
-            guarded = Guarded(file)
-            for prefix, event, value in ijson.parse(guarded, use_float=True):
-                if event in ("string", "number"):
-                    container, _, key = prefix.rpartition(".")
-                    if container in _VICS_MEDIA and key.lower() in ("md5", "sha1", "category", "mediaid"):
-                        found[key.lower()] = value
-                elif event == "end_map" and prefix in _VICS_MEDIA:
-                    guarded.guard.values = 0
-                    if not found:
-                        continue
-                    count += 1
-                    given = {name: found.get(name) for name in ("sha1", "md5")}
-                    yield _strongest(given, found.get("category"), f"entry {count}")
-                    found = {}
-    except (ijson.JSONError, UnicodeDecodeError, ValueError) as error:
-        what = " ".join(str(error).split())[:120]
-        raise UsageError(f"{path}: damaged JSON after {count:,} entries ({what}); get the list again") from error
+def _as_text(value: Any) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)
 
 
 def _shown(text: str) -> str:
-    return f"no hash: {text[:40]!r}" if text else "no hash"
+    return f"no hash: {legible(text)[:40]!r}" if text else "no hash"

@@ -173,7 +173,7 @@ def _about(use: Use, all_known: bool) -> dict[str, Any]:
         about["ContactName"] = meta["examiner"]
     if all_known:
         for row in use.catalogue.vics.files():
-            cases = row.header.get("value")
+            cases = next((value for name, value in row.header.items() if name.lower() == "value"), None)
             for had in cases if isinstance(cases, list) else ():
                 about.update(had if isinstance(had, dict) else {})
     about["SourceApplicationName"] = "imgmatch"

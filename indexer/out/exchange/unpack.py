@@ -70,7 +70,7 @@ def open_pack(path: Path, spec: ModelSpec) -> Iterator[Case]:
 
 def _unpacked(path: Path, spec: ModelSpec, folder: Path) -> Case:
     manifest, digest = _verified(path, folder)
-    models = [(_spec(path, model), model) for model in manifest["models"]]
+    models = _models(path, manifest)
     if not any(made.name == spec.name and made.weights_sha256 == spec.weights_sha256 for made, _ in models):
         names = ", ".join(f"{made.name} ({made.weights_sha256[:12]})" for made, _ in models) or "none"
         raise UsageError(
@@ -83,6 +83,13 @@ def _unpacked(path: Path, spec: ModelSpec, folder: Path) -> Case:
         raise _damaged(path, f"its content does not fit together ({_line(error)})") from error
     except CaseError as error:
         raise _damaged(path, str(error).replace(str(folder), "")) from error
+
+
+def _models(path: Path, manifest: dict[str, Any]) -> list[tuple[ModelSpec, dict[str, Any]]]:
+    told = manifest.get("models")
+    if not isinstance(told, list) or not all(isinstance(model, dict) for model in told):
+        raise _damaged(path, f"{MANIFEST} has no list of models")
+    return [(_spec(path, model), model) for model in told]
 
 
 def _verified(path: Path, folder: Path) -> tuple[dict[str, Any], str]:

@@ -2,13 +2,12 @@
 
 The models are not published as a schema; the layout here is what exporters write. ``value`` holds media (``#Media``) or
 cases with their ``Media`` (``#Cases``); ``odata.metadata`` (1.x) or ``@odata.context`` (2.x) names the model. Writers
-differ: flags as booleans or as "true" and "false", ``Series`` and ``Tags`` as text, lists or objects, a byte order mark
-or none; nothing of that is a fault.
+differ: flags as booleans or as "true" and "false", ``Series`` and ``Tags`` as text, lists or objects, UTF-8 or UTF-16
+with a mark or without, fields in upper or lower case; nothing of that is a fault.
 """
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import os
 import re
@@ -18,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from imgmatch.errors import UsageError
-from imgmatch.given import Guard
+from imgmatch.given import Guard, Recoded
 from imgmatch.optional import require
+from indexer.intake.known.digests import meant, read_digest
 
 MAX_RECORD_BYTES = 32 << 20
 """A media record and what stands before it may be so long: memory stays bounded whatever a file holds."""
@@ -27,7 +27,8 @@ _MAX_HEADER_EVENTS = 200_000
 _MAX_HEADER_LENGTH = 16 << 20
 _CHUNK_BYTES = 1 << 16
 _VERSION = re.compile(r"DataModels/(\d+)\.(\d+)\.xml")
-_NAMES = {"md5": re.compile(r"[0-9a-fA-F]{32}\Z"), "sha1": re.compile(r"[0-9a-fA-F]{40}\Z")}
+_LENGTHS = {"md5": 16, "sha1": 20}
+_OF_CASES = {"caseid", "casenumber", "media", "casemetadata"}
 _TAG_ENDS = re.compile(r"[,;|]")
 
 
@@ -73,7 +74,7 @@ class VicsFile:
         self.sha256 = ""
         self.bytes_read = 0
         try:
-            self.version, self._cases = self._layout()
+            self.version, self._media_at = self._layout()
         except OSError as error:
             raise UsageError(f"{self.path}: can't be read ({error.strerror}); give a readable VICS file") from error
 
@@ -104,27 +105,33 @@ class VicsFile:
                 break
         return lines
 
-    @property
-    def _media_at(self) -> str:
-        return "value.item.Media.item" if self._cases else "value.item"
-
-    def _layout(self) -> tuple[str, bool]:
-        """Data model, and whether media stand in cases: as soon as the first events tell."""
+    def _layout(self) -> tuple[str, str]:
+        """Data model, and where media stand, in the letters of this file: as soon as the first events tell."""
         events = self._ijson.sendable_list()
         parser = self._ijson.parse_coro(events)
         context = None
         version = ""
-        for first_byte, chunk in self._guarded(Guard()):
+        list_at = ""
+        of_case = False
+        for first_byte, chunk in self._guarded(guard := Guard()):
             self._send(parser, chunk, first_byte)
             for prefix, event, value in events:
-                if prefix in ("odata.metadata", "@odata.context") and event == "string":
+                place = prefix.lower()
+                if place in ("odata.metadata", "@odata.context") and event == "string":
                     context = value
-                elif prefix == "value" and event == "start_array":
-                    version = self._version(context)
-                elif prefix == "value.item.Media" and event == "start_array" and version:
-                    return version, True
-                elif (prefix, event) in (("value.item", "end_map"), ("value", "end_array")) and version:
-                    return version, False
+                elif place == "value" and event == "start_array":
+                    version, list_at = self._version(context), f"{prefix}.item"
+                    of_case = "#case" in str(context).lower()
+                elif place == "value.item.media" and event == "start_array" and version:
+                    return version, f"{prefix}.item"
+                elif place == "value.item" and event == "map_key" and value.lower() in _OF_CASES:
+                    of_case = True
+                elif place == "value.item" and event == "end_map" and version:
+                    if not of_case:
+                        return version, list_at
+                    guard.values = 0  # a case without media: those of the next, perhaps
+                elif place == "value" and event == "end_array" and version:
+                    return version, f"{list_at}.Media.item" if of_case else list_at
             events.clear()
             if first_byte > MAX_RECORD_BYTES:
                 break
@@ -132,7 +139,7 @@ class VicsFile:
             raise UsageError(
                 f"{self.path}: no VICS file: it has no list under the field 'value'; give VICS JSON 1.3 or 2.0"
             )
-        return version, False
+        return version, f"{list_at}.Media.item" if of_case else list_at
 
     def _version(self, context: str | None) -> str:
         found = _VERSION.search(context or "")
@@ -149,7 +156,7 @@ class VicsFile:
         found = self._ijson.sendable_list()
         header = _Header(self._ijson.ObjectBuilder(), self._media_at.removesuffix(".item"), self.path)
         parsers = (
-            self._ijson.parse_coro(header),
+            self._ijson.parse_coro(header, use_float=True),
             self._ijson.items_coro(found, self._media_at, use_float=True),
         )
         number = 0
@@ -221,23 +228,16 @@ class VicsFile:
         return line, place, last.after()
 
     def _chunks(self) -> Iterator[tuple[int, bytes]]:
-        """The file in pieces: the first byte's place, and UTF-8 without a byte order mark."""
+        """The file in pieces: the first byte's place, and UTF-8 without a mark, whatever letters the file is in."""
         digest = hashlib.sha256()
         self.bytes_read = 0
+        recoded = Recoded()
         with self.path.open("rb") as file:
-            wide = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-            file.seek(0)
-            decoder = codecs.getincrementaldecoder("utf-16")("replace") if wide else None
             while chunk := file.read(_CHUNK_BYTES):
                 digest.update(chunk)
                 first_byte = self.bytes_read
                 self.bytes_read += len(chunk)
-                if first_byte == 0 and chunk.startswith(codecs.BOM_UTF8):
-                    first_byte = len(codecs.BOM_UTF8)
-                    chunk = chunk[first_byte:]
-                elif decoder is not None:
-                    chunk = decoder.decode(chunk).encode("utf-8", "replace")
-                if chunk:
+                if chunk := recoded(chunk):
                     yield first_byte, chunk
         self.sha256 = digest.hexdigest()
 
@@ -286,26 +286,8 @@ def _media(record: Any, number: int) -> Iterator[Media | Fault]:
         yield Fault(number, "", "is no object with fields; the record was left out")
         return
     fields = {name.lower(): value for name, value in record.items()}
-    photodna = _text(fields.get("photodna"))
-    others = {"md5": fields.get("md5"), "sha1": fields.get("sha1")}
-    for other in fields.get("alternativehashes") or ():
-        if isinstance(other, dict):
-            name = str(other.get("HashName", "")).lower().replace("-", "")
-            if name == "photodna":
-                photodna = photodna or _text(other.get("HashValue"))
-            elif name in others and not others[name]:
-                others[name] = other.get("HashValue")
-    hashes: dict[str, str | None] = {"md5": None, "sha1": None}
-    faults: dict[str, str] = {}
-    for name, pattern in _NAMES.items():
-        value = others[name]
-        if value is None or value == "":
-            continue
-        if isinstance(value, str) and pattern.match(value.strip()):
-            hashes[name] = value.strip().lower()
-        else:
-            faults[name.upper()] = f"field {name.upper()}: {_short(value)} is no hash"
-    kept = hashes["md5"] is not None or hashes["sha1"] is not None
+    hashes, photodna, faults = _hashes(fields)
+    kept = bool(hashes)
     if not kept and not faults:
         faults["MD5"] = "field MD5: no hash, and none under SHA1"
     for name, message in faults.items():
@@ -324,14 +306,46 @@ def _media(record: Any, number: int) -> Iterator[Media | Fault]:
             category = None
     yield Media(
         number,
-        hashes["md5"],
-        hashes["sha1"],
+        hashes.get("md5"),
+        hashes.get("sha1"),
         category,
         _text(fields.get("series")),
         tags(fields.get("tags")),
         photodna,
         record,
     )
+
+
+def _hashes(fields: dict[str, Any]) -> tuple[dict[str, str], str | None, dict[str, str]]:
+    """Hashes by name, PhotoDNA, and what is wrong by field. What writers put in place of a hash (zeros, the hash of an
+    empty file beside one of another) is none.
+    """
+    photodna = _text(fields.get("photodna"))
+    others = {name: fields.get(name) for name in _LENGTHS}
+    faults: dict[str, str] = {}
+    more = fields.get("alternativehashes")
+    if not isinstance(more, list | dict | None):
+        faults["AlternativeHashes"] = f"field AlternativeHashes: {_short(more)} is no list"
+    for other in more if isinstance(more, list) else (more,):
+        if isinstance(other, dict):
+            named = {name.lower(): value for name, value in other.items()}
+            name = "".join(filter(str.isalnum, str(named.get("hashname")))).lower()
+            if name == "photodna":
+                photodna = photodna or _text(named.get("hashvalue"))
+            elif name in others and (not others[name] or not meant([read_digest(str(others[name]))])):
+                others[name] = named.get("hashvalue")
+    read: dict[str, bytes] = {}
+    for name, value in others.items():
+        digest = read_digest(value) if isinstance(value, str) else None
+        if digest is not None and len(digest) == _LENGTHS[name]:
+            read[name] = digest
+        elif value is not None and value != "":
+            faults[name.upper()] = f"field {name.upper()}: {_short(value)} is no hash"
+    good = meant(read.values())
+    if read and not good:
+        name = next(iter(read)).upper()
+        faults[name] = f"field {name}: {_short(others[name.lower()])} stands in place of a hash"
+    return {name: digest.hex() for name, digest in read.items() if digest in good}, photodna, faults
 
 
 def tags(value: Any) -> tuple[str, ...]:

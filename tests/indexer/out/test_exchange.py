@@ -1,5 +1,6 @@
 """Project VIC files, tables and PDQ lists, into a case and out of it."""
 
+import contextlib
 import csv
 import errno
 import hashlib
@@ -99,10 +100,85 @@ def test_known_media_label_pictures_that_come_before_or_after_the_file(case, kno
 
 
 def test_the_same_md5_with_another_sha1_is_another_file(case, tmp_path, known):
-    wrong = {**record(1, Category=1), "SHA1": "0" * 40}
+    wrong = {**record(1, Category=1), "SHA1": "1234" * 10}
     import_vics(case, write(tmp_path / "k.json", [wrong, {"SHA1": digests(2).sha1, "Category": 3}]))
     add(case, [1, 2])
     assert inside(case).labels.of([1, 2]) == {1: {}, 2: {"vics_category": ("3",)}}
+
+
+def test_zeros_in_place_of_a_sha1_do_not_keep_an_md5_from_matching(case, tmp_path):
+    pytest.importorskip("ijson", reason="ijson is not installed: pip install 'imgmatch[exchange]'")
+    empty = hashlib.sha1(b"").hexdigest()
+    records = [{**record(n, Category=n), "SHA1": filler} for n, filler in ((1, "0" * 40), (2, empty), (3, ""))]
+    done = import_vics(case, write(tmp_path / "k.json", [*records, {"MD5": "0" * 32, "SHA1": "0" * 40}]))
+    assert (done.media, done.faults) == (3, 1)
+    add(case, [1, 2, 3])
+    assert [inside(case).labels.of([n])[n]["vics_category"] for n in (1, 2, 3)] == [("1",), ("2",), ("3",)]
+
+
+ODD = (
+    None,
+    True,
+    5,
+    -1,
+    1e30,
+    "",
+    "x",
+    "\ud800",
+    [],
+    [5],
+    [[["x"]]],
+    [None],
+    {},
+    {"Name": {"Name": [{"x": 1}]}},
+    [{"x": {}}],
+)
+FIELDS_OF_MEDIA = (
+    "MediaID", "MD5", "SHA1", "Category", "Series", "Tags", "Comments", "PhotoDNA", "MimeType", "MediaSize",
+    "MediaFiles", "AlternativeHashes",
+)  # fmt: skip
+
+
+def test_odd_values_of_any_field_are_faults_and_no_more(case, tmp_path):
+    """Whatever stands in a field: a record is kept, or named, and goes out again."""
+    pytest.importorskip("ijson", reason="ijson is not installed: pip install 'imgmatch[exchange]'")
+    records = [record(n % 3, **{field: odd}) for field in FIELDS_OF_MEDIA for n, odd in enumerate(ODD)]
+    add(case, [0, 1, 2])
+    path = tmp_path / "known.json"
+    for number, document in enumerate(
+        (
+            {"@odata.context": CONTEXT, "value": [{"CaseID": "1", "Media": records}]},
+            {"odata.metadata": CONTEXT.replace("Cases", "Media"), "value": records},
+        )
+    ):
+        path.write_text(json.dumps(document))
+        done = import_vics(case, path)
+        assert done.media + done.faults >= len(records)
+        export_vics(case, tmp_path / f"out{number}.json", all_known=True)
+        assert json.loads((tmp_path / f"out{number}.json").read_text())["value"]
+        done = import_list(case, path, "known", f"list {number}")
+        assert done.entries
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_odd_values_about_a_file_are_one_line(case, tmp_path, odd):
+    pytest.importorskip("ijson", reason="ijson is not installed: pip install 'imgmatch[exchange]'")
+    path = tmp_path / "known.json"
+    media = [record(1)]
+    for document in (
+        odd,
+        {"@odata.context": odd, "value": media},
+        {"@odata.context": CONTEXT, "value": odd},
+        {"@odata.context": CONTEXT, "value": [{"Media": odd}]},
+        {"@odata.context": CONTEXT, "value": [odd, {"Media": media}, odd]},
+        {"@odata.context": CONTEXT, "more": odd, "value": [{"CaseID": odd, "Media": media}]},
+    ):
+        path.write_text(json.dumps(document))
+        with contextlib.suppress(UsageError):
+            import_vics(case, path)
+        with contextlib.suppress(UsageError):
+            import_list(case, path, "known", "list")
+            remove_list(case, "list")
 
 
 def test_the_same_file_twice_is_told_and_changes_nothing(case, known):

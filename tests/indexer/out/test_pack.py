@@ -1,5 +1,6 @@
 """Portable cases: what another office gets, and what it does with a bad one."""
 
+import contextlib
 import hashlib
 import io
 import json
@@ -191,6 +192,42 @@ def test_a_bad_pack_is_one_line_and_leaves_nothing(pair, tmp_path, monkeypatch, 
     assert "scratch" not in str(caught.value)
     assert "\n" not in str(caught.value)
     assert list((tmp_path / "scratch").iterdir()) == []
+
+
+ODD = (None, True, 5, -1, 1e300, "x", [], [5], [None], {}, {"x": None})
+
+
+def places(value, at=()):
+    """The way to everything in a manifest."""
+    yield at
+    for name, part in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from places(part, (*at, name))
+
+
+def test_odd_values_anywhere_in_a_manifest_are_one_line(pair, tmp_path):
+    _, other = pair
+    write_pack(other, tmp_path / "a.pack")
+    with zipfile.ZipFile(tmp_path / "a.pack") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    manifest = json.loads(members["manifest.json"])
+    refused = 0
+    for number, place in enumerate(places(manifest)):
+        for odd in ODD if place == ("models",) else (ODD[number % len(ODD)],):
+            made = json.loads(members["manifest.json"])
+            if place:
+                of = made
+                for name in place[:-1]:
+                    of = of[name]
+                of[place[-1]] = odd
+            else:
+                made = odd
+            with zipfile.ZipFile(tmp_path / "b.pack", "w") as archive:
+                for name, data in {**members, "manifest.json": json.dumps(made)}.items():
+                    archive.writestr(name, data)
+            with contextlib.suppress(UsageError), open_pack(tmp_path / "b.pack", SPEC):
+                continue
+            refused += 1
+    assert refused > 20
 
 
 def test_bombs_are_refused_before_they_are_unpacked(pair, tmp_path):

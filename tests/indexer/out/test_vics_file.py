@@ -50,10 +50,27 @@ def test_media_are_read_in_both_layouts_with_and_without_a_byte_order_mark(tmp_p
     assert len(source.sha256) == 64
 
 
-def test_utf_16_with_its_mark_is_read(tmp_path):
-    text = json.dumps(case_file([{"MD5": MD5, "Series": "Ünïcode ✓"}]), ensure_ascii=False)
-    _, (found,) = read(tmp_path, text.encode("utf-16"))
-    assert found.series == "Ünïcode ✓"
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"])
+@pytest.mark.parametrize("cased", [str, str.lower, str.upper])
+def test_any_letters_and_fields_in_any_case_are_read(tmp_path, encoding, cased):
+    record = {cased("MD5"): MD5, cased("Series"): "Ünïcode", cased("Category"): "2"}
+    document = {cased("odata.metadata"): f"{V13}#Cases", cased("value"): [{cased("Media"): [record]}]}
+    source, (found,) = read(tmp_path, json.dumps(document, ensure_ascii=False).encode(encoding))
+    assert (source.version, found.md5, found.series, found.category) == ("1.3", MD5.lower(), "Ünïcode", 2)
+    document = {cased("odata.metadata"): f"{V13}#Media", cased("value"): [record] * 2}
+    assert len(read(tmp_path, json.dumps(document, ensure_ascii=False).encode(encoding))[1]) == 2
+
+
+def test_cases_without_media_are_no_media(tmp_path):
+    empty = {"CaseID": "1", "CaseMetadata": []}
+    document = {
+        **case_file([{"MD5": MD5}]),
+        "value": [empty, {**empty, "Media": None}, {**empty, "Media": [{"MD5": MD5}]}],
+    }
+    _, found = read(tmp_path, document)
+    assert [one.md5 for one in found] == [MD5.lower()]
+    assert read(tmp_path, {**document, "value": [empty]})[1] == []
+    assert read(tmp_path, {**document, "value": []})[1] == []
 
 
 def test_habits_of_writers_are_no_faults(tmp_path):
@@ -89,6 +106,8 @@ def test_what_stands_beside_the_media_is_kept_before_and_after_them(tmp_path):
         ({"MD5": MD5, "Category": True}, "Category", True),
         ({"MD5": MD5, "Category": -3}, "Category", True),
         ({"Category": 1}, "MD5", False),
+        ({"MD5": MD5, "AlternativeHashes": 5}, "AlternativeHashes", True),
+        ({"MD5": "0" * 32}, "MD5", False),
         ("text", "", False),
     ],
 )
