@@ -27,7 +27,7 @@ def main() -> None:
         app()
     except ImgmatchError as error:
         note(f"imgmatch: {error}")
-        sys.exit(EXIT_ERROR)
+        sys.exit(error.exit_code)
     except KeyboardInterrupt:
         note("imgmatch: broken off; what was committed is kept")
         sys.exit(EXIT_INTERRUPTED)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 
 # What no content of a file can bring about: of space, memory and open files.
 _MACHINE = {errno.ENOSPC, errno.ENOMEM, errno.EMFILE, errno.ENFILE, getattr(errno, "EDQUOT", errno.ENOSPC)}
-
+# Of a disk that evidence lies on: there may be a bad place on it, or it may be gone.
+_DISK = {errno.EIO, errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ETIMEDOUT, getattr(errno, "ESTALE", errno.EIO)}
 
 UNPROVEN = "unproven"
 """The kind of error of a place whose checksum failed, or was never reached, after what lies in it was given out: all of
 that may be wrong.
 """
+
+_NAMED = 10
 
 
 class ImgmatchError(Exception):
@@ -21,6 +25,8 @@ class ImgmatchError(Exception):
     """What its issue is of where it keeps a piece of evidence from being read."""
     what = ""
     """What such issues are counted by beside their kind: short, and the same for all that are alike."""
+    exit_code = 1
+    """What the command line ends with."""
 
 
 class EvidenceError(ImgmatchError):
@@ -50,6 +56,14 @@ class MachineError(ImgmatchError):
     """
 
 
+class SourceDiskError(MachineError):
+    """The disk that a piece of evidence lies on does not give it. Nothing is said of that piece: who goes on with the
+    others says in the end which they were, and fails.
+    """
+
+    kind = "source_disk"
+
+
 class ModelError(ImgmatchError):
     """A model is unknown, its weights are missing or altered, or it returned something that is not an embedding."""
 
@@ -60,6 +74,29 @@ class CaseError(ImgmatchError):
 
 class UsageError(ImgmatchError):
     """An argument is out of range or does not fit the case."""
+
+
+class UnknownNameError(UsageError, ModelError):
+    """What is named occurs nowhere; the message says what is nearest among what there is."""
+
+    exit_code = 2
+
+    def __init__(self, kind: str, name: str, there_are: Sequence[str]) -> None:
+        import difflib  # takes a start some time
+
+        folded: dict[str, str] = {}
+        for other in there_are:
+            folded.setdefault(other.casefold(), other)
+        close = difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.6)
+        says = f"no {kind} {name!r}"
+        if close:
+            says += f"; did you mean {' or '.join(repr(folded[other]) for other in close)}?"
+        elif there_are:
+            more = f" and {len(there_are) - _NAMED} more" if len(there_are) > _NAMED else ""
+            says += f"; there are: {', '.join(there_are[:_NAMED])}{more}"
+        else:
+            says += "; there are none"
+        super().__init__(says)
 
 
 def unsupported(what: str, says: str = "not looked into", stage: str = "decode") -> EvidenceError:
@@ -83,7 +120,9 @@ def locked(passwords: int, what: str = "is encrypted", stage: str = "decode") ->
 
 
 def raise_if_machine(error: BaseException) -> None:
-    """Raise MachineError where an error, or one that it came of, is this machine's and not of the evidence in hand."""
+    """Raise MachineError where an error, or one that it came of, is this machine's and not of the evidence in hand:
+    SourceDiskError where it is the disk's that the evidence lies on.
+    """
     if isinstance(error, MemoryError):
         raise MachineError("this machine can't go on: not enough memory; free some, and run it again") from error
     cause: BaseException | None = error
@@ -92,7 +131,23 @@ def raise_if_machine(error: BaseException) -> None:
             raise cause
         if isinstance(cause, OSError) and cause.errno in _MACHINE:
             raise MachineError(f"this machine can't go on: {why(cause)}; free some, and run it again") from error
+        if isinstance(cause, OSError) and of_disk(cause):
+            raise SourceDiskError(f"its disk can't read it: {why(cause)}") from error
         cause = cause.__cause__ or cause.__context__
+
+
+def disk_fault(error: BaseException) -> SourceDiskError | None:
+    """What of an error is the fault of the disk that evidence lies on. Raises any other MachineError."""
+    try:
+        raise_if_machine(error)
+    except SourceDiskError as fault:
+        return fault
+    return None
+
+
+def of_disk(error: OSError) -> bool:
+    """Is an error of a disk, and not of what lies on it?"""
+    return error.errno in _DISK
 
 
 def why(error: OSError) -> str:

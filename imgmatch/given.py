@@ -68,7 +68,10 @@ def letters(head: bytes) -> tuple[str, str]:
 
 def legible(text: str) -> str:
     """A text of a file in ``letters``, bytes that are no UTF-8 as Windows writes them: Windows-1252."""
-    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", _WINDOWS)
+    try:
+        return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", _WINDOWS)
+    except UnicodeEncodeError:  # half a character, which no text can hold
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 class Recoded:

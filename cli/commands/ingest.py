@@ -13,12 +13,14 @@ from cli.commands.index import build_when_due
 from cli.options.common import CaseArg, DeviceOpt, IsolationOpt, JobsOpt, ModelOpt, StrictOpt, embedder_of, open_case
 from cli.options.output import Output
 from cli.options.sources import InsideOptions, LimitOpt, PasswordOptions
-from cli.render.notes import EXIT_INTERRUPTED, EXIT_UNREADABLE, note
+from cli.render.notes import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_UNREADABLE, note
 from cli.render.progress import ingest_progress, stop_on_signal
 from imgmatch.errors import UsageError
 
 if TYPE_CHECKING:
     from indexer.intake.ingest import IngestReport
+
+_UNREAD_SHOWN = 10
 
 
 def ingest(
@@ -26,11 +28,13 @@ def ingest(
     paths: Annotated[
         list[Path] | None, typer.Argument(metavar="PATH...", help="Files, folders, archives, disk images.")
     ] = None,
-    labels: Annotated[Path | None, typer.Option(help="CSV with file (or sha256), label and further columns.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="CSV|XLSX", help="Table with file (or sha256), label and further columns.")
+    ] = None,
     manifest: Annotated[
         Path | None,
         typer.Option(
-            metavar="CSV|JSONL",
+            metavar="CSV|XLSX|JSONL",
             help="Where pictures come from: path and further columns; without PATH its files are ingested.",
         ),
     ] = None,
@@ -96,13 +100,26 @@ def ingest(
 
 def _close(case: Path, report: IngestReport, strict: bool) -> None:
     _tell_alerts(case, report)
+    for told in report.tables_told:
+        note(f"imgmatch: {told}")
     if report.unusable:
         note(f"{report.unusable} files could not be used; see: imgmatch issues {case}, or count them with --by kind")
     for what, files in report.unsupported.items():
         note(f"unsupported: {what} ({files})")
+    if report.unread_at:
+        for place in report.unread_at[:_UNREAD_SHOWN]:
+            note(place)
+        more = len(report.unread_at) - _UNREAD_SHOWN
+        note(f"and {more:,} more: imgmatch audit show {case} --action ingest") if more > 0 else None
+        note(
+            f"{report.unread:,} files could not be read from their disk. Nothing is kept of them: the same command "
+            "reads them again. Of a failing disk, make an image first."
+        )
     if report.interrupted:
         note("Stopped early; everything so far is kept. Go on with the same command.")
         raise typer.Exit(EXIT_INTERRUPTED)
+    if report.unread_at:
+        raise typer.Exit(EXIT_ERROR)
     if strict and report.unusable:
         raise typer.Exit(EXIT_UNREADABLE)
 

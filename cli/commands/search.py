@@ -67,6 +67,7 @@ def search(
     from cli.render.search import emit_labels, emit_search
     from indexer.search import sets
     from indexer.search.background import background as background_of
+    from indexer.search.names import require_names
     from indexer.search.request import SearchRequest
     from indexer.search.searcher import Searcher
 
@@ -79,6 +80,7 @@ def search(
     )
     told = _Told(keep=report.report is not None)
     with open_case(case) as opened:
+        require_names(opened, request.within, label_column if by == "label" else None)
         decode_soon(isolation)
         embedder = embedder_of(opened, model, device)
         background = background_of(opened, embedder.spec)

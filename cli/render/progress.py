@@ -42,7 +42,7 @@ def ingest_progress(paths: Sequence[Path]) -> Iterator[Callable[[IngestReport], 
 
         def show(report: IngestReport) -> None:
             elapsed = bar.tasks[0].elapsed or 1e-9
-            done = report.new_items + report.known + report.unchanged + report.unusable + report.ignored
+            done = report.new_items + report.known + report.unchanged + report.unusable + report.ignored + report.unread
             bar.update(
                 task, completed=report.files, rate=done / elapsed, new=report.new_items, unusable=report.unusable
             )

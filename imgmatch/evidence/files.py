@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from functools import partial
+from typing import BinaryIO, TypeVar, cast
 
 from imgmatch import times
-from imgmatch.errors import EvidenceError, UsageError, raise_if_machine, why
+from imgmatch.errors import (
+    EvidenceError,
+    MachineError,
+    SourceDiskError,
+    UsageError,
+    of_disk,
+    raise_if_machine,
+    why,
+)
 from imgmatch.locator import Locator, readable
 from imgmatch.types import Evidence, Issue
 
@@ -18,6 +29,9 @@ _SPECIAL = {
     stat.S_IFCHR: "a character device",
     stat.S_IFBLK: "a block device",
 }
+# What a disk fails to give is asked for so often, with so much time between.
+_TRIES, _PAUSE_S = 3, 0.2
+_Given = TypeVar("_Given")
 
 
 def walk(
@@ -31,7 +45,8 @@ def walk(
     A link to a file inside ``path`` is evidence at its own place; a link that leads out, dangles or points to a folder,
     a special file and a folder that can't be listed each become an Issue. A block device is read where ``path`` names
     it. ``leave_out`` is a folder to pass over (the case's own); ``listed`` is told of each folder whose entries were
-    all given. Raises UsageError when ``path`` does not exist.
+    all given. What the disk does not give is an Issue of kind ``source_disk``, which is never kept. Raises UsageError
+    when ``path`` does not exist, MachineError when its disk is gone.
     """
     root = os.path.abspath(os.fsdecode(path))
     try:
@@ -42,12 +57,12 @@ def walk(
     if stat.S_ISDIR(mode):
         yield from _walk_folders(root, skip, listed)
     else:
-        yield _examine(root, devices=True)
+        yield _of_disk(root, partial(_examine, devices=True))
 
 
 def reopen(locator: Locator) -> Evidence:
     """Find evidence again where it was seen. Raises EvidenceError when it is gone, or no plain file (nor a
-    block device, which was named then) any more.
+    block device, which was named then) any more, SourceDiskError where its disk does not answer.
     """
     if locator.kind != "file" or locator.parent is not None:
         raise EvidenceError("unknown_source", f"{locator}: this version reads plain files only")
@@ -89,13 +104,15 @@ def _walk_folders(root: str, skip: str | None, listed: Callable[[Locator], None]
         if entry is None:
             levels.pop()
         elif isinstance(entry, Issue):
+            if entry.locator.at == root and entry.error == SourceDiskError.kind:
+                raise MachineError(f"{readable(root)}: {entry.message}; it can't be gone on with")
             yield entry
         elif entry.is_symlink():
-            yield _examine_link(entry.path, real_root)
+            yield _of_disk(entry.path, partial(_examine_link, real_root=real_root))
         elif entry.is_dir(follow_symlinks=False):
             levels.append(_entries(entry.path, skip, listed))
         else:
-            yield _examine(entry.path)
+            yield _of_disk(entry.path, _examine)
 
 
 def _entries(
@@ -106,8 +123,10 @@ def _entries(
         yield _issue(folder, "own_case", "this folder is the case itself; it is left out")
         return
     try:
-        with os.scandir(folder) as listing:
-            entries = sorted(listing, key=lambda entry: os.fsencode(entry.name))
+        entries = again(folder, lambda: _listing(folder))
+    except SourceDiskError as error:
+        yield Issue.walked(Locator.file(folder), error)
+        return
     except OSError as error:
         yield _issue(folder, "unreadable_folder", f"the folder can't be listed: {_reason(error)}")
         return
@@ -130,7 +149,7 @@ def _examine_link(path: str, real_root: str) -> Evidence | Issue:
 
 def _examine(path: str, *, devices: bool = False) -> Evidence | Issue:
     try:
-        found = os.stat(path)
+        found = again(path, lambda: os.stat(path))
     except OSError as error:
         return _issue(path, "unreadable", f"the file can't be read: {_reason(error)}")
     if devices and _is_device(found.st_mode):
@@ -167,16 +186,85 @@ def _open(path: str, allowed: Callable[[int], bool] = stat.S_ISREG) -> BinaryIO:
     # NONBLOCK: a pipe put in the file's place between stat and open must not hang the run.
     flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        descriptor = os.open(path, flags | getattr(os, "O_NOATIME", 0))
+        descriptor = again(path, lambda: os.open(path, flags | getattr(os, "O_NOATIME", 0)))
     except PermissionError:
-        descriptor = os.open(path, flags)
+        descriptor = again(path, lambda: os.open(path, flags))
     except OSError as error:  # told here, before a parser makes something else of it
         raise_if_machine(error)
         raise
     if not allowed(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError("no longer a plain file")
-    return os.fdopen(descriptor, "rb", buffering=0)  # raw: digest() reads in large blocks
+    return cast(BinaryIO, _File(descriptor, path))  # raw: digest() reads in large blocks
+
+
+class _File(io.FileIO):
+    """A file of a source: what its disk fails to give is asked for again."""
+
+    def __init__(self, descriptor: int, path: str) -> None:
+        super().__init__(descriptor, "rb")
+        self._path = path
+
+    def read(self, size: int | None = -1) -> bytes:
+        """As any other file; SourceDiskError where its disk does not give it."""
+        return self._again(super().read, -1 if size is None else size)
+
+    def readall(self) -> bytes:
+        """As ``read``."""
+        return self._again(super().readall)
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        """As ``read``."""
+        return self._again(super().readinto, buffer)
+
+    def _again(self, read: Callable[..., _Given], *arguments: object) -> _Given:
+        at = self.tell()
+
+        def once() -> _Given:
+            self.seek(at)
+            return read(*arguments)
+
+        return again(self._path, once)
+
+
+def again(path: str, ask: Callable[[], _Given]) -> _Given:
+    """What is asked of a file, or a folder; where its disk fails, it is asked a few times. Raises SourceDiskError where
+    it still does, MachineError where even the folder that it lies in can't be listed any more: the disk is gone.
+    """
+    for left in reversed(range(_TRIES)):
+        try:
+            return ask()
+        except OSError as error:
+            if not of_disk(error):
+                raise
+            if left:
+                time.sleep(_PAUSE_S)
+                continue
+            if not _answers(os.path.dirname(path)):
+                raise MachineError(f"{readable(path)}: its disk does not answer any more: {why(error)}") from error
+            raise SourceDiskError(f"its disk can't read it: {why(error)}") from error
+    raise AssertionError("unreachable")
+
+
+def _answers(folder: str) -> bool:
+    try:
+        _listing(folder)
+    except OSError:
+        return False
+    return True
+
+
+def _listing(folder: str) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as listing:
+        return sorted(listing, key=lambda entry: os.fsencode(entry.name))
+
+
+def _of_disk(path: str, examine: Callable[[str], Evidence | Issue]) -> Evidence | Issue:
+    """What is seen at a path, or the issue that its disk does not show it."""
+    try:
+        return examine(path)
+    except SourceDiskError as error:
+        return Issue.walked(Locator.file(path), error)
 
 
 def _issue(path: str, error: str, message: str) -> Issue:

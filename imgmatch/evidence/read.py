@@ -6,16 +6,15 @@ large to be decoded); what this machine is at fault for is a MachineError.
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
 
-from imgmatch.errors import EvidenceError, ImgmatchError, MachineError, raise_if_machine, why
+from imgmatch.errors import EvidenceError, ImgmatchError, MachineError, SourceDiskError, raise_if_machine, why
 from imgmatch.evidence.formats.disk_image import damage_issue
 from imgmatch.evidence.limits import NOTHING_SET, AllLimits
 from imgmatch.evidence.look import Look
@@ -23,6 +22,7 @@ from imgmatch.evidence.mended import Lost, Mended, said
 from imgmatch.evidence.naming import named
 from imgmatch.evidence.options import DEFAULT_OPTIONS, SourceOptions
 from imgmatch.evidence.reopen import Reopener
+from imgmatch.evidence.room import ROOM
 from imgmatch.locator import Locator
 from imgmatch.picture.hashes import digest
 from imgmatch.streams import damage_of, one_line
@@ -30,10 +30,9 @@ from imgmatch.types import Digests, Evidence, Image, Issue
 from imgmatch.workers import pictures
 from imgmatch.workers.decode import Decoded, ReadPicture, Request
 
+_SHOWN_PIXELS = 16 << 20  # more than any part of the program compares or shows
 _log = logging.getLogger(__name__)
 _log.addHandler(logging.NullHandler())  # not on the terminal, unless who runs this asks for it
-# Of a disk: there may be a bad place on it, or it may be gone.
-_DISK = {errno.EIO, errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ETIMEDOUT, getattr(errno, "ESTALE", errno.EIO)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +92,37 @@ class Content:
         return self.data[start : start + size]
 
     def image(self, min_side_px: int) -> Image:
-        """Its picture; both sides are at least so long where it is that large. Raises EvidenceError as ``decoded``."""
-        return self.decoded(Request(sides_px=(min_side_px,))).pictures[0]
+        """Its picture, of no more than 16 million pixels; else both sides are at least so long where it is that large.
+        Raises EvidenceError as ``decoded``.
+        """
+        return self.decoded(Request(sides_px=(min_side_px,), most_pixels=_SHOWN_PIXELS)).pictures[0]
 
 
 def read(evidence: Evidence, limits: AllLimits = NOTHING_SET) -> Content:
     """Read a piece of evidence to its end, and keep what ``limits`` let through. Raises EvidenceError."""
-    digests, data, lost = _digest(evidence, limits)
+    digests, data, lost = _digest(evidence, limits.picture.max_bytes)
     return Content(evidence, digests, data, limits, lost)
+
+
+@contextmanager
+def reading(evidence: Evidence, limits: AllLimits) -> Iterator[Content]:
+    """As ``read``, for what many threads do at once: it waits until there is memory for all that is kept, and the
+    content is to be let go of within. Raises EvidenceError.
+    """
+    most = limits.picture.max_bytes
+    kept = evidence.size_bytes if evidence.size_bytes <= most else 0
+    with ROOM.lent(kept):
+        digests, data, lost = _digest(evidence, kept)
+        if data is not None or digests.size_bytes > most:
+            yield Content(evidence, digests, data, limits, lost)
+            return
+    with ROOM.lent(most):  # it is of another length than it said
+        yield read(evidence, limits)
 
 
 def hashed(evidence: Evidence) -> Digests:
     """The digests of a piece of evidence of any size; nothing of it is kept. Raises EvidenceError."""
-    return _digest(evidence, None)[0]
+    return _digest(evidence, 0)[0]
 
 
 @contextmanager
@@ -146,32 +163,47 @@ class Finder:
             raise
         return found
 
+    @contextmanager
+    def holding(self, sha256: str, places: Iterable[Locator]) -> Iterator[Content]:
+        """As ``content``, for what many threads do at once (``reading``)."""
+        why, fault = "gone", None
+        for place in places:
+            with ExitStack() as held:
+                try:
+                    content = held.enter_context(reading(self.at(place), self.limits))
+                except SourceDiskError as error:
+                    fault = error
+                    continue
+                except MachineError:
+                    raise
+                except ImgmatchError as error:  # also where a package for this kind of source is missing
+                    if why == "gone" and not gone(place, error):
+                        why = "unreadable"
+                    continue
+                if content.digests.sha256 == sha256:
+                    content.whole  # noqa: B018  (raises where there is more than may be kept)
+                    yield content
+                    return
+            why = "changed"
+        if fault is not None:
+            raise fault
+        said = {"gone": "source gone", "unreadable": "source can't be read", "changed": "source changed since ingest"}
+        raise EvidenceError("source_unreadable" if why == "unreadable" else "source_gone", said[why], "read")
+
     def content(self, sha256: str, places: Iterable[Locator]) -> Content:
         """The content with this SHA-256, whole, from the first place that still holds it.
 
         Raises EvidenceError of kind ``source_gone`` when every place is gone or holds another content,
-        ``source_unreadable`` when one can't be read, and ``too_large`` when it is there, but beyond the limits.
+        ``source_unreadable`` when one can't be read, and ``too_large`` when it is there, but beyond the limits;
+        SourceDiskError when it may lie where a disk does not answer, and nowhere else.
         """
-        why = "gone"
-        for place in places:
-            try:
-                content = read(self.at(place), self.limits)
-            except MachineError:
-                raise
-            except ImgmatchError as error:  # also where a package for this kind of source is missing
-                if why == "gone" and not gone(place, error):
-                    why = "unreadable"
-                continue
-            if content.digests.sha256 == sha256:
-                content.whole  # noqa: B018  (raises where there is more than may be kept)
-                return content
-            why = "changed"
-        said = {"gone": "source gone", "unreadable": "source can't be read", "changed": "source changed since ingest"}
-        raise EvidenceError("source_unreadable" if why == "unreadable" else "source_gone", said[why], "read")
+        with self.holding(sha256, places) as content:
+            return content
 
     def image(self, sha256: str, places: Iterable[Locator], min_side_px: int) -> Image:
         """The picture with this SHA-256, as Content.image. Raises EvidenceError as ``content`` and as that does."""
-        return self.content(sha256, places).image(min_side_px)
+        with self.holding(sha256, places) as content:
+            return content.image(min_side_px)
 
 
 def gone(place: Locator, error: Exception) -> bool:
@@ -179,8 +211,7 @@ def gone(place: Locator, error: Exception) -> bool:
     return getattr(error, "kind", "") == "gone" or not os.path.lexists(place.outermost.at)
 
 
-def _digest(evidence: Evidence, limits: AllLimits | None) -> tuple[Digests, bytes | None, tuple[Lost, ...]]:
-    keep_bytes = limits.picture.max_bytes if limits else 0
+def _digest(evidence: Evidence, keep_bytes: int) -> tuple[Digests, bytes | None, tuple[Lost, ...]]:
     with only_this_file(evidence.locator, "read"):
         try:
             try:
@@ -195,8 +226,6 @@ def _digest(evidence: Evidence, limits: AllLimits | None) -> tuple[Digests, byte
             raise EvidenceError(error.kind, str(error), "read", error.what) from error
         except OSError as error:
             raise_if_machine(error)
-            if error.errno in _DISK and not _answers(evidence.locator):
-                raise MachineError(f"{evidence.locator}: its disk does not answer any more: {why(error)}") from error
             raise EvidenceError("unreadable", f"the file can't be read: {why(error)}", "read") from error
 
 
@@ -210,13 +239,3 @@ def _mended(evidence: Evidence, keep_bytes: int) -> tuple[Digests, bytes | None,
     if sum(each.end - each.start for each in whole.lost) == digests.size_bytes:
         raise whole.lost[0].damage.again()
     return digests, data, tuple(whole.lost)
-
-
-def _answers(place: Locator) -> bool:
-    """Can the folder still be listed that the outermost file lies in? A bad sector is evidence, a lost disk is not."""
-    try:
-        with os.scandir(os.path.dirname(place.outermost.at)) as listing:
-            next(listing, None)
-    except OSError:
-        return False
-    return True

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from imgmatch.errors import EvidenceError, ImgmatchError, raise_if_machine
+from imgmatch.errors import EvidenceError, ImgmatchError, SourceDiskError, disk_fault, raise_if_machine
 from imgmatch.evidence import files
 from imgmatch.evidence.budget import Budget, left_of
 from imgmatch.evidence.container import Container
@@ -48,9 +48,10 @@ def walk(
     them, in the same order every time.
 
     A container is given as what is in it; what of it can't be had is an Issue at its place. ``leave_out`` is a folder
-    to pass over (the case's own). ``pass_over`` is asked, on the thread that walks, about every video, moving picture,
+    to pass over (the case's own). What a disk does not give is an Issue of kind ``source_disk``: it is never kept, and
+    says nothing of the evidence. ``pass_over`` is asked, on the thread that walks, about every video, moving picture,
     document, and archive that is not large. ``walked`` is told of each file and folder that was walked to its end
-    without an issue at its place. Raises UsageError when ``path`` does not exist.
+    without an issue at its place. Raises UsageError when ``path`` does not exist, MachineError when this machine fails.
     """
     walked = walked or (lambda place: None)
     for entry in files.walk(path, leave_out=leave_out, listed=lambda folder: walked(Walked(folder))):
@@ -84,6 +85,9 @@ def _unfold(
         except EvidenceError as spent:
             yield Issue.walked(file.locator, left_of(spent, reversed(levels)))
             return
+        except SourceDiskError as fault:  # as it was looked at
+            assert entry is not None
+            entry, seen = Issue.walked(entry.locator, fault), None
         if isinstance(entry, Issue) or seen is None:
             yield entry
             continue
@@ -134,13 +138,13 @@ def _members(
                 yield member
             if empty:  # no file ends as neither items nor issues
                 yield Issue(outer.locator, "walk", "not_a_picture", "nothing to look into is in it", container.name)
-        except ImgmatchError as error:
-            raise_if_machine(error)
-            yield Issue.walked(outer.locator, error, container.name)
         except MemoryError:
             yield Issue(outer.locator, "walk", "limit", "not enough memory to open it", "memory")
         except Exception as error:  # noqa: BLE001
-            raise_if_machine(error)
+            fault = disk_fault(error) or error
+            if isinstance(fault, ImgmatchError):
+                yield Issue.walked(outer.locator, fault, container.name)
+                continue
             _log.debug("%s: not foreseen", outer.locator, exc_info=True)
             says = f"can't be read further: {one_line(error)}"
             yield Issue(outer.locator, "walk", "broken_archive", says, container.name)

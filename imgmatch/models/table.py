@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from imgmatch.errors import ImgmatchError, ModelError
+from imgmatch.errors import ImgmatchError, ModelError, UnknownNameError
 from imgmatch.models import sscd
 from imgmatch.models.descriptions import PLAIN_NAME, SPEC_FILE, read_spec
 from imgmatch.types import ModelSpec
@@ -55,10 +55,10 @@ def list_models() -> list[ModelSpec]:
 
 
 def model_spec(name: str) -> ModelSpec:
-    """What a model is. Raises ModelError, listing the names there are, on an unknown one."""
+    """What a model is. Raises UnknownNameError on an unknown one."""
     spec = MODELS.get(name) or OPTIONAL.get(name) or _added().get(name)
     if spec is None:
-        raise ModelError(f"no model {name!r}; there are: {', '.join(spec.name for spec in list_models())}")
+        raise UnknownNameError("model", name, [spec.name for spec in list_models()])
     return spec
 
 

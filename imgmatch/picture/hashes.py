@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from typing import BinaryIO
 
 from imgmatch.types import Digests
@@ -22,7 +23,7 @@ def digest(stream: BinaryIO, keep_bytes: int = 0) -> tuple[Digests, bytes | None
     md5 = hashlib.md5(usedforsecurity=False)
     sha1 = hashlib.sha1(usedforsecurity=False)
     size = 0
-    kept: list[bytes] | None = []
+    kept: io.BytesIO | None = io.BytesIO()  # grows in place, and gives what it holds without a copy
     while block := stream.read(_BLOCK_BYTES):
         sha256.update(block)
         md5.update(block)
@@ -31,6 +32,6 @@ def digest(stream: BinaryIO, keep_bytes: int = 0) -> tuple[Digests, bytes | None
         if size > keep_bytes:
             kept = None
         elif kept is not None:
-            kept.append(block)
+            kept.write(block)
     digests = Digests(sha256.hexdigest(), md5.hexdigest(), sha1.hexdigest(), size)
-    return digests, None if kept is None else b"".join(kept)
+    return digests, None if kept is None else kept.getvalue()

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict, cast
 
+import cv2
 import numpy as np
 
 from imgmatch.errors import EvidenceError
@@ -35,7 +36,8 @@ _NO_PIXELS = np.empty((0, 0, 3), np.uint8)
 class Request:
     """What is wanted of a picture: the input of a network of ``input_px``, and for each of ``sides_px`` the picture
     itself, decoded so that both sides are at least that long. At least one of them is asked for; ``pdq`` is that of the
-    first. ``metadata``: what its file says.
+    first. ``metadata``: what its file says. Pictures of more than ``most_pixels`` are averaged down to
+    so many, even if a side gets shorter than was asked for.
     """
 
     input_px: int | None = None
@@ -43,6 +45,7 @@ class Request:
     metadata: bool = False
     pdq: bool = False
     limits: Limits = DEFAULT_LIMITS
+    most_pixels: int = DEFAULT_LIMITS.max_pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,20 @@ def read_picture(data: bytes, request: Request) -> Decoded:
         # Only what the network takes is kept: not the pixels.
         network, pictures = prepared(first.pixels, request.input_px), read[1:]
     facts = Facts(read_metadata(data) if request.metadata else {}, pdq_of(first.pixels) if request.pdq else None)
-    return Decoded(dataclasses.replace(first, pixels=_NO_PIXELS), network, tuple(pictures), facts)
+    shown = {id(picture): _averaged(picture, request.most_pixels) for picture in pictures}  # the same stays the same
+    made = tuple(shown[id(picture)] for picture in pictures)
+    return Decoded(dataclasses.replace(first, pixels=_NO_PIXELS), network, made, facts)
+
+
+def _averaged(image: Image, most_pixels: int) -> Image:
+    """A picture of no more than so many pixels."""
+    height, width = image.pixels.shape[:2]
+    if height * width <= most_pixels:
+        return image
+    scale = (most_pixels / (height * width)) ** 0.5
+    tall, wide = max(1, int(height * scale)), max(1, int(width * scale))
+    size = min(wide, most_pixels // tall), min(tall, most_pixels // wide)
+    return dataclasses.replace(image, pixels=cv2.resize(image.pixels, size, interpolation=cv2.INTER_AREA))
 
 
 class _About(TypedDict):
@@ -149,7 +165,7 @@ def reply_of(told: Any, size: int, take: Callable[[int], bytearray], request: Re
         return EvidenceError(told["error"], told["message"][:_MAX_TEXT], what=told["what"])
     shapes = [] if request.input_px is None else [(request.input_px, request.input_px)]
     for about in filter(None, told["pictures"]):
-        if about["height"] * about["width"] > request.limits.max_pixels:
+        if about["height"] * about["width"] > min(request.limits.max_pixels, request.most_pixels):
             raise wire.WireError("a picture of a wrong shape")
         shapes.append((about["height"], about["width"]))
     if len(told["pictures"]) != len(request.sides_px) or told["pictures"][:1] == [None]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 
-from imgmatch.errors import EvidenceError, ModelError
+from imgmatch.errors import EvidenceError, ModelError, SourceDiskError
 from imgmatch.evidence import DEFAULT_OPTIONS, SourceOptions
 from imgmatch.evidence.read import Finder, gone, hashed
 from imgmatch.evidence.whole import whole_fault
@@ -129,7 +129,7 @@ def _whole(image: Locator, finder: Finder, options: SourceOptions) -> Finding | 
     """All bytes of a disk image, also those that no sighting lies in, against the hashes that it stores of them."""
     try:
         fault = whole_fault(finder.at(image), options)
-    except EvidenceError as error:
+    except (EvidenceError, SourceDiskError) as error:
         fault = f"can't be read as a whole: {error}"
     return None if fault is None else Finding("source", f"{image}: {fault}", "changed")
 
@@ -138,7 +138,7 @@ def _compare(sighting: SightingRow, finder: Finder) -> Finding | None:
     """Read a source once, a block at a time, and say how it differs from what was read there before."""
     try:
         found = hashed(finder.at(sighting.locator))
-    except EvidenceError as error:
+    except (EvidenceError, SourceDiskError) as error:
         why = str(error).removeprefix(f"{sighting.locator}: ")
         kind = "gone" if gone(sighting.locator, error) else "unreadable"
         return Finding("source", f"{sighting.locator}: {why}", kind, sighting.sha256)

@@ -181,10 +181,10 @@ def _checks(log: AuditLog, run: dict[str, Any], totals: dict[str, int]) -> list[
         return [{"what": "the run is finished", "counted": None, "listed": None, "holds": False, "why": why}]
     removed = "since then items or sources were deleted from the case, or a place was met under two names"
     logged = next((e for e in log.entries(action="ingest") if e.get("run_id") == run["run_id"]), None)
-    left_out = counts.get("ignored", 0)  # runs of an older version have no such count
+    left_out, unread = (counts.get(what, 0) for what in ("ignored", "unread"))  # older versions have no such counts
     sums = [
-        ("files met = new items + known content + ignored + unchanged + unusable", counts["files"],
-         counts["new_items"] + counts["known"] + left_out + counts["unchanged"] + counts["unusable"],
+        ("files met = new items + known content + ignored + unchanged + unusable + unread", counts["files"],
+         counts["new_items"] + counts["known"] + left_out + counts["unchanged"] + counts["unusable"] + unread,
          "the run was broken off by an error: files in hand then are in none of them"),
         ("files read (new items + known content) = readings listed",
          counts["new_items"] + counts["known"], totals["files_read"], removed),

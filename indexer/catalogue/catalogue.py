@@ -15,7 +15,7 @@ from indexer.catalogue.custody import CustodyReads
 from indexer.catalogue.decisions import DecisionReads
 from indexer.catalogue.facts import FactReads
 from indexer.catalogue.indexes import IndexReads
-from indexer.catalogue.issues import IssueReads
+from indexer.catalogue.issues import OF_EVIDENCE, IssueReads
 from indexer.catalogue.items import ItemReads
 from indexer.catalogue.labels import LabelReads
 from indexer.catalogue.listed import ListedReads
@@ -258,7 +258,7 @@ class Catalogue:
         """
         row = self.rows(
             "SELECT (SELECT count(*) FROM items), (SELECT count(*) FROM sightings),"
-            " (SELECT count(DISTINCT locator) FROM issues),"
+            f" (SELECT count(DISTINCT locator) FROM issues WHERE {OF_EVIDENCE}),"
             " (SELECT coalesce(sum(rows), 0) FROM segments) - (SELECT count(*) FROM tombstones),"
             " (SELECT count(*) FROM segments),"
             " (SELECT count(DISTINCT item_id) FROM labels), (SELECT count(*) FROM items WHERE partial IS NOT NULL),"

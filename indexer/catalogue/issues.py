@@ -15,6 +15,9 @@ from indexer.catalogue.table import Copied, Gone, Kept, Table
 
 FILE_STAGES = ("read", "decode", "embed")
 """Stages of what becomes of a file itself, in their order; it is walked (``walk``) besides, for what lies in it."""
+TABLE_STAGES = ("labels", "manifest", "import")
+"""Stages of tables from outside: what is said of their rows is no issue of evidence, and counts as none."""
+OF_EVIDENCE = f"stage NOT IN {TABLE_STAGES}"
 _ALL = "locator, stage, error, message, sha256, size_bytes, modified_ns, changed_ns, seen_utc, run_id, what, beside"
 _PAST = "run_id, locator, stage, error, message, sha256, size_bytes, seen_utc, what, beside"
 _SAME = (
@@ -150,7 +153,9 @@ class IssueReads(Reads):
             yield IssueRow(issue, sha256 or None, seen, run_id, bool(beside))
 
     def kinds(self, run_id: int | None = None) -> dict[str, int]:
-        """How many files have issues of each kind, most frequent first; of those that stand, all or a run's."""
+        """How many files have issues of each kind, most frequent first; of those that stand, all or a run's. Rows of
+        tables are no files.
+        """
         of, parameters = _of(run_id)
         return dict(
             self._rows(f"SELECT error, {_FILES} FROM issues WHERE {of} GROUP BY 1 ORDER BY 2 DESC, 1", parameters)
@@ -216,7 +221,7 @@ class IssueWrites(Writes, IssueReads):
 
 
 def _of(run_id: int | None) -> tuple[str, tuple[int, ...]]:
-    return ("1", ()) if run_id is None else ("run_id = ?", (run_id,))
+    return (OF_EVIDENCE, ()) if run_id is None else (f"{OF_EVIDENCE} AND run_id = ?", (run_id,))
 
 
 def settle(db: sqlite3.Connection, locator: str, stages: Sequence[str], run_id: int, but: Sequence[str] = ()) -> None:

@@ -133,13 +133,13 @@ class ItemWrites(Writes, ItemReads):
         return self._insert(f"INSERT INTO items ({_COLUMNS}) VALUES ({_FREE_ID}, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
     def doubt(self, place: Locator, why: str) -> int:
-        """Call the items partial that were found nowhere but within a place; returns how many."""
-        within = "locator > :first AND locator < :last"
+        """Call the items partial that were found nowhere but at or within a place; returns how many."""
+        within = "(locator = :place OR (locator > :first AND locator < :last))"
         return self._run(
             "UPDATE items SET partial = :why WHERE partial IS NULL"
             f" AND item_id IN (SELECT item_id FROM sightings WHERE {within})"
             f" AND NOT EXISTS (SELECT 1 FROM sightings WHERE item_id = items.item_id AND NOT ({within}))",
-            {"why": why, "first": f"{place}|", "last": f"{place}}}"},
+            {"why": why, "place": str(place), "first": f"{place}|", "last": f"{place}}}"},
         )
 
     def restore(self, row: Sequence[Any]) -> None:

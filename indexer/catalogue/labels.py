@@ -61,6 +61,14 @@ class LabelReads(Reads):
         sql = "SELECT DISTINCT name, value FROM labels ORDER BY name, value LIMIT ?"
         return [(row[0], row[1]) for row in self._rows(sql, (limit,))]
 
+    def columns(self) -> list[str]:
+        """The columns of labels."""
+        return [row[0] for row in self._rows("SELECT DISTINCT name FROM labels ORDER BY name")]
+
+    def has(self, name: str, value: str) -> bool:
+        """Has any item this label?"""
+        return self._one("SELECT 1 FROM labels WHERE name = ? AND value = ? LIMIT 1", (name, value)) is not None
+
     def table(self) -> Iterator[tuple[Any, ...]]:
         """Item, its SHA-256, source, name and value of every label, in the order of items."""
         return self._stream(

@@ -10,7 +10,7 @@ from imgmatch.locator import Locator
 from imgmatch.types import Evidence, Sighting
 from indexer.catalogue.issues import FILE_STAGES, settle
 from indexer.catalogue.listed import ListedReads
-from indexer.catalogue.sql import Reads, Writes, parts_of
+from indexer.catalogue.sql import Reads, Writes, below, parts_of
 from indexer.catalogue.table import ITEMS, Copied, Gone, Kept, Table
 from indexer.catalogue.vectors import read_as
 
@@ -101,6 +101,11 @@ class SightingReads(Reads):
             "SELECT item_id FROM sightings WHERE locator = ? ORDER BY sighting_id DESC LIMIT 1", (str(locator),)
         )
         return None if row is None else int(row[0])
+
+    def any_below(self, source: str) -> bool:
+        """Was anything seen at a place, or in it?"""
+        condition, values = below(source)
+        return self._one(f"SELECT 1 FROM sightings WHERE {condition} LIMIT 1", values) is not None
 
     def all(self) -> Iterator[SightingRow]:
         """Every sighting with its item's content, streamed in the order they were made."""

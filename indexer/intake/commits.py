@@ -16,7 +16,7 @@ from indexer.index.remote import follow_commit
 from indexer.index.shelf import Shelf
 from indexer.intake.config import IngestReport
 from indexer.intake.known import Alert, KnownFiles, Listed
-from indexer.intake.outcomes import Failed, Ignored, Known, New, Outcome
+from indexer.intake.outcomes import Failed, Ignored, Known, New, Outcome, Unread
 
 # Commits between two joinings of their segments: 128 of 512 items fill one.
 _JOIN_EVERY = 128
@@ -43,6 +43,8 @@ class Commits:
                 self._batch.walked.append(outcome)
             case Failed():
                 self._failed(outcome)
+            case Unread():
+                self._report.disk_fault(outcome.locator, outcome.why, beside=outcome.beside)
             case Ignored():
                 self._read(outcome.evidence, outcome.digests, ignored=True)
                 self._report.ignored += 1
@@ -52,11 +54,6 @@ class Commits:
                 self._new(outcome)
         if len(self._batch.items) >= self._items or len(self._batch) >= 8 * self._items:
             self.flush()
-
-    def issues(self, issues: Sequence[Issue]) -> None:
-        """Record issues of no file's."""
-        self._batch.issues += [(issue, None, None, False) for issue in issues]
-        self.flush()
 
     def flush(self) -> None:
         """Commit what there is."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from imgmatch.errors import UsageError
 from imgmatch.evidence import DEFAULT_OPTIONS, SourceOptions
 from imgmatch.evidence.limits import AllLimits
 from imgmatch.limits import DEFAULT_WORKER_LIMITS, WorkerLimits
-from imgmatch.locator import readable
+from imgmatch.locator import Locator, readable
 from imgmatch.match.regions import FAST, PROFILES
 from imgmatch.picture.image import DEFAULT_LIMITS, Limits
 from indexer.intake.known import Alert
@@ -22,6 +23,8 @@ from indexer.intake.labels import read_labels
 from indexer.intake.manifests import read_manifest
 
 ALERTS_NAMED = 100
+UNREAD_NAMED = 100_000
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +91,13 @@ class IngestConfig:
 
 @dataclass(slots=True)
 class IngestReport:
-    """What a run did. Every file met counts in ``files`` and in one of new, known, ignored, unchanged and unusable.
+    """What a run did. Every file met counts in ``files`` and in one of new, known, ignored, unchanged, unusable and
+    unread.
 
     ``deepened`` of the known are items that got vectors of regions now. ``ignored`` are left out by a hash list;
+    ``labelled`` rows of label tables and manifests were set, ``unused_rows`` were not, as ``tables_told`` says.
     ``alerts`` counts the files that alert lists name (by PDQ: the items), ``alerted`` says which, the first hundred.
+    ``unread`` are those that their disk did not give: nothing is kept of them but in the log (``unread_at``).
     """
 
     files: int = 0
@@ -100,15 +106,19 @@ class IngestReport:
     unchanged: int = 0
     unusable: int = 0
     ignored: int = 0
+    unread: int = 0
     partial: int = 0
     new_sightings: int = 0
     new_issues: int = 0
     labelled: int = 0
+    unused_rows: int = 0
     deepened: int = 0
     alerts: int = 0
     read_bytes: int = 0
     interrupted: bool = False
     alerted: list[Alert] = field(default_factory=list)
+    unread_at: list[str] = field(default_factory=list)
+    tables_told: list[str] = field(default_factory=list)
     issue_kinds: dict[str, int] = field(default_factory=dict)
     """How many files it had issues of each kind of, the most frequent first."""
     unsupported: dict[str, int] = field(default_factory=dict)
@@ -118,6 +128,14 @@ class IngestReport:
         """The whole numbers of it."""
         values = ((each.name, getattr(self, each.name)) for each in dataclasses.fields(self))
         return {name: int(value) for name, value in values if isinstance(value, int)}
+
+    def disk_fault(self, place: Locator, why: str, *, beside: bool) -> None:
+        """Count what a disk did not give, and say where in the log."""
+        self.unread += not beside
+        said = readable(f"{place}: {why}")
+        _log.error("%s", said)
+        if len(self.unread_at) < UNREAD_NAMED:
+            self.unread_at.append(said)
 
     def alert(self, alerts: Sequence[Alert]) -> None:
         """Count a file or an item that alert lists name, and say so while there is room."""

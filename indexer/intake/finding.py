@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterable, Iterator
 
 import imgmatch
+from imgmatch.errors import SourceDiskError
 from imgmatch.evidence import Walked, walk
 from imgmatch.locator import Locator
 from imgmatch.types import Evidence, Issue
@@ -14,9 +15,9 @@ from indexer.case.use import Use
 from indexer.index.shelf import Shelf
 from indexer.intake.config import IngestConfig, IngestReport
 from indexer.intake.known import KnownFiles, Listed
-from indexer.intake.outcomes import Failed
+from indexer.intake.outcomes import Failed, Unread
 
-Entry = Evidence | Failed | Listed | Walked
+Entry = Evidence | Failed | Unread | Listed | Walked
 
 
 def entries(
@@ -67,6 +68,9 @@ def entries(
             first = places.first(found)
             report.files += first
             if isinstance(found, Issue):
+                if found.error == SourceDiskError.kind:
+                    yield Unread(found.locator, found.message, beside=not first)
+                    continue
                 yield Failed(found, beside=not first)
                 continue
             if not config.reread:

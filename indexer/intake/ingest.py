@@ -44,7 +44,8 @@ def ingest(
 
     Each file ends as a new item, a further sighting of a known one, or a recorded issue; sources are only read. Setting
     ``stop`` finishes what is in flight, commits it and returns with ``interrupted``; a later run goes on from there.
-    ``progress`` is called after each commit and each batch. Raises CaseError when the case can't be written, and
+    ``progress`` is called after each commit and each batch. What a disk did not give is ``unread`` in the report and in
+    the log, and nowhere else. Raises CaseError when the case can't be written, and
     MachineError when this machine fails: what was committed stands, and a later run goes on from there.
     """
     config = config or IngestConfig()
@@ -67,13 +68,15 @@ def ingest(
                 for alert in match_pdq(run):
                     report.alert([alert])
                 if not stop.is_set():
-                    report.labelled += _label(run, paths, config, commits)
+                    _label(run, paths, config, report)
                 report.interrupted = stop.is_set()
                 report.issue_kinds = run.catalogue.issues.kinds(run.run_id)
                 report.unsupported = run.catalogue.issues.unsupported(run.run_id)
                 join_small(case)
             finally:
                 run.entry.counts = report.counts()
+                if report.unread_at:
+                    run.entry.details = {**run.entry.details, "unread": report.unread_at}
     if progress:
         progress(report)
     return report
@@ -88,9 +91,10 @@ def _take_in(
     """
     faults: list[MachineError] = []
     jobs = reading.config.threads
+    batch = 1 if reading.config.beyond else EMBED_BATCH  # a picture with its regions is a batch, and large
     with ThreadPoolExecutor(jobs, "read") as readers, ThreadPoolExecutor(jobs, "embed") as embedders:
-        read = in_order(readers, reading, until_a_fault(found, faults), 2 * EMBED_BATCH * jobs)
-        groups = grouped(unique(until_a_fault(read, faults)), EMBED_BATCH)
+        read = in_order(readers, reading, until_a_fault(found, faults), 2 * batch * jobs)
+        groups = grouped(unique(until_a_fault(read, faults)), batch)
         for group in in_order(embedders, lambda group: embed(group, embedder), groups, jobs + 1):
             for outcome in group:
                 commits.add(outcome)
@@ -100,16 +104,14 @@ def _take_in(
         raise faults[0]
 
 
-def _label(run: Run, paths: Paths, config: IngestConfig, commits: Commits) -> int:
-    """Set what the tables say; returns how many of their rows were."""
-    count = 0
-    if config.labels is not None:
-        rows = read_labels(config.labels)
-        count += apply_labels(run, config.labels, rows, paths, commits.issues, "labels")
-    if config.manifest is not None:
-        told = read_manifest(config.manifest)
-        count += apply_labels(run, config.manifest, told, paths, commits.issues, "manifest")
-    return count
+def _label(run: Run, paths: Paths, config: IngestConfig, report: IngestReport) -> None:
+    """Set what the tables say."""
+    for table, read, stage in ((config.labels, read_labels, "labels"), (config.manifest, read_manifest, "manifest")):
+        if table is not None:
+            done = apply_labels(run, table, read(table), paths, stage)
+            report.labelled += done.set
+            report.unused_rows += done.unused
+            report.tables_told += [f"{table}: {told}" for told in done.told]
 
 
 @contextmanager

@@ -1,25 +1,35 @@
-"""Labels of reference pictures: a CSV that says which hotel, chain or city each shows."""
+"""Labels of reference pictures: a table that says which hotel, chain or city each shows."""
 
 from __future__ import annotations
 
-import csv
 import os
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgmatch.errors import UsageError
-from imgmatch.given import Rows
-from imgmatch.locator import Locator
+from imgmatch.given import legible
+from imgmatch.locator import Locator, readable
 from imgmatch.types import Issue
+from indexer.catalogue.clock import now_utc
+from indexer.intake.places import Places
+from indexer.intake.tablefile import records
 
 if TYPE_CHECKING:
     from indexer.case.run import Run
 
-_SHA256 = re.compile(r"[0-9a-fA-F]{64}\Z")
-_COMMIT_ROWS = 4096
+KEY_COLUMNS = ("sha256", "path", "file", "filename", "local_path", "image")
+"""Columns that name the picture, in the order of trust."""
+_AT_ONCE = 4096
+_NAMED = 5
+_SHOWN = 80
+_WHY = {
+    "missing_file": "no such file",
+    "no_item": "no item of the case (a file that is no picture, was left out, or is not ingested)",
+    "ambiguous": "several files whose names differ in upper and lower case only; write it as its file has it",
+    "no_file": "no picture named",
+    "malformed_row": "not read",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,95 +45,102 @@ class LabelRow:
     spoken: str
 
 
+@dataclass(frozen=True, slots=True)
+class UnusedRow:
+    """A row that says something of nothing: its number (0: of no row), a kind of ``_WHY``, and what stands there."""
+
+    number: int
+    kind: str
+    what: str
+
+
+@dataclass(slots=True)
+class Applied:
+    """What became of a table: how many rows were set and how many were not, and why, a sentence for each kind."""
+
+    set: int = 0
+    unused: int = 0
+    told: list[str] = field(default_factory=list)
+
+
 def apply_labels(
     run: Run,
     path: Path,
-    rows: Iterable[LabelRow | Issue],
+    rows: Iterable[LabelRow | UnusedRow],
     roots: Sequence[str | os.PathLike[str]],
-    record: Callable[[list[Issue]], None],
     stage: str,
-) -> int:
-    """Set the labels of a table (``read_labels``, or a manifest) on the items that its rows name; returns how many
-    rows were set. ``record`` is given an Issue for each row that names nothing in the case, some thousand at a time;
-    those of an earlier run are cleared.
+) -> Applied:
+    """Set the labels of a table (``read_labels``, or a manifest) on the items that its rows name.
 
-    A file is named by its absolute path, or relative to the table's folder or to an ingested path.
+    Rows that name nothing in the case are one issue for each kind, of the table and not of evidence; those of an
+    earlier run with this table are cleared.
     """
-    source = Locator.file(path)
-    with run.catalogue.transaction() as writer:
-        writer.issues.clear(f"{source}|row:")
-    issues: list[Issue] = []
-    ready: list[tuple[int, str, dict[str, str]]] = []
-    count = 0
+    done = Applied()
+    places = Places(run.catalogue, path, roots)
+    unused: dict[str, list[UnusedRow]] = {}
+    counts: dict[str, int] = {}
+    total = 0
+
+    def left(row: UnusedRow) -> None:
+        counts[row.kind] = counts.get(row.kind, 0) + 1
+        named = unused.setdefault(row.kind, [])
+        if len(named) < _NAMED:
+            named.append(row)
+
+    def settle(waiting: list[LabelRow]) -> None:
+        ready: list[tuple[int, str, dict[str, str]]] = []
+        for row, item_id in zip(waiting, places.items([row.key for row in waiting]), strict=True):
+            if isinstance(item_id, int):
+                # Same content in two files may be in two hotels: each row that names it speaks for itself.
+                columns = {readable(name): readable(value) for name, value in row.columns.items()}
+                ready.append((item_id, readable(row.spoken), columns))
+            else:
+                left(UnusedRow(row.number, item_id, row.key))
+        run.set_labels(ready)
+        done.set += len(ready)
+
+    waiting: list[LabelRow] = []
     for row in rows:
-        if isinstance(row, Issue):
-            issues.append(row)
-        elif (item_id := _item(run, row.key, path, roots)) is None:
-            issues.append(_no_item(row, source, stage, path))
+        total += 1
+        if isinstance(row, UnusedRow):
+            left(row)
         else:
-            # Same content in two files may be in two hotels: each row that names it speaks for itself.
-            ready.append((item_id, row.spoken, row.columns))
-            count += 1
-        if len(ready) >= _COMMIT_ROWS:
-            run.set_labels(ready)
-            ready = []
-        if len(issues) >= _COMMIT_ROWS:
-            record(issues)
-            issues = []
-    run.set_labels(ready)
-    if issues:
-        record(issues)
-    return count
+            waiting.append(row)
+        if len(waiting) >= _AT_ONCE:
+            settle(waiting)
+            waiting = []
+    settle(waiting)
+    done.unused = sum(counts.values())
+    source, now = Locator.file(path), now_utc()
+    with run.catalogue.transaction() as writer:
+        writer.issues.clear(f"{source}|row")
+        for kind, rows_of in unused.items():
+            told = _told(kind, counts[kind], total, rows_of)
+            done.told.append(told)
+            writer.issues.add(Issue(Locator("rows", kind, source), stage, kind, told), now, run.run_id)
+    return done
 
 
-def _no_item(row: LabelRow, source: Locator, stage: str, path: Path) -> Issue:
-    place = Locator("row", str(row.number), source)
-    if not _SHA256.match(row.key) and stage == "manifest" and not os.path.lexists(os.path.join(path.parent, row.key)):
-        message = f"row {row.number}: no file {row.key!r}; what it says of it was not kept"
-        return Issue(place, stage, "missing_file", message)
-    message = f"row {row.number}: no item in the case for {row.key!r}; its labels were not set"
-    return Issue(place, stage, "no_item", message)
+def _told(kind: str, count: int, total: int, named: Sequence[UnusedRow]) -> str:
+    examples = "; ".join((f"row {row.number}: " if row.number else "") + legible(row.what)[:_SHOWN] for row in named)
+    more = f"; and {count - len(named):,} more" if count > len(named) else ""
+    return f"{count:,} of {total:,} rows: {_WHY[kind]}; what they say was not kept ({examples}{more})"
 
 
-def read_labels(path: Path) -> Iterator[LabelRow]:
-    """Rows of a label CSV (UTF-8). The first column is ``file`` or ``sha256``, then ``label``, then any further columns
-    (chain, city, ...). Empty cells set nothing.
+def read_labels(path: Path) -> Iterator[LabelRow | UnusedRow]:
+    """Rows of a label table: CSV or an Excel workbook. One column is ``file`` (or another of KEY_COLUMNS), one is
+    ``label``, and there may be further ones (chain, city, ...). Empty cells set nothing.
 
-    Raises UsageError, naming the file and the line, when it has another layout.
+    Raises UsageError, naming the file, when it has another layout.
     """
-    try:
-        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            rows = Rows(file)
-            header = [name.strip() for name in next(rows, [])]
-            if len(header) < 2 or header[0] not in ("file", "sha256") or header[1] != "label":
-                raise UsageError(
-                    f"{path}: the first line must read file,label or sha256,label and may name further columns; "
-                    f"it reads {','.join(header) or '(nothing)'!r}"
-                )
-            if len(set(header)) != len(header) or not all(header):
-                raise UsageError(f"{path}: two columns have the same name, or one has none; name each once")
-            for cells in rows:
-                if not cells:
-                    continue
-                if len(cells) != len(header):
-                    raise UsageError(
-                        f"{path}, line {rows.line_num}: {len(cells)} cells, the first line has {len(header)}; "
-                        "mend the line"
-                    )
-                named = dict(zip(header[1:], (cell.strip() for cell in cells[1:]), strict=True))
-                columns = {name: value for name, value in named.items() if value}
-                yield LabelRow(rows.line_num, cells[0], columns, cells[0])
-    except OSError as error:
-        raise UsageError(f"{path}: can't be read ({error.strerror}); give an existing CSV file") from error
-    except csv.Error as error:
-        raise UsageError(f"{path}, line {rows.line_num}: {error}; mend the line") from error
-
-
-def _item(run: Run, key: str, path: Path, roots: Sequence[str | os.PathLike[str]]) -> int | None:
-    if _SHA256.match(key):
-        return run.catalogue.items.id_of(key)
-    for folder in (str(path.parent), *(os.fsdecode(root) for root in roots)):
-        item_id = run.catalogue.sightings.item_at(Locator.file(os.path.join(folder, key)))
-        if item_id is not None:
-            return item_id
-    return None
+    needed = "the first line must read file,label or sha256,label and may name further columns"
+    for number, row in records(path, KEY_COLUMNS, needed, ("label",)):
+        if isinstance(row, str):
+            yield UnusedRow(number, "malformed_row", row)
+            continue
+        named = next((name for name in KEY_COLUMNS if row.get(name)), None)
+        if named is None:
+            yield UnusedRow(number, "no_file", "neither a file nor a SHA-256")
+            continue
+        columns = {name: value for name, value in row.items() if name not in KEY_COLUMNS and value}
+        yield LabelRow(number, row[named], columns, row[named])

@@ -5,7 +5,6 @@ What they say is kept as labels of the items that they name. An address of the w
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import os
@@ -15,13 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from imgmatch.errors import UsageError
-from imgmatch.given import Rows, loads
-from imgmatch.locator import Locator
-from imgmatch.types import Issue
-from indexer.intake.labels import LabelRow
+from imgmatch.given import legible, loads
+from indexer.intake.labels import KEY_COLUMNS, LabelRow, UnusedRow
+from indexer.intake.places import on_disk
+from indexer.intake.tablefile import open_table, records
 
-# Columns that name the picture, in the order of trust.
-_KEY_COLUMNS = ("sha256", "path", "file", "filename", "local_path", "image")
 _URL_SCHEMES = ("http://", "https://", "ftp://", "data:", "//")
 _MOST_LINE = 1 << 20
 _MOST_TEXT = 4096
@@ -29,33 +26,29 @@ _MOST_COLUMNS = 200
 _MOST_MALFORMED = 10_000
 
 
-def read_manifest(path: Path) -> Iterator[LabelRow | Issue]:
-    """Rows of a manifest: CSV with a header (``.csv``), or one JSON object a line (``.jsonl``, ``.ndjson``).
+def read_manifest(path: Path) -> Iterator[LabelRow | UnusedRow]:
+    """Rows of a manifest: a table with a header (CSV or an Excel workbook), or one JSON object a line (``.jsonl``,
+    ``.ndjson``).
 
-    The picture is named by the first of the columns sha256, path, file, filename, local_path and image that is there;
-    every other column that is not empty is kept under its name, at most 4096 characters of it. A row that names no
-    picture (only an address), or can't be read, is an Issue. Raises UsageError when the whole is no manifest.
+    The picture is named by the first of KEY_COLUMNS that is there; every other column that is not empty is kept under
+    its name, at most 4096 characters of it. A row that names no picture (only an address), or can't be read, is an
+    UnusedRow. Raises UsageError when the whole is no manifest.
     """
-    source = Locator.file(path)
     times: Counter[str] = Counter()
-    malformed = 0
     for number, row in _rows(path):
         if isinstance(row, str):
-            malformed += 1
-            if malformed > _MOST_MALFORMED:
-                raise UsageError(f"{path}: more than {_MOST_MALFORMED:,} rows are none; give a manifest")
-            yield _issue(source, number, "malformed_row", row)
+            yield UnusedRow(number, "malformed_row", row)
             continue
-        named = [name for name in _KEY_COLUMNS if row.get(name)]
+        named = [name for name in KEY_COLUMNS if row.get(name)]
         key = row[named[0]] if named else ""
         if not key or key.lower().startswith(_URL_SCHEMES):
             told = "an address, which is never fetched" if key or any(map(_is_url, row.values())) else "no picture"
-            yield _issue(source, number, "no_file", f"names {told}; give a path or a SHA-256")
+            yield UnusedRow(number, "no_file", f"names {told}; give a path or a SHA-256")
             continue
         times[key] += 1
         # One picture may be in many advertisements: each row that names it speaks for itself.
         spoken = key if times[key] == 1 else f"{key} #{times[key]}"
-        columns = {name: value for name, value in row.items() if name != named[0] and value}
+        columns = {name: legible(value) for name, value in row.items() if name != named[0] and value}
         yield LabelRow(number, key, columns, spoken)
 
 
@@ -63,61 +56,33 @@ def manifest_files(path: Path) -> Iterator[str]:
     """The files that a manifest names and that are there, each once, in its order; relative to its folder."""
     seen: set[bytes] = set()
     for row in read_manifest(path):
-        if isinstance(row, LabelRow):
-            place = os.path.join(path.parent, row.key)
+        if isinstance(row, LabelRow) and (place := on_disk(str(path.parent), row.key)) is not None:
             short = hashlib.blake2b(os.fsencode(place), digest_size=16).digest()  # memory stays small
-            if short not in seen and os.path.isfile(place):
+            if short not in seen:
                 seen.add(short)
                 yield place
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str] | str]]:
     """Numbered rows by column, or what is wrong with them."""
-    reader = {".csv": _csv_rows, ".jsonl": _json_rows, ".ndjson": _json_rows}.get(path.suffix.lower())
-    if reader is None:
-        raise UsageError(f"{path}: a manifest is a .csv or a .jsonl file; give one of these")
-    try:
-        yield from reader(path)
-    except OSError as error:
-        raise UsageError(f"{path}: can't be read ({error.strerror}); give an existing manifest") from error
-
-
-def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, str] | str]]:
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        rows = Rows(file)
-        try:
-            header = [name.strip() for name in next(rows, [])]
-        except csv.Error as error:
-            raise UsageError(f"{path}: the first line is none of a manifest: {error}") from error
-        columns = [name if name.lower() not in _KEY_COLUMNS else name.lower() for name in header]
-        if not set(columns) & {*_KEY_COLUMNS, "url", "URL"} or len(set(columns)) != len(columns):
-            raise UsageError(
-                f"{path}: the first line must name its columns, each once, and one of them {', '.join(_KEY_COLUMNS)}; "
-                f"it reads {','.join(header)[:120] or '(nothing)'!r}"
+    match path.suffix.lower():
+        case ".jsonl" | ".ndjson":
+            yield from _json_rows(path)
+        case ".csv" | ".tsv" | ".xlsx":
+            names = ", ".join(KEY_COLUMNS)
+            yield from records(
+                path, KEY_COLUMNS, f"the first line must name its columns, each once, one of them {names}"
             )
-        while True:
-            try:
-                cells = next(rows)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                yield rows.line_num, f"no row of a CSV: {error}"
-                continue
-            if not cells:
-                continue
-            if len(cells) != len(columns):
-                yield rows.line_num, f"{len(cells)} cells, the first line has {len(columns)}"
-                continue
-            named = zip(columns, cells, strict=True)
-            yield rows.line_num, {name: cell.strip()[:_MOST_TEXT] for name, cell in named if name}
+        case _:
+            raise UsageError(f"{path}: a manifest is a .csv or a .jsonl file, or an .xlsx; give one of these")
 
 
 def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, str] | str]]:
-    with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
+    with open_table(path) as (file, _):
         number = 0
         while line := file.readline(_MOST_LINE):
             number += 1
-            if not line.endswith("\n") and len(line) == _MOST_LINE:
+            if not line.endswith(("\n", "\r")) and len(line) == _MOST_LINE:
                 while (rest := file.readline(_MOST_LINE)) and not rest.endswith("\n"):
                     pass
                 yield number, f"longer than {_MOST_LINE:,} characters"
@@ -137,7 +102,7 @@ def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, str] | str]]:
 
 def _column(name: str) -> str:
     name = name.strip()
-    return name.lower() if name.lower() in _KEY_COLUMNS else name[:_MOST_TEXT]
+    return name.lower() if name.lower() in KEY_COLUMNS else name[:_MOST_TEXT]
 
 
 def _text(value: Any) -> str:
@@ -150,7 +115,3 @@ def _text(value: Any) -> str:
 
 def _is_url(value: str) -> bool:
     return value.lower().startswith(_URL_SCHEMES)
-
-
-def _issue(source: Locator, number: int, error: str, message: str) -> Issue:
-    return Issue(Locator("row", str(number), source), "manifest", error, f"row {number}: {message}")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imgmatch.evidence import Walked
+from imgmatch.locator import Locator
 from imgmatch.picture.facts import Facts
 from imgmatch.types import Digests, Embedding, Evidence, Image, Issue
 from indexer.intake.known import Listed
@@ -26,6 +27,17 @@ class Failed:
     beside: bool = False
     damage: tuple[Issue, ...] = ()
     """Of the disk image that it lies in, as far as it was met."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """The disk that it lies on did not give it: nothing is kept of it, so that the next run asks for it again.
+    ``beside`` as in Failed.
+    """
+
+    locator: Locator
+    why: str
+    beside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,5 +89,5 @@ class New:
     damage: tuple[Issue, ...]
 
 
-Outcome = New | Known | Ignored | Failed | Listed | Walked
+Outcome = New | Known | Ignored | Failed | Unread | Listed | Walked
 """The end of a file's way; or a place that had issues, and was walked without a fault now."""

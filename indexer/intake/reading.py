@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 from dataclasses import dataclass
 
-from imgmatch.errors import EvidenceError
+from imgmatch.errors import EvidenceError, SourceDiskError
 from imgmatch.evidence import Walked
-from imgmatch.evidence.read import Content, only_this_file, read
+from imgmatch.evidence.read import Content, only_this_file, reading
 from imgmatch.picture.facts import Facts
 from imgmatch.types import Digests, Evidence, Issue
 from imgmatch.workers.decode import ReadPicture, Request
@@ -16,7 +15,10 @@ from indexer.index.shelf import Shelf
 from indexer.intake.config import IngestConfig
 from indexer.intake.finding import Entry
 from indexer.intake.known import KnownFiles, Listed
-from indexer.intake.outcomes import Failed, Ignored, Known, Prepared
+from indexer.intake.outcomes import Failed, Ignored, Known, Prepared, Unread
+
+# Twelve megabytes: larger than the tiles need, and small enough for those that wait to be embedded.
+_REGIONS_PIXELS = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,21 +31,21 @@ class Reading:
     config: IngestConfig
     decoder: ReadPicture
 
-    def __call__(self, entry: Entry) -> Prepared | Known | Ignored | Failed | Listed | Walked:
+    def __call__(self, entry: Entry) -> Prepared | Known | Ignored | Failed | Unread | Listed | Walked:
         """What becomes of it. Whatever is raised about this file alone is an issue of this file."""
         if not isinstance(entry, Evidence):
             return entry
         digests: Digests | None = None
         damage: tuple[Issue, ...] = ()
         try:
-            content = read(entry, self.config.all_limits)
-            digests, damage = content.digests, content.damage()
-            with only_this_file(entry.locator, "decode"):
-                return self._of(entry, content)
+            with reading(entry, self.config.all_limits) as content:
+                digests, damage = content.digests, content.damage()
+                with only_this_file(entry.locator, "decode"):
+                    return self._of(entry, content)
+        except SourceDiskError as fault:
+            return Unread(entry.locator, str(fault))
         except EvidenceError as error:
-            # What a disk could not give, it may give another time: such a file is not passed over as unchanged.
-            again = getattr(error.__cause__, "errno", None) == errno.EIO
-            return Failed(Issue.of(entry.locator, error), None if again else entry, digests, damage=damage)
+            return Failed(Issue.of(entry.locator, error), entry, digests, damage=damage)
 
     def _of(self, found: Evidence, content: Content) -> Prepared | Known | Ignored:
         digests, config = content.digests, self.config
@@ -54,7 +56,7 @@ class Reading:
         deepens = config.beyond is not None and self.shelf.holds(digests.sha256)
         input_px = self.shelf.spec.input_px
         sides = (2 * input_px,) if config.beyond else ()
-        request = Request(input_px, sides, metadata=True, pdq=True, limits=config.limits)
+        request = Request(input_px, sides, True, True, config.limits, _REGIONS_PIXELS)
         done = content.decoded(request, self.decoder)
         assert done.prepared is not None  # asked for
         larger = done.pictures[0] if done.pictures else None
@@ -65,9 +67,8 @@ class Reading:
         lacking = self.config.reread and self.use.catalogue.facts.lacking(content.digests.sha256)
         if content.data is None or not lacking:
             return None
-        sides = (self.use.default_model.input_px,)
         try:
-            request = Request(sides_px=sides, metadata=True, pdq=True, limits=self.config.limits)
+            request = Request(self.use.default_model.input_px, metadata=True, pdq=True, limits=self.config.limits)
             return self.decoder(content.data, request).facts
         except EvidenceError:
             return None

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from imgmatch.errors import ImgmatchError, MachineError, UsageError
-from imgmatch.given import letters
+from imgmatch.given import Rows, legible, letters
 from imgmatch.limits import SourceLimits
 from imgmatch.parsers.pieces import Settings, Trouble
 from imgmatch.streams import Shared
@@ -17,50 +18,100 @@ from imgmatch.workers.parse import extract
 
 _ZIP, _OLD_EXCEL = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _LIMITS = SourceLimits()
+_MOST_TEXT = 4096
+
+
+class Table(NamedTuple):
+    """The text of a table, its ends of lines as they are; of a workbook the sheets besides that hold something."""
+
+    text: TextIO
+    unread: tuple[str, ...] = ()
 
 
 @contextmanager
-def table_text(path: Path) -> Iterator[TextIO]:
-    """The text of a table, its ends of lines as they are. Bytes that are no UTF-8 are surrogates (``given.legible``).
-    Of an Excel workbook the first sheet that holds something, as CSV. Raises UsageError, naming the file, where it
-    can't be read.
+def open_table(path: Path) -> Iterator[Table]:
+    """A table: bytes that are no UTF-8 are surrogates in it (``given.legible``). Of an Excel workbook it is the first
+    sheet that holds something, as CSV. Raises UsageError, naming the file, where it can't be read.
     """
     try:
         with path.open("rb") as file:
             head = file.read(len(_OLD_EXCEL))
-    except OSError as error:
-        raise UsageError(f"{path}: can't be read ({error.strerror}); give an existing file") from error
-    if head == _OLD_EXCEL:
-        raise UsageError(f"{path}: an Excel workbook of the old kind (.xls); save it as .xlsx or CSV")
-    if head.startswith(_ZIP):
-        with _sheet(path) as file:
-            yield file
-        return
-    encoding, errors = letters(head)
-    try:
-        with path.open(encoding=encoding, errors=errors, newline="") as file:
-            yield file
+        if head == _OLD_EXCEL:
+            raise UsageError(f"{path}: an Excel workbook of the old kind (.xls); save it as .xlsx or CSV")
+        if head.startswith(_ZIP):
+            text, unread = _sheets(path)
+            yield Table(io.TextIOWrapper(io.BytesIO(text), encoding="utf-8", newline=""), unread)
+            return
+        encoding, errors = letters(head)
+        with path.open(encoding=encoding, errors=errors, newline="") as lines:
+            yield Table(lines)
     except OSError as error:
         raise UsageError(f"{path}: can't be read ({error.strerror}); give an existing file") from error
 
 
-@contextmanager
-def _sheet(path: Path) -> Iterator[TextIO]:
-    settings = Settings(1, _LIMITS)
+def _sheets(path: Path) -> tuple[bytes, tuple[str, ...]]:
     try:
         with path.open("rb") as file:
-            found = list(extract("sheets", Shared(file), settings))
+            found = list(extract("sheets", Shared(file), Settings(1, _LIMITS)))
     except MachineError:
         raise
-    except OSError as error:
-        raise UsageError(f"{path}: can't be read ({error.strerror}); check the disk") from error
     except ImgmatchError as error:
         raise UsageError(f"{path}: {error}; or save the table as CSV") from error
     sheets = [sheet for sheet in found if not isinstance(sheet, Trouble)]
     if not sheets:
         raise UsageError(f"{path}: a workbook without a table; give one whose first sheet holds it")
-    for sheet in sheets[1:]:
+    sheets[0].content.seek(0)
+    text = sheets[0].content.read()
+    for sheet in sheets:
         sheet.content.close()
-    with sheets[0].content as content:
-        content.seek(0)
-        yield io.TextIOWrapper(io.BytesIO(content.read()), encoding="utf-8", newline="")
+    return text, tuple(sheet.at for sheet in sheets[1:])
+
+
+def records(
+    path: Path, keys: tuple[str, ...], needed: str, also: tuple[str, ...] = ()
+) -> Iterator[tuple[int, dict[str, str] | str]]:
+    """The numbered rows of a table with a header, by its columns, or what is wrong with them.
+
+    ``keys`` name what a row is of: these columns, and ``label``, may be in upper or lower case; their cells are as they
+    stand. A column without a name is called by its number. Empty rows are left out. Raises UsageError, saying what is
+    ``needed``, where the header names none of the keys, or not those that there must be ``also``.
+    """
+    with open_table(path) as table:
+        rows = Rows(table.text)
+        header = _header(rows, keys)
+        if not {*header} & {*keys} or not {*also} <= {*header} or len({*header}) != len(header):
+            told = ",".join(header)[:120] or "(nothing)"
+            twice = next((name for name in header if header.count(name) > 1), None)
+            why = f"two columns have the same name, {twice!r}" if twice else f"it reads {told!r}"
+            raise UsageError(f"{path}: {needed}; {why}")
+        for sheet in table.unread:
+            yield 0, f"the sheet {sheet!r} was not read: only the first that holds something is"
+        while True:
+            try:
+                cells = next(rows)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield rows.line_num, f"no row of a CSV: {error}"
+                continue
+            while len(cells) > len(header) and not cells[-1].strip():
+                cells.pop()
+            if len(cells) > len(header):
+                yield rows.line_num, f"{len(cells)} cells, the first line has {len(header)}"
+            elif any(cell.strip() for cell in cells):
+                named = zip(header, cells, strict=False)
+                yield rows.line_num, {name: _cell(cell, name in keys) for name, cell in named}
+
+
+def _cell(text: str, as_it_stands: bool) -> str:
+    return (text if as_it_stands else legible(text)).strip()[:_MOST_TEXT]
+
+
+def _header(rows: Rows, keys: tuple[str, ...]) -> list[str]:
+    cells = [legible(name).strip()[:_MOST_TEXT] for name in next(rows, [])]
+    while cells and not cells[-1]:
+        cells.pop()
+    own = {*keys, "label"}
+    return [
+        (name.lower() if name.lower() in own else name) or f"column {number}" for number, name in enumerate(cells, 1)
+    ]

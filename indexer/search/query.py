@@ -10,7 +10,7 @@ import numpy as np
 
 from imgmatch.errors import EvidenceError
 from imgmatch.evidence.limits import NOTHING_SET, AllLimits
-from imgmatch.evidence.read import read
+from imgmatch.evidence.read import reading
 from imgmatch.locator import Locator
 from imgmatch.match import overlay
 from imgmatch.match.features import ITEM_PX, working
@@ -93,14 +93,14 @@ def read_query(
     if isinstance(found, Issue):
         return found
     try:
-        content = read(found, limits)
         side_px = embedder.spec.input_px
         # The whole picture as ingest reads it, so that the same file has the same vector; and larger.
         wanted = Request(sides_px=(side_px, QUERY_SCALE * side_px), metadata=True)
-        decoded = content.decoded(wanted)
+        with reading(found, limits) as content:
+            sha256, decoded = content.digests.sha256, content.decoded(wanted)
     except EvidenceError as error:
         return Issue.of(found.locator, error)
-    return _embedded(found.locator, content.digests.sha256, decoded, embedder, request)
+    return _embedded(found.locator, sha256, decoded, embedder, request)
 
 
 def _embedded(locator: Locator, sha256: str, decoded: Decoded, embedder: Embedder, request: SearchRequest) -> Query:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, ClassVar, cast
 
 from imgmatch import times
-from imgmatch.errors import EvidenceError, over
+from imgmatch.errors import EvidenceError, SourceDiskError, over
 from imgmatch.evidence.container import Container
 from imgmatch.evidence.formats import boot_sectors
 from imgmatch.evidence.formats.boot_sectors import where_it_can
@@ -116,6 +116,9 @@ class FileSystem(Container):
             entries = self._system.call("folder", inode, extra_seconds=scan_seconds)
         except OSError as error:
             yield self.issue(at, "unreadable_folder", f"the folder can't be listed: {one_line(error)}", kind)
+            return
+        except SourceDiskError as error:
+            yield self.failed(at, error, kind)
             return
         except session.LostError as error:
             entries = yield from self._rescued(error, inode, path, at, kind)

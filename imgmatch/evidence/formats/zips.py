@@ -8,7 +8,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import IO, BinaryIO, cast
 
-from imgmatch.errors import EvidenceError, ImgmatchError, locked, over, raise_if_machine, unsupported
+from imgmatch.errors import (
+    UNPROVEN,
+    EvidenceError,
+    ImgmatchError,
+    disk_fault,
+    locked,
+    over,
+    raise_if_machine,
+    unsupported,
+)
 from imgmatch.evidence.container import Container
 from imgmatch.evidence.formats import phones
 from imgmatch.evidence.formats.zip_directory import LOCAL_HEADER, DamagedError, Directory, Entry, local_entry
@@ -22,6 +31,8 @@ _MARKUP = re.compile(r"\.(xml|rels|vml|rdf|fpage|fdoc|fdseq)\Z", re.IGNORECASE)
 _OWN = ("mimetype", "layout-cache")
 _STORED, _DEFLATED = 0, 8
 _MOST_ARCHIVES = 1_000
+
+_DESCRIPTOR_MAGIC = b"PK\x07\x08"
 
 
 class Zip(Container):
@@ -107,8 +118,7 @@ class Zip(Container):
                 if (wrong := phones.compared(member, said)) is not None:
                     yield wrong
             except ImgmatchError as error:
-                raise_if_machine(error)
-                yield self.failed(at, error)
+                yield self.failed(at, disk_fault(error) or error)
 
     def _note(self, index: phones.Index, entry: Entry, source: RandomAccess, keys: _Keys) -> None:
         """What a report or manifest in the archive says of what else is in it."""
@@ -151,7 +161,11 @@ class Zip(Container):
             kept, used = self._unpack(source, entry, offset)
             offset += used
             if kept.tell():
+                whole = _checked(kept, entry, source.read_at(offset, 8))
                 yield self.unpacked(at, cast(IO[bytes], kept), entry.modified)
+                if not whole:
+                    says = "its checksum fails, or is missing: what is given of it is cut off, or may be wrong"
+                    yield Issue(self.place(at), "walk", UNPROVEN, says, self.name)
             else:
                 yield self.issue(at, "broken_archive", "nothing of it can be unpacked")
         raise EvidenceError("broken_archive", f"the archive is damaged ({reason}); what was found of it is kept")
@@ -174,6 +188,17 @@ class Zip(Container):
             if size > limits.max_member_bytes or (size > limits.ratio_from_bytes and size > limits.max_ratio * used):
                 break
         return kept, used - len(inflate.unused_data) if inflate.eof else 0
+
+
+def _checked(kept: Spool, entry: Entry, behind: bytes) -> bool:
+    """Has what was unpacked the checksum of its header, or of the descriptor ``behind`` it?"""
+    checksum, told = 0, entry.crc
+    kept.seek(0)
+    while block := kept.read(BLOCK_BYTES):
+        checksum = zlib.crc32(block, checksum)
+    if entry.described:
+        told = int.from_bytes(behind[4:8] if behind.startswith(_DESCRIPTOR_MAGIC) else behind[:4], "little")
+    return checksum == told
 
 
 class _Keys:

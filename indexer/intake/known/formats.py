@@ -21,7 +21,7 @@ from indexer.catalogue.rds import is_database, rds_hashes
 from indexer.intake.known.columns import CATEGORY, DIGESTS, PDQ, QUALITY, cells_of, named
 from indexer.intake.known.digests import digest_in, read_digest, strongest
 from indexer.intake.known.vics import vics_media
-from indexer.intake.tablefile import table_text
+from indexer.intake.tablefile import open_table
 
 _MOST_CATEGORY = 64
 _MOST_LINE = 65_536
@@ -83,7 +83,7 @@ def recognise(path: Path) -> ListFormat:
         return ListFormat.rds3
     if Recoded()(head).lstrip()[:1] in (b"{", b"["):
         return ListFormat.vics
-    with table_text(path) as file:
+    with open_table(path) as (file, _):
         said, lines = _delimiter(_lines(file))
         for _, line in lines:
             columns = named(line, said)
@@ -111,7 +111,7 @@ def pdq_entries(path: Path) -> Iterator[PdqEntry | Malformed]:
     and name after each, or with a header that names its columns (pdq or hash, quality, category).
     """
     columns: dict[str, list[int]] | None = None
-    with table_text(path) as file:
+    with open_table(path) as (file, unread):
         said, lines = _delimiter(_lines(file))
         for number, text in lines:
             line = _PDQ_PREFIX.sub("", text)
@@ -133,6 +133,7 @@ def pdq_entries(path: Path) -> Iterator[PdqEntry | Malformed]:
             quality = _first(cells, columns.get(QUALITY, ()))
             category = _category(_first(cells, columns.get(CATEGORY, ())))
             yield PdqEntry(hash, int(quality) if re.fullmatch(r"100|\d{1,2}", quality) else None, category)
+        yield from _unread(unread)
 
 
 def entries(path: Path, format: ListFormat) -> Iterator[Entry | Malformed]:
@@ -144,8 +145,14 @@ def entries(path: Path, format: ListFormat) -> Iterator[Entry | Malformed]:
         for number, (hashes, category) in enumerate(vics_media(path), start=1):
             yield _entry(hashes, category, f"entry {number}")
     else:
-        with table_text(path) as file:
+        with open_table(path) as (file, unread):
             yield from (_texts if format is ListFormat.text else _table)(_lines(file))
+            yield from _unread(unread)
+
+
+def _unread(sheets: Iterable[str]) -> Iterator[Malformed]:
+    for sheet in sheets:
+        yield Malformed(f"sheet {sheet!r}", "not read: only the first that holds something is")
 
 
 def _lines(file: TextIO) -> Iterator[tuple[int, str]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from imgmatch.errors import UsageError
+from imgmatch.errors import UnknownNameError, UsageError
 from imgmatch.picture.hashes import digest
 from imgmatch.picture.pdq import BITS, DISTANCE
 from indexer.catalogue.clock import now_utc
@@ -107,9 +107,10 @@ def remove_list(case: Case, name: str) -> int:
     it was left out stays until then. Raises UsageError when there is none of this name.
     """
     with case.writing(), case.change("remove hash list", arguments={"list": name}) as change:
-        found = next((row for row in change.catalogue.lists.all() if row.name == name), None)
-        if found is None:
-            raise UsageError(f"{name}: no list of this name in {case.path}; see: imgmatch known list {case.path}")
+        lists = {row.name: row for row in change.catalogue.lists.all()}
+        if name not in lists:
+            raise UnknownNameError("hash list", name, list(lists))
+        found = lists[name]
         change.writer.lists.remove(found.list_id)
         change.entry.subject = {"kind": found.kind, "sha256": found.sha256}
         change.entry.counts = {"hashes": found.hashes}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from imgmatch.errors import EvidenceError
+from imgmatch.errors import EvidenceError, SourceDiskError, UnknownNameError
 from imgmatch.evidence.read import hashed
 from imgmatch.locator import Locator
 from imgmatch.types import Digests, Evidence
@@ -64,7 +64,7 @@ class KnownFiles:
             return None
         try:
             digests = hashed(found)
-        except EvidenceError:
+        except (EvidenceError, SourceDiskError):
             return None
         hits = self.of(digests)
         noted = self._catalogue.listed.lists_of(found.locator, digests.sha256)
@@ -96,6 +96,9 @@ def listed(case: Case, kind: str | None = None, name: str | None = None) -> Iter
     """Items, and then files that are no items, with each list that names them. Recorded before and after."""
     shown = 0
     with case.use("known match", arguments={"list": name, "kind": kind}, ends="known match shown") as use:
+        names = [row.name for row in use.catalogue.lists.all()]
+        if name is not None and name not in names and not any(use.catalogue.listed.all(None, name)):
+            raise UnknownNameError("hash list", name, names)
         for found in _listed(use, kind, name):
             shown += 1
             use.entry.counts = {"shown": shown}

@@ -21,6 +21,7 @@ from indexer.case.account import account
 from indexer.case.case import Case
 from indexer.case.use import Use
 from indexer.catalogue.clock import now_utc
+from indexer.catalogue.issues import TABLE_STAGES
 from indexer.intake.csvfile import printable
 from indexer.out.atomic import whole_folder
 from indexer.out.report.pictures import Thumbnail, write_thumbnail
@@ -28,6 +29,7 @@ from indexer.search.fields import further
 from indexer.search.request import SearchResult
 
 MAX_ISSUES = 1000
+MAX_ROWS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +111,16 @@ def _render(
     environment.filters["plain"] = plain
     environment.filters["place"] = lambda locator: plain((locator.parent is None and locator.path) or locator)
     items = use.catalogue.items.by_id(match.item_id for result in results for match in result.matches)
-    issues = list(itertools.islice(use.catalogue.issues.all(), MAX_ISSUES))
+    of_evidence = (row for row in use.catalogue.issues.all() if row.issue.stage not in TABLE_STAGES)
+    issues = list(itertools.islice(of_evidence, MAX_ISSUES))
+    of_tables = (row for row in use.catalogue.issues.all() if row.issue.stage in TABLE_STAGES)
     return environment.get_template("report.html.j2").generate(
         case=use,
         meta=use.catalogue.meta.all(),
         counts=use.catalogue.counts(),
         issue_kinds=use.catalogue.issues.kinds(),
         issues=issues,
+        rows=list(itertools.islice(of_tables, MAX_ROWS)),
         results=results,
         model=model,
         config=config,

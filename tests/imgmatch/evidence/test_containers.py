@@ -1,6 +1,5 @@
 """A container is one module and one line: what it declares is all that walking and finding again go by."""
 
-import dataclasses
 import inspect
 import os
 import pkgutil
@@ -11,9 +10,7 @@ from pathlib import Path
 import pytest
 
 from imgmatch.evidence import DEFAULT_OPTIONS, Reopener, SourceOptions, formats, recognise, walk
-from imgmatch.evidence.budget import Cost
 from imgmatch.evidence.container import Container
-from imgmatch.limits import SourceLimits
 from imgmatch.types import Evidence, Issue
 from tests.conftest import ROOT, encode, picture
 
@@ -110,10 +107,6 @@ def test_a_file_may_be_a_picture_and_two_containers(box, monkeypatch, tmp_path):
     again = Reopener()
     for one in found:
         assert isinstance(again.reopen(one.locator), Evidence)
-
-
-def test_every_limit_of_a_source_is_one_that_is_there():
-    assert {cost.value[0] for cost in Cost} <= {limit.name for limit in dataclasses.fields(SourceLimits)}
 
 
 def test_folders_of_any_depth_are_walked(tmp_path):

@@ -6,15 +6,20 @@ import gzip
 import hashlib
 import io
 import os
+import random
+import threading
+import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from imgmatch.errors import EvidenceError, ImgmatchError, MachineError
+from imgmatch.errors import EvidenceError, ImgmatchError, MachineError, SourceDiskError
 from imgmatch.evidence import reopen, walk
 from imgmatch.evidence.limits import AllLimits, limits
-from imgmatch.evidence.read import Finder, hashed, read
+from imgmatch.evidence.read import Finder, hashed, read, reading
+from imgmatch.evidence.room import Room
 from imgmatch.locator import Locator
 from imgmatch.types import Evidence, Issue
 
@@ -65,7 +70,6 @@ def test_what_is_decoded_are_the_bytes_that_were_hashed_up_to_the_limit():
     ("error", "kind", "message"),
     [
         (PermissionError(errno.EACCES, "Permission denied"), "unreadable", "the file can't be read: permission denied"),
-        (OSError(errno.EIO, "Input/output error"), "unreadable", "the file can't be read: input/output error"),
         (OSError("no longer a plain file"), "unreadable", "the file can't be read: no longer a plain file"),
         (EvidenceError("password", "is encrypted"), "password", "is encrypted"),
         (
@@ -96,21 +100,17 @@ MACHINE = [OSError(getattr(errno, name), name) for name in ("ENOSPC", "EMFILE", 
 @pytest.mark.parametrize("where", ["open", "read"])
 def test_a_fault_of_this_machine_is_no_matter_of_the_evidence(error, where):
     found = failing(error) if where == "open" else evidence(lambda: Breaks(error))
-    for reading in (read, hashed):
+    for look in (read, hashed):
         with pytest.raises(MachineError):
-            reading(found)
+            look(found)
 
 
 @pytest.mark.parametrize("code", [errno.EIO, errno.ENODEV, errno.ESTALE, errno.ENOTCONN])
-def test_a_bad_place_on_a_disk_is_the_evidences_and_a_lost_disk_the_machines(code, tmp_path):
-    def read_from(folder):
-        place = Locator("zip", "1.jpg", Locator.file(folder / "a.zip"))
-        read(dataclasses.replace(failing(OSError(code, "Input/output error")), locator=place))
-
-    with pytest.raises(EvidenceError, match="the file can't be read: input/output error"):
-        read_from(tmp_path)
-    with pytest.raises(MachineError, match="its disk does not answer any more: input/output error"):
-        read_from(tmp_path / "unplugged")
+@pytest.mark.parametrize("where", ["open", "read"])
+def test_what_a_disk_does_not_give_is_a_fault_of_the_disk(code, where):
+    error = OSError(code, "Input/output error")
+    with pytest.raises(SourceDiskError, match="its disk can't read it: input/output error"):
+        read(failing(error) if where == "open" else evidence(lambda: Breaks(error)))
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a disk that is full")
@@ -186,3 +186,59 @@ def test_limits_are_only_ever_widened():
 def test_a_file_that_is_not_there_is_told_by_its_place(tmp_path):
     with pytest.raises(EvidenceError, match="no such file"):
         reopen(Locator.file(tmp_path / "nowhere"))
+
+
+def test_threads_hold_no_more_than_there_is_room_for_and_all_get_their_turn():
+    room, lock = Room(100), threading.Lock()
+    held, seen = 0, set()
+    sizes = random.Random(1).choices([0, 1, 7, 40, 99, 100, 250], k=600)
+
+    def take(size):
+        nonlocal held
+        with room.lent(size):
+            with lock:
+                held += size
+                seen.add(held)
+            time.sleep(0.0005)
+            with lock:
+                held -= size
+
+    with ThreadPoolExecutor(32) as pool:
+        list(pool.map(take, sizes, timeout=60))
+    assert held == 0
+    assert max(seen - {250}) == 100
+
+
+def test_a_large_one_is_not_passed_by_small_ones_for_ever():
+    room, order = Room(10), []
+
+    def take(size):
+        with room.lent(size):
+            order.append(size)
+
+    with room.lent(5):
+        threads = [threading.Thread(target=take, args=(size,)) for size in (10, 1, 2)]
+        for thread in threads:
+            thread.start()
+            time.sleep(0.05)
+        assert order == []
+    for thread in threads:
+        thread.join(10)
+    assert order[0] == 10
+    assert sorted(order) == [1, 2, 10]
+
+
+def test_what_fails_gives_its_room_back():
+    room = Room(1)
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError), room.lent(1):
+            raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("says", [0, 3, len(DATA), 1 << 40])
+def test_what_is_longer_or_shorter_than_it_says_is_read_whole(says):
+    found = dataclasses.replace(evidence(lambda: io.BytesIO(DATA)), size_bytes=says)
+    with reading(found, limits([])) as content:
+        assert (content.digests.sha256, content.whole) == (SHA256, DATA)
+    with reading(found, limits(["max_bytes=16"])) as content:
+        assert (content.digests.sha256, content.data) == (SHA256, None)

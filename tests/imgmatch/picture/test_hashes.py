@@ -1,5 +1,6 @@
 import hashlib
 import io
+import tracemalloc
 
 import pytest
 
@@ -23,3 +24,20 @@ def test_content_over_the_bound_is_hashed_but_not_kept():
     assert kept is None
     assert digests.size_bytes == 101
     assert digests.sha256 == hashlib.sha256(b"x" * 101).hexdigest()
+
+
+def test_content_is_in_memory_once():
+    class Endless(io.RawIOBase):
+        left = 64
+
+        def read(self, size=-1):
+            self.left -= 1
+            return bytes(1 << 20) if self.left >= 0 else b""
+
+    tracemalloc.start()
+    try:
+        _, kept = digest(Endless(), keep_bytes=64 << 20)
+        assert len(kept) == 64 << 20
+        assert tracemalloc.get_traced_memory()[1] < 80 << 20
+    finally:
+        tracemalloc.stop()

@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from imgmatch.errors import EvidenceError, ImgmatchError
 from imgmatch.limits import WorkerLimits
@@ -45,6 +46,20 @@ def gone(pids, seconds=10.0):
             return True
         time.sleep(0.05)
     return False
+
+
+@pytest.mark.parametrize("size", [(300, 200), (1, 9_000), (9_000, 1), (90, 100)])
+def test_a_worker_sends_no_more_pixels_than_are_wanted(pool, size):
+    stream = io.BytesIO()
+    Image.effect_noise(size, 60).convert("RGB").save(stream, "PNG")
+    wanted = Request(64, (128, 256), most_pixels=9_000)
+    here, there = read_picture(stream.getvalue(), wanted), pool.read_picture(stream.getvalue(), wanted)
+    np.testing.assert_array_equal(there.prepared, read_picture(stream.getvalue(), Request(64)).prepared)
+    for a, b in zip(here.pictures, there.pictures, strict=True):
+        np.testing.assert_array_equal(a.pixels, b.pixels)
+        height, width = a.pixels.shape[:2]
+        assert min(9_000, size[0] * size[1]) * 0.9 < height * width <= 9_000
+        assert a.upright_size_px == size
 
 
 @pytest.mark.parametrize("name", [*COLOUR, *SHADES])

@@ -174,7 +174,7 @@ def test_a_removed_list_ignores_no_more(case, embedder, photographs, tmp_path):
     report = ingest(case, [photographs], embedder)
     assert (report.new_items, report.unchanged) == (1, 11)
     assert list(inside(case).listed.all()) == []
-    with pytest.raises(UsageError, match="no list of this name"):
+    with pytest.raises(UsageError, match="no hash list 'junk'"):
         remove_list(case, "junk")
 
 

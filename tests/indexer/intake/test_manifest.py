@@ -1,14 +1,14 @@
 """Manifests: what they say of pictures is kept, found and shown; rows that name nothing are issues."""
 
 import json
+import re
 
 import pytest
 
 from imgmatch.errors import UsageError
-from imgmatch.types import Issue
 from indexer.catalogue.filters import Filter
 from indexer.intake.ingest import IngestConfig, ingest
-from indexer.intake.labels import LabelRow
+from indexer.intake.labels import LabelRow, UnusedRow
 from indexer.intake.manifests import manifest_files, read_manifest
 from indexer.out.show import item_record
 from tests.conftest import encode, picture, run, run_json, snapshot
@@ -20,7 +20,7 @@ A2,photographs/01.jpg,https://example.org/2,+32 470 2,
 A3,photographs/copy of nothing.jpg,,,
 A4,,https://example.org/4.jpg,,
 A5,https://example.org/5.jpg,,,
-A6,photographs/02.jpg
+A6,https://example.org/6.jpg
 A7,photographs/note.txt,,,
 """
 
@@ -34,18 +34,21 @@ def manifest(photographs):
 
 
 def issues_of(case):
-    return sorted(
-        (row.issue.locator.at, row.issue.error) for row in inside(case).issues.all() if row.issue.stage == "manifest"
-    )
+    """Kinds and rows that are told as examples, of the manifest."""
+    return {
+        row.issue.error: [int(number) for number in re.findall(r"row (\d+):", row.issue.message)]
+        for row in inside(case).issues.all()
+        if row.issue.stage == "manifest"
+    }
 
 
-WRONG = [("4", "missing_file"), ("5", "no_file"), ("6", "no_file"), ("7", "malformed_row"), ("8", "no_item")]
+WRONG = {"missing_file": [4], "no_file": [5, 6, 7], "no_item": [8]}
 
 
 def test_context_goes_to_items_and_bad_rows_become_issues(case, embedder, photographs, manifest):
     before = snapshot(photographs)
     report = ingest(case, [photographs], embedder, IngestConfig(manifest=manifest))
-    assert (report.new_items, report.labelled, report.unusable) == (11, 2, 1)
+    assert (report.new_items, report.labelled, report.unused_rows, report.unusable) == (11, 2, 5, 1)
     item_id = inside(case).items.id_of(
         next(s.sha256 for s in inside(case).sightings.all() if "01.jpg" in str(s.locator))
     )
@@ -69,7 +72,7 @@ def test_a_second_run_changes_nothing_and_a_mended_row_clears_its_issue(case, em
         assert issues_of(case) == WRONG
     manifest.write_text(CSV.replace("copy of nothing", "03"))
     ingest(case, [photographs], embedder, IngestConfig(manifest=manifest))
-    assert issues_of(case) == WRONG[1:]
+    assert issues_of(case) == {kind: rows for kind, rows in WRONG.items() if kind != "missing_file"}
 
 
 def test_without_a_path_the_files_of_the_manifest_are_ingested(case, embedder, photographs, manifest):
@@ -89,7 +92,7 @@ def test_json_lines(tmp_path):
     first, second, third, fourth = read_manifest(path)
     assert first == LabelRow(1, "a.jpg", {"phones": "1; 2", "price": "12.5", "geo": '{"city": "Gent"}'}, "a.jpg")
     assert third == LabelRow(3, "ab" * 32, {"file": "b.jpg", "id": "7"}, "ab" * 32)
-    assert all(isinstance(row, Issue) and row.error == "malformed_row" for row in (second, fourth))
+    assert all(isinstance(row, UnusedRow) and row.kind == "malformed_row" for row in (second, fourth))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import zipfile
 import pytest
 
 from imgmatch.errors import MachineError
+from imgmatch.evidence import files
 from imgmatch.evidence.formats.zips import Zip
 from indexer.care.check import check
 from indexer.intake import embedding
@@ -209,17 +210,96 @@ def test_a_machine_short_of_open_files_says_nothing_false_of_any_file(tmp_path, 
     assert run_json("status", case)["items"] == 11 + 3 + 1
 
 
-def test_what_a_disk_could_not_give_is_asked_for_again(case, embedder, photographs, monkeypatch):
-    really = os.open
+UNREADABLE = "/proc/self/mem"  # whose first byte no read gives: EIO
 
-    def bad(path, *rest, **named):
-        if os.fspath(path).endswith("05.jpg"):
+
+@pytest.fixture
+def bad_disk(monkeypatch):
+    """Files whose contents the disk does not give, and folders that it does not list: by the ends of their names."""
+    bad, open_, scandir = set(), os.open, os.scandir
+    monkeypatch.setattr(files, "_PAUSE_S", 0)
+
+    def opening(path, *rest, **named):
+        return open_(UNREADABLE if str(path).endswith(tuple(bad)) else path, *rest, **named)
+
+    def listing(path="."):
+        if str(path).endswith(tuple(bad)):
+            raise OSError(errno.EIO, "Input/output error")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "open", opening)
+    monkeypatch.setattr(os, "scandir", listing)
+    return bad
+
+
+needs_eio = pytest.mark.skipif(not os.path.exists(UNREADABLE), reason="needs a file that gives EIO")
+
+
+@needs_eio
+def test_what_a_disk_does_not_give_is_kept_as_no_issue_and_read_the_next_time(case, embedder, photographs, bad_disk):
+    bad_disk.add("05.jpg")
+    report = ingest(case, [photographs], embedder)
+    assert (report.files, report.new_items, report.unusable, report.unread) == (12, 10, 0, 1)
+    assert report.unread_at == [f"file:{photographs / '05.jpg'}: its disk can't read it: input/output error"]
+    assert issues(case) == {}
+    (entry,) = case.log.entries(action="ingest")
+    assert entry["unread"] == report.unread_at
+    assert entry["counts"]["unread"] == 1
+    bad_disk.clear()
+    again = ingest(case, [photographs], embedder)
+    assert (again.new_items, again.unread) == (1, 0)
+
+
+@needs_eio
+@pytest.mark.parametrize("kind", ["zip", "fat", "tar.gz", "txt", "sub"])
+def test_whatever_a_disk_does_not_give_is_nothing_of_the_evidences(case, embedder, photographs, bad_disk, kind):
+    name = {"sub": "05sub"}.get(kind, f"05b.{kind}")
+    if kind == "sub":
+        (photographs / name).mkdir()
+        (photographs / name / "1.jpg").write_bytes(encode(picture(50), "JPEG"))
+    else:
+        (photographs / name).write_bytes(bytes(1 << 16))
+    bad_disk.add(name)
+    report = ingest(case, [photographs], embedder)
+    assert (report.new_items, report.unusable, report.unread) == (11, 0, 1)
+    assert issues(case) == {}
+
+
+@needs_eio
+def test_a_disk_that_is_gone_ends_the_run(case, embedder, photographs, bad_disk):
+    bad_disk.update({"05.jpg", str(photographs)})
+    with pytest.raises(MachineError, match="input/output error"):
+        ingest(case, [photographs], embedder)
+    assert issues(case) == {}
+
+
+@needs_eio
+def test_a_disk_that_gives_it_the_second_time_is_no_fault(case, embedder, photographs, monkeypatch):
+    really, failed = os.open, []
+
+    def once(path, *rest, **named):
+        if str(path).endswith("05.jpg") and len(failed) < 2:
+            failed.append(path)
             raise OSError(errno.EIO, "Input/output error")
         return really(path, *rest, **named)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "open", bad)
-        assert ingest(case, [photographs], embedder).unusable == 1
-    assert issues(case) == {str(photographs / "05.jpg"): ("read", "unreadable")}
-    assert ingest(case, [photographs], embedder).new_items == 1
-    assert issues(case) == {}
+    monkeypatch.setattr(os, "open", once)
+    monkeypatch.setattr(files, "_PAUSE_S", 0)
+    report = ingest(case, [photographs], embedder)
+    assert (report.new_items, report.unread, len(failed)) == (11, 0, 2)
+
+
+@needs_eio
+def test_a_run_with_files_that_a_disk_did_not_give_fails_and_names_them(tmp_path, photographs):
+    case = tmp_path / "case"
+    run("init", case)
+    lines = ["import os; really = os.open", f"bad = {UNREADABLE!r}",
+             "os.open = lambda p, *r, **n: really(bad if str(p).endswith('05.jpg') else p, *r, **n)",
+             "from cli.main import main; main()"]  # fmt: skip
+    command = [sys.executable, "-c", "\n".join(lines), "ingest", case, photographs]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1
+    assert "05.jpg: its disk can't read it: input/output error" in done.stderr
+    assert "1 files could not be read from their disk" in done.stderr
+    assert run_json("issues", case) == []
+    assert run_json("ingest", case, photographs)["new_items"] == 1

@@ -6,9 +6,8 @@ import pytest
 
 from benchmarks import attack_files
 from imgmatch.errors import UsageError
-from imgmatch.types import Issue
 from indexer.intake.known.formats import entries, recognise
-from indexer.intake.labels import read_labels
+from indexer.intake.labels import UnusedRow, read_labels
 from indexer.intake.manifests import read_manifest
 from indexer.out.exchange.unpack import open_pack
 from indexer.out.exchange.vics_file import VicsFile
@@ -52,12 +51,12 @@ def test_rows_of_manifests_and_labels_are_bounded(tmp_path):
     deep = '{"file": "a.jpg", "x": ' + "[" * 200_000 + "\n"
     path.write_text(deep + '{"file": "a.jpg", "x": ' + "9" * 5_000 + "}\n" + '{"file": "b.jpg"}\n')
     rows = within(16 << 20, lambda: list(read_manifest(path)))
-    assert [isinstance(row, Issue) for row in rows] == [True, True, False]
+    assert [isinstance(row, UnusedRow) for row in rows] == [True, True, False]
     for name, head, read in (("m.csv", "file,a\n", read_manifest), ("l.csv", "file,label\n", read_labels)):
         path = tmp_path / name
         attack_files._line(head.encode() + b"a.jpg,", 48 << 20)(path)
         told = within(16 << 20, lambda path=path, read=read: list(read(path)))
-        assert isinstance(told, UsageError) or isinstance(told[0], Issue)
+        assert isinstance(told, UsageError) or isinstance(told[0], UnusedRow)
 
 
 def test_a_pack_of_very_many_members_is_refused_unread(tmp_path, monkeypatch):
