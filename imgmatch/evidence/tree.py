@@ -82,6 +82,13 @@ def _unfold(
                     entry, seen = Issue.walked(entry.locator, claims), None
                 else:
                     budget.unpack(entry)
+            elif (
+                entry is file and seen is not None and seen.itself and file.size_bytes > options.limits.ratio_from_bytes
+            ):
+                # Nothing but holes would be read for hours.
+                held = Budget(options.limits, files.held_bytes(file))
+                if claims := held.claims_too_much(file, whole=True):
+                    entry, seen = Issue.walked(file.locator, claims), None
         except EvidenceError as spent:
             yield Issue.walked(file.locator, left_of(spent, reversed(levels)))
             return

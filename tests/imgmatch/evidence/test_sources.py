@@ -113,3 +113,14 @@ def test_times_far_off_are_told_and_bounded(tmp_path, seconds):
     assert found.modified_utc == ("2300-01-01T00:00:00.000000Z" if seconds > 0 else "1640-01-02T00:00:00.000000Z")
     assert found.modified_ns is None
     assert reopen(found.locator).modified_ns is None
+
+
+def test_a_file_of_holes_is_not_read_for_hours(tmp_path):
+    path = tmp_path / "holes.bin"
+    with open(path, "wb") as file:
+        file.truncate(1 << 40)
+    if path.stat().st_blocks > 1000:
+        pytest.skip("this file system keeps no holes")
+    (found,) = walk(path)
+    assert isinstance(found, Issue)
+    assert (found.error, found.what) == ("limit", "max_ratio")
