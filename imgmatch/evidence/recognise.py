@@ -21,6 +21,7 @@ from imgmatch.evidence.formats import (
     plain,
     previews,
     qcow,
+    searched,
     sevenzip,
     sparse,
     split,
@@ -29,6 +30,7 @@ from imgmatch.evidence.formats import (
     thumbs,
     tnef,
     trees,
+    udif,
     unfolded,
     unread,
     vdi,
@@ -60,6 +62,7 @@ FORMATS: tuple[type[Container], ...] = (
     stores.PropertyList,
     stores.Cache,
     mail.Mail,
+    udif.Udif,  # begins as its first piece does, such as a bzip2 file
     sevenzip.SevenZip,
     packed.AndroidBackup,
     packed.Gzip,
@@ -85,6 +88,8 @@ FORMATS: tuple[type[Container], ...] = (
     tars.Tar,
     partitions.DamagedPartitions,
     filesystem.DamagedFileSystem,
+    searched.SearchedPartitions,
+    searched.FatWithoutBoot,
     unread.UnreadVolume,
     stores.Text,  # any other, where pictures are in it
 )

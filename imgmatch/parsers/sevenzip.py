@@ -38,28 +38,30 @@ def give(stream: BinaryIO, settings: Settings, tell: Callable[[Part | Piece], No
     named = {entry.filename: (place, _modified(entry)) for entry, place in zip(entries, places, strict=True)}
     del places
     factory = _factory(py7zr, named, settings.limits, tell)
+    shut = _unlock(py7zr, archive, settings.passwords)
+    if shut and len(shut) >= sum(not entry.emptystream for entry in entries):
+        raise locked(len(settings.passwords))
     try:
-        archive.extract(factory=factory)
+        if shut:
+            archive.extract(targets=[entry.filename for entry in entries if entry.id not in shut], factory=factory)
+        else:
+            archive.extract(factory=factory)
     except (EvidenceError, MemoryError):
         raise
     except Exception as error:
         kind = "password" if archive.needs_password() else "broken_archive"
         raise EvidenceError(kind, f"the archive can't be unpacked further: {one_line(error)}") from error
     factory.hand_on()
+    if shut:
+        raise locked(len(settings.passwords), f"{len(shut):,} of {len(entries):,} files in it are encrypted")
 
 
 def _open(py7zr: Any, stream: BinaryIO, passwords: tuple[str, ...]) -> Any:
-    """The archive, with the first password that opens it."""
+    """The archive, with the first password that opens its directory, where one is needed for that."""
     for password in (None, *passwords):
         try:
             stream.seek(0)
             archive = py7zr.SevenZipFile(stream, password=password)
-            if password is None and archive.needs_password():
-                continue
-            if password is not None:
-                _probe(archive)
-                stream.seek(0)
-                archive = py7zr.SevenZipFile(stream, password=password)
             return archive
         except py7zr.exceptions.PasswordRequired:
             continue
@@ -123,10 +125,35 @@ def _factory(
     return Factory()
 
 
-def _probe(archive: Any) -> None:
-    """Raises whatever py7zr does when the password does not open the archive."""
-    if archive.test() is False or archive.testzip() is not None:
-        raise ValueError("wrong password")
+def _unlock(py7zr: Any, archive: Any, passwords: tuple[str, ...]) -> set[int]:
+    """Give each solid block that is encrypted the first password that opens it: they may have several. The numbers of
+    files in those that none opens.
+    """
+    streams = archive.header.main_streams
+    shut: set[int] = set()
+    if streams is None or not archive.needs_password():
+        return shut
+    folders, ends = streams.unpackinfo.folders, streams.packinfo.packpositions
+    worker = py7zr.py7zr.Worker(archive.files, archive.afterheader, archive.header)
+    for entry in archive.files:
+        worker.register_filelike(entry.id, None)
+    for number, folder in enumerate(folders):
+        if not py7zr.compressor.SupportedMethods.needs_password(folder.coders):
+            continue
+        start, end = (archive.afterheader + ends[place] for place in (number, number + 1 if len(folders) > 1 else -1))
+        for password in passwords:
+            folder.password, folder.decompressor = password, None
+            try:
+                worker.extract_single(archive.fp, folder.files, None, start, end, None, skip_notarget=False)
+                break
+            except MemoryError:
+                raise
+            except Exception:  # noqa: BLE001  (a wrong password shows as any kind of damage)
+                continue
+        else:
+            shut.update(entry.id for entry in folder.files)
+        folder.decompressor = None
+    return shut
 
 
 def _read_name(header: BinaryIO) -> str:

@@ -82,7 +82,7 @@ DISKS = Kind(
     "imgmatch.workers.serving:ask",
     (
         *("tsk", "volumes.locked", "volumes.lvm", "volumes.trees"),
-        *("disks.ewf", "disks.ewf2", "disks.qcow", "disks.vdi", "disks.vhd", "disks.vhdx", "disks.vmdk"),
+        *("disks.ewf", "disks.ewf2", "disks.qcow", "disks.udif", "disks.vdi", "disks.vhd", "disks.vhdx", "disks.vmdk"),
     ),
     ("numpy.ma",),
     ("pytsk3", "pyewf", "pyfsxfs", "pyfsapfs", "pyluksde", "pybde", "pyfvde", "backports.zstd"),

@@ -166,7 +166,7 @@ class Directory:
 
     def __init__(self, source: RandomAccess) -> None:
         self._source = source
-        self._start, self._end, self._before, self.end = _find_directory(source)
+        self._start, self._end, self._before, self.end, self._part_bytes = _find_directory(source)
         self.first = self._start
         """Where the first entry begins: what stands before it is none of this archive's, as what is behind ``end``."""
         self.is_office = False
@@ -192,7 +192,7 @@ class Directory:
             behind = at - start + _CENTRAL.size
             name = block[behind : behind + name_bytes]
             extra = block[behind + name_bytes : behind + name_bytes + extra_bytes]
-            yield _entry(fields, name, extra, self._before)
+            yield _entry(fields, name, extra, self._before, self._part_bytes)
             at += _CENTRAL.size + name_bytes + extra_bytes + comment_bytes
 
 
@@ -208,14 +208,16 @@ def local_entry(source: RandomAccess, offset: int) -> tuple[Entry, int] | None:
     return entry, offset + _LOCAL.size + name_bytes + extra_bytes
 
 
-def _entry(fields: bytes, raw_name: bytes, raw_extra: bytes, before: int) -> Entry:
-    _, _, _, flags, method, time, date, crc, packed, size, *_, offset = _CENTRAL.unpack(fields)
+def _entry(fields: bytes, raw_name: bytes, raw_extra: bytes, before: int, part_bytes: int = 0) -> Entry:
+    _, _, _, flags, method, time, date, crc, packed, size, *_, part, _, _, offset = _CENTRAL.unpack(fields)
     extra = _extra(raw_extra)
     wide = io.BytesIO(extra.get(0x0001, b""))
     size, packed, offset = (
         int.from_bytes(wide.read(8), "little") if value == 0xFFFFFFFF and len(extra.get(0x0001, b"")) >= 8 else value
         for value in (size, packed, offset)
     )
+    if part == 0xFFFF and (told := wide.read(4)):
+        part = int.from_bytes(told, "little")
     aes = None
     if method == _AES_METHOD and len(extra.get(0x9901, b"")) == 7:
         version, _, strength, method = struct.unpack("<H2sBH", extra[0x9901])
@@ -228,7 +230,7 @@ def _entry(fields: bytes, raw_name: bytes, raw_extra: bytes, before: int) -> Ent
         crc,
         packed,
         size,
-        before + offset,
+        before + part * part_bytes + offset,
         _modified(extra, date, time),
         time >> 8 if flags & _DESCRIPTOR else crc >> 24,
         aes,
@@ -279,8 +281,10 @@ def directory_bytes(source: RandomAccess) -> int:
     return end - start
 
 
-def _find_directory(source: RandomAccess) -> tuple[int, int, int, int]:
-    """Where the directory starts and ends, how many bytes stand before the archive, and where that ends."""
+def _find_directory(source: RandomAccess) -> tuple[int, int, int, int, int]:
+    """Where the directory starts and ends, how many bytes stand before the archive, and where that ends; and how long
+    each of the parts is that it was written in, all but the last (0 where there are none): places count from these.
+    """
     from_ = max(0, source.size - _LONGEST_COMMENT - _END.size)
     tail = source.read_at(from_, source.size - from_)
     at = len(tail)
@@ -298,9 +302,15 @@ def _find_directory(source: RandomAccess) -> tuple[int, int, int, int]:
             if record[:4] == b"PK\x06\x06":
                 *_, disk, first_disk, _, _, size, offset = _END64.unpack(record)
                 end -= _LOCATOR64.size + _END64.size
-        if disk or first_disk:
-            raise DamagedError("it is one of several parts")
+        if disk:
+            start = end - size
+            part_bytes = (start - offset) // first_disk if first_disk else 0
+            if start - offset != part_bytes * first_disk or not part_bytes * disk < source.size or start < offset:
+                raise DamagedError("it is one of several parts, and others are missing")
+            if first_disk and not part_bytes:
+                raise DamagedError("it is one of several parts, and others are missing")
+            return start, end, 0, behind, part_bytes
         for start in (end - size, offset):
             if start >= 0 and (not size or source.read_at(start, 4) == b"PK\x01\x02"):
-                return start, start + size, start - offset, behind
+                return start, start + size, start - offset, behind, 0
     raise DamagedError("it has no directory")

@@ -255,3 +255,32 @@ def test_a_missing_package_is_an_issue_that_names_the_extra(tmp_path, monkeypatc
     (issue,) = walk(path)
     assert issue.error == "needs_package"
     assert "imgmatch[archives]" in issue.message
+
+
+def test_a_7z_with_a_password_for_each_block(tmp_path):
+    py7zr = pytest.importorskip("py7zr", reason="needs the extra archives (py7zr)")
+    path = tmp_path / "a.7z"
+    pictures = {f"{name}.jpg": encode(picture(60 + number), "JPEG") for number, name in enumerate(("one", "two"))}
+    for mode, password, name in (("w", "first", "one.jpg"), ("a", "second", "two.jpg")):
+        with py7zr.SevenZipFile(path, mode, password=password) as archive:
+            archive.writestr(pictures[name], name)
+
+    def found(*passwords):
+        members = list(walk(path, options=SourceOptions(passwords=passwords)))
+        issues = [f"{member.error}: {member.message}" for member in members if isinstance(member, Issue)]
+        files = [member for member in members if not isinstance(member, Issue)]
+        return {member.locator.at: member.open().read() for member in files}, issues
+
+    assert found("wrong", "second", "first") == (pictures, [])
+    files, (issue,) = found("wrong", "second")
+    assert files == {"two.jpg": pictures["two.jpg"]}
+    assert issue.startswith("password: 1 of 2 files in it are encrypted")
+    assert "(2 passwords tried)" in issue
+    assert found("wrong")[0] == {}
+    assert found()[1] == ["password: is encrypted; give its password with --password-file"]
+    with py7zr.SevenZipFile(path, "w", password="first") as archive:
+        archive.writestr(pictures["one.jpg"], "one.jpg")
+    with py7zr.SevenZipFile(path, "a") as archive:
+        archive.writestr(pictures["two.jpg"], "two.jpg")
+    assert set(found()[0]) == {"two.jpg"}
+    assert found("first") == (pictures, [])

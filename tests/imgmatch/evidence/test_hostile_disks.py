@@ -20,7 +20,9 @@ pytest.importorskip("pytsk3", reason="needs the extra forensic (pytsk3)")
 
 
 def section(kind, body, at, following=None, size=None):
-    head = struct.pack("<16sQQ40x", kind, at + 76 + len(body) if following is None else following, size or 76 + len(body))
+    head = struct.pack(
+        "<16sQQ40x", kind, at + 76 + len(body) if following is None else following, size or 76 + len(body)
+    )
     return head + struct.pack("<I", zlib.adler32(head)) + body
 
 
