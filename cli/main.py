@@ -8,16 +8,14 @@ import warnings
 
 from cli.app import app
 from cli.render.notes import EXIT_ERROR, EXIT_INTERRUPTED, note
+from cli.render.terminal import guard
 from imgmatch.errors import ImgmatchError
 
 
 def main() -> None:
     """Entry point: one line for an error, no traceback; exit codes as docs/formats.md lists them."""
-    # Names of any bytes can be printed; decoders' warnings about broken files are recorded as issues, not printed.
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-    warnings.simplefilter("ignore")
+    guard()
+    warnings.simplefilter("ignore")  # decoders' warnings about broken files are recorded as issues, not printed
     if os.environ.get("IMGMATCH_DEBUG"):
         import logging  # takes a start longer than all the rest of this
 

@@ -234,6 +234,8 @@ class Match:
     """The query's very content (SHA-256)."""
     partial: str | None = None
     """What could not be read of the item."""
+    decision: str | None = None
+    """What an examiner decided of it and the query: confirmed or rejected."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.options.common import CaseArg, IsolationOpt, ModelOpt, decode_soon, embedder_of, open_case
-from cli.options.output import OutputOpt
+from cli.options.output import OutputOpt, format_of
 from cli.options.query import LeadsOpt, no_background
 from cli.options.report import NoImagesOpt, report_page
 from cli.render.formats import Format, emit_one
 from cli.render.notes import note
 from cli.render.progress import count_progress
 from imgmatch.errors import UsageError
+from indexer.out.atomic import refuse_existing
 
 if TYPE_CHECKING:
     from indexer.search.request import SearchResult
@@ -83,6 +84,7 @@ def export(
     """
 
     _check(format, queries, reveal, no_images, table, all_known, thumbnails, locators)
+    refuse_existing(output)
     with open_case(case) as opened, count_progress() as progress:
         if queries or thumbnails:
             decode_soon(isolation)
@@ -173,7 +175,7 @@ def import_(
     case: CaseArg,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="File to read; never written to.")],
     format: Annotated[ImportFormat, typer.Option("--format", help="What FILE is.")] = ImportFormat.vics,
-    print_format: Annotated[Format, typer.Option("--print", help="How to write the result.")] = Format.table,
+    print_format: Annotated[Format | None, typer.Option("--print", help="How to write the result.")] = None,
     output: OutputOpt = None,
 ) -> None:
     """Bring in known media by hash: pictures of the case that they are of are labelled, now and later."""
@@ -181,6 +183,6 @@ def import_(
 
     with open_case(case) as opened, count_progress() as progress:
         done = import_vics(opened, file, progress=progress)
-    emit_one({"file": str(file), **dataclasses.asdict(done)}, print_format, output)
+    emit_one({"file": str(file), **dataclasses.asdict(done)}, print_format or format_of(output), output)
     if done.faults:
         note(f"{done.faults} fields or records could not be used; see: imgmatch issues {case}")

@@ -106,6 +106,9 @@ def _close(case: Path, report: IngestReport, strict: bool) -> None:
         note(f"{report.unusable} files could not be used; see: imgmatch issues {case}, or count them with --by kind")
     for what, files in report.unsupported.items():
         note(f"unsupported: {what} ({files})")
+    if report.access_times:
+        what = "links, or files and folders that this account does not own"
+        note(f"{report.access_times} access times may have moved: {what}; where they matter, mount sources read-only")
     if report.unread_at:
         for place in report.unread_at[:_UNREAD_SHOWN]:
             note(place)

@@ -16,15 +16,31 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 FormatOpt = Annotated[Format, typer.Option("--format", help="How to write the result.")]
+ByNameOpt = Annotated[
+    Format | None,
+    typer.Option("--format", help="How to write the result (default: as the name of --output ends, else a table)."),
+]
+_ENDINGS = ("csv", "json", "jsonl", "ndjson")
 OutputOpt = Annotated[Path | None, typer.Option("--output", "-o", help="Write the result to this file.")]
+
+
+def format_of(output: Path | None) -> Format:
+    """How to write a file of this name: CSV, JSON, JSON Lines, else a table."""
+    ending = "" if output is None else output.suffix.lower().removeprefix(".")
+    return Format({"ndjson": "jsonl"}.get(ending, ending)) if ending in _ENDINGS else Format.table
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
     """A result's format and file."""
 
-    format: FormatOpt = Format.table
+    wanted: ByNameOpt = None
     output: OutputOpt = None
+
+    @property
+    def format(self) -> Format:
+        """What is asked for, or what the name of the file says."""
+        return self.wanted or format_of(self.output)
 
     def many(self, records: Iterable[Record], columns: Sequence[str], csv_too: Sequence[str] = ()) -> None:
         """Write records; a table has ``columns``, a CSV also ``csv_too``, JSON every field."""

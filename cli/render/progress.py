@@ -13,6 +13,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from cli.render.notes import note
+from cli.render.terminal import drawn
 
 if TYPE_CHECKING:
     from indexer.intake.ingest import IngestReport
@@ -35,7 +36,7 @@ def ingest_progress(paths: Sequence[Path]) -> Iterator[Callable[[IngestReport], 
         TimeRemainingColumn(),
         TextColumn("{task.fields[new]} new  {task.fields[unusable]} issues"),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Progress(*columns, console=Console(file=drawn())) as bar:
         task = bar.add_task("ingest", total=None, rate=0.0, new=0, unusable=0)
         counting = threading.Thread(target=lambda: bar.update(task, total=_count_files(paths)), daemon=True)
         counting.start()
@@ -59,7 +60,7 @@ def count_progress() -> Iterator[Callable[[str, int, int], None] | None]:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
-    with Progress(console=Console(stderr=True)) as bar:
+    with Progress(console=Console(file=drawn())) as bar:
         tasks: dict[str, TaskID] = {}
 
         def show(part: str, done: int, total: int) -> None:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.render.formats import Format, emit, target
-from cli.render.table import text_table
+from cli.render.table import shortened, text_table
 from imgmatch.match.calibration import false_match_text
 from indexer.intake.csvfile import cell, printable, write_csv
 from indexer.out.jsontext import json_text
 from indexer.search import fields
 
+_OVERVIEW = ("query", "score", "item", "label", "verified", "found at")
+
 if TYPE_CHECKING:
+    from imgmatch.types import Match
     from indexer.search.request import SearchResult
     from indexer.search.sets import LabelResult
 
@@ -25,12 +31,41 @@ def emit_search(results: Iterable[SearchResult], format: Format, output: Path | 
             rows = ({"query": r.locator.path, **fields.cells(m, fields.CSV)} for r in results for m in r.matches)
             write_csv(file, rows, ["query", *fields.CSV])
             return
+        best: list[list[str]] = []
         for result in results:
             if format is Format.table:
                 file.write(_search_table(result))
+                best.append(_best(result))
             else:
                 file.write(json_text(search_record(result)) + "\n")
             file.flush()
+        if len(best) > 1:
+            file.write(f"{len(best)} queries, the best match of each\n{text_table(best, _OVERVIEW)}")
+
+
+def _best(result: SearchResult) -> list[str]:
+    """A row of the overview."""
+    name = _name(result)
+    if result.issue is not None:
+        return [name, "", "", "", "not searched", ""]
+    if not result.matches:
+        return [name, "", "", "", "no match", ""]
+    match = result.matches[0]
+    shown = fields.cells(match, ["score", "item_id", "label", "found_at"])
+    score, item, label, found_at = (cell(value) for value in shown.values())
+    return [name, score, item, label, _verified(match), found_at]
+
+
+def _verified(match: Match) -> str:
+    """What geometry says of a match, in a word or two."""
+    found = match.verification
+    if match.identical:
+        return "identical"
+    return "" if found is None else f"{found.inliers} points" if found.verified else "no"
+
+
+def _name(result: SearchResult) -> str:
+    return printable("; ".join(path.path or str(path) for path in result.queries or (result.locator,)))
 
 
 def search_record(result: SearchResult) -> dict[str, Any]:
@@ -52,7 +87,7 @@ def search_record(result: SearchResult) -> dict[str, Any]:
 
 
 def _search_table(result: SearchResult) -> str:
-    name = printable(result.locator.path or str(result.locator))
+    name = _name(replace(result, queries=()))
     if result.issue is not None:
         return f"{name}\n  not searched: {printable(result.issue.message)}\n\n"
     masked = f", {result.masked:.0%} of it left out" if result.masked else ""
@@ -61,6 +96,8 @@ def _search_table(result: SearchResult) -> str:
     rows = [[cell(value) for value in fields.cells(match, list(fields.TABLE)).values()] for match in result.matches]
     shown = [n for n, field in enumerate(fields.TABLE) if field == "reasons" or any(row[n] for row in rows)]
     headings = list(fields.TABLE.values())
+    if sys.stdout.isatty():
+        head = shortened(head, max(20, shutil.get_terminal_size().columns - len(leads) - 3))
     return f"{head}   {leads}{text_table([[row[n] for n in shown] for row in rows], [headings[n] for n in shown])}\n"
 
 
@@ -73,16 +110,23 @@ def emit_labels(results: Iterable[LabelResult], format: Format, output: Path | N
             for label in found.labels:
                 best = label.matches[0]
                 yield {
-                    "query": head["query"],
+                    "query": _name(found.result),
+                    "queries": head["queries"],
                     "rank": label.rank,
                     "column": found.column,
                     "value": label.label,
                     "score": round(label.score, 6),
                     "by_chance": false_match_text(best.false_match),
+                    "verified": _verified(best),
                     "pictures": label.pictures,
                     "items": [match.item_id for match in label.matches],
                     "path": best.sightings[0].locator.path,
                     "matches": [m for m in head["matches"] if m["item_id"] in {x.item_id for x in label.matches}],
                 }
 
-    emit(records(), ["query", "rank", "value", "score", "by_chance", "pictures", "items", "path"], format, output)
+    emit(
+        records(),
+        ["query", "rank", "value", "score", "by_chance", "verified", "pictures", "items", "path"],
+        format,
+        output,
+    )

@@ -20,6 +20,7 @@ from imgmatch.errors import (
     raise_if_machine,
     why,
 )
+from imgmatch.evidence import quiet
 from imgmatch.locator import Locator, readable
 from imgmatch.types import Evidence, Issue
 
@@ -83,14 +84,12 @@ def set_bytes(evidence: Evidence) -> int:
     path = path_of(evidence)
     if path is None:
         return evidence.size_bytes
-    folder, name = os.path.split(path)
-    stem = name.partition(".")[0]
+    stem = path[: len(path) - len(os.path.basename(path))] + os.path.basename(path).partition(".")[0]
     total = 0
     try:
-        with os.scandir(folder) as listing:
-            for entry in listing:
-                if entry.name != name and entry.name.startswith(stem) and entry.is_file():
-                    total += entry.stat().st_size
+        for entry in quiet.entries(os.path.dirname(path)):
+            if entry.path != path and entry.path.startswith(stem) and os.path.isfile(entry.path):
+                total += os.stat(entry.path).st_size
     except OSError:
         return evidence.size_bytes
     return total + evidence.size_bytes
@@ -107,23 +106,21 @@ def _walk_folders(root: str, skip: str | None, listed: Callable[[Locator], None]
             if entry.locator.at == root and entry.error == SourceDiskError.kind:
                 raise MachineError(f"{readable(root)}: {entry.message}; it can't be gone on with")
             yield entry
-        elif entry.is_symlink():
+        elif entry.is_link:
             yield _of_disk(entry.path, partial(_examine_link, real_root=real_root))
-        elif entry.is_dir(follow_symlinks=False):
+        elif entry.is_folder:
             levels.append(_entries(entry.path, skip, listed))
         else:
             yield _of_disk(entry.path, _examine)
 
 
-def _entries(
-    folder: str, skip: str | None, listed: Callable[[Locator], None] | None
-) -> Iterator[os.DirEntry[str] | Issue]:
+def _entries(folder: str, skip: str | None, listed: Callable[[Locator], None] | None) -> Iterator[quiet.Entry | Issue]:
     """Entries of one folder, or the issue why there are none."""
     if skip is not None and os.path.realpath(folder) == skip:
         yield _issue(folder, "own_case", "this folder is the case itself; it is left out")
         return
     try:
-        entries = again(folder, lambda: _listing(folder))
+        entries = again(folder, lambda: quiet.entries(folder))
     except SourceDiskError as error:
         yield Issue.walked(Locator.file(folder), error)
         return
@@ -136,6 +133,7 @@ def _entries(
 
 
 def _examine_link(path: str, real_root: str) -> Evidence | Issue:
+    quiet.moved.may_have(os.path.dirname(path))
     try:
         target = os.path.realpath(path, strict=True)
     except OSError as error:
@@ -182,13 +180,11 @@ def _device(path: str) -> Evidence | Issue:
 
 
 def _open(path: str, allowed: Callable[[int], bool] = stat.S_ISREG) -> BinaryIO:
-    """Open for reading only; on Linux without moving the access time where the owner allows it."""
+    """Open for reading only, without moving the access time where that can be had."""
     # NONBLOCK: a pipe put in the file's place between stat and open must not hang the run.
-    flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        descriptor = again(path, lambda: os.open(path, flags | getattr(os, "O_NOATIME", 0)))
-    except PermissionError:
-        descriptor = again(path, lambda: os.open(path, flags))
+        descriptor = again(path, lambda: quiet.open_quietly(path, flags))
     except OSError as error:  # told here, before a parser makes something else of it
         raise_if_machine(error)
         raise
@@ -207,24 +203,20 @@ class _File(io.FileIO):
 
     def read(self, size: int | None = -1) -> bytes:
         """As any other file; SourceDiskError where its disk does not give it."""
-        return self._again(super().read, -1 if size is None else size)
+        if size is None or size < 0:
+            return self.readall()
+        read = super().read  # what fails leaves the place where it was
+        return again(self._path, lambda: read(size))
 
     def readall(self) -> bytes:
         """As ``read``."""
-        return self._again(super().readall)
+        at, seek, read = self.tell(), self.seek, super().readall
+        return again(self._path, lambda: (seek(at), read())[1])
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         """As ``read``."""
-        return self._again(super().readinto, buffer)
-
-    def _again(self, read: Callable[..., _Given], *arguments: object) -> _Given:
-        at = self.tell()
-
-        def once() -> _Given:
-            self.seek(at)
-            return read(*arguments)
-
-        return again(self._path, once)
+        read = super().readinto
+        return again(self._path, lambda: read(buffer))
 
 
 def again(path: str, ask: Callable[[], _Given]) -> _Given:
@@ -248,15 +240,10 @@ def again(path: str, ask: Callable[[], _Given]) -> _Given:
 
 def _answers(folder: str) -> bool:
     try:
-        _listing(folder)
+        quiet.entries(folder)
     except OSError:
         return False
     return True
-
-
-def _listing(folder: str) -> list[os.DirEntry[str]]:
-    with os.scandir(folder) as listing:
-        return sorted(listing, key=lambda entry: os.fsencode(entry.name))
 
 
 def _of_disk(path: str, examine: Callable[[str], Evidence | Issue]) -> Evidence | Issue:

@@ -9,6 +9,7 @@ from itertools import chain
 
 from imgmatch.errors import EvidenceError, ModelError, SourceDiskError
 from imgmatch.evidence import DEFAULT_OPTIONS, SourceOptions
+from imgmatch.evidence.quiet import moved
 from imgmatch.evidence.read import Finder, gone, hashed
 from imgmatch.evidence.whole import whole_fault
 from imgmatch.locator import Locator
@@ -58,10 +59,13 @@ def check(
             counts["sightings"] = case.catalogue.counts()["sightings"]
             parts.append(_sources(use, options, progress))
         use.entry.counts = counts
+        moved_before = moved.count
         for finding in chain.from_iterable(parts):
             counts["faults"] += 1
             counts[finding.what] += 1
             yield finding
+        if sources:
+            counts["access_times"] = moved.count - moved_before
 
 
 def _catalogue(case: Case) -> Iterator[Finding]:

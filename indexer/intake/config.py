@@ -115,6 +115,9 @@ class IngestReport:
     deepened: int = 0
     alerts: int = 0
     read_bytes: int = 0
+    access_times: int = 0
+    """How many access times of files, folders and links among the sources it may have moved (imgmatch.evidence.quiet).
+    """
     interrupted: bool = False
     alerted: list[Alert] = field(default_factory=list)
     unread_at: list[str] = field(default_factory=list)

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from imgmatch.errors import MachineError
+from imgmatch.evidence.quiet import moved
 from imgmatch.models.base import Embedder
 from imgmatch.workers.decode import ReadPicture, read_picture
 from imgmatch.workers.pictures import PicturePool
@@ -53,6 +54,7 @@ def ingest(
     stop = stop or threading.Event()
     report = IngestReport()
     tell = (lambda: progress(report)) if progress else (lambda: None)
+    moved_before = moved.count
     arguments = config.record(paths)
     subject = {"paths": arguments["paths"]}
     with case.writing():
@@ -74,6 +76,7 @@ def ingest(
                 report.unsupported = run.catalogue.issues.unsupported(run.run_id)
                 join_small(case)
             finally:
+                report.access_times = moved.count - moved_before
                 run.entry.counts = report.counts()
                 if report.unread_at:
                     run.entry.details = {**run.entry.details, "unread": report.unread_at}

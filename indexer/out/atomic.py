@@ -16,6 +16,14 @@ from typing import BinaryIO
 from imgmatch.errors import UsageError
 
 
+def refuse_existing(target: Path) -> None:
+    """Raises UsageError where something is there that would be overwritten: before work begins that ends there."""
+    if target.is_dir() and not any(target.iterdir()):
+        return
+    if os.path.lexists(target):
+        raise UsageError(f"{target}: exists already; nothing is overwritten, give a new folder or file")
+
+
 @contextmanager
 def whole_folder(target: Path) -> Iterator[Path]:
     """A folder to fill, which becomes ``target`` when the block ends without error and is removed when it doesn't.

@@ -123,14 +123,16 @@ FIELDS = {
     "found_by": Field(TEXT, lambda m: m.query.path if m.query else None),
     "reasons": Field(TEXTS, lambda m: list(m.reasons), "; ".join),
     "metadata": Field(PARTS, lambda m: m.metadata),
+    "decision": Field(TEXT, lambda m: m.decision),
 }
 JSON = (
     "rank", "score", "item_id", "sha256", "label", "labels", "sightings", "candidates", "verification", "false_match",
-    "found_by", "reasons", "metadata",
+    "found_by", "reasons", "metadata", "decision",
 )  # fmt: skip
 CSV = (
     "rank", "score", "item_id", "label", "path", "sightings", "reasons", "sha256", "locator", "query_region_px",
-    "region_px", "false_match_rate", "false_match_upper", "expected_false_matches", "found_by", "labels",
+    "region_px", "verified", "inliers", "decision", "false_match_rate", "false_match_upper", "expected_false_matches",
+    "found_by", "labels",
 )  # fmt: skip
 EXPORTED = (
     "rank", "score", "item_id", "sha256", "locator", "path", "reasons", "query_region_px", "region_px", "verified",
@@ -139,7 +141,7 @@ EXPORTED = (
 TABLE = {
     "rank": "rank", "score": "score", "by_chance": "by chance", "expected": "expected", "item_id": "item",
     "label": "label", "found_at": "found at", "context": "context", "query_region_px": "query_region_px",
-    "region_px": "region_px", "found_by": "found by", "reasons": "note",
+    "region_px": "region_px", "found_by": "found by", "decision": "decision", "reasons": "note",
 }  # fmt: skip
 """With their headings; a column without anything in it is left out, other than the note."""
 

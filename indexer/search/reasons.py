@@ -27,6 +27,7 @@ def describe(use: Use, query: Query, matches: Sequence[Match]) -> tuple[Match, .
     lists: dict[int, list[str]] = {}
     for item_id, hit in use.catalogue.lists.item_hits(ids):
         lists.setdefault(item_id, []).append(hit.reason)
+    decided = use.catalogue.decisions.standing(query.sha256)
     described: list[Match] = []
     for match in matches:
         seen, of_item = sightings[match.item_id], metadata.get(match.item_id, {})
@@ -49,6 +50,7 @@ def describe(use: Use, query: Query, matches: Sequence[Match]) -> tuple[Match, .
                 labels=labels[match.item_id],
                 reasons=("the query itself", *said) if any(place.own for place in seen) else tuple(said),
                 metadata=values(of_item),
+                decision=decided.get(match.sha256),
             )
         )
     return tuple(described)

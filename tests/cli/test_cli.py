@@ -4,10 +4,13 @@ import csv
 import io
 import json
 import os
+import unicodedata
 from importlib.metadata import version
 
 import pytest
 
+from cli.render.terminal import Seen
+from indexer.out.jsontext import json_text
 from tests.conftest import encode, picture, run, run_json
 
 
@@ -121,6 +124,38 @@ def test_no_name_reaches_a_terminal_but_by_letters_that_can_be_seen(folder, tmp_
     missing = run("search", folder / "case", tmp_path / f"none{HIDDEN}")
     assert (missing.returncode, b"none" in missing.stderr) == (1, True)
     assert not [letter for letter in HIDDEN if not letter.isprintable() and letter in missing.stderr.decode()]
+
+
+def test_what_was_asked_for_wrongly_reaches_a_terminal_by_letters_that_can_be_seen(folder, tmp_path):
+    hidden = f"{HIDDEN}\r\x1b[2J\U000e0041\U000110bd\x85"
+    wrong = (
+        ("search", tmp_path / f"none{hidden}", folder / "in" / "1.jpg"),
+        ("search", folder / "case", folder / "in" / "1.jpg", "--mask", tmp_path / f"none{hidden}"),
+        ("search", folder / "case", folder / "in" / "1.jpg", f"--none{hidden}"),
+        ("audit", "head", folder / "case", f"none{hidden}"),
+        ("ingest", folder / "case", tmp_path / f"none{hidden}"),
+        (f"none{hidden}",),
+        ("explain", folder / "case", tmp_path / f"none{hidden}", 1, "-o", tmp_path / "drawn.png"),
+    )
+    for words in wrong:
+        done = run(*words)
+        said = done.stdout.decode() + done.stderr.decode()
+        assert done.returncode in (1, 2), said
+        assert "none" in said, words
+        assert "Traceback" not in said
+        assert not [letter for letter in said if letter not in "\n\t" and not letter.isprintable()], said
+
+
+def test_whoever_writes_nothing_moves_the_cursor():
+    drawn = io.StringIO()
+    every = "".join(map(chr, (*range(0xD800), *range(0xE000, 0x110000))))
+    Seen(drawn).writelines([every, "\r\n", "\ud800\r"])
+    seen = drawn.getvalue()
+    unseen = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    assert {letter for letter in set(seen) if unicodedata.category(letter) in unseen} == {"\n", "\t", "\r"}
+    assert seen.endswith("\r\n\\ud800\\r")
+    assert json.loads(json_text(every)) == every
+    assert not {letter for letter in json_text(every) if unicodedata.category(letter) in unseen}
 
 
 def test_queries_come_from_standard_input_too(folder):

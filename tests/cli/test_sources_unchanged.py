@@ -1,6 +1,9 @@
 """Sources stay as they are: content, times and listing of every file and folder, whatever is done with a case."""
 
+import errno
 import io
+import json
+import os
 import shutil
 import subprocess
 import tarfile
@@ -8,6 +11,9 @@ import zipfile
 
 import pytest
 
+from imgmatch.evidence import walk
+from imgmatch.evidence.quiet import moved
+from imgmatch.types import Evidence
 from tests.conftest import encode, picture, run, run_json, snapshot
 
 
@@ -59,6 +65,52 @@ def test_nothing_that_is_done_with_a_case_changes_a_source(tmp_path, sources):
     assert report["new_items"] >= 6
     assert snapshot(sources) == before
     assert not (tmp_path / "outside.jpg").exists()
+
+
+@pytest.fixture
+def untouched(tmp_path, sources):
+    """The sources as they lie when nobody has read them for long, and what tells their access times. Links are left
+    out: whoever follows one may move its time.
+    """
+    paths = [sources, *sorted(sources.rglob("*"))]
+    for path in paths:
+        os.utime(path, (1_000_000_000, 1_100_000_000), follow_symlinks=False)
+    (tmp_path / "control").mkdir()
+    os.utime(tmp_path / "control", (1_000_000_000, 1_100_000_000))
+    os.listdir(tmp_path / "control")
+    if not hasattr(os, "O_NOATIME") or (tmp_path / "control").stat().st_atime == 1_000_000_000:
+        pytest.skip("access times stay where they are, or can't be kept there: a mount without them; Linux alone")
+    return sources, lambda: {path: path.lstat().st_atime_ns for path in paths if not path.is_symlink()}
+
+
+def test_access_times_stay_and_the_record_says_where_they_may_not(tmp_path, untouched):
+    sources, access_times = untouched
+    before = access_times()
+    assert run("init", tmp_path / "case").returncode == 0
+    assert run_json("ingest", tmp_path / "case", sources)["access_times"] == 1  # the link's
+    assert run("check", tmp_path / "case", "--sources").returncode == 0
+    assert access_times() == before
+    entries = list(map(json.loads, (tmp_path / "case" / "audit.jsonl").read_text().splitlines()))
+    assert [entry["counts"]["access_times"] for entry in entries if entry["action"] == "ingest"] == [1]
+    assert [entry["counts"]["access_times"] for entry in entries if entry["action"] == "checked"] == [0]
+
+
+def test_what_another_account_owns_is_read_and_the_record_says_how_much(tmp_path, untouched, monkeypatch):
+    sources, access_times = untouched
+    given = os.open
+
+    def refused(path, flags, *more, **named):
+        if flags & os.O_NOATIME and str(path).startswith(str(sources)):
+            raise PermissionError(errno.EPERM, "Operation not permitted", path)
+        return given(path, flags, *more, **named)
+
+    monkeypatch.setattr(os, "open", refused)
+    before, count = access_times(), moved.count
+    found = [entry for entry in walk(sources) if isinstance(entry, Evidence)]
+    changed = {path for path, time in access_times().items() if time != before[path]}
+    assert len(found) >= 6
+    assert changed == set(before)
+    assert moved.count - count >= len(changed) + 1
 
 
 def test_a_disk_image_stays_as_it_is(tmp_path, sources):

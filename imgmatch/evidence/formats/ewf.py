@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from imgmatch.errors import UNPROVEN, EvidenceError
-from imgmatch.evidence import files
+from imgmatch.evidence import files, quiet
 from imgmatch.evidence.formats.disk_image import DiskImage, opened
 from imgmatch.evidence.look import Look
 from imgmatch.locator import Locator
@@ -62,10 +62,10 @@ def _number(head: bytes) -> int:
 
 def _is_first(path: str) -> bool:
     try:
-        look = Look(files.reopen(Locator.file(path)))
+        with Look(files.reopen(Locator.file(path))) as look:
+            return look.head.startswith((MAGIC, _MAGIC2)) and _number(look.head) == 1
     except (OSError, EvidenceError):
         return False
-    return look.head.startswith((MAGIC, _MAGIC2)) and _number(look.head) == 1
 
 
 def _set(path: str) -> list[str]:
@@ -75,7 +75,7 @@ def _set(path: str) -> list[str]:
     if match is None:
         return [path]
     stem, folder = path[: match.start()], os.path.dirname(path)
-    there = {name.lower(): name for name in os.listdir(folder or ".")}
+    there = {name.lower(): name for name in (os.path.basename(each.path) for each in quiet.entries(folder))}
     base = os.path.basename(stem)
     names = (f"{base}.{ending}".lower() for ending in _endings(match[1].lower()))
     return [os.path.join(folder, there[name]) for name in names if name in there]

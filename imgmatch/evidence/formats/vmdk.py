@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from imgmatch.errors import EvidenceError
-from imgmatch.evidence import files
+from imgmatch.evidence import files, quiet
 from imgmatch.evidence.formats.backed import Backed
 from imgmatch.evidence.formats.filesystem import FileSystem
 from imgmatch.evidence.formats.partitions import Partitions
@@ -44,12 +44,11 @@ class Vmdk(Backed):
 def _described(folder: str) -> list[list[str]]:
     """The files that each descriptor in a folder names."""
     found = []
-    for name in sorted(os.listdir(folder)):
-        path = os.path.join(folder, name)
-        if name.lower().endswith(".vmdk") and 0 < os.path.getsize(path) <= _MOST_DESCRIPTOR:
+    for path, *_ in quiet.entries(folder):
+        if path.lower().endswith(".vmdk") and 0 < os.path.getsize(path) <= _MOST_DESCRIPTOR:
             try:
-                look = Look(files.reopen(Locator.file(path)))
-                text = look.at(0, _MOST_DESCRIPTOR) if look.head.startswith(TEXT) else b""
+                with Look(files.reopen(Locator.file(path))) as look:
+                    text = look.at(0, _MOST_DESCRIPTOR) if look.head.startswith(TEXT) else b""
             except (OSError, EvidenceError):
                 continue
             found.append(list(named_files(text.decode("utf-8", "surrogateescape"))))

@@ -47,7 +47,7 @@ _UNREADABLE = (
 def open_other(path: str | os.PathLike[str], spec: ModelSpec) -> Iterator[Case]:
     """Another case to compare with: a case's folder, or a pack; both are only read."""
     place = Path(path)
-    with open_pack(place, spec) if place.is_file() else Case.open(place) as case:
+    with open_pack(place, spec) if place.is_file() else Case.open(place, read_only=True) as case:
         yield case
 
 

@@ -8,6 +8,8 @@ import pytest
 from imgmatch.errors import CaseError
 from indexer.care.merge import merge
 from indexer.case.case import CATALOGUE, Case
+from indexer.out.exchange.unpack import open_other
+from indexer.search.closer import LinkRequest, find_links
 from tests.conftest import run, snapshot
 from tests.indexer.vectors import SPEC, add, clouds, inside
 
@@ -37,6 +39,8 @@ def test_what_its_write_ahead_log_holds_comes_along_and_stays_there(tmp_path, ot
     assert (tmp_path / "killed" / f"{CATALOGUE}-wal").stat().st_size
     before = snapshot(tmp_path / "killed")
     assert merged(tmp_path, tmp_path / "killed") == 5
+    with Case.open(tmp_path / "case") as case, open_other(tmp_path / "killed", SPEC) as read:
+        assert find_links(case, read, SPEC, LinkRequest(0.99), opened_from=tmp_path / "killed")[1] >= 5
     assert snapshot(tmp_path / "killed") == before
 
 

@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 
-from imgmatch.evidence import SourceOptions
+from imgmatch.evidence import SourceOptions, quiet
 from imgmatch.locator import Locator
 from imgmatch.types import Evidence, Issue
 from indexer.care.statement import write_statement
@@ -136,14 +136,14 @@ def test_a_folder_that_can_be_listed_again_is_no_issue_any_more(case, embedder, 
     (folder / "closed").mkdir(parents=True)
     (folder / "link").symlink_to(folder / "later")
     with monkeypatch.context() as patch:
-        scandir = __import__("os").scandir
+        entries = quiet.entries
 
-        def refuse(path="."):
-            if str(path).endswith("closed"):
+        def refuse(path):
+            if path.endswith("closed"):
                 raise PermissionError(13, "Permission denied")
-            return scandir(path)
+            return entries(path)
 
-        patch.setattr("os.scandir", refuse)
+        patch.setattr(quiet, "entries", refuse)
         ingest(case, [folder], embedder)
     assert [(name, error) for name, _, error, *_ in said(case)] == [
         ("closed", "unreadable_folder"),

@@ -12,7 +12,7 @@ import zipfile
 import pytest
 
 from imgmatch.errors import MachineError
-from imgmatch.evidence import files
+from imgmatch.evidence import files, quiet
 from imgmatch.evidence.formats.zips import Zip
 from indexer.care.check import check
 from indexer.intake import embedding
@@ -216,19 +216,19 @@ UNREADABLE = "/proc/self/mem"  # whose first byte no read gives: EIO
 @pytest.fixture
 def bad_disk(monkeypatch):
     """Files whose contents the disk does not give, and folders that it does not list: by the ends of their names."""
-    bad, open_, scandir = set(), os.open, os.scandir
+    bad, open_, entries = set(), os.open, quiet.entries
     monkeypatch.setattr(files, "_PAUSE_S", 0)
 
     def opening(path, *rest, **named):
         return open_(UNREADABLE if str(path).endswith(tuple(bad)) else path, *rest, **named)
 
-    def listing(path="."):
-        if str(path).endswith(tuple(bad)):
+    def listing(path):
+        if path.endswith(tuple(bad)):
             raise OSError(errno.EIO, "Input/output error")
-        return scandir(path)
+        return entries(path)
 
     monkeypatch.setattr(os, "open", opening)
-    monkeypatch.setattr(os, "scandir", listing)
+    monkeypatch.setattr(quiet, "entries", listing)
     return bad
 
 

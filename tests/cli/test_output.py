@@ -1,0 +1,123 @@
+"""Where results go and what they look like: by the name of the file, on a narrow terminal, for many queries."""
+
+import csv
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+
+from cli.render.table import shortened
+from tests.conftest import ROOT, encode, run, textured
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    made = tmp_path_factory.mktemp("output")
+    deep = made / "pictures of the telephone" / "DCIM and more" / "100APPLE"
+    deep.mkdir(parents=True)
+    for number in range(3):
+        (deep / f"IMG_{number:04}.JPG").write_bytes(encode(textured(number), "JPEG"))
+    (made / "labels.csv").write_text(
+        "file,label\n"
+        + "".join(f"pictures of the telephone/DCIM and more/100APPLE/IMG_{n:04}.JPG,Hotel {n}\n" for n in range(3))
+    )
+    (made / "q0.jpg").write_bytes(encode(textured(0), "JPEG", quality=60))
+    (made / "q1.jpg").write_bytes(encode(textured(1), "JPEG", quality=60))
+    assert run("init", made / "case").returncode == 0
+    assert run("ingest", made / "case", deep, "--labels", made / "labels.csv").returncode == 0
+    return made
+
+
+def test_a_file_is_written_as_its_name_says(folder):
+    assert run("decide", folder / "case", folder / "q0.jpg", "1", "confirmed").returncode == 0
+    for name in ("a.csv", "a.json", "a.JSONL", "a.txt"):
+        assert run("search", folder / "case", folder / "q0.jpg", "-o", folder / name).returncode == 0
+    first = next(csv.DictReader(io.StringIO((folder / "a.csv").read_text())))
+    assert (first["verified"], first["decision"], int(first["inliers"]) > 8) == ("True", "confirmed", True)
+    for name in ("a.json", "a.JSONL"):
+        assert json.loads((folder / name).read_text())["matches"][0]["decision"] == "confirmed"
+    assert "leads by" in (folder / "a.txt").read_text()
+    assert run("status", folder / "case", "-o", folder / "s.json").returncode == 0
+    assert json.loads((folder / "s.json").read_text())["items"] == 3
+    assert run("status", folder / "case", "-o", folder / "t.json", "--format", "csv").returncode == 0
+    assert (folder / "t.json").read_text().startswith("case,")
+
+
+@pytest.mark.parametrize("command", [["search", "--report"], ["export", "-o"]])
+def test_an_output_that_exists_is_refused_before_the_search(folder, command):
+    there = folder / "there"
+    there.mkdir(exist_ok=True)
+    (there / "mine.txt").write_text("mine")
+    before = (folder / "case" / "audit.jsonl").stat().st_size if (folder / "case" / "audit.jsonl").exists() else None
+    done = run(command[0], folder / "case", folder / "q0.jpg", command[1], there)
+    assert done.returncode == 1
+    assert b"exists already" in done.stderr
+    assert done.stdout == b""
+    if before is not None:
+        assert (folder / "case" / "audit.jsonl").stat().st_size == before
+
+
+def test_labels_say_what_is_verified_and_sets_name_all_queries(folder):
+    done = run("search", folder / "case", folder / "q0.jpg", folder / "q1.jpg", "--together", "--by", "label")
+    head, first, *_ = done.stdout.decode().splitlines()[0::1]
+    table = done.stdout.decode()
+    assert "verified" in head
+    assert " points" in table
+    assert f"{folder / 'q0.jpg'}; {folder / 'q1.jpg'}" in table
+    assert first
+
+
+def test_many_queries_end_with_an_overview(folder):
+    (folder / "broken.jpg").write_bytes(b"no picture")
+    table = run("search", folder / "case", folder / "q0.jpg", folder / "q1.jpg", folder / "broken.jpg").stdout.decode()
+    overview = table[table.index("3 queries, the best match of each") :]
+    assert "Hotel 0" in overview
+    assert "Hotel 1" in overview
+    assert "not searched" in overview
+    assert "the best match of each" not in run("search", folder / "case", folder / "q0.jpg").stdout.decode()
+
+
+def on_terminal(columns, *arguments):
+    """What a command shows on a terminal of so many columns."""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "COLUMNS": str(columns), "TERM": "dumb"}
+    command = [sys.executable, "-m", "cli.main", *map(str, arguments)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=theirs, stderr=subprocess.DEVNULL, env=environment)
+    os.close(theirs)
+    shown = b""
+    try:
+        while block := os.read(ours, 1 << 16):
+            shown += block
+    except OSError:
+        pass  # its end is closed
+    process.wait()
+    os.close(ours)
+    return shown.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+def test_a_narrow_terminal_never_breaks_a_name(folder, columns):
+    shown = on_terminal(columns, "search", folder / "case", folder / "q0.jpg", "-k", "3")
+    for number in range(3):
+        assert f"IMG_{number:04}.JPG" in shown
+    assert "…/" in shown
+    assert max(map(len, shown.splitlines())) <= columns
+
+
+@pytest.mark.parametrize(
+    ("path", "most", "expected"),
+    [
+        ("/a/b.jpg", 20, "/a/b.jpg"),
+        ("/media/phone/DCIM/IMG_0012.JPG", 22, "…/DCIM/IMG_0012.JPG"),
+        ("/media/phone/DCIM/IMG_0012.JPG (+12 more)", 32, "…/DCIM/IMG_0012.JPG (+12 more)"),
+        ("/media/phone/DCIM/IMG_0012.JPG", 4, "…/IMG_0012.JPG"),
+        ("C:\\phone\\DCIM\\IMG_0012.JPG", 22, "…\\DCIM\\IMG_0012.JPG"),
+        ("a-very-long-name-without-a-folder.jpg", 10, "a-very-long-name-without-a-folder.jpg"),
+    ],
+)
+def test_a_path_gives_up_its_beginning(path, most, expected):
+    assert shortened(path, most) == expected
