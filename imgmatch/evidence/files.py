@@ -79,6 +79,16 @@ def path_of(evidence: Evidence) -> str | None:
     return place.at if place.kind == "file" and place.parent is None else None
 
 
+def held_bytes(evidence: Evidence) -> int:
+    """How much of the disk a file takes: less than its size where it has holes."""
+    path = path_of(evidence)
+    try:
+        blocks = getattr(os.stat(path), "st_blocks", None) if path is not None else None
+    except OSError:  # reading it says why
+        blocks = None
+    return evidence.size_bytes if blocks is None else min(evidence.size_bytes, 512 * blocks)
+
+
 def set_bytes(evidence: Evidence) -> int:
     """How large a file is, with all files beside it whose names begin as its does: a set of them may be read as one."""
     path = path_of(evidence)
