@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import sqlite3
 import struct
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -41,13 +40,15 @@ def pe(behind: bytes) -> bytes:
 
 def sqlite(members: dict[str, bytes]) -> bytes:
     """A database of three rows, one of them deleted."""
+    rows = ", ".join(f"('{name}', x'{data.hex()}')" for name, data in members.items())
+    made = "CREATE TABLE thumbnails (id INTEGER PRIMARY KEY, name TEXT, data BLOB)"
+    statements = f"{made}; INSERT INTO thumbnails (name, data) VALUES {rows}; DELETE FROM thumbnails WHERE id = 2"
+    run = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).executescript(sys.stdin.read())"
 
     def build(folder: Path) -> bytes:
-        with closing(sqlite3.connect(folder / "a.db")) as database, database:
-            database.execute("CREATE TABLE thumbnails (id INTEGER PRIMARY KEY, name TEXT, data BLOB)")
-            database.executemany("INSERT INTO thumbnails (name, data) VALUES (?, ?)", members.items())
-            database.execute("DELETE FROM thumbnails WHERE id = 2")
-        return (folder / "a.db").read_bytes()
+        path = folder / "a.db"
+        subprocess.run([sys.executable, "-c", run, str(path)], input=statements.encode(), check=True)
+        return path.read_bytes()
 
     return in_scratch(build)
 
