@@ -32,6 +32,7 @@ from indexer.index.shelf import SEGMENTS, Shelf
 CATALOGUE = "catalogue.sqlite"
 AUDIT = "audit.jsonl"
 LOCK = "write.lock"
+_DRAFT = f"{CATALOGUE}.new"
 
 
 class Case(Shelves):
@@ -61,23 +62,36 @@ class Case(Shelves):
         folder = Path(path)
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _remove_begun(folder)
             if any(folder.iterdir()):
                 raise CaseError(f"{folder}: not empty; a case needs a new folder of its own")
             folder.chmod(0o700)
             (folder / SEGMENTS).mkdir(mode=0o700)
-        except OSError as error:
-            raise CaseError(f"{folder}: can't make a case here ({error.strerror}); choose another place") from error
-        # Built under another name: a folder without the final one is no case, whenever this is cut off.
-        draft = Catalogue(folder / f"{CATALOGUE}.new")
+            return cls._made(folder, model, about or {}, remote)
+        except BaseException as error:
+            with contextlib.suppress(OSError):
+                _remove_begun(folder)
+                folder.rmdir()  # where it is empty
+            if isinstance(error, OSError):
+                why = f"can't make a case here ({error.strerror}); choose another place"
+                raise CaseError(f"{folder}: {why}") from error
+            raise
+
+    @classmethod
+    def _made(cls, folder: Path, model: ModelSpec, about: dict[str, str], remote: RemoteRow | None) -> Case:
+        """A case in its empty folder, built under another name: a folder without the final one is no case, whenever
+        this is cut off.
+        """
+        draft = Catalogue(folder / _DRAFT)
         draft.create()
         now = now_utc()
         meta = {
             "case_id": str(uuid.uuid4()),
             "created_utc": now,
             "created_by": f"imgmatch {imgmatch.__version__}",
-            **{key: value for key, value in (about or {}).items() if value},
+            **{key: value for key, value in about.items() if value},
         }
-        made = Entry("init", about or {}, {"case_id": meta["case_id"]}, model)
+        made = Entry("init", about, {"case_id": meta["case_id"]}, model)
         with draft.transaction() as writer:
             writer.meta.set(meta)
             writer.models.add(model, _spec_json(model), now)
@@ -85,12 +99,12 @@ class Case(Shelves):
             if remote is not None:
                 writer.indexes.set_remote("current", remote)
             AuditLog(folder / AUDIT, draft).add(writer, made.action, made.fields())
+        AuditLog(folder / AUDIT, draft).write_out()
+        draft.checkpoint()  # all of it into the one file that gets the name, or an error: the disk may be full
         draft.close()
         draft.path.rename(folder / CATALOGUE)
         sync_folder(folder)
-        case = cls(folder, Catalogue(folder / CATALOGUE))
-        case.log.write_out()
-        return case
+        return cls(folder, Catalogue(folder / CATALOGUE))
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, read_only: bool = False) -> Case:
@@ -281,6 +295,18 @@ class Case(Shelves):
     def tidy(self) -> None:
         """Remove segment files that no committed transaction names. Only by the writer."""
         remove_unnamed(self.path / SEGMENTS, self.catalogue.segments.committed())
+
+
+def _remove_begun(folder: Path) -> None:
+    """Remove what an init that was cut off has left, of a folder that holds nothing else."""
+    left = {path.name for path in folder.iterdir()}
+    begun = {_DRAFT, f"{_DRAFT}-wal", f"{_DRAFT}-shm", f"{_DRAFT}-journal", SEGMENTS}
+    if left - begun - ({AUDIT} if _DRAFT in left else set()):  # a log alone is what is left of a case
+        return
+    if (folder / SEGMENTS).exists():
+        (folder / SEGMENTS).rmdir()
+    for name in sorted(left - {SEGMENTS}):
+        (folder / name).unlink()
 
 
 def _spec_json(spec: ModelSpec) -> str:
