@@ -42,6 +42,8 @@ class Case(Shelves):
         super().__init__(path, catalogue)
         self.catalogue = Plain(catalogue)
         self.log = AuditLog(path / AUDIT, catalogue)
+        self.read_only = False
+        """Nothing of it may be changed, so that no use of it can be recorded."""
         self._copied: tempfile.TemporaryDirectory[str] | None = None
 
     @classmethod
@@ -132,14 +134,16 @@ class Case(Shelves):
         found = Catalogue(folder / CATALOGUE, read_only=True)
         log = folder / f"{CATALOGUE}-wal"
         if found.format_version() == FORMAT and not (log.exists() and log.stat().st_size):
-            return cls(folder, found)
+            case = cls(folder, found)
+            case.read_only = True
+            return case
         found.close()
         copied = tempfile.TemporaryDirectory(prefix="imgmatch-case-")  # its owner's only
         for file in (folder / CATALOGUE, log):
             if file.exists():
                 shutil.copyfile(file, Path(copied.name) / file.name)
         case = cls(folder, Catalogue(Path(copied.name) / CATALOGUE))
-        case._copied = copied
+        case._copied, case.read_only = copied, True
         if case._catalogue.migrate() < HEAD_KEPT:
             case.log.adopt()
         return case
@@ -171,15 +175,20 @@ class Case(Shelves):
         subject: Mapping[str, Any] | None = None,
         model: ModelSpec | None = None,
         ends: str | None = None,
+        must_be_recorded: bool = True,
     ) -> Iterator[Use]:
         """Use what names evidence or shows it. Recorded as ``action`` when the block ends, before anything that it
         returns is handed on; where it fails nothing was, and nothing is recorded.
 
         With ``ends``, for what streams: recorded when the block begins, and as ``ends``, with its numbers, when it is
         done or whoever asked has enough. Raises CaseError where the log can't be written: use that leaves no trace is
-        none.
+        none, unless it need not be: what verifies a case that is read-only.
         """
         used = Use(self.path, self._catalogue, Entry(action, arguments or {}, subject or {}, model))
+        if self.read_only and not must_be_recorded:
+            yield used
+            return
+        self._require_a_log()
         if ends is None:
             yield used
             used.head = self.log.append(action, used.entry.fields())
@@ -210,6 +219,7 @@ class Case(Shelves):
         """A transaction of the catalogue, begun by the first use of its writer, and its entry in the log: both are
         committed together, or neither is.
         """
+        self._require_a_log()
         with ExitStack() as stack:
             entry = Entry(action, arguments or {}, subject or {}, model)
             begin = partial(stack.enter_context, self._catalogue.transaction())
@@ -248,6 +258,13 @@ class Case(Shelves):
                 self.log.add(writer, command, entry.fields())
             self.log.write_out()
 
+    def _require_a_log(self) -> None:
+        if self.read_only:
+            raise CaseError(
+                f"{self.path}: is read-only here: a use can't be recorded, and is refused; verify it with "
+                "`audit verify` and `check`, or use a copy on a disk that can be written"
+            )
+
     def require_locators(self) -> None:
         """Raises CaseError where a place in the catalogue is none that can be read back."""
         self._catalogue.require_locators()
@@ -266,6 +283,7 @@ class Case(Shelves):
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Hold the case's only writer's place; removes what a killed run left. Raises CaseError when it is taken."""
+        self._require_a_log()
         try:
             with (self.path / LOCK).open("ab") as file, locked(file, wait=False):
                 self.tidy()
