@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from imgmatch.parsers.items import Items, boxes
+from imgmatch.picture.items import Items, boxes
 
 HIDDEN = 1
 _OF_A_PICTURE = (b"hvcC", b"av1C", b"ispe", b"pixi", b"colr")

@@ -38,6 +38,9 @@ class Container:
     """Locator kinds of what lies in it, the usual one first."""
     magic: ClassVar[tuple[bytes, ...]] = ()
     """What it begins with, one of these, where that is enough to know it."""
+    begins: ClassVar[tuple[bytes, ...]] = ()
+    """What it can't but begin with, one of these, where ``recognise`` looks at more than ``magic``; none where it may
+    begin with anything. Of what begins as an ISO base media file does, every container is asked."""
     switch: ClassVar[Switch | None] = None
     """The option that turns it off."""
     needs: ClassVar[tuple[str, str] | None] = None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO, cast
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, Self, cast
 
 from imgmatch.errors import raise_if_machine
 from imgmatch.evidence import files
@@ -11,27 +13,75 @@ from imgmatch.streams import damage_of
 from imgmatch.types import Evidence
 
 HEAD_BYTES = 4096
+_KEPT_BYTES = 4096
+_FORWARDS_BYTES = 96 << 10
+"""So much of what can only be unpacked forwards is kept, so that it is not unpacked again for each place."""
 
 
 class Look:
     """The first bytes of a file, others where a format asks for them, and where it lies. OSError where it can't be
-    read.
+    read. The file is opened once, until ``close``, and no place is read twice.
     """
 
     def __init__(self, evidence: Evidence) -> None:
         self.evidence = evidence
         self.path = files.path_of(evidence)
         """Its path where it lies in a folder, so that others lie beside it."""
+        self._stream: BinaryIO | None = None
+        self._forwards: bytes | None = None  # all that was read of a stream that goes forwards only
+        self._kept: dict[tuple[int, int], bytes] = {}
+        self._is_whole = False
+        self.head = b""
         self.head = self.at(0, HEAD_BYTES)
+        self._is_whole = len(self.head) < HEAD_BYTES
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
 
     def at(self, offset: int, size: int) -> bytes:
         """Bytes at a place, none where what is packed ends before it; a negative one counts from the end, of which a
-        stream that only goes forwards shows nothing."""
+        stream that only goes forwards shows nothing, unless all of it is in ``head``."""
+        if self._is_whole:
+            start = max(0, len(self.head) + offset) if offset < 0 else offset
+            return self.head[start : start + size]
+        if offset >= 0 and offset + size <= len(self.head):
+            return self.head[offset : offset + size]
+        found = self._kept.get((offset, size))
+        if found is None:
+            found = self._tried(offset, size)
+            if size <= _KEPT_BYTES:
+                self._kept[offset, size] = found
+        return found
+
+    @contextmanager
+    def stream(self) -> Iterator[BinaryIO]:
+        """All of it, from its first byte on; no other place may be asked for meanwhile."""
+        if self._stream is not None and self._forwards is None:
+            self._stream.seek(0)
+            yield self._stream
+        else:
+            with self.evidence.open() as stream:
+                yield stream
+
+    def _tried(self, offset: int, size: int) -> bytes:
         try:
             return self._read(offset, size)
         except OSError as error:
+            self.close()
             if damage_of(error) is None:
                 raise
+        except BaseException:
+            self.close()
+            raise
         with self.evidence.open() as stream:  # what is damaged of it is seen as zeros
             if not stream.seekable():
                 return b""
@@ -40,17 +90,27 @@ class Look:
             return read(cast(BinaryIO, Mended(stream, min(length, start + size), start)), size)
 
     def _read(self, offset: int, size: int) -> bytes:
+        if self._stream is None:
+            self._stream = self.evidence.open()
+            self._forwards = None if self._stream.seekable() else b""
+        if self._forwards is None:
+            self._stream.seek(offset if offset >= 0 else max(0, self._stream.seek(0, 2) + offset))
+            return read(self._stream, size)
+        if offset < 0:
+            return b""
+        if offset + size <= _FORWARDS_BYTES:
+            try:
+                self._forwards += read(self._stream, offset + size - len(self._forwards))
+                return self._forwards[offset : offset + size]
+            except OSError as error:
+                raise_if_machine(error)
+                self.close()
         with self.evidence.open() as stream:
-            if stream.seekable():
-                stream.seek(offset if offset >= 0 else max(0, stream.seek(0, 2) + offset))
-            elif offset < 0:
+            try:
+                read(stream, offset)
+            except OSError as error:
+                raise_if_machine(error)
                 return b""
-            elif offset:
-                try:
-                    read(stream, offset)
-                except OSError as error:
-                    raise_if_machine(error)
-                    return b""
             return read(stream, size)
 
 
@@ -60,4 +120,4 @@ def read(stream: BinaryIO, size: int) -> bytes:
     while size > 0 and (part := stream.read(size)):
         parts.append(part)
         size -= len(part)
-    return b"".join(parts)
+    return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -85,7 +85,8 @@ class Content:
     def _at(self, offset: int, size: int) -> bytes:
         if self.data is None:
             try:
-                return Look(self.evidence).at(offset, size)
+                with Look(self.evidence) as look:
+                    return look.at(offset, size)
             except OSError:  # it was read to its end before
                 return b""
         start = max(0, len(self.data) + offset) if offset < 0 else offset

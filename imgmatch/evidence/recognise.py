@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
+from functools import cache
 
 from imgmatch.evidence.container import Container
 from imgmatch.evidence.formats import (
@@ -96,6 +98,20 @@ FORMATS: tuple[type[Container], ...] = (
 """Every container there is, in the order in which a file is asked whether it is one."""
 
 
+@cache
+def that_may_begin_with(first: int, formats: tuple[type[Container], ...]) -> list[type[Container]]:
+    """Those that a file with this first byte is asked about."""
+
+    def may(container: type[Container]) -> bool:
+        by_magic_alone = inspect.getattr_static(container, "recognise") is inspect.getattr_static(
+            Container, "recognise"
+        )
+        begins = container.magic if by_magic_alone else container.begins
+        return not (by_magic_alone or begins) or any(magic[0] == first for magic in begins)
+
+    return list(filter(may, formats))
+
+
 @dataclass(frozen=True, slots=True)
 class Recognised:
     """What a file is: the containers to open it as, in order; none for what holds nothing."""
@@ -105,6 +121,8 @@ class Recognised:
     """A file of a set, which is read with the first of them."""
     left_closed: tuple[str, ...] = ()
     """Names of the containers that it is too, and that the options have left closed."""
+    fault: str = ""
+    """Why it could not be told what it is."""
 
     @property
     def itself(self) -> bool:
@@ -124,10 +142,15 @@ class Recognised:
 
 def recognise(evidence: Evidence, options: SourceOptions) -> Recognised:
     """What to open evidence as. OSError where it can't be read."""
-    look = Look(evidence)
+    with Look(evidence) as look:
+        return _of(look, options)
+
+
+def _of(look: Look, options: SourceOptions) -> Recognised:
     containers: list[type[Container]] = []
     left_closed: list[str] = []
-    for container in FORMATS:
+    head = look.head
+    for container in that_may_begin_with(head[0], FORMATS) if head and head[4:8] != b"ftyp" else FORMATS:
         if not container.recognise(look):
             continue
         if container.switch is not None and not getattr(options, container.switch):

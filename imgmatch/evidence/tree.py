@@ -82,6 +82,13 @@ def _unfold(
                     entry, seen = Issue.walked(entry.locator, claims), None
                 else:
                     budget.unpack(entry)
+            elif (
+                entry is file and seen is not None and seen.itself and file.size_bytes > options.limits.ratio_from_bytes
+            ):
+                # Nothing but holes would be read for hours.
+                held = Budget(options.limits, files.held_bytes(file))
+                if claims := held.claims_too_much(file, whole=True):
+                    entry, seen = Issue.walked(file.locator, claims), None
         except EvidenceError as spent:
             yield Issue.walked(file.locator, left_of(spent, reversed(levels)))
             return
@@ -91,10 +98,13 @@ def _unfold(
         if isinstance(entry, Issue) or seen is None:
             yield entry
             continue
+        if seen.fault:
+            yield Issue(entry.locator, "walk", "internal", f"what lies in it can't be told: {seen.fault}")
         if seen.itself and not seen.elsewhere:
             yield entry
         if not seen.containers:
-            walked(Walked(entry.locator, not seen.elsewhere, seen.left_closed))
+            if not seen.fault:
+                walked(Walked(entry.locator, not seen.elsewhere, seen.left_closed))
             continue
         if pass_over is not None and seen.is_hashed(entry.size_bytes) and pass_over(entry, seen.itself):
             continue
@@ -110,9 +120,13 @@ def _unfold(
 def _recognised(entry: Evidence, options: SourceOptions) -> Recognised:
     try:
         return recognise(entry, options)
-    except Exception as error:  # noqa: BLE001  (reading it again says why)
+    except OSError as error:  # reading it again says why
         raise_if_machine(error)
         return Recognised()
+    except Exception as error:  # noqa: BLE001
+        raise_if_machine(error)
+        _log.debug("%s: not foreseen", entry.locator, exc_info=True)
+        return Recognised(fault=one_line(error))
 
 
 def _inside(

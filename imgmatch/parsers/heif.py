@@ -9,11 +9,11 @@ from typing import Any
 from PIL import Image as Pillow
 
 from imgmatch.errors import EvidenceError, over, unsupported
-from imgmatch.parsers.items import Item, Items
 from imgmatch.parsers.pieces import Clock, Piece, Settings, Trouble, png
 from imgmatch.parsers.previews import alike
 from imgmatch.picture.extents import BEGIN
 from imgmatch.picture.image import NOTHING_VISIBLE, Limits, decode
+from imgmatch.picture.items import Item, Items
 
 _BELOW = "0."
 _HEVC = {b"hvc1", b"hev1", b""}

@@ -17,6 +17,7 @@ from imgmatch.picture import directories as tags
 from imgmatch.picture import jpeg
 from imgmatch.picture.foreign import Foreign
 from imgmatch.picture.holes import hole
+from imgmatch.picture.items import boxes
 from imgmatch.picture.levels import to_8_bit
 
 JXL_CODESTREAM, JXL_CONTAINER, JPEG_XR = b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n", b"II\xbc\x01"
@@ -59,7 +60,7 @@ class JxlImageFile(_Coded):
         stream, exif = self.data[:64], b""
         if self.data.startswith(JXL_CONTAINER):
             stream = b""
-            for name, start, end in _boxes(self.data):
+            for name, start, end in boxes(self.data, 0, len(self.data)):
                 if name == b"jxlc" or name == b"jxlp":
                     begin = start + (4 if name == b"jxlp" else 0)
                     stream = stream or self.data[begin : begin + 64]
@@ -179,6 +180,8 @@ class JpegImageFile(_Coded):
             return None  # it is strict
         if self.data.rfind(b"\xff\xd9") < max(0, self._pixels_at):
             return "cut off: no end marker"
+        if jpeg.plain_is_zero(self.data):
+            return None
         return hole(self.data, self._pixels_at, least=_LEAST)
 
 
@@ -188,18 +191,3 @@ def library(name: str) -> Any:
         return require("imagecodecs", "pictures")
     except MissingPackageError as error:
         raise EvidenceError("needs_package", f"{name}: {error}", what=error.what) from error
-
-
-def _boxes(data: bytes) -> Any:
-    """Name, beginning and end of what each box holds (ISO/IEC 14496-12)."""
-    at = 0
-    while at + 8 <= len(data):
-        length, name = struct.unpack_from(">I4s", data, at)
-        start = at + 8
-        if length == 1 and at + 16 <= len(data):
-            (length,), start = struct.unpack_from(">Q", data, at + 8), at + 16
-        end = len(data) if length == 0 else at + length
-        if end < start:
-            return
-        yield name, start, min(end, len(data))
-        at = end

@@ -37,6 +37,20 @@ def frame_of(data: bytes) -> Frame | None:
     return None
 
 
+def plain_is_zero(data: bytes) -> bool:
+    """May pixels of one colour be coded by nothing but zero bits? So they are where the code of zero bits in every
+    Huffman table (ITU-T T.81, C.2) says that nothing differs.
+    """
+    at, first = 2, set()
+    while (at := data.find(b"\xff\xc4", at)) >= 0:
+        place, end = at + 4, at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        while place + 17 < end <= len(data):
+            first.add(data[place + 17])
+            place += 17 + sum(data[place + 1 : place + 17])
+        at += 4
+    return first == {0}
+
+
 def with_height(data: bytes) -> bytes:
     """A JPEG whose frame leaves its height open, with the one that stands behind its first scan (DNL); any other as it
     is.

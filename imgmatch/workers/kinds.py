@@ -40,7 +40,7 @@ PICTURES = Kind(
 FRAMES = Kind(
     "pictures in pictures",
     "imgmatch.workers.serving:extract",
-    ("animation", "previews"),
+    ("animation", "behind", "previews"),
     (*_PILLOW, *_MORE_PICTURES),
     uses=500,
 )

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import io
-from contextlib import suppress
+from collections.abc import Callable
 from functools import partial
 from typing import BinaryIO, ClassVar
 
+from imgmatch.evidence.formats.ends import Ahead
 from imgmatch.evidence.formats.extracted import Moving
 from imgmatch.evidence.look import Look, read
 from imgmatch.picture.brands import coding_of
-from imgmatch.picture.directories import order_of
+from imgmatch.picture.directories import BIG, CLASSIC, order_of
 
 _MOST_SEGMENTS = 256
-_JPEG_XL = b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"
+_LAYERED = b"icns", b"8BPS\0", b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"  # JPEG XL too
 
 
 class Animation(Moving):
@@ -23,13 +23,24 @@ class Animation(Moving):
     kinds: ClassVar[tuple[str, ...]] = ("frame", "preview")
     parser = "animation"
     itself = True
+    begins = (
+        b"GIF8",
+        b"\x89PNG\r\n\x1a\n",
+        b"RIFF",
+        b"\xff\xd8\xff",
+        b"\0\0\1\0",
+        b"\0\0\2\0",
+        *CLASSIC,
+        *BIG,
+        *_LAYERED,
+    )
 
     @classmethod
     def recognise(cls, look: Look) -> bool:
         """May it hold several?"""
         head = look.head
         if head.startswith(b"GIF8"):
-            with look.evidence.open() as stream:
+            with look.stream() as stream:
                 return _images_of_gif(stream) > 1
         if head.startswith(b"\x89PNG\r\n\x1a\n"):
             return b"acTL" in head
@@ -41,27 +52,30 @@ class Animation(Moving):
             return _has_index(look)
         if head.startswith((b"\0\0\1\0", b"\0\0\2\0")):  # icons and cursors, by their number
             return head[5:6] == b"\0" and head[4] > 1 and head[9:10] == b"\0"
-        return order_of(head) is not None or head.startswith((b"icns", b"8BPS\0", *_JPEG_XL))
+        return order_of(head) is not None or head.startswith(_LAYERED)
 
 
 def _has_index(look: Look) -> bool:
     """Has a JPEG an index of several pictures (CIPA DC-007)? Past its first bytes it is read only where need be."""
-    with suppress(EOFError):
-        return _index_in(io.BytesIO(look.head))
-    with suppress(EOFError), look.evidence.open() as stream:
-        return _index_in(stream)
-    return False
+    found = _index_in(lambda place, size: look.head[place : place + size])
+    if found is None:
+        with look.stream() as stream:
+            found = _index_in(Ahead(stream, look.evidence.size_bytes).at)
+    return bool(found)
 
 
-def _index_in(stream: BinaryIO) -> bool:
-    """EOFError where it ends before the pixels do begin."""
-    _take(stream, 2)
+def _index_in(at: Callable[[int, int], bytes]) -> bool | None:
+    """None where it ends before the pixels do begin."""
+    place = 2
     for _ in range(_MOST_SEGMENTS):
-        marker, kind, *length = _take(stream, 4)
-        if marker != 0xFF or kind == 0xDA:
-            break
-        if _take(stream, max(2, int.from_bytes(length, "big")) - 2).startswith(b"MPF\0") and kind == 0xE2:
+        piece = at(place, 8)
+        if len(piece) < 8:
+            return None
+        if piece[0] != 0xFF or piece[1] == 0xDA:
+            return False
+        if piece[1] == 0xE2 and piece[4:] == b"MPF\0":
             return True
+        place += 2 + max(2, piece[2] << 8 | piece[3])
     return False
 
 

@@ -76,16 +76,16 @@ class Backed(DiskImage):
         above = self._above | {self.outer.locator}
         if found.locator in above or len(above) > _MOST_ABOVE:
             raise EvidenceError("broken_image", "the images are based on each other without end")
-        look = Look(found)
-        for kind in _kinds(DiskImage):
-            if not raw and kind.magic and kind.recognise(look):
-                image = kind(found, self.options, self.budget)
-                if isinstance(image, Backed):
-                    image._above = above
-                media: Media = image.media()
-                self._told = (*self._told, *image.faults())
-                return media, media.about["identity"]
-        return opened(found), ""
+        with Look(found) as look:
+            kind = next((kind for kind in _kinds(DiskImage) if not raw and kind.magic and kind.recognise(look)), None)
+        if kind is None:
+            return opened(found), ""
+        image = kind(found, self.options, self.budget)
+        if isinstance(image, Backed):
+            image._above = above
+        media: Media = image.media()
+        self._told = (*self._told, *image.faults())
+        return media, media.about["identity"]
 
 
 def _kinds(kind: type[DiskImage]) -> Iterator[type[DiskImage]]:

@@ -14,10 +14,12 @@ from imgmatch.evidence.formats.zip_directory import DamagedError, Directory
 from imgmatch.evidence.look import HEAD_BYTES, Look
 from imgmatch.evidence.naming import signature_of
 from imgmatch.locator import Locator
+from imgmatch.parsers.pieces import Settings
 from imgmatch.picture import directories as tags
 from imgmatch.picture.brands import coding_of
 from imgmatch.streams import BLOCK_BYTES, RandomAccess, Window
 from imgmatch.types import Evidence, Issue
+from imgmatch.workers import parse
 
 _PLACE = re.compile(r"(\d{1,18})\+(\d{1,18})", re.ASCII)
 # What is looked for among bytes of no known kind: long enough not to be met there by chance.
@@ -42,6 +44,8 @@ _OF_MAKERS = re.compile(
 )
 _MOST = 1_000
 _MPF = b"MPF\0"
+_JPEG = b"\xff\xd8\xff"
+_MOST_COMPARED = 256 << 20
 
 
 class Behind(Container):
@@ -57,7 +61,7 @@ class Behind(Container):
         if look.head.startswith(b"PK"):
             return False
         if _may_have_end(look.head):
-            with look.evidence.open() as stream:
+            with look.stream() as stream:
                 ahead = Ahead(stream, look.evidence.size_bytes)
                 end = end_of(ahead)
                 if end is not None:
@@ -97,7 +101,8 @@ class Behind(Container):
                 continue
             if _known(source, at):
                 length = _length_of(source, at)
-                yield self._from(source, at, length)
+                if not self._is_preview(source, at, length):
+                    yield self._from(source, at, length)
                 at += length
                 continue
             start = _next_start(source, at + 1)
@@ -109,6 +114,16 @@ class Behind(Container):
                 yield self.issue(f"{at}+{start - at}", "unsupported", says, what="bytes of no known kind behind an end")
             at = start
         raise EvidenceError("limit", f"holds more than {_MOST:,} files one behind the other; the rest is left")
+
+    def _is_preview(self, source: RandomAccess, at: int, length: int) -> bool:
+        """Is it a smaller JPEG of what the JPEG before it shows, as cameras leave there?"""
+        if source.read_at(0, 3) != _JPEG or source.read_at(at, 3) != _JPEG or source.size > _MOST_COMPARED:
+            return False
+        settings = Settings(self.options.frames_per_minute, self.options.limits)
+        try:
+            return any(True for _ in list(parse.extract("behind", source, settings, f"{at}+{length}")))
+        except EvidenceError:
+            return False
 
     def _from(self, source: RandomAccess, start: int, length: int) -> Evidence:
         return self.extent(f"{start}+{length}", source, start, length, self.outer.modified_utc)
@@ -129,7 +144,7 @@ def _is_more_than_padding(ahead: Ahead, at: int) -> bool:
 
 
 def _unpacks_itself(look: Look) -> bool:
-    with look.evidence.open() as stream:
+    with look.stream() as stream:
         ahead = Ahead(stream, look.evidence.size_bytes)
         end = program_end(ahead)
         return end is not None and _ARCHIVES.search(ahead.at(end, _NEAR)) is not None

@@ -11,6 +11,7 @@ import numpy as np
 from imgmatch.evidence.look import read
 
 _BLOCK = 1 << 18
+_HEADERS_BYTES = 1 << 12
 _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)
 _EOF = b"%%EOF"
 _PDF_TAIL = 1024
@@ -28,6 +29,10 @@ class Ahead:
 
     def at(self, offset: int, size: int) -> bytes:
         """Up to ``size`` bytes; fewer at the end, and at places already passed of a stream that only goes forwards."""
+        return bytes(self.view(offset, size))
+
+    def view(self, offset: int, size: int) -> memoryview:
+        """As ``at``, and nothing is copied."""
         if self.size:
             size = max(0, min(size, self.size - offset))
         found = self._kept(offset, size)
@@ -38,7 +43,7 @@ class Ahead:
             self._stream.seek(offset)
             self._start = offset
             self._data = read(self._stream, min(wanted, self.size - offset) if self.size else wanted)
-            return self._data[:size]
+            return memoryview(self._data)[:size]
         while self._place < offset + size and (block := self._stream.read(wanted)):
             keep = self._data[-(size + 8) :]
             self._data, self._start = keep + block, self._place - len(keep)
@@ -47,9 +52,9 @@ class Ahead:
                 break
         return self._kept(offset, size)
 
-    def _kept(self, offset: int, size: int) -> bytes:
+    def _kept(self, offset: int, size: int) -> memoryview:
         from_ = offset - self._start
-        return self._data[from_ : from_ + size] if from_ >= 0 else b""
+        return memoryview(self._data)[from_ : from_ + size] if from_ >= 0 else memoryview(b"")
 
 
 def end_of(ahead: Ahead) -> int | None:
@@ -64,19 +69,23 @@ def end_of(ahead: Ahead) -> int | None:
 def _jpeg(ahead: Ahead) -> int | None:
     """By its markers (ITU-T T.81, annex B): the first end marker behind the first scan's header."""
     at = 2
+    start, near = 0, ahead.at(0, _HEADERS_BYTES)
     while True:
-        head = ahead.at(at, 4)
+        if at + 4 > start + len(near):
+            start, near = at, ahead.at(at, _HEADERS_BYTES)
+        head = near[at - start : at - start + 4]
         if len(head) < 4 or head[0] != 0xFF:
             return None
-        if head[1] == 0xFF:
+        kind = head[1]
+        if kind == 0xFF:
             at += 1
             continue
-        if head[1] == 0xD9:
+        if kind == 0xD9:
             return at + 2
-        at += 2 + int.from_bytes(head[2:], "big")
-        if head[1] == 0xDA:
+        at += 2 + (head[2] << 8 | head[3])
+        if kind == 0xDA:
             break
-    while len(block := ahead.at(at, _BLOCK)) > 1:
+    while len(block := ahead.view(at, _BLOCK)) > 1:
         found = _find_end_marker(block)
         if found >= 0:
             return at + found + 2
@@ -84,14 +93,15 @@ def _jpeg(ahead: Ahead) -> int | None:
     return None
 
 
-def _find_end_marker(block: bytes) -> int:
+def _find_end_marker(block: memoryview) -> int:
     """As bytes.find, which takes ten times as long where every 256th byte is the first one of these."""
     places = []
     for shift in (0, 1):
         pairs = np.frombuffer(block, "<u2", (len(block) - shift) // 2, shift)
         here = pairs == 0xD9FF
-        if here.any():
-            places.append(shift + 2 * int(here.argmax()))
+        first = int(here.argmax()) if here.size else 0
+        if here.size and here[first]:
+            places.append(shift + 2 * first)
     return min(places, default=-1)
 
 

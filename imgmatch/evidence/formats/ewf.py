@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 
-from imgmatch.errors import EvidenceError
+from imgmatch.errors import UNPROVEN, EvidenceError
 from imgmatch.evidence import files, quiet
 from imgmatch.evidence.formats.disk_image import DiskImage, opened
 from imgmatch.evidence.look import Look
@@ -17,6 +17,10 @@ from imgmatch.parsers.disks.ewf import Ewf as Parser
 from imgmatch.streams import RandomAccess
 
 _MAGIC2 = b"EVF2\r\n\x81\0"
+_NOT_PROVEN = (
+    "an Ex01 is read by libewf alone, which does not tell of all damage: what comes out of it is not proven; compare "
+    "it with what EnCase says"
+)
 _ENDING = re.compile(r"\.([a-z]x?)(\d\d|[a-z]{2})\Z", re.IGNORECASE)
 
 
@@ -36,6 +40,10 @@ class Ewf(DiskImage):
             return False
         return any(name != look.path and _is_first(name) for name in _set(look.path))
 
+    def faults(self) -> list[tuple[str, str]]:
+        """Of an Ex01: that nothing here proves it."""
+        return [] if self.here else [(UNPROVEN, _NOT_PROVEN)]
+
     def sources(self) -> list[RandomAccess]:
         """The segment files that lie beside it, in any order: each says itself which it is."""
         if _number(self.access().read_at(0, 16)) != 1:
@@ -54,10 +62,10 @@ def _number(head: bytes) -> int:
 
 def _is_first(path: str) -> bool:
     try:
-        look = Look(files.reopen(Locator.file(path)))
+        with Look(files.reopen(Locator.file(path))) as look:
+            return look.head.startswith((MAGIC, _MAGIC2)) and _number(look.head) == 1
     except (OSError, EvidenceError):
         return False
-    return look.head.startswith((MAGIC, _MAGIC2)) and _number(look.head) == 1
 
 
 def _set(path: str) -> list[str]:

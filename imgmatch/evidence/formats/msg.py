@@ -19,7 +19,7 @@ class Msg(Extracted):
     parser = "msg"
     switch = "documents"
     needs = "olefile", "documents"
-    magic = Thumbs.magic
+    magic = begins = Thumbs.magic
 
     @classmethod
     def recognise(cls, look: Look) -> bool:

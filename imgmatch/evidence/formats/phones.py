@@ -111,6 +111,7 @@ class IosBackup(Container):
 
     name = "iOS backup"
     kinds = ("phone",)
+    begins = _MAGIC
     hashed_up_to_bytes = None
 
     @classmethod

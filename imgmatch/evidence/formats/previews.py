@@ -16,6 +16,7 @@ class Previews(Moving):
     parser = "previews"
     switch = "previews"
     itself = True
+    begins = (b"\xff\xd8\xff",)
 
     @classmethod
     def recognise(cls, look: Look) -> bool:

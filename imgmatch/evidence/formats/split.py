@@ -25,6 +25,7 @@ _NUMBERED = re.compile(r"(.*\.)(\d{2,5})\Z", re.DOTALL)
 _LETTERED = re.compile(r"(.*\.|(?:.*[/\\])?x)([a-z]{2,4})\Z", re.DOTALL)  # as split(1) calls them
 _SPANNED = re.compile(r"(.*\.)([zZ])(\d{2,3})\Z", re.DOTALL)
 _ZIP = re.compile(r"(.*\.)([zZ])(?:ip|IP)\Z", re.DOTALL)
+_MAY_BE_PART = re.compile(r"(?:\.\d{2,5}|\.[zZ](?:\d{2,3}|ip|IP)|(?:\.|[/\\]x)[a-z]{2,4})\Z")
 _PACKED = (packed.Gzip, packed.Bzip2, packed.Xz, packed.Zstd)
 _BEGINNINGS: tuple[bytes, ...] = tuple(m for kind in (zips.Zip, sevenzip.SevenZip, *_PACKED) for m in kind.magic)
 _MOST_MISSING = 3
@@ -42,7 +43,7 @@ class Split(Container):
     @classmethod
     def recognise(cls, look: Look) -> bool:
         """The first of several parts, or one that follows."""
-        if look.path is None:
+        if look.path is None or _MAY_BE_PART.search(look.path[-7:]) is None:
             return False
         return cls.elsewhere(look) or len(_parts(look.path)) > 1
 
@@ -54,7 +55,9 @@ class Split(Container):
 
     def members(self) -> Iterator[Evidence | Issue]:
         """The whole, called ``disk`` where it is one, else as its parts are without their endings."""
-        if _is_disk(Look(self.outer)):
+        with Look(self.outer) as look:
+            is_disk = _is_disk(look)
+        if is_disk:
             yield from self._disk(Parts(_disk_parts(self.outer.locator.at), self.place("disk")))
             return
         parts = _parts(self.outer.locator.at)
@@ -103,18 +106,20 @@ def _parts(first: str) -> list[str]:
     """The parts of a set whose first is ``first``, in order; that one alone where it is the first of none."""
     if first not in _firsts(first):
         return [first]
-    if _is_disk(_look(first)):
-        return list(_disk_parts(first).values())
+    with _look(first) as look:
+        if _is_disk(look):
+            return list(_disk_parts(first).values())
+        begins = _begins(look)
     names = list(itertools.takewhile(os.path.isfile, _names(first)))
     if spanned := _SPANNED.fullmatch(first):
         return names + [name for name in (f"{spanned[1]}{end}" for end in _zips(spanned[2])) if os.path.isfile(name)]
-    if len(names) < 2 or not _begins(_look(first)):
+    if len(names) < 2 or not begins:
         return [first]
     part_bytes = os.path.getsize(first)
     found = [first]
     for name in names[1:]:
         size = os.path.getsize(name)
-        if not 0 < size <= part_bytes or not _follows(_look(name)):
+        if not 0 < size <= part_bytes or not _follows(name):
             break
         found.append(name)
         if size < part_bytes:
@@ -133,10 +138,11 @@ def _disk_parts(first: str) -> dict[int, str]:
     return found or {0: first}
 
 
-def _follows(look: Look) -> bool:
+def _follows(path: str) -> bool:
     """Does it begin as nothing that is known by more than a few bytes?"""
-    known = signature_of(look.at)
-    return not look.head.startswith(_BEGINNINGS) and (known is None or len(known.magic) < 4)
+    with _look(path) as look:
+        known = signature_of(look.at)
+        return not look.head.startswith(_BEGINNINGS) and (known is None or len(known.magic) < 4)
 
 
 def _look(path: str) -> Look:
@@ -162,4 +168,4 @@ def _firsts(name: str) -> list[str]:
 
 def _first_part(name: str) -> str | None:
     """The first part of the set that a later part belongs to, where it lies beside it."""
-    return next((first for first in _firsts(name) if first != name and os.path.isfile(first)), None)
+    return next((first for first in _firsts(name) if first != name and os.access(first, os.F_OK)), None)

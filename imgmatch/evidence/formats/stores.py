@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 
@@ -11,7 +10,7 @@ from imgmatch.evidence.look import HEAD_BYTES, Look
 from imgmatch.parsers import caches, carried, sqlite, thumbcache
 from imgmatch.types import Evidence, Issue
 
-_FIREFOX_NAME = re.compile(r"(?:.*/)?[0-9A-F]{40}", re.DOTALL)
+_FIREFOX_NAME = re.compile(r"/?[0-9A-F]{40}")
 _MANY_NAME = re.compile(
     r"\.?thumbdata\d?[-.\w]*|imgcache[._]?\d*|(?:big)?thumbs\d?_\d+\.db|thumbs_\d+\.db|data_[123]|.*\.ithmb|zbthumbnail\.info"
     r"|pspbrwse\.jbf|.*\.adt",
@@ -70,9 +69,9 @@ class FirefoxCache(Extracted):
     @classmethod
     def recognise(cls, look: Look) -> bool:
         """By its name, which no other file has, and what stands at the end."""
-        if _FIREFOX_NAME.fullmatch(look.evidence.locator.at) is None:
+        if _FIREFOX_NAME.fullmatch(look.evidence.locator.at[-41:]) is None:
             return False
-        with look.evidence.open() as stream:
+        with look.stream() as stream:
             return stream.seekable() and caches.firefox(stream) is not None
 
 
@@ -88,7 +87,7 @@ class Cache(Extracted):
     @classmethod
     def recognise(cls, look: Look) -> bool:
         """By its magic; what has none, by its name."""
-        name = os.path.basename(look.evidence.locator.at.replace("\\", "/"))
+        name = look.evidence.locator.at.replace("\\", "/").rpartition("/")[2]
         return super().recognise(look) or _MANY_NAME.fullmatch(name) is not None
 
 
@@ -110,7 +109,7 @@ class Text(Extracted):
         if len(look.head) < HEAD_BYTES:
             return carried.in_this_text(look.head.replace(b"\0", b"") if wide else look.head)
         before = b""
-        with look.evidence.open() as stream:
+        with look.stream() as stream:
             while block := stream.read(_BLOCK_BYTES):
                 block = block.replace(b"\0", b"") if wide else block
                 if carried.in_this_text(before + block):

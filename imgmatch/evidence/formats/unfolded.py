@@ -13,6 +13,9 @@ from imgmatch.evidence.signatures_of_storage import ARCHIVES
 
 _NAMES = ("RAR archive", "Windows cabinet (CAB)", "LHA archive", "cpio archive", "ar archive")
 _SIGNATURES = [sign for sign in ARCHIVES if sign.name in _NAMES]
+_MAGICS = [
+    (at, tuple(sign.magic for sign in _SIGNATURES if sign.at == at)) for at in sorted({sign.at for sign in _SIGNATURES})
+]
 
 
 class Unfolded(Extracted):
@@ -28,5 +31,7 @@ class Unfolded(Extracted):
     @classmethod
     def recognise(cls, look: Look) -> bool:
         """By its signature."""
+        if not any(look.head.startswith(magics, at) for at, magics in _MAGICS):
+            return False
         places = (((sign.at, sign.magic), *sign.more) for sign in _SIGNATURES)
         return any(all(look.head.startswith(magic, at) for at, magic in each) for each in places)

@@ -41,7 +41,7 @@ class Video(Moving):
             head[4:8] in _QUICKTIME_ATOMS
             or (head.startswith(b"RIFF") and head[8:12] in (b"AVI ", b"AVIX"))
             or head.startswith(cls.magic)
-            or any(head[at :: _TS_PACKET + extra][:4] == b"GGGG" for at, extra in ((0, 0), (4, 4)))
+            or any(head[at : at + 1] == b"G" and head[at :: _TS_PACKET + at][:4] == b"GGGG" for at in (0, 4))
         )
 
 

@@ -47,8 +47,8 @@ def _described(folder: str) -> list[list[str]]:
     for path, *_ in quiet.entries(folder):
         if path.lower().endswith(".vmdk") and 0 < os.path.getsize(path) <= _MOST_DESCRIPTOR:
             try:
-                look = Look(files.reopen(Locator.file(path)))
-                text = look.at(0, _MOST_DESCRIPTOR) if look.head.startswith(TEXT) else b""
+                with Look(files.reopen(Locator.file(path))) as look:
+                    text = look.at(0, _MOST_DESCRIPTOR) if look.head.startswith(TEXT) else b""
             except (OSError, EvidenceError):
                 continue
             found.append(list(named_files(text.decode("utf-8", "surrogateescape"))))

@@ -287,7 +287,7 @@ def _find_directory(source: RandomAccess) -> tuple[int, int, int, int, int]:
     """
     from_ = max(0, source.size - _LONGEST_COMMENT - _END.size)
     tail = source.read_at(from_, source.size - from_)
-    at = len(tail)
+    at, why = len(tail), "it has no directory"
     while (at := tail.rfind(b"PK\x05\x06", 0, at)) >= 0:
         if at + _END.size > len(tail):
             continue
@@ -305,12 +305,13 @@ def _find_directory(source: RandomAccess) -> tuple[int, int, int, int, int]:
         if disk:
             start = end - size
             part_bytes = (start - offset) // first_disk if first_disk else 0
-            if start - offset != part_bytes * first_disk or not part_bytes * disk < source.size or start < offset:
-                raise DamagedError("it is one of several parts, and others are missing")
-            if first_disk and not part_bytes:
-                raise DamagedError("it is one of several parts, and others are missing")
+            misfit = start - offset != part_bytes * first_disk or not part_bytes * disk < source.size
+            empty = source.read_at(max(0, start), 4) != b"PK\x01\x02"
+            if misfit or empty or start < offset or (first_disk and not part_bytes):
+                why = "it is one of several parts, and others are missing"
+                continue  # unless this stands in a comment
             return start, end, 0, behind, part_bytes
         for start in (end - size, offset):
             if start >= 0 and (not size or source.read_at(start, 4) == b"PK\x01\x02"):
                 return start, start + size, start - offset, behind, 0
-    raise DamagedError("it has no directory")
+    raise DamagedError(why)

@@ -356,3 +356,16 @@ def test_a_directory_that_names_nothing_hides_nothing(tmp_path):
     found = walked(tmp_path, data[: data.index(b"PK\1\2")] + make_zip([]))
     assert content(found[0]) == PICTURES[0]
     assert [one.error for one in found[1:]] == ["broken_archive"]
+
+
+@pytest.mark.parametrize(
+    "comment", [b"PK\5\6" + b"x" * 40, b"PK\5\6" + bytes(18), b"PK\1\2PK\3\4PK\5\6\1\0\1\0" + bytes(30)]
+)
+def test_a_comment_that_looks_like_the_end_of_a_directory_is_none(tmp_path, comment):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.jpg", PICTURES[0])
+        archive.comment = comment
+    found = list(walk(path))
+    assert [str(each.locator)[-9:] for each in found] == ["zip:a.jpg"]
+    assert content(found[0]) == PICTURES[0]

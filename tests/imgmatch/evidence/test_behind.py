@@ -176,3 +176,15 @@ def test_a_case_finds_and_checks_them(tmp_path):
     assert run_json("issues", tmp_path / "case") == []
     assert run_json("check", tmp_path / "case", "--sources") == []
     assert Pillow.open(io.BytesIO(THIRD)).size == (96, 72)
+
+
+def test_a_preview_behind_a_photograph_is_no_second_picture(tmp_path):
+    """Only where it shows something else than the picture, as of large thumbnails that an index names."""
+    large = picture(1, (320, 240))
+    photograph, again = encode(large, "JPEG", quality=90), encode(large, "JPEG", quality=60)
+    preview = encode(large.resize((160, 120)), "JPEG")
+    other = encode(picture(2, (160, 120)), "JPEG")
+    assert list(found(tmp_path, photograph + bytes(100) + preview)[0]) == [""]
+    contents, said = found(tmp_path, photograph + preview + other + again)
+    assert list(contents.values()) == [photograph + preview + other + again, other, again]
+    assert not said

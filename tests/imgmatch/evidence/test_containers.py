@@ -3,12 +3,14 @@
 import inspect
 import os
 import pkgutil
+import random
 import tomllib
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from benchmarks.hostile_files import mutate, seeds
 from imgmatch.evidence import DEFAULT_OPTIONS, Reopener, SourceOptions, formats, recognise, walk
 from imgmatch.evidence.container import Container
 from imgmatch.types import Evidence, Issue
@@ -35,6 +37,36 @@ def test_what_a_container_declares_is_there(container):
     if container.needs is not None:
         extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
         assert container.needs[1] in extras
+
+
+def _begins(container):
+    return [*container.begins, *container.magic] or [bytes([first]) for first in range(256)]
+
+
+@pytest.mark.parametrize("container", recognise.FORMATS, ids=lambda container: container.name)
+def test_a_file_is_asked_whatever_it_may_be_by_its_first_byte(container):
+    for begin in _begins(container):
+        assert container in recognise.that_may_begin_with(begin[0], recognise.FORMATS)
+
+
+def test_asking_by_the_first_byte_leaves_nothing_out(tmp_path, monkeypatch):
+    rng = random.Random(1)
+    heads = [begin for container in recognise.FORMATS for begin in container.magic + container.begins]
+    heads += [bytes([first]) for first in range(256)] + [
+        b"X\0\0\x18ftypheic",
+        b"....ftypavis",
+        b"G" + b"\0" * 187 + b"G",
+    ]
+    odd = [rng.choice(heads) + rng.randbytes(rng.choice((0, 3, 40, 600, 5000, 70_000))) for _ in range(300)]
+    pool = [data for kind in seeds().values() for data in kind]
+    files = [*heads, *odd, *pool, *(mutate(data, rng, pool) for data in pool for _ in range(3))]
+    for number, data in enumerate(files):
+        (tmp_path / f"{number:05}").write_bytes(data)
+    found = list(walk(tmp_path, options=SourceOptions(inside=False)))
+    quick = [recognise.recognise(entry, DEFAULT_OPTIONS) for entry in found]
+    monkeypatch.setattr(recognise, "that_may_begin_with", lambda first, formats: formats)
+    assert quick == [recognise.recognise(entry, DEFAULT_OPTIONS) for entry in found]
+    assert len({container for seen in quick for container in seen.containers}) > 15
 
 
 class Box(Container):

@@ -2,11 +2,13 @@
 
 import io
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image as Pillow
 
+from benchmarks.heif_items import HIDDEN, picture_of, written
 from imgmatch.errors import EvidenceError
 from imgmatch.picture.image import decode
 from imgmatch.picture.png import mend_checksums, without_long_texts
@@ -100,3 +102,28 @@ def test_what_stands_behind_a_png_takes_no_time():
     assert mend_checksums(data)[1] is None
     assert without_long_texts(data)[1] == {}
     assert time.process_time() - start < 1
+
+
+@pytest.mark.parametrize("name", ["HEIC", "TIFF, deflate", "TIFF, JPEG", "TIFF, PackBits", "QOI"])
+def test_other_bytes_in_the_place_of_pixels_are_seen_where_the_format_tells(name):
+    data = WRITERS[name](noisy())
+    whole, rest = decode(data).pixels, np.random.default_rng(1).bytes(600)
+    places = (len(data) // 3, len(data) // 2, len(data) * 3 // 4)
+    for other in (bytes(512),) if name == "HEIC" else (rest, bytes(512)):
+        for at in places:
+            damaged = data[:at] + other + data[at + len(other) :]
+            assert verdict(damaged, whole) in ("partial", "unreadable", "the same")
+
+
+def test_zeros_between_the_items_of_a_heif_and_in_other_ones_are_no_damage():
+    one = picture_of(heic(noisy()))
+    other = replace(one, number=2, flags=HIDDEN, data=one.data[:1000] + bytes(4000) + one.data[5000:])
+    assert decode(written([one, replace(one, number=3, data=bytes(3000) + b"x"), other], 1)).partial is None
+
+
+def test_a_plain_jpeg_of_12_bits_whose_tables_say_so_is_all_zeros():
+    """With tables made for it, nothing but zeros is written of a plain picture."""
+    plain = np.full((2400, 3200), 1000, np.uint16)
+    plain[1200:1230, 1600:1650] += np.random.default_rng(1).integers(0, 900, (30, 50)).astype(np.uint16)
+    data = imagecodecs.jpeg8_encode(plain, bitspersample=12, optimize=True)
+    assert decode(data).partial is None

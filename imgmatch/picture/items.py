@@ -119,6 +119,14 @@ class Items:
             number = next(iter(self._made_of.get(number, ())), -1)
         return b"" if item is None else item.kind
 
+    def needed(self, number: int) -> set[int]:
+        """An item, all that it is made of, and their auxiliary ones."""
+        needed, waiting = set[int](), [number]
+        while waiting:
+            needed.add(one := waiting.pop())
+            waiting += [to for to in self._made_of.get(one, ()) if to not in needed]
+        return needed
+
     def bytes_of(self, item: Item) -> bytes:
         """What is stored of it, no more than the file is long."""
         kept, left = [], len(self.data)
@@ -135,10 +143,7 @@ class Items:
         made[self._primary_at : self._primary_at + wide] = (number % (1 << 8 * wide)).to_bytes(wide, "big")
         flags = self.items[number].at + 11
         made[flags] &= 0xFE
-        needed, waiting = set[int](), [number]
-        while waiting:
-            needed.add(one := waiting.pop())
-            waiting += [to for to in self._made_of.get(one, ()) if to not in needed]
+        needed = self.needed(number)
         for kind, from_, _, at in self.refers:
             if (from_ == number and kind in (b"auxl", b"thmb")) or (kind == b"dimg" and from_ not in needed):
                 made[at : at + 4] = b"skip"
