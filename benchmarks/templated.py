@@ -4,7 +4,8 @@ python -m benchmarks.templated [--contents N] [--templates A,B] [--synthetic] [-
 
 Forty-three templates, each around ten contents: photographs of rooms where they are there, drawn pictures otherwise,
 or texts. ``KEPT`` and ``KEPT_SCREENS`` are those that no threshold of ``imgmatch.match`` was chosen by. Pairs of a
-template that itself has photographs (``SHARING``) are told apart: they do show something that is the same. Of each
+template that itself has photographs (``SHARING``) are told apart: by themselves they do show something that is the
+same, and only the others of the template say that it is on every page. Of each
 template all pairs of different contents are verified, of each picture a copy (JPEG, smaller, cropped a little), and of
 each content that is a picture the same one inside another template.
 """
@@ -23,7 +24,8 @@ from benchmarks import report
 from benchmarks.templates import PICTURED, SHARING, TEMPLATES, picture
 from imgmatch.match.calibration import clopper_pearson
 from imgmatch.match.features import Features, extract
-from imgmatch.match.verify import QueryFeatures, query_features, verify
+from imgmatch.match.sharing import by_the_rest, look, shared
+from imgmatch.match.verify import QueryFeatures, query_features
 
 if TYPE_CHECKING:
     from imgmatch.types import Pixels
@@ -60,22 +62,38 @@ def measure(template: str, contents: Sequence[int], synthetic: bool) -> dict[str
     items, copied = [_stored(p) for p in pictures], [copy(p, n) for n, p in enumerate(pictures)]
     altered = [_stored(p) for p in copied]
     wrong: list[list[Any]] = []
-    pairs = copies = inside = crossed = 0
+    pairs = copies = inside = crossed = alone = 0
     for one, content in enumerate(contents):
         query = _sought(pictures[one])
-        copies += verify(query, altered[one]).verified
-        for two, other in enumerate(contents):
-            if content != other:
-                # Every other pair against a copy: cropping moves what the frames share from its place.
-                found = verify(query, items[two] if one < two else altered[two])
-                pairs += 1
-                if found.verified:
-                    wrong.append([content, other, found.kind, found.inliers])
+        # Every other pair against a copy: cropping moves what the frames share from its place.
+        others = [items[two] if one < two else altered[two] for two in range(len(contents))]
         if template in PICTURED:
             elsewhere = PICTURED[(PICTURED.index(template) + 1) % len(PICTURED)]
+            others.append(_stored(picture(elsewhere, content, synthetic)))
+        looks = [look(query, item) for item in others]
+        part = shared(query, looks) if any(seen.in_question for seen in looks) else None
+        told = [
+            by_the_rest(query, part, item, seen.found) if part is not None and seen.in_question else seen.found
+            for item, seen in zip(others, looks, strict=True)
+        ]
+        copies += told[one].verified
+        for two, other in enumerate(contents):
+            if one != two:
+                pairs += 1
+                alone += looks[two].found.verified
+                if told[two].verified:
+                    wrong.append([content, other, told[two].kind, told[two].inliers])
+        for found in told[len(contents) :]:
             crossed += 1
-            inside += verify(query, _stored(picture(elsewhere, content, synthetic))).verified
-    done = {"pairs": pairs, "wrong": len(wrong), "copies": len(contents), "copies_verified": copies, "which": wrong}
+            inside += found.verified
+    done = {
+        "pairs": pairs,
+        "wrong": len(wrong),
+        "wrong_alone": alone,
+        "copies": len(contents),
+        "copies_verified": copies,
+        "which": wrong,
+    }
     return done | ({"other_template": crossed, "other_template_verified": inside} if crossed else {})
 
 

@@ -42,6 +42,8 @@ def check(
             decode_soon(isolation)
             _repair(opened, options, progress)
         findings = list(run_check(opened, sources=sources, options=options, progress=progress))
+        if opened.read_only:
+            note(f"imgmatch: {case}: is read-only here: this check could not be recorded")
         kinds = Counter(finding.what for finding in findings)
         faults = [dataclasses.asdict(finding) for finding in findings]
     if faults or out.format is not Format.table:

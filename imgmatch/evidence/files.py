@@ -213,24 +213,20 @@ class _File(io.FileIO):
 
     def read(self, size: int | None = -1) -> bytes:
         """As any other file; SourceDiskError where its disk does not give it."""
-        return self._again(super().read, -1 if size is None else size)
+        if size is None or size < 0:
+            return self.readall()
+        read = super().read  # what fails leaves the place where it was
+        return again(self._path, lambda: read(size))
 
     def readall(self) -> bytes:
         """As ``read``."""
-        return self._again(super().readall)
+        at, seek, read = self.tell(), self.seek, super().readall
+        return again(self._path, lambda: (seek(at), read())[1])
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         """As ``read``."""
-        return self._again(super().readinto, buffer)
-
-    def _again(self, read: Callable[..., _Given], *arguments: object) -> _Given:
-        at = self.tell()
-
-        def once() -> _Given:
-            self.seek(at)
-            return read(*arguments)
-
-        return again(self._path, once)
+        read = super().readinto
+        return again(self._path, lambda: read(buffer))
 
 
 def again(path: str, ask: Callable[[], _Given]) -> _Given:

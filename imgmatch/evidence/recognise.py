@@ -121,6 +121,8 @@ class Recognised:
     """A file of a set, which is read with the first of them."""
     left_closed: tuple[str, ...] = ()
     """Names of the containers that it is too, and that the options have left closed."""
+    fault: str = ""
+    """Why it could not be told what it is."""
 
     @property
     def itself(self) -> bool:

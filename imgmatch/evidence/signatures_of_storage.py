@@ -78,6 +78,8 @@ VOLUMES: tuple[Signature, ...] = (
     *named("Android sparse image", "volume", b"\x3a\xff\x26\xed\1\0"),
     *named("Android boot image", "volume", b"ANDROID!"),
     *named("AFF disk image", "volume", b"AFF10\r\n\0"),
+    *named("VMDK of VMFS (COWD)", "volume", b"COWD\1\0\0\0"),
+    *named("VMDK of VMFS 6 (SEsparse)", "volume", b"\xbe\xba\xfe\xca\0\0\0\0"),
     *named("AD1 image", "volume", b"ADSEGMENTEDFILE\0"),
     *named(f"AD1 image {_CIPHER}", "volume", b"ADCRYPT\0"),
     *named("logical image of EnCase (L01)", "volume", b"LVF\x09\r\n\xff\0"),

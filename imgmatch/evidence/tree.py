@@ -98,10 +98,13 @@ def _unfold(
         if isinstance(entry, Issue) or seen is None:
             yield entry
             continue
+        if seen.fault:
+            yield Issue(entry.locator, "walk", "internal", f"what lies in it can't be told: {seen.fault}")
         if seen.itself and not seen.elsewhere:
             yield entry
         if not seen.containers:
-            walked(Walked(entry.locator, not seen.elsewhere, seen.left_closed))
+            if not seen.fault:
+                walked(Walked(entry.locator, not seen.elsewhere, seen.left_closed))
             continue
         if pass_over is not None and seen.is_hashed(entry.size_bytes) and pass_over(entry, seen.itself):
             continue
@@ -117,9 +120,13 @@ def _unfold(
 def _recognised(entry: Evidence, options: SourceOptions) -> Recognised:
     try:
         return recognise(entry, options)
-    except Exception as error:  # noqa: BLE001  (reading it again says why)
+    except OSError as error:  # reading it again says why
         raise_if_machine(error)
         return Recognised()
+    except Exception as error:  # noqa: BLE001
+        raise_if_machine(error)
+        _log.debug("%s: not foreseen", entry.locator, exc_info=True)
+        return Recognised(fault=one_line(error))
 
 
 def _inside(

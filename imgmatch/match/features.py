@@ -32,7 +32,8 @@ class Features:
 
     ``points`` (N, 2) float32 x, y in working pixels; ``sizes`` (N,) float32 diameters in working pixels; ``angles``
     (N,) float32 degrees; ``descriptors`` (N, 128) float32 of unit length; ``grey`` (h, w) uint8, the picture at its
-    working size; ``size_px`` its full upright (width, height).
+    working size; ``size_px`` its full upright (width, height); ``left_out`` (h, w) bool is true where nothing is
+    compared.
     """
 
     points: Floats
@@ -41,6 +42,7 @@ class Features:
     descriptors: Floats
     grey: npt.NDArray[np.uint8]
     size_px: tuple[int, int]
+    left_out: npt.NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.points)
@@ -50,6 +52,13 @@ class Features:
         """Full pixels a working pixel, along x and y."""
         height, width = self.grey.shape
         return self.size_px[0] / width, self.size_px[1] / height
+
+    def without(self, left_out: npt.NDArray[np.bool_]) -> Features:
+        """The same, of which a part (h, w) is not compared and has no points."""
+        x, y = np.minimum(self.points.astype(int).T, np.array([left_out.shape[::-1]]).T - 1)
+        kept = ~left_out[y, x]
+        parts = (self.points[kept], self.sizes[kept], self.angles[kept], self.descriptors[kept])
+        return Features(*parts, self.grey, self.size_px, left_out)
 
 
 def extract(
@@ -118,6 +127,7 @@ def mirrored(features: Features) -> Features:
         angles=(180 - features.angles) % 360,
         descriptors=np.ascontiguousarray(cells).reshape(-1, 128),
         grey=np.ascontiguousarray(features.grey[:, ::-1]),
+        left_out=None if features.left_out is None else np.ascontiguousarray(features.left_out[:, ::-1]),
     )
 
 

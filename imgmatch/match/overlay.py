@@ -30,7 +30,7 @@ _FEW_GREYS = 0.5
 """Of what is drawn so many pixels have one of three greys (and the four beside each); photographs have many."""
 _PHOTOGRAPHED = 0.2
 """A share of the overlap that is photographed and the same is evidence, whatever lies beside it."""
-_ALL, _NEARLY, _MOST = 0.985, 0.94, 0.65
+_ALL, NEARLY, _MOST = 0.985, 0.94, 0.65
 """What is drawn must agree in so much of the overlap: forms differ in little more than names. Less where there is grain
 (a scan, or a photograph of something with few greys), and least where the pictures were taken from elsewhere: no
 homography explains the whole of a scene.
@@ -74,7 +74,12 @@ class Overlay:
         """Is what agrees drawn (text, icons, frames, codes, maps), while the rest of the overlap differs?"""
         if self.photographed >= _PHOTOGRAPHED or self.few_greys < _FEW_GREYS:
             return False
-        return self.agreeing < (_MOST if self.elsewhere else _ALL if self.flat >= _FLAT else _NEARLY)
+        return self.agreeing < (_MOST if self.elsewhere else _ALL if self.flat >= _FLAT else NEARLY)
+
+    @property
+    def framed(self) -> bool:
+        """Is enough of what agrees drawn that a template may have brought the rest of it along, and is that not all?"""
+        return (self.few_greys >= _FEW_GREYS or self.flat >= _FLAT) and self.agreeing < NEARLY
 
 
 def overlay(matrix: Points, query: Features, item: Features) -> Overlay:
@@ -174,7 +179,8 @@ def _laid(matrix: Points, query: Features, item: Features) -> tuple[Grey, Grey, 
     else:
         stored = cv2.GaussianBlur(stored, (0, 0), soft)
     laid = cv2.warpPerspective(laid, matrix, (width, height), flags=cv2.INTER_LINEAR)
-    inside = cv2.warpPerspective(np.ones_like(query.grey), matrix, (width, height), flags=cv2.INTER_NEAREST)
+    shown = np.ones_like(query.grey) if query.left_out is None else (~query.left_out).astype(np.uint8)
+    inside = cv2.warpPerspective(shown, matrix, (width, height), flags=cv2.INTER_NEAREST)
     # The edge of a frame is often no part of the picture: a line, or what was blurred into it.
     inside = cv2.erode(inside, np.ones((7, 7), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
     laid, stored = (cv2.GaussianBlur(picture, (0, 0), 0.7) for picture in (laid, stored))

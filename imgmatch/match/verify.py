@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import lgamma, log
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -13,13 +12,13 @@ import numpy.typing as npt
 
 from imgmatch.match import overlay
 from imgmatch.match.features import QUERY_LIMIT, QUERY_PX, Features, extract, mirrored, pairs
+from imgmatch.match.geometry import Points, carried, false_alarms, mode, sampson, usac
 from imgmatch.types import Verification
 
 if TYPE_CHECKING:
     from imgmatch.match.masking import Mask
     from imgmatch.types import Pixels, Transform
 
-Points = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
 _ERROR_PX = 3.0
@@ -81,7 +80,7 @@ class _Reading:
 
     def without(self, matrices: Sequence[Points]) -> _Reading:
         """The pairs that none of these homographies explains, nor nearly."""
-        near = [np.hypot(*(_moved(m, self.source)[0] - self.target).T) <= _NEAR_PX for m in matrices]
+        near = [np.hypot(*(carried(m, self.source)[0] - self.target).T) <= _NEAR_PX for m in matrices]
         free = ~np.any(near, axis=0)
         rest = (self.source[free], self.target[free], self.turns[free], self.scales[free])
         return _Reading(self.query, self.item, self.mirrored, *rest)
@@ -105,6 +104,12 @@ class _Plane:
 def query_features(pixels: Pixels, size_px: tuple[int, int], mask: Mask | None = None) -> QueryFeatures:
     """Features of a query, (H, W, 3) uint8; ``mask`` (H', W') bool is true where it is left out."""
     upright = extract(pixels, size_px, mask, QUERY_PX, QUERY_LIMIT)
+    return QueryFeatures(upright, mirrored(upright))
+
+
+def without(query: QueryFeatures, left_out: Flags) -> QueryFeatures:
+    """A query (h, w) at its working size of which a part tells nothing: neither its points nor how it looks."""
+    upright = query.upright.without(left_out)
     return QueryFeatures(upright, mirrored(upright))
 
 
@@ -181,20 +186,6 @@ def _of_several(reading: _Reading, planes: Sequence[_Plane]) -> Verification | N
     return None
 
 
-def _usac(threshold: float) -> Any:
-    parameters = cv2.UsacParams()
-    parameters.threshold = threshold
-    parameters.confidence = 0.999
-    parameters.maxIterations = 2000
-    parameters.score = cv2.SCORE_METHOD_MAGSAC
-    parameters.sampler = cv2.SAMPLING_PROSAC  # pairs come the surest first
-    parameters.loMethod = cv2.LOCAL_OPTIM_SIGMA
-    parameters.final_polisher = cv2.MAGSAC
-    parameters.randomGeneratorState = 7
-    parameters.isParallel = False
-    return parameters
-
-
 def _planes(reading: _Reading) -> list[_Plane]:
     """Homographies one after the other, each from the pairs that those before do not explain; the best first."""
     free = np.ones(len(reading.source), bool)
@@ -210,45 +201,28 @@ def _planes(reading: _Reading) -> list[_Plane]:
 
 def _plane(reading: _Reading, free: Flags) -> _Plane | None:
     try:
-        matrix, _ = cv2.findHomography(reading.source[free], reading.target[free], _usac(_ERROR_PX))
+        matrix, _ = cv2.findHomography(reading.source[free], reading.target[free], usac(_ERROR_PX))
     except cv2.error:  # fewer distinct points than a model needs
         return None
     if matrix is None or not np.isfinite(matrix).all():
         return None
-    moved, depth = _moved(matrix, reading.source)
+    moved, depth = carried(matrix, reading.source)
     near = np.hypot(*(moved - reading.target).T) <= _ERROR_PX
     flags = free & near & (depth > 0) & _alike(matrix, reading)
     spots = reading.spots(flags)
     if spots < 5:
         return None
     height, width = reading.item.grey.shape
-    return _Plane(matrix, flags, spots, _evidence(int(free.sum()), spots, 4, np.pi * _ERROR_PX**2 / (height * width)))
-
-
-def _evidence(tentative: int, inliers: int, sample: int, chance: float) -> float:
-    """-log10 of how many geometries this good are to be expected of random pairs (Moisan and Stival, IJCV 2004)."""
-    tentative = max(tentative, inliers)
-    log_comb = _log_choose(tentative, inliers) + _log_choose(inliers, sample) + np.log10(max(1, tentative - sample))
-    return float(-(log_comb + (inliers - sample) * np.log10(min(1.0, chance))))
-
-
-def _log_choose(n: int, k: int) -> float:
-    return (lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)) / log(10) if 0 <= k <= n else 0.0
-
-
-def _moved(matrix: Points, points: Points) -> tuple[Points, Points]:
-    """Points (N, 2) through a homography, and their depth (N,), which must keep the sign of the whole."""
-    homogeneous = np.column_stack([points, np.ones(len(points))]) @ matrix.T
-    depth = homogeneous[:, 2] * np.sign(matrix[2, 2] or 1.0)
-    return homogeneous[:, :2] / np.where(np.abs(homogeneous[:, 2:]) < 1e-9, 1e-9, homogeneous[:, 2:]), depth
+    chance = np.pi * _ERROR_PX**2 / (height * width)
+    return _Plane(matrix, flags, spots, false_alarms(int(free.sum()), spots, 4, chance))
 
 
 def _alike(matrix: Points, reading: _Reading) -> Flags:
     """Whether the turn and scale of each pair of points are those that the homography has there."""
     points, step = reading.source, 1.0
-    here, _ = _moved(matrix, points)
-    right = _moved(matrix, points + np.array([step, 0.0]))[0] - here
-    down = _moved(matrix, points + np.array([0.0, step]))[0] - here
+    here, _ = carried(matrix, points)
+    right = carried(matrix, points + np.array([step, 0.0]))[0] - here
+    down = carried(matrix, points + np.array([0.0, step]))[0] - here
     area = right[:, 0] * down[:, 1] - right[:, 1] * down[:, 0]
     # The rotation nearest to the local map: a mirrored one (area below 0) can't come from points that pair.
     turn = np.arctan2(right[:, 1] - down[:, 0], right[:, 0] + down[:, 1])
@@ -285,13 +259,13 @@ def _fault(plane: _Plane, reading: _Reading) -> str | None:
         return "the points that agree lie close together or in a line"
     height, width = reading.query.grey.shape
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], float)
-    moved, depth = _moved(plane.matrix, corners)
+    moved, depth = carried(plane.matrix, corners)
     sides = np.roll(moved, -1, axis=0) - moved
     turns = sides[:, 0] * np.roll(sides[:, 1], -1) - sides[:, 1] * np.roll(sides[:, 0], -1)
     if (depth <= 0).any() or (turns <= 0).any():
         # A wide plane may leave the query's corners behind the camera; the part that agrees must keep its shape.
         hull = cv2.convexHull(inner.astype(np.float32))[:, 0].astype(float)
-        if (_moved(plane.matrix, hull)[1] <= 0).any():
+        if (carried(plane.matrix, hull)[1] <= 0).any():
             return "the geometry folds the picture over"
         if plane.evidence < 2 * _EVIDENCE:
             return "the outline of the query is no quadrilateral in the item"
@@ -303,6 +277,8 @@ def _fault(plane: _Plane, reading: _Reading) -> str | None:
     seen = overlay.overlay(plane.matrix, reading.query, reading.item)
     if (seen.laid_on and not seen.template) or (seen.agreeing < _AGREE and _same_place(reading, plane.flags)):
         return _SHARED[0]
+    if seen.agreeing < _AGREE and overlay.captions(reading.item, outer):
+        return _SHARED[1]
     return _SHARED[1] if seen.template else None
 
 
@@ -310,40 +286,24 @@ def _epipolar(reading: _Reading) -> tuple[Points, Flags] | None:
     """A fundamental matrix that far more pairs agree with than chance gives, and which; None when there is none."""
     turns, scales = reading.turns, reading.scales
     # A room seen from elsewhere turns and scales all points alike, or nearly: what differs is noise.
-    turn = np.angle(_mode(np.exp(1j * turns), 0.35))
+    turn = np.angle(mode(np.exp(1j * turns), 0.35))
     size = np.exp(float(np.median(np.log(scales[np.abs(np.angle(np.exp(1j * (turns - turn)))) < 0.5]))))
     fitting = (np.abs(np.angle(np.exp(1j * (turns - turn)))) < 0.5) & (np.abs(np.log(scales / size)) < np.log(2.2))
     if fitting.sum() < _LEAST_EPIPOLAR:
         return None
     try:
-        matrix, _ = cv2.findFundamentalMat(reading.source[fitting], reading.target[fitting], _usac(1.5))
+        matrix, _ = cv2.findFundamentalMat(reading.source[fitting], reading.target[fitting], usac(1.5))
     except cv2.error:
         return None
     if matrix is None or matrix.shape != (3, 3) or not np.isfinite(matrix).all():
         return None
-    flags = fitting & (_sampson(matrix, reading.source, reading.target) <= 1.5)
+    flags = fitting & (sampson(matrix, reading.source, reading.target) <= 1.5)
     spots = reading.spots(flags)
     height, width = reading.item.grey.shape
     chance = 2 * 1.5 * 2**0.5 * float(np.hypot(height, width)) / (height * width)
-    if spots < _LEAST_EPIPOLAR or _evidence(int(fitting.sum()), spots, 7, chance) < _EVIDENCE_EPIPOLAR:
+    if spots < _LEAST_EPIPOLAR or false_alarms(int(fitting.sum()), spots, 7, chance) < _EVIDENCE_EPIPOLAR:
         return None
     return matrix, flags
-
-
-def _mode(directions: npt.NDArray[np.complex128], width: float) -> complex:
-    """The direction near which most others lie."""
-    near = np.abs(np.angle(directions[:, None] * directions[None].conj())) < width
-    return complex(directions[near[near.sum(1).argmax()]].mean())
-
-
-def _sampson(matrix: Points, source: Points, target: Points) -> Points:
-    """Sampson distance (N,) in pixels (Hartley and Zisserman, Multiple View Geometry, 11.4.3)."""
-    one = np.column_stack([source, np.ones(len(source))])
-    two = np.column_stack([target, np.ones(len(target))])
-    lines, back = one @ matrix.T, two @ matrix
-    product = (two * lines).sum(1)
-    distance: Points = np.abs(product) / np.sqrt((lines[:, :2] ** 2).sum(1) + (back[:, :2] ** 2).sum(1) + 1e-12)
-    return distance
 
 
 def _said(reading: _Reading, kind: str, flags: Flags, matrix: Points, fault: str | None = None) -> Verification:
@@ -356,15 +316,15 @@ def _said(reading: _Reading, kind: str, flags: Flags, matrix: Points, fault: str
     outline: tuple[tuple[float, float], ...] = ()
     if kind == "epipolar":
         full = np.linalg.inv(to_item) @ matrix @ np.linalg.inv(to_query)
-        errors = _sampson(matrix, inner, outer)
+        errors = sampson(matrix, inner, outer)
     else:
         full = to_item @ matrix @ np.linalg.inv(to_query)
         full = full / full[2, 2] if abs(full[2, 2]) > 1e-12 else full
-        errors = np.hypot(*(_moved(matrix, inner)[0] - outer).T)
+        errors = np.hypot(*(carried(matrix, inner)[0] - outer).T)
     covered = cv2.convexHull(outer.astype(np.float32)) if len(outer) > 2 else None
     if kind == "homography":
         corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], float) * query.grey.shape[::-1]
-        moved, depth = _moved(matrix, corners)
+        moved, depth = carried(matrix, corners)
         if (depth > 0).all():
             if mirrored:  # corners in the order of the query as it is
                 moved = moved[[1, 0, 3, 2]]

@@ -16,6 +16,7 @@ from imgmatch.picture.image import NOTHING_VISIBLE, Limits, decode
 HEADS = (b"\0\0\1\0", b"\0\0\2\0", b"icns")
 _ENTRY, _MOST = 16, 1024
 _ARGB = b"ARGB"
+_SIDES = {b"ic04": 16, b"ic05": 32, b"icsb": 18, b"icsB": 36, b"sb24": 24, b"SB24": 48}
 _PICTURES = (b"\x89PNG\r\n\x1a\n", b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"\xff\xd8\xff")
 # Masks, and what is no picture.
 _NO_PICTURES = {
@@ -79,7 +80,7 @@ def _of_windows(data: bytes) -> Iterator[bytes | None]:
 
 
 def _of_apple(data: bytes) -> Iterator[bytes | None]:
-    """Each element as a file of its own; None for what is no picture, or a small one in a form that is not read."""
+    """Each element as a file of its own; None for what is no picture."""
     at = 8
     while at + 8 <= len(data):
         (length,) = struct.unpack_from(">I", data, at + 4)
@@ -90,5 +91,25 @@ def _of_apple(data: bytes) -> Iterator[bytes | None]:
         if element[8:].startswith(_PICTURES):  # whatever size it is said to have
             yield element[8:]
             continue
-        small = element[8:12] == _ARGB
-        yield None if element[:4] in _NO_PICTURES or small else b"icns" + struct.pack(">I", 8 + len(element)) + element
+        if element[8:12] == _ARGB and element[:4] in _SIDES:
+            yield png(_unpacked(element[12:], _SIDES[element[:4]]))
+            continue
+        yield None if element[:4] in _NO_PICTURES else b"icns" + struct.pack(">I", 8 + len(element)) + element
+
+
+def _unpacked(packed: bytes, side: int) -> Pillow.Image:
+    """Alpha, red, green and blue, each packed by runs; what is missing is zero."""
+    out, at, size = bytearray(), 0, 4 * side * side
+    while len(out) < size and at < len(packed):
+        code = packed[at]
+        if code < 128:
+            out += packed[at + 1 : at + 2 + code]
+            at += code + 2
+        else:
+            out += packed[at + 1 : at + 2] * (code - 125)
+            at += 2
+    planes = bytes(out[:size]).ljust(size, b"\0")
+    alpha, red, green, blue = (
+        Pillow.frombytes("L", (side, side), planes[at : at + side * side]) for at in range(0, size, side * side)
+    )
+    return Pillow.merge("RGBA", (red, green, blue, alpha))

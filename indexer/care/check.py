@@ -50,10 +50,11 @@ def check(
     """Yield every fault; nothing when all is well. With ``sources``, read every sighting's source again and compare;
     ``options`` hold passwords.
 
-    ``progress`` is told the part, how many were checked and how many there are. Recorded before and after.
+    ``progress`` is told the part, how many were checked and how many there are. Recorded before and after, but of a
+    case that is read-only.
     """
     counts: Counter[str] = Counter(faults=0)
-    with case.use("check", arguments={"sources": sources}, ends="checked") as use:
+    with case.use("check", arguments={"sources": sources}, ends="checked", must_be_recorded=False) as use:
         parts = [_catalogue(case), _segments(case, progress), _indexes(case)]
         if sources:
             counts["sightings"] = case.catalogue.counts()["sightings"]

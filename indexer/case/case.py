@@ -32,6 +32,7 @@ from indexer.index.shelf import SEGMENTS, Shelf
 CATALOGUE = "catalogue.sqlite"
 AUDIT = "audit.jsonl"
 LOCK = "write.lock"
+_DRAFT = f"{CATALOGUE}.new"
 
 
 class Case(Shelves):
@@ -41,6 +42,8 @@ class Case(Shelves):
         super().__init__(path, catalogue)
         self.catalogue = Plain(catalogue)
         self.log = AuditLog(path / AUDIT, catalogue)
+        self.read_only = False
+        """Nothing of it may be changed, so that no use of it can be recorded."""
         self._copied: tempfile.TemporaryDirectory[str] | None = None
 
     @classmethod
@@ -61,23 +64,36 @@ class Case(Shelves):
         folder = Path(path)
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _remove_begun(folder)
             if any(folder.iterdir()):
                 raise CaseError(f"{folder}: not empty; a case needs a new folder of its own")
             folder.chmod(0o700)
             (folder / SEGMENTS).mkdir(mode=0o700)
-        except OSError as error:
-            raise CaseError(f"{folder}: can't make a case here ({error.strerror}); choose another place") from error
-        # Built under another name: a folder without the final one is no case, whenever this is cut off.
-        draft = Catalogue(folder / f"{CATALOGUE}.new")
+            return cls._made(folder, model, about or {}, remote)
+        except BaseException as error:
+            with contextlib.suppress(OSError):
+                _remove_begun(folder)
+                folder.rmdir()  # where it is empty
+            if isinstance(error, OSError):
+                why = f"can't make a case here ({error.strerror}); choose another place"
+                raise CaseError(f"{folder}: {why}") from error
+            raise
+
+    @classmethod
+    def _made(cls, folder: Path, model: ModelSpec, about: dict[str, str], remote: RemoteRow | None) -> Case:
+        """A case in its empty folder, built under another name: a folder without the final one is no case, whenever
+        this is cut off.
+        """
+        draft = Catalogue(folder / _DRAFT)
         draft.create()
         now = now_utc()
         meta = {
             "case_id": str(uuid.uuid4()),
             "created_utc": now,
             "created_by": f"imgmatch {imgmatch.__version__}",
-            **{key: value for key, value in (about or {}).items() if value},
+            **{key: value for key, value in about.items() if value},
         }
-        made = Entry("init", about or {}, {"case_id": meta["case_id"]}, model)
+        made = Entry("init", about, {"case_id": meta["case_id"]}, model)
         with draft.transaction() as writer:
             writer.meta.set(meta)
             writer.models.add(model, _spec_json(model), now)
@@ -85,12 +101,12 @@ class Case(Shelves):
             if remote is not None:
                 writer.indexes.set_remote("current", remote)
             AuditLog(folder / AUDIT, draft).add(writer, made.action, made.fields())
+        AuditLog(folder / AUDIT, draft).write_out()
+        draft.checkpoint()  # all of it into the one file that gets the name, or an error: the disk may be full
         draft.close()
         draft.path.rename(folder / CATALOGUE)
         sync_folder(folder)
-        case = cls(folder, Catalogue(folder / CATALOGUE))
-        case.log.write_out()
-        return case
+        return cls(folder, Catalogue(folder / CATALOGUE))
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, read_only: bool = False) -> Case:
@@ -118,14 +134,16 @@ class Case(Shelves):
         found = Catalogue(folder / CATALOGUE, read_only=True)
         log = folder / f"{CATALOGUE}-wal"
         if found.format_version() == FORMAT and not (log.exists() and log.stat().st_size):
-            return cls(folder, found)
+            case = cls(folder, found)
+            case.read_only = True
+            return case
         found.close()
         copied = tempfile.TemporaryDirectory(prefix="imgmatch-case-")  # its owner's only
         for file in (folder / CATALOGUE, log):
             if file.exists():
                 shutil.copyfile(file, Path(copied.name) / file.name)
         case = cls(folder, Catalogue(Path(copied.name) / CATALOGUE))
-        case._copied = copied
+        case._copied, case.read_only = copied, True
         if case._catalogue.migrate() < HEAD_KEPT:
             case.log.adopt()
         return case
@@ -157,15 +175,20 @@ class Case(Shelves):
         subject: Mapping[str, Any] | None = None,
         model: ModelSpec | None = None,
         ends: str | None = None,
+        must_be_recorded: bool = True,
     ) -> Iterator[Use]:
         """Use what names evidence or shows it. Recorded as ``action`` when the block ends, before anything that it
         returns is handed on; where it fails nothing was, and nothing is recorded.
 
         With ``ends``, for what streams: recorded when the block begins, and as ``ends``, with its numbers, when it is
         done or whoever asked has enough. Raises CaseError where the log can't be written: use that leaves no trace is
-        none.
+        none, unless it need not be: what verifies a case that is read-only.
         """
         used = Use(self.path, self._catalogue, Entry(action, arguments or {}, subject or {}, model))
+        if self.read_only and not must_be_recorded:
+            yield used
+            return
+        self._require_a_log()
         if ends is None:
             yield used
             used.head = self.log.append(action, used.entry.fields())
@@ -196,6 +219,7 @@ class Case(Shelves):
         """A transaction of the catalogue, begun by the first use of its writer, and its entry in the log: both are
         committed together, or neither is.
         """
+        self._require_a_log()
         with ExitStack() as stack:
             entry = Entry(action, arguments or {}, subject or {}, model)
             begin = partial(stack.enter_context, self._catalogue.transaction())
@@ -234,6 +258,13 @@ class Case(Shelves):
                 self.log.add(writer, command, entry.fields())
             self.log.write_out()
 
+    def _require_a_log(self) -> None:
+        if self.read_only:
+            raise CaseError(
+                f"{self.path}: is read-only here: a use can't be recorded, and is refused; verify it with "
+                "`audit verify` and `check`, or use a copy on a disk that can be written"
+            )
+
     def require_locators(self) -> None:
         """Raises CaseError where a place in the catalogue is none that can be read back."""
         self._catalogue.require_locators()
@@ -252,6 +283,7 @@ class Case(Shelves):
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Hold the case's only writer's place; removes what a killed run left. Raises CaseError when it is taken."""
+        self._require_a_log()
         try:
             with (self.path / LOCK).open("ab") as file, locked(file, wait=False):
                 self.tidy()
@@ -281,6 +313,18 @@ class Case(Shelves):
     def tidy(self) -> None:
         """Remove segment files that no committed transaction names. Only by the writer."""
         remove_unnamed(self.path / SEGMENTS, self.catalogue.segments.committed())
+
+
+def _remove_begun(folder: Path) -> None:
+    """Remove what an init that was cut off has left, of a folder that holds nothing else."""
+    left = {path.name for path in folder.iterdir()}
+    begun = {_DRAFT, f"{_DRAFT}-wal", f"{_DRAFT}-shm", f"{_DRAFT}-journal", SEGMENTS}
+    if left - begun - ({AUDIT} if _DRAFT in left else set()):  # a log alone is what is left of a case
+        return
+    if (folder / SEGMENTS).exists():
+        (folder / SEGMENTS).rmdir()
+    for name in sorted(left - {SEGMENTS}):
+        (folder / name).unlink()
 
 
 def _spec_json(spec: ModelSpec) -> str:

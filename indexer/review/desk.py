@@ -231,7 +231,7 @@ class Desk:
                 subject = {"query": str(query.locator), "query_sha256": query.sha256, "item_id": item_id}
                 arguments = {"reveal": False, "examiner": self.examiner}
                 with self.case.use("explain", arguments=arguments, subject=subject, model=self.embedder.spec) as use:
-                    made = compare(use, self.embedder, query, item_id, known)
+                    made = compare(use, self.embedder, query, item_id, lambda: self._searcher.index, known)
                     use.entry.subject = {**subject, "item_sha256": made.sha256}
                 self._compared[key] = made
                 if len(self._compared) > _LOOKED_AT:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,14 +12,15 @@ from imgmatch.errors import EvidenceError, UsageError
 from imgmatch.evidence import SourceOptions, walk
 from imgmatch.evidence.read import Finder
 from imgmatch.match.drawing import Heat, draw, heat_maps, hidden
-from imgmatch.match.verify import verify
 from imgmatch.models.base import Embedder
 from imgmatch.types import Image, Issue, Verification
 from indexer.case.case import Case
 from indexer.case.use import Use
+from indexer.index.open import CaseIndex
+from indexer.index.protocol import VectorIndex
 from indexer.search.query import Query, read_query
 from indexer.search.request import SearchRequest
-from indexer.search.verification import ItemFeatures
+from indexer.search.verification import ItemFeatures, OneQuery
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +47,17 @@ class Comparison:
     heat: tuple[Heat, Heat] | None
 
 
-def compare(use: Use, embedder: Embedder, query: Query, item_id: int, known: Verification | None = None) -> Comparison:
+def compare(
+    use: Use,
+    embedder: Embedder,
+    query: Query,
+    item_id: int,
+    index: Callable[[], VectorIndex | None],
+    known: Verification | None = None,
+) -> Comparison:
     """Read an item again where it was found and compare it with a query as it was read for a search; what the query
-    masks is not looked at. ``known``: the verification of that search, which then is not made again.
+    masks is not looked at. ``index`` gives what is searched, for the query's neighbours; ``known``: the verification of
+    that search, which then is not made again.
 
     Raises UsageError when no such item is in the case; EvidenceError when its picture is gone or has changed.
     """
@@ -59,12 +69,12 @@ def compare(use: Use, embedder: Embedder, query: Query, item_id: int, known: Ver
         sha256 = items[item_id].sha256
         finder = Finder(use.limits)
         item = finder.image(sha256, (s.locator for s in sightings), embedder.spec.input_px)
-        # Of the same pixels as in a search, so that both say the same.
-        verification = known or verify(query.features(), ItemFeatures(finder).of(sha256, sightings))
     except EvidenceError as error:
         raise EvidenceError(
             error.kind, f"item {item_id} can't be shown: {error}; bring its files back to their place"
         ) from error
+    # Of the same pixels as in a search, so that both say the same.
+    verification = known or OneQuery(use, ItemFeatures(finder), query, index).verify({item_id: sha256})[item_id]
     return Comparison(
         sha256,
         item,
@@ -72,6 +82,11 @@ def compare(use: Use, embedder: Embedder, query: Query, item_id: int, known: Ver
         verification,
         heat_maps(embedder, query.image.pixels, item.pixels),
     )
+
+
+def _index(case: Case, embedder: Embedder) -> VectorIndex | None:
+    shelf = case.find_shelf(embedder.spec)
+    return None if shelf is None else CaseIndex(shelf)
 
 
 def explain(
@@ -93,7 +108,7 @@ def explain(
     arguments = {"reveal": reveal, "output": str(output)}
     # Recorded before anything is shown: use that leaves no trace is none.
     with case.use("explain", arguments=arguments, subject=subject, model=embedder.spec) as use:
-        compared = compare(use, embedder, read, item_id)
+        compared = compare(use, embedder, read, item_id, lambda: _index(case, embedder))
         verification, similarity = compared.verification, compared.similarity
         use.entry.subject = {**subject, "item_sha256": compared.sha256}
         use.entry.details = {"similarity": round(similarity, 6), "verified": verification.verified}

@@ -60,7 +60,7 @@ class Searcher:
         finder = Finder(case.limits)
         self._limits = finder.limits
         self._features = ItemFeatures(finder)
-        self._index = index or CaseIndex(shelf, warn)
+        self.index = index or CaseIndex(shelf, warn)
 
     def search(
         self, queries: Sequence[str | os.PathLike[str]], request: SearchRequest = ANYTHING
@@ -103,12 +103,12 @@ class Searcher:
         """The nearest items, as many as are asked for or are to be verified; not those that an examiner rejected."""
         rejected = set() if request.with_rejected else decisions.rejected_items(use, query.sha256)
         wanted = max(request.k, request.verify_top) + len(rejected)
-        found = nearest(use, self._index, query, wanted, self._allowed(request.within))
+        found = nearest(use, self.index, query, wanted, self._allowed(request.within))
         return [match for match in found if match.item_id not in rejected]
 
     def verify(self, use: Use, query: Query, matches: Sequence[Match], top: int) -> list[Match]:
         """The first ``top`` verified, all of them in their order."""
-        return verified_first(use, self._features, query, matches, top)
+        return verified_first(use, self._features, query, self.index, matches, top)
 
     def judge(self, query: Query, matches: Sequence[Match], request: SearchRequest) -> list[Match]:
         """The first ``k``, each with its false-match rate, where there is a background; without those that are likelier

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -13,10 +13,13 @@ from imgmatch.errors import EvidenceError
 from imgmatch.evidence.read import Finder
 from imgmatch.match.features import ITEM_PX, Features, extract, working
 from imgmatch.match.overlay import photographed
+from imgmatch.match.sharing import NEIGHBOURS, Flags, Look, by_the_rest, look, shared
 from imgmatch.match.verify import QueryFeatures, verify
 from imgmatch.types import Image, Match, Sighting, Verification
 from imgmatch.workers.pictures import WORKER_ISSUES
 from indexer.case.use import Use
+from indexer.index.protocol import VectorIndex
+from indexer.search.nearest import nearest
 from indexer.search.order import standing
 from indexer.search.query import Query
 
@@ -82,10 +85,64 @@ class ItemFeatures:
                 self._kept.popitem(last=False)
 
 
+class OneQuery:
+    """Verification of items against one query: the same answer whatever else a search is asked for, and whether it is a
+    search that asks or a closer look at one pair (``imgmatch.match.sharing``). ``index`` gives what is searched, where
+    the query's neighbours are needed; ``features`` holds those of earlier queries.
+    """
+
+    def __init__(self, use: Use, features: ItemFeatures, query: Query, index: Callable[[], VectorIndex | None]) -> None:
+        self._use, self._features, self._query, self._index = use, features, query, index
+        self._points = query.features()
+
+    def verify(self, items: Mapping[int, str]) -> dict[int, Verification]:
+        """What geometry says of items, by id; given are their contents (SHA-256)."""
+        with one_thread_each(), ThreadPoolExecutor(usable_cores()) as threads:
+            looks = self._looks(items, threads)
+            told = {item_id: seen.found for item_id, seen in looks.items()}
+            doubtful = {item_id: items[item_id] for item_id, seen in looks.items() if seen.in_question}
+            part = self._shared(looks, threads) if doubtful else None
+            if part is not None:
+                rest = self._each(
+                    doubtful, threads, lambda n, item: Look(by_the_rest(self._points, part, item, told[n]))
+                )
+                told |= {item_id: seen.found for item_id, seen in rest.items()}
+            return told
+
+    def _looks(self, items: Mapping[int, str], threads: ThreadPoolExecutor) -> dict[int, Look]:
+        return self._each(items, threads, lambda _, item: look(self._points, item))
+
+    def _each(
+        self, items: Mapping[int, str], threads: ThreadPoolExecutor, does: Callable[[int, Features], Look]
+    ) -> dict[int, Look]:
+        """What is found with each item's features, which are read again where they are not kept any more."""
+        sightings = self._use.catalogue.sightings.of(items)
+
+        def one(item_id: int) -> Look:
+            try:
+                item = self._features.of(items[item_id], sightings[item_id])
+            except EvidenceError as error:
+                return Look(unverified(error))
+            return does(item_id, item)
+
+        return dict(zip(items, threads.map(one, items), strict=True))
+
+    def _shared(self, looks: Mapping[int, Look], threads: ThreadPoolExecutor) -> Flags | None:
+        """The part of the query that many of its neighbours share, in the whole case, whatever is asked for."""
+        index = self._index()
+        if index is None:
+            return None
+        whole = replace(self._query, vectors=self._query.vectors[:1], boxes=self._query.boxes[:1])
+        near = {match.item_id: match.sha256 for match in nearest(self._use, index, whole, NEIGHBOURS)}
+        more = self._looks({item_id: of for item_id, of in near.items() if item_id not in looks}, threads)
+        return shared(self._points, [looks.get(item_id) or more[item_id] for item_id in near])
+
+
 def verified_first(
     use: Use,
     features: ItemFeatures,
     query: Query,
+    index: VectorIndex,
     matches: Sequence[Match],
     top: int = VERIFY_TOP,
 ) -> list[Match]:
@@ -97,14 +154,9 @@ def verified_first(
     first = matches[:top]
     if not first:
         return sorted(matches, key=standing)
-    sightings = use.catalogue.sightings.of([match.item_id for match in first])
-    points = query.features()
-
-    def verified(match: Match) -> Match:
-        return replace(match, verification=features.verify(points, match.sha256, sightings[match.item_id]))
-
-    with one_thread_each(), ThreadPoolExecutor(usable_cores()) as threads:
-        return sorted([*threads.map(verified, first), *matches[top:]], key=standing)
+    found = OneQuery(use, features, query, lambda: index).verify({match.item_id: match.sha256 for match in first})
+    done = [replace(match, verification=found[match.item_id]) for match in first]
+    return sorted([*done, *matches[top:]], key=standing)
 
 
 def unverified(error: EvidenceError) -> Verification:

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 
-from imgmatch.errors import EvidenceError
+from imgmatch.errors import UNPROVEN, EvidenceError
 from imgmatch.evidence import files, quiet
 from imgmatch.evidence.formats.disk_image import DiskImage, opened
 from imgmatch.evidence.look import Look
@@ -17,6 +17,10 @@ from imgmatch.parsers.disks.ewf import Ewf as Parser
 from imgmatch.streams import RandomAccess
 
 _MAGIC2 = b"EVF2\r\n\x81\0"
+_NOT_PROVEN = (
+    "an Ex01 is read by libewf alone, which does not tell of all damage: what comes out of it is not proven; compare "
+    "it with what EnCase says"
+)
 _ENDING = re.compile(r"\.([a-z]x?)(\d\d|[a-z]{2})\Z", re.IGNORECASE)
 
 
@@ -35,6 +39,10 @@ class Ewf(DiskImage):
         if look.path is None or _number(look.head) == 1:
             return False
         return any(name != look.path and _is_first(name) for name in _set(look.path))
+
+    def faults(self) -> list[tuple[str, str]]:
+        """Of an Ex01: that nothing here proves it."""
+        return [] if self.here else [(UNPROVEN, _NOT_PROVEN)]
 
     def sources(self) -> list[RandomAccess]:
         """The segment files that lie beside it, in any order: each says itself which it is."""

@@ -12,6 +12,7 @@ from imgmatch.evidence.formats.carve import carve, carved_at
 from imgmatch.evidence.look import HEAD_BYTES, Look
 from imgmatch.evidence.naming import signature_of
 from imgmatch.locator import Locator
+from imgmatch.parsers.disks import vhd
 from imgmatch.streams import RandomAccess
 from imgmatch.types import Evidence, Issue
 
@@ -33,6 +34,9 @@ class Partitions(Container):
         source = self.access()
         at = bytes_at(source)
         base = int(self.outer.locator.at.partition("@")[2] or 0) if self.outer.locator.kind == "partition" else 0
+        footer = at(-512, 512) if self.outer.locator.kind != "partition" else b""
+        if (fault := vhd.fixed_fault(footer, source.size - 512)) is not None:
+            yield self.issue("footer", "broken_image", fault)
         tables = partition_tables.tables(at, source.size, lambda place: holds_volume(at, place), base)
         if tables.faults:
             yield self.issue("table", "broken_image", "; ".join(tables.faults))

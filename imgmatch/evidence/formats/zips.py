@@ -31,7 +31,7 @@ _MARKUP = re.compile(r"\.(xml|rels|vml|rdf|fpage|fdoc|fdseq)\Z", re.IGNORECASE)
 _OWN = ("mimetype", "layout-cache")
 _STORED, _DEFLATED = 0, 8
 _MOST_ARCHIVES = 1_000
-
+_OF_AFF4 = "information.turtle"
 _DESCRIPTOR_MAGIC = b"PK\x07\x08"
 
 
@@ -108,6 +108,8 @@ class Zip(Container):
                     raise unsupported(entry.unsupported, "not unpacked")
                 check_ratio(self.options.limits, entry.size_bytes, entry.packed_bytes)
                 member = self._file(at, entry, source, keys.of(entry) if entry.encrypted else None)
+                if entry.name == _OF_AFF4:
+                    yield Issue.walked(self.outer.locator, unsupported("AFF4 disk image"))
                 said = index.of(entry.name)
                 if said is None:
                     yield member

@@ -28,9 +28,15 @@ _PACKED = 0x80000000
 _SEARCHED_BYTES = 4 << 30
 _BLOCK_BYTES = 1 << 20
 _MOST_RANGES = 65_536
+<<<<<<< HEAD
 _MOST_TABLES = 65_536  # EnCase: of 16,375 chunks each, 32 TB
 _ENTRIES_BYTES = 1 << 16
 _MOST_HASHES = 64
+=======
+_MOST_CHUNK_BYTES = 32 << 20
+
+Entries = npt.NDArray[np.uint32]
+>>>>>>> main
 
 
 @dataclass(slots=True)
@@ -54,7 +60,12 @@ class Ewf(Disk):
         self._set = b""
         self._runs: list[_Chunks] = []
         self._unread: list[tuple[int, int]] = []
+<<<<<<< HEAD
         self._entries_of = lru_cache(16)(lambda source, at: self._images[source].read_at(at, _ENTRIES_BYTES))
+=======
+        # Tables lie beside one another: what is read of them all is no more than the files hold.
+        self._table_bytes_left = 2 * sum(image.size for image in self._images)
+>>>>>>> main
         numbers: dict[int, int] = {}
         for source in range(len(self._images)):
             head = self._images[source].read_at(0, _HEADER_BYTES)
@@ -173,7 +184,7 @@ class Ewf(Disk):
             same = (per_chunk, sector_bytes, identity) == (self._sectors_per_chunk, self._sector_bytes, self._set)
             return same and sectors in (self._sectors, 0)
         self.unit_bytes = per_chunk * sector_bytes
-        if not 512 <= self.unit_bytes <= 1 << 26 or sectors * sector_bytes > 1 << 62:
+        if not 512 <= self.unit_bytes <= _MOST_CHUNK_BYTES or sectors * sector_bytes > 1 << 62:
             raise OSError("chunks, or a disk, of a size that can't be")
         self._sectors_per_chunk, self._sector_bytes, self._set = per_chunk, sector_bytes, identity
         self._sectors, self.size_bytes = sectors, sectors * sector_bytes
@@ -190,9 +201,18 @@ class Ewf(Disk):
         behind = entries_at + 4 * count
         if not count or count * 4 > size or behind > image.size:
             return bad
+<<<<<<< HEAD
         first = int.from_bytes(image.read_at(entries_at, 4), "little") & ~_PACKED
         within = first == behind  # SMART: chunks lie in the table's own section
         if not within and not self._sums_up(source, entries_at, behind):
+=======
+        data = image.read_at(entries_at, 4 * count + 4)
+        self._table_bytes_left -= len(data)
+        if self._table_bytes_left < 0:
+            raise OSError("its tables lie upon each other")
+        entries = np.frombuffer(data[: 4 * count], "<u4")
+        if len(entries) < count:
+>>>>>>> main
             return bad
         end = at + size if within or first == behind + 4 else data_end or at
         return _Chunks(source, base, end, entries_at, count=count)
@@ -226,14 +246,21 @@ class Ewf(Disk):
         """Sectors that could not be read when the disk was acquired."""
         head = self._images[source].read_at(at, 520)
         count = int.from_bytes(head[:4], "little")
-        data = self._images[source].read_at(at + 520, 8 * min(count, _MOST_RANGES) + 4)
-        if len(head) < 520 or not _checked(head) or len(data) < 8 * min(count, _MOST_RANGES):
+        kept = min(count, _MOST_RANGES - len(self._unread))
+        if kept < count:
+            self._fault(f"more than {_MOST_RANGES:,} places could not be read when it was acquired")
+        data = self._images[source].read_at(at + 520, 8 * kept)
+        if len(head) < 520 or not _checked(head) or len(data) < 8 * kept:
             self._fault("its list of sectors that could not be read is damaged")
             return
+<<<<<<< HEAD
         if len(self._unread) + count > _MOST_RANGES:
             self._fault(f"more than {_MOST_RANGES:,} ranges that could not be read: only the first are told apart")
             count = _MOST_RANGES - len(self._unread)
         for first, sectors in struct.iter_unpack("<II", data[: 8 * count]):
+=======
+        for first, sectors in struct.iter_unpack("<II", data):
+>>>>>>> main
             self._unread.append((first * self._sector_bytes, (first + sectors) * self._sector_bytes))
 
     def _settle(self) -> None:

@@ -11,7 +11,7 @@ from imgmatch.parsers.disks.mapped import NOWHERE, Mapped
 from imgmatch.parsers.disks.units import MOST_TABLE_BYTES, BadError, DamageError, Other, Place, UnsupportedError
 
 _FOOTER, _DYNAMIC = 512, 1024
-_DYNAMIC_KIND, _DIFFERENCING = 3, 4
+_FIXED, _DYNAMIC_KIND, _DIFFERENCING = 2, 3, 4
 _UNUSED = 0xFFFFFFFF
 _SECTOR = 512
 _KEPT_BITMAPS = 256
@@ -101,6 +101,18 @@ class Vhd(Mapped):
                 raise BadError("lies behind the end of the file")
             self._bitmaps[at] = bits
         return self._bitmaps[at]
+
+
+def fixed_fault(footer: bytes, size: int) -> str | None:
+    """What is wrong with a disk of ``size`` bytes that a footer follows, as that says: a fixed VHD. None of another."""
+    if footer[:8] != b"conectix" or len(footer) != _FOOTER:
+        return None
+    if not _checked(footer, 64):
+        return "it ends as a fixed VHD, and its footer is damaged"
+    (told,) = struct.unpack_from(">Q", footer, 48)
+    if int.from_bytes(footer[60:64], "big") != _FIXED or told == size:
+        return None
+    return f"it ends as a fixed VHD of {told:,} bytes, and has {size:,}: the file was cut or changed"
 
 
 def _bit(bitmap: bytes, sector: int) -> bool:

@@ -30,6 +30,18 @@ def apple(*entries):
     return struct.pack(">4sI", b"icns", 8 + len(elements)) + elements
 
 
+def test_a_small_size_in_planes_is_read(tmp_path):
+    small = picture(2, (32, 32))
+    planes = b"\xff" * 1024 + b"".join(band.tobytes() for band in small.split())
+    packed = b"".join(b"\x7f" + planes[at : at + 128] for at in range(0, len(planes), 128))
+    element = struct.pack(">4sI4s", b"ic05", 12 + len(packed), b"ARGB") + packed
+    elements = struct.pack(">4sI", b"ic07", 8 + len(LARGE)) + LARGE + element
+    (tmp_path / "icon").write_bytes(struct.pack(">4sI", b"icns", 8 + len(elements)) + elements)
+    itself, other = walk(tmp_path / "icon")
+    assert itself.locator.kind == "file"
+    assert np.array_equal(read(other).image(1).pixels, np.asarray(small))
+
+
 @pytest.mark.parametrize(
     "data", [windows(1, LARGE, SAME, OTHER), windows(2, LARGE, SAME, OTHER), apple(LARGE, SAME, OTHER)]
 )

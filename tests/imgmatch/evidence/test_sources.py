@@ -3,7 +3,7 @@ import os
 import pytest
 
 from imgmatch.errors import EvidenceError, UsageError
-from imgmatch.evidence import reopen, walk
+from imgmatch.evidence import recognise, reopen, walk
 from imgmatch.locator import Locator
 from imgmatch.types import Evidence, Issue
 
@@ -124,3 +124,17 @@ def test_a_file_of_holes_is_not_read_for_hours(tmp_path):
     (found,) = walk(path)
     assert isinstance(found, Issue)
     assert (found.error, found.what) == ("limit", "max_ratio")
+
+
+def test_what_a_file_is_that_can_not_be_told_is_an_issue_beside_it(tmp_path, monkeypatch):
+    def fail(look):
+        raise RuntimeError("not foreseen")
+
+    (tmp_path / "a.jpg").write_bytes(b"\xff\xd8\xff\xe0 and so on")
+    monkeypatch.setattr(recognise.FORMATS[0], "recognise", fail)
+    recognise.that_may_begin_with.cache_clear()
+    issue, evidence = walk(tmp_path)
+    assert (issue.error, issue.stage) == ("internal", "walk")
+    assert "not foreseen" in issue.message
+    assert evidence.locator == issue.locator
+    recognise.that_may_begin_with.cache_clear()

@@ -6,6 +6,7 @@ import sqlite3
 import pytest
 
 from imgmatch.errors import CaseError
+from indexer.care.check import check
 from indexer.care.merge import merge
 from indexer.case.case import CATALOGUE, Case
 from indexer.out.exchange.unpack import open_other
@@ -61,5 +62,9 @@ def test_a_case_that_can_not_be_written_can_be_verified(tmp_path, other, monkeyp
         with Case.open(other) as case:
             assert case.log.verify().faults == []
             assert case.catalogue.counts()["items"] == 3
+            assert {finding.part for finding in check(case, sources=True)} == {"weights", "source"}  # there are none
+            for use in (lambda: case.use("show"), lambda: case.change("decide"), case.writing, lambda: case.run("x")):
+                with pytest.raises(CaseError, match="is read-only here: a use can't be recorded"), use():
+                    raise AssertionError
         assert snapshot(other) == before
     assert run("audit", "verify", other).returncode == 0

@@ -1,10 +1,14 @@
 import sqlite3
 import stat
+import subprocess
+import sys
 
 import pytest
 
 from imgmatch.errors import CaseError
 from indexer.case.case import AUDIT, CATALOGUE, Case
+from tests.conftest import ROOT
+from tests.indexer.vectors import SPEC
 
 
 def test_a_case_is_for_its_owner_only_and_says_what_it_is(tmp_path, embedder):
@@ -62,3 +66,50 @@ def test_vectors_of_other_weights_are_not_mixed(case, embedder):
     other = dataclasses.replace(embedder.spec, weights_sha256="0" * 64)
     with pytest.raises(CaseError, match="other weights"):
         case.add_shelf(other)
+
+
+FULL = """
+import os, resource, signal, sys
+from indexer.case.case import Case
+from imgmatch.errors import CaseError
+from tests.indexer.vectors import SPEC
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+for size in (0, 100, 5000, 40_000, 120_000, 200_000, 260_000, 300_000, 400_000, 600_000):
+    place = f"{sys.argv[1]}/{size}"
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+    try:
+        Case.create(place, model=SPEC, about={"purpose": "full"}).close()
+        made = True
+    except CaseError as error:
+        made = False
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    if not made and not os.path.exists(f"{place}/catalogue.sqlite"):
+        assert not os.path.exists(place), (size, os.listdir(place))
+        Case.create(place, model=SPEC).close()
+    with Case.open(place) as case:
+        assert case.log.verify().faults == [], size
+        assert case.catalogue.integrity() == [], size
+    print(size, made)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits the size of files as Linux does")
+def test_a_case_begun_on_a_full_disk_is_a_whole_one_or_none(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, tmp_path], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert {line.split()[1] for line in done.stdout.splitlines()} == {"True", "False"}
+
+
+def test_what_an_init_that_was_killed_has_left_is_taken_away_and_nothing_else(tmp_path):
+    (tmp_path / "begun" / "segments").mkdir(parents=True)
+    for name in ("catalogue.sqlite.new", "catalogue.sqlite.new-wal", "audit.jsonl"):
+        (tmp_path / "begun" / name).write_bytes(b"torn")
+    Case.create(tmp_path / "begun", model=SPEC).close()
+    for name in ("audit.jsonl", "picture.jpg"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).write_bytes(b"there")
+        with pytest.raises(CaseError, match="not empty"):
+            Case.create(tmp_path / name, model=SPEC)
+        assert (tmp_path / name / name).read_bytes() == b"there"

@@ -5,12 +5,14 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
+from benchmarks import templates
 from imgmatch.errors import UsageError
 from imgmatch.evidence.read import Finder
 from imgmatch.locator import Locator
 from imgmatch.types import FalseMatchRate, Match, Sighting, Verification
 from indexer.intake.ingest import ingest
 from indexer.search import verification
+from indexer.search.comparison import explain
 from indexer.search.request import LeaveOut, SearchRequest, SearchResult
 from indexer.search.searcher import Searcher
 from indexer.search.sets import by_label, together
@@ -194,3 +196,22 @@ def test_what_one_query_of_a_set_verifies_comes_first_with_its_label():
     assert result.matches[0].verification.inliers == 30
     assert result.matches[0].false_match.rate == pytest.approx(0.2)
     assert [entry.label for entry in by_label(result).labels] == ["B", "A"]
+
+
+def test_what_every_page_of_a_case_has_verifies_none_in_any_search_nor_in_a_closer_look(case, embedder, tmp_path):
+    """Five photographs lie on each of ten pages: each pair shares them, and has one answer wherever it is asked."""
+    folder = tmp_path / "pages"
+    folder.mkdir()
+    pages = [Image.fromarray(templates.picture("shop", content, synthetic=True)) for content in range(10)]
+    for content, page in enumerate(pages):
+        write(folder / f"{content}.png", page)
+    ingest(case, [folder], embedder)
+    query = write(tmp_path / "q.png", pages[3].crop((10, 10, 1090, 890)).resize((810, 660)))
+    several, one = search(case, embedder, query), search(case, embedder, query, verify_top=2)
+    assert [name(m) for m in several if m.verification.verified] == ["3.png"]
+    void = {m.item_id: m.verification for m in several if "near to the query share" in m.verification.reason}
+    assert len(void) > COUNT // 2
+    told = {m.item_id: m.verification for m in several}
+    assert all(m.verification == told[m.item_id] for m in one if m.verification)
+    for item_id in [m.item_id for m in several[:2]]:
+        assert explain(case, embedder, query, item_id, tmp_path / "e.png").verification == told[item_id]
