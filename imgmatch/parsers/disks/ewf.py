@@ -28,15 +28,10 @@ _PACKED = 0x80000000
 _SEARCHED_BYTES = 4 << 30
 _BLOCK_BYTES = 1 << 20
 _MOST_RANGES = 65_536
-<<<<<<< HEAD
 _MOST_TABLES = 65_536  # EnCase: of 16,375 chunks each, 32 TB
 _ENTRIES_BYTES = 1 << 16
 _MOST_HASHES = 64
-=======
 _MOST_CHUNK_BYTES = 32 << 20
-
-Entries = npt.NDArray[np.uint32]
->>>>>>> main
 
 
 @dataclass(slots=True)
@@ -60,12 +55,9 @@ class Ewf(Disk):
         self._set = b""
         self._runs: list[_Chunks] = []
         self._unread: list[tuple[int, int]] = []
-<<<<<<< HEAD
         self._entries_of = lru_cache(16)(lambda source, at: self._images[source].read_at(at, _ENTRIES_BYTES))
-=======
         # Tables lie beside one another: what is read of them all is no more than the files hold.
         self._table_bytes_left = 2 * sum(image.size for image in self._images)
->>>>>>> main
         numbers: dict[int, int] = {}
         for source in range(len(self._images)):
             head = self._images[source].read_at(0, _HEADER_BYTES)
@@ -201,18 +193,12 @@ class Ewf(Disk):
         behind = entries_at + 4 * count
         if not count or count * 4 > size or behind > image.size:
             return bad
-<<<<<<< HEAD
+        self._table_bytes_left -= 4 * count + 4
+        if self._table_bytes_left < 0:
+            raise OSError("its tables lie upon each other")
         first = int.from_bytes(image.read_at(entries_at, 4), "little") & ~_PACKED
         within = first == behind  # SMART: chunks lie in the table's own section
         if not within and not self._sums_up(source, entries_at, behind):
-=======
-        data = image.read_at(entries_at, 4 * count + 4)
-        self._table_bytes_left -= len(data)
-        if self._table_bytes_left < 0:
-            raise OSError("its tables lie upon each other")
-        entries = np.frombuffer(data[: 4 * count], "<u4")
-        if len(entries) < count:
->>>>>>> main
             return bad
         end = at + size if within or first == behind + 4 else data_end or at
         return _Chunks(source, base, end, entries_at, count=count)
@@ -253,14 +239,7 @@ class Ewf(Disk):
         if len(head) < 520 or not _checked(head) or len(data) < 8 * kept:
             self._fault("its list of sectors that could not be read is damaged")
             return
-<<<<<<< HEAD
-        if len(self._unread) + count > _MOST_RANGES:
-            self._fault(f"more than {_MOST_RANGES:,} ranges that could not be read: only the first are told apart")
-            count = _MOST_RANGES - len(self._unread)
-        for first, sectors in struct.iter_unpack("<II", data[: 8 * count]):
-=======
         for first, sectors in struct.iter_unpack("<II", data):
->>>>>>> main
             self._unread.append((first * self._sector_bytes, (first + sectors) * self._sector_bytes))
 
     def _settle(self) -> None:
