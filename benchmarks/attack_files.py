@@ -16,7 +16,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 _BLOCK = 16 << 20
@@ -33,13 +33,15 @@ class Attack:
 
 
 INGEST = ("ingest", "CASE", "FILE", "--no-index", "--format", "json")
+_THOROUGH = (*INGEST, "--profile", "thorough", "--jobs", "8")
 
 
 def attacks() -> list[Attack]:
     """All of them."""
     evidence = [Attack(name, f"{name.replace(' ', '-')}{ending}", write, INGEST) for name, ending, write in _EVIDENCE]
     given = [Attack(name, file, write, command.split()) for name, file, write, command in _GIVEN]
-    return [*evidence, *given]
+    thorough = [replace(each, name=f"thorough: {each.name}", command=_THOROUGH) for each in evidence[-2:]]
+    return [*evidence, *thorough, *given]
 
 
 # --- evidence
@@ -347,6 +349,91 @@ def _bz2_file(path: Path) -> None:
     path.write_bytes(bz2.compress(b"\0" * _BLOCK) * 512)
 
 
+def _ewf_section(kind: bytes, body: bytes, at: int, end: bool = False) -> bytes:
+    """A section of an E01 that begins at ``at``."""
+    size = 76 + len(body)
+    head = struct.pack("<16sQQ40s", kind, at if end else at + size, size, b"")
+    return head + struct.pack("<I", zlib.adler32(head)) + body
+
+
+def _summed(data: bytes) -> bytes:
+    return data + struct.pack("<I", zlib.adler32(data))
+
+
+def _ewf(chunks: Sequence[bytes], chunk_bytes: int, tables: int = 1) -> bytes:
+    """An E01 of these packed chunks, so many ``tables`` of each."""
+    out = bytearray(b"EVF\x09\x0d\x0a\xff\x00\x01" + struct.pack("<HH", 1, 0))
+    sectors = len(chunks) * tables * (chunk_bytes >> 9)
+    volume = struct.pack("<IIIIQ", 1, len(chunks) * tables, chunk_bytes >> 9, 512, sectors).ljust(1048, b"\0")
+    out += _ewf_section(b"volume", _summed(volume), len(out))
+    places, data = [], bytearray()
+    for chunk in chunks:
+        places.append((len(out) + 76 + len(data)) | 1 << 31)
+        data += chunk
+    out += _ewf_section(b"sectors", bytes(data), len(out))
+    entries = struct.pack(f"<{len(places)}I", *places)
+    body = _summed(struct.pack("<IIQI", len(places), 0, 0, 0)) + _summed(entries)
+    for _ in range(tables):
+        out += _ewf_section(b"table", body, len(out))
+    return bytes(out + _ewf_section(b"done", b"", len(out), True))
+
+
+def _e01_chunks(path: Path) -> None:
+    """Chunks of 32 KiB that each unpack to 1 GiB."""
+    packer = zlib.compressobj(9)
+    bomb = b"".join([*(packer.compress(b"\0" * _BLOCK) for _ in range(64)), packer.flush()])
+    path.write_bytes(_ewf([bomb[: (64 << 10) - 8]] * 64, 32 << 10))
+
+
+def _e01_large_chunks(path: Path) -> None:
+    """Chunks of 64 MiB of zeros."""
+    path.write_bytes(_ewf([zlib.compress(b"\0" * (64 << 20), 9)] * 64, 64 << 20))
+
+
+def _e01_table(path: Path) -> None:
+    """A table of 150 million chunks."""
+    count, size = 150_000_000, 24 + 600_000_000 + 4
+    head = bytearray(b"EVF\x09\x0d\x0a\xff\x00\x01" + struct.pack("<HH", 1, 0))
+    volume = struct.pack("<IIIIQ", 1, count & 0xFFFFFFFF, 64, 512, count * 64).ljust(1048, b"\0")
+    head += _ewf_section(b"volume", _summed(volume), len(head))
+    section = struct.pack("<16sQQ40s", b"table", len(head) + 76 + size, 76 + size, b"")
+    head += _summed(section) + _summed(struct.pack("<IIQI", count, 0, 0, 0))
+    told = 1
+    with path.open("wb") as file:
+        file.write(head)
+        for _ in range(600):
+            told = zlib.adler32(b"\0" * 1_000_000, told)
+        file.seek(600_000_000, 1)
+        file.write(struct.pack("<I", told))
+        file.write(_ewf_section(b"done", b"", file.tell(), True))
+
+
+def _e01_tables(path: Path) -> None:
+    """200,000 tables of one chunk."""
+    path.write_bytes(_ewf([zlib.compress(bytes(512))], 512, 200_000))
+
+
+def _png(path: Path, side: tuple[int, int], least_bytes: int = 0, shade: int = 0) -> None:
+    """A picture of one row again and again; zeros behind it up to a size."""
+    packer, out = zlib.compressobj(1), b"\x89PNG\r\n\x1a\n"
+    row = b"\0" + bytes((x * x + shade) & 255 for x in range(3 * side[0]))
+    data = b"".join([*(packer.compress(row) for _ in range(side[1])), packer.flush()])
+    for kind, body in ((b"IHDR", struct.pack(">IIBBBBB", *side, 8, 2, 0, 0, 0)), (b"IDAT", data), (b"IEND", b"")):
+        out += struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    with path.open("wb") as file:
+        file.write(out)
+        file.truncate(max(len(out), least_bytes))
+
+
+def _pictures(count: int, side: tuple[int, int], least_bytes: int = 0) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        path.mkdir()
+        for number in range(count):
+            _png(path / f"{number}.png", side, least_bytes, number)
+
+    return write
+
+
 _EVIDENCE: list[tuple[str, str, Callable[[Path], None]]] = [
     ("tar pax header of 2 GB", ".tar.gz", _tar_long(tarfile.XHDTYPE)),
     ("tar global header of 2 GB", ".tar.gz", _tar_long(tarfile.XGLTYPE)),
@@ -381,6 +468,12 @@ _EVIDENCE: list[tuple[str, str, Callable[[Path], None]]] = [
     ("mail with a header of 256 MB", ".eml", _mail_line),
     ("TIFF of 100,000 directories", ".tif", _tiff),
     ("partitions without end", ".img", _mbr),
+    ("E01 of chunks of 1 GiB", ".E01", _e01_chunks),
+    ("E01 of chunks of 64 MiB", ".E01", _e01_large_chunks),
+    ("E01 of a table of 600 MB", ".E01", _e01_table),
+    ("E01 of 200,000 tables", ".E01", _e01_tables),
+    ("pictures of 250 MB", "", _pictures(8, (64, 64), 250 << 20)),
+    ("pictures of 170 million pixels", "", _pictures(4, (17_000, 10_000))),
 ]
 
 # --- what commands are given

@@ -6,22 +6,37 @@ import bz2
 import gzip
 import io
 import lzma
+import plistlib
 import random
 import shutil
 import struct
 import subprocess
 import tarfile
-import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable
+from base64 import b64encode
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_from_bytes
 
 import numpy as np
 from PIL import Image as Pillow
+
+from benchmarks.hostile_carriers import (
+    converted,
+    cpio,
+    in_scratch,
+    pe,
+    psd,
+    simg,
+    sqlite,
+    thumbcache,
+    tool,
+    ufdr,
+    without_height,
+)
 
 _INTERESTING = (b"\0", b"\xff", b"\x7f", b"\x80", b"\0\0", b"\xff\xff", b"\x7f\xff", b"\xff\xff\xff\xff",
                 b"\x7f\xff\xff\xff", b"\x80\0\0\0", b"\0\0\0\0", b"\0\0\0\x01", b"\xff" * 8, b"\0" * 8)  # fmt: skip
@@ -75,9 +90,45 @@ def seeds() -> dict[str, list[bytes]]:
     made["tar"] = [tar, gzip.compress(tar, mtime=0), bz2.compress(tar), lzma.compress(tar)]
     if find_spec("py7zr"):
         made["7z"] = [_sevenzip(members)]
+    made["behind"] = [
+        made["jpeg"][0] + archive,
+        made["jpeg"][0] + made["png"][0] + made["gif"][0],
+        pe(archive),
+    ]
+    made["layered"] = [
+        data
+        for data in (_saved("DDS"), _saved("TGA"), _saved("ICNS"), _saved("SGI"), psd(np.asarray(_picture(1))))
+        if data
+    ]
+    made["jpeg"].append(without_height(made["jpeg"][0]))
+    made["stores"] = [
+        sqlite(members),
+        plistlib.dumps({"a": [members["a.jpg"], {"b": members["b/c.png"]}]}, fmt=plistlib.FMT_BINARY),
+        thumbcache(members),
+    ]
+    made["text"] = [
+        b"BEGIN:VCARD\r\nVERSION:3.0\r\nN:a\r\nPHOTO;ENCODING=b;TYPE=JPEG:"
+        + b64encode(members["a.jpg"])
+        + b"\r\nEND:VCARD\r\n",
+        b"<html><img src='data:image/png;base64," + b64encode(members["b/c.png"]) + b"'></html>",
+        b"<html><img src='data:image/gif," + quote_from_bytes(members["../d.gif"]).encode() + b"'></html>",
+    ]
+    made["phones"] = [
+        _zip(ufdr(members)),
+        b"ANDROID BACKUP\n5\n1\nnone\n" + zlib.compress(tar),
+        b"ANDROID BACKUP\n5\n0\nnone\n" + tar,
+    ]
+    disc = tool(members, ["genisoimage", "-quiet", "-J", "-R", "-o", "{out}", "{content}"])
+    if disc is not None:
+        made["iso"] = [disc]
+    made["cpio"] = [cpio(members)]
     disk = _disk(members)
     if disk is not None:
         made["disk"] = [disk]
+        made["simg"] = [simg(disk)]
+        if shutil.which("qemu-img"):
+            kinds = ("qcow2", "vmdk", "vpc", "vdi")
+            made["virtual disk"] = [converted(disk, kind) for kind in kinds]
         if shutil.which("ewfacquire"):
             made["e01"] = [_e01(disk)]
     return made
@@ -151,6 +202,13 @@ def bombs() -> list[bytes]:
         _tar(escapes, links=True),
         gzip.compress(_tar(escapes, links=True), mtime=0),
     ]
+
+
+def _saved(format: str) -> bytes | None:
+    try:
+        return _encoded(format)
+    except (OSError, KeyError, ValueError):
+        return None
 
 
 def _picture(seed: int, mode: str = "RGB") -> Pillow.Image:
@@ -262,7 +320,7 @@ def _disk(members: dict[str, bytes]) -> bytes | None:
         subprocess.run([tool, *options, "-d", str(content), str(image)], check=True, capture_output=True)
         return image.read_bytes()
 
-    return _in_scratch(build)
+    return in_scratch(build)
 
 
 def _e01(disk: bytes) -> bytes:
@@ -276,9 +334,4 @@ def _e01(disk: bytes) -> bytes:
         )
         return (folder / "disk.E01").read_bytes()
 
-    return _in_scratch(build)
-
-
-def _in_scratch(build: Callable[[Path], bytes]) -> bytes:
-    with tempfile.TemporaryDirectory() as scratch:
-        return build(Path(scratch))
+    return in_scratch(build)

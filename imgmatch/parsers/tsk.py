@@ -21,6 +21,7 @@ from imgmatch.streams import RandomAccess
 _DEFAULT_DATA, _NTFS_DATA = 1, 128
 _MFT = 0
 _KEPT_OPEN = 64
+_KEPT_LISTINGS = 8
 _LONGEST_FOLDER = 256 << 20
 _Found = TypeVar("_Found")
 
@@ -92,6 +93,7 @@ class FileSystem:
         is_ext = bool(self._fs.info.ftype & self._tsk.TSK_FS_TYPE_EXT_DETECT)
         self._ext = ext.ExtTimes(images[0]) if is_ext else None
         self._open: OrderedDict[int, Any] = OrderedDict()
+        self._listings: OrderedDict[tuple[int, int], Iterator[Any]] = OrderedDict()
 
     def _opened(self, source: RandomAccess, family: str | None) -> Any:
         # Told nothing, TSK tries all that it knows, and reads some 50 MB for it.
@@ -112,26 +114,34 @@ class FileSystem:
             "block_bytes": info.block_size,
         }
 
-    def folder(self, inode: int, most: int | None = None) -> list[Entry]:
-        """Entries of a folder as they lie, of the first ``most`` only. A tick for each that is met."""
-        tsk = self._tsk
-        found: list[Entry] = []
-        entries = self._fs.open_dir(inode=inode)
-        for entry in entries if most is None else itertools.islice(entries, most):
+    def folder(self, inode: int, start: int, most: int) -> list[Entry | None]:
+        """Entries of a folder as they lie: ``most`` from number ``start`` on, or those that are left; None for one that
+        has no name, or is the folder itself. A tick for each.
+        """
+        found: list[Entry | None] = []
+        entries = self._listings.pop((inode, start), None)
+        if entries is None:  # a new one, or it went with a process or to make room
+            entries = itertools.islice(self._fs.open_dir(inode=inode), start, None)
+        for entry in itertools.islice(entries, most):
             self._tick()
-            name, meta = entry.info.name, entry.info.meta
-            if name is None or name.name in (b".", b".."):
-                continue
-            found.append(
-                {
-                    "name": name.name.decode("utf-8", "surrogateescape"),
-                    "names": name.meta_addr,
-                    "named_file": name.type == tsk.TSK_FS_NAME_TYPE_REG,
-                    "gone": bool(name.flags & tsk.TSK_FS_NAME_FLAG_UNALLOC),
-                    "meta": None if meta is None else self._meta(entry),
-                }
-            )
+            found.append(self._entry(entry))
+        if len(found) == most:
+            self._listings[inode, start + most] = entries
+            if len(self._listings) > _KEPT_LISTINGS:
+                self._listings.popitem(last=False)
         return found
+
+    def _entry(self, entry: Any) -> Entry | None:
+        tsk, name, meta = self._tsk, entry.info.name, entry.info.meta
+        if name is None or name.name in (b".", b".."):
+            return None
+        return {
+            "name": name.name.decode("utf-8", "surrogateescape"),
+            "names": name.meta_addr,
+            "named_file": name.type == tsk.TSK_FS_NAME_TYPE_REG,
+            "gone": bool(name.flags & tsk.TSK_FS_NAME_FLAG_UNALLOC),
+            "meta": None if meta is None else self._meta(entry),
+        }
 
     def ext_names(self, inode: int) -> list[tuple[Name, Number]]:
         """Name and inode of the live entries of a folder of ext2/3/4, by its content alone: none is looked at."""

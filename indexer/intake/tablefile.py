@@ -78,7 +78,10 @@ def records(
     """
     with open_table(path) as table:
         rows = Rows(table.text)
-        header = _header(rows, keys)
+        try:
+            header = _header(rows, keys)
+        except csv.Error as error:
+            raise UsageError(f"{path}: {needed}; its first line is no row of a CSV: {error}") from error
         if not {*header} & {*keys} or not {*also} <= {*header} or len({*header}) != len(header):
             told = ",".join(header)[:120] or "(nothing)"
             twice = next((name for name in header if header.count(name) > 1), None)

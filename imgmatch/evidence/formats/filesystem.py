@@ -6,7 +6,7 @@ holds it up costs one issue."""
 from __future__ import annotations
 
 import itertools
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, ClassVar, cast
 
@@ -25,8 +25,9 @@ from imgmatch.types import Evidence, Issue
 from imgmatch.workers import session
 
 _MAX_PATH_DEPTH = 1_000
-# Inodes that are looked at by one question.
+# Inodes that are looked at, and entries of a folder that are listed, by one question.
 _STEP = 1024
+_PAGE = 4096
 # Of FAT all free space is looked through for folders' entries, by one question.
 _SCANNED_BYTES_A_SECOND = 20 << 20
 # No file system keeps a file's record, or a folder, in less. Damaged ones claim numbers of them that take years.
@@ -111,18 +112,10 @@ class FileSystem(Container):
         if self._folders_left < 0:
             raise EvidenceError("broken_image", "its folders lead into each other without end; the rest is left")
         at, kind = (f"{path or '/'}@{inode}", "deleted") if deleted else (path or "/", None)
-        scan_seconds = self._size / _SCANNED_BYTES_A_SECOND if self._slots and path == "/$OrphanFiles" else 0
-        try:
-            entries = self._system.call("folder", inode, extra_seconds=scan_seconds)
-        except OSError as error:
-            yield self.issue(at, "unreadable_folder", f"the folder can't be listed: {one_line(error)}", kind)
-            return
-        except SourceDiskError as error:
-            yield self.failed(at, error, kind)
-            return
-        except session.LostError as error:
-            entries = yield from self._rescued(error, inode, path, at, kind)
-        for entry in entries:
+        for entry in self._entries(inode, path, at, kind):
+            if isinstance(entry, Issue):
+                yield entry
+                continue
             meta = entry["meta"]
             where = f"{path}/{entry['name']}"
             gone = deleted or entry["gone"]
@@ -151,21 +144,55 @@ class FileSystem(Container):
                     continue
                 yield from self._file(meta, where, gone, seen)
 
+    def _entries(self, inode: int, path: str, at: str, kind: str | None) -> Iterator[dict[str, Any] | Issue]:
+        """Entries of a folder, some at a time, and what is wrong with it."""
+        scan_seconds = self._size / _SCANNED_BYTES_A_SECOND if self._slots and path == "/$OrphanFiles" else 0
+        told: set[int] = set()
+        for start in itertools.count(0, _PAGE):
+            try:
+                page = self._system.call("folder", inode, start, _PAGE, extra_seconds=scan_seconds)
+            except OSError as error:
+                yield self.issue(at, "unreadable_folder", f"the folder can't be listed: {one_line(error)}", kind)
+                return
+            except SourceDiskError as error:
+                yield self.failed(at, error, kind)
+                return
+            except session.LostError as error:
+                yield from self._rescued(error, (inode, start), path, at, kind, told)
+                return
+            for entry in filter(None, page):
+                if self._ext:
+                    told.add(hash(entry["name"]))
+                yield entry
+            if len(page) < _PAGE:
+                return
+
     def _rescued(
-        self, error: session.LostError, inode: int, path: str, at: str, kind: str | None
-    ) -> Generator[Issue, None, list[dict[str, Any]]]:
-        """Entries of a folder whose listing was deadly, without the one that it was: ext's by their names alone, each
-        looked at by itself; of other file systems those that come before."""
+        self,
+        error: session.LostError,
+        place: tuple[int, int],
+        path: str,
+        at: str,
+        kind: str | None,
+        told: set[int],
+    ) -> Iterator[dict[str, Any] | Issue]:
+        """Entries of a folder whose listing was deadly at a place, without the one that it was: ext's by their names
+        alone, each looked at by itself, if it was not ``told`` before; of other file systems those that come before."""
+        inode = place[0]
+        names: list[tuple[str, int]] = []
+        entries: list[dict[str, Any] | None] = []
         try:
             if self._ext:
-                names = self._system.call("ext_names", inode, about=[("names", inode)])
-            else:
-                entries: list[dict[str, Any]] = self._system.call("folder", inode, error.ticks) if error.ticks else []
+                listed = self._system.call("ext_names", inode, about=[("names", inode)])
+                names = [(name, number) for name, number in listed if hash(name) not in told]
+            elif error.ticks:
+                entries = self._system.call("folder", *place, error.ticks)
         except (OSError, session.LostError):
-            names = entries = []
+            pass
         if not (self._ext and names):
             yield from self._lost(at, "the folder can't be listed further", error, kind, inode)
-            return [] if self._ext else entries
+            yield from filter(None, entries)
+            return
         metas: dict[int, Any] = {}
         lost: dict[int, session.LostError] = {}
         for answer in self._step_by_step("metas", (number for _, number in names)):
@@ -175,11 +202,11 @@ class FileSystem(Container):
                 metas.update(answer)
         for name, number in names:
             if number in lost:
-                place = f"{path}/{name}@{number}" if kind else f"{path}/{name}"
-                yield from self._lost(place, "it can't be read", lost[number], kind, number)
+                where = f"{path}/{name}@{number}" if kind else f"{path}/{name}"
+                yield from self._lost(where, "it can't be read", lost[number], kind, number)
         if not lost:  # an entry that was deleted, or the listing itself
             yield from self._lost(at, "its deleted entries can't be listed", error, kind, inode)
-        return [{"name": name, "gone": False, "meta": metas[number]} for name, number in names if number in metas]
+        yield from ({"name": n, "gone": False, "meta": metas[number]} for n, number in names if number in metas)
 
     def _lost(self, at: str, what: str, error: session.LostError, kind: str | None, inode: int) -> Iterator[Issue]:
         """The issue of what its reader died of, once. Raises EvidenceError when that was once too often."""

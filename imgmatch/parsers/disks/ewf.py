@@ -10,12 +10,10 @@ import struct
 import zlib
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 
-import numpy as np
-import numpy.typing as npt
-
-from imgmatch.parsers.disks.units import MOST_TABLE_BYTES, BadError, DamageError, Disk, Place, inflate
+from imgmatch.parsers.disks.units import BadError, DamageError, Disk, Place, inflate
 
 MAGIC = b"EVF\x09\x0d\x0a\xff\x00"
 _HEADER_BYTES = 13
@@ -30,20 +28,26 @@ _PACKED = 0x80000000
 _SEARCHED_BYTES = 4 << 30
 _BLOCK_BYTES = 1 << 20
 _MOST_RANGES = 65_536
+<<<<<<< HEAD
+_MOST_TABLES = 65_536  # EnCase: of 16,375 chunks each, 32 TB
+_ENTRIES_BYTES = 1 << 16
+_MOST_HASHES = 64
+=======
 _MOST_CHUNK_BYTES = 32 << 20
 
 Entries = npt.NDArray[np.uint32]
+>>>>>>> main
 
 
 @dataclass(slots=True)
 class _Chunks:
-    """Chunks that one table names, in ``source``: where they begin (beyond ``base``) and where the last one ends.
-    Without entries: so many that nothing is known of, for ``why``."""
+    """Chunks that the table at ``entries_at`` of ``source`` names: where they begin (beyond ``base``) and where the
+    last one ends. With ``why``: so many that nothing is known of."""
 
     source: int
     base: int = 0
     end: int = 0
-    entries: Entries = field(default_factory=lambda: np.empty(0, np.uint32))
+    entries_at: int = 0
     why: str = ""
     count: int = 0
 
@@ -56,8 +60,12 @@ class Ewf(Disk):
         self._set = b""
         self._runs: list[_Chunks] = []
         self._unread: list[tuple[int, int]] = []
+<<<<<<< HEAD
+        self._entries_of = lru_cache(16)(lambda source, at: self._images[source].read_at(at, _ENTRIES_BYTES))
+=======
         # Tables lie beside one another: what is read of them all is no more than the files hold.
         self._table_bytes_left = 2 * sum(image.size for image in self._images)
+>>>>>>> main
         numbers: dict[int, int] = {}
         for source in range(len(self._images)):
             head = self._images[source].read_at(0, _HEADER_BYTES)
@@ -121,6 +129,8 @@ class Ewf(Disk):
             self._gap(read.why)
         else:
             self._runs.append(read)
+        if len(self._runs) > _MOST_TABLES:
+            raise OSError(f"more than {_MOST_TABLES:,} tables")
 
     def _sections(self, number: int, source: int) -> Iterator[tuple[int, bytes, int]]:
         """Place, kind and size of a segment's sections. Where one is damaged, it is gone on from the next that can be
@@ -188,20 +198,39 @@ class Ewf(Disk):
             return bad
         count, base = struct.unpack_from("<I4xQ", head)
         entries_at = start + _TABLE_BYTES
-        if not count or count * 4 > min(size, MOST_TABLE_BYTES):
+        behind = entries_at + 4 * count
+        if not count or count * 4 > size or behind > image.size:
             return bad
+<<<<<<< HEAD
+        first = int.from_bytes(image.read_at(entries_at, 4), "little") & ~_PACKED
+        within = first == behind  # SMART: chunks lie in the table's own section
+        if not within and not self._sums_up(source, entries_at, behind):
+=======
         data = image.read_at(entries_at, 4 * count + 4)
         self._table_bytes_left -= len(data)
         if self._table_bytes_left < 0:
             raise OSError("its tables lie upon each other")
         entries = np.frombuffer(data[: 4 * count], "<u4")
         if len(entries) < count:
+>>>>>>> main
             return bad
-        within = int(entries[0]) & ~_PACKED == entries_at + 4 * count  # SMART: chunks lie in the table's own section
-        if not within and not _checked(data):
-            return bad
-        end = at + size if within or int(entries[0]) & ~_PACKED == entries_at + 4 * count + 4 else data_end or at
-        return _Chunks(source, base, end, entries, count=count)
+        end = at + size if within or first == behind + 4 else data_end or at
+        return _Chunks(source, base, end, entries_at, count=count)
+
+    def _sums_up(self, source: int, start: int, end: int) -> bool:
+        """Does the Adler-32 of so many bytes follow them?"""
+        image, told = self._images[source], 1
+        for at in range(start, end, _BLOCK_BYTES):
+            told = zlib.adler32(image.read_at(at, min(_BLOCK_BYTES, end - at)), told)
+        return told == int.from_bytes(image.read_at(end, 4), "little")
+
+    def _entry(self, run: _Chunks, number: int) -> int:
+        """An entry of a table, which is not kept: those of a disk of some terabytes are hundreds of megabytes."""
+        block, at = divmod(4 * number, _ENTRIES_BYTES)
+        data: bytes = self._entries_of(run.source, run.entries_at + block * _ENTRIES_BYTES)
+        if len(data) < at + 4:
+            raise BadError("its table is cut off")
+        return int.from_bytes(data[at : at + 4], "little")
 
     def _read_hashes(self, source: int, at: int, kind: bytes) -> None:
         data = self._images[source].read_at(at, 36 if kind == b"hash" else 80)
@@ -210,7 +239,7 @@ class Ewf(Disk):
             return
         told = [("md5", data[:16])] if kind == b"hash" else [("md5", data[:16]), ("sha1", data[16:36])]
         for name, value in told:
-            if any(value) and (name, value.hex()) not in self._hashes:
+            if any(value) and (name, value.hex()) not in self._hashes and len(self._hashes) < _MOST_HASHES:
                 self._hashes.append((name, value.hex()))
 
     def _read_errors(self, source: int, at: int) -> None:
@@ -224,7 +253,14 @@ class Ewf(Disk):
         if len(head) < 520 or not _checked(head) or len(data) < 8 * kept:
             self._fault("its list of sectors that could not be read is damaged")
             return
+<<<<<<< HEAD
+        if len(self._unread) + count > _MOST_RANGES:
+            self._fault(f"more than {_MOST_RANGES:,} ranges that could not be read: only the first are told apart")
+            count = _MOST_RANGES - len(self._unread)
+        for first, sectors in struct.iter_unpack("<II", data[: 8 * count]):
+=======
         for first, sectors in struct.iter_unpack("<II", data):
+>>>>>>> main
             self._unread.append((first * self._sector_bytes, (first + sectors) * self._sector_bytes))
 
     def _settle(self) -> None:
@@ -270,17 +306,13 @@ class Ewf(Disk):
         entry = number - self._starts[which]
         if run.why or entry >= run.count:
             raise BadError(run.why or "no table names it")
-        at = int(run.entries[entry])
-        end = run.end - run.base if entry + 1 == run.count else int(run.entries[entry + 1])
+        at = whole = self._entry(run, entry)
+        end = after = run.end - run.base if entry + 1 == run.count else self._entry(run, entry + 1)
         packed = at & _PACKED
         at, end = at & ~_PACKED, end & ~_PACKED if entry + 1 < run.count else end
         stored = end - at
         if not 0 < stored <= 2 * self.unit_bytes + 1024:  # past 2 GiB some programs use the highest bit for the place
-            at, end = (
-                int(run.entries[entry]),
-                run.end - run.base if entry + 1 == run.count else int(run.entries[entry + 1]),
-            )
-            packed, stored = 0, end - at
+            at, end, packed, stored = whole, after, 0, after - whole
         if not 0 < stored <= 2 * self.unit_bytes + 1024:
             raise BadError("its table is damaged: places that do not follow one another")
         return Place("packed", run.source, run.base + at, stored, 1 if packed else 0)

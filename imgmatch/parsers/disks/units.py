@@ -19,6 +19,7 @@ from imgmatch.streams import RandomAccess, one_line
 _KEPT_BYTES = 16 << 20
 _SECTOR = 512
 _MOST_FAULTS = 1000
+_MOST_NOTED = 100 * _MOST_FAULTS
 MOST_TABLE_BYTES = 1 << 30
 """Of the tables of one image that are held at once."""
 
@@ -201,7 +202,8 @@ class Disk:
         """Note what is wrong with so many units, or with the whole."""
         start = first * self.unit_bytes
         size = max(0, min(count * self.unit_bytes, self.size_bytes - start))
-        self._faults.append({"start": start, "size": size, "why": why})
+        if len(self._faults) < _MOST_NOTED:
+            self._faults.append({"start": start, "size": size, "why": why})
 
     def _fault_each(self, why: str, numbers: Numbers) -> None:
         """Note what is wrong with units, those that follow one another as one."""

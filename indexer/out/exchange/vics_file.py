@@ -198,7 +198,7 @@ class VicsFile:
     def _send(self, parser: Any, chunk: bytes, first_byte: int) -> None:
         try:
             parser.send(chunk)
-        except (self._ijson.JSONError, StopIteration) as error:
+        except (self._ijson.JSONError, StopIteration, ValueError, ArithmeticError) as error:
             why = str(error).splitlines()[0].strip() if str(error).strip() else "something follows the end"
             line, place, after = self._place(first_byte)
             raise UsageError(
@@ -223,7 +223,7 @@ class VicsFile:
                     parser.send(chunk[offset : offset + 1])
                     line += chunk[offset] == 0x0A
                 break
-        except (self._ijson.JSONError, StopIteration):
+        except (self._ijson.JSONError, StopIteration, ValueError, ArithmeticError):
             pass
         return line, place, last.after()
 

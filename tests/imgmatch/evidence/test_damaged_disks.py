@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks import attack_files
 from imgmatch.evidence import Reopener, walk
 from imgmatch.evidence import files as files_of_folders
 from imgmatch.evidence.read import read
 from imgmatch.parsers.disks import ewf, qcow, vdi, vhd, vhdx, vmdk
+from imgmatch.streams import Shared
 from imgmatch.types import Issue
 from tests.conftest import encode
 from tests.imgmatch.evidence.test_disk_images import call, tool
@@ -361,6 +363,31 @@ def test_a_chunk_that_would_unpack_to_more_than_a_chunk_takes_no_memory(disk, tm
         reader.read(0, 512)
     assert tracemalloc.get_traced_memory()[1] < 64 << 20
     tracemalloc.stop()
+
+
+def test_tables_of_e01_take_no_memory_however_long_they_are(tmp_path):
+    path = tmp_path / "a.E01"
+    size = 8 << 20
+    path.write_bytes(attack_files._ewf([bytes(16)] * (size >> 2), 512))
+    with path.open("rb") as file:
+        tracemalloc.start()
+        reader = ewf.Ewf(lambda: None, [Shared(file)])
+        assert reader.about()["size"] == size * 128
+        assert reader._where((size >> 2) - 1).stored == 16
+        assert tracemalloc.get_traced_memory()[1] < 6 << 20
+        tracemalloc.stop()
+
+
+def test_tables_of_e01_without_number_are_refused(tmp_path):
+    data = attack_files._ewf([zlib.compress(bytes(512))], 512, 70_000)
+    with pytest.raises(OSError, match="more than 65,536 tables"):
+        ewf.Ewf(lambda: None, [Bytes(data)])
+
+
+def test_an_e01_of_many_tables_gives_its_disk():
+    chunks = [zlib.compress(bytes([n]) * 512) for n in range(5)]
+    reader = ewf.Ewf(lambda: None, [Bytes(attack_files._ewf(chunks, 512, 3))])
+    assert reader.read(0, 15 * 512) == b"".join(bytes([n]) * 512 for n in range(5)) * 3
 
 
 def test_qemu_sees_the_same_bytes(made, disk, tmp_path):

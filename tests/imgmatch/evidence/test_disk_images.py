@@ -14,8 +14,10 @@ import pytest
 
 from imgmatch.errors import EvidenceError
 from imgmatch.evidence import Reopener, SourceOptions, walk
+from imgmatch.evidence.formats import filesystem
 from imgmatch.locator import Locator
 from imgmatch.types import Evidence, Issue
+from imgmatch.workers import session
 from tests.conftest import ROOT, encode, picture
 
 pytest.importorskip("pytsk3", reason="needs the extra forensic (pytsk3)")
@@ -320,3 +322,71 @@ def test_folders_of_any_depth_are_gone_into_and_deeper_ones_are_said(tmp_path):
     assert [found.locator.at.count("/d") for found in found] == [901, 1_001]
     assert digest_of(found[0]) == DELETED
     assert (found[1].error, "1,000 folders" in found[1].message) == ("limit", True)
+
+
+@pytest.fixture(scope="module")
+def full_folders(tmp_path_factory):
+    """An ext4 with folders of many entries, and folders in them; and the paths of all files."""
+    tmp_path = tmp_path_factory.mktemp("full")
+    names = {f"/{number:03}.txt" for number in range(90)} | {f"/{at}0/{n}.txt" for at in range(3) for n in range(40)}
+    for name in names:
+        file = tmp_path / "in" / name[1:]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(name)
+    image = tmp_path / "full.img"
+    image.write_bytes(bytes(16 << 20))
+    call("mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-d", tmp_path / "in", image)
+    return image, names
+
+
+def listed(image):
+    found = list(walk(image))
+    assert not [each for each in found if isinstance(each, Issue)]
+    return sorted(each.locator.at for each in found)
+
+
+def test_a_folder_is_listed_some_entries_at_a_time(full_folders, monkeypatch):
+    image, names = full_folders
+    most, really = 0, session.Session.call
+
+    def call(self, name, *arguments, **options):
+        nonlocal most
+        told = really(self, name, *arguments, **options)
+        most = max(most, len(told) if name == "folder" else 0)
+        return told
+
+    monkeypatch.setattr(session.Session, "call", call)
+    for page in (7, 16, 4096):
+        most = 0
+        monkeypatch.setattr(filesystem, "_PAGE", page)
+        assert listed(image) == sorted(names)
+        assert most == min(page, most)
+
+
+def test_a_folder_goes_on_where_it_was_when_its_process_is_needed_elsewhere(full_folders, monkeypatch):
+    image, names = full_folders
+    really = session.Session.call
+
+    def call(self, name, *arguments, **options):
+        self.close()
+        return really(self, name, *arguments, **options)
+
+    monkeypatch.setattr(session.Session, "call", call)
+    monkeypatch.setattr(filesystem, "_PAGE", 25)
+    assert listed(image) == sorted(names)
+
+
+def test_a_listing_that_is_deadly_at_a_later_entry_loses_and_repeats_nothing(full_folders, monkeypatch):
+    image, names = full_folders
+    really = session.Session.call
+
+    def call(self, name, *arguments, **options):
+        if name == "folder" and arguments[1] == 32:
+            raise session.LostError(EvidenceError("crashed", "died"), 0, 3)
+        return really(self, name, *arguments, **options)
+
+    monkeypatch.setattr(session.Session, "call", call)
+    monkeypatch.setattr(filesystem, "_PAGE", 16)
+    found = list(walk(image))
+    assert sorted(each.locator.at for each in found if not isinstance(each, Issue)) == sorted(names)
+    assert {each.locator.at for each in found if isinstance(each, Issue)} == {"/", "/00", "/10", "/20"}
