@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import random
+import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -71,6 +72,24 @@ def test_a_worker_that_was_taken_over_can_do_nothing_but_compute(kind, folder):
         assert running.children() == []
     assert snapshot(folder) == before
     assert (folder.parent / "log").read_bytes() == b""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="core dumps as Linux makes them")
+@pytest.mark.parametrize("kind", attack.ATTACKERS, ids=[kind.name for kind in attack.ATTACKERS])
+def test_a_worker_that_aborts_leaves_nothing(kind, folder, monkeypatch):
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+    monkeypatch.chdir(folder)
+    before = snapshot(folder.parent)
+    try:
+        with Pool(kind, 4 << 30, keep=1) as pool, pool.lent() as worker:
+            os.kill(worker.pid, signal.SIGABRT)
+            with pytest.raises(process.GoneError, match="signal 6"):
+                worker.hear(Told)
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
+    assert snapshot(folder.parent) == before
 
 
 OF_FILES = {
