@@ -81,7 +81,7 @@ def test_a_worker_that_aborts_leaves_nothing(kind, folder, monkeypatch):
     soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
     monkeypatch.chdir(folder)
-    before = snapshot(folder.parent)
+    before, at_work = snapshot(folder.parent), set(os.listdir(os.sep))  # a worker's own folder is the root
     try:
         with Pool(kind, 4 << 30, keep=1) as pool, pool.lent() as worker:
             os.kill(worker.pid, signal.SIGABRT)
@@ -90,6 +90,7 @@ def test_a_worker_that_aborts_leaves_nothing(kind, folder, monkeypatch):
     finally:
         resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
     assert snapshot(folder.parent) == before
+    assert set(os.listdir(os.sep)) == at_work
 
 
 OF_FILES = {
