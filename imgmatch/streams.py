@@ -322,6 +322,8 @@ class Spool(tempfile.SpooledTemporaryFile[bytes]):
     """
 
     _in_use: ClassVar[int] = 0
+    # Not LOCK: any thread may be the one that throws a spool away, also one that the holder of LOCK is waiting for.
+    _counting: ClassVar[threading.RLock] = threading.RLock()
 
     def __init__(self, limits: SourceLimits) -> None:
         super().__init__(_MEMORY_BYTES)
@@ -331,7 +333,7 @@ class Spool(tempfile.SpooledTemporaryFile[bytes]):
     def write(self, data: Any) -> int:
         """Append; returns how many bytes there were."""
         size = len(data)
-        with LOCK:
+        with Spool._counting:
             if Spool._in_use + size > self._limit:
                 raise over("max_temp_bytes", f"unpacked content takes more than max_temp_bytes ({self._limit:,})")
             Spool._in_use += size
@@ -354,7 +356,7 @@ class Spool(tempfile.SpooledTemporaryFile[bytes]):
 
     def close(self) -> None:
         """Give the space back."""
-        with LOCK:
+        with Spool._counting:
             Spool._in_use -= self._taken
             self._taken = 0
         super().close()
