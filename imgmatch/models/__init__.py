@@ -1,7 +1,8 @@
 """The networks that turn pictures into vectors, by name. Importing this loads none of them."""
 
+from imgmatch.models.adding import add_model
 from imgmatch.models.base import Embedder
-from imgmatch.models.loading import add_model, load_model
+from imgmatch.models.loading import load_model
 from imgmatch.models.table import (
     DEFAULT_MODEL,
     MODELS,

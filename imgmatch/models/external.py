@@ -24,8 +24,8 @@ from torch import Tensor, nn
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
 from imgmatch.errors import ModelError
+from imgmatch.models.adding import add_model
 from imgmatch.models.descriptions import write_spec
-from imgmatch.models.loading import add_model
 from imgmatch.models.network import GeM, PooledNetwork
 from imgmatch.models.table import check_new_name
 from imgmatch.optional import require

@@ -1,16 +1,13 @@
-"""A model by its name, loaded; and one that is added, which is loaded first."""
+"""A model by its name, loaded."""
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
-import shutil
 from pathlib import Path
 
 from imgmatch.errors import ModelError
 from imgmatch.models.base import Embedder
-from imgmatch.models.descriptions import SPEC_FILE, read_spec
-from imgmatch.models.table import DEFAULT_MODEL, check_new_name, models_folder, verify_model, weights_path
+from imgmatch.models.table import DEFAULT_MODEL, verify_model, weights_path
 from imgmatch.types import ModelSpec
 
 
@@ -31,30 +28,7 @@ def load_model(name: str = DEFAULT_MODEL, *, device: str = "auto", threads: int 
             return TorchModel(spec, weights_path(spec), "cuda")
         if device == "cuda":
             raise ModelError(f"{name}: can't run on CUDA: {obstacle}, or use --device cpu")
-    return _on_cpu(spec, weights_path(spec), threads)
-
-
-def add_model(folder: Path) -> ModelSpec:
-    """Add a trained model (a folder with ``spec.json`` and the ONNX file it names) to this machine's.
-
-    It is checked first: fields, SHA-256, and that it runs and gives unit vectors. Raises ModelError.
-    """
-    spec = read_spec(folder / SPEC_FILE)
-    check_new_name(spec.name)
-    target = models_folder() / spec.name
-    draft = target.with_name(f".{spec.name}.new")
-    shutil.rmtree(draft, ignore_errors=True)
-    try:
-        draft.mkdir(parents=True)
-        for name in (SPEC_FILE, spec.weights_file):
-            shutil.copyfile(folder / name, draft / name)
-        _try(spec, draft / spec.weights_file)
-        draft.rename(target)
-    except OSError as error:
-        raise ModelError(f"{folder}: can't be copied to {target} ({error.strerror})") from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    return spec
+    return on_cpu(spec, weights_path(spec), threads)
 
 
 def _cuda_obstacle(spec: ModelSpec) -> str | None:
@@ -74,17 +48,8 @@ def _cuda_obstacle(spec: ModelSpec) -> str | None:
     return None
 
 
-def _try(spec: ModelSpec, path: Path) -> None:
-    import numpy as np
-
-    with path.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != spec.weights_sha256:
-            raise ModelError(f"{path.name}: its SHA-256 is not the one in {SPEC_FILE}; export the model again")
-    noise = np.random.default_rng(0).integers(0, 256, (2, spec.input_px, spec.input_px, 3), dtype=np.uint8)
-    _on_cpu(spec, path, threads=1).embed(noise)
-
-
-def _on_cpu(spec: ModelSpec, path: Path, threads: int | None) -> Embedder:
+def on_cpu(spec: ModelSpec, path: Path, threads: int | None) -> Embedder:
+    """A model by its ONNX file, whose SHA-256 was compared before. Raises ModelError."""
     if spec.graph == "plain":
         from imgmatch.models.runtimes.plain_onnx import PlainOnnxModel
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from imgmatch.errors import ModelError
+from imgmatch.models.adding import add_model
 from imgmatch.models.descriptions import write_spec
-from imgmatch.models.loading import add_model
 from imgmatch.models.runtimes.onnx_model import open_session
 from imgmatch.models.sscd import SPEC
 from imgmatch.models.table import check_new_name

@@ -13,6 +13,7 @@ import pytest
 from imgmatch.errors import ModelError
 from imgmatch.models import (
     add_model,
+    adding,
     has_weights,
     list_models,
     load_model,
@@ -480,3 +481,34 @@ def test_a_model_by_path_is_added_and_shown_by_the_command_line(plain):
     record = run_json("models", "show", "copies")
     assert record["here"] is True
     assert "model.onnx given by path" in record["source"]
+
+
+def test_a_graph_that_never_ends_is_not_added(plain, monkeypatch):
+    """One that loops as often as it can count, over what takes long enough by itself."""
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load(plain / "model.onnx")
+    name = model.graph.output[0].name
+    inner = onnx.helper.make_graph(
+        [onnx.helper.make_node("Identity", ["go"], ["on"]), onnx.helper.make_node("Neg", ["was"], ["is"])],
+        "body",
+        [
+            onnx.helper.make_tensor_value_info("number", onnx.TensorProto.INT64, []),
+            onnx.helper.make_tensor_value_info("go", onnx.TensorProto.BOOL, []),
+            onnx.helper.make_tensor_value_info("was", onnx.TensorProto.FLOAT, None),
+        ],
+        [
+            onnx.helper.make_tensor_value_info("on", onnx.TensorProto.BOOL, []),
+            onnx.helper.make_tensor_value_info("is", onnx.TensorProto.FLOAT, None),
+        ],
+    )
+    for node in model.graph.node:
+        node.output[:] = ["inner" if output == name else output for output in node.output]
+    model.graph.initializer.append(onnx.helper.make_tensor("times", onnx.TensorProto.INT64, [], [1 << 62]))
+    model.graph.initializer.append(onnx.helper.make_tensor("yes", onnx.TensorProto.BOOL, [], [True]))
+    model.graph.node.append(onnx.helper.make_node("Loop", ["times", "yes", "inner"], [name], body=inner))
+    onnx.save(model, plain / "model.onnx")
+    sha256 = hashlib.sha256((plain / "model.onnx").read_bytes()).hexdigest()
+    write_spec(dataclasses.replace(read_spec(plain / "spec.json"), weights_sha256=sha256), plain / "spec.json")
+    monkeypatch.setattr(adding, "_SECONDS", 8)
+    with pytest.raises(ModelError, match="take it more than 8 s; not added"):
+        add_model(plain)
