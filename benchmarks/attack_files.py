@@ -414,7 +414,7 @@ def _e01_tables(path: Path) -> None:
 
 
 def _png(path: Path, side: tuple[int, int], least_bytes: int = 0, shade: int = 0) -> None:
-    """A picture of one row again and again; zeros behind it up to a size."""
+    """A picture of one row again and again, with noise behind it up to a size."""
     packer, out = zlib.compressobj(1), b"\x89PNG\r\n\x1a\n"
     row = b"\0" + bytes((x * x + shade) & 255 for x in range(3 * side[0]))
     data = b"".join([*(packer.compress(row) for _ in range(side[1])), packer.flush()])
@@ -422,7 +422,9 @@ def _png(path: Path, side: tuple[int, int], least_bytes: int = 0, shade: int = 0
         out += struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
     with path.open("wb") as file:
         file.write(out)
-        file.truncate(max(len(out), least_bytes))
+        filling = random.Random(shade).randbytes(1 << 20)  # zeros would take no place, and be told by that
+        for _ in range((least_bytes - len(out)) >> 20):
+            file.write(filling)
 
 
 def _pictures(count: int, side: tuple[int, int], least_bytes: int = 0) -> Callable[[Path], None]:

@@ -61,7 +61,10 @@ class PicturePool(Pool):
                 raise EvidenceError("worker_died", text) from lost
             worker.done()
         if isinstance(decoded, EvidenceError):
-            raise decoded
+            try:
+                raise decoded
+            finally:
+                del decoded  # else it holds this frame, which holds it: the file's bytes stay until someone collects
         return decoded
 
 

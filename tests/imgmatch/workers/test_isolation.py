@@ -1,5 +1,6 @@
 """Workers: confined, replaced when they fail, gone with their parent."""
 
+import gc
 import io
 import json
 import os
@@ -46,6 +47,22 @@ def gone(pids, seconds=10.0):
             return True
         time.sleep(0.05)
     return False
+
+
+def test_what_is_no_picture_is_let_go_of_at_once(pool):
+    """Not only when cycles are looked for: files may be as large as memory lets a few of them be."""
+    data = os.urandom(100_000)
+    before = sys.getrefcount(data)
+    gc.disable()
+    try:
+        for _ in range(3):
+            with pytest.raises(EvidenceError) as raised:
+                pool.read_picture(data, Request(64))
+            assert raised.value.kind == "not_a_picture"
+            del raised
+        assert sys.getrefcount(data) == before
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("size", [(300, 200), (1, 9_000), (9_000, 1), (90, 100)])
