@@ -9,13 +9,16 @@ from typing import BinaryIO, Self, cast
 from imgmatch.errors import raise_if_machine
 from imgmatch.evidence import files
 from imgmatch.evidence.mended import Mended
-from imgmatch.streams import damage_of
+from imgmatch.streams import BLOCK_BYTES, damage_of
 from imgmatch.types import Evidence
 
 HEAD_BYTES = 4096
 _KEPT_BYTES = 4096
 _FORWARDS_BYTES = 96 << 10
 """So much of what can only be unpacked forwards is kept, so that it is not unpacked again for each place."""
+
+_MOST_PASSED_BYTES = 64 << 20
+"""So much is unpacked to look at places farther in; behind that nothing is seen before it is opened."""
 
 
 class Look:
@@ -29,6 +32,8 @@ class Look:
         """Its path where it lies in a folder, so that others lie beside it."""
         self._stream: BinaryIO | None = None
         self._forwards: bytes | None = None  # all that was read of a stream that goes forwards only
+        self._far: BinaryIO | None = None
+        self._far_at = self._passed = 0
         self._kept: dict[tuple[int, int], bytes] = {}
         self._is_whole = False
         self.head = b""
@@ -46,6 +51,7 @@ class Look:
         if self._stream is not None:
             self._stream.close()
             self._stream = None
+        self._leave_far()
 
     def at(self, offset: int, size: int) -> bytes:
         """Bytes at a place, none where what is packed ends before it; a negative one counts from the end, of which a
@@ -105,13 +111,31 @@ class Look:
             except OSError as error:
                 raise_if_machine(error)
                 self.close()
-        with self.evidence.open() as stream:
-            try:
-                read(stream, offset)
-            except OSError as error:
-                raise_if_machine(error)
-                return b""
-            return read(stream, size)
+        return self._far_read(offset, size)
+
+    def _far_read(self, offset: int, size: int) -> bytes:
+        """Far into what only goes forwards: it is unpacked on from the last such place, or anew, up to some length."""
+        if self._far is None or offset < self._far_at:
+            self._leave_far()
+            self._far = self.evidence.open()
+        try:
+            while self._far_at < offset:
+                block = self._far.read(min(BLOCK_BYTES, offset - self._far_at))
+                self._far_at += len(block)
+                self._passed += len(block)
+                if not block or self._passed > _MOST_PASSED_BYTES:
+                    return b""
+            found = read(self._far, size)
+        except OSError as error:
+            raise_if_machine(error)
+            return b""
+        self._far_at += len(found)
+        return found
+
+    def _leave_far(self) -> None:
+        if self._far is not None:
+            self._far.close()
+        self._far, self._far_at = None, 0
 
 
 def read(stream: BinaryIO, size: int) -> bytes:
