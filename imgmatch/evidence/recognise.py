@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from dataclasses import dataclass
 from functools import cache
 
+from imgmatch.errors import ImgmatchError, raise_if_machine
 from imgmatch.evidence.container import Container
 from imgmatch.evidence.formats import (
     animation,
@@ -43,8 +45,10 @@ from imgmatch.evidence.formats import (
 )
 from imgmatch.evidence.look import Look
 from imgmatch.evidence.options import SourceOptions
+from imgmatch.streams import one_line
 from imgmatch.types import Evidence
 
+_log = logging.getLogger(__name__)
 FORMATS: tuple[type[Container], ...] = (
     stores.FirefoxCache,  # a picture, often, with more behind it
     split.Split,  # a part may begin as anything does
@@ -149,9 +153,19 @@ def recognise(evidence: Evidence, options: SourceOptions) -> Recognised:
 def _of(look: Look, options: SourceOptions) -> Recognised:
     containers: list[type[Container]] = []
     left_closed: list[str] = []
+    fault = ""
     head = look.head
     for container in that_may_begin_with(head[0], FORMATS) if head and head[4:8] != b"ftyp" else FORMATS:
-        if not container.recognise(look):
+        try:
+            is_one = container.recognise(look)
+        except (OSError, ImgmatchError):
+            raise
+        except Exception as error:  # noqa: BLE001  (others are asked all the same)
+            raise_if_machine(error)
+            _log.debug("%s: not foreseen", look.evidence.locator, exc_info=True)
+            fault = f"{container.name}: {one_line(error)}"
+            continue
+        if not is_one:
             continue
         if container.switch is not None and not getattr(options, container.switch):
             left_closed.append(container.name)
@@ -162,4 +176,4 @@ def _of(look: Look, options: SourceOptions) -> Recognised:
             containers.append(container)
         if not container.itself:
             break
-    return Recognised(tuple(containers), left_closed=tuple(left_closed))
+    return Recognised(tuple(containers), left_closed=tuple(left_closed), fault=fault)

@@ -98,10 +98,10 @@ def _unfold(
         if isinstance(entry, Issue) or seen is None:
             yield entry
             continue
-        if seen.fault:
-            yield Issue(entry.locator, "walk", "internal", f"what lies in it can't be told: {seen.fault}")
         if seen.itself and not seen.elsewhere:
             yield entry
+        if seen.fault:
+            yield Issue(entry.locator, "walk", "internal", f"what lies in it can't be told: {seen.fault}")
         if not seen.containers:
             if not seen.fault:
                 walked(Walked(entry.locator, not seen.elsewhere, seen.left_closed))
@@ -120,13 +120,9 @@ def _unfold(
 def _recognised(entry: Evidence, options: SourceOptions) -> Recognised:
     try:
         return recognise(entry, options)
-    except OSError as error:  # reading it again says why
+    except Exception as error:  # noqa: BLE001  (reading it again says why)
         raise_if_machine(error)
         return Recognised()
-    except Exception as error:  # noqa: BLE001
-        raise_if_machine(error)
-        _log.debug("%s: not foreseen", entry.locator, exc_info=True)
-        return Recognised(fault=one_line(error))
 
 
 def _inside(

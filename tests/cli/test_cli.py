@@ -232,8 +232,8 @@ def test_check_finds_nothing_then_finds_what_is_wrong(folder, tmp_path):
     [
         (["status", "nowhere"], 1, "nowhere: no such folder; make one with: imgmatch init nowhere"),
         (["search", "nowhere", "q.jpg"], 1, "q.jpg: no such file or folder"),
-        (["init", "x", "--model", "best"], 1, "no model 'best'; there are: "),
-        (["models", "show", "best"], 1, "no model 'best'"),
+        (["init", "x", "--model", "best"], 2, "no model 'best'; there are: "),
+        (["models", "show", "best"], 2, "no model 'best'"),
         (["ingest", "nowhere", "gone"], 1, "gone: no such file or folder"),
         (["status"], 2, "Missing argument"),
         (["frobnicate"], 2, "No such command"),

@@ -133,7 +133,7 @@ def test_what_a_file_is_that_can_not_be_told_is_an_issue_beside_it(tmp_path, mon
     (tmp_path / "a.jpg").write_bytes(b"\xff\xd8\xff\xe0 and so on")
     monkeypatch.setattr(recognise.FORMATS[0], "recognise", fail)
     recognise.that_may_begin_with.cache_clear()
-    issue, evidence = walk(tmp_path)
+    evidence, issue = walk(tmp_path)
     assert (issue.error, issue.stage) == ("internal", "walk")
     assert "not foreseen" in issue.message
     assert evidence.locator == issue.locator

@@ -12,6 +12,7 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image as PillowImage
 
 from imgmatch.errors import UsageError
 from imgmatch.locator import Locator
@@ -377,14 +378,26 @@ def test_bytes_that_are_no_text_can_be_written_in_every_format(case, tmp_path):
     assert media["MediaFiles"][0]["FileName"] == "\\xff\\xfe1.jpg"
 
 
-def test_groups_are_a_table_by_request(case, tmp_path):
-    vectors = clouds(1, 5)
-    vectors[3] = vectors[1]
-    add(case, [1, 2, 3], vectors=vectors)
-    export_tables(case, tmp_path / "out", "jsonl", ["groups"])
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["groups.jsonl"]
-    rows = read_table(tmp_path / "out", "groups", "jsonl")
-    assert [(row["item_id"], row["best"]) for row in rows] == [(1, True), (3, False)]
+def test_groups_are_a_table_by_request(tmp_path):
+    coarse = PillowImage.fromarray(np.random.default_rng(1).integers(0, 256, (5, 6, 3), dtype=np.uint8))
+    grain = np.random.default_rng(2).integers(-14, 15, (180, 240, 3))
+    pixels = np.asarray(coarse.resize((240, 180), PillowImage.Resampling.BICUBIC)) + grain
+    (tmp_path / "in").mkdir()
+    for name, quality in (("a", 95), ("b", 70)):
+        PillowImage.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(
+            tmp_path / "in" / f"{name}.jpg", quality=quality
+        )
+    PillowImage.fromarray(pixels[::-1, ::-1].clip(0, 90).astype(np.uint8)).save(tmp_path / "in" / "c.jpg")
+    assert run("init", tmp_path / "case").returncode == 0
+    assert run("ingest", tmp_path / "case", tmp_path / "in").returncode == 0
+    with Case.open(tmp_path / "case") as case:
+        export_tables(case, tmp_path / "out", "jsonl", ["groups"])
+        assert [path.name for path in (tmp_path / "out").iterdir()] == ["groups.jsonl"]
+        rows = read_table(tmp_path / "out", "groups", "jsonl")
+        assert [(row["item_id"], row["best"]) for row in rows] == [(1, True), (2, False)]
+
+
+def test_a_table_that_is_none_is_named(case, tmp_path):
     with pytest.raises(UsageError, match="'pictures' is no table; choose from items, sightings"):
         export_tables(case, tmp_path / "no", "csv", ["pictures"])
 
