@@ -18,6 +18,8 @@ from imgmatch.streams import one_line
 from imgmatch.types import Evidence, Issue
 
 _log = logging.getLogger(__name__)
+_LONG_BYTES = 16 << 30
+"""A file of more, that is read whole and takes little of the disk, would be read for minutes to hours for nothing."""
 PassOver = Callable[[Evidence, bool], bool]
 """Is told of a container before it is opened, and whether it is a picture too; says whether to pass it over."""
 
@@ -82,9 +84,7 @@ def _unfold(
                     entry, seen = Issue.walked(entry.locator, claims), None
                 else:
                     budget.unpack(entry)
-            elif (
-                entry is file and seen is not None and seen.itself and file.size_bytes > options.limits.ratio_from_bytes
-            ):
+            elif entry is file and seen is not None and seen.itself and file.size_bytes > _LONG_BYTES:
                 # Nothing but holes would be read for hours.
                 held = Budget(options.limits, files.held_bytes(file))
                 if claims := held.claims_too_much(file, whole=True):
