@@ -23,7 +23,6 @@ _URL_SCHEMES = ("http://", "https://", "ftp://", "data:", "//")
 _MOST_LINE = 1 << 20
 _MOST_TEXT = 4096
 _MOST_COLUMNS = 200
-_MOST_MALFORMED = 10_000
 
 
 def read_manifest(path: Path) -> Iterator[LabelRow | UnusedRow]:

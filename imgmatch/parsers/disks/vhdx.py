@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import struct
-from functools import cache
 from uuid import UUID
 
 import numpy as np
 
+from imgmatch.parsers.crc32c import crc32c
 from imgmatch.parsers.disks.mapped import NOWHERE, Mapped
 from imgmatch.parsers.disks.units import MOST_TABLE_BYTES, BadError, DamageError, Other, Place, UnsupportedError
 from imgmatch.streams import RandomAccess
@@ -264,19 +264,6 @@ def _parent_locator(data: bytes) -> dict[str, str]:
     return found
 
 
-@cache
-def _crc_table() -> list[int]:
-    table = []
-    for value in range(256):
-        for _ in range(8):
-            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
-        table.append(value)
-    return table
-
-
 def _checked(data: bytes) -> bool:
     """Is the CRC-32C (RFC 3720) at byte 4 right, of the bytes with that taken as zero?"""
-    table, crc = _crc_table(), 0xFFFFFFFF
-    for byte in (*data[:4], 0, 0, 0, 0, *data[8:]):
-        crc = table[(crc ^ byte) & 0xFF] ^ crc >> 8
-    return crc ^ 0xFFFFFFFF == int.from_bytes(data[4:8], "little")
+    return crc32c(data[:4] + bytes(4) + data[8:]) == int.from_bytes(data[4:8], "little")

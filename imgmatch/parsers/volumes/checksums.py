@@ -6,32 +6,13 @@ import struct
 
 import numpy as np
 
-_POLYNOMIAL = 0x82F63B78
+from imgmatch.parsers.crc32c import crc32c
+
 _INODE = b"IN"
 # Where the checksum stands, by what a block begins with (fs/xfs/libxfs/xfs_format.h, xfs_da_format.h of Linux).
 _XFS = {b"XFSB": 224, b"XAGI": 312, b"XAGF": 216, b"IAB3": 52, b"FIB3": 52, b"BMA3": 64, b"XDB3": 4, b"XDD3": 4}
 _XFS_INNER = (b"\x3b\xee", b"\x3e\xbe", b"\x3d\xf1", b"\x3d\xff")
 _MODULUS = 0xFFFFFFFF
-
-
-def _table() -> list[int]:
-    values = []
-    for value in range(256):
-        for _ in range(8):
-            value = value >> 1 ^ (_POLYNOMIAL if value & 1 else 0)
-        values.append(value)
-    return values
-
-
-_TABLE = _table()
-
-
-def crc32c(data: bytes | bytearray) -> int:
-    """Castagnoli's checksum (RFC 3720, B.4)."""
-    value = 0xFFFFFFFF
-    for byte in data:
-        value = value >> 8 ^ _TABLE[(value ^ byte) & 0xFF]
-    return value ^ 0xFFFFFFFF
 
 
 def xfs_block_fits(block: bytes) -> bool:
