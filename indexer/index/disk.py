@@ -12,7 +12,7 @@ from typing import Any
 
 @contextmanager
 def locked(file: Any, *, wait: bool = True, shared: bool = False) -> Iterator[None]:
-    """Hold an exclusive lock on ``file`` (``shared``: one that others may hold too), which the system lets go of when the
+    """Hold an exclusive lock on ``file`` (``shared``: one of several), which the system lets go of when the
     process ends, however it ends.
 
     Raises BlockingIOError when another holds it and ``wait`` is false.
