@@ -33,7 +33,7 @@ def pair(tmp_path):
 
 def found(case, other):
     return [
-        (link.item.item_id, link.other.item_id, link.other.sha256, round(link.similarity, 5), link.other_place.path or "")
+        (link.item.item_id, link.other.item_id, link.other.sha256, round(link.similarity, 5), link.other_place.path)
         for link in links(looking(case), looking(other), SPEC, 0.9)
     ]
 
