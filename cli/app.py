@@ -9,7 +9,22 @@ from typing import Annotated
 import typer
 
 import imgmatch
-from cli.commands import audit, case, check, demo, exchange, index, ingest, known, matches, models, review, search, show
+from cli.commands import (
+    audit,
+    case,
+    check,
+    demo,
+    erasure,
+    exchange,
+    index,
+    ingest,
+    known,
+    matches,
+    models,
+    review,
+    search,
+    show,
+)
 from cli.options.spread import spread
 
 
@@ -60,7 +75,9 @@ _add(app, exchange.export)
 _add(app, case.status)
 _add(app, case.issues)
 _add(app, check.check)
-_add(app, case.delete)
+_add(app, erasure.delete)
+_add(app, erasure.readmit)
+_add(app, erasure.erasures)
 _add(app, case.merge)
 
 models_app = _app("The networks that turn pictures into vectors.")

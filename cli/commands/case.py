@@ -17,10 +17,8 @@ from cli.options.output import Output
 from cli.render.formats import Format
 from cli.render.notes import note
 from cli.render.progress import count_progress
-from imgmatch.errors import CaseError, UsageError
 
 if TYPE_CHECKING:
-    from indexer.case.case import Case
     from indexer.catalogue import RemoteRow
 
 
@@ -124,49 +122,6 @@ def issues(
         out.many(records, ["error", "stage", "path", "message"], ["what", "sha256", "seen_utc", "run_id", "locator"])
 
 
-def delete(
-    case: CaseArg,
-    item: Annotated[list[int] | None, typer.Option(metavar="ID", help="This item.")] = None,
-    sha256: Annotated[list[str] | None, typer.Option(help="The item with this content.")] = None,
-    source: Annotated[
-        list[str] | None, typer.Option(metavar="PATH", help="What was found there or below, and nowhere else.")
-    ] = None,
-    reason: Annotated[str, typer.Option(help="Why, for the audit log.")] = "",
-    *,
-    out: Output,
-) -> None:
-    """Take items out of a case; no search returns them from then on. Evidence is never touched."""
-    from indexer.care.delete import delete as run_delete
-    from indexer.catalogue import filters
-
-    if not (item or sha256 or source):
-        raise UsageError("nothing to delete is named; give --item, --sha256 or --source")
-    for digest in sha256 or ():
-        if len(digest) != 64 or not set(digest.lower()) <= set("0123456789abcdef"):
-            raise UsageError(f"{digest!r} is no SHA-256; give 64 hexadecimal digits")
-    with open_case(case) as opened:
-        done = run_delete(
-            opened,
-            items=item or (),
-            sha256=sha256 or (),
-            sources=[filters.source(path) for path in source or ()],
-            reason=reason,
-        )
-        _tell_server(opened)
-    out.one(done)
-    note(f"Their vectors are removed from the disk by: imgmatch index {case} compact")
-
-
-def _tell_server(case: Case) -> None:
-    if case.catalogue.indexes.remote() is not None:
-        from indexer.index.remote import follow
-
-        try:
-            follow(case.shelves())
-        except CaseError as error:  # no search of this case returns them all the same
-            note(f"imgmatch: the collection still holds what was deleted: {error}; run: imgmatch index CASE build")
-
-
 def merge(
     case: CaseArg,
     others: Annotated[list[Path], typer.Argument(metavar="OTHER...", help="Cases to add; they are only read.")],
@@ -190,4 +145,4 @@ def merge(
         if index:
             for _, spec in opened.catalogue.models.all():
                 build_when_due(opened, spec, jobs or usable_cores(), threading.Event())
-    out.many(records, ["case", "items", "known", "sightings", "vectors", "issues", "decisions"])
+    out.many(records, ["case", "items", "known", "sightings", "vectors", "issues", "decisions", "kept_out"])

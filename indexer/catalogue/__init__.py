@@ -7,6 +7,7 @@ compacting do with them (``table``); ``registry`` holds them all.
 from indexer.catalogue.catalogue import Catalogue
 from indexer.catalogue.custody import LogState
 from indexer.catalogue.decisions import DecisionRow
+from indexer.catalogue.erasures import ErasureRow
 from indexer.catalogue.indexes import GenerationRow, RemoteRow
 from indexer.catalogue.issues import IssueRow, KindRow
 from indexer.catalogue.items import ItemRow
@@ -21,6 +22,7 @@ __all__ = [
     "CalibrationRow",
     "Catalogue",
     "DecisionRow",
+    "ErasureRow",
     "GenerationRow",
     "IssueRow",
     "ItemRow",

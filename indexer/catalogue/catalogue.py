@@ -13,6 +13,7 @@ from imgmatch.errors import CaseError, UsageError
 from imgmatch.locator import Locator
 from indexer.catalogue.custody import CustodyReads
 from indexer.catalogue.decisions import DecisionReads
+from indexer.catalogue.erasures import ErasureReads
 from indexer.catalogue.facts import FactReads
 from indexer.catalogue.indexes import IndexReads
 from indexer.catalogue.issues import OF_EVIDENCE, IssueReads
@@ -61,6 +62,7 @@ class Catalogue:
         self.lists = ListReads(self)
         self.listed = ListedReads(self)
         self.decisions = DecisionReads(self)
+        self.erasures = ErasureReads(self)
         self.vics = VicsReads(self)
 
     @property
@@ -247,6 +249,13 @@ class Catalogue:
         if faults:
             what = " ".join(faults[0].split())
             raise CaseError(f"{self.path}: damaged catalogue ({what}); restore it from a copy of the case")
+
+    def rewrite(self) -> bool:
+        """Write the whole file anew, so that no page holds anything but what its rows say, and empty the write-ahead
+        log; False where it can't be emptied because somebody reads.
+        """
+        self.rows("VACUUM")
+        return not self.rows("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
 
     def checkpoint(self) -> None:
         """Bring everything from the write-ahead log into the file, and empty the log, unless somebody reads."""

@@ -16,7 +16,7 @@ from indexer.index.remote import follow_commit
 from indexer.index.shelf import Shelf
 from indexer.intake.config import IngestReport
 from indexer.intake.known import Alert, KnownFiles, Listed
-from indexer.intake.outcomes import Failed, Ignored, Known, New, Outcome, Unread
+from indexer.intake.outcomes import Failed, Ignored, KeptOut, Known, New, Outcome, Unread
 
 # Commits between two joinings of their segments: 128 of 512 items fill one.
 _JOIN_EVERY = 128
@@ -48,6 +48,8 @@ class Commits:
             case Ignored():
                 self._read(outcome.evidence, outcome.digests, ignored=True)
                 self._report.ignored += 1
+            case KeptOut():
+                self._report.kept_out += 1
             case Known():
                 self._known_again(outcome)
             case New():

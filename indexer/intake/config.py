@@ -91,8 +91,8 @@ class IngestConfig:
 
 @dataclass(slots=True)
 class IngestReport:
-    """What a run did. Every file met counts in ``files`` and in one of new, known, ignored, unchanged, unusable and
-    unread.
+    """What a run did. Every file met counts in ``files`` and in one of new, known, ignored, unchanged, unusable,
+    unread and kept out (their content was erased).
 
     ``deepened`` of the known are items that got vectors of regions now. ``ignored`` are left out by a hash list;
     ``labelled`` rows of label tables and manifests were set, ``unused_rows`` were not, as ``tables_told`` says.
@@ -106,6 +106,7 @@ class IngestReport:
     unchanged: int = 0
     unusable: int = 0
     ignored: int = 0
+    kept_out: int = 0
     unread: int = 0
     partial: int = 0
     new_sightings: int = 0

@@ -51,6 +51,10 @@ def entries(
             return False
         if is_picture:
             return container.ignored and not shelf.holds(container.digests.sha256)
+        if container.erased:
+            report.files += 1
+            report.kept_out += 1
+            return True
         waiting.append(container)
         return container.ignored
 

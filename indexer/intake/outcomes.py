@@ -89,5 +89,10 @@ class New:
     damage: tuple[Issue, ...]
 
 
-Outcome = New | Known | Ignored | Failed | Unread | Listed | Walked
+@dataclass(frozen=True, slots=True)
+class KeptOut:
+    """Its content was erased from the case: nothing is kept of it, and of its name neither."""
+
+
+Outcome = New | KeptOut | Known | Ignored | Failed | Unread | Listed | Walked
 """The end of a file's way; or a place that had issues, and was walked without a fault now."""

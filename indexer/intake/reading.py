@@ -15,7 +15,7 @@ from indexer.index.shelf import Shelf
 from indexer.intake.config import IngestConfig
 from indexer.intake.finding import Entry
 from indexer.intake.known import KnownFiles, Listed
-from indexer.intake.outcomes import Failed, Ignored, Known, Prepared, Unread
+from indexer.intake.outcomes import Failed, Ignored, KeptOut, Known, Prepared, Unread
 
 # Twelve megabytes: larger than the tiles need, and small enough for those that wait to be embedded.
 _REGIONS_PIXELS = 4 << 20
@@ -31,7 +31,7 @@ class Reading:
     config: IngestConfig
     decoder: ReadPicture
 
-    def __call__(self, entry: Entry) -> Prepared | Known | Ignored | Failed | Unread | Listed | Walked:
+    def __call__(self, entry: Entry) -> Prepared | KeptOut | Known | Ignored | Failed | Unread | Listed | Walked:
         """What becomes of it. Whatever is raised about this file alone is an issue of this file."""
         if not isinstance(entry, Evidence):
             return entry
@@ -47,8 +47,10 @@ class Reading:
         except EvidenceError as error:
             return Failed(Issue.of(entry.locator, error), entry, digests, damage=damage)
 
-    def _of(self, found: Evidence, content: Content) -> Prepared | Known | Ignored:
+    def _of(self, found: Evidence, content: Content) -> Prepared | KeptOut | Known | Ignored:
         digests, config = content.digests, self.config
+        if self.known.keeps_out(digests):
+            return KeptOut()
         if self.shelf.holds(digests.sha256, config.beyond):
             return Known(found, digests, self._facts_lacking(content))
         if self.known.ignores(digests):

@@ -115,7 +115,7 @@ def test_deleting_takes_what_is_declared_to_go(full):
     for table in TABLES:
         if isinstance(table.delete, Gone):
             assert after[table.name] == 0, table.name
-        elif table.name != "tombstones":
+        elif table.name not in ("tombstones", "erasures", "erased", "traces", "vics_media"):
             assert after[table.name] == before[table.name], table.name
     assert after["tombstones"] == 5
     assert full.catalogue.integrity() == []
