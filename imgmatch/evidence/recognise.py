@@ -12,6 +12,7 @@ from imgmatch.evidence.container import Container
 from imgmatch.evidence.formats import (
     animation,
     behind,
+    discs,
     ewf,
     filesystem,
     locked,
@@ -88,6 +89,8 @@ FORMATS: tuple[type[Container], ...] = (
     lvm.Lvm,
     trees.Xfs,
     trees.Apfs,
+    discs.Bridge,
+    trees.Udf,
     partitions.Partitions,
     filesystem.FileSystem,
     zips.Zip,

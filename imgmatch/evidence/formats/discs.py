@@ -1,0 +1,67 @@
+"""Discs with two file systems over the same files (ISO 9660 and UDF), which need not name the same ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from imgmatch.errors import EvidenceError
+from imgmatch.evidence.formats import boot_sectors
+from imgmatch.evidence.formats.boot_sectors import where_it_can
+from imgmatch.evidence.formats.filesystem import FileSystem
+from imgmatch.evidence.formats.trees import Udf, is_udf
+from imgmatch.evidence.look import Look
+from imgmatch.types import Evidence, Issue
+
+_SECTOR = 2048
+
+
+class Bridge(FileSystem):
+    """Files that ISO 9660 names, then those that UDF alone does."""
+
+    name = "disc with ISO 9660 and UDF"
+    kinds: ClassVar[tuple[str, ...]] = (*FileSystem.kinds, "udf")
+
+    @classmethod
+    def recognise(cls, look: Look) -> bool:
+        """By the descriptors of both."""
+        at = where_it_can(look.at)
+        return is_udf(at) and boot_sectors.intact(look.head, at) == "ISO9660"
+
+    def members(self) -> Iterator[Evidence | Issue]:
+        """Files, ISO 9660's first; where it can't be read, all that UDF names."""
+        known: list[tuple[int, int]] = []
+        try:
+            yield from super().members()
+            yield from self._owned(set(), known)
+        except EvidenceError as error:
+            yield Issue.walked(self.outer.locator, error, self.name)
+        other = _Beside(self.outer, self.options, self.budget)
+        other.known = frozenset(known)
+        yield from other.members()
+
+
+class _Beside(Udf):
+    """What no other file system of a disc names."""
+
+    known: frozenset[tuple[int, int]] = frozenset()
+    """First sector and number of sectors of what one does."""
+
+    def is_known(self, volume: int, inode: int) -> bool:
+        """Does it lie in the very sectors of such a file?"""
+        try:
+            runs = _joined(self._system.call("owned", volume, [inode], about=[("inode", volume, inode)]))
+        except (OSError, RuntimeError, EvidenceError):  # it is told again when the file is read
+            return False
+        return len(runs) == 1 and (runs[0][0] // _SECTOR, -(-runs[0][1] // _SECTOR)) in self.known
+
+
+def _joined(runs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Those that follow one another as one."""
+    found: list[tuple[int, int]] = []
+    for start, length in runs:
+        if found and sum(found[-1]) == start:
+            found[-1] = (found[-1][0], found[-1][1] + length)
+        else:
+            found.append((start, length))
+    return found
