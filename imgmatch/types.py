@@ -235,7 +235,7 @@ class Match:
     partial: str | None = None
     """What could not be read of the item."""
     decision: str | None = None
-    """What an examiner decided of it and the query: confirmed or rejected."""
+    """What stands of it and the query by examiners: confirmed, possible, rejected or seen."""
 
 
 @dataclass(frozen=True, slots=True)
