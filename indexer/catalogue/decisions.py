@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from imgmatch.types import Decision
 from indexer.catalogue.sql import Reads, Writes
 from indexer.catalogue.table import Copied, Kept, Table
 
@@ -89,24 +90,34 @@ class DecisionRow:
     account: str
     decided_utc: str
 
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What stands of a pair of contents. ``waits``: it was confirmed, and a second examiner has not agreed yet."""
-
-    verdict: str
-    row: DecisionRow
-    """What was said last, of what was not taken back."""
-    waits: bool = False
+    @property
+    def decision(self) -> Decision:
+        """What is said, without of what."""
+        return Decision(self.verdict, self.examiner, self.account, self.decided_utc, self.note)
 
 
-def standing_of(rows: Iterable[DecisionRow], second_reader: bool = False) -> Standing | None:
+def standing_of(rows: Iterable[DecisionRow], second_reader: bool = False) -> Decision | None:
     """What stands of the rows of one pair, oldest first; None: nothing, as nobody decided or all was taken back.
 
     An examiner's "withdrawn" takes back what the same one said last. The newest verdict that is left stands, but that
     "seen" says nothing against what anybody decided. Where a second reader is wanted, "confirmed" stands once two
     examiners last said so, and is "possible" until then.
     """
+    said = _left(rows)
+    if not said:
+        return None
+    newest = said[-1]
+    if newest.verdict != CONFIRMED:
+        return newest.decision
+    last = {who(row): row for row in said[:-1] if who(row) != who(newest)}
+    others = tuple(row.examiner for row in last.values() if row.verdict == CONFIRMED)
+    if second_reader and not others:
+        return replace(newest.decision, verdict=POSSIBLE, waits=True)
+    return replace(newest.decision, others=others)
+
+
+def _left(rows: Iterable[DecisionRow]) -> list[DecisionRow]:
+    """What was not taken back; "seen" where nothing else was said."""
     left: list[DecisionRow] = []
     for row in rows:
         if row.verdict != WITHDRAWN:
@@ -115,15 +126,7 @@ def standing_of(rows: Iterable[DecisionRow], second_reader: bool = False) -> Sta
         own = [at for at, one in enumerate(left) if who(one) == who(row)]
         if own:
             del left[own[-1]]
-    said = [row for row in left if row.verdict != SEEN] or left
-    if not said:
-        return None
-    newest = said[-1]
-    if newest.verdict != CONFIRMED or not second_reader:
-        return Standing(newest.verdict, newest)
-    last = {who(row): row.verdict for row in said}
-    agree = sum(verdict == CONFIRMED for verdict in last.values())
-    return Standing(CONFIRMED, newest) if agree > 1 else Standing(POSSIBLE, newest, waits=True)
+    return [row for row in left if row.verdict != SEEN] or left
 
 
 def who(row: DecisionRow) -> str:
@@ -150,8 +153,16 @@ class DecisionReads(Reads):
         sql = f"SELECT {_ROW} FROM decisions WHERE {where} ORDER BY decided_utc, decision_id"
         return [DecisionRow(*row) for row in self._rows(sql, parameters)]
 
-    def standing(self, sha256: str) -> dict[str, Standing]:
-        """What stands of a content with each other one (SHA-256, either way round)."""
+    def newest(self) -> set[int]:
+        """The ids of decisions that stand: of each pair, either way round, the newest that was not taken back; not one
+        that waits for a second examiner.
+        """
+        wanted = self.second_reader()
+        every = ((_left(rows), standing_of(rows, wanted)) for rows in self.pairs().values())
+        return {left[-1].decision_id for left, stands in every if stands is not None and not stands.waits}
+
+    def standing(self, sha256: str) -> dict[str, Decision]:
+        """What stands of a content with each other one (SHA-256, either way round), by that other one."""
         pairs: dict[str, list[DecisionRow]] = {}
         for row in self.on(sha256):
             pairs.setdefault(row.item_sha256 if row.query_sha256 == sha256 else row.query_sha256, []).append(row)

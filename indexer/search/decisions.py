@@ -90,13 +90,13 @@ def history(case: Case) -> Iterator[dict[str, Any]]:
 
 def rejected_items(use: Use, sha256: str) -> set[int]:
     """Items that stand as rejected matches of this content."""
-    found = (use.catalogue.items.id_of(other) for other in _standing(use, sha256, REJECTED))
+    found = (use.catalogue.items.id_of(other) for other in _those(use, sha256, REJECTED))
     return {item_id for item_id in found if item_id is not None}
 
 
 def confirmed(use: Use, sha256: str) -> set[str]:
     """Contents (SHA-256) that stand as confirmed matches of this one."""
-    return set(_standing(use, sha256, CONFIRMED))
+    return set(_those(use, sha256, CONFIRMED))
 
 
 def labels(case: Case) -> Iterator[dict[str, str]]:
@@ -139,8 +139,8 @@ def _labels(use: Use) -> Iterator[dict[str, str]]:
             yield {"sha256": member, "label": label}
 
 
-def _standing(use: Use, sha256: str, wanted: str) -> list[str]:
-    return [other for other, stands in use.catalogue.decisions.standing(sha256).items() if stands.verdict == wanted]
+def _those(use: Use, sha256: str, verdict: str) -> list[str]:
+    return [other for other, said in use.catalogue.decisions.standing(sha256).items() if said.verdict == verdict]
 
 
 def _query(use: Use, query: str | os.PathLike[str]) -> str:

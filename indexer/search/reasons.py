@@ -50,7 +50,7 @@ def describe(use: Use, query: Query, matches: Sequence[Match]) -> tuple[Match, .
                 labels=labels[match.item_id],
                 reasons=("the query itself", *said) if any(place.own for place in seen) else tuple(said),
                 metadata=values(of_item),
-                decision=decided[match.sha256].verdict if match.sha256 in decided else None,
+                decision=decided.get(match.sha256),
             )
         )
     return tuple(described)
