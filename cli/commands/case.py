@@ -108,6 +108,7 @@ def issues(
                 "what": row.issue.what,
                 "stage": row.issue.stage,
                 "path": row.issue.locator.path,
+                "place": row.issue.locator.words,
                 "message": row.issue.message,
                 "sha256": row.sha256,
                 "seen_utc": row.seen_utc,
