@@ -43,7 +43,7 @@ _BROUGHT = {  # what an extra brings besides the containers that name it as thei
     "cuda": "embedding on an NVIDIA GPU",
     "sscd": "the model sscd",
 }
-_INNER = ("all", "dev", "bench", "reference", "reference-pdq")
+_INNER = ("all", "dev", "bench", "bundle", "reference", "reference-pdq")
 """Extras that are sets of others, or for whoever works on imgmatch."""
 _OLDEST = datetime(2026, 1, 1).timestamp()
 """No clock that is right shows less: imgmatch is younger."""
