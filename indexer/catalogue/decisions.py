@@ -41,7 +41,7 @@ TABLES = (
                 BEGIN SELECT RAISE(ABORT, 'decisions are only added'); END;
             """,
             # Before, there were "confirmed" and "rejected".
-            11: """
+            12: """
             CREATE TABLE decisions_of_states (
                 decision_id INTEGER PRIMARY KEY,
                 query_sha256 BLOB NOT NULL,

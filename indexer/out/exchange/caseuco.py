@@ -187,7 +187,7 @@ class _Graph:
     def _ingests(self) -> int:
         """Runs that found pictures, each with a record of what; how many."""
         count = 0
-        for run_id, command, version, _, _, started, finished, _ in self._use.catalogue.runs.all():
+        for run_id, command, version, _, _, started, finished, *_ in self._use.catalogue.runs.all():
             found = (
                 self._picture_id(sha256, locator) for sha256, locator in self._use.catalogue.sightings.of_run(run_id)
             )

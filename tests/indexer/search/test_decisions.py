@@ -91,14 +91,14 @@ def test_what_can_not_be_said_changes_nothing(made):
 def test_decisions_of_an_older_case_come_along_and_still_can_not_be_changed(tmp_path, monkeypatch):
     db = sqlite3.connect(tmp_path / "old.sqlite")
     with monkeypatch.context() as patch:
-        patch.setattr(registry, "FORMAT", 10)
+        patch.setattr(registry, "FORMAT", 11)
         registry.bring_up(db, 0)
     row = (7, b"1" * 32, b"2" * 32, "rejected", "why", "Ada", "a", "2026-01-01T00:00:00.000Z")
     db.execute("INSERT INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
     with pytest.raises(sqlite3.IntegrityError):
         db.execute("INSERT INTO decisions VALUES (8, ?, ?, 'possible', '', '', '', '')", row[1:3])
     db.commit()
-    registry.bring_up(db, 10)
+    registry.bring_up(db, 11)
     assert db.execute("SELECT * FROM decisions").fetchall() == [row]
     db.execute("INSERT INTO decisions VALUES (8, ?, ?, 'possible', '', '', '', '')", row[1:3])
     for sql in ("UPDATE decisions SET note = 'x'", "DELETE FROM decisions"):
