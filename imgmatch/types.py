@@ -232,6 +232,51 @@ class FalseMatchRate:
 
 
 @dataclass(frozen=True, slots=True)
+class Reference:
+    """The background that false-match rates come from: which case, how many of its pictures, the ordered pairs of them
+    that were compared, and when.
+    """
+
+    source: str
+    pictures: int
+    pairs: int
+    made_utc: str
+
+    @property
+    def words(self) -> str:
+        """All of it in one line."""
+        return f"{self.pairs:,} pairs of {self.pictures:,} unrelated pictures of {self.source}, {self.made_utc[:10]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What stands of a pair of contents: the verdict (confirmed, possible, rejected or seen), who said so last, under
+    which account, when, and why.
+    """
+
+    verdict: str
+    examiner: str
+    account: str
+    decided_utc: str
+    note: str = ""
+    others: tuple[str, ...] = ()
+    """Further examiners who confirmed it too."""
+    waits: bool = False
+    """It was confirmed, and is "possible" until a second examiner says so too."""
+
+    @property
+    def by(self) -> str:
+        """Who decided, as far as that was said; the account beside it is the operating system's word."""
+        return " and ".join((self.examiner or f"account {self.account}", *self.others))
+
+    @property
+    def words(self) -> str:
+        """The decision in one line."""
+        said = "confirmed, not yet by a second examiner," if self.waits else self.verdict
+        return f"{said} by {self.by}, {self.decided_utc[:10]}" + (f": {self.note}" if self.note else "")
+
+
+@dataclass(frozen=True, slots=True)
 class Match:
     """One ranked item. ``rank`` starts at 1; ``score`` is a lead for an examiner, never a verdict.
 
@@ -256,8 +301,8 @@ class Match:
     """The query's very content (SHA-256)."""
     partial: str | None = None
     """What could not be read of the item."""
-    decision: str | None = None
-    """What an examiner decided of it and the query: confirmed or rejected."""
+    decision: Decision | None = None
+    """What stands of it and the query by an examiner's word."""
 
 
 @dataclass(frozen=True, slots=True)

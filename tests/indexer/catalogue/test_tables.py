@@ -35,6 +35,8 @@ SHIPPED = {
     8: "ed6b1a3a3596eba4",
     9: "e1c27f82a8c8cedc",
     10: "cbd58f04b88df585",
+    11: "62f11f98d1599aaa",
+    12: "5e9395ceb0d75af4",
 }
 
 
