@@ -13,8 +13,6 @@ from imgmatch.evidence.formats.trees import Udf, is_udf
 from imgmatch.evidence.look import Look
 from imgmatch.types import Evidence, Issue
 
-_SECTOR = 2048
-
 
 class Bridge(FileSystem):
     """Files that ISO 9660 names, then those that UDF alone does."""
@@ -36,32 +34,6 @@ class Bridge(FileSystem):
             yield from self._owned(set(), known)
         except EvidenceError as error:
             yield Issue.walked(self.outer.locator, error, self.name)
-        other = _Beside(self.outer, self.options, self.budget)
+        other = Udf(self.outer, self.options, self.budget)
         other.known = frozenset(known)
         yield from other.members()
-
-
-class _Beside(Udf):
-    """What no other file system of a disc names."""
-
-    known: frozenset[tuple[int, int]] = frozenset()
-    """First sector and number of sectors of what one does."""
-
-    def is_known(self, volume: int, inode: int) -> bool:
-        """Does it lie in the very sectors of such a file?"""
-        try:
-            runs = _joined(self._system.call("owned", volume, [inode], about=[("inode", volume, inode)]))
-        except (OSError, RuntimeError, EvidenceError):  # it is told again when the file is read
-            return False
-        return len(runs) == 1 and (runs[0][0] // _SECTOR, -(-runs[0][1] // _SECTOR)) in self.known
-
-
-def _joined(runs: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Those that follow one another as one."""
-    found: list[tuple[int, int]] = []
-    for start, length in runs:
-        if found and sum(found[-1]) == start:
-            found[-1] = (found[-1][0], found[-1][1] + length)
-        else:
-            found.append((start, length))
-    return found

@@ -28,6 +28,7 @@ _MAX_PATH_DEPTH = 1_000
 _STEP = 1024
 # No file system keeps a folder in less.
 _LEAST_FOLDER_BYTES = 64
+_SECTOR = 2048
 _UDF_AT, _UDF_STEPS, _MOST_UDF = 32768, (2048, 4096), 16
 
 
@@ -220,11 +221,23 @@ class Udf(Tree):
     kinds = ("udf", "deleted", "carved")
     parser = udf.Udf
     tells_deleted = True
+    known: frozenset[tuple[int, int]] = frozenset()
+    """First sector and number of sectors of files that another file system of the disc names."""
 
     @classmethod
     def recognise(cls, look: Look) -> bool:
         """By its descriptors; not where they are left of what stood there before a disk was partitioned."""
         return is_udf(where_it_can(look.at)) and not _is_partitioned(look.head)
+
+    def is_known(self, volume: int, inode: int) -> bool:
+        """Does it lie in the very sectors of such a file?"""
+        if not self.known:
+            return False
+        try:
+            runs = _joined(self._system.call("owned", volume, [inode], about=[("inode", volume, inode)]))
+        except (OSError, RuntimeError, EvidenceError):  # it is told again when the file is read
+            return False
+        return len(runs) == 1 and (runs[0][0] // _SECTOR, -(-runs[0][1] // _SECTOR)) in self.known
 
 
 class Xfs(Tree):
@@ -264,3 +277,14 @@ def is_udf(at: Callable[[int, int], bytes]) -> bool:
 def _is_partitioned(head: bytes) -> bool:
     """Does a table of partitions leave UDF to one of them? A disc that also boots names itself as one."""
     return partition_tables.is_mbr(head) and not partition_tables.names_itself(head)
+
+
+def _joined(runs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Those that follow one another as one."""
+    found: list[tuple[int, int]] = []
+    for start, length in runs:
+        if found and sum(found[-1]) == start:
+            found[-1] = (found[-1][0], found[-1][1] + length)
+        else:
+            found.append((start, length))
+    return found
