@@ -14,7 +14,7 @@ TABLES = (
     Table(
         "relocations",
         {
-            12: """
+            13: """
             CREATE TABLE relocations (
                 relocation_id INTEGER PRIMARY KEY,
                 old TEXT NOT NULL,
@@ -31,7 +31,7 @@ TABLES = (
     Table(
         "relocated",
         {
-            12: """
+            13: """
             CREATE TABLE relocated (
                 relocation_id INTEGER NOT NULL REFERENCES relocations,
                 of TEXT NOT NULL,
@@ -48,7 +48,7 @@ TABLES = (
     Table(
         "displaced",
         {
-            12: """
+            13: """
             CREATE TABLE displaced (
                 relocation_id INTEGER NOT NULL REFERENCES relocations,
                 sighting_id INTEGER NOT NULL,

@@ -36,6 +36,8 @@ SHIPPED = {
     9: "e1c27f82a8c8cedc",
     10: "cbd58f04b88df585",
     11: "62f11f98d1599aaa",
+    12: "5e9395ceb0d75af4",
+    13: "6c4bb9696c406dbe",
 }
 
 
