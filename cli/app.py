@@ -14,6 +14,7 @@ from cli.commands import (
     case,
     check,
     demo,
+    doctor,
     erasure,
     exchange,
     index,
@@ -21,6 +22,7 @@ from cli.commands import (
     known,
     matches,
     models,
+    relocate,
     review,
     search,
     show,
@@ -68,6 +70,7 @@ _add(app, matches.groups)
 _add(app, matches.link)
 _add(app, matches.decide)
 _add(app, demo.demo)
+_add(app, doctor.doctor)
 _add(app, case.init)
 _add(app, ingest.ingest)
 _add(app, search.search)
@@ -79,6 +82,7 @@ _add(app, erasure.delete)
 _add(app, erasure.readmit)
 _add(app, erasure.erasures)
 _add(app, case.merge)
+_add(app, relocate.relocate)
 
 models_app = _app("The networks that turn pictures into vectors.")
 _add(models_app, models.list_, "list")

@@ -73,8 +73,15 @@ COMMANDS = [  # command, its arguments after the case, what it leaves in the log
     ("known remove", "seen", "remove hash list"),
     ("check", "--sources", "check checked"),
     ("check", "--repair", "repair repaired check checked"),
-    ("delete", "--item 2 --reason asked", "delete"),
+    ("delete", "--item 2 --reason asked", "delete erase erased"),
+    ("delete", "--item 2 --dry-run", "delete planned"),
+    ("delete", "--item 2 --certificate {out}", "delete erase erased certificate"),
+    ("erasures", "", "erasures"),
+    ("readmit", "--sha256 {sha}", "readmit"),
     ("merge", "{other}", "merge_started merge"),
+    ("relocate", "{in} {clouds} --partial", "relocate"),
+    ("relocate", "--list", "relocations"),
+    ("relocate", "--undo", "relocate"),
     ("index build", "", "index"),
     ("index compact", "", "compact compacted"),
     ("index move", "--to faiss --abandon", "index_move index_left"),
@@ -84,6 +91,7 @@ COMMANDS = [  # command, its arguments after the case, what it leaves in the log
 ]
 NOT_RECORDED = {  # command: its arguments, and why it leaves nothing
     "status": ("", "numbers, models and settings; of places only those that the last ingest was asked to read"),
+    "doctor": ("", "numbers, models and the rights of its folder"),
     "index info": ("", "numbers and reasons, nothing of any picture"),
     "audit verify": ("", "the log itself"),
     "audit head": ("", "the log itself"),
@@ -171,6 +179,8 @@ def folder(tmp_path_factory):
             decisions.decide(case, "1", "4", "confirmed")
             with case.change("index_move") as change:
                 change.writer.indexes.set_remote("current", RemoteRow("https://127.0.0.1:1", "imgmatch", "x"))
+            with case.change("relocate") as change:
+                change.writer.relocations.move("/nowhere", "/nothing", "now")
         with Case.create(folder / "other", model=embedder.spec) as case:
             ingest(case, [folder / "query.jpg"], embedder, IngestConfig(jobs=1))
     with Case.create(folder / "clouds", model=embedder.spec) as case:

@@ -18,7 +18,7 @@ TABLES = (
     Table(
         "erasures",
         {
-            12: """
+            14: """
             CREATE TABLE erasures (
                 erasure_id INTEGER PRIMARY KEY,
                 reason TEXT NOT NULL,
@@ -37,7 +37,7 @@ TABLES = (
     Table(
         "erased",
         {
-            12: """
+            14: """
             CREATE TABLE erased (
                 sha256 BLOB NOT NULL,
                 erasure_id INTEGER NOT NULL REFERENCES erasures,
@@ -57,7 +57,7 @@ TABLES = (
     Table(
         "traces",
         {
-            12: """
+            14: """
             CREATE TABLE traces (
                 digest BLOB NOT NULL,
                 sha256 BLOB NOT NULL,
@@ -226,7 +226,9 @@ class ErasureWrites(Writes, ErasureReads):
         )
 
     def forget_arguments(self, paths: set[str], sources: Sequence[str]) -> None:
-        """The names of erased files among the arguments of runs, and of sources of which nothing is left."""
+        """The names of erased files among the arguments of runs and in what was moved, and of sources of which nothing
+        is left.
+        """
         for run_id, text in self._rows("SELECT run_id, arguments_json FROM runs"):
             arguments = json.loads(text)
             told = arguments.get("paths")
@@ -236,6 +238,11 @@ class ErasureWrites(Writes, ErasureReads):
             if kept != told:
                 arguments = json.dumps({**arguments, "paths": kept}, sort_keys=True)
                 self._run("UPDATE runs SET arguments_json = ? WHERE run_id = ?", (arguments, run_id))
+
+        for number, old, new in self._rows("SELECT relocation_id, old, new FROM relocations"):
+            if _names(new, paths, sources) or _names(old, paths, sources):
+                gone = "UPDATE relocations SET old = '(erased)', new = '(erased)' WHERE relocation_id = ?"
+                self._run(gone, (number,))
 
     def tell(self, erasure_id: int, told: dict[str, Any], finished_utc: str | None) -> None:
         """Say its numbers, and that nothing of it is left."""

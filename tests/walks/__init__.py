@@ -1,1 +1,1 @@
-"""What people do with imgmatch from beginning to end, as they would: by the commands alone, and what they print."""
+"""Tasks of people, from the first command to what they hand on."""

@@ -198,7 +198,10 @@ def test_known_media_of_erased_contents_go_and_do_not_come_again(filled, photogr
     context = "http://github.com/VICSDATAMODEL/ProjectVic/DataModels/2.0.xml/US/$metadata#Cases"
 
     def file(name):
-        media = [{"MediaID": 1, "Category": 2, "MD5": md5}, {"MediaID": 2, "Category": 2, "MD5": hashlib.md5(b"another").hexdigest()}]
+        media = [
+            {"MediaID": 1, "Category": 2, "MD5": md5},
+            {"MediaID": 2, "Category": 2, "MD5": hashlib.md5(b"another").hexdigest()},
+        ]
         value = {"@odata.context": context, "value": [{"CaseID": name, "Media": media}]}
         (tmp_path / name).write_text(json.dumps(value))
         return tmp_path / name
