@@ -23,6 +23,7 @@ from cli.app import app
 from imgmatch.errors import CaseError
 from imgmatch.workers import pictures
 from indexer.care.check import check
+from indexer.care.delete import delete
 from indexer.case.audit import AuditLog
 from indexer.case.case import Case
 from indexer.catalogue import RemoteRow
@@ -262,11 +263,15 @@ def asked(folder, tmp_path, name, rest):
         if name != "index move":
             on_files(case)
     if name == "index compact":
+        with Case.open(case) as opened:
+            delete(opened, items=[2])
+    if name == "readmit":
         invoke("delete", case, "--item", "2")
     if "--repair" in rest:
         damage(case)
     out = tmp_path / "out"
     places = {path.stem: path for path in folder.iterdir()} | {"case": case, "out": out}
+    places["sha"] = hashlib.sha256((folder / "in" / f"{SECRET}-2.jpg").read_bytes()).hexdigest()
     if "{statement}" in rest:
         invoke("audit", "statement", case, 1, "-o", tmp_path / "made")
         places["statement"] = tmp_path / "made" / "statement.json"

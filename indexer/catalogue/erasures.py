@@ -131,10 +131,16 @@ class ErasureReads(Reads):
         sql = f"SELECT 1 FROM erased WHERE sha256 = ? AND {_STANDS} LIMIT 1"
         return self._one(sql, (bytes.fromhex(sha256),)) is not None
 
-    def all_hashes(self) -> tuple[set[bytes], set[bytes]]:
-        """MD5 and SHA-1 of everything that is kept out."""
-        rows = self._rows(f"SELECT md5, sha1 FROM erased WHERE {_STANDS}")
-        return {row[0] for row in rows if row[0]}, {row[1] for row in rows if row[1]}
+    def hashes_kept_out(self) -> tuple[set[bytes], set[bytes]]:
+        """MD5 and SHA-1 of everything that is kept out, but those that an item of the case has too."""
+        if not self.any():
+            return set(), set()
+        md5s, sha1s = (
+            {row[0] for row in self._rows(f"SELECT {name} FROM erased WHERE {_STANDS} AND {name} IS NOT NULL"
+                                          f" EXCEPT SELECT {name} FROM items")}
+            for name in ("md5", "sha1")
+        )  # fmt: skip
+        return md5s, sha1s
 
     def contents_kept_out(self) -> set[bytes]:
         """SHA-256 of everything that is kept out."""

@@ -164,13 +164,15 @@ class VicsWrites(Writes, VicsReads):
         contents that were erased from the case stay out.
         """
         sql = f"INSERT INTO vics_media (file_id, {_MEDIA}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-        md5s, sha1s = ErasureReads(self._source).all_hashes()
+        md5s, sha1s = ErasureReads(self._source).hashes_kept_out()
         wanted = (row for row in rows if row[1] not in md5s and row[2] not in sha1s)
         self._run_all(sql, ((file_id, *row) for row in wanted))
 
     def forget_erased(self) -> int:
         """Remove the records of contents that were erased; returns how many."""
-        hashes = "(SELECT {0} FROM erased WHERE readmitted_utc IS NULL AND {0} IS NOT NULL)"
+        hashes = (
+            "(SELECT {0} FROM erased WHERE readmitted_utc IS NULL AND {0} IS NOT NULL EXCEPT SELECT {0} FROM items)"
+        )
         sql = f"DELETE FROM vics_media WHERE md5 IN {hashes.format('md5')} OR sha1 IN {hashes.format('sha1')}"
         return self._run(sql)
 
