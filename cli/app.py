@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
 import imgmatch
 from cli.commands import (
@@ -26,13 +27,20 @@ from cli.commands import (
     review,
     search,
     show,
+    watch,
 )
 from cli.options.spread import spread
+from cli.render.notes import be_quiet
 
 
-def _app(help: str) -> typer.Typer:
+def _app(help: str, group: type[TyperGroup] = TyperGroup) -> typer.Typer:
     return typer.Typer(
-        name="imgmatch", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, help=help
+        name="imgmatch",
+        cls=group,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        help=help,
     )
 
 
@@ -57,8 +65,10 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only results, warnings and errors.")] = False,
 ) -> None:
-    pass
+    if quiet:
+        be_quiet()
 
 
 _add(app, search.explain)
@@ -73,6 +83,7 @@ _add(app, demo.demo)
 _add(app, doctor.doctor)
 _add(app, case.init)
 _add(app, ingest.ingest)
+_add(app, watch.watch)
 _add(app, search.search)
 _add(app, exchange.export)
 _add(app, case.status)
@@ -96,8 +107,7 @@ _add(models_app, models.render)
 _add(models_app, models.evaluate)
 app.add_typer(models_app, name="models")
 
-index_app = _app("The index of a case: a cache over its vectors, built again at will.")
-index_app.callback()(index.of_case)
+index_app = _app("The index of a case: a cache over its vectors, built again at will.", index.EitherOrder)
 _add(index_app, index.move)
 _add(index_app, index.build)
 _add(index_app, index.info)

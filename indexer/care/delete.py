@@ -91,7 +91,7 @@ def delete(
 def would_delete(case: Case, wanted: Wanted) -> tuple[Deleted, list[tuple[str, str | None]]]:
     """What ``delete`` would do, and SHA-256 and first place of each item that would go; nothing is changed."""
     found: list[tuple[Deleted, list[tuple[str, str | None]]]] = []
-    with case.writing(), case.use("delete planned", arguments=_asked(wanted)) as use:
+    with case.writing(), case.use("delete_planned", arguments=_asked(wanted)) as use:
         try:
             with use.catalogue.transaction() as writer:
                 places = use.catalogue.sightings

@@ -188,10 +188,13 @@ def _checks(log: AuditLog, run: dict[str, Any], totals: dict[str, int]) -> list[
     logged = next((e for e in log.entries(action="ingest") if e.get("run_id") == run["run_id"]), None)
     # Older versions have no such counts.
     left_out, unread, kept_out = (counts.get(what, 0) for what in ("ignored", "unread", "kept_out"))
+    only = run["arguments"].get("only_pictures")
+    passed = counts.get("not_pictures", 0) if only else 0
     sums = [
-        ("files met = new items + known content + ignored + unchanged + unusable + unread + kept out", counts["files"],
+        ("files met = new items + known content + ignored + unchanged + unusable + unread + kept out"
+         + (" + no pictures" if only else ""), counts["files"],
          counts["new_items"] + counts["known"] + left_out + counts["unchanged"] + counts["unusable"] + unread
-         + kept_out,
+         + kept_out + passed,
          "the run was broken off by an error: files in hand then are in none of them"),
         ("files read (new items + known content) = readings listed",
          counts["new_items"] + counts["known"], totals["files_read"], removed),

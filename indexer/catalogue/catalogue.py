@@ -265,7 +265,7 @@ class Catalogue:
 
     def counts(self) -> dict[str, int]:
         """How many items, sightings, places with issues, vectors, segments, labels, partial items and ignored files
-        there are.
+        there are; ``not_pictures`` of the places with issues are simply no pictures.
         """
         row = self.rows(
             "SELECT (SELECT count(*) FROM items), (SELECT count(*) FROM sightings),"
@@ -273,10 +273,12 @@ class Catalogue:
             " (SELECT coalesce(sum(rows), 0) FROM segments) - (SELECT count(*) FROM tombstones),"
             " (SELECT count(*) FROM segments),"
             " (SELECT count(DISTINCT item_id) FROM labels), (SELECT count(*) FROM items WHERE partial IS NOT NULL),"
-            " (SELECT count(DISTINCT locator) FROM listed_files WHERE ignored)"
+            " (SELECT count(DISTINCT locator) FROM listed_files WHERE ignored),"
+            " (SELECT count(DISTINCT locator) FROM issues WHERE error = 'not_a_picture')"
         )[0]
         names = (
             "items", "sightings", "issues", "vectors", "segments", "labelled_items", "partial_items", "ignored_files",
+            "not_pictures",
         )  # fmt: skip
         return dict(zip(names, row, strict=True))
 

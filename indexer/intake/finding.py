@@ -58,6 +58,9 @@ def entries(
         waiting.append(container)
         return container.ignored
 
+    def left_out(place: str) -> None:
+        report.excluded += 1
+
     def told() -> Iterator[Listed | Walked]:
         while waiting:
             one = waiting.pop(0)
@@ -65,7 +68,11 @@ def entries(
             yield one
 
     for path in paths:
-        for found in walk(path, leave_out=use.path, options=config.sources, pass_over=pass_over, walked=walked):
+        seen = walk(
+            path, leave_out=use.path, options=config.sources, pass_over=pass_over, walked=walked, left_out=left_out,
+            takes=config.still,
+        )  # fmt: skip
+        for found in seen:
             if stop.is_set():
                 return
             yield from told()

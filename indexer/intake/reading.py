@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from imgmatch.errors import EvidenceError, SourceDiskError
 from imgmatch.evidence import Walked
 from imgmatch.evidence.read import Content, only_this_file, reading
+from imgmatch.locator import Locator
 from imgmatch.picture.facts import Facts
 from imgmatch.types import Digests, Evidence, Issue
 from imgmatch.workers.decode import ReadPicture, Request
@@ -15,10 +17,17 @@ from indexer.index.shelf import Shelf
 from indexer.intake.config import IngestConfig
 from indexer.intake.finding import Entry
 from indexer.intake.known import KnownFiles, Listed
-from indexer.intake.outcomes import Failed, Ignored, KeptOut, Known, Prepared, Unread
+from indexer.intake.outcomes import NO_PICTURE, Failed, Ignored, KeptOut, Known, Prepared, Unread
 
 # Twelve megabytes: larger than the tiles need, and small enough for those that wait to be embedded.
 _REGIONS_PIXELS = 4 << 20
+_ENDING = re.compile(r"[^./\\]\.([0-9A-Za-z_-]{1,12})\Z")
+
+
+def ending(place: Locator) -> str:
+    """How a file's name ends, for counting: ``pdf``, or what says that it has no such end."""
+    found = _ENDING.search(place.at)
+    return found[1].lower() if found else "no ending"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +54,8 @@ class Reading:
         except SourceDiskError as fault:
             return Unread(entry.locator, str(fault))
         except EvidenceError as error:
+            if error.kind == NO_PICTURE and not error.what:
+                error.what = ending(entry.locator)
             return Failed(Issue.of(entry.locator, error), entry, digests, damage=damage)
 
     def _of(self, found: Evidence, content: Content) -> Prepared | KeptOut | Known | Ignored:

@@ -144,7 +144,7 @@ def test_decisions_go_and_no_others_can(filled):
     delete(filled, items=[2])
     clear(filled)
     kept = list(decisions.history(filled))
-    assert [row.note for row in kept] == ["another room altogether"]
+    assert [row["note"] for row in kept] == ["another room altogether"]
     with sqlite3.connect(filled.path / "catalogue.sqlite") as db, pytest.raises(sqlite3.IntegrityError):
         db.execute("DELETE FROM decisions")
     db.close()
