@@ -73,6 +73,7 @@ COMMANDS = [  # command, its arguments after the case, what it leaves in the log
     ("known remove", "seen", "remove hash list"),
     ("check", "--sources", "check checked"),
     ("check", "--repair", "repair repaired check checked"),
+    ("check", "--containers --keep-hashes", "check checked"),
     ("delete", "--item 2 --reason asked", "delete"),
     ("merge", "{other}", "merge_started merge"),
     ("relocate", "{in} {clouds} --partial", "relocate"),

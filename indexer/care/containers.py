@@ -41,7 +41,7 @@ def check_containers(
                 if progress:
                     progress("images", counts["bytes"] + at, total)
 
-            if not (row.hashes or row.made or keep) and row.kind != "Apple disk image (DMG)":
+            if not (row.hashes or row.made or keep or any("checksum" in name for name in row.facts)):
                 counts["skipped"] += 1
                 yield row, []
                 continue
