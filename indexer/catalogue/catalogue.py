@@ -13,6 +13,7 @@ from imgmatch.errors import CaseError, UsageError
 from imgmatch.locator import Locator
 from indexer.catalogue.custody import CustodyReads
 from indexer.catalogue.decisions import DecisionReads
+from indexer.catalogue.faces import FaceReads
 from indexer.catalogue.facts import FactReads
 from indexer.catalogue.indexes import IndexReads
 from indexer.catalogue.issues import OF_EVIDENCE, IssueReads
@@ -62,6 +63,7 @@ class Catalogue:
         self.listed = ListedReads(self)
         self.decisions = DecisionReads(self)
         self.vics = VicsReads(self)
+        self.faces = FaceReads(self)
 
     @property
     def _db(self) -> sqlite3.Connection:

@@ -80,7 +80,10 @@ class Commits:
         vector = None if outcome.deepens else outcome.vector
         profile = None if outcome.regions is None else THOROUGH
         regions = outcome.regions or ()
-        self._batch.items.append(NewItem(outcome.digests, outcome.image, vector, [outcome.evidence], regions, profile))
+        self._report.faces += len(outcome.faces or ())
+        self._batch.items.append(
+            NewItem(outcome.digests, outcome.image, vector, [outcome.evidence], regions, profile, outcome.faces)
+        )
 
     def _known_again(self, outcome: Known) -> None:
         lost = self._lost.get(outcome.digests.sha256)
