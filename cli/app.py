@@ -14,6 +14,7 @@ from cli.commands import (
     case,
     check,
     demo,
+    doctor,
     exchange,
     faces,
     index,
@@ -68,6 +69,7 @@ _add(app, matches.groups)
 _add(app, matches.link)
 _add(app, matches.decide)
 _add(app, demo.demo)
+_add(app, doctor.doctor)
 _add(app, case.init)
 _add(app, ingest.ingest)
 _add(app, search.search)

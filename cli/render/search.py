@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,9 @@ from indexer.intake.csvfile import cell, printable, write_csv
 from indexer.out.jsontext import json_text
 from indexer.search import fields
 
-_OVERVIEW = ("query", "score", "item", "label", "verified", "found at")
+_OVERVIEW = ("query", "score", "item", "label", "verified", "decision", "found at")
+
+_REJECTED = ("item_id", "sha256", "path", "locator", "decision", "decided_by", "decided_utc", "decision_note")
 
 if TYPE_CHECKING:
     from imgmatch.types import Match
@@ -47,13 +49,13 @@ def _best(result: SearchResult) -> list[str]:
     """A row of the overview."""
     name = _name(result)
     if result.issue is not None:
-        return [name, "", "", "", "not searched", ""]
+        return [name, "", "", "", "not searched", "", ""]
     if not result.matches:
-        return [name, "", "", "", "no match", ""]
+        return [name, "", "", "", "no match", result.left_out.words, ""]
     match = result.matches[0]
-    shown = fields.cells(match, ["score", "item_id", "label", "found_at"])
-    score, item, label, found_at = (cell(value) for value in shown.values())
-    return [name, score, item, label, _verified(match), found_at]
+    shown = fields.cells(match, ["score", "item_id", "label", "decision", "found_at"])
+    score, item, label, decision, found_at = (cell(value) for value in shown.values())
+    return [name, score, item, label, _verified(match), decision, found_at]
 
 
 def _verified(match: Match) -> str:
@@ -64,8 +66,13 @@ def _verified(match: Match) -> str:
     return "" if found is None else f"{found.inliers} points" if found.verified else "no"
 
 
+def _decisions(matches: Iterable[Match]) -> list[str]:
+    """What examiners decided of the pictures of a label, each with its item."""
+    return [f"item {m.item_id} {m.decision.words}" for m in matches if m.decision is not None]
+
+
 def _name(result: SearchResult) -> str:
-    return printable("; ".join(path.path or str(path) for path in result.queries or (result.locator,)))
+    return printable("; ".join(place.words for place in result.queries or (result.locator,)))
 
 
 def search_record(result: SearchResult) -> dict[str, Any]:
@@ -80,6 +87,11 @@ def search_record(result: SearchResult) -> dict[str, Any]:
         "masked": result.masked,
         "issue": None,
         "matches": [fields.values(match, fields.JSON) for match in result.matches],
+        "left_out": {
+            "rejected": [fields.values(match, _REJECTED) for match in result.left_out.rejected],
+            "likelier_by_chance": result.left_out.by_rate,
+        },
+        "background": None if result.background is None else asdict(result.background),
     }
     if result.issue is not None:
         record["issue"] = {"stage": result.issue.stage, "error": result.issue.error, "message": result.issue.message}
@@ -92,13 +104,15 @@ def _search_table(result: SearchResult) -> str:
         return f"{name}\n  not searched: {printable(result.issue.message)}\n\n"
     masked = f", {result.masked:.0%} of it left out" if result.masked else ""
     leads = f"{len(result.matches)} leads by {result.model}{masked}, {result.elapsed_ms:.0f} ms\n"
+    left_out = f"  left out: {result.left_out.words}\n" if result.left_out.words else ""
     head = f"{len(result.queries)} queries together" if result.queries else name
     rows = [[cell(value) for value in fields.cells(match, list(fields.TABLE)).values()] for match in result.matches]
     shown = [n for n, field in enumerate(fields.TABLE) if field == "reasons" or any(row[n] for row in rows)]
     headings = list(fields.TABLE.values())
     if sys.stdout.isatty():
         head = shortened(head, max(20, shutil.get_terminal_size().columns - len(leads) - 3))
-    return f"{head}   {leads}{text_table([[row[n] for n in shown] for row in rows], [headings[n] for n in shown])}\n"
+    table = text_table([[row[n] for n in shown] for row in rows], [headings[n] for n in shown])
+    return f"{head}   {leads}{table}{left_out}\n"
 
 
 def emit_labels(results: Iterable[LabelResult], format: Format, output: Path | None) -> None:
@@ -118,15 +132,17 @@ def emit_labels(results: Iterable[LabelResult], format: Format, output: Path | N
                     "score": round(label.score, 6),
                     "by_chance": false_match_text(best.false_match),
                     "verified": _verified(best),
+                    "decision": "; ".join(_decisions(label.matches)),
                     "pictures": label.pictures,
                     "items": [match.item_id for match in label.matches],
                     "path": best.sightings[0].locator.path,
+                    "place": best.sightings[0].locator.words,
                     "matches": [m for m in head["matches"] if m["item_id"] in {x.item_id for x in label.matches}],
                 }
 
     emit(
         records(),
-        ["query", "rank", "value", "score", "by_chance", "verified", "pictures", "items", "path"],
+        ["query", "rank", "value", "score", "by_chance", "verified", "decision", "pictures", "items", "path"],
         format,
         output,
     )
