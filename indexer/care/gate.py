@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -77,6 +78,9 @@ def close_gate(case: Case, reason: str, *, erase: bool) -> Closed:
         case.tidy()
         if erase:
             case.catalogue.checkpoint()
+            for shelf in shelves:
+                with contextlib.suppress(OSError):
+                    (shelf.folder / shelf.spec.name).rmdir()
     return done
 
 

@@ -114,7 +114,7 @@ class IngestReport:
     labelled: int = 0
     unused_rows: int = 0
     deepened: int = 0
-    faces: int = 0
+    faces: int | None = None
     alerts: int = 0
     read_bytes: int = 0
     access_times: int = 0

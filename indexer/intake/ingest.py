@@ -61,7 +61,7 @@ def ingest(
     subject = {"paths": arguments["paths"]}
     if faces is not None:
         case.face_shelf()
-        arguments["faces"] = faces.spec.name
+        arguments["faces"], report.faces = faces.spec.name, 0
     with case.writing():
         shelf = case.add_shelf(embedder.spec)
         with case.run("ingest", embedder.runtime, arguments=arguments, subject=subject, model=embedder.spec) as run:

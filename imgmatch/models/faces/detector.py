@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 SIDES_PX = (320, 1024)
 """The longer side of the picture, each time it is looked at."""
 TILE_PX, OVERLAP_PX = 1024, 256
-LEAST_CONFIDENCE = 0.7
+LEAST_CONFIDENCE, HIDDEN_CONFIDENCE = 0.6, 0.5
+"""From where on a find is one; and from where on it is hidden, where faces are: rather too much."""
 _SAME = 0.35
 """Two finds that share so much of both, or twice as much of the smaller one, are one face."""
 _STRIDES = (8, 16, 32)
@@ -52,32 +53,35 @@ class Detector:
         self._session = open_session(path, threads)
         self._outputs = [f"{kind}_{stride}" for stride in _STRIDES for kind in ("cls", "obj", "bbox", "kps")]
 
-    def detect(self, pixels: Pixels, *, thorough: bool = False) -> list[Detection]:
-        """Faces in (H, W, 3) uint8 sRGB, the surest first; ``thorough`` also looks at tiles of the picture as it is."""
-        found = [hit for side in self._sides(pixels) for hit in self._at_size(pixels, side)]
+    def detect(self, pixels: Pixels, *, thorough: bool = False, least: float = LEAST_CONFIDENCE) -> list[Detection]:
+        """Faces in (H, W, 3) uint8 sRGB of at least this confidence, the surest first; ``thorough`` also looks at tiles
+        of the picture as it is.
+        """
+        found = [hit for side in self._sides(pixels) for hit in self._at_size(pixels, side, least)]
         if thorough and max(pixels.shape[:2]) > SIDES_PX[-1]:
             for x, y, tile in _tiles(pixels):
-                found += [_moved(hit, x, y) for hit in self.look(tile)]
+                found += [_moved(hit, x, y) for hit in self.look(tile, least)]
         return _each_once(found)
 
     def _sides(self, pixels: Pixels) -> tuple[int, ...]:
-        """A small picture is looked at once, as it is or twice as large."""
+        """A small picture is looked at once, larger than it is."""
         longer = max(pixels.shape[:2])
         if longer <= SIDES_PX[0]:
-            return (min(2 * longer, SIDES_PX[0] * 2),)
+            return (max(2 * longer, SIDES_PX[0]),)
         return SIDES_PX[0], min(longer, SIDES_PX[1])
 
-    def _at_size(self, pixels: Pixels, side_px: int) -> list[Detection]:
+    def _at_size(self, pixels: Pixels, side_px: int, least: float) -> list[Detection]:
         height, width = pixels.shape[:2]
         scale = side_px / max(height, width)
         size = max(1, round(width * scale)), max(1, round(height * scale))
         kind = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         shown = pixels if scale == 1 else cv2.resize(pixels, size, interpolation=kind)
         return [
-            _scaled(hit, width / size[0], height / size[1]) for hit in self.look(shown.astype(np.uint8, copy=False))
+            _scaled(hit, width / size[0], height / size[1])
+            for hit in self.look(shown.astype(np.uint8, copy=False), least)
         ]
 
-    def look(self, pixels: Pixels) -> list[Detection]:
+    def look(self, pixels: Pixels, least: float = LEAST_CONFIDENCE) -> list[Detection]:
         """Finds of one run over a picture as it is, which is padded to what the network takes, in no order."""
         height, width = pixels.shape[:2]
         tall, wide = -(-height // 32) * 32, -(-width // 32) * 32
@@ -91,15 +95,15 @@ class Detector:
             ) from error
         found: list[Detection] = []
         for number, stride in enumerate(_STRIDES):
-            found += _decoded(told[4 * number : 4 * number + 4], stride, wide // stride)
+            found += _decoded(told[4 * number : 4 * number + 4], stride, wide // stride, least)
         return found
 
 
-def _decoded(told: list[Numbers], stride: int, columns: int) -> list[Detection]:
+def _decoded(told: list[Numbers], stride: int, columns: int, least: float) -> list[Detection]:
     """What one scale of the network says, in pixels."""
     sure, there, boxes, points = (part[0] for part in told)
     confidence = np.sqrt(np.clip(sure[:, 0], 0, 1) * np.clip(there[:, 0], 0, 1))
-    hits = np.flatnonzero(confidence >= LEAST_CONFIDENCE)
+    hits = np.flatnonzero(confidence >= least)
     found = []
     for hit in hits[np.argsort(-confidence[hits], kind="stable")][:_MOST].tolist():
         cell = np.array([hit % columns, hit // columns], np.float32)

@@ -17,6 +17,8 @@ LEAST_PX = 24
 LEAST_SHARPNESS = 0.14
 MOST_YAW, MOST_PITCH = 0.6, 0.3
 MOST_CUT = 0.25
+LEAST_SURE = 0.7
+"""Finds of less confidence are faces about as often as they are none."""
 # What is as good as it gets: beyond it more pixels or detail make no better match.
 _FULL_PX, _FULL_SHARPNESS = 64, 0.3
 
@@ -45,6 +47,7 @@ class Face:
     def unfit(self) -> str:
         """Why it is not fit to be compared; empty where it is."""
         reasons = (
+            (self.confidence < LEAST_SURE, "hardly a face"),
             (self.size_px < LEAST_PX, f"too small ({self.size_px:.0f} px, less than {LEAST_PX})"),
             (self.sharpness < LEAST_SHARPNESS, "blurred"),
             (abs(self.yaw) > MOST_YAW or abs(self.pitch) > MOST_PITCH, "turned away"),

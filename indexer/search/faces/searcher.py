@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import time
 from collections.abc import Sequence
@@ -69,7 +70,7 @@ class FaceSearcher:
         arguments = {
             "reason": require_reason(request.reason),
             **{name: getattr(request, name) for name in ("k", "unfit", "max_fmr")},
-            **({"within": within} if within else {}),
+            **({"within": dataclasses.asdict(within)} if within else {}),
         }
         shelf = self._case.face_shelf()
         with self._case.use("search faces", arguments=arguments, model=shelf.spec) as use:
