@@ -121,12 +121,17 @@ def test_no_other_command_looks_for_a_face_where_the_gate_is_closed(folder, tmp_
     assert set(every()) <= walked, "each is in the walk of what is recorded"
 
 
-@pytest.mark.parametrize(
-    "rest", ["init {new} --model sface", "search {case} {face} --model sface", "groups {case} --model sface",
-             "ingest {case} {face} --model sface", "calibrate {case} --model sface", "link {case} {other} --model sface",
-             "explain {case} {face} 1 -o {new} --model sface", "index {case} build --model sface",
-             "models evaluate {new} --model sface"],
-)  # fmt: skip
+@pytest.mark.parametrize("rest", [
+    "init {new} --model sface",
+    "search {case} {face} --model sface",
+    "groups {case} --model sface",
+    "ingest {case} {face} --model sface",
+    "calibrate {case} --model sface",
+    "link {case} {other} --model sface",
+    "explain {case} {face} 1 -o {new} --model sface",
+    "index {case} build --model sface",
+    "models evaluate {new} --model sface",
+])  # fmt: skip
 def test_no_command_takes_a_model_of_faces_for_one_of_pictures(folder, case, tmp_path, rest):
     """Open gate or not: there is no way around the reason."""
     places = {"case": case, "other": folder / "other", "new": tmp_path / "new", "face": folder / "face.png"}

@@ -21,7 +21,7 @@ TABLES = (
     Table(
         "faces",
         {
-            12: """
+            14: """
             CREATE TABLE faces (
                 vector_id INTEGER PRIMARY KEY,
                 item_id INTEGER NOT NULL REFERENCES items,
@@ -47,7 +47,7 @@ TABLES = (
     Table(
         "people",
         {
-            12: """
+            14: """
             CREATE TABLE people (
                 person_id INTEGER PRIMARY KEY,
                 label TEXT NOT NULL,
@@ -63,7 +63,7 @@ TABLES = (
     Table(
         "people_faces",
         {
-            12: """
+            14: """
             CREATE TABLE people_faces (
                 vector_id INTEGER PRIMARY KEY,
                 item_id INTEGER NOT NULL REFERENCES items,
@@ -82,7 +82,7 @@ TABLES = (
     Table(
         "face_decisions",
         {
-            12: """
+            14: """
             CREATE TABLE face_decisions (
                 decision_id INTEGER PRIMARY KEY,
                 query_sha256 BLOB NOT NULL,

@@ -36,7 +36,9 @@ SHIPPED = {
     9: "e1c27f82a8c8cedc",
     10: "cbd58f04b88df585",
     11: "62f11f98d1599aaa",
-    12: "9cffa0f6fb055512",
+    12: "5e9395ceb0d75af4",
+    13: "6c4bb9696c406dbe",
+    14: "7e9ae59e0ff6957b",
 }
 
 
@@ -88,6 +90,9 @@ def full(tmp_path):
                 box = (0, 0, 9, 9)
                 said = (digests(0).sha256, box, digests(1).sha256, box, "confirmed", "", "A", "a", "now")
                 writer.faces.decide(FaceDecisionRow(*said))
+                writer.sightings.restore(2, str(evidence(1, "/moved/a").locator), None, "now", run.run_id)
+                writer.relocations.move("/media", "/moved", "now")
+                writer.relocations.move("/moved", "/media", "now")
         yield case
 
 

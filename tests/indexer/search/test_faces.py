@@ -242,7 +242,7 @@ def test_faces_of_what_is_there_are_found_as_ingest_finds_them(case, folder, rea
         open_gate(later, "court", "victims", model="sface")
         done = find_faces(later, reader, jobs=1)
         assert (done.items, done.faces, done.unread, done.left) == (7, 10, 0, 0)
-        assert [r for r in inside(later).faces.all()] == [r for r in inside(case).faces.all()]
+        assert list(inside(later).faces.all()) == list(inside(case).faces.all())
         again = find_faces(later, reader, jobs=1)
         assert (again.items, again.faces) == (0, 0), "each item once"
         thorough = find_faces(later, reader, jobs=1, thorough=True)
