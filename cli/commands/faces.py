@@ -28,9 +28,6 @@ def enable(
     authority: Annotated[str, typer.Option(help="On whose authority or legal basis faces may be compared.")],
     reason: ReasonOpt,
     model: Annotated[str, typer.Option(help="Model of faces.")] = "sface",
-    second: Annotated[
-        bool, typer.Option("--second-examiner", help="A confirmed match counts only when another examiner confirms it.")
-    ] = False,
     *,
     out: Output,
 ) -> None:
@@ -38,7 +35,7 @@ def enable(
     from indexer.care.gate import open_gate
 
     with open_case(case) as opened:
-        gate = open_gate(opened, authority, reason, model=model, second=second)
+        gate = open_gate(opened, authority, reason, model=model)
     out.one({"case": str(case), **gate._asdict()})
     note(f"Every use of a face is recorded with its reason. Next: imgmatch faces find {case}")
 

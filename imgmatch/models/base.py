@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from imgmatch.models.faces.face import FoundFace
+    from imgmatch.models.face import FoundFace
     from imgmatch.types import Image, Pixels
 
     Vectors = npt.NDArray[np.float32]

@@ -28,7 +28,7 @@ class Closed:
     files: int
 
 
-def open_gate(case: Case, authority: str, reason: str, *, model: str, second: bool = False) -> Gate:
+def open_gate(case: Case, authority: str, reason: str, *, model: str) -> Gate:
     """Let faces be looked for in a case, from now on. Only its owner may; recorded.
 
     Raises UsageError where authority or reason is empty, or the gate is open already; CaseError where who asks does not
@@ -43,8 +43,8 @@ def open_gate(case: Case, authority: str, reason: str, *, model: str, second: bo
     known = gate_of(case.catalogue.meta.all())
     if known is not None:
         raise UsageError(f"{case.path}: faces are looked for since {known.enabled_utc}, by {known.enabled_by}")
-    made = Gate(authority, reason, now_utc(), account(), spec.name, spec.weights_sha256, "yes" if second else "no")
-    arguments = {"authority": authority, "reason": reason, "second": second}
+    made = Gate(authority, reason, now_utc(), account(), spec.name, spec.weights_sha256)
+    arguments = {"authority": authority, "reason": reason}
     with case.writing(), case.change("open face gate", arguments=arguments, model=spec) as change:
         if change.catalogue.models.id_of(spec) is None:
             _refuse_another(change.every_shelf(), spec.name, case)

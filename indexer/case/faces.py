@@ -11,7 +11,7 @@ from indexer.catalogue import FaceRow, Writer
 from indexer.index.shelf import Shelf
 
 if TYPE_CHECKING:
-    from imgmatch.models.faces.face import FoundFace
+    from imgmatch.models.face import FoundFace
 
 FACES_PROFILE, THOROUGH_FACES = "faces", "faces thorough"
 """How an item was looked through for faces: as a whole, or in tiles at full size, too."""

@@ -14,16 +14,13 @@ from imgmatch.errors import CaseError
 from indexer.catalogue.meta import MetaReads
 
 KEYS = {
-    name: f"faces_{name}"
-    for name in ("authority", "reason", "enabled_utc", "enabled_by", "model", "weights_sha256", "second")
+    name: f"faces_{name}" for name in ("authority", "reason", "enabled_utc", "enabled_by", "model", "weights_sha256")
 }
 """The fields of a gate, by their names in what is said of a case."""
 
 
 class Gate(NamedTuple):
-    """An open gate: on what authority and why, when and by which account, for which model of faces; ``second`` is "yes"
-    where a confirmed match counts only when a second examiner confirms it, too.
-    """
+    """An open gate: on what authority and why, when and by which account, for which model of faces."""
 
     authority: str
     reason: str
@@ -31,7 +28,6 @@ class Gate(NamedTuple):
     enabled_by: str
     model: str
     weights_sha256: str
-    second: str
 
     def told(self) -> dict[str, str]:
         """As it is said of a case."""

@@ -21,7 +21,7 @@ from indexer.index.shelf import Shelf
 
 if TYPE_CHECKING:
     from imgmatch.evidence import Walked
-    from imgmatch.models.faces.face import FoundFace
+    from imgmatch.models.face import FoundFace
 
 
 @dataclass(slots=True)

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from imgmatch.types import Box
+from imgmatch.types import Box, Decision
+from indexer.catalogue.decisions import DecisionRow, standing_of
 from indexer.catalogue.meta import MetaWrites
 from indexer.catalogue.sql import Reads, Writes
 from indexer.catalogue.table import Gone, Kept, Table
@@ -89,7 +90,8 @@ TABLES = (
                 query_box TEXT NOT NULL,
                 item_sha256 BLOB NOT NULL,
                 item_box TEXT NOT NULL,
-                verdict TEXT NOT NULL CHECK (verdict IN ('confirmed', 'rejected')),
+                verdict TEXT NOT NULL
+                    CHECK (verdict IN ('confirmed', 'possible', 'rejected', 'seen', 'withdrawn')),
                 note TEXT NOT NULL,
                 examiner TEXT NOT NULL,
                 account TEXT NOT NULL,
@@ -105,6 +107,9 @@ TABLES = (
     ),
 )
 
+OneFace = tuple[str, Box]
+"""A face by its content (SHA-256) and its box."""
+
 _COLUMNS = (
     "vector_id, item_id, number, x_px, y_px, width_px, height_px, points, confidence, size_px, sharpness, yaw, pitch,"
     " roll, cut, quality, unfit"
@@ -114,7 +119,7 @@ _OF_A_MODEL = ("calibrations", "generations", "profiles", "tombstones", "vectors
 
 @dataclass(frozen=True, slots=True)
 class FaceRow:
-    """A face in an item; the fields are those of ``imgmatch.models.faces.face.Face``. ``number`` counts from 1, from
+    """A face in an item; the fields are those of ``imgmatch.models.face.Face``. ``number`` counts from 1, from
     left to right in its picture.
     """
 
@@ -145,17 +150,16 @@ class PersonRow(NamedTuple):
 
 
 class FaceDecisionRow(NamedTuple):
-    """What an examiner said of two faces, each a content (SHA-256) and a box in it; who and when."""
+    """What an examiner said of two faces: the boxes of both, and the row as of two contents."""
 
-    query_sha256: str
     query_box: Box
-    item_sha256: str
     item_box: Box
-    verdict: str
-    note: str
-    examiner: str
-    account: str
-    decided_utc: str
+    row: DecisionRow
+
+    @property
+    def faces(self) -> tuple[OneFace, OneFace]:
+        """The two, each by its content and its box."""
+        return (self.row.query_sha256, self.query_box), (self.row.item_sha256, self.item_box)
 
 
 def _face(row: Sequence[Any]) -> FaceRow:
@@ -231,11 +235,21 @@ class FaceReads(Reads):
     def decisions(self) -> Iterator[FaceDecisionRow]:
         """Every decision on two faces, oldest first."""
         sql = (
-            "SELECT lower(hex(query_sha256)), query_box, lower(hex(item_sha256)), item_box, verdict, note, examiner,"
-            " account, decided_utc FROM face_decisions ORDER BY decision_id"
+            "SELECT query_box, item_box, decision_id, lower(hex(query_sha256)), lower(hex(item_sha256)), verdict, note,"
+            " examiner, account, decided_utc FROM face_decisions ORDER BY decision_id"
         )
-        for row in self._stream(sql):
-            yield FaceDecisionRow(row[0], tuple(json.loads(row[1])), row[2], tuple(json.loads(row[3])), *row[4:])
+        for query_box, item_box, *row in self._stream(sql):
+            yield FaceDecisionRow(tuple(json.loads(query_box)), tuple(json.loads(item_box)), DecisionRow(*row))
+
+    def standing(self, face: OneFace, *, second_reader: bool) -> dict[OneFace, Decision]:
+        """What stands of a face with each other one, either way round."""
+        pairs: dict[OneFace, list[DecisionRow]] = {}
+        for said in self.decisions():
+            one, other = said.faces
+            if face in (one, other):
+                pairs.setdefault(other if one == face else one, []).append(said.row)
+        found = {other: standing_of(rows, second_reader) for other, rows in pairs.items()}
+        return {other: stands for other, stands in found.items() if stands is not None}
 
 
 class FaceWrites(Writes, FaceReads):
@@ -278,13 +292,18 @@ class FaceWrites(Writes, FaceReads):
         """Forget people without a face and without a label."""
         self._run("DELETE FROM people WHERE label = '' AND person_id NOT IN (SELECT person_id FROM people_faces)")
 
-    def decide(self, row: FaceDecisionRow) -> None:
-        """Add what an examiner said of two faces."""
-        self._run(
+    def decide(self, said: FaceDecisionRow) -> int:
+        """Add what an examiner said of two faces; returns its id."""
+        row = said.row
+        contents = bytes.fromhex(row.query_sha256), bytes.fromhex(row.item_sha256)
+        return self._insert(
             "INSERT INTO face_decisions (query_sha256, query_box, item_sha256, item_box, verdict, note, examiner,"
             " account, decided_utc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (bytes.fromhex(row[0]), json.dumps(row[1]), bytes.fromhex(row[2]), json.dumps(row[3]), *row[4:]),
-        )
+            (
+                contents[0], json.dumps(said.query_box), contents[1], json.dumps(said.item_box), row.verdict, row.note,
+                row.examiner, row.account, row.decided_utc,
+            ),
+        )  # fmt: skip
 
     def erase(self, model_ids: Sequence[int]) -> int:
         """Remove every face, person and decision on faces, and all that models of faces have made; returns how many

@@ -13,7 +13,7 @@ from imgmatch.errors import CaseError, EvidenceError
 from imgmatch.evidence import DEFAULT_OPTIONS, SourceOptions
 from imgmatch.evidence.read import Finder, only_this_file
 from imgmatch.models.base import FaceEmbedder
-from imgmatch.models.faces.face import DECODED_PX
+from imgmatch.models.face import DECODED_PX
 from indexer.case.case import Case
 from indexer.case.faces import FACES_PROFILE, THOROUGH_FACES, add_faces
 from indexer.case.run import Run
@@ -22,7 +22,7 @@ from indexer.index.shelf import Shelf
 from indexer.intake.embedding import in_order
 
 if TYPE_CHECKING:
-    from imgmatch.models.faces.face import FoundFace
+    from imgmatch.models.face import FoundFace
 
 _BATCH = 256
 _IN_FLIGHT = 8

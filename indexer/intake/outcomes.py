@@ -13,7 +13,7 @@ from imgmatch.types import Digests, Embedding, Evidence, Image, Issue
 from indexer.intake.known import Listed
 
 if TYPE_CHECKING:
-    from imgmatch.models.faces.face import FoundFace
+    from imgmatch.models.face import FoundFace
     from imgmatch.types import Pixels, Vector
 
 

@@ -8,7 +8,7 @@ from imgmatch.errors import EvidenceError, SourceDiskError
 from imgmatch.evidence import Walked
 from imgmatch.evidence.read import Content, only_this_file, reading
 from imgmatch.models.base import FaceEmbedder
-from imgmatch.models.faces.face import DECODED_PX
+from imgmatch.models.face import DECODED_PX
 from imgmatch.picture.facts import Facts
 from imgmatch.types import Digests, Evidence, Issue
 from imgmatch.workers.decode import ReadPicture, Request

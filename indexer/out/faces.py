@@ -12,7 +12,7 @@ from imgmatch.errors import EvidenceError, UsageError
 from imgmatch.evidence.read import Finder
 from imgmatch.match.faces import hidden_faces, numbered, scaled
 from imgmatch.models.base import FaceEmbedder
-from imgmatch.models.faces.face import DECODED_PX, Face
+from imgmatch.models.face import DECODED_PX, Face
 from imgmatch.types import Image
 from indexer.case.case import Case
 from indexer.case.use import Use

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 
 from imgmatch.errors import UnknownNameError
+from imgmatch.models.face import Face, FoundFace
 from imgmatch.models.faces.chips import chip, pose, sharpness
 from imgmatch.models.faces.detector import Detection, Detector
-from imgmatch.models.faces.face import Face, FoundFace
 from imgmatch.models.faces.weights import MODELS, SFACE, detector_path, network_path
 from imgmatch.models.runtimes.plain_onnx import PlainOnnxModel
 from imgmatch.types import Image, ModelSpec

@@ -17,7 +17,7 @@ from imgmatch.evidence.read import read
 from imgmatch.evidence.reopen import reopen
 from imgmatch.locator import Locator
 from imgmatch.models.base import FaceEmbedder
-from imgmatch.models.faces.face import DECODED_PX, FoundFace
+from imgmatch.models.face import DECODED_PX, FoundFace
 from imgmatch.picture.metadata import values
 from imgmatch.types import Box
 from imgmatch.workers.decode import Request

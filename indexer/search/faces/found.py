@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from imgmatch.match.calibration import false_match_text
-from imgmatch.types import Box, Candidate, FalseMatchRate, Match, Sighting
+from imgmatch.types import Box, Candidate, Decision, FalseMatchRate, Match, Sighting
 from indexer.catalogue import FaceRow
 from indexer.search.faces.asked import ChosenFace
 from indexer.search.request import SearchResult
@@ -38,7 +38,7 @@ class FaceMatch:
     frames: int = 1
     frame_items: tuple[int, ...] = ()
     date: str | None = None
-    decision: str | None = None
+    decision: Decision | None = None
     person: int | None = None
     partial: str | None = None
 
@@ -55,7 +55,8 @@ class FaceMatch:
         if self.years is not None and self.years >= 1:
             found.append(f"{self.years:.0f} years between the pictures: the older the gap, the less a low score says")
         if self.decision:
-            found.append(f"{self.decision} by an examiner")
+            waits = ", and waits for a second examiner" if self.decision.waits else ""
+            found.append(f"{self.decision.verdict} by {self.decision.examiner or self.decision.account}{waits}")
         if self.partial:
             found.append(f"item partly read: {self.partial}")
         return found
@@ -83,7 +84,7 @@ class FaceMatch:
             "frame_items": list(self.frame_items),
             "date": self.date,
             "person": self.person,
-            "decision": self.decision,
+            "decision": None if self.decision is None else self.decision.verdict,
             "reasons": self.said,
             "labels": {name: list(values) for name, values in self.labels.items()},
             "path": self.sightings[0].locator.path if self.sightings else None,

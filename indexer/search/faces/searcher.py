@@ -14,8 +14,11 @@ import numpy.typing as npt
 
 from imgmatch.models.base import FaceEmbedder
 from imgmatch.picture.metadata import values
+from imgmatch.types import Decision
 from indexer.case.case import Case
 from indexer.case.use import Use
+from indexer.catalogue.decisions import REJECTED
+from indexer.catalogue.faces import OneFace
 from indexer.catalogue.filters import EVERYTHING, Filter
 from indexer.index.protocol import Ids
 from indexer.search.faces.asked import FaceRequest, Person, date_of, person, require_reason
@@ -201,7 +204,9 @@ def _described(
     for item_id, score, told in ranked:
         met = tuple((rows[int(faces.ids[place])], near) for place, near in told)
         decision = decided.get((contents[item_id].sha256, met[0][0].box))
-        if not sightings[item_id] or (decision == "rejected" and not request.with_rejected):
+        if not sightings[item_id] or (
+            decision is not None and decision.verdict == REJECTED and not request.with_rejected
+        ):
             continue
         quality = min(asked, *(face.quality for face, _ in met)) if met else 0.0
         rate = rates.of(score, quality, len(faces.ids))
@@ -228,14 +233,9 @@ def _described(
     return tuple(made)
 
 
-def _decided(use: Use, people: Sequence[Person]) -> dict[tuple[str, Any], str]:
-    """What stands of the faces that are asked for with others: content and box to verdict."""
-    asked = {(face.sha256, face.box) for one in people for face in one.faces}
-    found: dict[tuple[str, Any], str] = {}
-    for row in use.catalogue.faces.decisions():
-        one, other = (row.query_sha256, row.query_box), (row.item_sha256, row.item_box)
-        if one in asked:
-            found[other] = row.verdict
-        if other in asked:
-            found[one] = row.verdict
+def _decided(use: Use, people: Sequence[Person]) -> dict[OneFace, Decision]:
+    """What stands of the faces that are asked for with others."""
+    wanted, found = use.catalogue.decisions.second_reader(), {}
+    for face in (face for one in people for face in one.faces):
+        found.update(use.catalogue.faces.standing((face.sha256, face.box), second_reader=wanted))
     return found

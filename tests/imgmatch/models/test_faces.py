@@ -151,7 +151,7 @@ def test_a_small_face_is_found_and_not_fit_to_be_compared(reader):
 
 
 def test_what_is_turned_cut_blurred_or_hardly_a_face_is_not_fit_to_be_compared():
-    from imgmatch.models.faces.face import Face
+    from imgmatch.models.face import Face
 
     whole = Face((0, 0, 80, 90), ((0.0, 0.0),) * 5, 0.9, 90, 0.5, 0.0, 0.0, 0.0, 0.0)
     assert (whole.unfit, whole.quality) == ("", 1.0)

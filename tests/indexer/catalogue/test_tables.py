@@ -38,7 +38,7 @@ SHIPPED = {
     11: "62f11f98d1599aaa",
     12: "5e9395ceb0d75af4",
     13: "6c4bb9696c406dbe",
-    14: "7e9ae59e0ff6957b",
+    14: "dd378f19bc4edc01",
 }
 
 
@@ -88,8 +88,8 @@ def full(tmp_path):
                 writer.faces.add([FaceRow(1, 1, 1, (0, 0, 9, 9), ((1.0, 2.0),) * 5, 1, 9, 1, 0, 0, 0, 0, 1, "")])
                 writer.faces.put([(1, 1)], writer.faces.add_person("now", "A"), by_examiner=True)
                 box = (0, 0, 9, 9)
-                said = (digests(0).sha256, box, digests(1).sha256, box, "confirmed", "", "A", "a", "now")
-                writer.faces.decide(FaceDecisionRow(*said))
+                said = DecisionRow(0, digests(0).sha256, digests(1).sha256, "confirmed", "", "A", "a", "now")
+                writer.faces.decide(FaceDecisionRow(box, box, said))
                 writer.sightings.restore(2, str(evidence(1, "/moved/a").locator), None, "now", run.run_id)
                 writer.relocations.move("/media", "/moved", "now")
                 writer.relocations.move("/moved", "/media", "now")
