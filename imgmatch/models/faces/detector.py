@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Numbers = npt.NDArray[np.float32]
 
-SIDES_PX = (320, 1024)
+SIDES_PX = (320, 960)
 """The longer side of the picture, each time it is looked at."""
 TILE_PX, OVERLAP_PX = 1024, 256
 LEAST_CONFIDENCE, HIDDEN_CONFIDENCE = 0.6, 0.5
@@ -57,36 +57,32 @@ class Detector:
         """Faces in (H, W, 3) uint8 sRGB of at least this confidence, the surest first; ``thorough`` also looks at tiles
         of the picture as it is.
         """
-        found = [hit for side in self._sides(pixels) for hit in self._at_size(pixels, side, least)]
+        height, width = pixels.shape[:2]
+        found: list[Detection] = []
+        shown = pixels
+        for side in self._sides(pixels):
+            shown = _sized(shown, side)
+            across, down = width / shown.shape[1], height / shown.shape[0]
+            found += [_scaled(hit, across, down) for hit in self.look(shown, least)]
         if thorough and max(pixels.shape[:2]) > SIDES_PX[-1]:
             for x, y, tile in _tiles(pixels):
                 found += [_moved(hit, x, y) for hit in self.look(tile, least)]
         return _each_once(found)
 
     def _sides(self, pixels: Pixels) -> tuple[int, ...]:
-        """A small picture is looked at once, larger than it is."""
+        """The larger first, of which the smaller is made. A small picture is looked at once, larger than it is."""
         longer = max(pixels.shape[:2])
         if longer <= SIDES_PX[0]:
             return (max(2 * longer, SIDES_PX[0]),)
-        return SIDES_PX[0], min(longer, SIDES_PX[1])
-
-    def _at_size(self, pixels: Pixels, side_px: int, least: float) -> list[Detection]:
-        height, width = pixels.shape[:2]
-        scale = side_px / max(height, width)
-        size = max(1, round(width * scale)), max(1, round(height * scale))
-        kind = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        shown = pixels if scale == 1 else cv2.resize(pixels, size, interpolation=kind)
-        return [
-            _scaled(hit, width / size[0], height / size[1])
-            for hit in self.look(shown.astype(np.uint8, copy=False), least)
-        ]
+        return min(longer, SIDES_PX[1]), SIDES_PX[0]
 
     def look(self, pixels: Pixels, least: float = LEAST_CONFIDENCE) -> list[Detection]:
         """Finds of one run over a picture as it is, which is padded to what the network takes, in no order."""
         height, width = pixels.shape[:2]
         tall, wide = -(-height // 32) * 32, -(-width // 32) * 32
         fed = np.zeros((1, 3, tall, wide), np.float32)
-        fed[0, :, :height, :width] = pixels[..., ::-1].transpose(2, 0, 1)  # it was made for BGR
+        for channel in range(3):  # it was made for BGR
+            fed[0, channel, :height, :width] = pixels[..., 2 - channel]
         try:
             told = self._session.run(self._outputs, {"input": fed})
         except Exception as error:  # ONNX Runtime's errors share no base of their own
@@ -97,6 +93,17 @@ class Detector:
         for number, stride in enumerate(_STRIDES):
             found += _decoded(told[4 * number : 4 * number + 4], stride, wide // stride, least)
         return found
+
+
+def _sized(pixels: Pixels, side_px: int) -> Pixels:
+    """A picture with its longer side of so many pixels."""
+    height, width = pixels.shape[:2]
+    scale = side_px / max(height, width)
+    if scale == 1:
+        return pixels
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    kind = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return cv2.resize(pixels, size, interpolation=kind).astype(np.uint8, copy=False)
 
 
 def _decoded(told: list[Numbers], stride: int, columns: int, least: float) -> list[Detection]:
