@@ -10,6 +10,7 @@ from typing import Any
 
 from imgmatch.errors import UsageError
 from imgmatch.locator import Locator
+from imgmatch.match import strength
 from imgmatch.match.masking import Mask, Stroke, boxes_mask, read_mask, strokes_mask
 from imgmatch.types import Box, Image, Issue, Match
 from indexer.catalogue.filters import EVERYTHING, Filter
@@ -95,3 +96,8 @@ class SearchResult:
     masked: float = 0.0
     queries: tuple[Locator, ...] = ()
     """The queries of a set that was searched together."""
+
+    @property
+    def answer(self) -> str:
+        """What it comes to, in words: how many leads, nothing convincing, or not searched."""
+        return "not searched" if self.issue is not None else strength.answer(self.matches)
