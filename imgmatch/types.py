@@ -210,6 +210,44 @@ class FalseMatchRate:
 
 
 @dataclass(frozen=True, slots=True)
+class Reference:
+    """The background that false-match rates come from: which case, how many of its pictures, the ordered pairs of them
+    that were compared, and when.
+    """
+
+    source: str
+    pictures: int
+    pairs: int
+    made_utc: str
+
+    @property
+    def words(self) -> str:
+        """All of it in one line."""
+        return f"{self.pairs:,} pairs of {self.pictures:,} unrelated pictures of {self.source}, {self.made_utc[:10]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What an examiner decided of a pair of contents: the verdict, who says so, under which account, when, and why."""
+
+    verdict: str
+    examiner: str
+    account: str
+    decided_utc: str
+    note: str = ""
+
+    @property
+    def by(self) -> str:
+        """Who decided, as far as that was said; the account beside it is the operating system's word."""
+        return self.examiner or f"account {self.account}"
+
+    @property
+    def words(self) -> str:
+        """The decision in one line."""
+        return f"{self.verdict} by {self.by}, {self.decided_utc[:10]}" + (f": {self.note}" if self.note else "")
+
+
+@dataclass(frozen=True, slots=True)
 class Match:
     """One ranked item. ``rank`` starts at 1; ``score`` is a lead for an examiner, never a verdict.
 
@@ -234,8 +272,8 @@ class Match:
     """The query's very content (SHA-256)."""
     partial: str | None = None
     """What could not be read of the item."""
-    decision: str | None = None
-    """What an examiner decided of it and the query: confirmed or rejected."""
+    decision: Decision | None = None
+    """What stands of it and the query by an examiner's word."""
 
 
 @dataclass(frozen=True, slots=True)

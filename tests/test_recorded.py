@@ -84,6 +84,7 @@ COMMANDS = [  # command, its arguments after the case, what it leaves in the log
 ]
 NOT_RECORDED = {  # command: its arguments, and why it leaves nothing
     "status": ("", "numbers, models and settings; of places only those that the last ingest was asked to read"),
+    "doctor": ("", "numbers, models and the rights of its folder"),
     "index info": ("", "numbers and reasons, nothing of any picture"),
     "audit verify": ("", "the log itself"),
     "audit head": ("", "the log itself"),

@@ -53,7 +53,7 @@ def status(case: CaseArg, *, out: Output) -> None:
     """What a case holds: counts, model, sizes, last ingest."""
     with open_case(case) as opened:
         catalogue = opened.catalogue
-        last = catalogue.last_run("ingest")
+        last = opened.last_run("ingest")
         record: dict[str, Any] = {
             "case": str(case),
             **catalogue.counts(),
@@ -76,9 +76,12 @@ def _where(remote: RemoteRow | None) -> str:
 def _last_ingest(last: dict[str, Any] | None) -> str:
     if last is None:
         return "none yet"
-    if last["finished_utc"] is None:
-        return f"run {last['run_id']}, started {last['started_utc']}, not finished: run it again to go on"
-    return f"run {last['run_id']}, finished {last['finished_utc']}, {last['counts']['new_items']} new items"
+    new = f", {last['counts'].get('new_items', 0)} new items" if last["counts"] else ""
+    if last["state"] == "finished":
+        return f"run {last['run_id']}, finished {last['finished_utc']}{new}"
+    when = f"started {last['started_utc']}" + (f", ended {last['finished_utc']}" if last["finished_utc"] else "")
+    on = "" if last["state"] == "running" else "; run it again to go on"
+    return f"run {last['run_id']}, {last['state']}: {last['why']}; {when}{new}{on}"
 
 
 class By(enum.StrEnum):
@@ -108,6 +111,7 @@ def issues(
                 "what": row.issue.what,
                 "stage": row.issue.stage,
                 "path": row.issue.locator.path,
+                "place": row.issue.locator.words,
                 "message": row.issue.message,
                 "sha256": row.sha256,
                 "seen_utc": row.seen_utc,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,11 @@ from indexer.intake.csvfile import cell, printable, write_csv
 from indexer.out.jsontext import json_text
 from indexer.search import fields
 
-_OVERVIEW = ("query", "strength", "score", "item", "label", "found at")
+_OVERVIEW = ("query", "strength", "score", "item", "label", "decision", "found at")
+_REJECTED = ("item_id", "sha256", "path", "locator", "decision", "decided_by", "decided_utc", "decision_note")
 
 if TYPE_CHECKING:
+    from imgmatch.types import Match
     from indexer.search.request import SearchResult
     from indexer.search.sets import LabelResult
 
@@ -52,15 +54,21 @@ def _rows(result: SearchResult) -> Iterator[dict[str, Any]]:
 
 def _best(result: SearchResult) -> list[str]:
     """A row of the overview: the strongest match, which is the first that is a lead."""
+    name = _name(result)
     lead = next((match for match in result.matches if strength(match).convincing), None)
     if lead is None:
-        return [_name(result), result.answer, "", "", "", ""]
-    shown = fields.cells(lead, ["strength", "score", "item_id", "label", "found_at"])
-    return [_name(result), *(cell(value) for value in shown.values())]
+        return [name, result.answer, "", "", "", result.left_out.words, ""]
+    shown = fields.cells(lead, ["strength", "score", "item_id", "label", "decided", "found_at"])
+    return [name, *(cell(value) for value in shown.values())]
+
+
+def _decisions(matches: Iterable[Match]) -> list[str]:
+    """What examiners decided of the pictures of a label, each with its item."""
+    return [f"item {m.item_id} {m.decision.words}" for m in matches if m.decision is not None]
 
 
 def _name(result: SearchResult) -> str:
-    return printable("; ".join(path.path or str(path) for path in result.queries or (result.locator,)))
+    return printable("; ".join(place.words for place in result.queries or (result.locator,)))
 
 
 def search_record(result: SearchResult) -> dict[str, Any]:
@@ -77,6 +85,11 @@ def search_record(result: SearchResult) -> dict[str, Any]:
         "answer": result.answer,
         "leads": leads(result.matches),
         "matches": [fields.values(match, fields.JSON) for match in result.matches],
+        "left_out": {
+            "rejected": [fields.values(match, _REJECTED) for match in result.left_out.rejected],
+            "likelier_by_chance": result.left_out.by_rate,
+        },
+        "background": None if result.background is None else asdict(result.background),
     }
     if result.issue is not None:
         record["issue"] = {"stage": result.issue.stage, "error": result.issue.error, "message": result.issue.message}
@@ -89,13 +102,15 @@ def _search_table(result: SearchResult) -> str:
         return f"{name}\n  not searched: {printable(result.issue.message)}\n\n"
     masked = f", {result.masked:.0%} of it left out" if result.masked else ""
     found = f"{result.answer}, by {result.model}{masked}, {result.elapsed_ms:.0f} ms\n"
+    left_out = f"  left out: {result.left_out.words}\n" if result.left_out.words else ""
     head = f"{len(result.queries)} queries together" if result.queries else name
     rows = [[cell(value) for value in fields.cells(match, list(fields.TABLE)).values()] for match in result.matches]
     shown = [n for n, field in enumerate(fields.TABLE) if field == "reasons" or any(row[n] for row in rows)]
     headings = list(fields.TABLE.values())
     if sys.stdout.isatty():
         head = shortened(head, max(20, shutil.get_terminal_size().columns - len(found) - 3))
-    return f"{head}   {found}{text_table([[row[n] for n in shown] for row in rows], [headings[n] for n in shown])}\n"
+    table = text_table([[row[n] for n in shown] for row in rows], [headings[n] for n in shown])
+    return f"{head}   {found}{table}{left_out}\n"
 
 
 def emit_labels(results: Iterable[LabelResult], format: Format, output: Path | None) -> None:
@@ -115,15 +130,17 @@ def emit_labels(results: Iterable[LabelResult], format: Format, output: Path | N
                     **fields.values(best, ["strength", "level", "verified", "inliers"]),
                     "score": round(label.score, 6),
                     "by_chance": false_match_text(best.false_match),
+                    "decision": "; ".join(_decisions(label.matches)),
                     "pictures": label.pictures,
                     "items": [match.item_id for match in label.matches],
                     "path": best.sightings[0].locator.path,
+                    "place": best.sightings[0].locator.words,
                     "matches": [m for m in head["matches"] if m["item_id"] in {x.item_id for x in label.matches}],
                 }
 
     emit(
         records(),
-        ["query", "rank", "value", "strength", "score", "by_chance", "pictures", "items", "path"],
+        ["query", "rank", "value", "strength", "score", "by_chance", "decision", "pictures", "items", "path"],
         format,
         output,
     )

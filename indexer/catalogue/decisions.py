@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from imgmatch.types import Decision
 from indexer.catalogue.sql import Reads, Writes
 from indexer.catalogue.table import Copied, Kept, Table
 
@@ -61,6 +62,11 @@ class DecisionRow:
     account: str
     decided_utc: str
 
+    @property
+    def decision(self) -> Decision:
+        """What is said, without of what."""
+        return Decision(self.verdict, self.examiner, self.account, self.decided_utc, self.note)
+
 
 class DecisionReads(Reads):
     """What was said."""
@@ -81,17 +87,19 @@ class DecisionReads(Reads):
         sql = f"SELECT {_ROW} FROM decisions WHERE {where} ORDER BY decided_utc, decision_id"
         return [DecisionRow(*row) for row in self._rows(sql, parameters)]
 
-    def standing(self, sha256: str) -> dict[str, str]:
-        """What stands of a content with each other one (SHA-256, either way round): confirmed or rejected."""
-        return dict(
-            self._rows(
-                "SELECT lower(hex(other)), verdict FROM (SELECT decision_id, decided_utc, item_sha256 AS other, verdict"
-                " FROM decisions WHERE query_sha256 = ?1"
-                " UNION ALL SELECT decision_id, decided_utc, query_sha256, verdict FROM decisions"
-                " WHERE item_sha256 = ?1) ORDER BY decided_utc, decision_id",
-                (bytes.fromhex(sha256),),
-            )
-        )
+    def newest(self) -> set[int]:
+        """The ids of decisions that stand: of each pair, either way round, the newest."""
+        newest: dict[tuple[str, str], int] = {}
+        for row in self.all():
+            newest[min(row.query_sha256, row.item_sha256), max(row.query_sha256, row.item_sha256)] = row.decision_id
+        return set(newest.values())
+
+    def standing(self, sha256: str) -> dict[str, Decision]:
+        """What stands of a content with each other one (SHA-256, either way round), by that other one."""
+        return {
+            row.item_sha256 if row.query_sha256 == sha256 else row.query_sha256: row.decision
+            for row in self.on(sha256)  # the newest last
+        }
 
 
 class DecisionWrites(Writes, DecisionReads):

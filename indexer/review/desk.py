@@ -13,7 +13,7 @@ from typing import Literal
 
 from imgmatch.errors import CaseError, UsageError
 from imgmatch.models.base import Embedder
-from imgmatch.types import Issue, Match
+from imgmatch.types import Decision, Issue, Match
 from indexer.case.case import Case
 from indexer.catalogue import DecisionRow
 from indexer.out.report import ReportConfig, write_report
@@ -53,7 +53,7 @@ class KeptSearch:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A match as it stands now: with what the examiners say of it."""
+    """A match as it stands now: with what the examiners say of it, also in ``match.decision``."""
 
     match: Match
     state: State
@@ -202,8 +202,9 @@ class Desk:
 
     def shown(self, kept: KeptSearch, states: Sequence[str] = STATES, min_score: float = -1.0) -> list[Shown]:
         """The matches of a search in these states and with at least this score, in their order."""
-        verdicts = self.use.catalogue.decisions.standing(kept.query.sha256)
-        every = (Shown(match, _state(verdicts.get(match.sha256))) for match in kept.result.matches)
+        decided = self.use.catalogue.decisions.standing(kept.query.sha256)
+        now = (replace(match, decision=decided.get(match.sha256)) for match in kept.result.matches)
+        every = (Shown(match, _state(match.decision)) for match in now)
         return [shown for shown in every if shown.state in states and shown.match.score >= min_score]
 
     def by_label(self, kept: KeptSearch, shown: Sequence[Shown], column: str) -> tuple[LabelMatch, ...]:
@@ -290,5 +291,6 @@ class Desk:
         return write_report(self.case, results, self.embedder.spec, target, ReportConfig(reveal and images, images))
 
 
-def _state(verdict: str | None) -> State:
+def _state(decision: Decision | None) -> State:
+    verdict = "" if decision is None else decision.verdict
     return "confirmed" if verdict == "confirmed" else "rejected" if verdict == "rejected" else "open"

@@ -57,13 +57,13 @@ def history(case: Case) -> Iterator[DecisionRow]:
 
 def rejected_items(use: Use, sha256: str) -> set[int]:
     """Items that an examiner rejected as matches of this content, and nobody confirmed since."""
-    found = (use.catalogue.items.id_of(other) for other, verdict in _verdicts(use, sha256, "rejected"))
+    found = (use.catalogue.items.id_of(other) for other in _those(use, sha256, "rejected"))
     return {item_id for item_id in found if item_id is not None}
 
 
 def confirmed(use: Use, sha256: str) -> set[str]:
     """Contents (SHA-256) that an examiner confirmed as matches of this one."""
-    return {other for other, _ in _verdicts(use, sha256, "confirmed")}
+    return set(_those(use, sha256, "confirmed"))
 
 
 def labels(case: Case) -> Iterator[dict[str, str]]:
@@ -107,10 +107,8 @@ def _labels(use: Use) -> Iterator[dict[str, str]]:
             yield {"sha256": member, "label": label}
 
 
-def _verdicts(use: Use, sha256: str, wanted: str) -> list[tuple[str, str]]:
-    return [
-        (other, verdict) for other, verdict in use.catalogue.decisions.standing(sha256).items() if verdict == wanted
-    ]
+def _those(use: Use, sha256: str, verdict: str) -> list[str]:
+    return [other for other, said in use.catalogue.decisions.standing(sha256).items() if said.verdict == verdict]
 
 
 def _query(use: Use, query: str | os.PathLike[str]) -> str:

@@ -35,6 +35,7 @@ SHIPPED = {
     8: "ed6b1a3a3596eba4",
     9: "e1c27f82a8c8cedc",
     10: "cbd58f04b88df585",
+    11: "62f11f98d1599aaa",
 }
 
 
