@@ -21,6 +21,7 @@ from cli.commands import (
     known,
     matches,
     models,
+    relocate,
     review,
     search,
     show,
@@ -78,6 +79,7 @@ _add(app, case.issues)
 _add(app, check.check)
 _add(app, case.delete)
 _add(app, case.merge)
+_add(app, relocate.relocate)
 
 models_app = _app("The networks that turn pictures into vectors.")
 _add(models_app, models.list_, "list")

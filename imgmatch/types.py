@@ -228,23 +228,30 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What an examiner decided of a pair of contents: the verdict, who says so, under which account, when, and why."""
+    """What stands of a pair of contents: the verdict (confirmed, possible, rejected or seen), who said so last, under
+    which account, when, and why.
+    """
 
     verdict: str
     examiner: str
     account: str
     decided_utc: str
     note: str = ""
+    others: tuple[str, ...] = ()
+    """Further examiners who confirmed it too."""
+    waits: bool = False
+    """It was confirmed, and is "possible" until a second examiner says so too."""
 
     @property
     def by(self) -> str:
         """Who decided, as far as that was said; the account beside it is the operating system's word."""
-        return self.examiner or f"account {self.account}"
+        return " and ".join((self.examiner or f"account {self.account}", *self.others))
 
     @property
     def words(self) -> str:
         """The decision in one line."""
-        return f"{self.verdict} by {self.by}, {self.decided_utc[:10]}" + (f": {self.note}" if self.note else "")
+        said = "confirmed, not yet by a second examiner," if self.waits else self.verdict
+        return f"{said} by {self.by}, {self.decided_utc[:10]}" + (f": {self.note}" if self.note else "")
 
 
 @dataclass(frozen=True, slots=True)

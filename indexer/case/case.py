@@ -19,6 +19,7 @@ from typing import Any, Self
 import imgmatch
 from imgmatch.errors import CaseError
 from imgmatch.types import ModelSpec
+from indexer.case import home
 from indexer.case.audit import EMPTY, AuditLog
 from indexer.case.ending import ending, held, state_of, this_process
 from indexer.case.run import Run
@@ -125,6 +126,12 @@ class Case(Shelves):
         case = cls(folder, catalogue)
         if catalogue.migrate() < HEAD_KEPT:
             case.log.adopt()
+        if home.has_moved(catalogue, folder):
+            with case.change("relocate", arguments={"portable": True}) as change:
+                change.entry.subject = {"new": os.path.abspath(folder)}
+                before, count = home.follow(change.writer, folder, now_utc())
+                change.entry.subject["old"] = before
+                change.entry.counts = {"sightings": count}
         return case
 
     @classmethod
@@ -134,7 +141,8 @@ class Case(Shelves):
         """
         found = Catalogue(folder / CATALOGUE, read_only=True)
         log = folder / f"{CATALOGUE}-wal"
-        if found.format_version() == FORMAT and not (log.exists() and log.stat().st_size):
+        as_it_is = found.format_version() == FORMAT and not (log.exists() and log.stat().st_size)
+        if as_it_is and not home.has_moved(found, folder):
             case = cls(folder, found)
             case.read_only = True
             return case
@@ -147,6 +155,9 @@ class Case(Shelves):
         case._copied, case.read_only = copied, True
         if case._catalogue.migrate() < HEAD_KEPT:
             case.log.adopt()
+        if home.has_moved(case._catalogue, folder):
+            with case._catalogue.transaction() as writer:
+                home.follow(writer, folder, now_utc())
         return case
 
     def close(self) -> None:

@@ -24,6 +24,7 @@ from indexer.case.case import Case
 from indexer.case.use import Use
 from indexer.catalogue import ItemRow
 from indexer.catalogue.clock import now_utc
+from indexer.catalogue.decisions import WITHDRAWN
 from indexer.index.protocol import Progress
 from indexer.out.atomic import whole_file
 from indexer.out.exchange.places import file_name, file_path, mime_type
@@ -284,7 +285,7 @@ class _Graph:
                 people.add(who)
                 self._node({"@id": person, "@type": "identity:Person", "core:name": who})
             note = f": {row.note}" if row.note else ""
-            stood = "" if row.decision_id in standing else " (until a later decision)"
+            stood = "" if row.decision_id in standing or row.verdict == WITHDRAWN else " (does not stand)"
             self._node(
                 {
                     "@id": self._id("decision", row.decision_id),
