@@ -8,6 +8,7 @@ from indexer.catalogue.catalogue import Catalogue
 from indexer.catalogue.containers import ContainerRow
 from indexer.catalogue.custody import LogState
 from indexer.catalogue.decisions import DecisionRow
+from indexer.catalogue.faces import FaceDecisionRow, FaceRow, PersonRow
 from indexer.catalogue.indexes import GenerationRow, RemoteRow
 from indexer.catalogue.issues import IssueRow, KindRow
 from indexer.catalogue.items import ItemRow
@@ -23,6 +24,8 @@ __all__ = [
     "Catalogue",
     "ContainerRow",
     "DecisionRow",
+    "FaceDecisionRow",
+    "FaceRow",
     "GenerationRow",
     "IssueRow",
     "ItemRow",
@@ -31,6 +34,7 @@ __all__ = [
     "ListRow",
     "ListedFile",
     "LogState",
+    "PersonRow",
     "RemoteRow",
     "SegmentRow",
     "SightingRow",

@@ -18,7 +18,7 @@ TABLES = (
     Table(
         "containers",
         {
-            14: """
+            15: """
             CREATE TABLE containers (
                 container_id INTEGER PRIMARY KEY,
                 locator TEXT NOT NULL UNIQUE,

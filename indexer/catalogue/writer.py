@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from indexer.catalogue.containers import ContainerWrites
 from indexer.catalogue.custody import CustodyWrites
 from indexer.catalogue.decisions import DecisionWrites
+from indexer.catalogue.faces import FaceWrites
 from indexer.catalogue.facts import FactWrites
 from indexer.catalogue.indexes import IndexWrites
 from indexer.catalogue.issues import IssueWrites
@@ -52,6 +53,7 @@ class Writer:
         self.decisions = DecisionWrites(by)
         self.vics = VicsWrites(by)
         self.containers = ContainerWrites(by)
+        self.faces = FaceWrites(by)
         self.relocations = RelocationWrites(by)
 
     def delete_items(self, item_ids: Sequence[int]) -> int:
