@@ -18,6 +18,7 @@ from cli.commands import (
     doctor,
     erasure,
     exchange,
+    faces,
     index,
     ingest,
     known,
@@ -128,3 +129,14 @@ _add(known_app, known.list_, "list")
 _add(known_app, known.remove)
 _add(known_app, known.match)
 app.add_typer(known_app, name="known")
+
+faces_app = _app(
+    "A person in a case, by faces: only where its owner opened the gate, and every use with its reason.\n\n"
+    "A list of leads, never an identification."
+)
+_add(faces_app, faces.enable)
+_add(faces_app, faces.disable)
+_add(faces_app, faces.find)
+_add(faces_app, faces.show)
+_add(faces_app, faces.search)
+app.add_typer(faces_app, name="faces")

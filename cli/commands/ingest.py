@@ -13,6 +13,7 @@ import typer
 
 from cli.commands.index import build_when_due
 from cli.options.common import CaseArg, StrictOpt, embedder_of, open_case
+from cli.options.faces import reader_where_open
 from cli.options.intake import TakingOptions
 from cli.options.output import Output
 from cli.options.sources import InsideOptions, PasswordOptions
@@ -117,7 +118,16 @@ def take_in(
             spec = embedder.spec
             beside = building_beside(case, spec, BuildConfig(jobs=1), stop=stop) if taking.index else nullcontext()
             with beside:
-                report = run_ingest(case, paths, embedder, config, progress=tell_all, stop=stop, tell_issue=log.issue)
+                report = run_ingest(
+                    case,
+                    paths,
+                    embedder,
+                    config,
+                    progress=tell_all,
+                    stop=stop,
+                    tell_issue=log.issue,
+                    faces=reader_where_open(case),
+                )
         if taking.index and not stop.is_set():
             build_when_due(case, spec, config.threads, stop)
         state, why = ("interrupted", stop.why) if report.interrupted else ("finished", "")

@@ -187,7 +187,9 @@ def _remove(use: Use, writer: Writer, wanted: Wanted, reason: str) -> Deleted:
         if not (removed["sightings"] or removed["issues"] or removed["listed_files"]):
             raise UsageError(f"{source}: nothing in {use.path} was seen there; nothing was deleted")
         issues += removed["issues"]
+    people = known.erasures.people_of(chosen)
     vectors = writer.delete_items(sorted(chosen))
+    writer.erasures.forget_people(people)
     for place in sorted(places | below):  # and what was said of it, or seen in it
         if known.sightings.item_at(Locator.parse(place)) is None:
             issues += writer.delete_source(place)["issues"]
@@ -228,9 +230,9 @@ def _marks(use: Use, gone: dict[int, ItemRow], chosen: set[int], places: Iterabl
             yield from marks(salt, row.sha256, "pdq", hashes[item].hash)
         for decision in known.decisions.on(row.sha256):
             yield from marks(salt, row.sha256, "note", _bytes(decision.note))
-    for shelf in use.shelves():
+    for shelf in use.every_shelf():
         store = shelf.store()
-        wholes = [(row[0], row[1]) for row in shelf.vectors_of(sorted(chosen)) if row[2] is None]
+        wholes = [(row[0], row[1]) for row in shelf.vectors_of(sorted(chosen)) if row[2] is None or shelf.spec.of_faces]
         rows, there = store.gather(np.array([vector for _, vector in wholes], dtype=np.int64))
         for (item, _), row, is_there in zip(wholes, rows, there.tolist(), strict=True):
             if is_there:

@@ -47,7 +47,7 @@ def clear(case: Case, *, progress: Progress | None = None) -> Cleared:
     with case.writing(), case.use("erase", ends="erased") as use:
         follow(case.shelves())  # a server is told of deletions while it is still known which they were
         removed = 0
-        for shelf in case.shelves():
+        for shelf in case.every_shelf():
             dead = shelf.dead()
             if shelf.generation() is not None and len(dead):
                 drop_generation(case, shelf)
@@ -100,7 +100,7 @@ def _leftovers(use: Use, progress: Progress | None) -> Iterator[str]:
     known, finish = use.catalogue.erasures, FINISH.format(use.path)
     for told in known.left():
         yield f"{use.catalogue.path}: {told} speak of erased contents; {finish}"
-    for shelf in use.shelves():
+    for shelf in use.every_shelf():
         dead = len(shelf.dead())
         if dead:
             yield f"{shelf.folder}: holds {dead} rows of deleted vectors by {shelf.spec.name}; {finish}"
@@ -158,7 +158,7 @@ class _LiveRows:
 
     def __init__(self, use: Use) -> None:
         self._rows = {
-            shelf.path / SEGMENTS / row.name: (shelf, row) for shelf in use.shelves() for row in shelf.segments()
+            shelf.path / SEGMENTS / row.name: (shelf, row) for shelf in use.every_shelf() for row in shelf.segments()
         }
         self._use = use
 

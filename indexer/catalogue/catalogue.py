@@ -11,9 +11,11 @@ from typing import Any
 
 from imgmatch.errors import CaseError, UsageError
 from imgmatch.locator import Locator
+from indexer.catalogue.containers import ContainerReads
 from indexer.catalogue.custody import CustodyReads
 from indexer.catalogue.decisions import DecisionReads
 from indexer.catalogue.erasures import ErasureReads
+from indexer.catalogue.faces import FaceReads
 from indexer.catalogue.facts import FactReads
 from indexer.catalogue.indexes import IndexReads
 from indexer.catalogue.issues import OF_EVIDENCE, IssueReads
@@ -65,6 +67,8 @@ class Catalogue:
         self.decisions = DecisionReads(self)
         self.erasures = ErasureReads(self)
         self.vics = VicsReads(self)
+        self.containers = ContainerReads(self)
+        self.faces = FaceReads(self)
         self.relocations = RelocationReads(self)
 
     @property

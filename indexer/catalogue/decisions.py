@@ -64,7 +64,7 @@ TABLES = (
             CREATE TRIGGER decisions_are_not_deleted BEFORE DELETE ON decisions
                 BEGIN SELECT RAISE(ABORT, 'decisions are only added'); END;
             """,
-            14: """
+            16: """
             DROP TRIGGER decisions_are_not_deleted;
             CREATE TRIGGER decisions_are_not_deleted BEFORE DELETE ON decisions WHEN NOT EXISTS
                 (SELECT 1 FROM erased WHERE sha256 IN (OLD.query_sha256, OLD.item_sha256) AND readmitted_utc IS NULL)

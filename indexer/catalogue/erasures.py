@@ -18,7 +18,7 @@ TABLES = (
     Table(
         "erasures",
         {
-            14: """
+            16: """
             CREATE TABLE erasures (
                 erasure_id INTEGER PRIMARY KEY,
                 reason TEXT NOT NULL,
@@ -37,7 +37,7 @@ TABLES = (
     Table(
         "erased",
         {
-            14: """
+            16: """
             CREATE TABLE erased (
                 sha256 BLOB NOT NULL,
                 erasure_id INTEGER NOT NULL REFERENCES erasures,
@@ -57,7 +57,7 @@ TABLES = (
     Table(
         "traces",
         {
-            14: """
+            16: """
             CREATE TABLE traces (
                 digest BLOB NOT NULL,
                 sha256 BLOB NOT NULL,
@@ -161,6 +161,7 @@ class ErasureReads(Reads):
         asked = {
             "items": f"sha256 {OF}",
             "decisions": f"query_sha256 {OF} OR item_sha256 {OF}",
+            "face_decisions": f"query_sha256 {OF} OR item_sha256 {OF}",
             "issues": f"sha256 {OF}",
             "past_issues": f"sha256 {OF}",
             "listed_files": f"sha256 {OF}",
@@ -171,6 +172,11 @@ class ErasureReads(Reads):
             if count:
                 found.append(f"{count} rows of {table}")
         return found
+
+    def people_of(self, item_ids: Iterable[int]) -> list[int]:
+        """The people whose faces some items show."""
+        sql = "SELECT DISTINCT person_id FROM people_faces WHERE item_id IN (SELECT value FROM json_each(?))"
+        return [row[0] for row in self._rows(sql, (json.dumps(list(item_ids)),))]
 
     def is_live(self, kind: str, data: bytes) -> bool:
         """Is something that would be a trace of an erased content known of another one too, that is in the case?"""
@@ -249,6 +255,13 @@ class ErasureWrites(Writes, ErasureReads):
             if _names(new, paths, sources) or _names(old, paths, sources):
                 gone = "UPDATE relocations SET old = '(erased)', new = '(erased)' WHERE relocation_id = ?"
                 self._run(gone, (number,))
+
+    def forget_people(self, people: Iterable[int]) -> None:
+        """Those of these people of whom no face is left."""
+        gone = (
+            "DELETE FROM people WHERE person_id = ?1 AND NOT EXISTS (SELECT 1 FROM people_faces WHERE person_id = ?1)"
+        )
+        self._run_all(gone, ((person,) for person in people))
 
     def tell(self, erasure_id: int, told: dict[str, Any], finished_utc: str | None) -> None:
         """Say its numbers, and that nothing of it is left."""

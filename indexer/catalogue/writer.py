@@ -6,9 +6,11 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from indexer.catalogue.containers import ContainerWrites
 from indexer.catalogue.custody import CustodyWrites
 from indexer.catalogue.decisions import DecisionWrites
 from indexer.catalogue.erasures import OF, ErasureWrites
+from indexer.catalogue.faces import FaceWrites
 from indexer.catalogue.facts import FactWrites
 from indexer.catalogue.indexes import IndexWrites
 from indexer.catalogue.issues import IssueWrites
@@ -52,6 +54,8 @@ class Writer:
         self.decisions = DecisionWrites(by)
         self.erasures = ErasureWrites(by)
         self.vics = VicsWrites(by)
+        self.containers = ContainerWrites(by)
+        self.faces = FaceWrites(by)
         self.relocations = RelocationWrites(by)
 
     def delete_items(self, item_ids: Sequence[int]) -> int:

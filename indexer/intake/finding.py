@@ -28,9 +28,11 @@ def entries(
     config: IngestConfig,
     report: IngestReport,
     stop: threading.Event,
+    images: list[Evidence],
 ) -> Iterator[Entry]:
     """Walk all paths; leave out what this case has read before and what has not changed since. Containers that hash
     lists name come before what is in them, or without it. Places that had issues and have none any more are told of.
+    ``images`` gets each disk image that is met.
     """
     waiting: list[Listed | Walked] = []
     had_issues = use.catalogue.issues.any()
@@ -69,8 +71,8 @@ def entries(
 
     for path in paths:
         seen = walk(
-            path, leave_out=use.path, options=config.sources, pass_over=pass_over, walked=walked, left_out=left_out,
-            takes=config.still,
+            path, leave_out=use.path, options=config.sources, pass_over=pass_over, walked=walked, image=images.append,
+            left_out=left_out, takes=config.still,
         )  # fmt: skip
         for found in seen:
             if stop.is_set():
