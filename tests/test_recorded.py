@@ -67,6 +67,8 @@ COMMANDS = [  # command, its arguments after the case, what it leaves in the log
     ("export", "{query} --format jsonl -o {out}", "export search exported"),
     ("export", "--format pdq -o {out}", "export exported"),
     ("export", "--format pack --thumbnails --locators -o {out}", "export exported"),
+    ("export", "--format pack --labels --decisions -o {out}", "export exported"),
+    ("export", "{query} --format portable --thumbnails -o {out}", "export search exported"),
     ("import", "{vics}", "import"),
     ("known import", "{hashes} --as alert --name more", "import hash list"),
     ("known import", "{pdqs} --as known --name near", "import hash list, match hash list, matched hash list"),
