@@ -9,7 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from imgmatch.errors import UsageError
+from imgmatch.errors import ImgmatchError, UsageError
+from imgmatch.evidence import DEFAULT_OPTIONS
+from imgmatch.evidence.read import Finder, hashed
+from imgmatch.evidence.recognise import recognise
 from imgmatch.locator import Locator
 from imgmatch.types import Digests
 from indexer.case.account import account
@@ -81,7 +84,8 @@ def delete(
     """
     wanted = Wanted(items, [digest.lower() for digest in sha256], sources, everywhere)
     with case.writing(), case.change("delete", arguments=_asked(wanted)) as change:
-        done = _remove(change, change.writer, wanted, reason)
+        containers = list(_containers(change, wanted.sources))  # read before anybody is kept from writing
+        done = _remove(change, change.writer, wanted, reason, containers)
         change.entry.details = {"reason": reason, "erasure": done.erasure}
         change.entry.subject = {"sha256": list(done.contents[:_NAMED])}
         change.entry.counts = done.counts()
@@ -169,7 +173,7 @@ def _items(known: Catalogue, wanted: Wanted) -> tuple[set[int], int, list[str]]:
     return chosen, len(elsewhere - chosen), unknown
 
 
-def _remove(use: Use, writer: Writer, wanted: Wanted, reason: str) -> Deleted:
+def _remove(use: Use, writer: Writer, wanted: Wanted, reason: str, containers: Iterable[Digests] = ()) -> Deleted:
     known = use.catalogue
     chosen, kept, unknown = _items(known, wanted)
     gone = known.items.by_id(chosen)
@@ -180,7 +184,7 @@ def _remove(use: Use, writer: Writer, wanted: Wanted, reason: str) -> Deleted:
         writer.erasures.add_unread(erasure, source)
     writer.erasures.mark(erasure, _marks(use, gone, chosen, below - places))
     contents = [Digests(item.sha256, item.md5, item.sha1 or "", item.size_bytes) for item in gone.values()]
-    writer.erasures.add(erasure, [*contents, *(Digests(digest, "", "", 0) for digest in unknown)])
+    writer.erasures.add(erasure, [*contents, *containers, *(Digests(digest, "", "", 0) for digest in unknown)])
     issues = 0
     for source in wanted.sources:
         removed = writer.delete_source(source)
@@ -214,6 +218,27 @@ def _remove(use: Use, writer: Writer, wanted: Wanted, reason: str) -> Deleted:
     return done
 
 
+def _containers(use: Use, sources: Sequence[str]) -> Iterator[Digests]:
+    """The contents of videos, documents and archives at sources that something was found in, as far as they can still
+    be read: other options would find other things in them.
+    """
+    opened: set[Locator] = set()
+    for source in sources:
+        for place in use.catalogue.sightings.places_below(source):
+            outer = Locator.parse(place).parent
+            while outer is not None and (str(outer) == source or str(outer).startswith((f"{source}/", f"{source}|"))):
+                opened.add(outer)
+                outer = outer.parent
+    finder = Finder(use.limits)
+    for container in sorted(opened, key=str):
+        try:
+            found = finder.at(container)
+            if recognise(found, DEFAULT_OPTIONS).is_hashed(found.size_bytes):
+                yield hashed(found)
+        except (ImgmatchError, OSError):
+            continue
+
+
 def _marks(use: Use, gone: dict[int, ItemRow], chosen: set[int], places: Iterable[str]) -> Iterator[TraceRow]:
     """By what everything that was known of items, and further places, would be known again."""
     known, salt = use.catalogue, use.catalogue.meta.all().get("case_id", "")
@@ -224,6 +249,7 @@ def _marks(use: Use, gone: dict[int, ItemRow], chosen: set[int], places: Iterabl
             yield from marks(salt, gone[item].sha256, "place", named(place.locator))
     facts, hashes = known.facts.metadata_text(chosen), known.facts.pdqs(chosen)
     for item, row in gone.items():
+        yield from marks(salt, row.sha256, "hash", row.sha256.encode("ascii"))
         if item in facts:
             yield from marks(salt, row.sha256, "metadata", _bytes(facts[item]))
         if item in hashes:

@@ -11,17 +11,18 @@ import numpy as np
 
 from imgmatch.errors import CaseError
 from indexer.care.indexing import drop_generation
-from indexer.case.case import AUDIT, Case
+from indexer.case.case import AUDIT, CATALOGUE, Case
 from indexer.case.traces import Found, files_of, look
 from indexer.case.use import Use
 from indexer.catalogue.clock import now_utc
 from indexer.index.protocol import Progress
 from indexer.index.remote import follow
 from indexer.index.segments import ids_of
-from indexer.index.shelf import SEGMENTS
+from indexer.index.shelf import INDEXES, SEGMENTS
 from indexer.index.status import inspect
 
 FINISH = "run: imgmatch delete {} --finish"
+_OF_HASHES = (CATALOGUE, "certificate.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,9 @@ def _leftovers(use: Use, progress: Progress | None) -> Iterator[str]:
                 yield f"{use.path}: its index holds {status.dead} deleted vectors; run: imgmatch index build {use.path}"
     for found in _traces(use, progress):
         at = found.end - found.mark.length
-        yield f"{found.path}: holds a {found.mark.kind} of erased content at byte {at}; {finish}"
+        ours = found.path.name.startswith(CATALOGUE) or {SEGMENTS, INDEXES} & {*found.path.parts}
+        what = finish if ours else "it is no part of the case: remove it"
+        yield f"{found.path}: holds a {found.mark.kind} of erased content at byte {at}; {what}"
 
 
 def _traces(use: Use, progress: Progress | None) -> Iterator[Found]:
@@ -128,6 +131,8 @@ def _traces(use: Use, progress: Progress | None) -> Iterator[Found]:
     alive = _LiveRows(use)
     met: dict[bytes, list[Found]] = defaultdict(list)
     for found in look(salt, known.traces(), counted()):
+        if found.mark.kind == "hash" and found.path.name.startswith(_OF_HASHES):  # which are kept there
+            continue
         met[found.mark.digest].append(found)
     for each in met.values():
         first = each[0]

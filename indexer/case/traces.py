@@ -23,7 +23,7 @@ from indexer.catalogue.erasures import TraceRow
 LEAST_BYTES = 8
 MOST_BYTES = 1 << 20
 _CHUNK_BYTES = 32 << 20
-_BITS = 20
+_BITS = 22
 _Words = npt.NDArray[np.uint64]
 
 
@@ -65,11 +65,12 @@ def look(salt: str, known: Iterable[TraceRow], files: Iterable[Path]) -> Iterato
     if not by_tail:
         return
     maybe = np.zeros(1 << _BITS, dtype=bool)
-    maybe[np.fromiter(by_tail, np.uint64) & np.uint64((1 << _BITS) - 1)] = True
+    tails = np.fromiter(sorted(by_tail), np.uint64)
+    maybe[tails & np.uint64((1 << _BITS) - 1)] = True
     longest = max(mark.length for marks_of in by_tail.values() for mark in marks_of)
     for path in files:
         for start, data, fresh in _chunks(path, longest):
-            for end in _ends(data, salt, maybe):
+            for end in _ends(data, salt, maybe, tails):
                 if end <= fresh:  # was looked at with the chunk before
                     continue
                 tail = int(_mixed(np.frombuffer(data[end - 8 : end], "<u8"), salt)[0])
@@ -99,14 +100,15 @@ def _chunks(path: Path, longest: int) -> Iterator[tuple[int, bytes, int]]:
             kept = data[len(data) - keep :]
 
 
-def _ends(data: bytes, salt: str, maybe: npt.NDArray[np.bool_]) -> list[int]:
+def _ends(data: bytes, salt: str, maybe: npt.NDArray[np.bool_], tails: _Words) -> list[int]:
     """Where a trace may end: behind the last byte of it."""
     ends: list[int] = []
     for offset in range(8):
         count = (len(data) - offset) // 8
         if count > 0:
-            words = np.frombuffer(data, "<u8", count, offset)
-            hits = np.flatnonzero(maybe[_mixed(words, salt) & np.uint64((1 << _BITS) - 1)])
+            mixed = _mixed(np.frombuffer(data, "<u8", count, offset), salt)
+            hits = np.flatnonzero(maybe[mixed & np.uint64((1 << _BITS) - 1)])
+            hits = hits[np.isin(mixed[hits], tails)]
             ends += (offset + 8 * (hits + 1)).tolist()
     return sorted(ends)
 

@@ -180,7 +180,7 @@ class ErasureReads(Reads):
 
     def is_live(self, kind: str, data: bytes) -> bool:
         """Is something that would be a trace of an erased content known of another one too, that is in the case?"""
-        if kind == "vector":
+        if kind in ("vector", "hash"):
             return False
         if kind == "pdq":
             return self._one("SELECT 1 FROM pdqs WHERE hash = ? LIMIT 1", (data,)) is not None

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import sqlite3
+import zipfile
 
 import pytest
 from PIL import Image
@@ -63,6 +64,17 @@ def test_every_trace_is_found_wherever_it_lies(filled, photographs, what, where)
     assert str(filled.path / where) in fault
     assert " at byte 12345;" in fault
     (filled.path / where).write_bytes(b"x" * 12345 + trace[:-1] + place)
+    assert faults(filled) == []
+
+
+def test_a_report_that_was_written_into_the_case_is_named(filled, photographs):
+    wanted = hashlib.sha256((photographs / "02.jpg").read_bytes()).hexdigest()
+    (filled.path / "report.html").write_text(f"<td>{wanted}</td>")
+    delete(filled, items=[3])
+    with pytest.raises(CaseError, match=r"report.html: holds a hash of erased content at byte 4; it is no part"):
+        clear(filled)
+    (filled.path / "report.html").unlink()
+    clear(filled)
     assert faults(filled) == []
 
 
@@ -169,6 +181,19 @@ def test_what_lies_in_an_erased_file_goes_with_it_and_stays_out(case, tmp_path, 
     assert b"moving-pictures" not in b"".join(
         p.read_bytes() for p in case.path.rglob("*") if p.is_file() and p.name != "audit.jsonl"
     )
+
+
+def test_a_container_of_an_erased_source_is_not_opened_again(case, photographs, tmp_path, embedder):
+    with zipfile.ZipFile(tmp_path / "kept-apart.zip", "w") as archive:
+        for file in sorted(photographs.glob("0[0-3].jpg")):
+            archive.write(file, file.name)
+    assert again(case, embedder, tmp_path / "kept-apart.zip").new_items == 4
+    delete(case, sources=[f"file:{tmp_path / 'kept-apart.zip'}"])
+    clear(case)
+    (tmp_path / "kept-apart.zip").rename(tmp_path / "copy.zip")
+    report = again(case, embedder, tmp_path / "copy.zip")
+    assert (report.files, report.kept_out, report.new_items) == (1, 1, 0)
+    assert again(case, embedder, photographs).kept_out == 5
 
 
 def test_a_content_that_is_not_here_can_be_kept_out_too(case, photographs, embedder):
