@@ -68,7 +68,7 @@ def test_of_pictures_only_the_others_are_counted_and_not_kept(tmp_path, mixed):
 
 def test_the_log_has_a_line_now_and_then_and_one_for_each_issue(tmp_path, mixed):
     for _ in range(2):
-        done = run("ingest", tmp_path / "case", mixed, "--log", tmp_path / "l.jsonl", "--every", 0.05, "--reread")
+        done = run("ingest", tmp_path / "case", mixed, "--log", tmp_path / "l.jsonl", "--every", "0.05", "--reread")
     assert b" files/s; " in done.stderr
     lines = [json.loads(line) for line in (tmp_path / "l.jsonl").read_text().splitlines()]
     events = [line["event"] for line in lines]
