@@ -1,4 +1,6 @@
-"""Faces in what is shown are hidden: nobody is told by them, neither by a person nor by the network; nothing else is."""
+"""Faces in what is shown are hidden: nobody is told by them, neither by a person nor by the network; nothing else
+is.
+"""
 
 import numpy as np
 import pytest
