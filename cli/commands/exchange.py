@@ -41,16 +41,23 @@ class ExportFormat(enum.StrEnum):
     parquet = "parquet"
     pdq = "pdq"
     pack = "pack"
+    portable = "portable"
 
 
 _TABLES = (ExportFormat.csv, ExportFormat.jsonl, ExportFormat.parquet)
-_SEARCHED = (ExportFormat.html, ExportFormat.case_uco, *_TABLES)
+_SEARCHED = (ExportFormat.html, ExportFormat.case_uco, ExportFormat.portable, *_TABLES)
+_CARRIED = (ExportFormat.pack, ExportFormat.portable)
 
 
 def export(
     case: CaseArg,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Where to write: a new folder (html, tables) or file.")
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Where to write: a new folder (html, tables, portable), or file.",
+        ),
     ],
     queries: Annotated[
         list[Path] | None, typer.Argument(metavar="[QUERY...]", help="Pictures or folders to search with.")
@@ -59,7 +66,7 @@ def export(
     k: LeadsOpt = 10,
     model: ModelOpt = None,
     reveal: Annotated[
-        bool, typer.Option("--reveal", help="html, pack: pictures that can be seen, not blurred; recorded.")
+        bool, typer.Option("--reveal", help="html, pack, portable: pictures that can be seen, not blurred; recorded.")
     ] = False,
     no_images: NoImagesOpt = False,
     isolation: IsolationOpt = True,
@@ -75,15 +82,36 @@ def export(
         bool, typer.Option("--all-known", help="vics: also imported media that the case has no picture of.")
     ] = False,
     thumbnails: Annotated[
-        bool, typer.Option("--thumbnails", help="pack: small pictures too, blurred; recorded.")
+        bool, typer.Option("--thumbnails", help="pack, portable: small pictures too, blurred; recorded.")
     ] = False,
     locators: Annotated[bool, typer.Option("--locators", help="pack: where pictures were found, too.")] = False,
+    labels: Annotated[bool, typer.Option("--labels", help="pack: labels too.")] = False,
+    decisions: Annotated[bool, typer.Option("--decisions", help="pack: decisions too, and who made them.")] = False,
+    no_places: Annotated[bool, typer.Option("--no-places", help="portable: not where pictures were found.")] = False,
 ) -> None:
     """Write a report, or what other programs and offices read: of a case, and of a search with each
     query, verified and with false-match rates.
     """
 
-    _check(format, queries, reveal, no_images, table, all_known, thumbnails, locators)
+    _check(
+        format,
+        {
+            (_SEARCHED, "QUERY"): queries,
+            ((ExportFormat.html, *_CARRIED), "--reveal"): reveal,
+            ((ExportFormat.html,), "--no-images"): no_images,
+            (_TABLES, "--table"): table,
+            ((ExportFormat.vics,), "--all-known"): all_known,
+            (_CARRIED, "--thumbnails"): thumbnails,
+            ((ExportFormat.pack,), "--locators"): locators,
+            ((ExportFormat.pack,), "--labels"): labels,
+            ((ExportFormat.pack,), "--decisions"): decisions,
+            ((ExportFormat.portable,), "--no-places"): no_places,
+        },
+    )
+    if format in _CARRIED and reveal and not thumbnails:
+        raise UsageError("--reveal shows thumbnails; give --thumbnails too")
+    if table and "matches" in table and not queries:
+        raise UsageError("the table matches is of a search; name the pictures to search with")
     refuse_existing(output)
     with open_case(case) as opened, count_progress() as progress:
         if queries or thumbnails:
@@ -91,8 +119,8 @@ def export(
         if format is ExportFormat.vics:
             from indexer.out.exchange.project_vic import export_vics
 
-            done = export_vics(opened, output, version=data_model, all_known=all_known, progress=progress)
-            note(f"{output}: {done['media']} media, {done['known_only']} of them known only from imported files")
+            vics = export_vics(opened, output, version=data_model, all_known=all_known, progress=progress)
+            note(f"{output}: {vics['media']} media, {vics['known_only']} of them known only from imported files")
         elif format is ExportFormat.pdq:
             from indexer.out.exchange.pdq import export_pdq
 
@@ -101,7 +129,7 @@ def export(
         elif format is ExportFormat.pack:
             from indexer.out.exchange.pack import PackConfig, write_pack
 
-            config = PackConfig(thumbnails=thumbnails, reveal=reveal, locators=locators)
+            config = PackConfig(thumbnails, reveal, locators, labels, decisions)
             made = write_pack(opened, output, config, progress=progress)
             note(f"{output}: {made.items} items, {made.vectors} vectors, {made.thumbnails} thumbnails")
             note(f"SHA-256 of its manifest, to tell the receiver by another way: {made.manifest_sha256}")
@@ -109,6 +137,13 @@ def export(
             spec, results = _searched(opened, queries or [], k, model)
             if format is ExportFormat.html:
                 report_page(opened, list(results), spec, output, reveal=reveal, no_images=no_images)
+            elif format is ExportFormat.portable:
+                from indexer.out.exchange.portable import PortableConfig, write_portable
+
+                shown = PortableConfig(thumbnails, reveal, places=not no_places)
+                done = write_portable(opened, output, shown, results=results, model=spec, progress=progress)
+                note(f"{output}: {done.items} items, {done.leads} leads, {done.thumbnails} small pictures")
+                note(f"SHA-256 of its page: {done.sha256}; any browser opens it, without imgmatch")
             elif format is ExportFormat.case_uco:
                 from indexer.out.exchange.caseuco import export_caseuco
 
@@ -124,32 +159,11 @@ def export(
                 note(f"{output}: {', '.join(f'{name} {count}' for name, count in rows.items())}")
 
 
-def _check(
-    format: ExportFormat,
-    queries: list[Path] | None,
-    reveal: bool,
-    no_images: bool,
-    table: list[str] | None,
-    all_known: bool,
-    thumbnails: bool,
-    locators: bool,
-) -> None:
+def _check(format: ExportFormat, given: dict[tuple[tuple[ExportFormat, ...], str], Any]) -> None:
     """An option that another format has is a mistake, not to be passed over."""
-    for given, name, formats in (
-        (queries, "QUERY", _SEARCHED),
-        (reveal, "--reveal", (ExportFormat.html, ExportFormat.pack)),
-        (no_images, "--no-images", (ExportFormat.html,)),
-        (table, "--table", _TABLES),
-        (all_known, "--all-known", (ExportFormat.vics,)),
-        (thumbnails, "--thumbnails", (ExportFormat.pack,)),
-        (locators, "--locators", (ExportFormat.pack,)),
-    ):
-        if given and format not in formats:
+    for (formats, name), value in given.items():
+        if value and format not in formats:
             raise UsageError(f"{name} is for --format {', '.join(formats)}, not {format}; leave it out")
-    if format is ExportFormat.pack and reveal and not thumbnails:
-        raise UsageError("--reveal shows thumbnails; give --thumbnails too")
-    if table and "matches" in table and not queries:
-        raise UsageError("the table matches is of a search; name the pictures to search with")
 
 
 def _searched(case: Any, queries: list[Path], k: int, model: str | None) -> tuple[Any, Iterator[SearchResult]]:
