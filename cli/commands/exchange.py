@@ -21,6 +21,10 @@ from imgmatch.errors import UsageError
 from indexer.out.atomic import refuse_existing
 
 if TYPE_CHECKING:
+    from indexer.case.case import Case
+    from indexer.index.protocol import Progress
+    from indexer.out.exchange.pack import Pack
+    from indexer.out.exchange.portable import Portable
     from indexer.search.request import SearchResult
 
 
@@ -47,6 +51,19 @@ class ExportFormat(enum.StrEnum):
 _TABLES = (ExportFormat.csv, ExportFormat.jsonl, ExportFormat.parquet)
 _SEARCHED = (ExportFormat.html, ExportFormat.case_uco, ExportFormat.portable, *_TABLES)
 _CARRIED = (ExportFormat.pack, ExportFormat.portable)
+_OPTIONS = {
+    "QUERY": _SEARCHED,
+    "--reveal": (ExportFormat.html, *_CARRIED),
+    "--no-images": (ExportFormat.html,),
+    "--table": _TABLES,
+    "--all-known": (ExportFormat.vics,),
+    "--thumbnails": _CARRIED,
+    "--locators": (ExportFormat.pack,),
+    "--labels": (ExportFormat.pack,),
+    "--decisions": (ExportFormat.pack,),
+    "--no-places": (ExportFormat.portable,),
+}
+"""Which formats an option is for, in the order in which ``export`` has them."""
 
 
 def export(
@@ -93,46 +110,19 @@ def export(
     query, verified and with false-match rates.
     """
 
-    _check(
-        format,
-        {
-            (_SEARCHED, "QUERY"): queries,
-            ((ExportFormat.html, *_CARRIED), "--reveal"): reveal,
-            ((ExportFormat.html,), "--no-images"): no_images,
-            (_TABLES, "--table"): table,
-            ((ExportFormat.vics,), "--all-known"): all_known,
-            (_CARRIED, "--thumbnails"): thumbnails,
-            ((ExportFormat.pack,), "--locators"): locators,
-            ((ExportFormat.pack,), "--labels"): labels,
-            ((ExportFormat.pack,), "--decisions"): decisions,
-            ((ExportFormat.portable,), "--no-places"): no_places,
-        },
-    )
-    if format in _CARRIED and reveal and not thumbnails:
-        raise UsageError("--reveal shows thumbnails; give --thumbnails too")
-    if table and "matches" in table and not queries:
-        raise UsageError("the table matches is of a search; name the pictures to search with")
+    given = (queries, reveal, no_images, table, all_known, thumbnails, locators, labels, decisions, no_places)
+    _check(format, dict(zip(_OPTIONS, given, strict=True)))
     refuse_existing(output)
     with open_case(case) as opened, count_progress() as progress:
         if queries or thumbnails:
             decode_soon(isolation)
-        if format is ExportFormat.vics:
-            from indexer.out.exchange.project_vic import export_vics
-
-            vics = export_vics(opened, output, version=data_model, all_known=all_known, progress=progress)
-            note(f"{output}: {vics['media']} media, {vics['known_only']} of them known only from imported files")
-        elif format is ExportFormat.pdq:
-            from indexer.out.exchange.pdq import export_pdq
-
-            hashes, poor = export_pdq(opened, output)
-            note(f"{output}: {hashes} PDQ hashes, {poor} items left out: too little detail")
+        if format in (ExportFormat.vics, ExportFormat.pdq):
+            _hashes(opened, output, format, data_model, all_known, progress)
         elif format is ExportFormat.pack:
             from indexer.out.exchange.pack import PackConfig, write_pack
 
             config = PackConfig(thumbnails, reveal, locators, labels, decisions)
-            made = write_pack(opened, output, config, progress=progress)
-            note(f"{output}: {made.items} items, {made.vectors} vectors, {made.thumbnails} thumbnails")
-            note(f"SHA-256 of its manifest, to tell the receiver by another way: {made.manifest_sha256}")
+            _tell_pack(output, write_pack(opened, output, config, progress=progress))
         else:
             spec, results = _searched(opened, queries or [], k, model)
             if format is ExportFormat.html:
@@ -141,9 +131,7 @@ def export(
                 from indexer.out.exchange.portable import PortableConfig, write_portable
 
                 shown = PortableConfig(thumbnails, reveal, places=not no_places)
-                done = write_portable(opened, output, shown, results=results, model=spec, progress=progress)
-                note(f"{output}: {done.items} items, {done.leads} leads, {done.thumbnails} small pictures")
-                note(f"SHA-256 of its page: {done.sha256}; any browser opens it, without imgmatch")
+                _tell(output, write_portable(opened, output, shown, results=results, model=spec, progress=progress))
             elif format is ExportFormat.case_uco:
                 from indexer.out.exchange.caseuco import export_caseuco
 
@@ -153,17 +141,46 @@ def export(
                 from indexer.out.exchange.tables import PLAIN, export_tables
 
                 names = table or [*PLAIN, *(["matches"] if queries else [])]
-                rows = export_tables(
-                    opened, output, format.value, names, results=results, model=spec, progress=progress
-                )
+                asked = opened, output, format.value, names
+                rows = export_tables(*asked, results=results, model=spec, progress=progress)
                 note(f"{output}: {', '.join(f'{name} {count}' for name, count in rows.items())}")
 
 
-def _check(format: ExportFormat, given: dict[tuple[tuple[ExportFormat, ...], str], Any]) -> None:
+def _hashes(
+    case: Case, output: Path, format: ExportFormat, data_model: str, all_known: bool, progress: Progress | None
+) -> None:
+    """Write what names pictures by their hashes."""
+    if format is ExportFormat.pdq:
+        from indexer.out.exchange.pdq import export_pdq
+
+        hashes, poor = export_pdq(case, output)
+        note(f"{output}: {hashes} PDQ hashes, {poor} items left out: too little detail")
+        return
+    from indexer.out.exchange.project_vic import export_vics
+
+    done = export_vics(case, output, version=data_model, all_known=all_known, progress=progress)
+    note(f"{output}: {done['media']} media, {done['known_only']} of them known only from imported files")
+
+
+def _tell_pack(output: Path, made: Pack) -> None:
+    note(f"{output}: {made.items} items, {made.vectors} vectors, {made.thumbnails} thumbnails")
+    note(f"SHA-256 of its manifest, to tell the receiver by another way: {made.manifest_sha256}")
+
+
+def _tell(output: Path, made: Portable) -> None:
+    note(f"{output}: {made.items} items, {made.leads} leads, {made.thumbnails} small pictures")
+    note(f"SHA-256 of its page: {made.sha256}; any browser opens it, without imgmatch")
+
+
+def _check(format: ExportFormat, given: dict[str, Any]) -> None:
     """An option that another format has is a mistake, not to be passed over."""
-    for (formats, name), value in given.items():
-        if value and format not in formats:
-            raise UsageError(f"{name} is for --format {', '.join(formats)}, not {format}; leave it out")
+    for name, value in given.items():
+        if value and format not in _OPTIONS[name]:
+            raise UsageError(f"{name} is for --format {', '.join(_OPTIONS[name])}, not {format}; leave it out")
+    if format in _CARRIED and given["--reveal"] and not given["--thumbnails"]:
+        raise UsageError("--reveal shows thumbnails; give --thumbnails too")
+    if given["--table"] and "matches" in given["--table"] and not given["QUERY"]:
+        raise UsageError("the table matches is of a search; name the pictures to search with")
 
 
 def _searched(case: Any, queries: list[Path], k: int, model: str | None) -> tuple[Any, Iterator[SearchResult]]:

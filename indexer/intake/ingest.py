@@ -72,6 +72,7 @@ def ingest(
         with case.run("ingest", embedder.runtime, arguments=arguments, subject=subject, model=embedder.spec) as run:
             known = KnownFiles(run)
             commits = Commits(case, run, shelf, known, report, config, tell_issue or (lambda issue: None))
+            tell()
             try:
                 named = paths if paths or config.manifest is None else manifest_files(config.manifest)
                 images: list[Evidence] = []
