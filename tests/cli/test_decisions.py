@@ -77,7 +77,7 @@ def test_where_a_list_has_no_place_for_it_a_line_beside_it_counts_what_was_left_
 
 def test_labels_say_what_was_decided_of_their_pictures(decided):
     (first, *_) = run_json("search", decided / "case", decided / "query.jpg", "--by", "label")
-    assert (first["value"], first["verified"][-6:]) == ("Room 0", "points")
+    assert (first["value"], first["strength"][-6:]) == ("Room 0", "points")
     assert first["decision"].startswith("item 1 confirmed by E. Xaminer, ")
 
 
@@ -104,7 +104,7 @@ def test_case_uco_has_every_decision_also_of_a_query_that_the_case_does_not_hold
     assert len(ids) == len(nodes)
     made = [node for node in nodes if "as a match" in node.get("core:description", "")]
     assert [node["core:description"] for node in made] == [
-        "rejected as a match (until a later decision): too dark", f"confirmed as a match: {NOTE}",
+        "rejected as a match (does not stand): too dark", f"confirmed as a match: {NOTE}",
         "rejected as a match: other bed", "rejected as a match",
     ]  # fmt: skip
     assert ids[made[0]["core:createdBy"]["@id"]]["core:name"].startswith("E. Xaminer (account ")
@@ -126,5 +126,5 @@ def test_vics_carries_them_as_comments_and_says_which_were_replaced(decided):
     comments = [media.get("Comments", "") for media in about["Media"]]
     assert "confirmed as a match of SHA-256 " in comments[0]
     assert NOTE in comments[0]
-    assert comments[0].count("until a later decision") == 1
+    assert comments[0].count("does not stand") == 1
     assert "rejected as a match" in comments[1]

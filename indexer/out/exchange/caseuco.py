@@ -18,11 +18,13 @@ from typing import IO, TYPE_CHECKING, Any
 
 import imgmatch
 from imgmatch.locator import Locator
+from imgmatch.match.strength import strength
 from imgmatch.types import Match, ModelSpec, Sighting
 from indexer.case.case import Case
 from indexer.case.use import Use
 from indexer.catalogue import ItemRow
 from indexer.catalogue.clock import now_utc
+from indexer.catalogue.decisions import WITHDRAWN
 from indexer.index.protocol import Progress
 from indexer.out.atomic import whole_file
 from indexer.out.exchange.places import file_name, file_path, mime_type
@@ -227,7 +229,7 @@ class _Graph:
             "@id": self._id("search", query, now_utc()),
             "@type": "investigation:InvestigativeAction",
             "core:name": "search",
-            "core:description": f"by model {result.model}: {len(made)} leads"
+            "core:description": f"by model {result.model}: {result.answer}"
             + (f"; left out: {result.left_out.words}" if result.left_out.words else ""),
             "action:endTime": _time(now_utc()),
             "action:instrument": {"@id": self._tool},
@@ -255,7 +257,7 @@ class _Graph:
         return own
 
     def _match(self, query: str, query_sha256: str, match: Match) -> Node:
-        said = [f"lead, not a verdict: rank {match.rank}, cosine {match.score:.4f}", *match.reasons]
+        said = [f"lead, not a verdict: rank {match.rank}, {strength(match)}, score {match.score:.4f}", *match.reasons]
         if match.false_match is not None:
             said.append(f"false-match rate at most {match.false_match.upper:.2g}")
         if match.decision is not None:
@@ -283,7 +285,7 @@ class _Graph:
                 people.add(who)
                 self._node({"@id": person, "@type": "identity:Person", "core:name": who})
             note = f": {row.note}" if row.note else ""
-            stood = "" if row.decision_id in standing else " (until a later decision)"
+            stood = "" if row.decision_id in standing or row.verdict == WITHDRAWN else " (does not stand)"
             self._node(
                 {
                     "@id": self._id("decision", row.decision_id),
