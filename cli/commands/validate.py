@@ -26,9 +26,9 @@ def run(
     key: KeyOpt = None,
 ) -> None:
     """Try every requirement on this machine and write a report to file: report.html and report.json."""
+    from cli.validation import report
+    from cli.validation.run import validate
     from indexer.care.seal import private_key
-    from indexer.validation import report
-    from indexer.validation.run import validate
 
     signer = None if key is None else private_key(key)
     made = validate(folder, own=own, examiner=examiner, signer=signer, tell=note)
@@ -49,7 +49,7 @@ def check(
     ] = None,
 ) -> None:
     """Check that a report is as it was made, and by whom."""
-    from indexer.validation import report
+    from cli.validation import report
 
     made, faults = report.check(file, public_key)
     if faults:
@@ -61,7 +61,7 @@ def check(
 
 def compare(before: ReportArg, after: ReportArg, *, out: Output) -> None:
     """Say what a later validation gave otherwise; ends with 1 where something is worse."""
-    from indexer.validation import report
+    from cli.validation import report
 
     found = report.compare(report.read(before), report.read(after))
     out.many([one._asdict() for one in found], ["what", "before", "after", "worse"])

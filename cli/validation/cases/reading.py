@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from indexer.validation.bench import Assertion, Bench, NotTestedError, case, drawing, require
+from cli.validation.bench import Assertion, Bench, NotTestedError, case, drawing, require
 
 _NAMES = ("a.jpg", "b.JPG", "c", "d.txt", "e.png", "f.jpeg", "g.tmp", ".h", "i j.jpg", "k.bin")
 

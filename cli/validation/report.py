@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from cli.validation.run import FORMAT, KIND
 from imgmatch.errors import UsageError
 from imgmatch.given import loads
 from indexer.care.seal import digest_of, signature_faults
-from indexer.validation.run import FORMAT, KIND
 
 _MOST_BYTES = 16 << 20
 _WORSE = {"passed": 0, "not tested": 1, "deviates": 2}
@@ -21,7 +21,7 @@ def write(report: dict[str, Any], folder: Path) -> None:
     """``report.json``, and ``report.html`` for people, which prints."""
     text = json.dumps(report, indent=1, ensure_ascii=False, sort_keys=True)
     (folder / "report.json").write_text(text, encoding="utf-8")
-    loader = PackageLoader("indexer.validation")
+    loader = PackageLoader("cli.validation")
     page = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     (folder / "report.html").write_text(page.get_template("report.html").render(report), encoding="utf-8")
 

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from indexer.validation.bench import Assertion, Bench, case, drawing, require
+from cli.validation.bench import Assertion, Bench, case, drawing, require
 
 
 @case("R17.1", "Twelve photographs under other names, searched with the originals",

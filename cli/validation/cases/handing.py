@@ -13,7 +13,7 @@ import time
 import zipfile
 import zlib
 
-from indexer.validation.bench import Assertion, Bench, NotTestedError, case, drawing, require
+from cli.validation.bench import Assertion, Bench, NotTestedError, case, drawing, require
 
 _SECONDS_A_BOMB = 120
 

@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from indexer.validation.bench import Assertion, Bench, NotTestedError, case, drawing, require
+from cli.validation.bench import Assertion, Bench, NotTestedError, case, drawing, require
 
 
 def _state(folder: Path) -> dict[str, tuple[int, int, int, str]]:

@@ -8,12 +8,12 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
+from cli.validation import report
+from cli.validation import run as validation
+from cli.validation.bench import Assertion, DeviationError, NotTestedError
+from cli.validation.cases import CASES
+from cli.validation.requirements import REQUIREMENTS
 from imgmatch.errors import UsageError
-from indexer.validation import report
-from indexer.validation import run as validation
-from indexer.validation.bench import Assertion, DeviationError, NotTestedError
-from indexer.validation.cases import CASES
-from indexer.validation.requirements import REQUIREMENTS
 
 DOCS = Path(__file__).parents[3] / "docs" / "validation" / "requirements.md"
 QUICK = ("R2.1", "R12.1", "R14.1", "R21.1", "R26.1", "R33.1")
@@ -106,7 +106,7 @@ def test_a_comparison_names_what_is_worse(made, found, tmp_path):
 
 
 def rate(count, of):
-    from indexer.validation.own import _rate
+    from cli.validation.own import _rate
 
     return _rate("missed", count, of)
 
@@ -135,8 +135,8 @@ def test_the_documentation_has_every_requirement_and_case():
 @pytest.mark.data
 @pytest.mark.slow
 def test_rates_on_photographs_of_ones_own(data_dir, tmp_path, monkeypatch):
-    from indexer.validation import own
-    from indexer.validation.bench import Bench
+    from cli.validation import own
+    from cli.validation.bench import Bench
 
     monkeypatch.setattr(own, "ALTERATIONS", ("jpeg_20",))
     monkeypatch.setattr(own, "_MOST", 80)

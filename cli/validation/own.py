@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from cli.validation.bench import Bench
 from imgmatch.errors import ImgmatchError, UsageError
 from imgmatch.lab.alterations import alter
 from imgmatch.match.interval import clopper_pearson
 from imgmatch.picture.image import decode
-from indexer.validation.bench import Bench
 
 ALTERATIONS = ("jpeg_20", "resize_quarter", "crop_half", "crop_quarter", "mirror", "grey", "text", "person")
 """Of docs/model-card.md: what happens to pictures on their way."""

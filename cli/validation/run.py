@@ -16,6 +16,10 @@ from typing import Any
 from packaging.requirements import Requirement
 
 import imgmatch
+from cli.validation.bench import Assertion, Bench, DeviationError, NotTestedError
+from cli.validation.cases import CASES
+from cli.validation.own import measure
+from cli.validation.requirements import REQUIREMENTS
 from imgmatch.cores import usable_cores
 from imgmatch.errors import UsageError
 from imgmatch.models import has_weights, list_models
@@ -23,10 +27,6 @@ from imgmatch.models.runtimes.processor import sums_in_8_bits_are_exact
 from indexer.care.seal import sealed
 from indexer.case.account import account
 from indexer.catalogue.clock import now_utc
-from indexer.validation.bench import Assertion, Bench, DeviationError, NotTestedError
-from indexer.validation.cases import CASES
-from indexer.validation.own import measure
-from indexer.validation.requirements import REQUIREMENTS
 
 KIND = "imgmatch validation"
 FORMAT = 1

@@ -1,7 +1,7 @@
 """The cases of the validation, in the order of their requirements."""
 
-from indexer.validation.bench import Assertion
-from indexer.validation.cases import custody, handing, matching, reading
+from cli.validation.bench import Assertion
+from cli.validation.cases import custody, handing, matching, reading
 
 CASES: tuple[Assertion, ...] = tuple(
     sorted(
