@@ -53,7 +53,7 @@ class Bench:
         folder.mkdir(parents=True)
         self.steps: list[dict[str, Any]] = []
 
-    def run(self, *words: object, ends: int | None = 0, environment: dict[str, str] | None = None) -> Ran:
+    def imgmatch(self, *words: object, ends: int | None = 0, environment: dict[str, str] | None = None) -> Ran:
         """Run imgmatch; ``ends``: the exit code that it must end with, None for any."""
         told = [str(word) for word in words]
         command = [sys.executable, "-m", "cli.main", *told]
@@ -77,8 +77,8 @@ class Bench:
         """A case of these sources."""
         made = self.folder / "case"
         if not made.exists():
-            self.run("init", made, "--purpose", "validation", "--examiner", "validation")
-        self.run("ingest", made, *sources, *options)
+            self.imgmatch("init", made, "--purpose", "validation", "--examiner", "validation")
+        self.imgmatch("ingest", made, *sources, *options)
         return made
 
     def photographs(self, count: int, under: str = "evidence") -> list[Path]:
@@ -98,11 +98,11 @@ class Bench:
 
     def items(self, case: Path) -> int:
         """How many items a case has."""
-        return int(self.run("status", case, "--format", "json").object()["items"])
+        return int(self.imgmatch("status", case, "--format", "json").object()["items"])
 
     def issues(self, case: Path) -> list[dict[str, Any]]:
         """The issues of a case."""
-        return self.run("issues", case, "--format", "jsonl").objects()
+        return self.imgmatch("issues", case, "--format", "jsonl").objects()
 
     def tool(self, name: str) -> str:
         """A program of the system. Raises NotTestedError where it is not here."""

@@ -35,17 +35,17 @@ def measure(bench: Bench, photographs: Path) -> list[dict[str, Any]]:
     chosen = _chosen(photographs)
     absent, gallery = chosen[::_ABSENT_ONE_IN], [file for n, file in enumerate(chosen) if n % _ABSENT_ONE_IN]
     case = bench.case(*gallery)
-    bench.run("calibrate", case)
+    bench.imgmatch("calibrate", case)
     rates = []
     with tempfile.TemporaryDirectory(prefix="imgmatch-validate-") as scratch:
         for name in ALTERATIONS:
             folder = Path(scratch) / name
             folder.mkdir()
             wanted = dict(_queries(name, gallery[:_QUERIES], folder))
-            answers = bench.run("search", case, folder, "-k", 1, "--format", "jsonl").objects()
+            answers = bench.imgmatch("search", case, folder, "-k", 1, "--format", "jsonl").objects()
             missed = sum(wanted[Path(one["query"]).name] != _first(one) for one in answers)
             rates.append(_rate(f"copies missed in first place: {name}", missed, len(answers)))
-    answers = bench.run("search", case, *absent, "-k", len(gallery), "--format", "jsonl").objects()
+    answers = bench.imgmatch("search", case, *absent, "-k", len(gallery), "--format", "jsonl").objects()
     verified = [one["query"] for one in answers if any(_is_verified(match) for match in one["matches"])]
     false = _rate("photographs not in the case with a match called verified", len(verified), len(answers))
     rates.append({**false, "look_at": verified})

@@ -30,10 +30,10 @@ def unaltered(bench: Bench) -> str:
     files = bench.photographs(12)
     before = _state(files[0].parent)
     made = bench.case(files[0].parent)
-    bench.run("search", made, files[0], "-k", 3)
-    bench.run("explain", made, files[0], 1, "-o", bench.folder / "why.png")
-    bench.run("export", made, files[1], "-o", bench.folder / "report")
-    bench.run("check", made, "--sources")
+    bench.imgmatch("search", made, files[0], "-k", 3)
+    bench.imgmatch("explain", made, files[0], 1, "-o", bench.folder / "why.png")
+    bench.imgmatch("export", made, files[1], "-o", bench.folder / "report")
+    bench.imgmatch("check", made, "--sources")
     require(_state(files[0].parent) == before, "a source has changed")
     return "12 files as before"
 
@@ -44,7 +44,7 @@ def digests(bench: Bench) -> str:
     files = bench.photographs(6)
     made = bench.case(files[0].parent)
     for number in range(1, 7):
-        shown = bench.run("show", made, number, "--format", "json").object()
+        shown = bench.imgmatch("show", made, number, "--format", "json").object()
         data = Path(shown["sightings"][0]["path"]).read_bytes()
         for name in ("sha256", "sha1", "md5"):
             require(shown[name] == hashlib.new(name, data).hexdigest(), f"{name} of {shown['sightings'][0]['path']}")
@@ -61,7 +61,7 @@ def changed_sources(bench: Bench) -> str:
     data[len(data) // 2] ^= 1
     files[0].write_bytes(data)
     files[1].unlink()
-    told = bench.run("check", made, "--sources", "--format", "jsonl", ends=1).objects()
+    told = bench.imgmatch("check", made, "--sources", "--format", "jsonl", ends=1).objects()
     kinds = {
         name: fault["kind"] for fault in told for name in (file.name for file in files) if name in fault["message"]
     }
@@ -74,13 +74,13 @@ def changed_sources(bench: Bench) -> str:
 def recorded(bench: Bench) -> str:
     """Each use leaves an entry."""
     made, query = bench.copy_of_demonstration(), bench.queries()[0]
-    before = len(bench.run("audit", "show", made, "--format", "jsonl").objects())
-    bench.run("search", made, query)
-    bench.run("explain", made, query, 1, "-o", bench.folder / "why.png")
-    bench.run("export", made, query, "-o", bench.folder / "report")
-    bench.run("show", made, 1)
-    bench.run("issues", made)
-    entries = bench.run("audit", "show", made, "--format", "jsonl").objects()[before:]
+    before = len(bench.imgmatch("audit", "show", made, "--format", "jsonl").objects())
+    bench.imgmatch("search", made, query)
+    bench.imgmatch("explain", made, query, 1, "-o", bench.folder / "why.png")
+    bench.imgmatch("export", made, query, "-o", bench.folder / "report")
+    bench.imgmatch("show", made, 1)
+    bench.imgmatch("issues", made)
+    entries = bench.imgmatch("audit", "show", made, "--format", "jsonl").objects()[before:]
     actions = {entry["action"] for entry in entries}
     require({"search", "explain", "show"} <= actions, f"actions {sorted(actions)}")
     require(all(entry["time_utc"] and entry.get("actor") for entry in entries), "an entry without time or account")
@@ -94,13 +94,13 @@ def recorded(bench: Bench) -> str:
 def forged_log(bench: Bench) -> str:
     """An altered log is found."""
     made = bench.copy_of_demonstration()
-    bench.run("audit", "verify", made)
+    bench.imgmatch("audit", "verify", made)
     log = made / "audit.jsonl"
     right = log.read_bytes()
     log.write_bytes(right.replace(b'"action"', b'"Action"', 1))
-    bench.run("audit", "verify", made, ends=1)
+    bench.imgmatch("audit", "verify", made, ends=1)
     log.write_bytes(b"".join(right.splitlines(keepends=True)[:-1]))
-    bench.run("audit", "verify", made, ends=1)
+    bench.imgmatch("audit", "verify", made, ends=1)
     return "both found"
 
 
@@ -110,13 +110,13 @@ def statement(bench: Bench) -> str:
     files = bench.photographs(5)
     (files[0].parent / "text.txt").write_text("no picture")
     made = bench.case(files[0].parent)
-    bench.run("audit", "statement", made, "1", "-o", bench.folder / "statement")
+    bench.imgmatch("audit", "statement", made, "1", "-o", bench.folder / "statement")
     file = bench.folder / "statement" / "statement.json"
-    bench.run("audit", "verify-statement", file, "--case", made)
+    bench.imgmatch("audit", "verify-statement", file, "--case", made)
     body = json.loads(file.read_text(encoding="utf-8"))
     require(body["adds_up"] is True, "it does not add up")
     file.write_text(file.read_text(encoding="utf-8").replace("validation", "Validation", 1), encoding="utf-8")
-    bench.run("audit", "verify-statement", file, "--case", made, ends=1)
+    bench.imgmatch("audit", "verify-statement", file, "--case", made, ends=1)
     return "adds up; the change is found"
 
 
@@ -132,21 +132,21 @@ def killed(bench: Bench) -> str:
         drawing(number, 160).save(folder / f"{number:03}.png")
     whole, cut = bench.folder / "whole", bench.folder / "cut"
     for made in (whole, cut):
-        bench.run("init", made)
+        bench.imgmatch("init", made)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     words = [sys.executable, "-m", "cli.main", "ingest", str(cut), str(folder)]
     running = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     time.sleep(1)
     running.kill()
     running.wait()
-    bench.run("ingest", cut, folder)
-    bench.run("ingest", whole, folder)
+    bench.imgmatch("ingest", cut, folder)
+    bench.imgmatch("ingest", whole, folder)
     tables = []
     for made in (whole, cut):
-        bench.run("export", made, "--format", "csv", "--table", "items", "-o", bench.folder / f"{made.name}-items")
+        bench.imgmatch("export", made, "--format", "csv", "--table", "items", "-o", bench.folder / f"{made.name}-items")
         (table,) = (bench.folder / f"{made.name}-items").rglob("items.csv")
         tables.append(table.read_text(encoding="utf-8"))
-        bench.run("check", made)
+        bench.imgmatch("check", made)
     require(tables[0] == tables[1], "the tables of items differ")
     return f"{len(tables[0].splitlines()) - 1} items in both"
 

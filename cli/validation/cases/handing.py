@@ -23,11 +23,11 @@ _SECONDS_A_BOMB = 120
 def decided(bench: Bench) -> str:
     """A decision is kept and shown."""
     made, query = bench.copy_of_demonstration(), bench.queries()[0]
-    item = bench.run("search", made, query, "-k", 1, "--format", "json").object()["matches"][0]["item_id"]
-    bench.run("decide", made, query, item, "confirmed", "--note", "same lamp", "--examiner", "E. Examiner")
-    match = bench.run("search", made, query, "-k", 1, "--format", "json").object()["matches"][0]
-    listed = bench.run("decide", made, "--list", "--format", "jsonl").objects()
-    bench.run("export", made, query, "--format", "csv", "--table", "decisions", "-o", bench.folder / "tables")
+    item = bench.imgmatch("search", made, query, "-k", 1, "--format", "json").object()["matches"][0]["item_id"]
+    bench.imgmatch("decide", made, query, item, "confirmed", "--note", "same lamp", "--examiner", "E. Examiner")
+    match = bench.imgmatch("search", made, query, "-k", 1, "--format", "json").object()["matches"][0]
+    listed = bench.imgmatch("decide", made, "--list", "--format", "jsonl").objects()
+    bench.imgmatch("export", made, query, "--format", "csv", "--table", "decisions", "-o", bench.folder / "tables")
     (table,) = (bench.folder / "tables").rglob("decisions.csv")
     require(match["decision"] == "confirmed", f"the search says {match['decision']}")
     require("E. Examiner" in str(listed) and "same lamp" in str(listed), f"the list says {listed}")
@@ -39,9 +39,9 @@ def decided(bench: Bench) -> str:
 def rejected(bench: Bench) -> str:
     """What was rejected is counted."""
     made, query = bench.copy_of_demonstration(), bench.queries()[0]
-    item = bench.run("search", made, query, "-k", 1, "--format", "json").object()["matches"][0]["item_id"]
-    bench.run("decide", made, query, item, "rejected", "--examiner", "E. Examiner")
-    again = bench.run("search", made, query, "-k", 5, "--format", "json").object()
+    item = bench.imgmatch("search", made, query, "-k", 1, "--format", "json").object()["matches"][0]["item_id"]
+    bench.imgmatch("decide", made, query, item, "rejected", "--examiner", "E. Examiner")
+    again = bench.imgmatch("search", made, query, "-k", 5, "--format", "json").object()
     require(item not in [match["item_id"] for match in again["matches"]], "it is offered again")
     left = [one["item_id"] for one in again["left_out"]["rejected"]]
     require(left == [item], f"left out: {left}")
@@ -56,7 +56,7 @@ def rejected(bench: Bench) -> str:
 def report(bench: Bench) -> str:
     """A report reaches for nothing."""
     made, target = bench.copy_of_demonstration(), bench.folder / "report"
-    bench.run("export", made, *bench.queries()[:3], "-o", target)
+    bench.imgmatch("export", made, *bench.queries()[:3], "-o", target)
     pages = [target] if target.is_file() else list(target.rglob("*.html"))
     require(pages, "no page")
     for page in pages:
@@ -85,7 +85,7 @@ def formulas(bench: Bench) -> str:
     with (bench.folder / "labels.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["file", "label"], *rows])
     made = bench.case(folder, options=("--labels", str(bench.folder / "labels.csv")))
-    told = bench.run("search", made, folder / "0.png", "-k", 4, "--no-verify", "--format", "csv").out
+    told = bench.imgmatch("search", made, folder / "0.png", "-k", 4, "--no-verify", "--format", "csv").out
     cells = [cell for row in list(csv.reader(io.StringIO(told)))[1:] for cell in row]
     wrong = [cell for cell in cells if cell[:1] in ("=", "@", "+") or re.match(r"-\D", cell)]
     require(not wrong, f"cells {wrong[:4]}")
@@ -176,7 +176,7 @@ def owner_only(bench: Bench) -> str:
     """Nobody else may enter."""
     if os.name != "posix":
         raise NotTestedError("rights of another kind on this system")
-    bench.run("init", bench.folder / "case")
+    bench.imgmatch("init", bench.folder / "case")
     mode = stat.S_IMODE((bench.folder / "case").stat().st_mode)
     require(mode == 0o700, f"{mode:o}")
     return f"{mode:04o}"
@@ -185,7 +185,7 @@ def owner_only(bench: Bench) -> str:
 @case("R34.1", "imgmatch doctor", "'confinement' is right")
 def confined(bench: Bench) -> str:
     """What decodes reaches nothing."""
-    found = {row["what"]: row for row in bench.run("doctor", "--format", "jsonl", ends=None).objects()}
+    found = {row["what"]: row for row in bench.imgmatch("doctor", "--format", "jsonl", ends=None).objects()}
     held = found["confinement"]
     require(held["state"] == "right", held["says"])
     return str(held["says"])
@@ -194,7 +194,7 @@ def confined(bench: Bench) -> str:
 @case("R35.1", "imgmatch models verify", "the SHA-256 of all weights is right")
 def weights(bench: Bench) -> str:
     """Weights are those that were shipped."""
-    told = bench.run("models", "verify").out.splitlines()
+    told = bench.imgmatch("models", "verify").out.splitlines()
     require(told and all("weights are right" in line for line in told), f"{told}")
     return f"{len(told)} models"
 
@@ -209,9 +209,9 @@ def deleted(bench: Bench) -> str:
     files = bench.photographs(4)
     secret = files[0].rename(files[0].with_name("quite-singular-name.jpg"))
     made = bench.case(secret.parent)
-    bench.run("delete", made, "--source", secret, "--reason", "validation")
-    bench.run("index", made, "compact")
-    found = bench.run("search", made, secret, "-k", 10, "--no-verify", "--format", "json").object()["matches"]
+    bench.imgmatch("delete", made, "--source", secret, "--reason", "validation")
+    bench.imgmatch("index", made, "compact")
+    found = bench.imgmatch("search", made, secret, "-k", 10, "--no-verify", "--format", "json").object()["matches"]
     require(len(found) == 3, f"{len(found)} items left")
     holding = [
         file.name for file in made.rglob("*")

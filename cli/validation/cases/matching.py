@@ -17,7 +17,7 @@ def identical(bench: Bench) -> str:
     files = bench.photographs(12)
     made = bench.case(files[0].parent)
     originals = bench.photographs(12, "originals")
-    found = bench.run("search", made, bench.folder / "originals", "-k", 1, "--format", "jsonl").objects()
+    found = bench.imgmatch("search", made, bench.folder / "originals", "-k", 1, "--format", "jsonl").objects()
     right = sum(
         Path(one["matches"][0]["sightings"][0]["path"]).name == Path(one["query"]).name
         and one["matches"][0]["score"] >= 0.999
@@ -70,11 +70,11 @@ def repeated(bench: Bench) -> str:
     files = bench.photographs(16)
     rankings = []
     for name in ("one", "two"):
-        bench.run("init", bench.folder / name)
-        bench.run("ingest", bench.folder / name, files[0].parent)
+        bench.imgmatch("init", bench.folder / name)
+        bench.imgmatch("ingest", bench.folder / name, files[0].parent)
         for _ in range(2):
             words = ("search", bench.folder / name, *bench.queries()[:5], "-k", 10, "--format", "jsonl")
-            rankings.append(_ranking(bench.run(*words).out))
+            rankings.append(_ranking(bench.imgmatch(*words).out))
     require(all(ranking == rankings[0] for ranking in rankings), "rankings differ")
     return "4 equal rankings of 5 queries"
 
@@ -84,11 +84,11 @@ def repeated(bench: Bench) -> str:
 def filtered(bench: Bench) -> str:
     """A filter leaves out nothing else."""
     made, query = bench.copy_of_demonstration(), bench.queries()[0]
-    every = bench.run("search", made, query, "-k", 1000, "--no-verify", "--format", "json").object()["matches"]
+    every = bench.imgmatch("search", made, query, "-k", 1000, "--no-verify", "--format", "json").object()["matches"]
     labels = collections.Counter(match["label"] for match in every)
     label = max(labels, key=lambda one: labels[one])
     words = ("search", made, query, "-k", 1000, "--no-verify", "--label", f"label={label}", "--format", "json")
-    chosen = bench.run(*words).object()["matches"]
+    chosen = bench.imgmatch(*words).object()["matches"]
     wanted = [match["item_id"] for match in every if match["label"] == label]
     require([match["item_id"] for match in chosen] == wanted, f"{len(chosen)} and {len(wanted)}")
     return f"{len(wanted)} of {len(every)} items"
@@ -101,7 +101,7 @@ def absent(bench: Bench) -> str:
     folder.mkdir()
     for number in range(20):
         drawing(1000 + number).save(folder / f"{number}.png")
-    found = bench.run("search", made, folder, "-k", 5, "--format", "jsonl").objects()
+    found = bench.imgmatch("search", made, folder, "-k", 5, "--format", "jsonl").objects()
     wrong = [one["query"] for one in found for match in one["matches"] if (match["verification"] or {}).get("verified")]
     require(len(found) == 20 and not wrong, f"verified: {wrong}")
     return "0 of 100 verified"
@@ -112,10 +112,10 @@ def explained(bench: Bench) -> str:
     """A drawing of what agrees."""
     made = bench.copy_of_demonstration()
     query = next(query for query in bench.queries() if "mirror" in query.name)
-    item = bench.run("search", made, query, "-k", 1, "--format", "json").object()["matches"][0]["item_id"]
+    item = bench.imgmatch("search", made, query, "-k", 1, "--format", "json").object()["matches"][0]["item_id"]
     target = bench.folder / "why.png"
-    bench.run("explain", made, query, item, "-o", target, "--format", "json")
-    match = bench.run("search", made, query, "-k", 1, "--format", "json").object()["matches"][0]
+    bench.imgmatch("explain", made, query, item, "-o", target, "--format", "json")
+    match = bench.imgmatch("search", made, query, "-k", 1, "--format", "json").object()["matches"][0]
     checked = match["verification"]
     require(target.read_bytes().startswith(b"\x89PNG"), "no PNG")
     require(checked["verified"] and checked["mirrored"] and checked["inliers"] > 10, f"{checked}")

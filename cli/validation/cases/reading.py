@@ -69,7 +69,7 @@ def cut_picture(bench: Bench) -> str:
     data = io.BytesIO()
     drawing(1, 640).save(data, "JPEG", quality=95)
     (bench.folder / "evidence" / "cut.jpg").write_bytes(data.getvalue()[: len(data.getvalue()) * 6 // 10])
-    status = bench.run("status", bench.case(bench.folder / "evidence"), "--format", "json").object()
+    status = bench.imgmatch("status", bench.case(bench.folder / "evidence"), "--format", "json").object()
     require(
         (status["items"], status["partial_items"]) == (1, 1),
         f"items {status['items']}, partial {status['partial_items']}",
@@ -87,7 +87,7 @@ def zeroed_picture(bench: Bench) -> str:
     middle = len(held) // 2
     held[middle : middle + 4096] = bytes(4096)
     (bench.folder / "evidence" / "holed.jpg").write_bytes(held)
-    status = bench.run("status", bench.case(bench.folder / "evidence"), "--format", "json").object()
+    status = bench.imgmatch("status", bench.case(bench.folder / "evidence"), "--format", "json").object()
     require(
         (status["items"], status["partial_items"]) == (1, 1),
         f"items {status['items']}, partial {status['partial_items']}",
@@ -96,7 +96,7 @@ def zeroed_picture(bench: Bench) -> str:
 
 
 def _one_partial(bench: Bench) -> str:
-    status = bench.run("status", bench.case(bench.folder / "evidence"), "--format", "json").object()
+    status = bench.imgmatch("status", bench.case(bench.folder / "evidence"), "--format", "json").object()
     found = status["items"], status["partial_items"]
     require(found == (1, 1), f"{found[0]} items, {found[1]} partial")
     return "1 item, partial"
@@ -132,7 +132,7 @@ def archives(bench: Bench) -> str:
     places = [
         s["locator"]
         for number in range(1, 6)
-        for s in bench.run("show", made, number, "--format", "json").object()["sightings"]
+        for s in bench.imgmatch("show", made, number, "--format", "json").object()["sightings"]
     ]
     require(len(set(places)) == 5, f"places {places}")
     require(any("in.zip" in place and "inner.jpg" in place for place in places), f"places {places}")
@@ -156,7 +156,9 @@ def disk_image(bench: Bench) -> str:
     made = bench.case(image)
     found = bench.items(made)
     require(found == 3, f"{found} items, issues {bench.issues(made)}")
-    shown = [bench.run("show", made, number, "--format", "json").object()["sightings"][0] for number in range(1, 4)]
+    shown = [
+        bench.imgmatch("show", made, number, "--format", "json").object()["sightings"][0] for number in range(1, 4)
+    ]
     deleted = sum("deleted" in str(one) and one.get("deleted", True) is not False for one in shown)
     require(deleted == 1, f"{deleted} marked deleted")
     return "3 items, 1 deleted"
@@ -176,7 +178,7 @@ def expert_witness(bench: Bench) -> str:
     bench.system(bench.tool("mcopy"), "-i", image, picture, "::P.JPG")
     bench.system(bench.tool("ewfacquire"), "-u", "-q", "-t", bench.folder / "evidence" / "disk", image)
     made = bench.case(bench.folder / "evidence")
-    status = bench.run("status", made, "--format", "json").object()
+    status = bench.imgmatch("status", made, "--format", "json").object()
     require(
         (status["items"], status["sightings"]) == (1, 2), f"{status['items']} items, {status['sightings']} sightings"
     )
@@ -200,7 +202,7 @@ def orientations(bench: Bench) -> str:
         exif[0x0112] = value
         (upright if turn is None else upright.transpose(turn)).save(folder / f"{value}.png", exif=exif)
     made = bench.case(folder)
-    found = bench.run("search", made, folder / "1.png", "-k", 8, "--format", "json").object()["matches"]
+    found = bench.imgmatch("search", made, folder / "1.png", "-k", 8, "--format", "json").object()["matches"]
     lowest = min(match["score"] for match in found)
     require(len(found) == 8 and lowest >= 0.99, f"{len(found)} found, lowest {lowest}")
     return f"8 found, lowest score {lowest:.4f}"
@@ -237,7 +239,7 @@ def passwords(bench: Bench) -> str:
     made = bench.case(folder)
     before = [issue["error"] for issue in bench.issues(made)]
     require(before == ["password"] and bench.items(made) == 0, f"without: {before}")
-    bench.run("ingest", made, folder, "--reread", environment={"IMGMATCH_PASSWORDS": "wrong\nopen sesame"})
+    bench.imgmatch("ingest", made, folder, "--reread", environment={"IMGMATCH_PASSWORDS": "wrong\nopen sesame"})
     require(bench.items(made) == 1, f"with: {bench.issues(made)}")
     return "named, then opened"
 
@@ -256,7 +258,7 @@ def odd_names(bench: Bench) -> str:
         raise NotTestedError("this file system takes no such names") from error
     made = bench.case(folder)
     require(bench.items(made) == 3, f"{bench.items(made)} items")
-    shown = bench.run("search", made, folder, "-k", 3)
+    shown = bench.imgmatch("search", made, folder, "-k", 3)
     require(not any(letter in shown.out + shown.err for letter in "\x1b\u202e"), "an escape reached the terminal")
     return "3 items, no escape shown"
 
