@@ -1,4 +1,6 @@
-"""Seals of documents that leave a case: a digest of all that they say, signed where there is a key."""
+"""Seals of what is handed out: the SHA-256 of canonical JSON (RFC 8785 as far as text and whole numbers go: sorted
+keys, no spaces, UTF-8), signed by whoever has a key (Ed25519, RFC 8032).
+"""
 
 from __future__ import annotations
 
@@ -11,15 +13,33 @@ from imgmatch.errors import UsageError
 from imgmatch.optional import require
 
 
-def canonical(body: dict[str, Any]) -> bytes:
-    """Its canonical JSON (RFC 8785 as far as text and whole numbers go): sorted keys, no spaces, UTF-8."""
+def digest_of(body: dict[str, Any]) -> str:
+    """The SHA-256 that a seal of ``body`` has."""
+    return hashlib.sha256(_canonical(body)).hexdigest()
+
+
+def signature_faults(body: dict[str, Any], seal: dict[str, Any], public_key: Path | None) -> list[str]:
+    """What is wrong with the signature; with ``public_key`` it must be of the key that belongs to it."""
+    faults = []
+    signed = seal.get("public_key")
+    if signed is not None:
+        if not _signed(str(signed), str(seal.get("signature")), _canonical(body)):
+            faults.append("the signature is wrong")
+    elif public_key is not None:
+        faults.append("it is not signed")
+    if public_key is not None and signed is not None and _public(public_key) != signed:
+        faults.append(f"it is signed by another key than that of {public_key}")
+    return faults
+
+
+def _canonical(body: dict[str, Any]) -> bytes:
     text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text.encode("utf-8", "surrogatepass")
 
 
-def sealed(body: dict[str, Any], signer: Any) -> dict[str, Any]:
-    """The seal of all that a document says: SHA-256, and with a key its Ed25519 signature (RFC 8032)."""
-    data = canonical(body)
+def sealed(body: dict[str, Any], signer: Any = None) -> dict[str, Any]:
+    """The seal of ``body``: its SHA-256, and with a key of ``private_key`` its signature."""
+    data = _canonical(body)
     seal = {"sha256": hashlib.sha256(data).hexdigest()}
     if signer is not None:
         seal |= {
@@ -31,7 +51,7 @@ def sealed(body: dict[str, Any], signer: Any) -> dict[str, Any]:
 
 
 def private_key(path: Path) -> Any:
-    """An Ed25519 key to sign with. Raises UsageError where the file is none."""
+    """An Ed25519 private key in PEM, without a password. Raises UsageError."""
     from_pem, ed25519 = _cryptography()
     try:
         key = from_pem.load_pem_private_key(path.read_bytes(), None)
@@ -46,8 +66,7 @@ def private_key(path: Path) -> Any:
     return key
 
 
-def public_key_of(path: Path) -> str:
-    """An Ed25519 key to compare with, in hexadecimal. Raises UsageError where the file is none."""
+def _public(path: Path) -> str:
     from_pem, ed25519 = _cryptography()
     try:
         key = from_pem.load_pem_public_key(path.read_bytes())
@@ -60,8 +79,7 @@ def public_key_of(path: Path) -> str:
     return str(key.public_bytes_raw().hex())
 
 
-def is_signed(public_key: str, signature: str, data: bytes) -> bool:
-    """Is this the signature of these bytes, by the owner of this key?"""
+def _signed(public_key: str, signature: str, data: bytes) -> bool:
     _, ed25519 = _cryptography()
     from cryptography.exceptions import InvalidSignature
 

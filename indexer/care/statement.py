@@ -18,7 +18,7 @@ import imgmatch
 from imgmatch.errors import UsageError
 from imgmatch.evidence.stated import HASHES
 from imgmatch.given import loads
-from indexer.care.seal import canonical, is_signed, private_key, public_key_of, sealed
+from indexer.care.seal import digest_of, private_key, sealed, signature_faults
 from indexer.case.account import account
 from indexer.case.audit import AuditLog, Head
 from indexer.case.case import Case
@@ -118,7 +118,7 @@ def check_statement(file: Path, case: Case | None = None, public_key: Path | Non
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UsageError(f"{file}: is no statement of a run ({error}); give a statement.json") from error
     faults = []
-    if hashlib.sha256(canonical(made)).hexdigest() != digest:
+    if digest_of(made) != digest:
         faults.append(f"{file.name} is not as it was made")
     files = {f"{name}.jsonl": str(entry.get("sha256")) for name, entry in lists.items() if name in _LISTS}
     for name, right in {**files, _TEXTS[made["statement"]]: text_sha256}.items():
@@ -128,17 +128,10 @@ def check_statement(file: Path, case: Case | None = None, public_key: Path | Non
                     faults.append(f"{name} is not as it was made")
         except OSError as error:
             faults.append(f"{name} can't be read ({error.strerror})")
-    signed = seal.get("public_key")
-    if signed is not None:
-        if not is_signed(str(signed), str(seal.get("signature")), canonical(made)):
-            faults.append("the signature is wrong")
-    elif public_key is not None:
-        faults.append("it is not signed")
-    if public_key is not None and signed is not None and public_key_of(public_key) != signed:
-        faults.append(f"it is signed by another key than that of {public_key}")
+    faults += signature_faults(made, seal, public_key)
     if case is not None:
         faults += _log_faults(case, head, digest)
-    return {"sha256": digest, "public_key": signed, "adds_up": made.get("adds_up"), "faults": faults}
+    return {"sha256": digest, "public_key": seal.get("public_key"), "adds_up": made.get("adds_up"), "faults": faults}
 
 
 def _write_lists(use: Use, run_id: int, draft: Path) -> tuple[dict[str, int], dict[str, Any]]:
