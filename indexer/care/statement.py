@@ -18,6 +18,7 @@ import imgmatch
 from imgmatch.errors import UsageError
 from imgmatch.evidence.stated import HASHES
 from imgmatch.given import loads
+from imgmatch.locator import readable
 from indexer.care.seal import digest_of, private_key, sealed, signature_faults
 from indexer.case.account import account
 from indexer.case.audit import AuditLog, Head
@@ -73,7 +74,10 @@ def _write(use: Use, log: AuditLog, run_id: int, draft: Path, signer: Any) -> di
         "run": run,
         "models": _models(log, run_id),
         "images": [row.record() for row in use.catalogue.containers.of_run(run_id)],
-        "relocations": [made._asdict() for made in use.catalogue.relocations.all()],
+        "relocations": [
+            {**made._asdict(), "old": readable(made.old), "new": readable(made.new)}
+            for made in use.catalogue.relocations.all()
+        ],
         "totals": totals,
         "checks": checks,
         "adds_up": all(check["holds"] for check in checks),
