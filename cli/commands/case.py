@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import os
 import threading
 from collections import Counter
 from collections.abc import Iterator
