@@ -14,6 +14,7 @@ from imgmatch.errors import EvidenceError, UsageError
 from imgmatch.evidence import SourceOptions, walk
 from imgmatch.evidence.read import Finder
 from imgmatch.match.drawing import Heat, draw, heat_maps, hidden
+from imgmatch.match.faces import hides_faces
 from imgmatch.match.strength import strength
 from imgmatch.models.base import Embedder
 from imgmatch.types import Image, Issue, Match, Verification
@@ -176,9 +177,13 @@ def _lines(
         numbers,
         *legend,
         "The heat maps split the likeness of the whole pictures over them, approximately.",
-        "Shown as found." if reveal else "Pictures are coarsened, skin-coloured parts strongly; --reveal shows them.",
+        "Shown as found." if reveal else f"Pictures are coarsened, {_strongly()} strongly; --reveal shows them.",
         "A lead for an examiner, never a verdict.",
     ]
+
+
+def _strongly() -> str:
+    return "faces and what lies below them" if hides_faces() else "skin-coloured parts"
 
 
 def _parts(match: Match) -> str:
