@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import os
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -41,7 +40,7 @@ def init(
     """Make a new, empty case."""
     from imgmatch.models import DEFAULT_MODEL, model_spec
     from indexer.case.case import Case
-    from indexer.case.home import HOME
+    from indexer.case.home import HOME, here
 
     spec = model_spec(model or DEFAULT_MODEL)
     remote = milvus.place(index)
@@ -51,7 +50,7 @@ def init(
         Collection(remote, spec)  # before there is a case: a server that can't be used is named at once
     about = {"purpose": purpose, "authority": authority, "examiner": examiner}
     if portable:
-        about[HOME] = os.path.abspath(case)
+        about[HOME] = here(case)
     Case.create(case, model=spec, about=about, remote=remote).close()
     note(f"Made case {case} with model {spec.name}. Next: imgmatch ingest {case} FOLDER")
 

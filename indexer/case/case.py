@@ -18,6 +18,7 @@ from typing import Any, Self
 
 import imgmatch
 from imgmatch.errors import CaseError, UsageError
+from imgmatch.locator import readable
 from imgmatch.types import ModelSpec
 from indexer.case import home
 from indexer.case.audit import EMPTY, AuditLog
@@ -129,9 +130,9 @@ class Case(Shelves):
             case.log.adopt()
         if home.has_moved(catalogue, folder):
             with case.change("relocate", arguments={"portable": True}) as change:
-                change.entry.subject = {"new": os.path.abspath(folder)}
+                change.entry.subject = {"new": readable(os.path.abspath(folder))}
                 before, count = home.follow(change.writer, folder, now_utc())
-                change.entry.subject["old"] = before
+                change.entry.subject["old"] = readable(before)
                 change.entry.counts = {"sightings": count}
         return case
 
