@@ -27,6 +27,7 @@ from benchmarks.retrieval import SEED, embed_all
 from benchmarks.verify import _features, _of_pixels
 from imgmatch.evidence import walk
 from imgmatch.lab.alterations import ALTERATIONS, alter
+from imgmatch.lab.hotels.geometry import correspondences
 from imgmatch.match.calibration import calibrate, normalised, usual
 from imgmatch.match.copies import COPY_SIMILARITY
 from imgmatch.match.interval import clopper_pearson
@@ -53,7 +54,7 @@ class Case:
         self.embedder = load_model(DEFAULT_MODEL)
         self.houses, self.rooms = photographs.houses(), photographs.rooms(rooms)
         self.places = photographs.places()
-        self.rendered = photographs.rendered_rooms(photographs.SAMPLE, shared=_SHARED)
+        self.rendered = photographs.rendered_rooms(photographs.SAMPLE, 3, shared=0.0)
         self.files = [*self.houses, *self.rooms, *(path for path, _, _ in self.places)]
         read = (i.pixels for i in photographs.pictures(self.files, self.embedder.spec.input_px))
         self.vectors = embed_all(self.embedder, [*read, *(views[0].pixels() for views in self.rendered)])
@@ -102,17 +103,19 @@ def measured(case: Case, every: int) -> Iterator[Row]:
     for one, (path, place, _) in enumerate(case.places):
         right = [first + n for n, row in enumerate(case.places) if row[1] == place and n != one]
         yield from of("places", "place", next(photographs.pictures([path])).pixels, right, [first + one])
-    for one, (_, other) in enumerate(case.rendered):
-        shown = alter("person", other.pixels(), SEED + one) if one % 2 else other.pixels()
-        yield from of("rendered rooms", "view", shown, [len(case.files) + one])
+    for one, (stored, *others) in enumerate(case.rendered):
+        for person, other in enumerate(others):
+            if correspondences(stored, other)[1] >= _SHARED:
+                shown = alter("person", other.pixels(), SEED + one) if person else other.pixels()
+                yield from of("rendered rooms", "view", shown, [len(case.files) + one])
     names = [path.name for path in case.houses]
     twice = {names.index(a): names.index(b) for pair in photographs.HOUSES_DOUBLES for a, b in (pair, pair[::-1])}
     for name, start, paths in (("copies", 0, case.houses), ("rooms", len(case.houses), case.rooms)):
         chosen = list(range(0, len(paths), every if not start else 5 * every))
         originals = {n: next(photographs.pictures([paths[n]])).pixels for n in chosen}
         for alteration in ALTERATIONS:
-            for place, one in enumerate(chosen):
-                around = [chosen[(place + step) % len(chosen)] for step in range(1, 5)]
+            for step, one in enumerate(chosen):
+                around = [chosen[(step + further) % len(chosen)] for further in range(1, 5)]
                 shown = alter(alteration, originals[one], SEED + one, others=[originals[n] for n in around])
                 inset = around if alteration.endswith("_inset") else []
                 apart = {start + n for n in inset} | {twice[n] for n in [one, *inset] if not start and n in twice}
@@ -162,7 +165,11 @@ def main() -> None:
             arguments.rows.write_text(json.dumps(rows), encoding="utf-8")
     sets = {name: told([row for row in rows if row["set"] == name]) for name in dict.fromkeys(r["set"] for r in rows)}
     photographed = [row for row in rows if row["set"] != "rendered rooms"]
-    figures = {"seed": SEED, "pairs": len(rows), "sets": {**sets, "all photographs": told(photographed)}}
+    figures: dict[str, Any] = {
+        "seed": SEED,
+        "pairs": len(rows),
+        "sets": {**sets, "all photographs": told(photographed)},
+    }
     columns = ["true", "true_nothing_convincing", "false", "false_geometry"]
     shown = [[name, *(found[c] for c in columns), list(found.values())[-1]] for name, found in figures["sets"].items()]
     report.table("Strength in words", ["set", *columns, "nothing convincing found where it is not"], shown)
