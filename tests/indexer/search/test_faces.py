@@ -163,10 +163,22 @@ def test_which_face_is_meant_must_be_plain(case, folder, reader):
         searcher.search([[f"{queries / 'both.png'}#3"]], WHY)
     with pytest.raises(UsageError, match="no face was found in it"):
         searcher.search([[str(queries / "nobody.png")]], WHY)
-    with pytest.raises(UsageError, match="give a readable picture"):
+    with pytest.raises(UsageError, match="no such file; give pictures"):
         searcher.search([[str(queries / "gone.png")]], WHY)
+    with pytest.raises(UsageError, match="is a folder"):
+        searcher.search([[str(queries)]], WHY)
+    (queries / "text.png").write_text("no picture")
+    with pytest.raises(UsageError, match="give a readable picture"):
+        searcher.search([[str(queries / "text.png")]], WHY)
     with pytest.raises(UsageError, match="item:999: not in"):
         searcher.search([["item:999"]], WHY)
+
+
+def test_a_query_that_lies_on_its_side_finds_the_same(case, folder, reader, tmp_path):
+    for turn in (90, 180, 270):
+        (tmp_path / "turned.png").write_bytes(encode(portrait(ANN, 1).rotate(turn), "PNG"))
+        found = FaceSearcher(case, reader).search([[str(tmp_path / "turned.png")]], WHY)
+        assert set(names(found, case)[:3]) == {"ann", "ann-ben", "ann-ben-cem"}
 
 
 def test_a_face_of_an_item_is_as_good_as_its_picture(case, folder, reader):
