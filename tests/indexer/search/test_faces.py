@@ -16,11 +16,11 @@ from imgmatch.types import FACES, Sighting
 from imgmatch.workers import pictures
 from indexer.care.check import check
 from indexer.care.delete import delete
+from indexer.care.erasure import clear
 from indexer.care.gate import close_gate, open_gate
 from indexer.care.merge import merge
 from indexer.care.repair import repair
 from indexer.case.case import Case
-from indexer.case.compact import compact
 from indexer.catalogue.filters import Filter
 from indexer.intake.faces import find_faces
 from indexer.intake.ingest import IngestConfig, ingest
@@ -277,13 +277,13 @@ def test_an_item_whose_source_is_gone_is_met_again(again, reader, folder, tmp_pa
         assert find_faces(case, reader, jobs=1).items == 1
 
 
-def test_a_deleted_item_takes_its_faces_along_and_compaction_their_vectors(again, folder, reader):
+def test_a_deleted_item_takes_its_faces_along_and_the_disk_is_cleared_of_their_vectors(again, folder, reader):
     item = inside(again).sightings.item_at(Locator.file(folder / "ann-ben.jpg"))
     rows = {face.face_id for face in inside(again).faces.of([item])[item]}
     delete(again, items=[item])
     assert not rows & {face.face_id for face in inside(again).faces.all()}
     assert "ann-ben" not in names(FaceSearcher(again, reader).search([[str(folder / "ann.jpg")]], WHY), again)
-    compact(again)
+    clear(again)
     shelf = again.face_shelf()
     assert shelf.count() == shelf.store().rows == 8
     assert list(check(again)) == []
