@@ -27,6 +27,7 @@ from tests.test_recorded import ROUTES
 
 pytest.importorskip("starlette", reason="starlette is not installed: pip install 'imgmatch[review]'")
 pytest.importorskip("uvicorn", reason="uvicorn is not installed: pip install 'imgmatch[review]'")
+PAGES = ("/", "/decisions", "/groups", "/map", "/issues", "/audit", "/export")
 
 
 class Live:
@@ -191,7 +192,7 @@ def routes():
     return [(route.partition(" ")[0], asked if isinstance(asked, str) else asked[0]) for route, asked, _ in ROUTES]
 
 
-OPEN = {"/", "/groups", "/audit", "/export", "/static/app.js", "/session"}
+OPEN = {*PAGES, "/static/app.js", "/session"}
 
 
 @pytest.mark.parametrize(("method", "path"), routes(), ids=[route for route, _, _ in ROUTES])
@@ -215,7 +216,7 @@ def test_no_route_gives_or_does_anything_without_the_secret(live, made, method, 
 
 def test_the_empty_page_is_given_to_a_tab_alone_and_holds_nothing_of_the_case(live):
     empty = (ROOT / "cli" / "review" / "static" / "page.html").read_bytes()
-    for path in ("/", "/groups", "/audit", "/export"):
+    for path in PAGES:
         assert live.ask("GET", path, headers={**NAVIGATES, "Authorization": ""})[::2] == (200, empty)
         for change in (
             {"Sec-Fetch-Dest": "iframe"},
@@ -296,6 +297,8 @@ def test_search_decide_and_read_the_decision_from_the_case(live, made):
     other = first["items"][1]
     note = "same bed"
     asked = {"search": found["search"], "item": other, "verdict": "rejected", "note": note}
+    assert live.post("/decisions", asked)[0] == 400  # nobody has looked at the two
+    assert live.ask("GET", f"/searches/{found['search']}/items/{other}/geometry")[0] == 200
     assert live.post("/decisions", asked)[0] == 200
     kept = run_json("decide", made / "case", "--list")[-1]
     assert (kept["verdict"], kept["examiner"], kept["note"]) == ("rejected", "R. Example", note)

@@ -54,7 +54,7 @@ function closely(item, text) {
   }));
   zooming();
   $("h1, h2", place).focus({ preventScroll: true });
-  if (place.getBoundingClientRect().top < 0 || place.getBoundingClientRect().top > 120) place.scrollIntoView({ block: "start" });
+  place.scrollIntoView({ block: "start" });
 }
 function closeCompare() {
   unpin();

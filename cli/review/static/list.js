@@ -146,7 +146,8 @@ async function search() {
     if (round !== state.asked) return;
     remember(given);
     await go(addressOf(given.search, null, ""));
-    $(".found").scrollIntoView({ block: "nearest" });
+    const top = $(".found").getBoundingClientRect().top;
+    if (top < 0 || top > innerHeight / 2) $(".found").scrollIntoView({ block: "start" });
     $(".card")?.focus({ preventScroll: true });
     say("Verifying the nearest by geometry…");
     const verified = await json(`/searches/${given.search}/verify`, { body: {} });
