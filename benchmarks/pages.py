@@ -160,7 +160,7 @@ def main() -> None:
                         context = browser.new_context(
                             viewport={"width": width, "height": height}, device_scale_factor=scale, color_scheme=scheme
                         )
-                        page = context.new_page()
+                        page: Any = context.new_page()
                         page.on("pageerror", lambda error: sys.stdout.write(f"{error}\n"))
                         page.goto(address)
                         page.wait_for_selector("#main")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import os
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,6 +31,9 @@ def init(
     purpose: Annotated[str, typer.Option(help="What the case is for.")] = "",
     authority: Annotated[str, typer.Option(help="On whose authority or legal basis.")] = "",
     examiner: Annotated[str, typer.Option(help="Who works on it.")] = "",
+    portable: Annotated[
+        bool, typer.Option("--portable", help="Paths count from the case: a disk with case and sources may travel.")
+    ] = False,
     index: Annotated[Kind, typer.Option("--index", help="Files of the case (faiss), or a Milvus server.")] = Kind.faiss,
     *,
     milvus: MilvusOptions,
@@ -37,6 +41,7 @@ def init(
     """Make a new, empty case."""
     from imgmatch.models import DEFAULT_MODEL, model_spec
     from indexer.case.case import Case
+    from indexer.case.home import HOME
 
     spec = model_spec(model or DEFAULT_MODEL)
     remote = milvus.place(index)
@@ -45,6 +50,8 @@ def init(
 
         Collection(remote, spec)  # before there is a case: a server that can't be used is named at once
     about = {"purpose": purpose, "authority": authority, "examiner": examiner}
+    if portable:
+        about[HOME] = os.path.abspath(case)
     Case.create(case, model=spec, about=about, remote=remote).close()
     note(f"Made case {case} with model {spec.name}. Next: imgmatch ingest {case} FOLDER")
 
@@ -188,6 +195,6 @@ def merge(
                 done = run_merge(opened, other, progress=progress)
             records.append({"case": str(path), **dataclasses.asdict(done)})
         if index:
-            for _, spec in opened.catalogue.models.all():
-                build_when_due(opened, spec, jobs or usable_cores(), threading.Event())
+            for shelf in opened.shelves():
+                build_when_due(opened, shelf.spec, jobs or usable_cores(), threading.Event())
     out.many(records, ["case", "items", "known", "sightings", "vectors", "issues", "decisions"])

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 import imgmatch
 from cli.review.door import PAGES
 from imgmatch.match.calibration import false_match_text
+from imgmatch.match.strength import Level, strength
 from imgmatch.picture.metadata import FIELDS, Metadata
 from indexer.catalogue.decisions import READERS
 from indexer.out.report.html import plain
@@ -60,7 +61,13 @@ class Views:
             lstrip_blocks=True,
         )
         self._templates.filters.update(
-            plain=plain, place=place, container=container, chance=false_match_text, named=file_name, bytes=size_text
+            plain=plain,
+            place=place,
+            container=container,
+            chance=false_match_text,
+            strength=strength,
+            named=file_name,
+            bytes=size_text,
         )
         pages = [(path, name, _TITLES[name]) for path, name in PAGES.items()]
         self._templates.globals.update(version=imgmatch.__version__, pages=pages)
@@ -179,12 +186,12 @@ class Views:
     def _strengths(self, kept: KeptSearch) -> str:
         """How many matches are of each strength, in words."""
         found = counts(kept.result.matches)
-        if not kept.verified:
-            return "Geometry has not looked at these matches yet"
-        said = [f"{found[name]:,} {words}" for name, words in _SAID.items() if found[name] or name == "verified"]
-        if found["unlooked"]:
-            said.append(f"{found['unlooked']:,} further that geometry did not look at")
-        return ", ".join(said)
+        convincing = sum(found[level] for level in _SAID)
+        said = ", ".join(f"{found[level]:,} {words}" for level, words in _SAID.items() if found[level])
+        text = f"{convincing:,} convincing ({said})" if convincing else "Nothing convincing"
+        if found[Level.NOTHING]:
+            text += f", {found[Level.NOTHING]:,} more not convincing"
+        return text if kept.verified else f"{text}; geometry has not looked at them yet"
 
     def match(self, kept: KeptSearch, item_id: int) -> str:
         """A match side by side with its query, and all that is known of it."""

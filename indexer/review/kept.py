@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
+from imgmatch.match.strength import Level, strength
 from imgmatch.types import Match
 from indexer.review.queries import QueryPicture
 from indexer.search.request import SearchRequest, SearchResult
@@ -73,17 +74,6 @@ def _told(value: object) -> str:
     return "; ".join("=".join(map(str, one)) if isinstance(one, tuple) else str(one) for one in value)
 
 
-VERIFIED, IDENTICAL = "verified", "identical"
-
-
-def counts(matches: Sequence[Match]) -> Counter[str]:
+def counts(matches: Sequence[Match]) -> Counter[Level]:
     """How many matches are of each strength."""
-    return Counter(strength(match) for match in matches)
-
-
-def strength(match: Match) -> str:
-    """identical, verified, or not looked at by geometry."""
-    if match.identical:
-        return IDENTICAL
-    found = match.verification
-    return "unlooked" if found is None else VERIFIED if found.verified else "rest"
+    return Counter(strength(match).level for match in matches)
