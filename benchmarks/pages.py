@@ -14,10 +14,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 SIZES = {"wide": (1440, 900, 1.0), "zoomed": (720, 450, 2.0), "phone": (390, 844, 2.0)}
-SCHEMES = ("light", "dark")
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 _WAIT_MS = 120_000
 
 
@@ -35,7 +35,7 @@ def review(case: Path, *options: str) -> Iterator[str]:
 
 
 def _named(page: Any) -> None:
-    if page.locator("#naming[open]").count():
+    if page.locator("#who").inner_text() == "Name the examiner":
         page.fill("#name-form input", "R. Example")
         page.click("#name-form button.main")
         page.wait_for_selector("#naming", state="hidden")

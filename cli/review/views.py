@@ -42,9 +42,9 @@ _FACTS = {
 }  # fmt: skip
 """Metadata that a reader is shown first; the rest folded in."""
 _SAID = {
-    "identical": "the same file",
-    "verified": "verified by geometry",
-    "rest": "looked at by geometry, not verified",
+    Level.IDENTICAL: "the same file",
+    Level.GEOMETRY: "verified: geometry agrees",
+    Level.ALIKE: "alike, not proven",
 }
 
 

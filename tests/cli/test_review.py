@@ -314,6 +314,43 @@ def test_search_decide_and_read_the_decision_from_the_case(live, made):
     assert high["total"] == 1
 
 
+def test_a_decision_needs_both_pictures_looked_at(live, made):
+    """By whoever decides, in this sitting: the server holds it, whatever a script sends."""
+    data = encode(picture(4, (480, 360)), "JPEG", quality=70)
+    query = json.loads(live.ask("POST", "/queries?name=look.jpg", data)[2])["query"]
+    found = json.loads(live.post("/searches", {"query": query})[1])
+    first, second, *_ = json.loads(live.ask("GET", f"/searches/{found['search']}")[2])["items"]
+    asked = {"search": found["search"], "items": [first, second], "verdict": "possible", "note": "n"}
+
+    def refused():
+        status, answer = live.post("/decisions", asked)
+        return [one["item"] for one in json.loads(answer)["refused"]] if status == 200 else status
+
+    before = len(entries(made, "decide"))
+    assert refused() == 400
+    live.ask("GET", f"/searches/{found['search']}/items/{first}")  # opened, and nothing seen of it yet
+    live.ask("GET", f"/items/{first}/picture")
+    live.post(f"/queries/{query}/clear", {"px": 320})
+    assert refused() == 400
+    assert len(entries(made, "decide")) == before
+    live.post(f"/items/{first}/clear", {"px": 320})
+    assert refused() == [second]
+    live.ask("GET", f"/searches/{found['search']}/items/{second}/geometry")
+    assert refused() == []
+    assert len(entries(made, "decide")) == before + 3
+    live.post("/examiner", {"name": "N. Ewcomer"})
+    assert refused() == 400
+    live.post("/examiner", {"name": "r.  example"})
+    assert refused() == []
+    live.post("/examiner", {"name": "R. Example"})
+    status, answer = live.post("/decisions/undo", {"search": found["search"], "item": first})
+    assert (status, json.loads(answer)["stands"]) == (200, "possible")
+    for body in ({}, {"search": found["search"], "items": []}, {"search": found["search"], "items": ["1"]}):
+        assert live.post("/decisions", {"verdict": "possible", **body})[0] == 400
+    assert live.post("/decisions", {**asked, "verdict": "withdrawn"})[0] == 400
+    assert live.post("/decisions/undo", {"query_sha256": "0" * 64, "item_sha256": "nothing"})[0] == 400
+
+
 def test_the_verified_order_is_that_of_the_command_line(live, made):
     path = made / "photographs" / "05.jpg"
     query = json.loads(live.ask("POST", "/queries?name=05.jpg", path.read_bytes())[2])["query"]
