@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import typer.core
 
 import imgmatch
 from cli.commands import (
@@ -26,6 +27,7 @@ from cli.commands import (
     review,
     search,
     show,
+    validate,
 )
 from cli.options.spread import spread
 
@@ -34,6 +36,14 @@ def _app(help: str) -> typer.Typer:
     return typer.Typer(
         name="imgmatch", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, help=help
     )
+
+
+class _RunByDefault(typer.core.TyperGroup):
+    """A family whose command ``run`` needs no name."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        named = args and (args[0] in self.commands or args[0] == "--help")
+        return super().parse_args(ctx, args if named or not args else ["run", *args])
 
 
 def _add(to: typer.Typer, command: Callable[..., None], name: str | None = None) -> None:
@@ -117,6 +127,12 @@ _add(known_app, known.remove)
 _add(known_app, known.match)
 app.add_typer(known_app, name="known")
 
+validate_app = _app("A validation of this installation, as a laboratory files it: imgmatch validate DIR.")
+_add(validate_app, validate.run)
+_add(validate_app, validate.check)
+_add(validate_app, validate.compare)
+app.add_typer(validate_app, name="validate", cls=_RunByDefault)
+
 faces_app = _app(
     "A person in a case, by faces: only where its owner opened the gate, and every use with its reason.\n\n"
     "A list of leads, never an identification."
@@ -126,4 +142,13 @@ _add(faces_app, faces.disable)
 _add(faces_app, faces.find)
 _add(faces_app, faces.show)
 _add(faces_app, faces.search)
+_add(faces_app, faces.group)
+_add(faces_app, faces.people)
+_add(faces_app, faces.person)
+_add(faces_app, faces.name)
+_add(faces_app, faces.join)
+_add(faces_app, faces.split)
+_add(faces_app, faces.calibrate)
+_add(faces_app, faces.decide)
+_add(faces_app, faces.evaluate)
 app.add_typer(faces_app, name="faces")

@@ -31,6 +31,11 @@ def open_case(folder: Path, *, read_only: bool = False) -> Case:
     """
     from indexer.case.case import Case
 
+    if folder.is_file():
+        from indexer.out.exchange.unpack import told_of
+
+        if (told := told_of(folder)) is not None:
+            raise UsageError(f"{folder}: {told}")
     case = Case.open(folder, read_only=read_only)
     if (fault := case.log.suspect()) is not None:
         note(f"imgmatch: WARNING: {fault}; the log is not as it was written, see: imgmatch audit verify {folder}")
