@@ -16,6 +16,7 @@ from cli.commands import (
     check,
     demo,
     doctor,
+    erasure,
     exchange,
     faces,
     index,
@@ -28,13 +29,20 @@ from cli.commands import (
     search,
     show,
     validate,
+    watch,
 )
 from cli.options.spread import spread
+from cli.render.notes import be_quiet
 
 
-def _app(help: str) -> typer.Typer:
+def _app(help: str, group: type[typer.core.TyperGroup] = typer.core.TyperGroup) -> typer.Typer:
     return typer.Typer(
-        name="imgmatch", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, help=help
+        name="imgmatch",
+        cls=group,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        help=help,
     )
 
 
@@ -67,8 +75,10 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only results, warnings and errors.")] = False,
 ) -> None:
-    pass
+    if quiet:
+        be_quiet()
 
 
 _add(app, search.explain)
@@ -83,12 +93,15 @@ _add(app, demo.demo)
 _add(app, doctor.doctor)
 _add(app, case.init)
 _add(app, ingest.ingest)
+_add(app, watch.watch)
 _add(app, search.search)
 _add(app, exchange.export)
 _add(app, case.status)
 _add(app, case.issues)
 _add(app, check.check)
-_add(app, case.delete)
+_add(app, erasure.delete)
+_add(app, erasure.readmit)
+_add(app, erasure.erasures)
 _add(app, case.merge)
 _add(app, relocate.relocate)
 
@@ -104,8 +117,7 @@ _add(models_app, models.render)
 _add(models_app, models.evaluate)
 app.add_typer(models_app, name="models")
 
-index_app = _app("The index of a case: a cache over its vectors, built again at will.")
-index_app.callback()(index.of_case)
+index_app = _app("The index of a case: a cache over its vectors, built again at will.", index.EitherOrder)
 _add(index_app, index.move)
 _add(index_app, index.build)
 _add(index_app, index.info)

@@ -23,6 +23,7 @@ from cli.app import app
 from imgmatch.errors import CaseError
 from imgmatch.workers import pictures
 from indexer.care.check import check
+from indexer.care.delete import delete
 from indexer.case.audit import AuditLog
 from indexer.case.case import Case
 from indexer.catalogue import RemoteRow
@@ -44,6 +45,7 @@ COMMANDS = [  # command, its arguments after the case, what it leaves in the log
     ("init", "", "init"),
     ("ingest", "{more}", "ingest_started ingest"),
     ("ingest", "{more} --model imgmatch-rooms", "model_added ingest_started ingest"),
+    ("watch", "{in} --once --look 0.1 --still 0", "ingest_started ingest"),
     ("search", "{query}", "search"),
     ("search", "{query} {query2} --together --verify --report {out}", "search search report report_written"),
     ("explain", "{query} 1 -o {out}", "explain"),
@@ -77,7 +79,11 @@ COMMANDS = [  # command, its arguments after the case, what it leaves in the log
     ("check", "--sources", "check checked"),
     ("check", "--repair", "repair repaired check checked"),
     ("check", "--containers --keep-hashes", "check checked"),
-    ("delete", "--item 2 --reason asked", "delete"),
+    ("delete", "--item 2 --reason asked", "delete erase erased"),
+    ("delete", "--item 2 --dry-run", "delete_planned"),
+    ("delete", "--item 2 --certificate {out}", "delete erase erased certificate"),
+    ("erasures", "", "erasures"),
+    ("readmit", "--sha256 {sha}", "readmit"),
     ("merge", "{other}", "merge_started merge"),
     ("relocate", "{in} {clouds} --partial", "relocate"),
     ("relocate", "--list", "relocations"),
@@ -323,6 +329,9 @@ def asked(folder, tmp_path, name, rest):
         if name != "index move":
             on_files(case)
     if name == "index compact":
+        with Case.open(case) as opened:
+            delete(opened, items=[2])
+    if name == "readmit":
         invoke("delete", case, "--item", "2")
     if "--repair" in rest:
         damage(case)
@@ -334,6 +343,7 @@ def asked(folder, tmp_path, name, rest):
         invoke("faces", "show", case, folder / f"{face}.png", "--reason", "x", "--reveal", 1)
     out = tmp_path / "out"
     places = {path.stem: path for path in folder.iterdir()} | {"case": case, "out": out, "apart": apart}
+    places["sha"] = hashlib.sha256((folder / "in" / f"{SECRET}-2.jpg").read_bytes()).hexdigest()
     if "{statement}" in rest:
         invoke("audit", "statement", case, 1, "-o", tmp_path / "made")
         places["statement"] = tmp_path / "made" / "statement.json"

@@ -18,6 +18,7 @@ import imgmatch
 from imgmatch.errors import UsageError
 from imgmatch.evidence.stated import HASHES
 from imgmatch.given import loads
+from imgmatch.locator import readable
 from indexer.care.seal import digest_of, private_key, sealed, signature_faults
 from indexer.case.account import account
 from indexer.case.audit import AuditLog, Head
@@ -29,6 +30,8 @@ from indexer.out.atomic import whole_folder
 from indexer.out.report.html import plain
 
 KIND = "imgmatch statement of a run"
+ERASURE = "imgmatch certificate of erasure"
+_TEXTS = {KIND: "statement.txt", ERASURE: "certificate.txt"}
 FORMAT = 1
 _MOST_BYTES = 64 << 20
 _LISTS = ("found", "skipped", "ignored")
@@ -71,7 +74,10 @@ def _write(use: Use, log: AuditLog, run_id: int, draft: Path, signer: Any) -> di
         "run": run,
         "models": _models(log, run_id),
         "images": [row.record() for row in use.catalogue.containers.of_run(run_id)],
-        "relocations": [made._asdict() for made in use.catalogue.relocations.all()],
+        "relocations": [
+            {**made._asdict(), "old": readable(made.old), "new": readable(made.new)}
+            for made in use.catalogue.relocations.all()
+        ],
         "totals": totals,
         "checks": checks,
         "adds_up": all(check["holds"] for check in checks),
@@ -106,7 +112,7 @@ def check_statement(file: Path, case: Case | None = None, public_key: Path | Non
             raise ValueError(f"longer than {_MOST_BYTES:,} bytes")
         made = loads(text)
         seal = made.pop("seal")
-        if made["statement"] != KIND or made["format"] != FORMAT:
+        if made["statement"] not in _TEXTS or made["format"] != FORMAT:
             raise ValueError("not a statement that this version knows")
         digest, lists, audit = str(seal["sha256"]), dict(made["lists"]), made["audit"]
         head = Head(int(audit["entry"]), str(audit["sha256"]))
@@ -117,9 +123,9 @@ def check_statement(file: Path, case: Case | None = None, public_key: Path | Non
         raise UsageError(f"{file}: is no statement of a run ({error}); give a statement.json") from error
     faults = []
     if digest_of(made) != digest:
-        faults.append("statement.json is not as it was made")
+        faults.append(f"{file.name} is not as it was made")
     files = {f"{name}.jsonl": str(entry.get("sha256")) for name, entry in lists.items() if name in _LISTS}
-    for name, right in {**files, "statement.txt": text_sha256}.items():
+    for name, right in {**files, _TEXTS[made["statement"]]: text_sha256}.items():
         try:
             with (file.parent / name).open("rb") as stream:
                 if hashlib.file_digest(stream, "sha256").hexdigest() != right:
@@ -180,10 +186,15 @@ def _checks(log: AuditLog, run: dict[str, Any], totals: dict[str, int]) -> list[
         return [{"what": "the run is finished", "counted": None, "listed": None, "holds": False, "why": why}]
     removed = "since then items or sources were deleted from the case or relocated, or a place was met under two names"
     logged = next((e for e in log.entries(action="ingest") if e.get("run_id") == run["run_id"]), None)
-    left_out, unread = (counts.get(what, 0) for what in ("ignored", "unread"))  # older versions have no such counts
+    # Older versions have no such counts.
+    left_out, unread, kept_out = (counts.get(what, 0) for what in ("ignored", "unread", "kept_out"))
+    only = run["arguments"].get("only_pictures")
+    passed = counts.get("not_pictures", 0) if only else 0
     sums = [
-        ("files met = new items + known content + ignored + unchanged + unusable + unread", counts["files"],
-         counts["new_items"] + counts["known"] + left_out + counts["unchanged"] + counts["unusable"] + unread,
+        ("files met = new items + known content + ignored + unchanged + unusable + unread + kept out"
+         + (" + no pictures" if only else ""), counts["files"],
+         counts["new_items"] + counts["known"] + left_out + counts["unchanged"] + counts["unusable"] + unread
+         + kept_out + passed,
          "the run was broken off by an error: files in hand then are in none of them"),
         ("files read (new items + known content) = readings listed",
          counts["new_items"] + counts["known"], totals["files_read"], removed),
@@ -278,6 +289,7 @@ def _images(images: list[dict[str, Any]]) -> list[str]:
 
 def _log_faults(case: Case, head: Head, digest: str) -> list[str]:
     faults = case.log.verify([head]).faults
-    if not any(entry.get("statement_sha256") == digest for entry in case.log.entries(action="statement")):
+    made = ("statement", "certificate")
+    if not any(entry["action"] in made and entry.get("statement_sha256") == digest for entry in case.log.entries()):
         faults.append(f"the audit log of {case.path} has no record of this statement")
     return faults
