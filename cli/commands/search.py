@@ -107,8 +107,7 @@ def search(
         else:
             emit_search(results, out.format, out.output)
         if report.report is not None:
-            shown = {"reveal": report.reveal, "no_images": report.no_images}
-            report_page(opened, told.kept, embedder.spec, report.report, **shown)
+            report_page(opened, told.kept, embedder.spec, report.report, reveal=report.seen, no_images=report.no_images)
     if not told.searched:
         what = told.failed[0].locator.path if told.failed else " ".join(map(str, queries))
         why = _why_not(told.failed[0]) if len(told.failed) == 1 else what

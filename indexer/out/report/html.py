@@ -24,7 +24,7 @@ from indexer.catalogue.clock import now_utc
 from indexer.catalogue.issues import TABLE_STAGES
 from indexer.intake.csvfile import printable
 from indexer.out.atomic import whole_folder
-from indexer.out.report.pictures import Thumbnail, write_thumbnail
+from indexer.out.report.pictures import Thumbnail, faces_shown, write_thumbnail
 from indexer.search.fields import further
 from indexer.search.request import SearchResult
 
@@ -34,9 +34,11 @@ MAX_ROWS = 20
 
 @dataclass(frozen=True, slots=True)
 class ReportConfig:
-    """What a report shows. ``reveal`` lets a reader show one picture at a time; ``images`` False leaves out all."""
+    """What a report shows. ``reveal`` lets a reader show one picture at a time, faces hidden unless it is WITH_FACES;
+    ``images`` False leaves out all.
+    """
 
-    reveal: bool = False
+    reveal: int = 0
     images: bool = True
     jobs: int = 2
 
@@ -55,7 +57,11 @@ def write_report(
     """
     config = config or ReportConfig()
     target = Path(folder)
-    arguments = {"images": config.images, "reveal": config.images and config.reveal}
+    arguments = {
+        "images": config.images,
+        "reveal": config.images and bool(config.reveal),
+        "faces": config.images and faces_shown(config.reveal),
+    }
     subject = {"folder": str(target.absolute())}
     recorded = case.use("report", arguments=arguments, subject=subject, model=model, ends="report_written")
     with whole_folder(target) as draft, recorded as use:

@@ -7,13 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageFilter
 
 from imgmatch.errors import EvidenceError
 from imgmatch.evidence.read import Finder
 from imgmatch.locator import Locator
+from imgmatch.match.faces import hides_faces, without_faces
 
 CLEAR_PX = 320
+CLEAR, WITH_FACES = 1, 2
+"""How much of a picture may be seen: all but faces, which stay hidden; or faces too."""
 _BLUR_PX = 160
 # A face that fills the picture keeps about a dozen grey cells: rooms stay tellable apart, people don't.
 _CELLS_PX = 14
@@ -27,11 +31,16 @@ class Thumbnail:
     clear: str | None
 
 
+def faces_shown(reveal: int) -> bool:
+    """Whether faces can be seen in clear pictures: where that is asked for, or none can be found to be hidden."""
+    return reveal >= WITH_FACES or (reveal > 0 and not hides_faces())
+
+
 def thumbnails(
-    sha256: str, places: Sequence[Locator], reveal: bool, finder: Finder
+    sha256: str, places: Sequence[Locator], reveal: int, finder: Finder
 ) -> tuple[bytes, bytes | None] | None:
-    """The small picture of an item as a JPEG, blurred and (``reveal``) clear; None when no place has this very content
-    any more. ``places`` are tried in order; only bytes with this SHA-256 count.
+    """The small picture of an item as a JPEG, blurred and (``reveal``: CLEAR or WITH_FACES) clear; None when no place
+    has this very content any more. ``places`` are tried in order; only bytes with this SHA-256 count.
     """
     try:
         picture = Image.fromarray(finder.image(sha256, places, CLEAR_PX).pixels)
@@ -41,11 +50,11 @@ def thumbnails(
     if not reveal:
         return blurred, None
     picture.thumbnail((CLEAR_PX, CLEAR_PX), Image.Resampling.LANCZOS)
-    return blurred, _jpeg(picture, 78)
+    return blurred, _jpeg(picture if reveal >= WITH_FACES else _faceless(picture), 78)
 
 
 def write_thumbnail(
-    folder: Path, sha256: str, places: Sequence[Locator], reveal: bool, finder: Finder
+    folder: Path, sha256: str, places: Sequence[Locator], reveal: int, finder: Finder
 ) -> Thumbnail | None:
     """Write the ``thumbnails`` of an item under ``folder``. OSError from writing passes through."""
     made = thumbnails(sha256, places, reveal, finder)
@@ -56,6 +65,10 @@ def write_thumbnail(
         (folder / name).write_bytes(data)
     blurred, clear = (*(f"pictures/{name}" for name in names), None)[:2]
     return Thumbnail(str(blurred), clear)
+
+
+def _faceless(picture: Image.Image) -> Image.Image:
+    return Image.fromarray(without_faces(np.asarray(picture)))
 
 
 def blur(picture: Image.Image) -> Image.Image:
