@@ -9,7 +9,23 @@ from typing import Annotated
 import typer
 
 import imgmatch
-from cli.commands import audit, case, check, demo, exchange, index, ingest, known, matches, models, review, search, show
+from cli.commands import (
+    audit,
+    case,
+    check,
+    demo,
+    doctor,
+    exchange,
+    index,
+    ingest,
+    known,
+    matches,
+    models,
+    relocate,
+    review,
+    search,
+    show,
+)
 from cli.options.spread import spread
 
 
@@ -53,6 +69,7 @@ _add(app, matches.groups)
 _add(app, matches.link)
 _add(app, matches.decide)
 _add(app, demo.demo)
+_add(app, doctor.doctor)
 _add(app, case.init)
 _add(app, ingest.ingest)
 _add(app, search.search)
@@ -62,6 +79,7 @@ _add(app, case.issues)
 _add(app, check.check)
 _add(app, case.delete)
 _add(app, case.merge)
+_add(app, relocate.relocate)
 
 models_app = _app("The networks that turn pictures into vectors.")
 _add(models_app, models.list_, "list")

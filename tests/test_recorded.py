@@ -75,6 +75,9 @@ COMMANDS = [  # command, its arguments after the case, what it leaves in the log
     ("check", "--repair", "repair repaired check checked"),
     ("delete", "--item 2 --reason asked", "delete"),
     ("merge", "{other}", "merge_started merge"),
+    ("relocate", "{in} {clouds} --partial", "relocate"),
+    ("relocate", "--list", "relocations"),
+    ("relocate", "--undo", "relocate"),
     ("index build", "", "index"),
     ("index compact", "", "compact compacted"),
     ("index move", "--to faiss --abandon", "index_move index_left"),
@@ -84,6 +87,7 @@ COMMANDS = [  # command, its arguments after the case, what it leaves in the log
 ]
 NOT_RECORDED = {  # command: its arguments, and why it leaves nothing
     "status": ("", "numbers, models and settings; of places only those that the last ingest was asked to read"),
+    "doctor": ("", "numbers, models and the rights of its folder"),
     "index info": ("", "numbers and reasons, nothing of any picture"),
     "audit verify": ("", "the log itself"),
     "audit head": ("", "the log itself"),
@@ -171,6 +175,8 @@ def folder(tmp_path_factory):
             decisions.decide(case, "1", "4", "confirmed")
             with case.change("index_move") as change:
                 change.writer.indexes.set_remote("current", RemoteRow("https://127.0.0.1:1", "imgmatch", "x"))
+            with case.change("relocate") as change:
+                change.writer.relocations.move("/nowhere", "/nothing", "now")
         with Case.create(folder / "other", model=embedder.spec) as case:
             ingest(case, [folder / "query.jpg"], embedder, IngestConfig(jobs=1))
     with Case.create(folder / "clouds", model=embedder.spec) as case:

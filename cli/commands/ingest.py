@@ -132,5 +132,5 @@ def _tell_alerts(case: Path, report: IngestReport) -> None:
         return
     for alert in report.alerted:
         category = f", category {alert.category}" if alert.category else ""
-        note(f"ALERT {alert.name}{category}: {alert.locator.path or alert.locator}")
+        note(f"ALERT {alert.name}{category}: {alert.locator.words}")
     note(f"{report.alerts} files are on alert lists; see: imgmatch known match {case} --as alert")

@@ -72,7 +72,7 @@ def _decisions(matches: Iterable[Match]) -> list[str]:
 
 
 def _name(result: SearchResult) -> str:
-    return printable("; ".join(path.path or str(path) for path in result.queries or (result.locator,)))
+    return printable("; ".join(place.words for place in result.queries or (result.locator,)))
 
 
 def search_record(result: SearchResult) -> dict[str, Any]:
@@ -136,6 +136,7 @@ def emit_labels(results: Iterable[LabelResult], format: Format, output: Path | N
                     "pictures": label.pictures,
                     "items": [match.item_id for match in label.matches],
                     "path": best.sightings[0].locator.path,
+                    "place": best.sightings[0].locator.words,
                     "matches": [m for m in head["matches"] if m["item_id"] in {x.item_id for x in label.matches}],
                 }
 

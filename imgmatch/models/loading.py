@@ -39,8 +39,9 @@ def _cuda_obstacle(spec: ModelSpec) -> str | None:
         return "its torch network is not known; name it in the field 'network' of its description"
     if not cuda_devices():
         return "the driver sees no device; install an NVIDIA driver"
-    if importlib.util.find_spec("onnx") is None:
-        return "the package 'onnx' reads its weights and is not installed; pip install 'imgmatch[cuda]'"
+    for module in ("torch", "timm", "onnx"):
+        if importlib.util.find_spec(module) is None:
+            return f"this needs the package {module!r}, which is not installed; pip install 'imgmatch[cuda]'"
     import torch
 
     if not torch.cuda.is_available():

@@ -70,6 +70,8 @@ class Run(Use):
     def __init__(self, path: Path, catalogue: Catalogue, entry: Entry, run_id: int) -> None:
         super().__init__(path, catalogue, entry)
         self.run_id = run_id
+        self.stopped = ""
+        """Who stopped it before it was done, where somebody did: a signal's name."""
 
     def commit(self, batch: Batch, shelf: Shelf) -> dict[str, int]:
         """Add a batch: the segment file first, then one transaction that names it. Returns what was new."""

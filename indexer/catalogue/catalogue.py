@@ -23,6 +23,7 @@ from indexer.catalogue.lists import ListReads
 from indexer.catalogue.meta import MetaReads
 from indexer.catalogue.models import ModelReads
 from indexer.catalogue.registry import FORMAT, TABLES, bring_up, undeclared
+from indexer.catalogue.relocations import RelocationReads
 from indexer.catalogue.runs import RunReads
 from indexer.catalogue.segments import SegmentReads
 from indexer.catalogue.sightings import SightingReads
@@ -62,6 +63,7 @@ class Catalogue:
         self.listed = ListedReads(self)
         self.decisions = DecisionReads(self)
         self.vics = VicsReads(self)
+        self.relocations = RelocationReads(self)
 
     @property
     def _db(self) -> sqlite3.Connection:

@@ -17,6 +17,7 @@ from indexer.catalogue import (
     lists,
     meta,
     models,
+    relocations,
     runs,
     segments,
     sightings,
@@ -28,7 +29,7 @@ from indexer.catalogue.table import Table
 
 _SUBJECTS = (
     meta, custody, models, runs, items, sightings, labels, issues, segments, vectors, indexes, facts, lists, listed,
-    decisions, vics,
+    decisions, vics, relocations,
 )  # fmt: skip
 TABLES: tuple[Table, ...] = tuple(table for subject in _SUBJECTS for table in subject.TABLES)
 HEAD_KEPT = 10

@@ -72,6 +72,8 @@ def ingest(
                 if not stop.is_set():
                     _label(run, paths, config, report)
                 report.interrupted = stop.is_set()
+                if report.interrupted:
+                    run.stopped = getattr(stop, "why", "") or "who called it"
                 report.issue_kinds = run.catalogue.issues.kinds(run.run_id)
                 report.unsupported = run.catalogue.issues.unsupported(run.run_id)
                 join_small(case)

@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from imgmatch.errors import CaseError, UsageError
 from imgmatch.models.base import Embedder
-from imgmatch.types import Decision, Issue, Match
+from imgmatch.types import Issue, Match
 from indexer.case.case import Case
 from indexer.catalogue import DecisionRow
+from indexer.catalogue.decisions import REJECTED, VERDICTS
 from indexer.out.report import ReportConfig, write_report
 from indexer.review.pictures import Pictures
 from indexer.review.queries import Queries, QueryPicture
@@ -36,8 +36,7 @@ _QUERIES = 2
 """So many queries stay decoded, which may be large; one that is needed later is read again."""
 _LOOKED_AT = 8
 
-State = Literal["open", "confirmed", "rejected"]
-STATES: tuple[State, ...] = ("open", "confirmed", "rejected")
+STATES = ("open", *VERDICTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ class Shown:
     """A match as it stands now: with what the examiners say of it, also in ``match.decision``."""
 
     match: Match
-    state: State
+    state: str
 
 
 class Desk:
@@ -204,7 +203,7 @@ class Desk:
         """The matches of a search in these states and with at least this score, in their order."""
         decided = self.use.catalogue.decisions.standing(kept.query.sha256)
         now = (replace(match, decision=decided.get(match.sha256)) for match in kept.result.matches)
-        every = (Shown(match, _state(match.decision)) for match in now)
+        every = (Shown(match, match.decision.verdict if match.decision else "open") for match in now)
         return [shown for shown in every if shown.state in states and shown.match.score >= min_score]
 
     def by_label(self, kept: KeptSearch, shown: Sequence[Shown], column: str) -> tuple[LabelMatch, ...]:
@@ -289,12 +288,7 @@ class Desk:
             kept = self.kept(search_id)
             if kept.query.uploaded:
                 uploaded[kept.query.sha256] = kept.query.found
-            matches = [one.match for one in self.shown(kept, ("open", "confirmed"))][:k]
+            matches = [one.match for one in self.shown(kept, [state for state in STATES if state != REJECTED])][:k]
             results.append(replace(kept.result, matches=tuple(matches)))
         config = ReportConfig(reveal and images, images)
         return write_report(self.case, results, self.embedder.spec, target, config, uploaded)
-
-
-def _state(decision: Decision | None) -> State:
-    verdict = "" if decision is None else decision.verdict
-    return "confirmed" if verdict == "confirmed" else "rejected" if verdict == "rejected" else "open"

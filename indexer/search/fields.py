@@ -59,6 +59,7 @@ def _sightings(match: Match) -> list[dict[str, Any]]:
         {
             "locator": str(sighting.locator),
             "path": sighting.locator.path,
+            "place": sighting.locator.words,
             "modified_utc": sighting.modified_utc,
             "own": sighting.own,
             "deleted": sighting.locator.deleted,
@@ -80,7 +81,7 @@ def _candidates(match: Match) -> list[dict[str, Any]]:
 
 def _found_at(match: Match) -> str:
     more = f" (+{len(match.sightings) - 1} more)" if len(match.sightings) > 1 else ""
-    return f"{elsewhere(match).locator.path}{more}"
+    return f"{elsewhere(match).locator.words}{more}"
 
 
 def _context(match: Match) -> dict[str, list[str]]:
@@ -184,7 +185,7 @@ def _metadata_words(value: Any) -> str:
 REPORT: dict[str, Callable[[Match], str]] = {
     "verification": lambda m: _verification_words(m.verification) if m.verification else "",
     "false match": lambda m: _rate_words(m.false_match) if m.false_match else "",
-    "query": lambda m: (m.query.path or str(m.query)) if m.query else "",
+    "query": lambda m: m.query.words if m.query else "",
     "metadata": lambda m: _metadata_words(m.metadata),
 }
 """What a report says of a match beside what its page shows in words of its own; nothing where it is empty."""

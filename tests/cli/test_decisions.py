@@ -104,7 +104,7 @@ def test_case_uco_has_every_decision_also_of_a_query_that_the_case_does_not_hold
     assert len(ids) == len(nodes)
     made = [node for node in nodes if "as a match" in node.get("core:description", "")]
     assert [node["core:description"] for node in made] == [
-        "rejected as a match (until a later decision): too dark", f"confirmed as a match: {NOTE}",
+        "rejected as a match (does not stand): too dark", f"confirmed as a match: {NOTE}",
         "rejected as a match: other bed", "rejected as a match",
     ]  # fmt: skip
     assert ids[made[0]["core:createdBy"]["@id"]]["core:name"].startswith("E. Xaminer (account ")
@@ -126,5 +126,17 @@ def test_vics_carries_them_as_comments_and_says_which_were_replaced(decided):
     comments = [media.get("Comments", "") for media in about["Media"]]
     assert "confirmed as a match of SHA-256 " in comments[0]
     assert NOTE in comments[0]
-    assert comments[0].count("until a later decision") == 1
+    assert comments[0].count("does not stand") == 1
     assert "rejected as a match" in comments[1]
+
+
+def test_a_sheet_by_label_has_one_lead_a_label_in_their_order(decided):
+    sheet = decided / "sheet.html"
+    done = run(
+        "search", decided / "case", decided / "query.jpg", "--by", "label", "--report", sheet, "--format", "json"
+    )
+    assert done.returncode == 0, done.stderr
+    labels = [found["value"] for found in json.loads(done.stdout)]
+    leads = sheet.read_text().split("<article")[1:]
+    assert [next(label for label in labels if label in lead.partition("</h3>")[0]) for lead in leads] == labels
+    assert f"note: {NOTE}" in leads[0]

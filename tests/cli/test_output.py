@@ -116,6 +116,10 @@ def test_a_narrow_terminal_never_breaks_a_name(folder, columns):
         ("/media/phone/DCIM/IMG_0012.JPG (+12 more)", 32, "…/DCIM/IMG_0012.JPG (+12 more)"),
         ("/media/phone/DCIM/IMG_0012.JPG", 4, "…/IMG_0012.JPG"),
         ("C:\\phone\\DCIM\\IMG_0012.JPG", 22, "…\\DCIM\\IMG_0012.JPG"),
+        ("/e/disk.E01 > partition 2 > /DCIM/A.JPG (deleted)", 24, "…/DCIM/A.JPG (deleted)"),
+        ("/e/disk.E01 > partition 2 > /DCIM/A.JPG (deleted) (+2 more)", 4, "…/A.JPG (deleted) (+2 more)"),
+        ("/e/disk.E01 > partition 2 > A.JPG", 24, "… > partition 2 > A.JPG"),
+        ("/e/disk.E01 > /a/b.zip (deleted) > A.JPG", 8, "… (deleted) > A.JPG"),
         ("a-very-long-name-without-a-folder.jpg", 10, "a-very-long-name-without-a-folder.jpg"),
     ],
 )

@@ -23,10 +23,11 @@ from indexer.case.case import Case
 from indexer.case.use import Use
 from indexer.catalogue import ItemRow
 from indexer.catalogue.clock import now_utc
+from indexer.catalogue.decisions import WITHDRAWN
 from indexer.index.protocol import Progress
 from indexer.out.atomic import whole_file
-from indexer.out.exchange.places import file_name, file_path, mime_type
 from indexer.out.exchange.snapshot import item_batches, require_items
+from indexer.out.places import file_name, file_path, mime_type
 
 if TYPE_CHECKING:
     from indexer.search.request import SearchResult
@@ -186,7 +187,7 @@ class _Graph:
     def _ingests(self) -> int:
         """Runs that found pictures, each with a record of what; how many."""
         count = 0
-        for run_id, command, version, _, _, started, finished, _ in self._use.catalogue.runs.all():
+        for run_id, command, version, _, _, started, finished, *_ in self._use.catalogue.runs.all():
             found = (
                 self._picture_id(sha256, locator) for sha256, locator in self._use.catalogue.sightings.of_run(run_id)
             )
@@ -283,7 +284,7 @@ class _Graph:
                 people.add(who)
                 self._node({"@id": person, "@type": "identity:Person", "core:name": who})
             note = f": {row.note}" if row.note else ""
-            stood = "" if row.decision_id in standing else " (until a later decision)"
+            stood = "" if row.decision_id in standing or row.verdict == WITHDRAWN else " (does not stand)"
             self._node(
                 {
                     "@id": self._id("decision", row.decision_id),

@@ -19,11 +19,12 @@ from indexer.case.case import Case
 from indexer.case.use import Use
 from indexer.catalogue import ItemRow
 from indexer.catalogue.clock import now_utc
+from indexer.catalogue.decisions import WITHDRAWN
 from indexer.index.protocol import Progress
 from indexer.out.atomic import whole_file
-from indexer.out.exchange.places import file_name, file_path, mime_type
 from indexer.out.exchange.snapshot import item_batches, require_items
 from indexer.out.exchange.vics_file import Fault, Media, VicsFile, tags
+from indexer.out.places import file_name, file_path, mime_type
 
 VERSIONS = ("2.0", "1.3")
 MAX_ISSUES = 1000
@@ -186,7 +187,7 @@ def _comments(use: Use) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     standing = use.catalogue.decisions.newest()
     for row in use.catalogue.decisions.all():
-        stood = "" if row.decision_id in standing else ", until a later decision"
+        stood = "" if row.decision_id in standing or row.verdict == WITHDRAWN else ", does not stand"
         for own, other in ((row.query_sha256, row.item_sha256), (row.item_sha256, row.query_sha256)):
             note = f" ({row.note})" if row.note else ""
             who = f"{row.examiner or 'nobody named'} (account {row.account})"

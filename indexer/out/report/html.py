@@ -27,7 +27,7 @@ from indexer.catalogue.clock import now_utc
 from indexer.catalogue.issues import TABLE_STAGES
 from indexer.intake.csvfile import printable
 from indexer.out.atomic import whole_file, whole_folder
-from indexer.out.exchange.places import file_name
+from indexer.out.places import file_name
 from indexer.out.report.leads import sheet
 from indexer.out.report.pairs import fitted
 from indexer.out.report.pictures import Beside, Kept, Thumbnail, Within, keep_thumbnail
@@ -182,7 +182,7 @@ def _render(
 
 def place(locator: Locator) -> str:
     """Where something was found, in words."""
-    return plain((locator.parent is None and locator.path) or locator)
+    return plain(locator.words)
 
 
 def when(utc: str) -> str:

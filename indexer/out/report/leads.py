@@ -9,7 +9,7 @@ from imgmatch.locator import Locator
 from imgmatch.types import Decision, Match
 from indexer.case.use import Use
 from indexer.catalogue import ItemRow
-from indexer.out.exchange.places import file_name
+from indexer.out.places import file_name
 from indexer.out.report.pairs import Pair, pair
 from indexer.out.report.pictures import Thumbnail
 from indexer.search.fields import elsewhere

@@ -35,6 +35,9 @@ SHIPPED = {
     8: "ed6b1a3a3596eba4",
     9: "e1c27f82a8c8cedc",
     10: "cbd58f04b88df585",
+    11: "62f11f98d1599aaa",
+    12: "5e9395ceb0d75af4",
+    13: "6c4bb9696c406dbe",
 }
 
 
@@ -81,6 +84,9 @@ def full(tmp_path):
                 file_id = writer.vics.add_file("k.json", "2.0", run.run_id, "now")
                 writer.vics.add_media(file_id, [(1, bytes(16), bytes(20), 1, "Blue", None, '{"MediaID": 7}')])
                 writer.vics.finish_file(file_id, "2" * 64, {}, 1)
+                writer.sightings.restore(2, str(evidence(1, "/moved/a").locator), None, "now", run.run_id)
+                writer.relocations.move("/media", "/moved", "now")
+                writer.relocations.move("/moved", "/media", "now")
         yield case
 
 
