@@ -16,6 +16,7 @@ from cli.commands import (
     demo,
     doctor,
     exchange,
+    faces,
     index,
     ingest,
     known,
@@ -115,3 +116,23 @@ _add(known_app, known.list_, "list")
 _add(known_app, known.remove)
 _add(known_app, known.match)
 app.add_typer(known_app, name="known")
+
+faces_app = _app(
+    "A person in a case, by faces: only where its owner opened the gate, and every use with its reason.\n\n"
+    "A list of leads, never an identification."
+)
+_add(faces_app, faces.enable)
+_add(faces_app, faces.disable)
+_add(faces_app, faces.find)
+_add(faces_app, faces.show)
+_add(faces_app, faces.search)
+_add(faces_app, faces.group)
+_add(faces_app, faces.people)
+_add(faces_app, faces.person)
+_add(faces_app, faces.name)
+_add(faces_app, faces.join)
+_add(faces_app, faces.split)
+_add(faces_app, faces.calibrate)
+_add(faces_app, faces.decide)
+_add(faces_app, faces.evaluate)
+app.add_typer(faces_app, name="faces")

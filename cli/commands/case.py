@@ -195,6 +195,6 @@ def merge(
                 done = run_merge(opened, other, progress=progress)
             records.append({"case": str(path), **dataclasses.asdict(done)})
         if index:
-            for _, spec in opened.catalogue.models.all():
-                build_when_due(opened, spec, jobs or usable_cores(), threading.Event())
+            for shelf in opened.shelves():
+                build_when_due(opened, shelf.spec, jobs or usable_cores(), threading.Event())
     out.many(records, ["case", "items", "known", "sightings", "vectors", "issues", "decisions"])

@@ -42,6 +42,7 @@ _BROUGHT = {  # what an extra brings besides the containers that name it as thei
     "train": "training, export to ONNX, models of timm and torchvision",
     "cuda": "embedding on an NVIDIA GPU",
     "sscd": "the model sscd",
+    "faces": "faces, in a case whose owner allowed it",
 }
 _INNER = ("all", "dev", "bench", "bundle", "reference", "reference-pdq")
 """Extras that are sets of others, or for whoever works on imgmatch."""

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import imgmatch
-from imgmatch.errors import CaseError
+from imgmatch.errors import CaseError, UsageError
 from imgmatch.types import ModelSpec
 from indexer.case import home
 from indexer.case.audit import EMPTY, AuditLog
@@ -64,6 +64,7 @@ class Case(Shelves):
         Raises CaseError when something is there already.
         """
         folder = Path(path)
+        _require_of_pictures(model)
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             _remove_begun(folder)
@@ -98,7 +99,7 @@ class Case(Shelves):
         made = Entry("init", about, {"case_id": meta["case_id"]}, model)
         with draft.transaction() as writer:
             writer.meta.set(meta)
-            writer.models.add(model, _spec_json(model), now)
+            writer.models.add(model, spec_json(model), now)
             writer.custody.set_log_state(EMPTY)
             if remote is not None:
                 writer.indexes.set_remote("current", remote)
@@ -329,6 +330,7 @@ class Case(Shelves):
 
         Raises CaseError when the case knows another model of the same name: their vectors must not be mixed.
         """
+        _require_of_pictures(spec)
         found = self.find_shelf(spec)
         if found is not None:
             return found
@@ -338,7 +340,7 @@ class Case(Shelves):
                 "installed; their vectors can't be mixed: use the imgmatch version that made it, or make a new case"
             )
         with self.change("model_added", model=spec) as change:
-            change.writer.models.add(spec, _spec_json(spec), now_utc())
+            change.writer.models.add(spec, spec_json(spec), now_utc())
         return self.shelf(spec)
 
     def tidy(self) -> None:
@@ -358,5 +360,11 @@ def _remove_begun(folder: Path) -> None:
         (folder / name).unlink()
 
 
-def _spec_json(spec: ModelSpec) -> str:
+def _require_of_pictures(spec: ModelSpec) -> None:
+    if spec.of_faces:
+        raise UsageError(f"{spec.name}: a model of faces; choose one of pictures (imgmatch models list)")
+
+
+def spec_json(spec: ModelSpec) -> str:
+    """A model as a catalogue keeps it."""
     return json.dumps(dataclasses.asdict(spec), sort_keys=True)

@@ -6,8 +6,10 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 
+from indexer.catalogue.containers import ContainerWrites
 from indexer.catalogue.custody import CustodyWrites
 from indexer.catalogue.decisions import DecisionWrites
+from indexer.catalogue.faces import FaceWrites
 from indexer.catalogue.facts import FactWrites
 from indexer.catalogue.indexes import IndexWrites
 from indexer.catalogue.issues import IssueWrites
@@ -50,6 +52,8 @@ class Writer:
         self.listed = ListedWrites(by)
         self.decisions = DecisionWrites(by)
         self.vics = VicsWrites(by)
+        self.containers = ContainerWrites(by)
+        self.faces = FaceWrites(by)
         self.relocations = RelocationWrites(by)
 
     def delete_items(self, item_ids: Sequence[int]) -> int:

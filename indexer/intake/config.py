@@ -77,16 +77,20 @@ class IngestConfig:
         """What the log keeps of it."""
         changed = self.all_limits.changed()
         return {
-            "paths": [readable(os.fsdecode(path)) for path in paths],
+            "paths": [_absolute(path) for path in paths],
             "reread": self.reread,
             "jobs": self.threads,
             "profile": self.profile,
             "isolation": self.isolation,
             **self.sources.record(),
-            "labels": None if self.labels is None else readable(os.fsdecode(self.labels)),
+            "labels": None if self.labels is None else _absolute(self.labels),
             **({"limits": changed} if changed else {}),
-            **({} if self.manifest is None else {"manifest": readable(os.fsdecode(self.manifest))}),
+            **({} if self.manifest is None else {"manifest": _absolute(self.manifest)}),
         }
+
+
+def _absolute(path: str | os.PathLike[str]) -> str:
+    return readable(os.path.abspath(os.fsdecode(path)))
 
 
 @dataclass(slots=True)
@@ -94,10 +98,11 @@ class IngestReport:
     """What a run did. Every file met counts in ``files`` and in one of new, known, ignored, unchanged, unusable and
     unread.
 
-    ``deepened`` of the known are items that got vectors of regions now. ``ignored`` are left out by a hash list;
-    ``labelled`` rows of label tables and manifests were set, ``unused_rows`` were not, as ``tables_told`` says.
-    ``alerts`` counts the files that alert lists name (by PDQ: the items), ``alerted`` says which, the first hundred.
-    ``unread`` are those that their disk did not give: nothing is kept of them but in the log (``unread_at``).
+    ``faces`` were found in what is new, where they are looked for. ``deepened`` of the known are items that got
+    vectors of regions now. ``ignored`` are left out by a hash list; ``labelled`` rows of label tables and manifests
+    were set, ``unused_rows`` were not, as ``tables_told`` says. ``alerts`` counts the files that alert lists name (by
+    PDQ: the items), ``alerted`` says which, the first hundred. ``unread`` are those that their disk did not give:
+    nothing is kept of them but in the log (``unread_at``).
     """
 
     files: int = 0
@@ -113,6 +118,7 @@ class IngestReport:
     labelled: int = 0
     unused_rows: int = 0
     deepened: int = 0
+    faces: int | None = None
     alerts: int = 0
     read_bytes: int = 0
     access_times: int = 0

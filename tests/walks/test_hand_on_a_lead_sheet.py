@@ -82,8 +82,8 @@ def test_the_summary_comes_first_and_goes_from_query_to_decision(handed_on):
     summary = words(text[text.index("<h2>Summary") : text.index('id="q1"')])
     assert text.index("<h2>Summary") < text.index("<article")
     for result in found:
-        best = result["matches"][0]
-        assert f"{result['query'].rsplit('/', 1)[-1]} {best['label']} " in summary
+        best = next((f"{m['label']} {m['strength']} " for m in result["matches"] if m["level"] != "nothing"), "none ")
+        assert f"{result['query'].rsplit('/', 1)[-1]} {best}" in summary
     verified = sum(result["matches"][0]["verification"]["verified"] for result in found)
     assert summary.count(" yes ") == verified > QUERIES / 2
     assert f"confirmed by Ada Examiner, {found[0]['matches'][0]['decided_utc'][:10]}: {NOTE}" in summary

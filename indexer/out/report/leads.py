@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from imgmatch.locator import Locator
+from imgmatch.match.strength import strength
 from imgmatch.types import Decision, Match
 from indexer.case.use import Use
 from indexer.catalogue import ItemRow
@@ -37,12 +38,7 @@ class Lead:
     @property
     def strength(self) -> str:
         """How strong it is, in words, by what was measured."""
-        found = self.match.verification
-        if self.match.identical:
-            return "identical content"
-        if found is None:
-            return "looks alike, not compared by geometry"
-        return f"geometry agrees, {found.inliers} points" if found.verified else "looks alike, not verified"
+        return str(strength(self.match))
 
     @property
     def verified(self) -> str:
@@ -74,8 +70,9 @@ class Asked:
 
     @property
     def best(self) -> Lead | None:
-        """The first lead that is not just the query photograph where it lies itself."""
-        return next((one for one in self.leads if not all(s.own for s in one.match.sightings)), None)
+        """The first lead that is convincing and not just the query photograph where it lies itself."""
+        there = (one for one in self.leads if not all(sighting.own for sighting in one.match.sightings))
+        return next((one for one in there if strength(one.match).convincing), None)
 
     @property
     def decided(self) -> str:
