@@ -87,7 +87,7 @@ def test_the_summary_comes_first_and_goes_from_query_to_decision(handed_on):
     verified = sum(result["matches"][0]["verification"]["verified"] for result in found)
     assert summary.count(" yes ") == verified > QUERIES / 2
     assert f"confirmed by Ada Examiner, {found[0]['matches'][0]['decided_utc'][:10]}: {NOTE}" in summary
-    assert summary.count("not decided") == QUERIES - 1
+    assert summary.count("not decided") == sum(result["leads"] > 0 for result in found) - 1
     assert "left out: 1 rejected by an examiner" in summary
 
 
