@@ -23,6 +23,7 @@ from cli.app import app
 from imgmatch.errors import CaseError
 from imgmatch.workers import pictures
 from indexer.care.check import check
+from indexer.care.delete import delete
 from indexer.case.audit import AuditLog
 from indexer.case.case import Case
 from indexer.catalogue import RemoteRow
@@ -44,6 +45,7 @@ COMMANDS = [  # command, its arguments after the case, what it leaves in the log
     ("init", "", "init"),
     ("ingest", "{more}", "ingest_started ingest"),
     ("ingest", "{more} --model imgmatch-rooms", "model_added ingest_started ingest"),
+    ("watch", "{in} --once --look 0.1 --still 0", "ingest_started ingest"),
     ("search", "{query}", "search"),
     ("search", "{query} {query2} --together --verify --report {out}", "search search report report_written"),
     ("explain", "{query} 1 -o {out}", "explain"),
@@ -77,7 +79,11 @@ COMMANDS = [  # command, its arguments after the case, what it leaves in the log
     ("check", "--sources", "check checked"),
     ("check", "--repair", "repair repaired check checked"),
     ("check", "--containers --keep-hashes", "check checked"),
-    ("delete", "--item 2 --reason asked", "delete"),
+    ("delete", "--item 2 --reason asked", "delete erase erased"),
+    ("delete", "--item 2 --dry-run", "delete_planned"),
+    ("delete", "--item 2 --certificate {out}", "delete erase erased certificate"),
+    ("erasures", "", "erasures"),
+    ("readmit", "--sha256 {sha}", "readmit"),
     ("merge", "{other}", "merge_started merge"),
     ("relocate", "{in} {clouds} --partial", "relocate"),
     ("relocate", "--list", "relocations"),
@@ -113,8 +119,8 @@ NOT_RECORDED = {  # command: its arguments, and why it leaves nothing
     "audit show": ("", "the log itself"),
     "audit verify-statement": ("{statement} --case {case}", "files that were handed out, and the log itself"),
 }
-OF_NO_CASE = ("models", "faces evaluate")
-"""These know no case: networks, and pictures to train and measure them with."""
+OF_NO_CASE = ("models", "validate", "faces evaluate")
+"""These know no case of the user's: networks, pictures to train and measure them with, validations."""
 
 SITTING = "review_start stands before it: what is seen of the case, blurred, is what the sitting is"
 ROUTES = [  # route, what is asked, what it leaves in the log; or why it leaves nothing
@@ -315,6 +321,9 @@ def asked(folder, tmp_path, name, rest):
         if name != "index move":
             on_files(case)
     if name == "index compact":
+        with Case.open(case) as opened:
+            delete(opened, items=[2])
+    if name == "readmit":
         invoke("delete", case, "--item", "2")
     if "--repair" in rest:
         damage(case)
@@ -326,6 +335,7 @@ def asked(folder, tmp_path, name, rest):
         invoke("faces", "show", case, folder / f"{face}.png", "--reason", "x", "--reveal", 1)
     out = tmp_path / "out"
     places = {path.stem: path for path in folder.iterdir()} | {"case": case, "out": out, "apart": apart}
+    places["sha"] = hashlib.sha256((folder / "in" / f"{SECRET}-2.jpg").read_bytes()).hexdigest()
     if "{statement}" in rest:
         invoke("audit", "statement", case, 1, "-o", tmp_path / "made")
         places["statement"] = tmp_path / "made" / "statement.json"

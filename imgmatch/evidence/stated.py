@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from imgmatch.errors import EvidenceError, ImgmatchError, raise_if_machine, why
 from imgmatch.evidence.budget import Budget
 from imgmatch.evidence.container import Container
-from imgmatch.evidence.formats import ewf, phones, split, udif, vhd
+from imgmatch.evidence.formats import ewf, locked, phones, split, udif, vhd
 from imgmatch.evidence.formats.disk_image import DiskImage
 from imgmatch.evidence.options import SourceOptions
 from imgmatch.evidence.recognise import Recognised, recognise
@@ -49,9 +49,14 @@ class Stated:
 def is_image(seen: Recognised, *, outermost: bool) -> bool:
     """Is a file the image of a whole disk: in a format of its own, at any depth, or raw where it lies by itself?"""
     kinds = seen.containers
-    if any(issubclass(kind, DiskImage) for kind in kinds):
+    if any(map(_has_format, kinds)):
         return True
     return outermost and seen.is_disk and not any(issubclass(kind, phones.IosBackup) for kind in kinds)
+
+
+def _has_format(kind: type[Container]) -> bool:
+    """Is it an image in a format of its own? An encrypted volume is a raw one, whatever comes out of it."""
+    return issubclass(kind, DiskImage) and not issubclass(kind, locked.Locked)
 
 
 def state(image: Evidence, options: SourceOptions) -> Stated:
@@ -59,7 +64,7 @@ def state(image: Evidence, options: SourceOptions) -> Stated:
     is none any more.
     """
     opened = _opened(image, options)
-    if not isinstance(opened, DiskImage):
+    if not isinstance(opened, DiskImage) or not _has_format(type(opened)):
         kind = "image in parts" if isinstance(opened, split.Split) else "raw image"
         return Stated(f"{kind} ({opened.name})", _disk(opened).size)
     try:
@@ -138,7 +143,7 @@ def _opened(image: Evidence, options: SourceOptions) -> Container:
 
 def _disk(opened: Container) -> RandomAccess:
     """All bytes of the disk: as the format has them, put together of parts, or the file itself."""
-    if isinstance(opened, DiskImage):
+    if isinstance(opened, DiskImage) and _has_format(type(opened)):
         return opened.media()
     if isinstance(opened, split.Split):
         for member in opened.members():

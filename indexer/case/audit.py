@@ -31,7 +31,7 @@ from indexer.index.disk import sync_folder
 FIRST = "0" * 64
 """What the first entry names as the hash of the one before."""
 EMPTY = LogState(0, FIRST, 0)
-_LOOKED_AT_BYTES = 1 << 19
+_LOOKED_AT_BYTES = 1 << 17
 _MOST_WAITING_BYTES = 16_000
 """The catalogue writes all that waits again with each entry: more than this costs more than forcing the log to disk."""
 

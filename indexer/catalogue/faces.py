@@ -101,7 +101,7 @@ TABLES = (
                 BEGIN SELECT RAISE(ABORT, 'decisions are only added'); END;
             """
         },
-        delete=Kept("said of contents, whether they are items or not; only added to"),
+        delete=Gone("content", columns=("query_sha256", "item_sha256")),
         merge=_STAYS,
         compact=Kept(),
     ),

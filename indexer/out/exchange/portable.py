@@ -182,6 +182,8 @@ def _match(match: Match, config: PortableConfig) -> dict[str, Any]:
     record = values(match, _OF_MATCH)
     if not config.decisions:
         record["decided"] = None
+    if not config.places:
+        record["reasons"] = []  # some name the archive that it lies in
     return record
 
 

@@ -18,7 +18,7 @@ def case(tmp_path):
         yield made
 
 
-@pytest.mark.parametrize("window", [1 << 19, 4000])
+@pytest.mark.parametrize("window", [1 << 17, 4000])
 def test_an_edit_a_cut_and_a_gap_near_the_end_are_seen(case, window, monkeypatch):
     monkeypatch.setattr("indexer.case.audit._LOOKED_AT_BYTES", window)
     path = case.log.path
