@@ -181,7 +181,7 @@ class Views:
             "inliers": found.inliers,
             "error_px": None if found.error_px is None else round(found.error_px, 1),
             "overlap": round(found.overlap, 3),
-            "similarity": round(compared.similarity, 4),
+            "score": round(compared.match.score, 4),
             "lines": [[round(value, 1) for value in line] for line in found.lines] if found.verified else [],
             "outline": [[round(value, 1) for value in corner] for corner in found.outline] if found.verified else [],
             "heat": compared.heat is not None,

@@ -54,7 +54,7 @@ def together(
     their fused scores, which are compared less each query's similarity to the background, where there is one. A match
     of the set is the best of several tries: its false-match rate is the lowest of its queries, and that and the
     expected number are multiplied by the number of queries. ``max_fmr`` is held against this rate, after fusing: no
-    query's list is cut before.
+    query's list is cut before. Within the set, too, a rate never falls with the score.
     """
     started = time.perf_counter()
     results = []
@@ -75,7 +75,7 @@ def together(
             if match.false_match is not None:
                 rate = match.false_match.of_several(len(results))
                 rates[match.item_id] = min(rates.get(match.item_id, rate), rate, key=lambda r: r.stated)
-    found = sorted((replace(best[i], false_match=rates.get(i)) for i, _ in fused), key=standing)
+    found = sorted(_falling([replace(best[i], false_match=rates.get(i)) for i, _ in fused]), key=standing)
     rare = [match for match in found if rare_enough(match, request.max_fmr)]
     kept = rare[: request.k]
     # Rejected as a match of one query, an item may still be found by another one.
@@ -113,6 +113,18 @@ def by_label(result: SearchResult, column: str = "label", k: int = 10) -> LabelR
             for rank, (label, score) in enumerate(ranked[:k], start=1)
         ),
     )
+
+
+def _falling(matches: Sequence[Match]) -> list[Match]:
+    """Matches of several queries in their order, none with a lower rate than one that scored more."""
+    told = list(matches)
+    worst: FalseMatchRate | None = None
+    for number in sorted(range(len(matches)), key=lambda n: -matches[n].score):
+        rate = matches[number].false_match
+        if rate is not None:
+            worst = rate if worst is None else max(worst, rate, key=lambda r: r.stated)
+            told[number] = replace(matches[number], false_match=replace(worst, normalised=rate.normalised))
+    return told
 
 
 def _comparable(match: Match) -> float:

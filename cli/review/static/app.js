@@ -362,7 +362,7 @@ function told(found) {
   if (found.error_px !== null) numbers += `, median error ${found.error_px} px`;
   if (found.verified) numbers += `, ${Math.round(found.overlap * 100)} % of the item covered`;
   $("#numbers").hidden = false;
-  $("#numbers dd").textContent = `${numbers}; whole pictures ${found.similarity.toFixed(4)}`;
+  $("#numbers dd").textContent = `${numbers}; score ${found.score.toFixed(4)}`;
 }
 function draw() {
   const two = $("#two");
