@@ -5,7 +5,7 @@ import pytest
 from indexer.care.delete import delete
 from indexer.intake.ingest import ingest
 from indexer.review import Desk
-from indexer.search import searcher
+from indexer.search import decisions, searcher
 from indexer.search.request import LeaveOut, SearchRequest
 from indexer.search.searcher import Searcher
 from tests.conftest import encode, textured
@@ -69,12 +69,12 @@ def test_an_item_that_was_deleted_meanwhile_is_left_out_of_what_is_verified_late
 @pytest.mark.parametrize("name", ["sheet.html", "folder"])
 def test_an_upload_is_shown_in_a_report_that_was_asked_to_hold_pictures_and_nowhere_else(desk, tmp_path, name):
     picture = desk.upload("holiday.png", encode(textured(3).crop((20, 20, 300, 220)), "PNG"))
-    kept = desk.search(picture.query_id, SearchRequest())
+    kept = desk.search([picture.query_id], SearchRequest())
     desk.verify(kept.search_id)
     item = kept.result.matches[0].item_id
-    desk.decide(picture.sha256, item, "possible", "the same lamp")
+    decisions.decide(desk.case, picture.sha256, str(item), "possible", "the same lamp", "E. Xaminer")
     for item_id in (match.item_id for match in kept.result.matches[1:3]):
-        desk.decide(picture.sha256, item_id, "rejected", "another wall")
+        decisions.decide(desk.case, picture.sha256, str(item_id), "rejected", "another wall", "E. Xaminer")
     size = "0 0 280 200"  # of the upload alone
     pages = {
         reveal: desk.export(str(tmp_path / f"{reveal}-{name}"), [kept.search_id], 10, reveal, images=True).read_text()
