@@ -28,10 +28,13 @@ class ReportOptions:
     """A report beside a search's results."""
 
     report: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Also write an HTML report to this new folder.")
+        Path | None,
+        typer.Option(
+            metavar="FILE.html|DIR", help="Also write a lead sheet: one HTML file that can be mailed, or a new folder."
+        ),
     ] = None
     reveal: Annotated[
-        bool, typer.Option("--reveal", help="Report: let a reader show pictures, one at a time; recorded.")
+        bool, typer.Option("--reveal", help="Report: let a reader show pictures as they are; recorded.")
     ] = False
     reveal_faces: RevealFacesOpt = False
     no_images: NoImagesOpt = False
@@ -43,7 +46,7 @@ class ReportOptions:
 
 
 def report_page(
-    case: Case, results: Sequence[SearchResult], model: ModelSpec, folder: Path, *, reveal: int, no_images: bool
+    case: Case, results: Sequence[SearchResult], model: ModelSpec, target: Path, *, reveal: int, no_images: bool
 ) -> None:
     """Write the HTML report of a search and say where it is. Raises UsageError when the options exclude each other."""
     from imgmatch.cores import usable_cores
@@ -54,5 +57,5 @@ def report_page(
         raise UsageError("--reveal and --no-images exclude each other; give one")
     if reveal and faces_shown(reveal) and reveal < WITH_FACES:
         note("imgmatch: faces in the pictures are not hidden: pip install 'imgmatch[faces]'")
-    page = write_report(case, results, model, folder, ReportConfig(reveal, not no_images, usable_cores()))
+    page = write_report(case, results, model, target, ReportConfig(reveal, not no_images, usable_cores()))
     note(f"Report: {page}")
