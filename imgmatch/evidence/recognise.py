@@ -16,6 +16,7 @@ from imgmatch.evidence.formats import (
     discs,
     ewf,
     filesystem,
+    inside,
     locked,
     lvm,
     mail,
@@ -101,7 +102,11 @@ FORMATS: tuple[type[Container], ...] = (
     searched.SearchedPartitions,
     searched.FatWithoutBoot,
     unread.UnreadVolume,
+    stores.RichText,
+    inside.Store,
     stores.Text,  # any other, where pictures are in it
+    inside.Inside,
+    inside.Anywhere,
 )
 """Every container there is, in the order in which a file is asked whether it is one."""
 

@@ -38,9 +38,9 @@ def carve(container: Container, source: RandomAccess, free: Iterable[tuple[int, 
             at += step
 
 
-def carved_at(container: Container, source: RandomAccess, at: str) -> Evidence | None:
+def carved_at(container: Container, source: RandomAccess, at: str, kind: str = "carved") -> Evidence | None:
     """What was carved at a place, whatever lies there now; None for what is no place in it."""
     match = _PLACE.fullmatch(at)
     if match is None or (start := int(match[1])) + (size := int(match[2])) > source.size:
         return None
-    return container.extent(at, source, start, size, kind="carved")
+    return container.extent(at, source, start, size, kind=kind)
