@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -112,10 +113,12 @@ FORMATS: tuple[type[Container], ...] = (
 
 
 @cache
-def that_may_begin_with(first: int, formats: tuple[type[Container], ...]) -> list[type[Container]]:
-    """Those that a file with this first byte is asked about."""
+def that_may_begin_with(first: int, formats: tuple[type[Container], ...], text: bool = False) -> list[type[Container]]:
+    """Those that a file with this first byte is asked about; ``text``: one that is short, without zeros."""
 
     def may(container: type[Container]) -> bool:
+        if text and container.holds_zeros:
+            return False
         by_magic_alone = inspect.getattr_static(container, "recognise") is inspect.getattr_static(
             Container, "recognise"
         )
@@ -164,7 +167,10 @@ def _of(look: Look, options: SourceOptions) -> Recognised:
     left_closed: list[str] = []
     fault = ""
     head = look.head
-    for container in that_may_begin_with(head[0], FORMATS) if head and head[4:8] != b"ftyp" else FORMATS:
+    asked: Sequence[type[Container]] = FORMATS
+    if head and head[4:8] != b"ftyp":
+        asked = that_may_begin_with(head[0], FORMATS, look.is_short_text)
+    for container in asked:
         try:
             is_one = container.recognise(look)
         except (OSError, ImgmatchError):

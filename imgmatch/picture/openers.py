@@ -62,7 +62,7 @@ def open_picture(data: bytes) -> ImageFile.ImageFile:
         return codecs.JxrImageFile(data)
     if raw.is_raw(head):
         return raw.RawImageFile(data)
-    if tags.order_of(data) is not None and _shows_less_than_it_saw(data):
+    if shows_less_than_it_saw(data):
         try:
             return raw.RawImageFile(data)
         except MemoryError:
@@ -106,10 +106,12 @@ def _is_sensor(data: bytes) -> bool:
         return False
 
 
-def _shows_less_than_it_saw(data: bytes) -> bool:
+def shows_less_than_it_saw(data: bytes) -> bool:
     """Of a camera raw that is made as a TIFF: is its first page less than half as wide and high as what the sensor saw,
     and is there what reads that?
     """
+    if tags.order_of(data) is None:
+        return False
     sides: dict[bool, int] = {True: 0, False: 0}
     for number, page in enumerate(islice(tags.pages(data), _MOST_PAGES)):
         said = page.directory.tags

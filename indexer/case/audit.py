@@ -33,6 +33,9 @@ FIRST = "0" * 64
 EMPTY = LogState(0, FIRST, 0)
 _MOST_WAITING_BYTES = 16_000
 """The catalogue writes all that waits again with each entry: more than this costs more than forcing the log to disk."""
+_LONGEST_LINE_BYTES = 128 << 20
+"""No entry is longer: what is, is none, and is read in pieces."""
+_MOST_SHOWN = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,12 +201,15 @@ class AuditLog:
     def _all(self) -> Iterator[dict[str, Any]]:
         try:
             with self.path.open("rb") as file:
-                for line in file:
+                while line := file.readline(_LONGEST_LINE_BYTES):
                     try:
                         entry = loads(line)
                         yield {**entry, "action": str(entry["action"])}
                     except (ValueError, TypeError, KeyError, RecursionError):
-                        yield {"action": "unreadable", "line": line.decode("ascii", "backslashreplace").rstrip("\n")}
+                        yield {
+                            "action": "unreadable",
+                            "line": line[:_MOST_SHOWN].decode("ascii", "backslashreplace").rstrip("\n"),
+                        }
         except OSError as error:
             raise CaseError(f"{self.path}: the audit log can't be read ({error.strerror})") from error
 
@@ -346,7 +352,7 @@ def _adopted(path: Path) -> tuple[LogState, str | None]:
 
 def _lines(file: IO[bytes], size: int) -> Iterator[bytes]:
     """Lines of the first ``size`` bytes."""
-    while size > 0 and (line := file.readline(size)):
+    while size > 0 and (line := file.readline(min(size, _LONGEST_LINE_BYTES))):
         size -= len(line)
         yield line
 

@@ -22,6 +22,7 @@ def carve(container: Container, source: RandomAccess, free: Iterable[tuple[int, 
     for start, length in free:
         at, end = start, start + length
         while at < end:
+            container.budget.check()
             block = source.read_at(at, min(BLOCK_BYTES, end - at))
             if not block:
                 break

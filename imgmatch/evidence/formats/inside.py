@@ -17,7 +17,7 @@ from imgmatch.streams import RandomAccess
 from imgmatch.types import Evidence, Issue
 
 # What a picture can't begin without, each found in no time.
-_HINTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"WEBPVP8", b"ftyp", b"jP  \r\n\x87\n")
+_HINTS = (b"\xff\xd8\xff", b"GIF8", b"\x89PNG\r\n\x1a\n", b"WEBPVP8", b"ftyp", b"jP  \r\n\x87\n")
 _TAGGED = (b"ID3", b"fLaC", b"OggS")
 _TAG_BYTES = 256 << 10
 """A picture of a song may stand behind its words."""
@@ -46,13 +46,32 @@ class Inside(Container):
         head = look.head
         if head.startswith(_TAGGED) and len(head) == HEAD_BYTES:
             head = look.at(0, _TAG_BYTES)
-        return any(hint in head for hint in _HINTS) and BEGIN.search(head, 1) is not None and _is_unknown(look)
+        for hint in _HINTS if b"\0" in head else _HINTS[:2]:  # only these begin without any zero
+            if hint in head:
+                return BEGIN.search(head, 1) is not None and _is_unknown(look)
+        return False
 
     def members(self) -> Iterator[Evidence | Issue]:
         """Those whose end is found, one behind the other."""
         source = self.access()
-        for at, size in pictures_in(source, self.options.limits.max_carved_bytes):
+        for at, size in self._pictures(source, self.options.limits.max_carved_bytes):
             yield self.extent(f"{at}+{size}", source, at, size)
+
+    def _pictures(self, source: RandomAccess, most_bytes: int) -> Iterator[tuple[int, int]]:
+        """Place and length of each picture that begins anywhere and ends, in ``most_bytes``."""
+        at = 0
+        while at < source.size:
+            self.budget.check()
+            block = source.read_at(at, _SEARCHED_BYTES + _ROOM)
+            match = BEGIN.search(block)
+            if match is None or match.start() >= _SEARCHED_BYTES:
+                at += _SEARCHED_BYTES
+                continue
+            place = at + match.start()
+            size = length_of(source.read_at(place, most_bytes))
+            if size >= _LEAST_BYTES:
+                yield place, size
+            at = place + max(size, 4)
 
     def member(self, place: Locator) -> Evidence:
         """What lies at a place."""
@@ -69,12 +88,12 @@ class Anywhere(Inside):
     @classmethod
     def recognise(cls, look: Look) -> bool:
         """Whatever was none of those before."""
-        return look.evidence.size_bytes >= _LEAST_BYTES and not super().recognise(look)
+        return look.evidence.size_bytes >= _LEAST_BYTES
 
     def members(self) -> Iterator[Evidence | Issue]:
-        """Pictures in it; of a picture as such nothing."""
+        """Pictures in it; of a picture as such nothing, nor of what gives them as ``Inside``."""
         with Look(self.outer) as look:
-            if not _is_unknown(look):
+            if Inside.recognise(look) or not _is_unknown(look):
                 return
         yield from super().members()
 
@@ -98,22 +117,6 @@ class Store(Inside):
         at = self.outer.locator.at.lower()
         name = next(what for ending, what in _STORES.items() if at.endswith(ending))
         yield Issue.walked(self.outer.locator, unsupported(name, "it is not read"), self.name)
-
-
-def pictures_in(source: RandomAccess, most_bytes: int) -> Iterator[tuple[int, int]]:
-    """Place and length of each picture that begins anywhere in some bytes and ends, in ``most_bytes``."""
-    at = 0
-    while at < source.size:
-        block = source.read_at(at, _SEARCHED_BYTES + _ROOM)
-        match = BEGIN.search(block)
-        if match is None or match.start() >= _SEARCHED_BYTES:
-            at += _SEARCHED_BYTES
-            continue
-        place = at + match.start()
-        size = length_of(source.read_at(place, most_bytes))
-        if size >= _LEAST_BYTES:
-            yield place, size
-        at = place + max(size, 4)
 
 
 def _is_unknown(look: Look) -> bool:

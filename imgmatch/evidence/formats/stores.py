@@ -96,8 +96,10 @@ class Cache(Extracted):
     @classmethod
     def recognise(cls, look: Look) -> bool:
         """By its magic; what has none, by its name."""
-        name = look.evidence.locator.at.replace("\\", "/").rpartition("/")[2]
-        return super().recognise(look) or _MANY_NAME.fullmatch(name) is not None
+        if look.head.startswith(cls.magic):
+            return True
+        at = look.evidence.locator.at
+        return _MANY_NAME.fullmatch(at, max(at.rfind("/"), at.rfind("\\")) + 1) is not None
 
 
 class RichText(Extracted):
