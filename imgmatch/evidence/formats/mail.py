@@ -9,8 +9,8 @@ from imgmatch.evidence.look import Look
 
 _HEADER = re.compile(rb"[!-9;-~]+:[ \t]")
 _MAIL_HEADERS = frozenset(
-    (b"from", b"to", b"subject", b"date", b"message-id", b"mime-version", b"received", b"return-path", b"content-type")
-    + (b"delivered-to", b"reply-to", b"dkim-signature")
+    b"from to subject date message-id mime-version received return-path content-type delivered-to reply-to"
+    b" dkim-signature".split()
 )
 _HEADER_LINE = re.compile(rb"[!-9;-~]+:")
 _LONGEST_HEAD_BYTES = 64 << 10
