@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import typer.core
 
 import imgmatch
 from cli.commands import (
@@ -15,7 +16,9 @@ from cli.commands import (
     check,
     demo,
     doctor,
+    erasure,
     exchange,
+    faces,
     index,
     ingest,
     known,
@@ -25,14 +28,30 @@ from cli.commands import (
     review,
     search,
     show,
+    validate,
+    watch,
 )
 from cli.options.spread import spread
+from cli.render.notes import be_quiet
 
 
-def _app(help: str) -> typer.Typer:
+def _app(help: str, group: type[typer.core.TyperGroup] = typer.core.TyperGroup) -> typer.Typer:
     return typer.Typer(
-        name="imgmatch", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, help=help
+        name="imgmatch",
+        cls=group,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        help=help,
     )
+
+
+class _RunByDefault(typer.core.TyperGroup):
+    """A family whose command ``run`` needs no name."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        named = args and (args[0] in self.commands or args[0] == "--help")
+        return super().parse_args(ctx, args if named or not args else ["run", *args])
 
 
 def _add(to: typer.Typer, command: Callable[..., None], name: str | None = None) -> None:
@@ -56,8 +75,10 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only results, warnings and errors.")] = False,
 ) -> None:
-    pass
+    if quiet:
+        be_quiet()
 
 
 _add(app, search.explain)
@@ -72,12 +93,15 @@ _add(app, demo.demo)
 _add(app, doctor.doctor)
 _add(app, case.init)
 _add(app, ingest.ingest)
+_add(app, watch.watch)
 _add(app, search.search)
 _add(app, exchange.export)
 _add(app, case.status)
 _add(app, case.issues)
 _add(app, check.check)
-_add(app, case.delete)
+_add(app, erasure.delete)
+_add(app, erasure.readmit)
+_add(app, erasure.erasures)
 _add(app, case.merge)
 _add(app, relocate.relocate)
 
@@ -93,8 +117,7 @@ _add(models_app, models.render)
 _add(models_app, models.evaluate)
 app.add_typer(models_app, name="models")
 
-index_app = _app("The index of a case: a cache over its vectors, built again at will.")
-index_app.callback()(index.of_case)
+index_app = _app("The index of a case: a cache over its vectors, built again at will.", index.EitherOrder)
 _add(index_app, index.move)
 _add(index_app, index.build)
 _add(index_app, index.info)
@@ -115,3 +138,29 @@ _add(known_app, known.list_, "list")
 _add(known_app, known.remove)
 _add(known_app, known.match)
 app.add_typer(known_app, name="known")
+
+validate_app = _app("A validation of this installation, as a laboratory files it: imgmatch validate DIR.")
+_add(validate_app, validate.run)
+_add(validate_app, validate.check)
+_add(validate_app, validate.compare)
+app.add_typer(validate_app, name="validate", cls=_RunByDefault)
+
+faces_app = _app(
+    "A person in a case, by faces: only where its owner opened the gate, and every use with its reason.\n\n"
+    "A list of leads, never an identification."
+)
+_add(faces_app, faces.enable)
+_add(faces_app, faces.disable)
+_add(faces_app, faces.find)
+_add(faces_app, faces.show)
+_add(faces_app, faces.search)
+_add(faces_app, faces.group)
+_add(faces_app, faces.people)
+_add(faces_app, faces.person)
+_add(faces_app, faces.name)
+_add(faces_app, faces.join)
+_add(faces_app, faces.split)
+_add(faces_app, faces.calibrate)
+_add(faces_app, faces.decide)
+_add(faces_app, faces.evaluate)
+app.add_typer(faces_app, name="faces")

@@ -98,6 +98,10 @@ class Image:
         return (height, width) if self.orientation >= 5 else (width, height)
 
 
+FACES = "faces"
+"""The task of a model that turns faces, not pictures, into vectors: used through the gate of a case alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
     """What a model is, and what its weight file must be.
@@ -122,6 +126,11 @@ class ModelSpec:
     network: str = ""
     graph: str = ""
     query_px: str = ""
+
+    @property
+    def of_faces(self) -> bool:
+        """Does it turn faces into vectors?"""
+        return self.task == FACES
 
     @property
     def query_sides_px(self) -> tuple[int, ...]:

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.render.notes import note
+from imgmatch.errors import UsageError
+
 if TYPE_CHECKING:
     from imgmatch.models.base import Embedder
     from imgmatch.types import ModelSpec
@@ -23,17 +26,30 @@ StrictOpt = Annotated[bool, typer.Option("--strict", help="Exit with 3 when evid
 
 
 def open_case(folder: Path, *, read_only: bool = False) -> Case:
-    """The case that a CaseArg names; to be closed. ``read_only``: nothing is made or changed in its folder."""
+    """The case that a CaseArg names; to be closed. ``read_only``: nothing is made or changed in its folder. Where its
+    audit log is not as it was written, that is said at once.
+    """
     from indexer.case.case import Case
 
-    return Case.open(folder, read_only=read_only)
+    if folder.is_file():
+        from indexer.out.exchange.unpack import told_of
+
+        if (told := told_of(folder)) is not None:
+            raise UsageError(f"{folder}: {told}")
+    case = Case.open(folder, read_only=read_only)
+    if (fault := case.log.suspect()) is not None:
+        note(f"imgmatch: WARNING: {fault}; the log is not as it was written, see: imgmatch audit verify {folder}")
+    return case
 
 
 def spec_of(case: Case, model: str | None) -> ModelSpec:
     """The model that a ModelOpt names."""
     from imgmatch.models import model_spec
 
-    return model_spec(model) if model else case.default_model
+    spec = model_spec(model) if model else case.default_model
+    if spec.of_faces:
+        raise UsageError(f"{spec.name}: turns faces into vectors, not pictures; see: imgmatch faces --help")
+    return spec
 
 
 def embedder_of(case: Case, model: str | None, device: str = "cpu", threads: int | None = None) -> Embedder:

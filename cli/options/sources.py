@@ -119,8 +119,8 @@ class InsideOptions:
         bool, typer.Option("--previews", help="Of JPEG files, also EXIF previews that show something else.")
     ] = False
 
-    def sources(self, passwords: PasswordOptions, limits: SourceLimits) -> SourceOptions:
+    def sources(self, passwords: PasswordOptions, limits: SourceLimits, exclude: tuple[str, ...] = ()) -> SourceOptions:
         """Sources as the options say."""
         from imgmatch.evidence import SourceOptions
 
-        return SourceOptions(passwords=passwords.read(), limits=limits, **dataclasses.asdict(self))
+        return SourceOptions(passwords=passwords.read(), limits=limits, exclude=exclude, **dataclasses.asdict(self))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from imgmatch.errors import ModelError
 from imgmatch.models.base import Embedder
-from imgmatch.models.table import DEFAULT_MODEL, verify_model, weights_path
+from imgmatch.models.table import DEFAULT_MODEL, model_spec, verify_model, weights_path
 from imgmatch.types import ModelSpec
 
 
@@ -19,6 +19,8 @@ def load_model(name: str = DEFAULT_MODEL, *, device: str = "auto", threads: int 
     """
     if device not in ("auto", "cpu", "cuda"):
         raise ModelError(f"no device {device!r}; there are: auto, cpu, cuda")
+    if model_spec(name).of_faces:
+        raise ModelError(f"{name}: turns faces into vectors, not pictures; see: imgmatch faces --help")
     spec = verify_model(name)
     if device != "cpu":
         obstacle = _cuda_obstacle(spec)

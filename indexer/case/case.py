@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,8 @@ from types import TracebackType
 from typing import Any, Self
 
 import imgmatch
-from imgmatch.errors import CaseError
+from imgmatch.errors import CaseError, UsageError
+from imgmatch.locator import readable
 from imgmatch.types import ModelSpec
 from indexer.case import home
 from indexer.case.audit import EMPTY, AuditLog
@@ -64,6 +65,7 @@ class Case(Shelves):
         Raises CaseError when something is there already.
         """
         folder = Path(path)
+        _require_of_pictures(model)
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             _remove_begun(folder)
@@ -98,7 +100,7 @@ class Case(Shelves):
         made = Entry("init", about, {"case_id": meta["case_id"]}, model)
         with draft.transaction() as writer:
             writer.meta.set(meta)
-            writer.models.add(model, _spec_json(model), now)
+            writer.models.add(model, spec_json(model), now)
             writer.custody.set_log_state(EMPTY)
             if remote is not None:
                 writer.indexes.set_remote("current", remote)
@@ -128,9 +130,9 @@ class Case(Shelves):
             case.log.adopt()
         if home.has_moved(catalogue, folder):
             with case.change("relocate", arguments={"portable": True}) as change:
-                change.entry.subject = {"new": os.path.abspath(folder)}
+                change.entry.subject = {"new": readable(os.path.abspath(folder))}
                 before, count = home.follow(change.writer, folder, now_utc())
-                change.entry.subject["old"] = before
+                change.entry.subject["old"] = readable(before)
                 change.entry.counts = {"sightings": count}
         return case
 
@@ -312,23 +314,41 @@ class Case(Shelves):
     # --- writing
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Hold the case's only writer's place; removes what a killed run left. Raises CaseError when it is taken."""
+    def writing(self, waiting: Callable[[], bool] | None = None) -> Iterator[None]:
+        """Hold the case's only writer's place; removes what a killed run left. Raises CaseError when it is taken.
+
+        ``waiting``: it is asked for again as long as that, which takes its time, says so.
+        """
         self._require_a_log()
         try:
-            with (self.path / LOCK).open("ab") as file, locked(file, wait=False):
+            with (self.path / LOCK).open("ab") as file, ExitStack() as stack:
+                while True:
+                    try:
+                        stack.enter_context(locked(file, wait=False))
+                        break
+                    except BlockingIOError as error:
+                        if waiting is None or not waiting():
+                            busy = "another imgmatch is writing to this case; wait until it is done"
+                            raise CaseError(f"{self.path}: {busy}") from error
                 self.tidy()
                 yield
-        except BlockingIOError as error:
-            raise CaseError(f"{self.path}: another imgmatch is writing to this case; wait until it is done") from error
         except PermissionError as error:
             raise CaseError(f"{self.path}: no right to write to this case; ask its owner") from error
+
+    def is_written_to(self) -> bool:
+        """Does another program hold the writer's place? Takes it for a moment where none does."""
+        try:
+            with (self.path / LOCK).open("ab") as file, locked(file, wait=False):
+                return False
+        except BlockingIOError:
+            return True
 
     def add_shelf(self, spec: ModelSpec) -> Shelf:
         """The place for what a model makes here, noted and recorded now if it is new.
 
         Raises CaseError when the case knows another model of the same name: their vectors must not be mixed.
         """
+        _require_of_pictures(spec)
         found = self.find_shelf(spec)
         if found is not None:
             return found
@@ -338,7 +358,7 @@ class Case(Shelves):
                 "installed; their vectors can't be mixed: use the imgmatch version that made it, or make a new case"
             )
         with self.change("model_added", model=spec) as change:
-            change.writer.models.add(spec, _spec_json(spec), now_utc())
+            change.writer.models.add(spec, spec_json(spec), now_utc())
         return self.shelf(spec)
 
     def tidy(self) -> None:
@@ -358,5 +378,11 @@ def _remove_begun(folder: Path) -> None:
         (folder / name).unlink()
 
 
-def _spec_json(spec: ModelSpec) -> str:
+def _require_of_pictures(spec: ModelSpec) -> None:
+    if spec.of_faces:
+        raise UsageError(f"{spec.name}: a model of faces; choose one of pictures (imgmatch models list)")
+
+
+def spec_json(spec: ModelSpec) -> str:
+    """A model as a catalogue keeps it."""
     return json.dumps(dataclasses.asdict(spec), sort_keys=True)

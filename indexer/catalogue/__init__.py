@@ -5,8 +5,11 @@ compacting do with them (``table``); ``registry`` holds them all.
 """
 
 from indexer.catalogue.catalogue import Catalogue
+from indexer.catalogue.containers import ContainerRow
 from indexer.catalogue.custody import LogState
 from indexer.catalogue.decisions import DecisionRow
+from indexer.catalogue.erasures import ErasureRow
+from indexer.catalogue.faces import FaceDecisionRow, FaceRow, PersonRow
 from indexer.catalogue.indexes import GenerationRow, RemoteRow
 from indexer.catalogue.issues import IssueRow, KindRow
 from indexer.catalogue.items import ItemRow
@@ -20,7 +23,11 @@ from indexer.catalogue.writer import Writer
 __all__ = [
     "CalibrationRow",
     "Catalogue",
+    "ContainerRow",
     "DecisionRow",
+    "ErasureRow",
+    "FaceDecisionRow",
+    "FaceRow",
     "GenerationRow",
     "IssueRow",
     "ItemRow",
@@ -29,6 +36,7 @@ __all__ = [
     "ListRow",
     "ListedFile",
     "LogState",
+    "PersonRow",
     "RemoteRow",
     "SegmentRow",
     "SightingRow",

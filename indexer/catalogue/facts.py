@@ -53,6 +53,11 @@ class FactReads(Reads):
         rows = self._rows(f"SELECT item_id, fields_json FROM metadata WHERE {_AMONG}", (json.dumps(list(item_ids)),))
         return {item_id: json.loads(text) for item_id, text in rows}
 
+    def metadata_text(self, item_ids: Iterable[int]) -> dict[int, str]:
+        """The metadata of items as it is kept."""
+        sql = f"SELECT item_id, fields_json FROM metadata WHERE {_AMONG}"
+        return dict(self._rows(sql, (json.dumps(list(item_ids)),)))
+
     def pdqs(self, item_ids: Iterable[int]) -> dict[int, Pdq]:
         """The PDQ hashes of items that have one."""
         rows = self._rows(f"SELECT item_id, hash, quality FROM pdqs WHERE {_AMONG}", (json.dumps(list(item_ids)),))

@@ -102,4 +102,4 @@ def checked_file(folder: Path, manifest: Manifest) -> Path:
     return path
 
 
-REBUILD = "every row is compared until it is built again with: imgmatch index CASE build"
+REBUILD = "every row is compared until it is built again with: imgmatch index build CASE"

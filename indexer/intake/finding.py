@@ -28,9 +28,11 @@ def entries(
     config: IngestConfig,
     report: IngestReport,
     stop: threading.Event,
+    images: list[Evidence],
 ) -> Iterator[Entry]:
     """Walk all paths; leave out what this case has read before and what has not changed since. Containers that hash
     lists name come before what is in them, or without it. Places that had issues and have none any more are told of.
+    ``images`` gets each disk image that is met.
     """
     waiting: list[Listed | Walked] = []
     had_issues = use.catalogue.issues.any()
@@ -51,8 +53,15 @@ def entries(
             return False
         if is_picture:
             return container.ignored and not shelf.holds(container.digests.sha256)
+        if container.erased:
+            report.files += 1
+            report.kept_out += 1
+            return True
         waiting.append(container)
         return container.ignored
+
+    def left_out(place: str) -> None:
+        report.excluded += 1
 
     def told() -> Iterator[Listed | Walked]:
         while waiting:
@@ -61,7 +70,11 @@ def entries(
             yield one
 
     for path in paths:
-        for found in walk(path, leave_out=use.path, options=config.sources, pass_over=pass_over, walked=walked):
+        seen = walk(
+            path, leave_out=use.path, options=config.sources, pass_over=pass_over, walked=walked, image=images.append,
+            left_out=left_out, takes=config.still,
+        )  # fmt: skip
+        for found in seen:
             if stop.is_set():
                 return
             yield from told()

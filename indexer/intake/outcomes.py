@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,12 @@ from imgmatch.types import Digests, Embedding, Evidence, Image, Issue
 from indexer.intake.known import Listed
 
 if TYPE_CHECKING:
+    from imgmatch.models.face import FoundFace
     from imgmatch.types import Pixels, Vector
+
+
+NO_PICTURE = "not_a_picture"
+"""The kind of issue of a file that holds nothing to decode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,8 @@ class Prepared:
     pixels: Pixels
     larger: Image | None
     damage: tuple[Issue, ...]
+    faces: Sequence[FoundFace] | None = None
+    """Those that were found in it; None where none were looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +95,13 @@ class New:
     vector: Vector
     regions: tuple[Embedding, ...] | None
     damage: tuple[Issue, ...]
+    faces: Sequence[FoundFace] | None = None
 
 
-Outcome = New | Known | Ignored | Failed | Unread | Listed | Walked
+@dataclass(frozen=True, slots=True)
+class KeptOut:
+    """Its content was erased from the case: nothing is kept of it, and of its name neither."""
+
+
+Outcome = New | KeptOut | Known | Ignored | Failed | Unread | Listed | Walked
 """The end of a file's way; or a place that had issues, and was walked without a fault now."""

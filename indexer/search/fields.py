@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from imgmatch.match.calibration import expected_text, false_match_text
+from imgmatch.match.strength import strength
 from imgmatch.types import Box, FalseMatchRate, Match, Sighting, Verification
 
 # Kinds of columns: text, whole numbers, numbers, truth values, lists of texts, boxes (x, y, width, height in pixels of
@@ -100,6 +101,8 @@ def _of(part: str, name: str) -> Callable[[Match], Any]:
 FIELDS = {
     "rank": Field(WHOLE, lambda m: m.rank),
     "score": Field(NUMBER, lambda m: round(m.score, 6), "{:.4f}".format),
+    "strength": Field(TEXT, lambda m: str(strength(m))),
+    "level": Field(TEXT, lambda m: strength(m).level.value),
     "item_id": Field(WHOLE, lambda m: m.item_id),
     "sha256": Field(TEXT, lambda m: m.sha256),
     "label": Field(TEXT, lambda m: "; ".join(m.labels.get("label", ())) or None),
@@ -131,23 +134,25 @@ FIELDS = {
     "decided": Field(TEXT, _of("decision", "words")),
 }
 JSON = (
-    "rank", "score", "item_id", "sha256", "label", "labels", "sightings", "candidates", "verification", "false_match",
-    "found_by", "reasons", "metadata", "decision", "decided_by", "decided_utc", "decision_note",
+    "rank", "score", "strength", "level", "item_id", "sha256", "label", "labels", "sightings", "candidates",
+    "verification", "false_match", "found_by", "reasons", "metadata", "decision", "decided_by", "decided_utc",
+    "decision_note",
 )  # fmt: skip
 CSV = (
-    "rank", "score", "item_id", "label", "path", "sightings", "reasons", "sha256", "locator", "query_region_px",
-    "region_px", "verified", "inliers", "decision", "decided_by", "decided_utc", "decision_note", "false_match_rate",
-    "false_match_upper", "expected_false_matches", "found_by", "labels",
+    "rank", "score", "strength", "level", "item_id", "label", "path", "sightings", "reasons", "sha256", "locator",
+    "query_region_px", "region_px", "verified", "inliers", "decision", "decided_by", "decided_utc", "decision_note",
+    "false_match_rate", "false_match_upper", "expected_false_matches", "found_by", "labels",
 )  # fmt: skip
 EXPORTED = (
-    "rank", "score", "item_id", "sha256", "locator", "path", "reasons", "query_region_px", "region_px", "verified",
-    "inliers", "false_match_rate", "false_match_upper", "expected_false_matches", "decision", "decided_by",
-    "decided_utc", "decision_note",
+    "rank", "score", "strength", "level", "item_id", "sha256", "locator", "path", "reasons", "query_region_px",
+    "region_px", "verified", "inliers", "false_match_rate", "false_match_upper", "expected_false_matches", "decision",
+    "decided_by", "decided_utc", "decision_note",
 )  # fmt: skip
 TABLE = {
-    "rank": "rank", "score": "score", "by_chance": "by chance", "expected": "expected", "item_id": "item",
-    "label": "label", "found_at": "found at", "context": "context", "query_region_px": "query_region_px",
-    "region_px": "region_px", "found_by": "found by", "decided": "decision", "reasons": "note",
+    "rank": "rank", "strength": "strength", "score": "score", "by_chance": "by chance", "expected": "expected",
+    "item_id": "item", "label": "label", "found_at": "found at", "context": "context",
+    "query_region_px": "query_region_px", "region_px": "region_px", "found_by": "found by", "decided": "decision",
+    "reasons": "note",
 }  # fmt: skip
 """With their headings; a column without anything in it is left out, other than the note."""
 

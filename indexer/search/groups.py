@@ -13,7 +13,7 @@ import numpy as np
 from imgmatch.errors import UsageError
 from imgmatch.locator import Locator
 from imgmatch.match.copies import COPY_SIMILARITY
-from imgmatch.types import FalseMatchRate, ModelSpec, Verification
+from imgmatch.types import Decision, FalseMatchRate, ModelSpec, Verification
 from indexer.case.use import Use
 from indexer.catalogue import ItemRow
 from indexer.index.layered import Base
@@ -71,6 +71,10 @@ class Link:
     other_place: Locator
     false_match: FalseMatchRate | None
     verification: Verification | None = None
+    labels: tuple[str, str] = ("", "")
+    """What either case calls it (the column ``label``)."""
+    decision: Decision | None = None
+    """What stands of the pair by the decisions of both cases."""
 
     @property
     def identical(self) -> bool:
@@ -292,11 +296,20 @@ def _items(use: Use, other: Use, found: Pairs) -> Iterator[tuple[int, int, float
     firsts, seconds = found.first.tolist(), found.second.tolist()
     parts = use.catalogue.vectors.regions(firsts), other.catalogue.vectors.regions(seconds)
     ours, theirs = use.catalogue.vectors.owners(firsts), other.catalogue.vectors.owners(seconds)
+    kept_out = _erased_here(use, other, set(theirs.values()))
     for first, second, similarity in zip(firsts, seconds, found.similarity.tolist(), strict=True):
         if first in parts[0] or second in parts[1] or first not in ours or second not in theirs:
             continue
-        if use is not other or ours[first] != theirs[second]:
+        if theirs[second] not in kept_out and (use is not other or ours[first] != theirs[second]):
             yield ours[first], theirs[second], similarity
+
+
+def _erased_here(use: Use, other: Use, items: set[int]) -> set[int]:
+    """Those of the other's items whose content was erased from this case: of them nothing is shown."""
+    if use is other or not use.catalogue.erasures.any():
+        return set()
+    rows = other.catalogue.items.by_id(items)
+    return {item for item, row in rows.items() if use.catalogue.erasures.keeps_out(row.sha256)}
 
 
 def _opened(shelf: Shelf) -> tuple[Store, Base | None]:

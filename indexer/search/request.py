@@ -10,6 +10,7 @@ from typing import Any
 
 from imgmatch.errors import UsageError
 from imgmatch.locator import Locator
+from imgmatch.match import strength
 from imgmatch.match.masking import Mask, Stroke, boxes_mask, read_mask, strokes_mask
 from imgmatch.types import Box, Image, Issue, Match, Reference
 from indexer.catalogue.filters import EVERYTHING, Filter
@@ -118,3 +119,8 @@ class SearchResult:
     left_out: LeftOut = LeftOut()
     background: Reference | None = None
     """What the false-match rates come from."""
+
+    @property
+    def answer(self) -> str:
+        """What it comes to, in words: how many leads, nothing convincing, or not searched."""
+        return "not searched" if self.issue is not None else strength.answer(self.matches)

@@ -77,7 +77,7 @@ def test_where_a_list_has_no_place_for_it_a_line_beside_it_counts_what_was_left_
 
 def test_labels_say_what_was_decided_of_their_pictures(decided):
     (first, *_) = run_json("search", decided / "case", decided / "query.jpg", "--by", "label")
-    assert (first["value"], first["verified"][-6:]) == ("Room 0", "points")
+    assert (first["value"], first["strength"][-6:]) == ("Room 0", "points")
     assert first["decision"].startswith("item 1 confirmed by E. Xaminer, ")
 
 

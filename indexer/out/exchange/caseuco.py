@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import imgmatch
 from imgmatch.locator import Locator
+from imgmatch.match.strength import strength
 from imgmatch.types import Match, ModelSpec, Sighting
 from indexer.case.case import Case
 from indexer.case.use import Use
@@ -228,7 +229,7 @@ class _Graph:
             "@id": self._id("search", query, now_utc()),
             "@type": "investigation:InvestigativeAction",
             "core:name": "search",
-            "core:description": f"by model {result.model}: {len(made)} leads"
+            "core:description": f"by model {result.model}: {result.answer}"
             + (f"; left out: {result.left_out.words}" if result.left_out.words else ""),
             "action:endTime": _time(now_utc()),
             "action:instrument": {"@id": self._tool},
@@ -256,7 +257,7 @@ class _Graph:
         return own
 
     def _match(self, query: str, query_sha256: str, match: Match) -> Node:
-        said = [f"lead, not a verdict: rank {match.rank}, cosine {match.score:.4f}", *match.reasons]
+        said = [f"lead, not a verdict: rank {match.rank}, {strength(match)}, score {match.score:.4f}", *match.reasons]
         if match.false_match is not None:
             said.append(f"false-match rate at most {match.false_match.upper:.2g}")
         if match.decision is not None:

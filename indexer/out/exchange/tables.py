@@ -75,8 +75,8 @@ TABLES = {
         ),
         Table(
             "matches",
-            {"query": TEXT, "query_sha256": TEXT, "model": TEXT, **{name: FIELDS[name].kind for name in EXPORTED},
-             "issue": TEXT},
+            {"query": TEXT, "query_sha256": TEXT, "model": TEXT, "answer": TEXT,
+             **{name: FIELDS[name].kind for name in EXPORTED}, "issue": TEXT},
         ),
     )
 }  # fmt: skip
@@ -251,9 +251,14 @@ def _groups(use: Use, spec: ModelSpec, progress: Progress | None) -> Iterator[Re
 
 def _matches(results: Iterable[SearchResult]) -> Iterator[Record]:
     for result in results:
-        head = {"query": str(result.locator), "query_sha256": result.sha256, "model": result.model}
-        if result.issue is not None:
-            yield {**head, "issue": result.issue.message}
+        head = {
+            "query": str(result.locator),
+            "query_sha256": result.sha256,
+            "model": result.model,
+            "answer": result.answer,
+        }
+        if not result.matches:
+            yield {**head, "issue": None if result.issue is None else result.issue.message}
         for match in result.matches:
             yield {**head, **values(match, EXPORTED)}
         for match in result.left_out.rejected:

@@ -117,7 +117,7 @@ def test_a_bad_index_file_is_named_and_every_row_still_found(filled, damage, nam
     assert same(filled, index, clouds(1, 20)) == 1
     assert len(said) == 1
     assert name in said[0]
-    assert "imgmatch index CASE build" in said[0]
+    assert "imgmatch index build CASE" in said[0]
     assert name in inspect(filled.shelf(SPEC)).fault
     build(filled, SPEC, BuildConfig(kind="ivf"))
     assert inspect(filled.shelf(SPEC)).fault is None
