@@ -32,11 +32,9 @@ FIRST = "0" * 64
 """What the first entry names as the hash of the one before."""
 EMPTY = LogState(0, FIRST, 0)
 _LOOKED_AT_BYTES = 1 << 17
+_LONGEST_LINE_BYTES = 128 << 20  # no entry is longer
 _MOST_WAITING_BYTES = 16_000
 """The catalogue writes all that waits again with each entry: more than this costs more than forcing the log to disk."""
-_LONGEST_LINE_BYTES = 128 << 20
-"""No entry is longer: what is, is none, and is read in pieces."""
-_MOST_SHOWN = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,15 +213,13 @@ class AuditLog:
     def _all(self) -> Iterator[dict[str, Any]]:
         try:
             with self.path.open("rb") as file:
-                while line := file.readline(_LONGEST_LINE_BYTES):
+                for line in _lines(file, 1 << 62):
                     try:
                         entry = loads(line)
                         yield {**entry, "action": str(entry["action"])}
                     except (ValueError, TypeError, KeyError, RecursionError):
-                        yield {
-                            "action": "unreadable",
-                            "line": line[:_MOST_SHOWN].decode("ascii", "backslashreplace").rstrip("\n"),
-                        }
+                        text = line[:99_999].decode("ascii", "backslashreplace").rstrip("\n")
+                        yield {"action": "unreadable", "line": text}
         except OSError as error:
             raise CaseError(f"{self.path}: the audit log can't be read ({error.strerror})") from error
 
