@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,6 +25,7 @@ from cli.options.query import (
     LeaveOutOptions,
     MaxFmrOpt,
     QueriesArg,
+    RegionsOpt,
     VerifyOptions,
     no_background,
     query_paths,
@@ -46,7 +46,7 @@ def search(
     k: LeadsOpt = 10,
     *,
     leave_out: LeaveOutOptions,
-    regions: Annotated[bool, typer.Option("--regions/--no-regions", help="Search with parts of the query too.")] = True,
+    regions: RegionsOpt = True,
     filters: FilterOptions,
     together: Annotated[
         bool, typer.Option("--together", help="All queries show one room or thing: one ranking for the set.")
@@ -154,6 +154,9 @@ def explain(
     query: Annotated[Path, typer.Argument(metavar="QUERY", help="The query photograph.")],
     item: Annotated[int, typer.Argument(metavar="ITEM", help="The item_id of a match.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the picture (PNG).")],
+    *,
+    leave_out: LeaveOutOptions,
+    regions: RegionsOpt = True,
     reveal: Annotated[
         bool, typer.Option("--reveal/--blur", help="Show the pictures as they are; recorded in the audit log.")
     ] = False,
@@ -163,17 +166,25 @@ def explain(
     format: Annotated[Format, typer.Option("--format", help="How to write the figures.")] = Format.table,
 ) -> None:
     """Draw why a query and an item match: geometry, inliers, heat maps. Pictures are coarsened unless --reveal."""
+    from indexer.search import fields
     from indexer.search.comparison import explain as run_explain
+    from indexer.search.request import SearchRequest
 
     with open_case(case) as opened:
         decode_soon(isolation)
         embedder = embedder_of(opened, model, device)
-        found = run_explain(opened, embedder, query, item, output, reveal=reveal)
+        request = SearchRequest(leave_out=leave_out.leave_out(), regions=regions)
+        found = run_explain(opened, embedder, query, item, output, request, reveal=reveal)
     verification = found.verification
-    record = {
-        name: getattr(verification, name)
-        for name in ("verified", "kind", "mirrored", "tentative", "inliers", "error_px", "overlap", "reason")
-    }
-    rest = {name: value for name, value in dataclasses.asdict(found).items() if name != "verification"}
-    emit_one({**rest, **record, "output": str(output)}, format, None)
+    emit_one(
+        {
+            **fields.values(found.match, fields.EXPLAINED),
+            "revealed": found.revealed,
+            **{name: getattr(verification, name) for name in ("verified", "kind", "mirrored", "tentative", "inliers")},
+            **{name: getattr(verification, name) for name in ("error_px", "overlap", "reason")},
+            "output": str(output),
+        },
+        format,
+        None,
+    )
     note(f"Wrote {output}")

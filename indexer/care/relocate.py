@@ -131,9 +131,10 @@ def _looked_at(use: Use, done: Relocated, bad: dict[str, str]) -> Iterator[tuple
         path = moved(file, done.old, done.new)
         if file not in files:
             files.add(file)
-            if path is not None and not os.path.isfile(path):
+            if path is not None and (os.path.isdir(path) or not os.path.exists(path)):
                 bad.setdefault(file, "is not there")
-        if path is not None and file not in bad and place.parent is None and os.path.getsize(path) != size:
+        plain = path is not None and file not in bad and place.parent is None and os.path.isfile(path)
+        if plain and path is not None and os.path.getsize(path) != size:
             bad[file] = f"has {os.path.getsize(path):,} bytes, not {size:,}: another file, or one that was changed"
         if file not in bad:
             yield place, sha256

@@ -30,7 +30,7 @@ def test_a_query_is_read_once_for_its_search_its_verification_and_every_comparis
     really = searcher.read_query
     monkeypatch.setattr(searcher, "read_query", lambda found, *rest: read.append(found) or really(found, *rest))
     picture = desk.upload("q.png", encode(textured(3).crop((20, 20, 300, 220)), "PNG"))
-    kept = desk.search(picture.query_id, SearchRequest())
+    kept = desk.search([picture.query_id], SearchRequest())
     desk.verify(kept.search_id)
     for match in kept.result.matches:
         desk.compare(kept.search_id, match.item_id)
@@ -39,7 +39,7 @@ def test_a_query_is_read_once_for_its_search_its_verification_and_every_comparis
 
 def test_a_query_that_is_not_kept_any_more_is_read_again(desk):
     pictures = [desk.upload(f"{seed}.png", encode(textured(seed + 10), "PNG")) for seed in range(4)]
-    kept = [desk.search(picture.query_id, SearchRequest()) for picture in pictures]
+    kept = [desk.search([picture.query_id], SearchRequest()) for picture in pictures]
     assert all(desk.verify(one.search_id).verified for one in kept)
 
 
@@ -47,7 +47,7 @@ def test_a_verified_search_says_what_the_command_line_says(desk, case, embedder,
     data = encode(textured(3).crop((20, 20, 300, 220)), "PNG")
     (tmp_path / "q.png").write_bytes(data)
     leave_out = LeaveOut(boxes=((0, 0, 60, 60),))
-    kept = desk.search(desk.upload("q.png", data).query_id, SearchRequest(leave_out=leave_out))
+    kept = desk.search([desk.upload("q.png", data).query_id], SearchRequest(leave_out=leave_out))
     assert not any(match.verification for match in kept.result.matches)
     matches = desk.verify(kept.search_id).result.matches
     (result,) = Searcher(case, embedder, background=desk.background).search(
@@ -58,7 +58,7 @@ def test_a_verified_search_says_what_the_command_line_says(desk, case, embedder,
 
 
 def test_an_item_that_was_deleted_meanwhile_is_left_out_of_what_is_verified_later(desk, case):
-    kept = desk.search(desk.upload("q.png", encode(textured(3), "PNG")).query_id, SearchRequest())
+    kept = desk.search([desk.upload("q.png", encode(textured(3), "PNG")).query_id], SearchRequest())
     first = kept.result.matches[0].item_id
     delete(case, items=[first])
     matches = desk.verify(kept.search_id).result.matches
