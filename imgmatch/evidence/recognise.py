@@ -117,11 +117,11 @@ def that_may_begin_with(first: int, formats: tuple[type[Container], ...], text: 
     """Those that a file with this first byte is asked about; ``text``: one that is short, without zeros."""
 
     def may(container: type[Container]) -> bool:
-        if text and container.holds_zeros:
-            return False
         by_magic_alone = inspect.getattr_static(container, "recognise") is inspect.getattr_static(
             Container, "recognise"
         )
+        if text and container.holds_zeros and not by_magic_alone:
+            return False
         begins = container.magic if by_magic_alone else container.begins
         return not (by_magic_alone or begins) or any(magic[0] == first for magic in begins)
 
