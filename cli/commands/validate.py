@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from cli.options.output import Output
 from cli.render.notes import EXIT_ERROR, note
@@ -15,6 +16,15 @@ KeyOpt = Annotated[
     Path | None, typer.Option("--key", help="Sign with this Ed25519 private key (PEM); needs imgmatch[sign].")
 ]
 ReportArg = Annotated[Path, typer.Argument(metavar="REPORT.json", help="A report of a validation.")]
+
+
+class RunByDefault(typer.core.TyperGroup):
+    """The command ``run`` needs no name."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The arguments with the command first."""
+        named = args and (args[0] in self.commands or args[0] == "--help")
+        return super().parse_args(ctx, args if named or not args else ["run", *args])
 
 
 def run(

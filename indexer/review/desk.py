@@ -12,7 +12,7 @@ from pathlib import Path
 
 from imgmatch.errors import CaseError, UsageError
 from imgmatch.models.base import Embedder
-from imgmatch.types import Issue, Match
+from imgmatch.types import Evidence, Issue, Match
 from indexer.case.case import Case
 from indexer.catalogue.clock import now_utc
 from indexer.catalogue.decisions import REJECTED, VERDICTS
@@ -307,21 +307,25 @@ class Desk:
     # --- handing over
 
     def export(self, folder: str, search_ids: Sequence[int], k: int, reveal: bool, images: bool) -> Path:
-        """Write an HTML report of searches, the first ``k`` matches each, to a new folder; nothing is overwritten.
+        """Write an HTML report of searches, the first ``k`` matches each, to a new folder or to a new file whose name
+        ends in .html; nothing is overwritten. Uploaded queries are shown in it where pictures may be revealed.
 
-        Raises UsageError when the folder exists or can't be written, or is not named in full.
+        Raises UsageError when the target exists or can't be written, or is not named in full.
         """
         target = Path(folder).expanduser()
         if not target.is_absolute():
-            raise UsageError(f"{folder!r}: name the folder in full, from the root or from ~")
+            raise UsageError(f"{folder!r}: name the file or folder in full, from the root or from ~")
         if not 1 <= k <= DEPTH:
             raise UsageError(f"{k}: give between 1 and {DEPTH} matches a query")
-        results = []
+        results: list[SearchResult] = []
+        uploaded: dict[str, Evidence] = {}
         for search_id in search_ids:
             kept = self.verify(search_id)  # what is handed on says what geometry says
+            uploaded |= {query.sha256: query.found for query in kept.queries if query.uploaded}
             matches = [one.match for one in self.shown(kept, [s for s in STATES if s != REJECTED])][:k]
             results.append(replace(kept.result, matches=tuple(matches)))
-        return write_report(self.case, results, self.embedder.spec, target, ReportConfig(reveal and images, images))
+        config = ReportConfig(reveal and images, images)
+        return write_report(self.case, results, self.embedder.spec, target, config, uploaded)
 
 
 def _together(

@@ -1,5 +1,6 @@
 """Manual pages say what the commands say, all of it, and are there where the package is."""
 
+import ast
 import os
 import shutil
 import subprocess
@@ -8,8 +9,9 @@ import sys
 import pytest
 import typer.main
 
-from cli.app import app
+from cli.app import COMMANDS, app
 from cli.manual import pages, write
+from cli.options.lazy import Family, at
 from tests.conftest import ROOT, run
 from tests.test_recorded import commands
 
@@ -64,3 +66,20 @@ def test_quiet_leaves_results_and_errors(tmp_path):
     assert run("-q", "init", tmp_path / "another").stderr == b""
     assert b"items" in run("status", tmp_path / "case", "--quiet").stdout
     assert b"no such folder" in run("status", tmp_path / "none", "-q").stderr
+
+
+def test_the_table_of_commands_says_what_each_says_of_itself():
+    def rows(table):
+        for row in table.values():
+            yield from rows(row.rows) if isinstance(row, Family) else [row]
+
+    for row in rows(COMMANDS):
+        assert " ".join(at(row.at).__doc__.split()).startswith(row.help), row
+
+
+def test_a_start_loads_the_command_that_it_runs_and_no_other():
+    probe = "import sys; sys.argv = ['imgmatch', 'status', '--help']\nfrom cli.main import main\n"
+    probe += "try: main()\nexcept SystemExit: pass\n"
+    probe += "print([name for name in sys.modules if name.startswith('cli.commands.')])"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert set(ast.literal_eval(done.stdout.splitlines()[-1])) <= {"cli.commands.case", "cli.commands.index"}
