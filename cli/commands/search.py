@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -38,6 +39,7 @@ from indexer.out.atomic import refuse_existing
 
 if TYPE_CHECKING:
     from indexer.search.request import SearchResult
+    from indexer.search.sets import LabelResult
 
 
 def search(
@@ -103,12 +105,12 @@ def search(
         run = sets.together if together else Searcher.search
         results = told.each(run(searcher, paths, request))
         if by == "label":
-            emit_labels((sets.by_label(result, label_column, k) for result in results), out.format, out.output)
+            ranked = told.ranked(sets.by_label(result, label_column, k) for result in results)
+            emit_labels(ranked, out.format, out.output)
         else:
             emit_search(results, out.format, out.output)
         if report.report is not None:
-            shown = {"reveal": report.reveal, "no_images": report.no_images}
-            report_page(opened, told.kept, embedder.spec, report.report, **shown)
+            report_page(opened, told.kept, embedder.spec, report.report, reveal=report.seen, no_images=report.no_images)
     if not told.searched:
         what = told.failed[0].locator.path if told.failed else " ".join(map(str, queries))
         why = _why_not(told.failed[0]) if len(told.failed) == 1 else what
@@ -142,6 +144,15 @@ class _Told:
             if self._keep:
                 self.kept.append(result)
             yield result
+
+    def ranked(self, found: Iterator[LabelResult]) -> Iterator[LabelResult]:
+        """Labels on their way out: of each the best picture is kept, in their order."""
+        for one in found:
+            if self._keep:
+                best = (label.matches[0] for label in one.labels)
+                matches = tuple(dataclasses.replace(match, rank=rank) for rank, match in enumerate(best, start=1))
+                self.kept[-1] = dataclasses.replace(one.result, matches=matches)
+            yield one
 
 
 def _why_not(result: SearchResult) -> str:

@@ -100,7 +100,11 @@ class InsideOptions:
         bool, typer.Option("--deleted/--no-deleted", help="Of disk images, also deleted files that are still named.")
     ] = True
     carve: Annotated[
-        bool, typer.Option("--carve", help="Of disk images, also pictures in space that no file owns.")
+        bool,
+        typer.Option(
+            "--carve",
+            help="Also pictures in space of disk images that no file owns, and anywhere in files of no known kind.",
+        ),
     ] = False
     frames: Annotated[
         bool, typer.Option("--frames/--no-frames", help="Of videos and pictures that hold several, also their frames.")

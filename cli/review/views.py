@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 import imgmatch
 from cli.review.door import PAGES
 from imgmatch.match.calibration import false_match_text
+from imgmatch.match.faces import hides_faces
 from imgmatch.match.strength import Level, strength
 from imgmatch.picture.metadata import FIELDS, Metadata
 from indexer.catalogue.decisions import READERS
@@ -69,7 +70,7 @@ class Views:
             bytes=size_text,
         )
         pages = [(path, name, _TITLES[name]) for path, name in PAGES.items()]
-        self._templates.globals.update(version=imgmatch.__version__, pages=pages)
+        self._templates.globals.update(version=imgmatch.__version__, pages=pages, hides_faces=hides_faces())
         self.fill: dict[str, Callable[[], str]] = {}
         """What other pages hold from the first."""
 

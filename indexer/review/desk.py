@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imgmatch.errors import CaseError, UsageError
+from imgmatch.match.faces import hides_faces
 from imgmatch.models.base import Embedder
-from imgmatch.types import Issue, Match
+from imgmatch.types import Evidence, Issue, Match
 from indexer.case.case import Case
 from indexer.catalogue.clock import now_utc
 from indexer.catalogue.decisions import REJECTED, VERDICTS
@@ -120,23 +121,23 @@ class Desk:
 
     # --- pictures shown as they are
 
-    def reveal_item(self, item_id: int, px: int, grey: bool) -> bytes:
-        """An item's clear picture (JPEG); recorded before it is given."""
-        arguments = {"px": px, "grey": grey, "examiner": self.examiner}
+    def reveal_item(self, item_id: int, px: int, grey: bool, faces: bool = False) -> bytes:
+        """An item's clear picture (JPEG), with its ``faces`` or without; recorded before it is given."""
+        arguments = {"px": px, "grey": grey, "faces": faces or not hides_faces(), "examiner": self.examiner}
         with self.case.use("reveal", arguments=arguments) as use:
-            made = self.pictures.item(item_id, px, grey)
+            made = self.pictures.item(item_id, px, grey, faces)
             sha256 = use.catalogue.items.by_id([item_id])[item_id].sha256
             use.entry.subject = {"item_id": item_id, "sha256": sha256}
         self.judging.looked.shown(self.examiner, sha256)
         return made
 
-    def reveal_query(self, query_id: int, px: int, grey: bool) -> bytes:
-        """A query's clear picture (JPEG); recorded before it is given."""
+    def reveal_query(self, query_id: int, px: int, grey: bool, faces: bool = False) -> bytes:
+        """A query's clear picture (JPEG), with its ``faces`` or without; recorded before it is given."""
         picture = self.queries.get(query_id)
-        arguments = {"px": px, "grey": grey, "examiner": self.examiner}
+        arguments = {"px": px, "grey": grey, "faces": faces or not hides_faces(), "examiner": self.examiner}
         subject = {"query": str(picture.found.locator), "sha256": picture.sha256}
         with self.case.use("reveal", arguments=arguments, subject=subject):
-            made = self.pictures.query(picture, px, grey)
+            made = self.pictures.query(picture, px, grey, faces)
         self.judging.looked.shown(self.examiner, picture.sha256)
         return made
 
@@ -307,21 +308,25 @@ class Desk:
     # --- handing over
 
     def export(self, folder: str, search_ids: Sequence[int], k: int, reveal: bool, images: bool) -> Path:
-        """Write an HTML report of searches, the first ``k`` matches each, to a new folder; nothing is overwritten.
+        """Write an HTML report of searches, the first ``k`` matches each, to a new folder or to a new file whose name
+        ends in .html; nothing is overwritten. Uploaded queries are shown in it where pictures may be revealed.
 
-        Raises UsageError when the folder exists or can't be written, or is not named in full.
+        Raises UsageError when the target exists or can't be written, or is not named in full.
         """
         target = Path(folder).expanduser()
         if not target.is_absolute():
-            raise UsageError(f"{folder!r}: name the folder in full, from the root or from ~")
+            raise UsageError(f"{folder!r}: name the file or folder in full, from the root or from ~")
         if not 1 <= k <= DEPTH:
             raise UsageError(f"{k}: give between 1 and {DEPTH} matches a query")
-        results = []
+        results: list[SearchResult] = []
+        uploaded: dict[str, Evidence] = {}
         for search_id in search_ids:
             kept = self.verify(search_id)  # what is handed on says what geometry says
+            uploaded |= {query.sha256: query.found for query in kept.queries if query.uploaded}
             matches = [one.match for one in self.shown(kept, [s for s in STATES if s != REJECTED])][:k]
             results.append(replace(kept.result, matches=tuple(matches)))
-        return write_report(self.case, results, self.embedder.spec, target, ReportConfig(reveal and images, images))
+        config = ReportConfig(reveal and images, images)
+        return write_report(self.case, results, self.embedder.spec, target, config, uploaded)
 
 
 def _together(

@@ -5,7 +5,7 @@ import pytest
 from indexer.care.delete import delete
 from indexer.intake.ingest import ingest
 from indexer.review import Desk
-from indexer.search import searcher
+from indexer.search import decisions, searcher
 from indexer.search.request import LeaveOut, SearchRequest
 from indexer.search.searcher import Searcher
 from tests.conftest import encode, textured
@@ -64,3 +64,28 @@ def test_an_item_that_was_deleted_meanwhile_is_left_out_of_what_is_verified_late
     matches = desk.verify(kept.search_id).result.matches
     assert [m.rank for m in matches] == list(range(1, COUNT))
     assert first not in {m.item_id for m in matches}
+
+
+@pytest.mark.parametrize("name", ["sheet.html", "folder"])
+def test_an_upload_is_shown_in_a_report_that_was_asked_to_hold_pictures_and_nowhere_else(desk, tmp_path, name):
+    picture = desk.upload("holiday.png", encode(textured(3).crop((20, 20, 300, 220)), "PNG"))
+    kept = desk.search([picture.query_id], SearchRequest())
+    desk.verify(kept.search_id)
+    item = kept.result.matches[0].item_id
+    decisions.decide(desk.case, picture.sha256, str(item), "possible", "the same lamp", "E. Xaminer")
+    for item_id in (match.item_id for match in kept.result.matches[1:3]):
+        decisions.decide(desk.case, picture.sha256, str(item_id), "rejected", "another wall", "E. Xaminer")
+    size = "0 0 280 200"  # of the upload alone
+    pages = {
+        reveal: desk.export(str(tmp_path / f"{reveal}-{name}"), [kept.search_id], 10, reveal, images=True).read_text()
+        for reveal in (True, False)
+    }
+    assert pages[True].count(f'viewBox="{size}"') == COUNT - 2
+    assert size not in pages[False]
+    for page in pages.values():
+        assert "holiday.png" in page
+        assert page.count("<article") == COUNT - 2
+        assert "Possible</strong> by E. Xaminer" in page
+        assert "note: the same lamp" in page
+        assert "left out of these leads: 2 rejected by an examiner" in page
+        assert page.count("rejected by E. Xaminer") == 2
