@@ -28,8 +28,9 @@ _LOOK_SECONDS = 0.02
 
 
 def measured(command: Sequence[str], cap_mb: int, limit_s: float, folder: Path) -> dict[str, Any]:
-    """Run imgmatch: how it ended, what it said, the most memory of its main process in MB (resident), and seconds: of the
-    clock, and of processors, its workers' that ended before it among them."""
+    """Run imgmatch: how it ended, what it said, the most memory of its main process in MB (resident), and seconds: of
+    the clock, and of processors, those of workers that ended before it among them.
+    """
     started, peak, ended = time.monotonic(), 0, ""
     environment = {**os.environ, "TMPDIR": str(folder), "IMGMATCH_HOME": str(folder / "home")}
     with (folder / "out").open("wb+") as out, (folder / "err").open("wb+") as err:

@@ -12,14 +12,13 @@ import random
 import resource
 import shutil
 import signal
-import sqlite3
 import sys
 import tempfile
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +28,12 @@ from benchmarks import report
 from benchmarks.casestate import inside
 from benchmarks.hostile_files import mutate
 from benchmarks.index_fuzz import DIM, SPEC, fill
-from imgmatch.errors import ImgmatchError
+from imgmatch.errors import CaseError, ImgmatchError
 from imgmatch.models.descriptions import read_spec, write_spec
 from indexer.care.indexing import BuildConfig, build
 from indexer.care.merge import merge
 from indexer.case.case import CATALOGUE, Case
+from indexer.catalogue import Catalogue
 from indexer.index.open import CaseIndex
 from indexer.intake.known.formats import entries, recognise
 from indexer.out.exchange.pack import write_pack
@@ -110,12 +110,10 @@ class Mutants:
             set_background(case, SPEC)
             write_pack(case, folder / "a.pack")
             case.catalogue.checkpoint()
-        with closing(sqlite3.connect(folder / "other" / CATALOGUE)) as db:
+        with _catalogue(folder / "other") as db:
             field = json.dumps({"software": {"value": "x", "source": "EXIF"}})
-            db.execute("INSERT OR REPLACE INTO metadata SELECT item_id, ? FROM items", (field,))
-            db.execute("INSERT INTO labels SELECT item_id, 'a.csv', 'hotel', 'x' FROM items")
-            db.commit()
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            db.rows("INSERT OR REPLACE INTO metadata SELECT item_id, ? FROM items", (field,))
+            db.rows("INSERT INTO labels SELECT item_id, 'a.csv', 'hotel', 'x' FROM items")
         with Case.create(folder / "case", model=SPEC) as case:
             fill(case, rows[:20])
             case.catalogue.checkpoint()
@@ -176,8 +174,8 @@ class Mutants:
     def calibration(self, rng: random.Random) -> None:
         """What the catalogue says of false matches."""
         with self._copy("other") as copy:
-            with closing(sqlite3.connect(copy / CATALOGUE)) as db:
-                told = json.loads(db.execute("SELECT calibration_json FROM calibrations").fetchone()[0])
+            with _catalogue(copy) as db:
+                told = json.loads(db.rows("SELECT calibration_json FROM calibrations")[0][0])
             _write(copy, "UPDATE calibrations SET calibration_json = ?", self._bytes(told, rng).decode("latin-1"))
 
             def asked() -> None:
@@ -189,12 +187,13 @@ class Mutants:
     def catalogue(self, rng: random.Random) -> None:
         """Values of another case's catalogue that is merged and compared with."""
         with self._copy("other") as theirs, self._copy("case") as ours:
-            with closing(sqlite3.connect(theirs / CATALOGUE)) as db:
+            with _catalogue(theirs) as db:
                 tables = ("items", "sightings", "runs", "models", "metadata", "labels", "segments", "vectors", "meta")
                 table = rng.choice(tables)
-                column = rng.choice([row[1] for row in db.execute(f"PRAGMA table_info({table})")])
-                rowid, value = db.execute(f"SELECT rowid, {column} FROM {table} LIMIT 1").fetchone() if table not in (
-                    "labels", "meta") else (None, db.execute(f"SELECT {column} FROM {table} LIMIT 1").fetchone()[0])  # fmt: skip
+                column = rng.choice([row[1] for row in db.rows(f"PRAGMA table_info({table})")])
+                bare = table in ("labels", "meta")  # without row numbers
+                sql = f"SELECT {'NULL' if bare else 'rowid'}, {column} FROM {table} LIMIT 1"
+                rowid, value = db.rows(sql)[0]
                 if isinstance(value, str) and column.endswith("_json"):
                     value = self._bytes(json.loads(value), rng).decode("latin-1")
                 elif isinstance(value, int):
@@ -205,10 +204,8 @@ class Mutants:
                     value = mutate((value or "x").encode(), rng, [b"\x1b[2J"]).decode("latin-1")
                 try:
                     where = "" if rowid is None else f" WHERE rowid = {rowid}"
-                    db.execute(f"UPDATE OR IGNORE {table} SET {column} = ?{where}", (value,))
-                    db.commit()
-                    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                except sqlite3.Error:
+                    db.rows(f"UPDATE OR IGNORE {table} SET {column} = ?{where}", (value,))
+                except CaseError:
                     return
 
             def merged() -> None:
@@ -253,11 +250,19 @@ def _answers(case: Case, queries: Any) -> None:
         raise AssertionError("similarities that are none")
 
 
+@contextmanager
+def _catalogue(case: Path) -> Iterator[Catalogue]:
+    catalogue = Catalogue(case / CATALOGUE)
+    try:
+        yield catalogue
+        catalogue.checkpoint()
+    finally:
+        catalogue.close()
+
+
 def _write(case: Path, sql: str, value: Any) -> None:
-    with closing(sqlite3.connect(case / CATALOGUE)) as db:
-        db.execute(sql, (value,))
-        db.commit()
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with _catalogue(case) as db:
+        db.rows(sql, (value,))
 
 
 def _one_line(work: Callable[[], Any]) -> None:

@@ -127,7 +127,7 @@ def require_believable(catalogue: Catalogue) -> None:
 
 def _require_rows(catalogue: Catalogue, table: str) -> None:
     there = [row[1] for row in catalogue.rows(f"PRAGMA table_info({table})")]
-    checks = [(name, _BY_NAME[name] if name in _BY_NAME else _time) for name in there
+    checks = [(name, _BY_NAME.get(name, _time)) for name in there
               if name in _BY_NAME or name.endswith("_utc")]  # fmt: skip
     for row in catalogue.stream(f"SELECT {', '.join(name for name, _ in checks) or 'NULL'} FROM {table}"):
         for value, (name, check) in zip(row, checks, strict=False):

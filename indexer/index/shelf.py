@@ -96,7 +96,8 @@ class Shelf:
         """The stored calibration of its scores. Raises CaseError where what is stored is none."""
         try:
             stored = self._catalogue.models.calibration(self.model_id)
-            _require_rates({} if stored is None else stored.record)
+            if stored is not None:
+                _require_rates(stored.record)
         except (ValueError, TypeError, KeyError) as error:
             what = (
                 f"what is stored of false matches by {self.spec.name} is damaged ({' '.join(str(error).split())[:200]})"
@@ -293,6 +294,8 @@ def _require_rates(record: Mapping[str, Any]) -> None:
         for least, one in record["by_quality"].items():
             float(least)
             Calibration.of(one)
-    elif record:
+    elif "method" in record:
         Calibration.of({name: value for name, value in record.items() if name not in ("method", "looked_at")})
-        int(record.get("looked_at", 0))
+        int(record["looked_at"])
+    else:  # of an older version: made again, of so many pictures
+        int(record["pictures"])

@@ -125,8 +125,10 @@ def test_what_no_case_says_is_one_line_and_nothing_comes_in(tmp_path, other, sql
     with Case.create(tmp_path / "case", model=SPEC) as case:
         with pytest.raises(CaseError) as refused, Case.open(other, read_only=True) as read:
             merge(case, read)
-        assert str(refused.value).isprintable() and len(str(refused.value)) < 1_000
-        assert inside(case).counts()["items"] == 0 and not case.last_run("merge")
+        assert str(refused.value).isprintable()
+        assert len(str(refused.value)) < 1_000
+        assert inside(case).counts()["items"] == 0
+        assert not case.last_run("merge")
         with pytest.raises(CaseError), open_other(other, SPEC):
             pass
 
