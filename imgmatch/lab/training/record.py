@@ -107,7 +107,7 @@ def draw_curve(history: Sequence[Figures], evaluations: Sequence[Figures], path:
     figure = Figure(figsize=(11, 4), layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
-    for name in ("loss", "pair", "bank", "place", "agree", "label"):
+    for name in ("loss", "pair", "bank", "place", "agree", "region", "hotel", "label"):
         points = [(entry["step"], entry[name]) for entry in history if name in entry]
         if points:
             steps, values = np.array(points).T
