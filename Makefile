@@ -4,18 +4,23 @@ VENV := .venv
 BIN := $(VENV)/bin
 export MPLBACKEND = Agg
 
-.PHONY: demo test lint install clean
+.PHONY: demo test lint install bundle clean
 
 install: $(VENV)/.installed
 
+# What a search needs; without torch, which training and the tests bring.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "imgmatch needs Python 3.11 or newer; run make PYTHON=python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
 # The reference code of PDQ is compiled as it is installed: without a compiler the tests that need it are skipped.
-$(VENV)/.reference-pdq: $(VENV)/.installed
+$(VENV)/.reference-pdq: $(VENV)/.installed-dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[reference-pdq]' \
 		|| echo "pdqhash was not built (it needs a C++ compiler): tests against it are skipped"
 	touch $@
@@ -23,13 +28,18 @@ $(VENV)/.reference-pdq: $(VENV)/.installed
 demo: install
 	$(BIN)/imgmatch demo demo
 
-lint: install
+lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 test: lint $(VENV)/.reference-pdq
 	$(BIN)/pytest -n auto --dist loadfile
+
+# A folder to install from without a network; KEY=FILE signs it (Ed25519, PEM).
+bundle: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bundle]'
+	$(BIN)/python tools/bundle.py dist/bundle $(if $(KEY),--key $(KEY))
 
 clean:
 	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

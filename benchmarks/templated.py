@@ -22,8 +22,8 @@ from PIL import Image
 
 from benchmarks import report
 from benchmarks.templates import PICTURED, SHARING, TEMPLATES, picture
-from imgmatch.match.calibration import clopper_pearson
 from imgmatch.match.features import Features, extract
+from imgmatch.match.interval import clopper_pearson
 from imgmatch.match.sharing import by_the_rest, look, shared
 from imgmatch.match.verify import QueryFeatures, query_features
 

@@ -24,8 +24,8 @@ from benchmarks import photographs, report
 from benchmarks.retrieval import SEED, embed_all
 from imgmatch.cores import one_thread_each, usable_cores
 from imgmatch.lab.alterations import ALTERATIONS, alter
-from imgmatch.match.calibration import clopper_pearson
 from imgmatch.match.features import ITEM_PX, Features, extract
+from imgmatch.match.interval import clopper_pearson
 from imgmatch.match.verify import query_features, verify
 from imgmatch.models import DEFAULT_MODEL, load_model
 from imgmatch.models.base import Embedder

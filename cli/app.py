@@ -9,7 +9,24 @@ from typing import Annotated
 import typer
 
 import imgmatch
-from cli.commands import audit, case, check, demo, exchange, index, ingest, known, matches, models, review, search, show
+from cli.commands import (
+    audit,
+    case,
+    check,
+    demo,
+    doctor,
+    exchange,
+    faces,
+    index,
+    ingest,
+    known,
+    matches,
+    models,
+    relocate,
+    review,
+    search,
+    show,
+)
 from cli.options.spread import spread
 
 
@@ -53,6 +70,7 @@ _add(app, matches.groups)
 _add(app, matches.link)
 _add(app, matches.decide)
 _add(app, demo.demo)
+_add(app, doctor.doctor)
 _add(app, case.init)
 _add(app, ingest.ingest)
 _add(app, search.search)
@@ -62,6 +80,7 @@ _add(app, case.issues)
 _add(app, check.check)
 _add(app, case.delete)
 _add(app, case.merge)
+_add(app, relocate.relocate)
 
 models_app = _app("The networks that turn pictures into vectors.")
 _add(models_app, models.list_, "list")
@@ -97,3 +116,14 @@ _add(known_app, known.list_, "list")
 _add(known_app, known.remove)
 _add(known_app, known.match)
 app.add_typer(known_app, name="known")
+
+faces_app = _app(
+    "A person in a case, by faces: only where its owner opened the gate, and every use with its reason.\n\n"
+    "A list of leads, never an identification."
+)
+_add(faces_app, faces.enable)
+_add(faces_app, faces.disable)
+_add(faces_app, faces.find)
+_add(faces_app, faces.show)
+_add(faces_app, faces.search)
+app.add_typer(faces_app, name="faces")

@@ -8,6 +8,7 @@ import warnings
 
 from cli.app import app
 from cli.render.notes import EXIT_ERROR, EXIT_INTERRUPTED, note
+from cli.render.progress import end_on_sigterm
 from cli.render.terminal import guard
 from imgmatch.errors import ImgmatchError
 
@@ -15,6 +16,7 @@ from imgmatch.errors import ImgmatchError
 def main() -> None:
     """Entry point: one line for an error, no traceback; exit codes as docs/formats.md lists them."""
     guard()
+    end_on_sigterm()
     warnings.simplefilter("ignore")  # decoders' warnings about broken files are recorded as issues, not printed
     if os.environ.get("IMGMATCH_DEBUG"):
         import logging  # takes a start longer than all the rest of this

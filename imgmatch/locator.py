@@ -20,6 +20,17 @@ _UNSAFE = re.compile("[%|\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 # Surrogates, but for those that stand for bytes of a name that is not UTF-8.
 _HALF = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 _ESCAPE = re.compile(r"((?:%[0-9A-F]{2})+)")
+_INSIDE = " > "
+_DELETED = " (deleted)"
+# What a place of these kinds is called before it; of others a name says enough. ``disk`` is all that an image holds.
+_CALLED = {
+    "partition": "partition", "frame": "frame", "track": "frame", "preview": "preview", "behind": "behind its end,",
+    "record": "record", "rows": "rows:", "upload": "uploaded:", "lvm": "logical volume",
+    "pack": "pack:",
+}  # fmt: skip
+_EXTENT = re.compile(r"(\d+)\+(\d+)\Z")
+_START = re.compile(r"(\d+)@\d+\Z")
+_OF_DELETED = re.compile(r"(.*)@(\d+)((?::.*)?)\Z", re.DOTALL)
 
 
 def _quote(text: str) -> str:
@@ -86,6 +97,38 @@ class Locator:
     def outermost(self) -> Locator:
         """Where the file lies that everything on the way here lies in."""
         return self if self.parent is None else self.parent.outermost
+
+    @property
+    def words(self) -> str:
+        """Where it is, for a person: the file and what lies in what, as ``/e/disk.E01 > partition 2 > /DCIM/a.jpg
+        (deleted)``. It can't be read back, and two places may read the same.
+        """
+        own = self._own_words() + (_DELETED if self.kind == "deleted" else "")
+        if self.parent is None:
+            return own
+        return f"{self.parent.words}{_INSIDE}{own}" if own else self.parent.words
+
+    def _own_words(self) -> str:
+        at = readable(self.at)
+        if at == "disk" and self.parent is not None and self.kind not in _CALLED:
+            return ""
+        if self.kind in ("carved", "behind", "preview") and (extent := _EXTENT.fullmatch(at)):
+            return f"{_CALLED.get(self.kind, self.kind)} {int(extent[2]):,} bytes at byte {int(extent[1]):,}"
+        if self.kind == "partition" and (start := _START.fullmatch(at)):
+            at = start[1]
+        elif self.kind == "deleted":
+            at = self._without_number(at)
+        if _INSIDE in at or at.endswith(_DELETED):  # a name that reads like words of ours
+            at = f'"{at}"'
+        return f"{_CALLED[self.kind]} {at}" if self.kind in _CALLED else at
+
+    @staticmethod
+    def _without_number(at: str) -> str:
+        """The name of what was deleted, without the number or the archive's name of it; where it has none, with it."""
+        if numbered := _OF_DELETED.fullmatch(at):
+            path, number, stream = numbered.groups()
+            return f"{path}, inode {number}{stream}" if path.rpartition("/")[2].startswith("$") else f"{path}{stream}"
+        return at.rpartition("@")[0] or at
 
     @property
     def path(self) -> str | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from imgmatch.errors import EvidenceError, ImgmatchError
 from imgmatch.locator import Locator, readable
@@ -22,9 +22,30 @@ Box = tuple[int, int, int, int]
 """x, y, width, height in pixels of the upright, full-size picture."""
 
 
+class Siblings(Protocol):
+    """What lies beside something, by its place there."""
+
+    def met(self, at: str) -> bool:
+        """Is there, as far as it was met so far, something that may be the first of a set?"""
+
+    def size(self, at: str) -> int | None:
+        """How long something is, in bytes; None where it is not there."""
+
+    def named(self, at: str) -> Evidence | None:
+        """What is called so."""
+
+    def names(self) -> Iterable[str]:
+        """What may be of a set."""
+
+    def all(self) -> Iterator[Evidence]:
+        """All that is there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One thing that was found, not yet read. ``open()`` gives a read-only binary stream."""
+    """One thing that was found, not yet read. ``open()`` gives a read-only binary stream. ``beside``: what lies beside
+    it in the same container.
+    """
 
     locator: Locator
     size_bytes: int
@@ -32,6 +53,7 @@ class Evidence:
     modified_ns: int | None
     changed_ns: int | None
     open: Callable[[], BinaryIO]
+    beside: Siblings | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Numbers come from file systems and headers: from here on, the 64 bits of a catalogue can hold them. A time
@@ -76,6 +98,10 @@ class Image:
         return (height, width) if self.orientation >= 5 else (width, height)
 
 
+FACES = "faces"
+"""The task of a model that turns faces, not pictures, into vectors: used through the gate of a case alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
     """What a model is, and what its weight file must be.
@@ -100,6 +126,11 @@ class ModelSpec:
     network: str = ""
     graph: str = ""
     query_px: str = ""
+
+    @property
+    def of_faces(self) -> bool:
+        """Does it turn faces into vectors?"""
+        return self.task == FACES
 
     @property
     def query_sides_px(self) -> tuple[int, ...]:
@@ -210,6 +241,51 @@ class FalseMatchRate:
 
 
 @dataclass(frozen=True, slots=True)
+class Reference:
+    """The background that false-match rates come from: which case, how many of its pictures, the ordered pairs of them
+    that were compared, and when.
+    """
+
+    source: str
+    pictures: int
+    pairs: int
+    made_utc: str
+
+    @property
+    def words(self) -> str:
+        """All of it in one line."""
+        return f"{self.pairs:,} pairs of {self.pictures:,} unrelated pictures of {self.source}, {self.made_utc[:10]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What stands of a pair of contents: the verdict (confirmed, possible, rejected or seen), who said so last, under
+    which account, when, and why.
+    """
+
+    verdict: str
+    examiner: str
+    account: str
+    decided_utc: str
+    note: str = ""
+    others: tuple[str, ...] = ()
+    """Further examiners who confirmed it too."""
+    waits: bool = False
+    """It was confirmed, and is "possible" until a second examiner says so too."""
+
+    @property
+    def by(self) -> str:
+        """Who decided, as far as that was said; the account beside it is the operating system's word."""
+        return " and ".join((self.examiner or f"account {self.account}", *self.others))
+
+    @property
+    def words(self) -> str:
+        """The decision in one line."""
+        said = "confirmed, not yet by a second examiner," if self.waits else self.verdict
+        return f"{said} by {self.by}, {self.decided_utc[:10]}" + (f": {self.note}" if self.note else "")
+
+
+@dataclass(frozen=True, slots=True)
 class Match:
     """One ranked item. ``rank`` starts at 1; ``score`` is a lead for an examiner, never a verdict.
 
@@ -234,8 +310,8 @@ class Match:
     """The query's very content (SHA-256)."""
     partial: str | None = None
     """What could not be read of the item."""
-    decision: str | None = None
-    """What an examiner decided of it and the query: confirmed or rejected."""
+    decision: Decision | None = None
+    """What stands of it and the query by an examiner's word."""
 
 
 @dataclass(frozen=True, slots=True)

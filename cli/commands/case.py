@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import os
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,6 +31,9 @@ def init(
     purpose: Annotated[str, typer.Option(help="What the case is for.")] = "",
     authority: Annotated[str, typer.Option(help="On whose authority or legal basis.")] = "",
     examiner: Annotated[str, typer.Option(help="Who works on it.")] = "",
+    portable: Annotated[
+        bool, typer.Option("--portable", help="Paths count from the case: a disk with case and sources may travel.")
+    ] = False,
     index: Annotated[Kind, typer.Option("--index", help="Files of the case (faiss), or a Milvus server.")] = Kind.faiss,
     *,
     milvus: MilvusOptions,
@@ -37,6 +41,7 @@ def init(
     """Make a new, empty case."""
     from imgmatch.models import DEFAULT_MODEL, model_spec
     from indexer.case.case import Case
+    from indexer.case.home import HOME
 
     spec = model_spec(model or DEFAULT_MODEL)
     remote = milvus.place(index)
@@ -45,6 +50,8 @@ def init(
 
         Collection(remote, spec)  # before there is a case: a server that can't be used is named at once
     about = {"purpose": purpose, "authority": authority, "examiner": examiner}
+    if portable:
+        about[HOME] = os.path.abspath(case)
     Case.create(case, model=spec, about=about, remote=remote).close()
     note(f"Made case {case} with model {spec.name}. Next: imgmatch ingest {case} FOLDER")
 
@@ -53,7 +60,7 @@ def status(case: CaseArg, *, out: Output) -> None:
     """What a case holds: counts, model, sizes, last ingest."""
     with open_case(case) as opened:
         catalogue = opened.catalogue
-        last = catalogue.last_run("ingest")
+        last = opened.last_run("ingest")
         record: dict[str, Any] = {
             "case": str(case),
             **catalogue.counts(),
@@ -76,9 +83,12 @@ def _where(remote: RemoteRow | None) -> str:
 def _last_ingest(last: dict[str, Any] | None) -> str:
     if last is None:
         return "none yet"
-    if last["finished_utc"] is None:
-        return f"run {last['run_id']}, started {last['started_utc']}, not finished: run it again to go on"
-    return f"run {last['run_id']}, finished {last['finished_utc']}, {last['counts']['new_items']} new items"
+    new = f", {last['counts'].get('new_items', 0)} new items" if last["counts"] else ""
+    if last["state"] == "finished":
+        return f"run {last['run_id']}, finished {last['finished_utc']}{new}"
+    when = f"started {last['started_utc']}" + (f", ended {last['finished_utc']}" if last["finished_utc"] else "")
+    on = "" if last["state"] == "running" else "; run it again to go on"
+    return f"run {last['run_id']}, {last['state']}: {last['why']}; {when}{new}{on}"
 
 
 class By(enum.StrEnum):
@@ -108,6 +118,7 @@ def issues(
                 "what": row.issue.what,
                 "stage": row.issue.stage,
                 "path": row.issue.locator.path,
+                "place": row.issue.locator.words,
                 "message": row.issue.message,
                 "sha256": row.sha256,
                 "seen_utc": row.seen_utc,
@@ -184,6 +195,6 @@ def merge(
                 done = run_merge(opened, other, progress=progress)
             records.append({"case": str(path), **dataclasses.asdict(done)})
         if index:
-            for _, spec in opened.catalogue.models.all():
-                build_when_due(opened, spec, jobs or usable_cores(), threading.Event())
+            for shelf in opened.shelves():
+                build_when_due(opened, shelf.spec, jobs or usable_cores(), threading.Event())
     out.many(records, ["case", "items", "known", "sightings", "vectors", "issues", "decisions"])

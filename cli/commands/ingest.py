@@ -11,6 +11,7 @@ import typer
 
 from cli.commands.index import build_when_due
 from cli.options.common import CaseArg, DeviceOpt, IsolationOpt, JobsOpt, ModelOpt, StrictOpt, embedder_of, open_case
+from cli.options.faces import reader_where_open
 from cli.options.output import Output
 from cli.options.sources import InsideOptions, LimitOpt, PasswordOptions
 from cli.render.notes import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_UNREADABLE, note
@@ -89,7 +90,8 @@ def ingest(
             # The build leaves all but one core to the pictures.
             beside = building_beside(opened, embedder.spec, BuildConfig(jobs=1), stop=stop) if index else nullcontext()
             with beside:
-                report = run_ingest(opened, paths, embedder, config, progress=progress, stop=stop)
+                faces = reader_where_open(opened)
+                report = run_ingest(opened, paths, embedder, config, progress=progress, stop=stop, faces=faces)
             if index and not stop.is_set():
                 build_when_due(opened, embedder.spec, jobs, stop)
         totals = opened.catalogue.counts()
@@ -132,5 +134,5 @@ def _tell_alerts(case: Path, report: IngestReport) -> None:
         return
     for alert in report.alerted:
         category = f", category {alert.category}" if alert.category else ""
-        note(f"ALERT {alert.name}{category}: {alert.locator.path or alert.locator}")
+        note(f"ALERT {alert.name}{category}: {alert.locator.words}")
     note(f"{report.alerts} files are on alert lists; see: imgmatch known match {case} --as alert")

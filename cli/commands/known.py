@@ -82,6 +82,7 @@ def match(
                 "distance": found.hit.distance,
                 "item_id": found.item_id,
                 "path": found.locator.path,
+                "place": found.locator.words,
                 "sightings": found.sightings,
                 "sha256": found.sha256,
                 "locator": str(found.locator),

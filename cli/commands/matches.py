@@ -78,6 +78,7 @@ def groups(
                     "format": member.item.format,
                     "differs": list(member.differs),
                     "path": member.sightings[0].path,
+                    "place": member.sightings[0].words,
                     "sightings": len(member.sightings),
                     "sha256": member.item.sha256,
                 }
@@ -116,8 +117,10 @@ def link(
                 "other_item_id": found.other.item_id,
                 "score": round(found.similarity, 6),
                 "by_chance": "identical content" if found.identical else false_match_text(rate),
-                "path": found.path,
-                "other_path": found.other_path,
+                "path": found.place.path or "",
+                "other_path": found.other_place.path or "",
+                "place": found.place.words,
+                "other_place": found.other_place.words,
                 "sha256": found.item.sha256,
                 "other_sha256": found.other.sha256,
                 "false_match": false_match_record(rate),
@@ -148,28 +151,46 @@ def decide(
     case: CaseArg,
     query: Annotated[str | None, typer.Argument(metavar="QUERY_OR_ITEM", help="Picture, item id or SHA-256.")] = None,
     item: Annotated[str | None, typer.Argument(metavar="ITEM", help="Item id or SHA-256.")] = None,
-    verdict: Annotated[str | None, typer.Argument(metavar="confirmed|rejected", help="What you decide.")] = None,
+    verdict: Annotated[
+        str | None, typer.Argument(metavar="confirmed|possible|rejected|seen", help="What you decide.")
+    ] = None,
     note_: Annotated[str, typer.Option("--note", help="Why.")] = "",
     examiner: Annotated[str, typer.Option(help="Who decides (default: the case's examiner).")] = "",
+    undo: Annotated[bool, typer.Option("--undo", help="Take back what the examiner said last of the two.")] = False,
     list_: Annotated[bool, typer.Option("--list", help="List every decision, oldest first.")] = False,
     labels: Annotated[
         Path | None, typer.Option(metavar="OUT.csv", help="Write confirmed pairs as a label table.")
     ] = None,
+    second_reader: Annotated[
+        bool | None,
+        typer.Option(
+            "--second-reader/--one-reader",
+            help="From now on two examiners must agree before 'confirmed' stands, or not.",
+        ),
+    ] = None,
     *,
     out: Output,
 ) -> None:
-    """Confirm or reject a match. Rejected ones don't come back; nothing decided is ever removed."""
+    """Say what you make of a match: rejected ones don't come back. Nothing is ever removed; --undo takes it back."""
     from indexer.search import decisions
 
     given = [part for part in (query, item, verdict) if part is not None]
-    if (list_ or labels is not None) == bool(given) or len(given) not in (0, 3):
-        raise UsageError("give a query, an item and confirmed or rejected; or --list, or --labels OUT.csv alone")
-    columns = ["decision_id", "verdict", "query_sha256", "item_sha256", "examiner", "account", "decided_utc", "note"]
+    alone = [list_, labels is not None, second_reader is not None]
+    if any(alone) == bool(given) or len(given) not in (0, 2 if undo else 3) or (undo and not given):
+        raise UsageError(
+            "give a query, an item and confirmed, possible, rejected or seen, or --undo; or --list, --labels OUT.csv "
+            "or --second-reader alone"
+        )
+    columns = ["decision_id", "verdict", "stands", "query_sha256", "item_sha256", "examiner", "account", "decided_utc"]
     with open_case(case) as opened:
-        if given:
-            row = decisions.decide(opened, given[0], given[1], given[2], note_, examiner)
-            out.one(row)
+        if undo:
+            out.one(dataclasses.asdict(decisions.withdraw(opened, given[0], given[1], note_, examiner)))
+        elif given:
+            out.one(dataclasses.asdict(decisions.decide(opened, given[0], given[1], given[2], note_, examiner)))
+        if second_reader is not None:
+            decisions.want_second_reader(opened, second_reader)
+            note(f"{case}: {'two examiners' if second_reader else 'one examiner'} can confirm from now on")
         if labels is not None:
             emit(decisions.labels(opened), ["sha256", "label"], Format.csv, labels)
         if list_:
-            out.many(map(dataclasses.asdict, decisions.history(opened)), columns)
+            out.many(decisions.history(opened), [*columns, "note"], ["waits"])

@@ -16,6 +16,7 @@ from cli.render.formats import Format, emit_one
 from cli.render.notes import note
 from cli.render.progress import count_progress, train_progress
 from imgmatch.errors import UsageError
+from imgmatch.optional import present
 
 if TYPE_CHECKING:
     from imgmatch.types import ModelSpec
@@ -106,6 +107,7 @@ def add(
             raise UsageError("--as takes the name 'sscd' only, and no --input-px")
         spec = add_sscd(path, name=weights.name, licence=weights.licence)
     else:
+        present("torch", "train")
         from imgmatch.models.external import add_backbone
 
         library = "timm" if timm is not None else "torchvision"
@@ -119,6 +121,7 @@ def download(
     weights: WeightOptions,
 ) -> None:
     """Fetch torchvision's own ImageNet weights and add them: the only command that uses a network."""
+    present("torch", "train")
     from imgmatch.models.download import download as fetch
     from imgmatch.models.download import offer
 
@@ -146,6 +149,7 @@ def train(
     format: FormatOpt = Format.table,
 ) -> None:
     """Train a model on your own photographs, with or without labels; running it again goes on."""
+    present("torch", "train")
     from imgmatch.lab.training.train import TrainConfig
     from imgmatch.lab.training.train import train as run_training
 

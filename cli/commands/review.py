@@ -9,7 +9,6 @@ import typer
 
 from cli.options.common import CaseArg, DeviceOpt, IsolationOpt, ModelOpt, decode_soon, embedder_of, open_case
 from cli.render.notes import note
-from imgmatch.optional import require
 
 
 def review(
@@ -31,8 +30,6 @@ def review(
     isolation: IsolationOpt = True,
 ) -> None:
     """Look through matches in the browser, on this machine only: search, compare, confirm, reject, export."""
-    for module in ("starlette", "uvicorn"):
-        require(module, "review")
     from cli.review.server import Terms, serve
     from indexer.review import Desk
 

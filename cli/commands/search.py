@@ -56,6 +56,9 @@ def search(
         str, typer.Option(metavar="NAME", help="With --by label: which column (chain, city).")
     ] = "label",
     max_fmr: MaxFmrOpt = None,
+    with_rejected: Annotated[
+        bool, typer.Option("--with-rejected", help="Also what an examiner rejected as a match of the query.")
+    ] = False,
     verification: VerifyOptions,
     model: ModelOpt = None,
     device: DeviceOpt = "cpu",
@@ -79,9 +82,16 @@ def search(
     paths = query_paths(queries)
     wanted = sets.depth(k) if by == "label" else k
     request = SearchRequest(
-        wanted, leave_out.leave_out(), filters.filter(), regions, verify_top=verification.top(), max_fmr=max_fmr
+        wanted,
+        leave_out.leave_out(),
+        filters.filter(),
+        regions,
+        verify_top=verification.top(),
+        max_fmr=max_fmr,
+        with_rejected=with_rejected,
     )
-    told = _Told(keep=report.report is not None)
+    unsaid = by == "label" or out.format is Format.csv  # what was left out has no place there
+    told = _Told(report.report is not None, unsaid)
     with open_case(case) as opened:
         require_names(opened, request.within, label_column if by == "label" else None)
         decode_soon(isolation)
@@ -110,11 +120,11 @@ def search(
 class _Told:
     """Results on their way out: those that failed are told once more than that is to be said."""
 
-    def __init__(self, keep: bool) -> None:
+    def __init__(self, keep: bool, left_out: bool) -> None:
         self.searched = 0
         self.failed: list[SearchResult] = []
         self.kept: list[SearchResult] = []
-        self._keep = keep
+        self._keep, self._left_out = keep, left_out
 
     def each(self, results: Iterator[SearchResult]) -> Iterator[SearchResult]:
         told = 0
@@ -127,6 +137,8 @@ class _Told:
                 for failed in self.failed[told:]:
                     note(f"imgmatch: {_why_not(failed)}; not searched")
                 told = len(self.failed)
+            if self._left_out and result.left_out.words:
+                note(f"imgmatch: {result.locator.path}: left out: {result.left_out.words}")
             if self._keep:
                 self.kept.append(result)
             yield result

@@ -42,8 +42,7 @@ def _lines(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
                     yield {"field": f"label {column}", "value": text, "source": said["source"]}
         elif name == "sightings":
             for seen in value:
-                deleted = ", deleted" if seen["deleted"] else ""
-                yield {"field": "seen at", "value": seen["path"], "source": f"{seen['modified_utc'] or ''}{deleted}"}
+                yield {"field": "seen at", "value": seen["place"], "source": seen["modified_utc"]}
         elif name == "lists":
             for hit in value:
                 yield {"field": "list", "value": hit["list"], "source": hit["reason"]}

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imgmatch.errors import UsageError
+
 if TYPE_CHECKING:
     from imgmatch.models.base import Embedder
     from imgmatch.types import ModelSpec
@@ -33,7 +35,10 @@ def spec_of(case: Case, model: str | None) -> ModelSpec:
     """The model that a ModelOpt names."""
     from imgmatch.models import model_spec
 
-    return model_spec(model) if model else case.default_model
+    spec = model_spec(model) if model else case.default_model
+    if spec.of_faces:
+        raise UsageError(f"{spec.name}: turns faces into vectors, not pictures; see: imgmatch faces --help")
+    return spec
 
 
 def embedder_of(case: Case, model: str | None, device: str = "cpu", threads: int | None = None) -> Embedder:

@@ -16,6 +16,7 @@ from indexer.out.atomic import whole_file
 from indexer.out.jsontext import json_text
 
 Record = Mapping[str, Any]
+_IN_WORDS = {"path": "place", "other_path": "other_place"}
 
 
 class Format(enum.StrEnum):
@@ -28,9 +29,14 @@ class Format(enum.StrEnum):
 
 
 def emit(records: Iterable[Record], columns: Sequence[str], format: Format, output: Path | None) -> None:
-    """Write records. ``columns`` are those of the table and the CSV, in order; JSON has every field."""
+    """Write records. ``columns`` are those of the table and the CSV, in order; JSON has every field. Where records have
+    places in words, a table has those in the place of paths.
+    """
     with target(output) as file:
         if format is Format.table:
+            records = list(records)
+            words = {name: place for name, place in _IN_WORDS.items() if records and place in records[0]}
+            columns = [words.get(name, name) for name in columns]
             file.write(text_table([[cell(record.get(c)) for c in columns] for record in records], columns))
         elif format is Format.csv:
             write_csv(file, records, columns)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from cli.render.notes import note
 from cli.render.terminal import drawn
+from indexer.case.ending import Stopped
 
 if TYPE_CHECKING:
     from indexer.intake.ingest import IngestReport
@@ -89,14 +90,40 @@ def train_progress() -> Iterator[Callable[[str, int, int, dict[str, float]], Non
         yield show
 
 
+class Stop(threading.Event):
+    """Set when the work is to finish what it has in hand; ``why`` says what asked for it."""
+
+    why = ""
+
+
+def called(number: int) -> str:
+    """A signal as a person calls it."""
+    return "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+
+
+def end_on_sigterm() -> None:
+    """A SIGTERM from now on ends the program as Ctrl-C does: what it has in hand is told of before."""
+
+    signal.signal(signal.SIGTERM, lambda number, frame: end(number))
+
+
+def end(number: int) -> None:
+    """End the program because of a signal, with the exit code that shells know."""
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    note(f"imgmatch: told to end ({called(number)}); what was committed is kept")
+    raise Stopped(called(number), 128 + number)
+
+
 @contextmanager
-def stop_on_signal() -> Iterator[threading.Event]:
+def stop_on_signal() -> Iterator[Stop]:
     """The first Ctrl-C (or SIGTERM) asks the work to finish what it has in hand; a second one breaks it off."""
-    stop = threading.Event()
+    stop = Stop()
 
     def ask(number: int, frame: FrameType | None) -> None:
         if stop.is_set():
-            raise KeyboardInterrupt
+            end(number)
+        stop.why = called(number)
         stop.set()
         note("imgmatch: stopping after the pictures in hand; press Ctrl-C again to break off")
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.render.formats import Format, emit, target
 from cli.render.table import shortened, text_table
 from imgmatch.match.calibration import false_match_text
+from imgmatch.match.strength import leads, strength
 from indexer.intake.csvfile import cell, printable, write_csv
 from indexer.out.jsontext import json_text
 from indexer.search import fields
 
-_OVERVIEW = ("query", "score", "item", "label", "verified", "found at")
+_OVERVIEW = ("query", "strength", "score", "item", "label", "decision", "found at")
+_REJECTED = ("item_id", "sha256", "path", "locator", "decision", "decided_by", "decided_utc", "decision_note")
 
 if TYPE_CHECKING:
     from imgmatch.types import Match
@@ -28,8 +30,7 @@ def emit_search(results: Iterable[SearchResult], format: Format, output: Path | 
     """Write search results as they come: for JSON and JSON Lines, one object a query, each on one line."""
     with target(output) as file:
         if format is Format.csv:
-            rows = ({"query": r.locator.path, **fields.cells(m, fields.CSV)} for r in results for m in r.matches)
-            write_csv(file, rows, ["query", *fields.CSV])
+            write_csv(file, (row for result in results for row in _rows(result)), ["query", "answer", *fields.CSV])
             return
         best: list[list[str]] = []
         for result in results:
@@ -43,29 +44,31 @@ def emit_search(results: Iterable[SearchResult], format: Format, output: Path | 
             file.write(f"{len(best)} queries, the best match of each\n{text_table(best, _OVERVIEW)}")
 
 
-def _best(result: SearchResult) -> list[str]:
-    """A row of the overview."""
-    name = _name(result)
-    if result.issue is not None:
-        return [name, "", "", "", "not searched", ""]
+def _rows(result: SearchResult) -> Iterator[dict[str, Any]]:
+    """The rows of a query: one a match, and one alone where there is none, so that no query goes without a word."""
+    head = {"query": result.locator.path, "answer": result.answer}
+    yield from ({**head, **fields.cells(match, fields.CSV)} for match in result.matches)
     if not result.matches:
-        return [name, "", "", "", "no match", ""]
-    match = result.matches[0]
-    shown = fields.cells(match, ["score", "item_id", "label", "found_at"])
-    score, item, label, found_at = (cell(value) for value in shown.values())
-    return [name, score, item, label, _verified(match), found_at]
+        yield head
 
 
-def _verified(match: Match) -> str:
-    """What geometry says of a match, in a word or two."""
-    found = match.verification
-    if match.identical:
-        return "identical"
-    return "" if found is None else f"{found.inliers} points" if found.verified else "no"
+def _best(result: SearchResult) -> list[str]:
+    """A row of the overview: the strongest match, which is the first that is a lead."""
+    name = _name(result)
+    lead = next((match for match in result.matches if strength(match).convincing), None)
+    if lead is None:
+        return [name, result.answer, "", "", "", result.left_out.words, ""]
+    shown = fields.cells(lead, ["strength", "score", "item_id", "label", "decided", "found_at"])
+    return [name, *(cell(value) for value in shown.values())]
+
+
+def _decisions(matches: Iterable[Match]) -> list[str]:
+    """What examiners decided of the pictures of a label, each with its item."""
+    return [f"item {m.item_id} {m.decision.words}" for m in matches if m.decision is not None]
 
 
 def _name(result: SearchResult) -> str:
-    return printable("; ".join(path.path or str(path) for path in result.queries or (result.locator,)))
+    return printable("; ".join(place.words for place in result.queries or (result.locator,)))
 
 
 def search_record(result: SearchResult) -> dict[str, Any]:
@@ -79,7 +82,14 @@ def search_record(result: SearchResult) -> dict[str, Any]:
         "elapsed_ms": result.elapsed_ms,
         "masked": result.masked,
         "issue": None,
+        "answer": result.answer,
+        "leads": leads(result.matches),
         "matches": [fields.values(match, fields.JSON) for match in result.matches],
+        "left_out": {
+            "rejected": [fields.values(match, _REJECTED) for match in result.left_out.rejected],
+            "likelier_by_chance": result.left_out.by_rate,
+        },
+        "background": None if result.background is None else asdict(result.background),
     }
     if result.issue is not None:
         record["issue"] = {"stage": result.issue.stage, "error": result.issue.error, "message": result.issue.message}
@@ -91,14 +101,16 @@ def _search_table(result: SearchResult) -> str:
     if result.issue is not None:
         return f"{name}\n  not searched: {printable(result.issue.message)}\n\n"
     masked = f", {result.masked:.0%} of it left out" if result.masked else ""
-    leads = f"{len(result.matches)} leads by {result.model}{masked}, {result.elapsed_ms:.0f} ms\n"
+    found = f"{result.answer}, by {result.model}{masked}, {result.elapsed_ms:.0f} ms\n"
+    left_out = f"  left out: {result.left_out.words}\n" if result.left_out.words else ""
     head = f"{len(result.queries)} queries together" if result.queries else name
     rows = [[cell(value) for value in fields.cells(match, list(fields.TABLE)).values()] for match in result.matches]
     shown = [n for n, field in enumerate(fields.TABLE) if field == "reasons" or any(row[n] for row in rows)]
     headings = list(fields.TABLE.values())
     if sys.stdout.isatty():
-        head = shortened(head, max(20, shutil.get_terminal_size().columns - len(leads) - 3))
-    return f"{head}   {leads}{text_table([[row[n] for n in shown] for row in rows], [headings[n] for n in shown])}\n"
+        head = shortened(head, max(20, shutil.get_terminal_size().columns - len(found) - 3))
+    table = text_table([[row[n] for n in shown] for row in rows], [headings[n] for n in shown])
+    return f"{head}   {found}{table}{left_out}\n"
 
 
 def emit_labels(results: Iterable[LabelResult], format: Format, output: Path | None) -> None:
@@ -115,18 +127,20 @@ def emit_labels(results: Iterable[LabelResult], format: Format, output: Path | N
                     "rank": label.rank,
                     "column": found.column,
                     "value": label.label,
+                    **fields.values(best, ["strength", "level", "verified", "inliers"]),
                     "score": round(label.score, 6),
                     "by_chance": false_match_text(best.false_match),
-                    "verified": _verified(best),
+                    "decision": "; ".join(_decisions(label.matches)),
                     "pictures": label.pictures,
                     "items": [match.item_id for match in label.matches],
                     "path": best.sightings[0].locator.path,
+                    "place": best.sightings[0].locator.words,
                     "matches": [m for m in head["matches"] if m["item_id"] in {x.item_id for x in label.matches}],
                 }
 
     emit(
         records(),
-        ["query", "rank", "value", "score", "by_chance", "verified", "pictures", "items", "path"],
+        ["query", "rank", "value", "strength", "score", "by_chance", "decision", "pictures", "items", "path"],
         format,
         output,
     )

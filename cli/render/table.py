@@ -8,8 +8,9 @@ import sys
 from collections.abc import Sequence
 from typing import Literal
 
-_PATHS = {"path", "found at", "query", "found by", "other_path", "source"}
-_MORE = re.compile(r" \(\+\d+ more\)\Z")
+_PATHS = {"path", "place", "found at", "query", "found by", "other_path", "other_place", "source"}
+_TAIL = re.compile(r"(?: \(deleted\))?(?: \(\+\d+ more\))?\Z")
+_NAMES = re.compile(r"[/\\]| > ")
 _LEAST_PATH, _WIDEST_OTHER, _GAP = 16, 14, 2
 
 
@@ -44,19 +45,23 @@ def text_table(rows: list[list[str]], columns: Sequence[str]) -> str:
 
 
 def shortened(path: str, most: int) -> str:
-    """A path of at most so many letters: folders at its beginning give way, the last name is always whole."""
+    """A path, or a place in words, of at most so many letters: what stands at its beginning gives way, the last name
+    is always whole, and that something on the way was deleted stays said.
+    """
     if len(path) <= most:
         return path
-    more = _MORE.search(path)
-    tail = more[0] if more else ""
-    bare = path.removesuffix(tail)
-    # From the right: as many names as there is room for.
-    at = max(bare.rfind("/"), bare.rfind("\\"))
-    while at > 0 and (before := max(bare.rfind("/", 0, at), bare.rfind("\\", 0, at))) >= 0:
-        if len(bare) - before + 1 + len(tail) > most:
+    tail = _TAIL.search(path)
+    bare = path[: tail.start()] if tail else path
+    best = path
+    for name in reversed([*_NAMES.finditer(bare)]):  # from the right: as many names as there is room for
+        if not name.start() or name.end() == len(bare):
+            continue
+        gone = " (deleted)" if " (deleted)" in bare[: name.start()] else ""
+        shorter = f"…{gone}{path[name.start() :]}"
+        if best != path and len(shorter) > most:
             break
-        at = before
-    return f"…{bare[at:]}{tail}" if at > 0 else path
+        best = shorter
+    return best if len(best) < len(path) else path
 
 
 def _room(rows: list[list[str]], columns: Sequence[str], width: int) -> int:

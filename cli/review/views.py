@@ -223,8 +223,8 @@ class Views:
 
 
 def place(locator: Locator) -> str:
-    """Where something is, in full, as text for a reader."""
-    return plain((locator.parent is None and locator.path) or locator)
+    """Where something is, in full, as words for a reader."""
+    return plain(locator.words)
 
 
 def file_name(locator: Locator) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import IO, BinaryIO, ClassVar, Self, cast
 
 from imgmatch.errors import EvidenceError, ImgmatchError
+from imgmatch.evidence.beside import InContainer
 from imgmatch.evidence.budget import Budget
 from imgmatch.evidence.look import Look
 from imgmatch.evidence.options import SourceOptions, Switch
@@ -31,6 +32,7 @@ class Container:
     options: SourceOptions
     budget: Budget
     _walk: Iterator[Evidence | Issue] | None = field(default=None, init=False, repr=False)
+    _beside: InContainer = field(init=False, repr=False, compare=False)
 
     name: ClassVar[str]
     """What a person calls such a file."""
@@ -52,6 +54,12 @@ class Container:
     hashed_up_to_bytes: ClassVar[int | None] = 1 << 30
     """The largest such file of which others keep hashes, so that lists of known files are asked about it; None: never
     (a disk image)."""
+
+    def __post_init__(self) -> None:
+        """Members know one another: sets of files lie in archives too."""
+        self._beside = InContainer(
+            lambda: type(self).open(self.outer, self.options, Budget(self.options.limits)).members()
+        )
 
     @classmethod
     def recognise(cls, look: Look) -> bool:
@@ -100,9 +108,9 @@ class Container:
         self, at: str, size_bytes: int, open_it: Opener, modified_utc: str | None = None, kind: str | None = None
     ) -> Evidence:
         """A member as evidence. What tells a change is size and times of the outermost file: they stand for it."""
-        return Evidence(
-            self.place(at, kind), size_bytes, modified_utc, self.outer.modified_ns, self.outer.changed_ns, open_it
-        )
+        self._beside.meet(at)
+        changed = self.outer.modified_ns, self.outer.changed_ns
+        return Evidence(self.place(at, kind), size_bytes, modified_utc, *changed, open_it, self._beside)
 
     def unpacked(
         self, at: str, stream: IO[bytes], modified_utc: str | None = None, kind: str | None = None

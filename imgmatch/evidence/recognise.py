@@ -10,8 +10,10 @@ from functools import cache
 from imgmatch.errors import ImgmatchError, raise_if_machine
 from imgmatch.evidence.container import Container
 from imgmatch.evidence.formats import (
+    android,
     animation,
     behind,
+    discs,
     ewf,
     filesystem,
     locked,
@@ -70,7 +72,7 @@ FORMATS: tuple[type[Container], ...] = (
     mail.Mail,
     udif.Udif,  # begins as its first piece does, such as a bzip2 file
     sevenzip.SevenZip,
-    packed.AndroidBackup,
+    android.AndroidBackup,
     packed.Gzip,
     packed.Bzip2,
     packed.Xz,
@@ -88,6 +90,8 @@ FORMATS: tuple[type[Container], ...] = (
     lvm.Lvm,
     trees.Xfs,
     trees.Apfs,
+    discs.Bridge,
+    trees.Udf,
     partitions.Partitions,
     filesystem.FileSystem,
     zips.Zip,

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imgmatch.errors import UsageError
+from imgmatch.match.interval import clopper_pearson
 from imgmatch.types import FalseMatchRate
 
 Matrix = npt.NDArray[np.float32]
@@ -22,7 +23,6 @@ Flags = npt.NDArray[np.bool_]
 NEIGHBOURS = 3
 """Nearest background pictures whose mean similarity is subtracted: SSCD (arXiv 2202.10261, equation 8)."""
 MIN_PICTURES = 50
-CONFIDENCE = 0.95
 # Thresholds a factor of ten of the rate; a score between two of them gets the higher rate.
 _STEPS = 40
 # Below so many exceedances the spread between pictures can't be estimated: that of the rates just above is taken.
@@ -34,7 +34,7 @@ class Calibration:
     """The scores of different pictures: ``thresholds`` ascending, and the rate at or above each with its interval.
 
     ``pictures`` make ``pairs`` ordered pairs that were compared; ``left_out`` more were taken as related. ``bound`` is
-    what the rate beyond the highest score seen stays under, at CONFIDENCE.
+    what the rate beyond the highest score seen stays under, at 95 %.
     """
 
     pictures: int
@@ -148,24 +148,6 @@ def calibrate(scores: Matrix) -> Calibration:
         tuple(map(float, lower)),
         tuple(map(float, upper)),
     )
-
-
-def clopper_pearson(
-    successes: npt.NDArray[np.floating], trials: npt.NDArray[np.floating], confidence: float = CONFIDENCE
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """The exact binomial interval (Clopper and Pearson, Biometrika 26, 1934); counts may be fractions.
-
-    Without a success all that may be wrong is put on the upper side: 1 - (1 - confidence)^(1/trials).
-    """
-    from scipy.special import betaincinv
-
-    share = (1 - confidence) / 2
-    none = successes <= 0
-    lower = np.where(none, 0.0, betaincinv(np.where(none, 1.0, successes), trials - successes + 1, share))
-    full = successes >= trials
-    above = np.where(none, 2 * share, share)
-    upper = np.where(full, 1.0, betaincinv(successes + 1, np.where(full, 1.0, trials - successes), 1 - above))
-    return lower, upper
 
 
 def _jackknife(scores: Matrix, kept: Flags, thresholds: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:

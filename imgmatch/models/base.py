@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from imgmatch.types import Pixels
+    from imgmatch.models.face import FoundFace
+    from imgmatch.types import Image, Pixels
 
     Vectors = npt.NDArray[np.float32]
     Cells = npt.NDArray[np.float32]
@@ -53,3 +54,26 @@ class Embedder(Protocol):
 
     def cells(self, batch: Pixels) -> Cells:
         """(N, S, S, 3) uint8 to the feature map before pooling, (N, C, h, w) float32; N may be 0."""
+
+
+class FaceEmbedder(Protocol):
+    """A loaded model of faces: a picture in, each face in it with its place, how fit it is, and a unit vector out. Safe
+    to use from several threads; a face's vector does not depend on what else is read.
+    """
+
+    @property
+    def spec(self) -> ModelSpec:
+        """Which model this is; its task is FACES."""
+
+    @property
+    def runtime(self) -> str:
+        """What computes the vectors, for the record."""
+
+    @property
+    def network(self) -> Embedder:
+        """What turns a face, brought upright to ``spec.input_px``, into a vector."""
+
+    def read(self, image: Image, *, thorough: bool = False) -> list[FoundFace]:
+        """Faces from left to right, (dim,) float32 each; ``thorough``: also small ones in a large picture, which takes
+        many times as long. Raises ModelError.
+        """

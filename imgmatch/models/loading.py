@@ -7,7 +7,7 @@ from pathlib import Path
 
 from imgmatch.errors import ModelError
 from imgmatch.models.base import Embedder
-from imgmatch.models.table import DEFAULT_MODEL, verify_model, weights_path
+from imgmatch.models.table import DEFAULT_MODEL, model_spec, verify_model, weights_path
 from imgmatch.types import ModelSpec
 
 
@@ -19,6 +19,8 @@ def load_model(name: str = DEFAULT_MODEL, *, device: str = "auto", threads: int 
     """
     if device not in ("auto", "cpu", "cuda"):
         raise ModelError(f"no device {device!r}; there are: auto, cpu, cuda")
+    if model_spec(name).of_faces:
+        raise ModelError(f"{name}: turns faces into vectors, not pictures; see: imgmatch faces --help")
     spec = verify_model(name)
     if device != "cpu":
         obstacle = _cuda_obstacle(spec)
@@ -39,8 +41,9 @@ def _cuda_obstacle(spec: ModelSpec) -> str | None:
         return "its torch network is not known; name it in the field 'network' of its description"
     if not cuda_devices():
         return "the driver sees no device; install an NVIDIA driver"
-    if importlib.util.find_spec("onnx") is None:
-        return "the package 'onnx' reads its weights and is not installed; pip install 'imgmatch[cuda]'"
+    for module in ("torch", "timm", "onnx"):
+        if importlib.util.find_spec(module) is None:
+            return f"this needs the package {module!r}, which is not installed; pip install 'imgmatch[cuda]'"
     import torch
 
     if not torch.cuda.is_available():

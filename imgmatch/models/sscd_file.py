@@ -82,7 +82,7 @@ def _convert(file: Path, folder: Path, name: str, licence: str | None) -> ModelS
 
 def _export_script(file: Path, draft: Path) -> Any:
     """TorchScript to ONNX, float (N, 3, S, S) in; gives the loaded module."""
-    import torch
+    torch = require("torch", "train")
 
     side = SPEC.input_px
     try:

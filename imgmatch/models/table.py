@@ -8,9 +8,10 @@ import os
 import sys
 from pathlib import Path
 
-from imgmatch.errors import ImgmatchError, ModelError, UnknownNameError
+from imgmatch.errors import ImgmatchError, MissingPackageError, ModelError, UnknownNameError
 from imgmatch.models import sscd
 from imgmatch.models.descriptions import PLAIN_NAME, SPEC_FILE, read_spec
+from imgmatch.models.faces import weights as faces
 from imgmatch.types import ModelSpec
 
 DEFAULT_MODEL = "imgmatch-rooms-int8"
@@ -43,7 +44,7 @@ MODELS = {
         ),
     )
 }
-OPTIONAL = {sscd.SPEC.name: sscd.SPEC}
+OPTIONAL = {sscd.SPEC.name: sscd.SPEC, **faces.MODELS}
 """Models whose weights an extra brings."""
 SHIPPED = Path(__file__).parent / "weights"
 
@@ -63,7 +64,11 @@ def model_spec(name: str) -> ModelSpec:
 
 
 def weights_path(spec: ModelSpec) -> Path:
-    """Where a model's weight file is, or would be. Raises ModelError, naming the extra, where that is not installed."""
+    """Where a model's weight file is, or would be. Raises ModelError or MissingPackageError, naming the
+    extra, where that is not installed.
+    """
+    if spec.name in faces.MODELS:
+        return faces.package_path(spec.weights_file)
     if spec.name in OPTIONAL:
         return sscd.weights_path()
     folder = SHIPPED if spec.name in MODELS else models_folder() / spec.name
@@ -74,7 +79,7 @@ def has_weights(spec: ModelSpec) -> bool:
     """Whether a model's weight file is on this machine; it is not read."""
     try:
         return weights_path(spec).is_file()
-    except ModelError:
+    except (ModelError, MissingPackageError):
         return False
 
 

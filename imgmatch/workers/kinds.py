@@ -81,10 +81,10 @@ DISKS = Kind(
     "disk images",
     "imgmatch.workers.serving:ask",
     (
-        *("tsk", "volumes.locked", "volumes.lvm", "volumes.trees"),
+        *("tsk", "volumes.locked", "volumes.lvm", "volumes.trees", "volumes.udf"),
         *("disks.ewf", "disks.ewf2", "disks.qcow", "disks.udif", "disks.vdi", "disks.vhd", "disks.vhdx", "disks.vmdk"),
     ),
-    ("numpy.ma",),
+    ("numpy.ma", "encodings.utf_16_be"),
     ("pytsk3", "pyewf", "pyfsxfs", "pyfsapfs", "pyluksde", "pybde", "pyfvde", "backports.zstd"),
 )
 KINDS = (PICTURES, FRAMES, VIDEOS, DOCUMENTS, ARCHIVES, TABLES, DISKS)

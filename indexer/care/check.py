@@ -85,7 +85,7 @@ def _catalogue(case: Case) -> Iterator[Finding]:
 
 
 def _segments(case: Case, progress: Progress | None) -> Iterator[Finding]:
-    rows = [(shelf, segment) for shelf in case.shelves() for segment in shelf.segments()]
+    rows = [(shelf, segment) for shelf in case.every_shelf() for segment in shelf.segments()]
     for number, (shelf, segment) in enumerate(rows, start=1):
         segment_fault = shelf.check(segment)
         if segment_fault is not None:

@@ -51,11 +51,11 @@ def repair(
     finder = Finder(case.limits, options)
     with case.writing(), case.use("repair", ends="repaired") as use:
         used: dict[str, str] = {}
-        damaged = ((s, segment) for s in case.shelves() for segment in s.segments() if s.check(segment) is not None)
+        damaged = ((s, segment) for s in case.every_shelf() for segment in s.segments() if s.check(segment) is not None)
         for shelf, segment in damaged:
             spec = shelf.spec
-            embedder = load(spec.name)
-            if embedder.spec.weights_sha256 != spec.weights_sha256:
+            embedder = None if spec.of_faces else load(spec.name)
+            if embedder is not None and embedder.spec.weights_sha256 != spec.weights_sha256:
                 raise CaseError(
                     f"{shelf.folder / segment.name}: was made by {spec.name} with other weights than those "
                     "installed; repair it with the imgmatch version that made it"
@@ -72,7 +72,7 @@ def _repair(
     use: Use,
     shelf: Shelf,
     segment: SegmentRow,
-    embedder: Embedder,
+    embedder: Embedder | None,
     finder: Finder,
     done: Repaired,
     progress: Progress | None,
@@ -86,9 +86,10 @@ def _repair(
     for number, vector_id in enumerate(ids, start=1):
         if vector_id in owners:
             item = items[owners[vector_id]]
-            # A part of a picture was embedded in a way that only the run which made it knows.
-            whole = vector_id not in regions
-            vector = _again(sightings[item.item_id], item.sha256, embedder, finder) if whole else None
+            # A part of a picture was embedded in a way that only the run which made it knows. Faces are looked for
+            # anew.
+            made_by = None if vector_id in regions else embedder
+            vector = None if made_by is None else _again(sightings[item.item_id], item.sha256, made_by, finder)
             if vector is None:
                 done.lost.append(item.sha256)
                 gone.append(vector_id)

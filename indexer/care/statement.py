@@ -21,6 +21,7 @@ from imgmatch.optional import require
 from indexer.case.account import account
 from indexer.case.audit import AuditLog, Head
 from indexer.case.case import Case
+from indexer.case.ending import state_of
 from indexer.case.use import Use
 from indexer.catalogue.clock import now_utc
 from indexer.out.atomic import whole_folder
@@ -58,6 +59,8 @@ def _write(use: Use, log: AuditLog, run_id: int, draft: Path, signer: Any) -> di
         )
         raise UsageError(f"run {run_id}: was a {run['command']}, not an ingest of this case; {what}")
     totals, lists = _write_lists(use, run_id, draft)
+    told = state_of(use.path, run)
+    run = {**run, "state": told.state, "why": told.why}
     checks = _checks(log, run, totals)
     head = log.head()
     body: dict[str, Any] = {
@@ -177,7 +180,7 @@ def _checks(log: AuditLog, run: dict[str, Any], totals: dict[str, int]) -> list[
     """Each sum that must hold, with both sides: what the run counted, and what the lists hold."""
     counts = run["counts"]
     if counts is None:
-        why = "the run was killed or still goes on: it has no totals, and the lists hold what it had committed"
+        why = f"the run is {run['state']} ({run['why']}): it has no totals, and the lists hold what it had committed"
         return [{"what": "the run is finished", "counted": None, "listed": None, "holds": False, "why": why}]
     removed = "since then items or sources were deleted from the case, or a place was met under two names"
     logged = next((e for e in log.entries(action="ingest") if e.get("run_id") == run["run_id"]), None)
@@ -226,6 +229,7 @@ def _text(body: dict[str, Any]) -> str:
         *(f"{name.replace('_', ' '):<14}{plain(value)}" for name, value in body["run_under"].items()),
         f"Started       {run['started_utc']}",
         f"Finished      {run['finished_utc'] or 'not finished'}",
+        f"State         {run['state']}" + (f" ({plain(run['why'])})" if run["why"] else ""),
         "Sources read:",
         *(f"  {plain(path)}" for path in run["arguments"].get("paths", ())),
         f"Arguments     {plain(json.dumps({k: v for k, v in run['arguments'].items() if k != 'paths'}))}",

@@ -17,9 +17,11 @@ from types import TracebackType
 from typing import Any, Self
 
 import imgmatch
-from imgmatch.errors import CaseError
+from imgmatch.errors import CaseError, UsageError
 from imgmatch.types import ModelSpec
+from indexer.case import home
 from indexer.case.audit import EMPTY, AuditLog
+from indexer.case.ending import ending, held, state_of, this_process
 from indexer.case.run import Run
 from indexer.case.use import Change, Entry, Plain, Shelves, Use
 from indexer.catalogue import Catalogue, RemoteRow
@@ -62,6 +64,7 @@ class Case(Shelves):
         Raises CaseError when something is there already.
         """
         folder = Path(path)
+        _require_of_pictures(model)
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             _remove_begun(folder)
@@ -96,7 +99,7 @@ class Case(Shelves):
         made = Entry("init", about, {"case_id": meta["case_id"]}, model)
         with draft.transaction() as writer:
             writer.meta.set(meta)
-            writer.models.add(model, _spec_json(model), now)
+            writer.models.add(model, spec_json(model), now)
             writer.custody.set_log_state(EMPTY)
             if remote is not None:
                 writer.indexes.set_remote("current", remote)
@@ -124,6 +127,12 @@ class Case(Shelves):
         case = cls(folder, catalogue)
         if catalogue.migrate() < HEAD_KEPT:
             case.log.adopt()
+        if home.has_moved(catalogue, folder):
+            with case.change("relocate", arguments={"portable": True}) as change:
+                change.entry.subject = {"new": os.path.abspath(folder)}
+                before, count = home.follow(change.writer, folder, now_utc())
+                change.entry.subject["old"] = before
+                change.entry.counts = {"sightings": count}
         return case
 
     @classmethod
@@ -133,7 +142,8 @@ class Case(Shelves):
         """
         found = Catalogue(folder / CATALOGUE, read_only=True)
         log = folder / f"{CATALOGUE}-wal"
-        if found.format_version() == FORMAT and not (log.exists() and log.stat().st_size):
+        as_it_is = found.format_version() == FORMAT and not (log.exists() and log.stat().st_size)
+        if as_it_is and not home.has_moved(found, folder):
             case = cls(folder, found)
             case.read_only = True
             return case
@@ -146,6 +156,9 @@ class Case(Shelves):
         case._copied, case.read_only = copied, True
         if case._catalogue.migrate() < HEAD_KEPT:
             case.log.adopt()
+        if home.has_moved(case._catalogue, folder):
+            with case._catalogue.transaction() as writer:
+                home.follow(writer, folder, now_utc())
         return case
 
     def close(self) -> None:
@@ -240,23 +253,34 @@ class Case(Shelves):
         going_on: int | None = None,
     ) -> Iterator[Run]:
         """A long change, in as many transactions as it takes: recorded as ``command``_started when the block begins,
-        and as ``command`` with its numbers however it ends. ``going_on``: the number of a run that was cut off.
+        and as ``command`` with its numbers, its state and why however it ends. ``going_on``: the number of a run that
+        was cut off.
         """
         about = {"runtime": runtime} if runtime else {}
-        with self.change(f"{command}_started", arguments=arguments, model=model) as begun:
-            run_id = going_on or begun.writer.runs.start(
-                command, imgmatch.__version__, runtime, dict(arguments or {}), now_utc()
-            )
-            begun.entry.details = {"run_id": run_id, **about}
-        entry = Entry(command, arguments or {}, subject or {}, model, details={"run_id": run_id, **about})
-        running = Run(self.path, self._catalogue, entry, run_id)
-        try:
-            yield running
-        finally:
-            with self._catalogue.transaction() as writer:
-                writer.runs.finish(run_id, dict(entry.counts), now_utc())
-                self.log.add(writer, command, entry.fields())
-            self.log.write_out()
+        self._require_a_log()
+        with held(self.path) as room:
+            with self.change(f"{command}_started", arguments=arguments, model=model) as begun:
+                run_id = going_on or begun.writer.runs.start(
+                    command, imgmatch.__version__, runtime, dict(arguments or {}), now_utc()
+                )
+                begun.entry.details = {"run_id": run_id, **about}
+                begun.writer.runs.set_running(run_id, this_process())
+            entry = Entry(command, arguments or {}, subject or {}, model, details={"run_id": run_id, **about})
+            running = Run(self.path, self._catalogue, entry, run_id)
+            error: BaseException | None = None
+            try:
+                yield running
+            except BaseException as raised:
+                error = raised
+                raise
+            finally:
+                state, why = ending(error, running.stopped)
+                entry.details = {**entry.details, "state": state, **({"why": why} if why else {})}
+                room.free()
+                with self._catalogue.transaction() as writer:
+                    writer.runs.finish(run_id, dict(entry.counts), now_utc(), state, why)
+                    self.log.add(writer, command, entry.fields())
+                self.log.write_out()
 
     def _require_a_log(self) -> None:
         if self.read_only:
@@ -268,6 +292,14 @@ class Case(Shelves):
     def require_locators(self) -> None:
         """Raises CaseError where a place in the catalogue is none that can be read back."""
         self._catalogue.require_locators()
+
+    def last_run(self, command: str) -> dict[str, Any] | None:
+        """The latest run of a command with what became of it: ``state`` (as in ``ending``) and ``why``."""
+        run = self.catalogue.last_run(command)
+        if run is None:
+            return None
+        told = state_of(self.path, run)
+        return {**run, "state": told.state, "why": told.why}
 
     def sizes(self) -> dict[str, int]:
         """Bytes on disk: catalogue (with its write-ahead log), segments, audit log."""
@@ -298,6 +330,7 @@ class Case(Shelves):
 
         Raises CaseError when the case knows another model of the same name: their vectors must not be mixed.
         """
+        _require_of_pictures(spec)
         found = self.find_shelf(spec)
         if found is not None:
             return found
@@ -307,7 +340,7 @@ class Case(Shelves):
                 "installed; their vectors can't be mixed: use the imgmatch version that made it, or make a new case"
             )
         with self.change("model_added", model=spec) as change:
-            change.writer.models.add(spec, _spec_json(spec), now_utc())
+            change.writer.models.add(spec, spec_json(spec), now_utc())
         return self.shelf(spec)
 
     def tidy(self) -> None:
@@ -327,5 +360,11 @@ def _remove_begun(folder: Path) -> None:
         (folder / name).unlink()
 
 
-def _spec_json(spec: ModelSpec) -> str:
+def _require_of_pictures(spec: ModelSpec) -> None:
+    if spec.of_faces:
+        raise UsageError(f"{spec.name}: a model of faces; choose one of pictures (imgmatch models list)")
+
+
+def spec_json(spec: ModelSpec) -> str:
+    """A model as a catalogue keeps it."""
     return json.dumps(dataclasses.asdict(spec), sort_keys=True)

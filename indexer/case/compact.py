@@ -39,7 +39,7 @@ def compact(case: Case, *, progress: Progress | None = None) -> Compacted:
         follow_commit(case.shelves())  # a server is told of deletions while it is still known which they were
         removed = 0
         before = len(case.catalogue.segments.committed())
-        for shelf in case.shelves():
+        for shelf in case.every_shelf():
             rows, dead = shelf.segments(), shelf.dead()
             done = 0
             for group in _groups(rows, dead):
@@ -63,7 +63,7 @@ def join_small(case: Case) -> int:
     """
     saved = removed = 0
     before = len(case.catalogue.segments.committed())
-    for shelf in case.shelves():
+    for shelf in case.every_shelf():
         dead = shelf.dead()
         for group in _groups(shelf.segments(), dead):
             if len(group) >= _JOINED:

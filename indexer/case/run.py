@@ -13,6 +13,7 @@ import numpy.typing as npt
 from imgmatch.errors import UNPROVEN
 from imgmatch.picture.facts import Facts
 from imgmatch.types import Box, Digests, Embedding, Evidence, Image, Issue
+from indexer.case.faces import FACES_PROFILE, add_faces
 from indexer.case.use import Entry, Use
 from indexer.catalogue import Catalogue, ListHit
 from indexer.catalogue.clock import now_utc
@@ -20,6 +21,7 @@ from indexer.index.shelf import Shelf
 
 if TYPE_CHECKING:
     from imgmatch.evidence import Walked
+    from imgmatch.models.face import FoundFace
 
 
 @dataclass(slots=True)
@@ -36,6 +38,8 @@ class NewItem:
     found_at: list[Evidence] = field(default_factory=list)
     regions: tuple[Embedding, ...] = ()
     profile: str | None = None
+    faces: Sequence[FoundFace] | None = None
+    """Those that were found in it; None where none were looked for."""
 
     @property
     def vectors(self) -> list[tuple[npt.NDArray[np.float32], Box | None]]:
@@ -70,6 +74,8 @@ class Run(Use):
     def __init__(self, path: Path, catalogue: Catalogue, entry: Entry, run_id: int) -> None:
         super().__init__(path, catalogue, entry)
         self.run_id = run_id
+        self.stopped = ""
+        """Who stopped it before it was done, where somebody did: a signal's name."""
 
     def commit(self, batch: Batch, shelf: Shelf) -> dict[str, int]:
         """Add a batch: the segment file first, then one transaction that names it. Returns what was new."""
@@ -83,6 +89,9 @@ class Run(Use):
                 owners = [(item_id, *(box or (None,) * 4)) for item_id, _, box in rows]
                 shelf.append(writer, np.stack([vector for _, vector, _ in rows]), owners)
             shelf.set_profiles(writer, ((i, item.profile) for i, item in read_as if item.profile))
+            looked = [(item_id, item.faces) for item_id, item in read_as if item.faces is not None]
+            if looked:
+                add_faces(writer, self.face_shelf(), looked, FACES_PROFILE)
             counts["items"] = sum(item.vector is not None for item in batch.items)
             for item in batch.items:
                 for evidence in item.found_at:

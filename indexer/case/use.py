@@ -17,6 +17,7 @@ from imgmatch.errors import CaseError
 from imgmatch.types import ModelSpec
 from imgmatch.workers.choice import isolated
 from indexer.case.audit import Head
+from indexer.case.gate import require_gate
 from indexer.catalogue import Catalogue, Writer
 from indexer.index.shelf import Shelf
 
@@ -91,11 +92,32 @@ class Shelves:
         return AllLimits().widened(self._catalogue.runs.limits())
 
     def shelves(self) -> list[Shelf]:
-        """What each model made here, in the order in which they came."""
+        """What each model of pictures made here, in the order in which they came."""
+        return [shelf for shelf in self.every_shelf() if not shelf.spec.of_faces]
+
+    def every_shelf(self) -> list[Shelf]:
+        """The same with what a model of faces made: for what looks after files, never for what compares or hands
+        out.
+        """
         return [Shelf(self.path, self._catalogue, spec, model_id) for model_id, spec in self._catalogue.models.all()]
 
+    def face_shelf(self) -> Shelf:
+        """What the model of faces made here. Raises CaseError where the gate of the case is closed."""
+        gate = require_gate(self.path, self._catalogue.meta)
+        for shelf in self.every_shelf():
+            if shelf.spec.of_faces and (shelf.spec.name, shelf.spec.weights_sha256) == (
+                gate.model,
+                gate.weights_sha256,
+            ):
+                return shelf
+        raise CaseError(f"{self.path}: its gate names a model of faces that it does not know; restore it from a copy")
+
     def find_shelf(self, spec: ModelSpec) -> Shelf | None:
-        """What exactly this model (same name, same weights) made here; None where the case does not know it."""
+        """What exactly this model of pictures (same name, same weights) made here; None where the case does not know
+        it.
+        """
+        if spec.of_faces:
+            return None
         model_id = self._catalogue.models.id_of(spec)
         return None if model_id is None else Shelf(self.path, self._catalogue, spec, model_id)
 

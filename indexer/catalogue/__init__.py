@@ -7,6 +7,7 @@ compacting do with them (``table``); ``registry`` holds them all.
 from indexer.catalogue.catalogue import Catalogue
 from indexer.catalogue.custody import LogState
 from indexer.catalogue.decisions import DecisionRow
+from indexer.catalogue.faces import FaceDecisionRow, FaceRow, PersonRow
 from indexer.catalogue.indexes import GenerationRow, RemoteRow
 from indexer.catalogue.issues import IssueRow, KindRow
 from indexer.catalogue.items import ItemRow
@@ -21,6 +22,8 @@ __all__ = [
     "CalibrationRow",
     "Catalogue",
     "DecisionRow",
+    "FaceDecisionRow",
+    "FaceRow",
     "GenerationRow",
     "IssueRow",
     "ItemRow",
@@ -29,6 +32,7 @@ __all__ = [
     "ListRow",
     "ListedFile",
     "LogState",
+    "PersonRow",
     "RemoteRow",
     "SegmentRow",
     "SightingRow",

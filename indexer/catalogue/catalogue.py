@@ -13,6 +13,7 @@ from imgmatch.errors import CaseError, UsageError
 from imgmatch.locator import Locator
 from indexer.catalogue.custody import CustodyReads
 from indexer.catalogue.decisions import DecisionReads
+from indexer.catalogue.faces import FaceReads
 from indexer.catalogue.facts import FactReads
 from indexer.catalogue.indexes import IndexReads
 from indexer.catalogue.issues import OF_EVIDENCE, IssueReads
@@ -23,6 +24,7 @@ from indexer.catalogue.lists import ListReads
 from indexer.catalogue.meta import MetaReads
 from indexer.catalogue.models import ModelReads
 from indexer.catalogue.registry import FORMAT, TABLES, bring_up, undeclared
+from indexer.catalogue.relocations import RelocationReads
 from indexer.catalogue.runs import RunReads
 from indexer.catalogue.segments import SegmentReads
 from indexer.catalogue.sightings import SightingReads
@@ -62,6 +64,8 @@ class Catalogue:
         self.listed = ListedReads(self)
         self.decisions = DecisionReads(self)
         self.vics = VicsReads(self)
+        self.faces = FaceReads(self)
+        self.relocations = RelocationReads(self)
 
     @property
     def _db(self) -> sqlite3.Connection:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
+from imgmatch.types import Decision
 from indexer.catalogue.sql import Reads, Writes
 from indexer.catalogue.table import Copied, Kept, Table
 
 _COLUMNS = ("query_sha256", "item_sha256", "verdict", "note", "examiner", "account", "decided_utc")
 
+READERS = "second_reader"
+"""Set in what is said of a case: two examiners must agree before "confirmed" stands."""
+CONFIRMED, POSSIBLE, REJECTED, SEEN = VERDICTS = ("confirmed", "possible", "rejected", "seen")
+WITHDRAWN = "withdrawn"
+"""Takes back the newest verdict of the same examiner on the same pair that was not taken back yet."""
+
 TABLES = (
-    # Rows are only ever added, the newest of a pair stands.
+    # Rows are only ever added; what stands of a pair is told from all of them (``standing_of``).
     Table(
         "decisions",
         {
@@ -32,7 +39,29 @@ TABLES = (
                 BEGIN SELECT RAISE(ABORT, 'decisions are only added'); END;
             CREATE TRIGGER decisions_are_not_deleted BEFORE DELETE ON decisions
                 BEGIN SELECT RAISE(ABORT, 'decisions are only added'); END;
-            """
+            """,
+            # Before, there were "confirmed" and "rejected".
+            12: """
+            CREATE TABLE decisions_of_states (
+                decision_id INTEGER PRIMARY KEY,
+                query_sha256 BLOB NOT NULL,
+                item_sha256 BLOB NOT NULL,
+                verdict TEXT NOT NULL CHECK (verdict IN ('confirmed', 'possible', 'rejected', 'seen', 'withdrawn')),
+                note TEXT NOT NULL,
+                examiner TEXT NOT NULL,
+                account TEXT NOT NULL,
+                decided_utc TEXT NOT NULL
+            ) STRICT;
+            INSERT INTO decisions_of_states SELECT * FROM decisions;
+            DROP TABLE decisions;
+            ALTER TABLE decisions_of_states RENAME TO decisions;
+            CREATE INDEX decisions_by_query ON decisions (query_sha256);
+            CREATE INDEX decisions_by_item ON decisions (item_sha256);
+            CREATE TRIGGER decisions_are_not_changed BEFORE UPDATE ON decisions
+                BEGIN SELECT RAISE(ABORT, 'decisions are only added'); END;
+            CREATE TRIGGER decisions_are_not_deleted BEFORE DELETE ON decisions
+                BEGIN SELECT RAISE(ABORT, 'decisions are only added'); END;
+            """,
         },
         delete=Kept("said of contents, whether they are items or not; only added to"),
         merge=Copied(
@@ -61,6 +90,49 @@ class DecisionRow:
     account: str
     decided_utc: str
 
+    @property
+    def decision(self) -> Decision:
+        """What is said, without of what."""
+        return Decision(self.verdict, self.examiner, self.account, self.decided_utc, self.note)
+
+
+def standing_of(rows: Iterable[DecisionRow], second_reader: bool = False) -> Decision | None:
+    """What stands of the rows of one pair, oldest first; None: nothing, as nobody decided or all was taken back.
+
+    An examiner's "withdrawn" takes back what the same one said last. The newest verdict that is left stands, but that
+    "seen" says nothing against what anybody decided. Where a second reader is wanted, "confirmed" stands once two
+    examiners last said so, and is "possible" until then.
+    """
+    said = _left(rows)
+    if not said:
+        return None
+    newest = said[-1]
+    if newest.verdict != CONFIRMED:
+        return newest.decision
+    last = {who(row): row for row in said[:-1] if who(row) != who(newest)}
+    others = tuple(row.examiner for row in last.values() if row.verdict == CONFIRMED)
+    if second_reader and not others:
+        return replace(newest.decision, verdict=POSSIBLE, waits=True)
+    return replace(newest.decision, others=others)
+
+
+def _left(rows: Iterable[DecisionRow]) -> list[DecisionRow]:
+    """What was not taken back; "seen" where nothing else was said."""
+    left: list[DecisionRow] = []
+    for row in rows:
+        if row.verdict != WITHDRAWN:
+            left.append(row)
+            continue
+        own = [at for at, one in enumerate(left) if who(one) == who(row)]
+        if own:
+            del left[own[-1]]
+    return [row for row in left if row.verdict != SEEN] or left
+
+
+def who(row: DecisionRow) -> str:
+    """The examiner as one is compared with another: without regard to case and spaces."""
+    return " ".join(row.examiner.casefold().split())
+
 
 class DecisionReads(Reads):
     """What was said."""
@@ -81,17 +153,34 @@ class DecisionReads(Reads):
         sql = f"SELECT {_ROW} FROM decisions WHERE {where} ORDER BY decided_utc, decision_id"
         return [DecisionRow(*row) for row in self._rows(sql, parameters)]
 
-    def standing(self, sha256: str) -> dict[str, str]:
-        """What stands of a content with each other one (SHA-256, either way round): confirmed or rejected."""
-        return dict(
-            self._rows(
-                "SELECT lower(hex(other)), verdict FROM (SELECT decision_id, decided_utc, item_sha256 AS other, verdict"
-                " FROM decisions WHERE query_sha256 = ?1"
-                " UNION ALL SELECT decision_id, decided_utc, query_sha256, verdict FROM decisions"
-                " WHERE item_sha256 = ?1) ORDER BY decided_utc, decision_id",
-                (bytes.fromhex(sha256),),
-            )
-        )
+    def newest(self) -> set[int]:
+        """The ids of decisions that stand: of each pair, either way round, the newest that was not taken back; not one
+        that waits for a second examiner.
+        """
+        wanted = self.second_reader()
+        every = ((_left(rows), standing_of(rows, wanted)) for rows in self.pairs().values())
+        return {left[-1].decision_id for left, stands in every if stands is not None and not stands.waits}
+
+    def standing(self, sha256: str) -> dict[str, Decision]:
+        """What stands of a content with each other one (SHA-256, either way round), by that other one."""
+        pairs: dict[str, list[DecisionRow]] = {}
+        for row in self.on(sha256):
+            pairs.setdefault(row.item_sha256 if row.query_sha256 == sha256 else row.query_sha256, []).append(row)
+        wanted = self.second_reader()
+        found = {other: standing_of(rows, wanted) for other, rows in pairs.items()}
+        return {other: stands for other, stands in found.items() if stands is not None}
+
+    def pairs(self) -> dict[tuple[str, str], list[DecisionRow]]:
+        """Every decision by the pair that it is on (the lower SHA-256 first), oldest first."""
+        found: dict[tuple[str, str], list[DecisionRow]] = {}
+        for row in self.all():
+            one, other = sorted((row.query_sha256, row.item_sha256))
+            found.setdefault((one, other), []).append(row)
+        return found
+
+    def second_reader(self) -> bool:
+        """Must two examiners agree in this case before "confirmed" stands?"""
+        return self._one("SELECT 1 FROM meta WHERE key = ? AND value = 'yes'", (READERS,)) is not None
 
 
 class DecisionWrites(Writes, DecisionReads):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from indexer.catalogue.sql import Reads, Writes
 from indexer.catalogue.table import Kept, Table
 
@@ -44,6 +46,10 @@ class MetaWrites(Writes, MetaReads):
     def set(self, values: dict[str, str]) -> None:
         """Say something of the case."""
         self._run_all("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
+
+    def remove(self, keys: Iterable[str]) -> None:
+        """Say nothing of these any more."""
+        self._run_all("DELETE FROM meta WHERE key = ?", ((key,) for key in keys))
 
     def next_number(self, counter: str) -> int:
         """Count one further: a number that was never given before, even if what bore it is gone."""

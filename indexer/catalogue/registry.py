@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from indexer.catalogue import (
     custody,
     decisions,
+    faces,
     facts,
     indexes,
     issues,
@@ -17,6 +18,7 @@ from indexer.catalogue import (
     lists,
     meta,
     models,
+    relocations,
     runs,
     segments,
     sightings,
@@ -28,7 +30,7 @@ from indexer.catalogue.table import Table
 
 _SUBJECTS = (
     meta, custody, models, runs, items, sightings, labels, issues, segments, vectors, indexes, facts, lists, listed,
-    decisions, vics,
+    decisions, vics, relocations, faces,
 )  # fmt: skip
 TABLES: tuple[Table, ...] = tuple(table for subject in _SUBJECTS for table in subject.TABLES)
 HEAD_KEPT = 10

@@ -24,7 +24,14 @@ TABLES = (
                 finished_utc TEXT,
                 counts_json TEXT
             ) STRICT;
-            """
+            """,
+            # What became of it (running, finished, interrupted, failed), why, and which process it was. Of runs of
+            # older formats nothing but their end is known.
+            11: """
+            ALTER TABLE runs ADD COLUMN state TEXT;
+            ALTER TABLE runs ADD COLUMN why TEXT NOT NULL DEFAULT '';
+            ALTER TABLE runs ADD COLUMN process_json TEXT NOT NULL DEFAULT '{}';
+            """,
         },
         delete=Kept("what was done stays known"),
         merge=Handled("come first, so that everything else goes on saying what read it, and when"),
@@ -48,7 +55,8 @@ TABLES = (
     ),
 )
 
-_RUN = "run_id, command, version, runtime, arguments_json, started_utc, finished_utc, counts_json"
+_COLUMNS = "command, version, runtime, arguments_json, started_utc, finished_utc, counts_json, state, why, process_json"
+_RUN = f"run_id, {_COLUMNS}"
 _HEX = "lower(hex(sha256)) AS sha256, nullif(lower(hex(sha1)), '') AS sha1, lower(hex(md5)) AS md5"
 
 
@@ -56,7 +64,9 @@ class RunReads(Reads):
     """What was run, and what it read."""
 
     def all(self) -> list[tuple[Any, ...]]:
-        """Runs, every column (id, command, version, runtime, arguments, started, finished, counts), oldest first."""
+        """Runs, every column (id, command, version, runtime, arguments, started, finished, counts, state, why, process
+        as JSON), oldest first.
+        """
         return self._rows(f"SELECT {_RUN} FROM runs ORDER BY run_id")
 
     def by_id(self, run_id: int) -> Row | None:
@@ -65,7 +75,7 @@ class RunReads(Reads):
 
     def last(self, command: str) -> Row | None:
         """The latest run of a command, without its arguments, or None."""
-        columns = "run_id, version, runtime, started_utc, finished_utc, counts_json"
+        columns = "run_id, version, runtime, started_utc, finished_utc, counts_json, state, why, process_json"
         return self._run_of(f"SELECT {columns} FROM runs WHERE command = ? ORDER BY run_id DESC LIMIT 1", command)
 
     def _run_of(self, sql: str, which: int | str) -> Row | None:
@@ -141,11 +151,21 @@ class RunWrites(Writes, RunReads):
             (command, version, runtime, json.dumps(arguments, sort_keys=True), now_utc),
         )
 
-    def finish(self, run_id: int, counts: dict[str, int], now_utc: str) -> None:
-        """Close a run with what it did."""
+    def set_running(self, run_id: int, process: dict[str, Any]) -> None:
+        """Say that a run goes on, in which process. Any other that never came to its end has been cut off."""
+        gone = "its process was gone when the next run began: killed, or this machine went down"
+        cut_off = "UPDATE runs SET state = 'interrupted', why = ? WHERE state = 'running' AND run_id <> ?"
+        self._run(cut_off, (gone, run_id))
         self._run(
-            "UPDATE runs SET finished_utc = ?, counts_json = ? WHERE run_id = ?",
-            (now_utc, json.dumps(counts, sort_keys=True), run_id),
+            "UPDATE runs SET state = 'running', why = '', finished_utc = NULL, process_json = ? WHERE run_id = ?",
+            (json.dumps(process, sort_keys=True), run_id),
+        )
+
+    def finish(self, run_id: int, counts: dict[str, int], now_utc: str, state: str = "finished", why: str = "") -> None:
+        """Close a run with what it did: finished, interrupted or failed, and why."""
+        self._run(
+            "UPDATE runs SET finished_utc = ?, counts_json = ?, state = ?, why = ? WHERE run_id = ?",
+            (now_utc, json.dumps(counts, sort_keys=True), state, why, run_id),
         )
 
     def merge(self, case_id: str, row: Sequence[Any]) -> int:
@@ -153,8 +173,7 @@ class RunWrites(Writes, RunReads):
         run_id, command, version, runtime, arguments, *rest = row
         told = {**json.loads(arguments), "merged_case": case_id, "merged_run": run_id}
         return self._insert(
-            "INSERT INTO runs (command, version, runtime, arguments_json, started_utc, finished_utc, counts_json)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO runs ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (f"merged {command}", version, runtime, json.dumps(told, sort_keys=True), *rest),
         )
 

@@ -145,3 +145,5 @@ class VectorWrites(Writes, VectorReads):
         lost = f"SELECT item_id, model_id FROM vectors WHERE {within}"
         self._run(f"DELETE FROM profiles WHERE (item_id, model_id) IN ({lost})", (chosen,))
         self._run(f"DELETE FROM vectors WHERE {within}", (chosen,))
+        for table in ("people_faces", "faces"):
+            self._run(f"DELETE FROM {table} WHERE {within}", (chosen,))

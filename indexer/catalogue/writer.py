@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from indexer.catalogue.custody import CustodyWrites
 from indexer.catalogue.decisions import DecisionWrites
+from indexer.catalogue.faces import FaceWrites
 from indexer.catalogue.facts import FactWrites
 from indexer.catalogue.indexes import IndexWrites
 from indexer.catalogue.issues import IssueWrites
@@ -18,6 +19,7 @@ from indexer.catalogue.lists import ListWrites
 from indexer.catalogue.meta import MetaWrites
 from indexer.catalogue.models import ModelWrites
 from indexer.catalogue.registry import TABLES
+from indexer.catalogue.relocations import RelocationWrites
 from indexer.catalogue.runs import RunWrites
 from indexer.catalogue.segments import SegmentRow, SegmentWrites
 from indexer.catalogue.sightings import SightingWrites
@@ -49,6 +51,8 @@ class Writer:
         self.listed = ListedWrites(by)
         self.decisions = DecisionWrites(by)
         self.vics = VicsWrites(by)
+        self.faces = FaceWrites(by)
+        self.relocations = RelocationWrites(by)
 
     def delete_items(self, item_ids: Sequence[int]) -> int:
         """Remove items with everything that hangs on them; the rows of their vectors become tombstones. Returns how

@@ -11,8 +11,9 @@ from typing import Any
 
 
 @contextmanager
-def locked(file: Any, *, wait: bool = True) -> Iterator[None]:
-    """Hold an exclusive lock on ``file``, which the system lets go of when the process ends, however it ends.
+def locked(file: Any, *, wait: bool = True, shared: bool = False) -> Iterator[None]:
+    """Hold an exclusive lock on ``file`` (``shared``: one of several), which the system lets go of when the
+    process ends, however it ends.
 
     Raises BlockingIOError when another holds it and ``wait`` is false.
     """
@@ -32,7 +33,7 @@ def locked(file: Any, *, wait: bool = True) -> Iterator[None]:
         return
     import fcntl
 
-    fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
     try:
         yield
     finally:

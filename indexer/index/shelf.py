@@ -164,13 +164,18 @@ class Shelf:
 
     # --- writing
 
-    def append(self, writer: Writer, vectors: npt.NDArray[np.float32] | Rows, owners: Sequence[Owner]) -> None:
-        """Add (n, dim) unit vectors of these owners under ids that were never given, within a transaction."""
+    def append(self, writer: Writer, vectors: npt.NDArray[np.float32] | Rows, owners: Sequence[Owner]) -> list[int]:
+        """Add (n, dim) unit vectors of these owners under ids that were never given, which it returns, within a
+        transaction.
+        """
+        given: list[int] = []
         for start in range(0, len(owners), segments.MAX_ROWS):
             part = slice(start, start + segments.MAX_ROWS)
             number, first = writer.segments.next()
             ids = first + np.arange(len(owners[part]), dtype=np.int64)
             self._add(writer, self._written(number, ids, vectors[part]), owners[part])
+            given += ids.tolist()
+        return given
 
     def take_over(self, writer: Writer, theirs: Shelf, store: Store, items: Mapping[int, int]) -> int:
         """Add what another case's shelf of the same model holds (``store`` are its rows) of ``items``, its ids to ours,

@@ -80,7 +80,11 @@ class Commits:
         vector = None if outcome.deepens else outcome.vector
         profile = None if outcome.regions is None else THOROUGH
         regions = outcome.regions or ()
-        self._batch.items.append(NewItem(outcome.digests, outcome.image, vector, [outcome.evidence], regions, profile))
+        if outcome.faces is not None:
+            self._report.faces = (self._report.faces or 0) + len(outcome.faces)
+        self._batch.items.append(
+            NewItem(outcome.digests, outcome.image, vector, [outcome.evidence], regions, profile, outcome.faces)
+        )
 
     def _known_again(self, outcome: Known) -> None:
         lost = self._lost.get(outcome.digests.sha256)

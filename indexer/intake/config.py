@@ -94,10 +94,11 @@ class IngestReport:
     """What a run did. Every file met counts in ``files`` and in one of new, known, ignored, unchanged, unusable and
     unread.
 
-    ``deepened`` of the known are items that got vectors of regions now. ``ignored`` are left out by a hash list;
-    ``labelled`` rows of label tables and manifests were set, ``unused_rows`` were not, as ``tables_told`` says.
-    ``alerts`` counts the files that alert lists name (by PDQ: the items), ``alerted`` says which, the first hundred.
-    ``unread`` are those that their disk did not give: nothing is kept of them but in the log (``unread_at``).
+    ``faces`` were found in what is new, where they are looked for. ``deepened`` of the known are items that got
+    vectors of regions now. ``ignored`` are left out by a hash list; ``labelled`` rows of label tables and manifests
+    were set, ``unused_rows`` were not, as ``tables_told`` says. ``alerts`` counts the files that alert lists name (by
+    PDQ: the items), ``alerted`` says which, the first hundred. ``unread`` are those that their disk did not give:
+    nothing is kept of them but in the log (``unread_at``).
     """
 
     files: int = 0
@@ -113,6 +114,7 @@ class IngestReport:
     labelled: int = 0
     unused_rows: int = 0
     deepened: int = 0
+    faces: int | None = None
     alerts: int = 0
     read_bytes: int = 0
     access_times: int = 0

@@ -77,7 +77,7 @@ def _embedded(one: Prepared, vector: Vector, embedder: Embedder) -> New | Failed
                 regions = read_regions(one.larger, embedder)
         except EvidenceError as error:
             return Failed(Issue.of(one.evidence.locator, error), one.evidence, one.digests, damage=one.damage)
-    return New(one.evidence, one.digests, one.image, one.facts, one.deepens, vector, regions, one.damage)
+    return New(one.evidence, one.digests, one.image, one.facts, one.deepens, vector, regions, one.damage, one.faces)
 
 
 def in_order(

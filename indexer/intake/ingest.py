@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from imgmatch.errors import MachineError
 from imgmatch.evidence.quiet import moved
-from imgmatch.models.base import Embedder
+from imgmatch.models.base import Embedder, FaceEmbedder
 from imgmatch.workers.decode import ReadPicture, read_picture
 from imgmatch.workers.pictures import PicturePool
 from indexer.case.case import Case
@@ -40,11 +40,13 @@ def ingest(
     *,
     progress: Progress | None = None,
     stop: threading.Event | None = None,
+    faces: FaceEmbedder | None = None,
 ) -> IngestReport:
     """Bring every file under ``paths`` into the case, in the same order every time.
 
     Each file ends as a new item, a further sighting of a known one, or a recorded issue; sources are only read. Setting
     ``stop`` finishes what is in flight, commits it and returns with ``interrupted``; a later run goes on from there.
+    ``faces`` finds the faces of what is new, where the gate of the case is open.
     ``progress`` is called after each commit and each batch. What a disk did not give is ``unread`` in the report and in
     the log, and nowhere else. Raises CaseError when the case can't be written, and
     MachineError when this machine fails: what was committed stands, and a later run goes on from there.
@@ -57,6 +59,9 @@ def ingest(
     moved_before = moved.count
     arguments = config.record(paths)
     subject = {"paths": arguments["paths"]}
+    if faces is not None:
+        case.face_shelf()
+        arguments["faces"], report.faces = faces.spec.name, 0
     with case.writing():
         shelf = case.add_shelf(embedder.spec)
         with case.run("ingest", embedder.runtime, arguments=arguments, subject=subject, model=embedder.spec) as run:
@@ -66,12 +71,14 @@ def ingest(
                 named = paths if paths or config.manifest is None else manifest_files(config.manifest)
                 found = entries(run, named, known, shelf, config, report, stop)
                 with _decoder(config) as decoder:
-                    _take_in(found, Reading(run, known, shelf, config, decoder), embedder, commits, tell)
+                    _take_in(found, Reading(run, known, shelf, config, decoder, faces), embedder, commits, tell)
                 for alert in match_pdq(run):
                     report.alert([alert])
                 if not stop.is_set():
                     _label(run, paths, config, report)
                 report.interrupted = stop.is_set()
+                if report.interrupted:
+                    run.stopped = getattr(stop, "why", "") or "who called it"
                 report.issue_kinds = run.catalogue.issues.kinds(run.run_id)
                 report.unsupported = run.catalogue.issues.unsupported(run.run_id)
                 join_small(case)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from imgmatch.types import Digests, Embedding, Evidence, Image, Issue
 from indexer.intake.known import Listed
 
 if TYPE_CHECKING:
+    from imgmatch.models.face import FoundFace
     from imgmatch.types import Pixels, Vector
 
 
@@ -73,6 +75,8 @@ class Prepared:
     pixels: Pixels
     larger: Image | None
     damage: tuple[Issue, ...]
+    faces: Sequence[FoundFace] | None = None
+    """Those that were found in it; None where none were looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,7 @@ class New:
     vector: Vector
     regions: tuple[Embedding, ...] | None
     damage: tuple[Issue, ...]
+    faces: Sequence[FoundFace] | None = None
 
 
 Outcome = New | Known | Ignored | Failed | Unread | Listed | Walked

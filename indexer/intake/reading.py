@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from imgmatch.errors import EvidenceError, SourceDiskError
 from imgmatch.evidence import Walked
 from imgmatch.evidence.read import Content, only_this_file, reading
+from imgmatch.models.base import FaceEmbedder
+from imgmatch.models.face import DECODED_PX
 from imgmatch.picture.facts import Facts
 from imgmatch.types import Digests, Evidence, Issue
 from imgmatch.workers.decode import ReadPicture, Request
@@ -30,6 +32,8 @@ class Reading:
     shelf: Shelf
     config: IngestConfig
     decoder: ReadPicture
+    faces: FaceEmbedder | None = None
+    """Looks for faces in what is new."""
 
     def __call__(self, entry: Entry) -> Prepared | Known | Ignored | Failed | Unread | Listed | Walked:
         """What becomes of it. Whatever is raised about this file alone is an issue of this file."""
@@ -55,12 +59,14 @@ class Reading:
             return Ignored(found, digests)
         deepens = config.beyond is not None and self.shelf.holds(digests.sha256)
         input_px = self.shelf.spec.input_px
-        sides = (2 * input_px,) if config.beyond else ()
+        look = self.faces is not None and not deepens
+        sides = (*((2 * input_px,) if config.beyond else ()), *((DECODED_PX,) if look else ()))
         request = Request(input_px, sides, True, True, config.limits, _REGIONS_PIXELS)
         done = content.decoded(request, self.decoder)
         assert done.prepared is not None  # asked for
-        larger = done.pictures[0] if done.pictures else None
-        return Prepared(found, digests, done.image, done.facts, deepens, done.prepared, larger, content.damage())
+        larger = done.pictures[0] if config.beyond else None
+        faces = self.faces.read(done.pictures[-1]) if self.faces is not None and look else None
+        return Prepared(found, digests, done.image, done.facts, deepens, done.prepared, larger, content.damage(), faces)
 
     def _facts_lacking(self, content: Content) -> Facts | None:
         """Facts of a known item that was read before they were kept: made up for when files are read again."""

@@ -105,6 +105,7 @@ def item_record(use: Use, item_id: int) -> dict[str, Any]:
         "sightings": [
             {
                 "path": sighting.locator.path,
+                "place": sighting.locator.words,
                 "modified_utc": sighting.modified_utc,
                 "deleted": sighting.locator.deleted,
                 "locator": str(sighting.locator),

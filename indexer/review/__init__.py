@@ -3,8 +3,8 @@
 No page and no network here: whoever shows it asks the ``Desk``.
 """
 
-from indexer.review.desk import Desk, KeptSearch, Shown, State
+from indexer.review.desk import Desk, KeptSearch, Shown
 from indexer.review.queries import QueryPicture
 from indexer.review.stacks import Stacks
 
-__all__ = ["Desk", "KeptSearch", "QueryPicture", "Shown", "Stacks", "State"]
+__all__ = ["Desk", "KeptSearch", "QueryPicture", "Shown", "Stacks"]

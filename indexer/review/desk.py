@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from imgmatch.errors import CaseError, UsageError
 from imgmatch.models.base import Embedder
 from imgmatch.types import Issue, Match
 from indexer.case.case import Case
 from indexer.catalogue import DecisionRow
+from indexer.catalogue.decisions import VERDICTS
 from indexer.out.report import ReportConfig, write_report
 from indexer.review.pictures import Pictures
 from indexer.review.queries import Queries, QueryPicture
@@ -36,8 +36,7 @@ _QUERIES = 2
 """So many queries stay decoded, which may be large; one that is needed later is read again."""
 _LOOKED_AT = 8
 
-State = Literal["open", "confirmed", "rejected"]
-STATES: tuple[State, ...] = ("open", "confirmed", "rejected")
+STATES = ("open", *VERDICTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +52,10 @@ class KeptSearch:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A match as it stands now: with what the examiners say of it."""
+    """A match as it stands now: with what the examiners say of it, also in ``match.decision``."""
 
     match: Match
-    state: State
+    state: str
 
 
 class Desk:
@@ -202,8 +201,9 @@ class Desk:
 
     def shown(self, kept: KeptSearch, states: Sequence[str] = STATES, min_score: float = -1.0) -> list[Shown]:
         """The matches of a search in these states and with at least this score, in their order."""
-        verdicts = self.use.catalogue.decisions.standing(kept.query.sha256)
-        every = (Shown(match, _state(verdicts.get(match.sha256))) for match in kept.result.matches)
+        decided = self.use.catalogue.decisions.standing(kept.query.sha256)
+        now = (replace(match, decision=decided.get(match.sha256)) for match in kept.result.matches)
+        every = (Shown(match, match.decision.verdict if match.decision else "open") for match in now)
         return [shown for shown in every if shown.state in states and shown.match.score >= min_score]
 
     def by_label(self, kept: KeptSearch, shown: Sequence[Shown], column: str) -> tuple[LabelMatch, ...]:
@@ -288,7 +288,3 @@ class Desk:
             matches = [one.match for one in self.shown(kept, ("open", "confirmed"))][:k]
             results.append(replace(kept.result, matches=tuple(matches)))
         return write_report(self.case, results, self.embedder.spec, target, ReportConfig(reveal and images, images))
-
-
-def _state(verdict: str | None) -> State:
-    return "confirmed" if verdict == "confirmed" else "rejected" if verdict == "rejected" else "open"

@@ -14,7 +14,7 @@ from imgmatch.errors import UsageError
 from imgmatch.match.calibration import MIN_PICTURES, NEIGHBOURS, Calibration, Flags, Matrix, calibrate, normalised
 from imgmatch.match.copies import COPY_SIMILARITY
 from imgmatch.picture.pdq import BITS, DISTANCE, LEAST_QUALITY
-from imgmatch.types import FalseMatchRate, Match, ModelSpec
+from imgmatch.types import FalseMatchRate, Match, ModelSpec, Reference
 from indexer.case.case import Case
 from indexer.case.use import Use
 from indexer.catalogue import CalibrationRow
@@ -59,6 +59,12 @@ class Background:
     source: str
     made_utc: str
     looked_at: int
+
+    @property
+    def reference(self) -> Reference:
+        """What the rates that it gives come from."""
+        used = self.calibration if self.parts is None else self.parts
+        return Reference(self.source, used.pictures, used.pairs, self.made_utc)
 
     def alike(self, vector: Vector) -> list[str]:
         """The contents of its pictures that are as alike to a vector as copies are."""

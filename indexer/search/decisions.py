@@ -1,12 +1,13 @@
-"""What examiners say of matches: confirmed or rejected, with who and when; a history that is only added to."""
+"""What examiners say of matches, with who and when: a history that is only added to, and what stands of it."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from imgmatch.errors import EvidenceError, UsageError
 from imgmatch.evidence import reopen
@@ -17,8 +18,8 @@ from indexer.case.case import Case
 from indexer.case.use import Use
 from indexer.catalogue import DecisionRow
 from indexer.catalogue.clock import now_utc
+from indexer.catalogue.decisions import CONFIRMED, READERS, REJECTED, VERDICTS, WITHDRAWN, standing_of, who
 
-VERDICTS = ("confirmed", "rejected")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}\Z")
 
 
@@ -28,42 +29,74 @@ def decide(
     """Add a decision on a query (a picture file, an item id or a SHA-256) and an item (id or SHA-256).
 
     Both are kept by their SHA-256: a decision outlives the file's name and place. ``examiner`` defaults to the case's.
-    Raises UsageError on a verdict that is none, on what the case does not hold, and on an item with itself.
+    Raises UsageError on a verdict that is none, on what the case does not hold, on an item with itself, and where
+    nobody is named though two examiners must agree.
     """
     if verdict not in VERDICTS:
-        raise UsageError(f"{verdict!r} is no verdict; say {' or '.join(VERDICTS)}")
-    who = examiner or case.catalogue.meta.all().get("examiner", "")
-    arguments = {"query": os.fspath(query), "item": item, "note": note, "examiner": who}
+        raise UsageError(f"{verdict!r} is no verdict; say {', '.join(VERDICTS[:-1])} or {VERDICTS[-1]}")
+    return _add(case, query, item, verdict, note, examiner)
+
+
+def withdraw(case: Case, query: str | os.PathLike[str], item: str, note: str = "", examiner: str = "") -> DecisionRow:
+    """Take back what this examiner said last of a pair, as ``decide``; what was said before stands again.
+
+    Raises UsageError where there is nothing of theirs to take back.
+    """
+    return _add(case, query, item, WITHDRAWN, note, examiner)
+
+
+def _add(case: Case, query: str | os.PathLike[str], item: str, verdict: str, note: str, examiner: str) -> DecisionRow:
+    named = examiner or case.catalogue.meta.all().get("examiner", "")
+    arguments = {"query": os.fspath(query), "item": item, "note": note, "examiner": named}
     with case.change("decide", arguments=arguments) as change:
         first, second = _query(change, query), _item(change, item)
         if first == second:
             raise UsageError(f"{query}: has the same content as item {item}; nothing to decide")
-        row = DecisionRow(0, first, second, verdict, note, who, account(), now_utc())
+        row = DecisionRow(0, first, second, verdict, note, named, account(), now_utc())
+        if not who(row) and change.catalogue.decisions.second_reader():
+            raise UsageError("two examiners must agree in this case; say who decides with --examiner")
+        if verdict == WITHDRAWN:
+            own = [one for one in change.catalogue.decisions.on(first, second) if who(one) == who(row)]
+            if standing_of(own) is None:
+                raise UsageError(f"{query} and {item}: {named or 'who names nobody'} has said nothing that stands")
         row = replace(row, decision_id=change.writer.decisions.add(row))
         change.entry.details = {"decision_id": row.decision_id, "verdict": verdict}
         change.entry.subject = {"query_sha256": first, "item_sha256": second}
     return row
 
 
-def history(case: Case) -> Iterator[DecisionRow]:
-    """Every decision, oldest first. Recorded before and after."""
-    shown = 0
+def want_second_reader(case: Case, wanted: bool) -> None:
+    """Must two examiners agree from now on before "confirmed" stands? Recorded; holds of what was said before too."""
+    with case.change("second_reader", arguments={"wanted": wanted}) as change:
+        change.writer.meta.set({READERS: "yes" if wanted else "no"})
+
+
+def history(case: Case) -> Iterator[dict[str, Any]]:
+    """Every decision, oldest first, with what ``stands`` of its pair (empty: nothing), and whether that ``waits`` for a
+    second reader. Recorded before and after.
+    """
     with case.use("decisions", ends="decisions_shown") as use:
-        for row in use.catalogue.decisions.all():
-            shown += 1
+        wanted = use.catalogue.decisions.second_reader()
+        pairs = {pair: standing_of(rows, wanted) for pair, rows in use.catalogue.decisions.pairs().items()}
+        for shown, row in enumerate(use.catalogue.decisions.all(), start=1):
             use.entry.counts = {"decisions": shown}
-            yield row
+            one, other = sorted((row.query_sha256, row.item_sha256))
+            stands = pairs[one, other]
+            yield {
+                **asdict(row), "stands": "" if stands is None else stands.verdict,
+                "waits": stands is not None and stands.waits,
+            }  # fmt: skip
 
 
 def rejected_items(use: Use, sha256: str) -> set[int]:
-    """Items that an examiner rejected as matches of this content, and nobody confirmed since."""
-    found = (use.catalogue.items.id_of(other) for other, verdict in _verdicts(use, sha256, "rejected"))
+    """Items that stand as rejected matches of this content."""
+    found = (use.catalogue.items.id_of(other) for other in _those(use, sha256, REJECTED))
     return {item_id for item_id in found if item_id is not None}
 
 
 def confirmed(use: Use, sha256: str) -> set[str]:
-    """Contents (SHA-256) that an examiner confirmed as matches of this one."""
-    return {other for other, _ in _verdicts(use, sha256, "confirmed")}
+    """Contents (SHA-256) that stand as confirmed matches of this one."""
+    return set(_those(use, sha256, CONFIRMED))
 
 
 def labels(case: Case) -> Iterator[dict[str, str]]:
@@ -79,9 +112,8 @@ def labels(case: Case) -> Iterator[dict[str, str]]:
 
 
 def _labels(use: Use) -> Iterator[dict[str, str]]:
-    standing: dict[tuple[str, str], str] = {}
-    for row in use.catalogue.decisions.all():
-        standing[min(row.query_sha256, row.item_sha256), max(row.query_sha256, row.item_sha256)] = row.verdict
+    wanted = use.catalogue.decisions.second_reader()
+    standing = {pair: standing_of(rows, wanted) for pair, rows in use.catalogue.decisions.pairs().items()}
     parent: dict[str, str] = {}
 
     def root(content: str) -> str:
@@ -89,8 +121,8 @@ def _labels(use: Use) -> Iterator[dict[str, str]]:
             content = parent[content]
         return content
 
-    for (one, other), verdict in sorted(standing.items()):
-        if verdict == "confirmed":
+    for (one, other), stands in sorted(standing.items(), key=lambda pair: pair[0]):
+        if stands is not None and stands.verdict == CONFIRMED:
             low, high = sorted((root(one), root(other)))
             parent[high] = low
     groups: dict[str, list[str]] = {}
@@ -107,10 +139,8 @@ def _labels(use: Use) -> Iterator[dict[str, str]]:
             yield {"sha256": member, "label": label}
 
 
-def _verdicts(use: Use, sha256: str, wanted: str) -> list[tuple[str, str]]:
-    return [
-        (other, verdict) for other, verdict in use.catalogue.decisions.standing(sha256).items() if verdict == wanted
-    ]
+def _those(use: Use, sha256: str, verdict: str) -> list[str]:
+    return [other for other, said in use.catalogue.decisions.standing(sha256).items() if said.verdict == verdict]
 
 
 def _query(use: Use, query: str | os.PathLike[str]) -> str:

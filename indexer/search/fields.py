@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from imgmatch.match.calibration import expected_text, false_match_text
+from imgmatch.match.strength import strength
 from imgmatch.types import Box, FalseMatchRate, Match, Sighting, Verification
 
 # Kinds of columns: text, whole numbers, numbers, truth values, lists of texts, boxes (x, y, width, height in pixels of
@@ -59,6 +60,7 @@ def _sightings(match: Match) -> list[dict[str, Any]]:
         {
             "locator": str(sighting.locator),
             "path": sighting.locator.path,
+            "place": sighting.locator.words,
             "modified_utc": sighting.modified_utc,
             "own": sighting.own,
             "deleted": sighting.locator.deleted,
@@ -80,7 +82,7 @@ def _candidates(match: Match) -> list[dict[str, Any]]:
 
 def _found_at(match: Match) -> str:
     more = f" (+{len(match.sightings) - 1} more)" if len(match.sightings) > 1 else ""
-    return f"{elsewhere(match).locator.path}{more}"
+    return f"{elsewhere(match).locator.words}{more}"
 
 
 def _context(match: Match) -> dict[str, list[str]]:
@@ -99,6 +101,8 @@ def _of(part: str, name: str) -> Callable[[Match], Any]:
 FIELDS = {
     "rank": Field(WHOLE, lambda m: m.rank),
     "score": Field(NUMBER, lambda m: round(m.score, 6), "{:.4f}".format),
+    "strength": Field(TEXT, lambda m: str(strength(m))),
+    "level": Field(TEXT, lambda m: strength(m).level.value),
     "item_id": Field(WHOLE, lambda m: m.item_id),
     "sha256": Field(TEXT, lambda m: m.sha256),
     "label": Field(TEXT, lambda m: "; ".join(m.labels.get("label", ())) or None),
@@ -123,25 +127,32 @@ FIELDS = {
     "found_by": Field(TEXT, lambda m: m.query.path if m.query else None),
     "reasons": Field(TEXTS, lambda m: list(m.reasons), "; ".join),
     "metadata": Field(PARTS, lambda m: m.metadata),
-    "decision": Field(TEXT, lambda m: m.decision),
+    "decision": Field(TEXT, _of("decision", "verdict")),
+    "decided_by": Field(TEXT, _of("decision", "by")),
+    "decided_utc": Field(TEXT, _of("decision", "decided_utc")),
+    "decision_note": Field(TEXT, _of("decision", "note")),
+    "decided": Field(TEXT, _of("decision", "words")),
 }
 JSON = (
-    "rank", "score", "item_id", "sha256", "label", "labels", "sightings", "candidates", "verification", "false_match",
-    "found_by", "reasons", "metadata", "decision",
+    "rank", "score", "strength", "level", "item_id", "sha256", "label", "labels", "sightings", "candidates",
+    "verification", "false_match", "found_by", "reasons", "metadata", "decision", "decided_by", "decided_utc",
+    "decision_note",
 )  # fmt: skip
 CSV = (
-    "rank", "score", "item_id", "label", "path", "sightings", "reasons", "sha256", "locator", "query_region_px",
-    "region_px", "verified", "inliers", "decision", "false_match_rate", "false_match_upper", "expected_false_matches",
-    "found_by", "labels",
+    "rank", "score", "strength", "level", "item_id", "label", "path", "sightings", "reasons", "sha256", "locator",
+    "query_region_px", "region_px", "verified", "inliers", "decision", "decided_by", "decided_utc", "decision_note",
+    "false_match_rate", "false_match_upper", "expected_false_matches", "found_by", "labels",
 )  # fmt: skip
 EXPORTED = (
-    "rank", "score", "item_id", "sha256", "locator", "path", "reasons", "query_region_px", "region_px", "verified",
-    "inliers", "false_match_rate", "false_match_upper", "expected_false_matches",
+    "rank", "score", "strength", "level", "item_id", "sha256", "locator", "path", "reasons", "query_region_px",
+    "region_px", "verified", "inliers", "false_match_rate", "false_match_upper", "expected_false_matches", "decision",
+    "decided_by", "decided_utc", "decision_note",
 )  # fmt: skip
 TABLE = {
-    "rank": "rank", "score": "score", "by_chance": "by chance", "expected": "expected", "item_id": "item",
-    "label": "label", "found_at": "found at", "context": "context", "query_region_px": "query_region_px",
-    "region_px": "region_px", "found_by": "found by", "decision": "decision", "reasons": "note",
+    "rank": "rank", "strength": "strength", "score": "score", "by_chance": "by chance", "expected": "expected",
+    "item_id": "item", "label": "label", "found_at": "found at", "context": "context",
+    "query_region_px": "query_region_px", "region_px": "region_px", "found_by": "found by", "decided": "decision",
+    "reasons": "note",
 }  # fmt: skip
 """With their headings; a column without anything in it is left out, other than the note."""
 
@@ -179,7 +190,7 @@ def _metadata_words(value: Any) -> str:
 REPORT: dict[str, Callable[[Match], str]] = {
     "verification": lambda m: _verification_words(m.verification) if m.verification else "",
     "false match": lambda m: _rate_words(m.false_match) if m.false_match else "",
-    "query": lambda m: (m.query.path or str(m.query)) if m.query else "",
+    "query": lambda m: m.query.words if m.query else "",
     "metadata": lambda m: _metadata_words(m.metadata),
 }
 """What a report says of a match beside what its page shows in words of its own; nothing where it is empty."""

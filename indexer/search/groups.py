@@ -67,8 +67,8 @@ class Link:
     item: ItemRow
     other: ItemRow
     similarity: float
-    path: str
-    other_path: str
+    place: Locator
+    other_place: Locator
     false_match: FalseMatchRate | None
     verification: Verification | None = None
 
@@ -202,8 +202,8 @@ def links(
                 ours[first],
                 theirs[second],
                 min(1.0, similarity),
-                seen[first][0].locator.path or "",
-                seen_there[second][0].locator.path or "",
+                seen[first][0].locator,
+                seen_there[second][0].locator,
                 rate,
             )
             if rare_enough(link, max_fmr):

@@ -36,7 +36,7 @@ def require_names(case: Case, within: Filter, column: str | None = None) -> None
                 raise UnknownNameError("hash list", name, known)
         for source in sources:
             if not use.catalogue.sightings.any_below(source):
-                raise UnknownNameError("source", Locator.parse(source).at, _places(use))
+                raise UnknownNameError("source", Locator.parse(source).at, places_of(use))
 
 
 def _require_column(use: Use, column: str) -> None:
@@ -58,7 +58,7 @@ def _require_label(use: Use, column: str, value: str) -> None:
     )
 
 
-def _places(use: Use) -> list[str]:
+def places_of(use: Use) -> list[str]:
     """Outermost files of the case and the folders that they lie in, not all of them where there are very many."""
     found: dict[str, None] = {}
     for row in itertools.islice(use.catalogue.sightings.all(), _MOST_PLACES):

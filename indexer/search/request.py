@@ -10,8 +10,9 @@ from typing import Any
 
 from imgmatch.errors import UsageError
 from imgmatch.locator import Locator
+from imgmatch.match import strength
 from imgmatch.match.masking import Mask, Stroke, boxes_mask, read_mask, strokes_mask
-from imgmatch.types import Box, Image, Issue, Match
+from imgmatch.types import Box, Image, Issue, Match, Reference
 from indexer.catalogue.filters import EVERYTHING, Filter
 
 MAX_K = 10_000
@@ -74,12 +75,30 @@ class SearchRequest:
             said["strokes"] = len(self.leave_out.strokes)
         if self.leave_out.outside is not None:
             said["box"] = self.leave_out.outside
+        if self.with_rejected:
+            said["with_rejected"] = True
         if self.within:
             said["within"] = dataclasses.asdict(self.within)
         return said
 
 
 ANYTHING = SearchRequest()
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What a search found and does not list: what an examiner rejected as a match of the query, each with the decision
+    on it, and how many of the first ``k`` are likelier by chance than was asked for.
+    """
+
+    rejected: tuple[Match, ...] = ()
+    by_rate: int = 0
+
+    @property
+    def words(self) -> str:
+        """How much of each, in one line; empty where there is nothing."""
+        counts = ((len(self.rejected), "rejected by an examiner"), (self.by_rate, "likelier by chance than asked for"))
+        return ", ".join(f"{count:,} {why}" for count, why in counts if count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,3 +114,13 @@ class SearchResult:
     masked: float = 0.0
     queries: tuple[Locator, ...] = ()
     """The queries of a set that was searched together."""
+    contents: tuple[str, ...] = ()
+    """The SHA-256 of each of these."""
+    left_out: LeftOut = LeftOut()
+    background: Reference | None = None
+    """What the false-match rates come from."""
+
+    @property
+    def answer(self) -> str:
+        """What it comes to, in words: how many leads, nothing convincing, or not searched."""
+        return "not searched" if self.issue is not None else strength.answer(self.matches)

@@ -25,7 +25,7 @@ from indexer.search.nearest import nearest
 from indexer.search.order import NOT_VERIFIED, rare_enough, standing
 from indexer.search.query import Query, read_query
 from indexer.search.reasons import describe
-from indexer.search.request import ANYTHING, SearchRequest, SearchResult
+from indexer.search.request import ANYTHING, LeftOut, SearchRequest, SearchResult
 from indexer.search.verification import ItemFeatures, verified_first
 
 if TYPE_CHECKING:
@@ -93,34 +93,48 @@ class Searcher:
             if isinstance(query, Issue):
                 use.entry.details = {"issue": query.error}
                 return SearchResult(query.locator, None, model.name, ms_since(started), issue=query)
-            found = self.verify(use, query, self.nearest(use, query, request), request.verify_top)
-            matches = self.describe(use, query, self.judge(query, found, request))
-            use.entry.details, use.entry.counts = {"masked": query.masked}, {"matches": len(matches)}
+            near, rejected = self.nearest(use, query, request)
+            found = self.judge(query, self.verify(use, query, near, request.verify_top), request)
+            kept = [match for match in found if rare_enough(match, request.max_fmr if request.cut else None)]
+            matches = self.describe(use, query, kept)
+            left_out = LeftOut(self.describe(use, query, rejected), len(found) - len(kept))
+            counts = {"matches": len(matches), "rejected": len(rejected), "likelier_by_chance": left_out.by_rate}
+            use.entry.details, use.entry.counts = {"masked": query.masked}, counts
             use.entry.subject = {**subject, "query_sha256": query.sha256}
-        return SearchResult(query.locator, query.sha256, model.name, ms_since(started), matches, masked=query.masked)
+        reference = None if self._background is None else self._background.reference
+        return SearchResult(
+            query.locator,
+            query.sha256,
+            model.name,
+            ms_since(started),
+            matches,
+            masked=query.masked,
+            left_out=left_out,
+            background=reference,
+        )
 
-    def nearest(self, use: Use, query: Query, request: SearchRequest) -> list[Match]:
-        """The nearest items, as many as are asked for or are to be verified; not those that an examiner rejected."""
+    def nearest(self, use: Use, query: Query, request: SearchRequest) -> tuple[list[Match], list[Match]]:
+        """The nearest items, as many as are asked for or are to be verified; apart from them those among the nearest
+        that an examiner rejected, unless they are asked for too.
+        """
         rejected = set() if request.with_rejected else decisions.rejected_items(use, query.sha256)
         wanted = max(request.k, request.verify_top) + len(rejected)
         found = nearest(use, self.index, query, wanted, self._allowed(request.within))
-        return [match for match in found if match.item_id not in rejected]
+        apart = [match for match in found if match.item_id in rejected]
+        return [match for match in found if match.item_id not in rejected], apart
 
     def verify(self, use: Use, query: Query, matches: Sequence[Match], top: int) -> list[Match]:
         """The first ``top`` verified, all of them in their order."""
         return verified_first(use, self._features, query, self.index, matches, top)
 
     def judge(self, query: Query, matches: Sequence[Match], request: SearchRequest) -> list[Match]:
-        """The first ``k``, each with its false-match rate, where there is a background; without those that are likelier
-        by chance than is asked for.
-        """
+        """The first ``k``, each with its false-match rate, where there is a background."""
         first = matches[: request.k]
         if self._background is not None:
             gallery = self._shelf.item_count(request.within)
             copies = {query.sha256, *(match.sha256 for match in matches if standing(match)[0] < NOT_VERIFIED)}
             first = self._background.judge(query.vector, copies, first, gallery, query.tries, query.empty)
-        limit = request.max_fmr if request.cut else None
-        return [match for match in first if rare_enough(match, limit)]
+        return list(first)
 
     def describe(self, use: Use, query: Query, matches: Sequence[Match]) -> tuple[Match, ...]:
         """The last stage: ranks, places, labels, metadata and reasons."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from imgmatch.match.ranking import fuse, rank_labels
 from imgmatch.types import FalseMatchRate, Match
 from indexer.search.order import rare_enough, standing
-from indexer.search.request import ANYTHING, MAX_K, SearchRequest, SearchResult
+from indexer.search.request import ANYTHING, MAX_K, LeftOut, SearchRequest, SearchResult
 from indexer.search.searcher import Searcher, ms_since
 
 SET_FUSION = "max"
@@ -76,12 +76,21 @@ def together(
                 rate = match.false_match.of_several(len(results))
                 rates[match.item_id] = min(rates.get(match.item_id, rate), rate, key=lambda r: r.stated)
     found = sorted((replace(best[i], false_match=rates.get(i)) for i, _ in fused), key=standing)
-    kept = [match for match in found if rare_enough(match, request.max_fmr)][: request.k]
+    rare = [match for match in found if rare_enough(match, request.max_fmr)]
+    kept = rare[: request.k]
+    # Rejected as a match of one query, an item may still be found by another one.
+    shown = {match.item_id for match in kept}
+    rejected = {match.item_id: match for result in results for match in result.left_out.rejected}
     yield replace(
         results[0],
         matches=tuple(replace(match, rank=rank) for rank, match in enumerate(kept, start=1)),
         elapsed_ms=ms_since(started),
         queries=tuple(result.locator for result in results),
+        contents=tuple(result.sha256 or "" for result in results),
+        left_out=LeftOut(
+            tuple(match for item_id, match in rejected.items() if item_id not in shown),
+            sum(not rare_enough(match, request.max_fmr) for match in found[: request.k]),
+        ),
     )
 
 

@@ -85,7 +85,7 @@ def test_a_pack_links_without_its_case(folder):
     with_case = run_json("link", folder / "one", folder / "two", "--least", "0.99")
     with_pack = run_json("link", folder / "one", folder / "two.pack", "--least", "0.99")
     assert len(with_case) >= 2
-    assert [{**row, "other_path": ""} for row in with_case] == with_pack
+    assert [{**row, "other_path": "", "other_place": f"pack: {row['other_sha256']}"} for row in with_case] == with_pack
     entry = json.loads((folder / "one" / "audit.jsonl").read_text().splitlines()[-1])
     assert (entry["action"], len(entry["subject"]["pack_sha256"])) == ("link", 64)
     done = run("link", folder / "one", folder / "one-in" / "0.jpg")

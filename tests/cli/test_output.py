@@ -9,9 +9,10 @@ import subprocess
 import sys
 
 import pytest
+from PIL import Image, ImageDraw
 
 from cli.render.table import shortened
-from tests.conftest import ROOT, encode, run, textured
+from tests.conftest import ROOT, encode, run, run_json, textured
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def test_a_file_is_written_as_its_name_says(folder):
     assert (first["verified"], first["decision"], int(first["inliers"]) > 8) == ("True", "confirmed", True)
     for name in ("a.json", "a.JSONL"):
         assert json.loads((folder / name).read_text())["matches"][0]["decision"] == "confirmed"
-    assert "leads by" in (folder / "a.txt").read_text()
+    assert "3 leads, by" in (folder / "a.txt").read_text()
     assert run("status", folder / "case", "-o", folder / "s.json").returncode == 0
     assert json.loads((folder / "s.json").read_text())["items"] == 3
     assert run("status", folder / "case", "-o", folder / "t.json", "--format", "csv").returncode == 0
@@ -65,8 +66,8 @@ def test_labels_say_what_is_verified_and_sets_name_all_queries(folder):
     done = run("search", folder / "case", folder / "q0.jpg", folder / "q1.jpg", "--together", "--by", "label")
     head, first, *_ = done.stdout.decode().splitlines()[0::1]
     table = done.stdout.decode()
-    assert "verified" in head
-    assert " points" in table
+    assert "strength" in head
+    assert "geometry agrees, " in table
     assert f"{folder / 'q0.jpg'}; {folder / 'q1.jpg'}" in table
     assert first
 
@@ -79,6 +80,37 @@ def test_many_queries_end_with_an_overview(folder):
     assert "Hotel 1" in overview
     assert "not searched" in overview
     assert "the best match of each" not in run("search", folder / "case", folder / "q0.jpg").stdout.decode()
+
+
+def test_what_is_not_in_the_case_is_said_to_be_nothing_convincing_in_every_format(folder, tmp_path):
+    """The nearest are listed all the same, each in words; none is called a lead."""
+    absent = tmp_path / "absent.jpg"
+    room = Image.new("RGB", (400, 300), (200, 180, 150))
+    pen = ImageDraw.Draw(room)
+    pen.polygon([(0, 300), (130, 190), (270, 190), (400, 300)], fill=(120, 80, 50))
+    pen.rectangle((150, 60, 250, 140), fill=(150, 200, 250), outline=(255, 255, 255), width=6)
+    pen.rectangle((40, 170, 120, 260), fill=(90, 20, 30))
+    absent.write_bytes(encode(room, "JPEG"))
+    found = run_json("search", folder / "case", absent)
+    assert (found["answer"], found["leads"]) == ("nothing convincing found", 0)
+    assert {(match["strength"], match["level"]) for match in found["matches"]} == {("nothing convincing", "nothing")}
+    assert found["matches"]
+    rows = list(csv.DictReader(io.StringIO(run("search", folder / "case", absent, "--format", "csv").stdout.decode())))
+    assert {(row["answer"], row["strength"]) for row in rows} == {("nothing convincing found", "nothing convincing")}
+    table = run("search", folder / "case", absent, folder / "q0.jpg").stdout.decode()
+    head, overview = table.splitlines()[0], table[table.index("2 queries, the best match of each") :]
+    assert "nothing convincing found" in head
+    assert "lead" not in head
+    assert "nothing convincing found" in overview
+    assert "geometry agrees, " in overview
+
+
+def test_a_query_without_a_match_has_its_row(folder, tmp_path):
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    done = run("search", folder / "case", tmp_path / "broken.jpg", folder / "q0.jpg", "--format", "csv")
+    first, *rest = csv.DictReader(io.StringIO(done.stdout.decode()))
+    assert (first["answer"], first["rank"]) == ("not searched", "")
+    assert rest[0]["answer"] == "3 leads"
 
 
 def on_terminal(columns, *arguments):
@@ -116,6 +148,10 @@ def test_a_narrow_terminal_never_breaks_a_name(folder, columns):
         ("/media/phone/DCIM/IMG_0012.JPG (+12 more)", 32, "…/DCIM/IMG_0012.JPG (+12 more)"),
         ("/media/phone/DCIM/IMG_0012.JPG", 4, "…/IMG_0012.JPG"),
         ("C:\\phone\\DCIM\\IMG_0012.JPG", 22, "…\\DCIM\\IMG_0012.JPG"),
+        ("/e/disk.E01 > partition 2 > /DCIM/A.JPG (deleted)", 24, "…/DCIM/A.JPG (deleted)"),
+        ("/e/disk.E01 > partition 2 > /DCIM/A.JPG (deleted) (+2 more)", 4, "…/A.JPG (deleted) (+2 more)"),
+        ("/e/disk.E01 > partition 2 > A.JPG", 24, "… > partition 2 > A.JPG"),
+        ("/e/disk.E01 > /a/b.zip (deleted) > A.JPG", 8, "… (deleted) > A.JPG"),
         ("a-very-long-name-without-a-folder.jpg", 10, "a-very-long-name-without-a-folder.jpg"),
     ],
 )

@@ -70,3 +70,31 @@ def test_what_lay_in_deleted_space_is_marked():
     image = Locator("partition", "1", Locator.file("/a.E01"))
     assert not Locator("fs", "/a.zip", image).deleted
     assert Locator("zip", "a.jpg", Locator("deleted", "/a.zip@12", image)).deleted
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("file:/e/a.jpg", "/e/a.jpg"),
+        (
+            "file:/e/evidence.E01|ewf:disk|partition:2@1048576|deleted:/DCIM/100APPLE/IMG_0012.JPG@4711",
+            "/e/evidence.E01 > partition 2 > /DCIM/100APPLE/IMG_0012.JPG (deleted)",
+        ),
+        ("file:/e/d.E01|ewf:disk|fs:/a@b.zip|zip:x.jpg;2", "/e/d.E01 > /a@b.zip > x.jpg;2"),
+        ("file:/e/d.dd|deleted:/a.zip@12|zip:x.jpg", "/e/d.dd > /a.zip (deleted) > x.jpg"),
+        ("file:/e/d.dd|deleted:/a.jpg@12:hidden", "/e/d.dd > /a.jpg:hidden (deleted)"),
+        ("file:/e/d.dd|deleted:/$orphan@12", "/e/d.dd > /$orphan, inode 12 (deleted)"),
+        ("file:/e/d.dd|carved:1024+2048", "/e/d.dd > carved 2,048 bytes at byte 1,024"),
+        ("file:/e/d.dd|luks:disk|lvm:group/home|fs:/a.jpg", "/e/d.dd > logical volume group/home > /a.jpg"),
+        ("file:/e/x.zip|deleted:/sdcard/a.jpg@files/1.jpg", "/e/x.zip > /sdcard/a.jpg (deleted)"),
+        ("file:/e/a.mp4|frame:1500", "/e/a.mp4 > frame 1500"),
+        # A name that reads like words of ours does not pass for them.
+        ("file:/e/x.zip|zip:y.zip > z.jpg", '/e/x.zip > "y.zip > z.jpg"'),
+        ("file:/e/a.jpg (deleted)", '"/e/a.jpg (deleted)"'),
+        ("file:/e/disk", "/e/disk"),
+        ("file:/e/caf%E9.jpg", "/e/caf\\xe9.jpg"),
+        ("nothing:known", "known"),
+    ],
+)
+def test_a_place_in_words_is_what_lies_in_what(text, words):
+    assert Locator.parse(text).words == words

@@ -57,7 +57,7 @@ class Backed(DiskImage):
         if found is None:
             return self._missing(f"the file {name!r}, which it needs, is not beside it: what lies there is missing")
         if other["use"] == "part":
-            return opened(found)
+            return opened(found, self.options)
         try:
             disk, identity = self._disk(found, other["use"] == "raw disk")
         except EvidenceError as error:
@@ -79,7 +79,7 @@ class Backed(DiskImage):
         with Look(found) as look:
             kind = next((kind for kind in _kinds(DiskImage) if not raw and kind.magic and kind.recognise(look)), None)
         if kind is None:
-            return opened(found), ""
+            return opened(found, self.options), ""
         image = kind(found, self.options, self.budget)
         if isinstance(image, Backed):
             image._above = above

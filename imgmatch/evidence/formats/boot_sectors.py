@@ -102,12 +102,12 @@ def found(at: At, size: int) -> FoundSystem | None:
 
 
 def beside(system: FoundSystem, at: At, size: int) -> EvidenceError | None:
-    """What else is on a disc that ISO 9660 was read of: a file system that may show other files, a further session."""
+    """What else is on a disc that ISO 9660 was read of: a further session."""
     if system.family != "ISO9660":
         return None
     names = [at(_ISO_AT + number * _DISC_SECTOR + 1, 5) for number in range(_MOST_DESCRIPTORS)]
-    if b"NSR02" in names or b"NSR03" in names:
-        return unsupported("UDF beside ISO 9660", "what only UDF names is not read")
+    if b"NSR02" in names or b"NSR03" in names:  # which names all of the disc
+        return None
     end = _DISC_SECTOR * int.from_bytes(at(_ISO_AT + 80, 4), "little")
     if size - end > _PADDING_BYTES:
         return unsupported("bytes behind ISO 9660", f"{size - end:,} bytes from {end:,} on, perhaps a further session")

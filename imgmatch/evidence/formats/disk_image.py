@@ -5,16 +5,16 @@ Readers (``imgmatch.parsers.disks``), most in a process of their own, give what 
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from imgmatch.errors import EvidenceError
-from imgmatch.evidence import files
+from imgmatch.evidence import beside
 from imgmatch.evidence.container import Container
+from imgmatch.evidence.options import SourceOptions
 from imgmatch.locator import Locator, readable
-from imgmatch.streams import LOCK, DamagedError, RandomAccess, Shared, damage_of, one_line
+from imgmatch.streams import LOCK, DamagedError, RandomAccess, access, damage_of, one_line
 from imgmatch.types import Evidence, Issue
 from imgmatch.workers import session
 
@@ -66,13 +66,9 @@ class DiskImage(Container):
 
     def beside(self, name: str) -> Evidence | None:
         """A file that lies beside this one, whatever folder ``name`` says; None where there is none."""
-        path = files.path_of(self.outer)
-        if path is None:
-            return None
-        near = os.path.join(os.path.dirname(path), re.split(r"[\\/]", name)[-1])
-        if not os.path.isfile(near) or os.path.realpath(near) == os.path.realpath(path):
-            return None
-        return files.reopen(Locator.file(near))
+        near, own = beside.of(self.outer), self.outer.locator.at
+        place = beside.folder_of(own) + re.split(r"[\\/]", name)[-1]
+        return None if near is None or place == own else near.named(place)
 
 
 def damage_issue(damage: DamagedError) -> Issue:
@@ -177,6 +173,6 @@ def cant_open(error: Exception) -> EvidenceError:
     return EvidenceError("broken_image", f"the image can't be opened: {readable(one_line(error))}")
 
 
-def opened(evidence: Evidence) -> RandomAccess:
+def opened(evidence: Evidence, options: SourceOptions) -> RandomAccess:
     """The bytes of another file of a set."""
-    return Shared(evidence.open())
+    return access(evidence.open(), options.limits)

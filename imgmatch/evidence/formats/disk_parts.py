@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from typing import Any
 
-from imgmatch.evidence import files
-from imgmatch.evidence.formats.disk_image import Media, opened
+from imgmatch.evidence.formats.disk_image import Media
 from imgmatch.locator import Locator, readable
 from imgmatch.streams import DamagedError, RandomAccess
 
@@ -15,21 +13,21 @@ from imgmatch.streams import DamagedError, RandomAccess
 class Parts(Media):
     """Parts one after the other. All but the last are of one size: what is missing of one, or all of it, is damaged."""
 
-    def __init__(self, parts: dict[int, str], place: Locator) -> None:
+    def __init__(self, parts: dict[int, tuple[str, RandomAccess]], place: Locator) -> None:
+        """``parts``: names and bytes, by number."""
         self.met: dict[int, DamagedError] = {}
         self._place = place
         last = max(parts)
-        sources = {number: opened(files.reopen(Locator.file(name))) for number, name in parts.items()}
-        sizes = {number: source.size for number, source in sources.items()}
+        sizes = {number: source.size for number, (_, source) in parts.items()}
         usual = _usual_size(sizes)
         self._spans: list[tuple[int, int, RandomAccess | None, str]] = []
         faults: list[dict[str, Any]] = []
         at = 0
         for number in range(min(parts), last + 1):
-            name = readable(os.path.basename(parts[number])) if number in parts else f"number {number}"
+            name = readable(parts[number][0]) if number in parts else f"number {number}"
             size = sizes.get(number, 0)
             if size:
-                self._spans.append((at, at + size, sources[number], ""))
+                self._spans.append((at, at + size, parts[number][1], ""))
             at += size
             if size > usual:
                 faults.append(

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 
 from imgmatch.errors import UNPROVEN, EvidenceError
-from imgmatch.evidence import files, quiet
+from imgmatch.evidence import beside
 from imgmatch.evidence.formats.disk_image import DiskImage, opened
 from imgmatch.evidence.look import Look
-from imgmatch.locator import Locator
 from imgmatch.parsers.disks import ewf2
 from imgmatch.parsers.disks.ewf import MAGIC
 from imgmatch.parsers.disks.ewf import Ewf as Parser
 from imgmatch.streams import RandomAccess
+from imgmatch.types import Evidence, Siblings
 
 _MAGIC2 = b"EVF2\r\n\x81\0"
 _NOT_PROVEN = (
@@ -36,9 +35,10 @@ class Ewf(DiskImage):
     @classmethod
     def elsewhere(cls, look: Look) -> bool:
         """A later segment file of a set whose first lies beside it."""
-        if look.path is None or _number(look.head) == 1:
+        if _number(look.head) == 1 or (near := beside.of(look.evidence)) is None:
             return False
-        return any(name != look.path and _is_first(name) for name in _set(look.path))
+        own = look.evidence.locator.at
+        return any(name != own and _is_first(near.named(name)) for name in _set(own, near))
 
     def faults(self) -> list[tuple[str, str]]:
         """Of an Ex01: that nothing here proves it."""
@@ -50,9 +50,9 @@ class Ewf(DiskImage):
             raise EvidenceError("broken_image", "a later part of a set of segment files whose first is not beside it")
         if self.access().read_at(0, 8) == _MAGIC2:
             self.parser, self.here = ewf2.Ewf2, False
-        path = files.path_of(self.outer)
-        others = [] if path is None else [name for name in _set(path) if name != path]
-        return [self.access(), *(opened(files.reopen(Locator.file(name))) for name in others)]
+        own, near = self.outer.locator.at, beside.of(self.outer)
+        others = [] if near is None else [near.named(name) for name in _set(own, near) if name != own]
+        return [self.access(), *(opened(other, self.options) for other in others if other is not None)]
 
 
 def _number(head: bytes) -> int:
@@ -60,25 +60,26 @@ def _number(head: bytes) -> int:
     return int.from_bytes(head[9:11] if head.startswith(MAGIC) else head[12:16], "little")
 
 
-def _is_first(path: str) -> bool:
+def _is_first(segment: Evidence | None) -> bool:
+    if segment is None:
+        return False
     try:
-        with Look(files.reopen(Locator.file(path))) as look:
+        with Look(segment) as look:
             return look.head.startswith((MAGIC, _MAGIC2)) and _number(look.head) == 1
     except (OSError, EvidenceError):
         return False
 
 
-def _set(path: str) -> list[str]:
+def _set(own: str, near: Siblings) -> list[str]:
     """The segment files of the set that a file belongs to by its name: .E01 to .E99, then .EAA to .ZZZ, as far as they
     are there."""
-    match = _ENDING.search(path)
+    match = _ENDING.search(own)
     if match is None:
-        return [path]
-    stem, folder = path[: match.start()], os.path.dirname(path)
-    there = {name.lower(): name for name in (os.path.basename(each.path) for each in quiet.entries(folder))}
-    base = os.path.basename(stem)
-    names = (f"{base}.{ending}".lower() for ending in _endings(match[1].lower()))
-    return [os.path.join(folder, there[name]) for name in names if name in there]
+        return [own]
+    stem = own[: match.start()]
+    there = {name.lower(): name for name in near.names() if name[: len(stem)].lower() == stem.lower()}
+    names = (f"{stem}.{ending}".lower() for ending in _endings(match[1].lower()))
+    return [there[name] for name in names if name in there]
 
 
 def _endings(first: str) -> Iterator[str]:

@@ -8,11 +8,10 @@ import gzip
 import lzma
 import os
 import sys
-import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO, ClassVar, cast
 
-from imgmatch.errors import EvidenceError, over, unsupported
+from imgmatch.errors import over
 from imgmatch.evidence.container import Container
 from imgmatch.optional import require
 from imgmatch.streams import Chained, Inflated, Unpacked, check_ratio
@@ -26,7 +25,6 @@ _BZIP2_BYTES = 4 << 20
 _XZ_BYTES = (10 << 20, 80 << 20, 140 << 20)
 _LEAST_WINDOW_BYTES, _MOST_WINDOW_BYTES = 8 << 20, 128 << 20
 _HEAD_BYTES = 1 << 16
-_DEFLATE_BYTES = 64 << 10
 
 
 class Packed(Container):
@@ -48,14 +46,15 @@ class Packed(Container):
 
             def check(unpacked: int) -> None:
                 if unpacked > limits.ratio_from_bytes:
-                    check_ratio(limits, unpacked, _place(packed))
+                    check_ratio(limits, unpacked, place_of(packed))
 
             return cast(BinaryIO, Unpacked(stream, limits.max_member_bytes, check, packed))
 
         yield self.entry(stem or name, 0, open_it)
 
 
-def _place(stream: Any) -> int:
+def place_of(stream: Any) -> int:
+    """How much was read of a stream, or a number beyond any where that is not known."""
     try:
         return int(stream.tell())
     except (OSError, ValueError, AttributeError):
@@ -69,59 +68,6 @@ class Gzip(Packed):
     kinds = ("gz",)
     magic = (b"\x1f\x8b\x08",)
     unpack: ClassVar[Any] = staticmethod(lambda stream: gzip.GzipFile(fileobj=stream, mode="rb"))
-
-
-class _Deflated:
-    """zlib (RFC 1950) as Inflated asks for it."""
-
-    def __init__(self) -> None:
-        self._inflate = zlib.decompressobj()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inflate, name)
-
-    @property
-    def needs_input(self) -> bool:
-        return not self._inflate.unconsumed_tail
-
-    def decompress(self, data: bytes, most: int) -> bytes:
-        return self._inflate.decompress(self._inflate.unconsumed_tail + data, most)
-
-
-class AndroidBackup(Packed):
-    """A backup of Android's (.ab): four lines or more, then a tar archive, mostly deflated, that may be encrypted."""
-
-    name = "Android backup"
-    kinds = ("ab",)
-    magic = (b"ANDROID BACKUP\n",)
-
-    def members(self) -> Iterator[Evidence | Issue]:
-        """The tar archive. Raises EvidenceError of kind ``unsupported`` where it is encrypted."""
-        with self.outer.open() as stream:
-            lines = stream.read(_HEAD_BYTES).split(b"\n", 4)
-        if len(lines) < 5 or lines[2] not in (b"0", b"1"):
-            raise EvidenceError("broken_archive", "the header of the backup is damaged")
-        if lines[3] != b"none":
-            raise unsupported(f"Android backup (encrypted, {lines[3][:20].decode('ascii', 'replace')})")
-        start, packed = sum(map(len, lines[:4])) + 4, lines[2] == b"1"
-
-        def open_it() -> BinaryIO:
-            stream = self.outer.open()
-            limits = self.options.limits
-            left = start
-            while left > 0 and (block := stream.read(left)):
-                left -= len(block)
-            if not packed:
-                return cast(BinaryIO, Unpacked(stream, limits.max_member_bytes))
-
-            def check(unpacked: int) -> None:
-                if unpacked > limits.ratio_from_bytes:
-                    check_ratio(limits, unpacked, _place(stream))
-
-            inflated = cast(BinaryIO, Inflated(stream, _Deflated, _DEFLATE_BYTES))
-            return cast(BinaryIO, Unpacked(inflated, limits.max_member_bytes, check, stream))
-
-        yield self.entry("backup.tar", 0, open_it)
 
 
 class Bzip2(Packed):

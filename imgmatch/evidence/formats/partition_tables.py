@@ -40,6 +40,11 @@ def is_mbr(head: bytes) -> bool:
     return head[510:512] == b"\x55\xaa" and _has_entries(head)
 
 
+def names_itself(head: bytes) -> bool:
+    """Does an MBR name a partition that begins where it stands, as those of discs and sticks without any do?"""
+    return any(start == 0 for _, start, _ in _entries(head))
+
+
 def is_damaged(at: At, size: int, holds: Callable[[int], bool]) -> bool:
     """Is it a disk whose first table is damaged, missing, or none of an MBR's? ``holds``: does a volume begin there?"""
     if any(_gpt_header(at, place) for place in _gpt_places(size)):

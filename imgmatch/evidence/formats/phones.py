@@ -8,15 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from imgmatch.errors import EvidenceError
-from imgmatch.evidence import files
+from imgmatch.evidence import beside
 from imgmatch.evidence.container import Container
 from imgmatch.evidence.look import Look, read
 from imgmatch.evidence.options import SourceOptions
-from imgmatch.locator import Locator
 from imgmatch.parsers import carried, phones
 from imgmatch.parsers.pieces import Settings, Trouble
 from imgmatch.streams import BLOCK_BYTES, RandomAccess, Spool
-from imgmatch.types import Evidence, Issue
+from imgmatch.types import Evidence, Issue, Siblings
 from imgmatch.workers import parse
 
 _MANIFESTS = ("Manifest.db", "Manifest.mbdb")
@@ -107,7 +106,7 @@ def compared(member: Evidence, told: Told) -> Issue | None:
 
 
 class IosBackup(Container):
-    """A backup by iTunes or Finder in a folder: pictures and videos once more, by where they lay on the phone."""
+    """A backup by iTunes or Finder in a folder, tar or disk: pictures and videos once more, by where they lay there."""
 
     name = "iOS backup"
     kinds = ("phone",)
@@ -116,21 +115,46 @@ class IosBackup(Container):
 
     @classmethod
     def recognise(cls, look: Look) -> bool:
-        """By its name, its magic, and that it lies in a folder."""
-        return look.path is not None and os.path.basename(look.path) in _MANIFESTS and look.head.startswith(_MAGIC)
+        """By its name and its magic; a ZIP calls its files by their manifest itself."""
+        at = look.evidence.locator
+        name = at.at[len(beside.folder_of(at.at)) :]
+        return name in _MANIFESTS and look.head.startswith(_MAGIC) and at.kind not in ("zip", "phone", "deleted")
 
     def members(self) -> Iterator[Evidence | Issue]:
-        """In the order of the manifest; a file that is none of these two is found by itself alone."""
-        folder = os.path.dirname(files.path_of(self.outer) or "")
-        for told in told_in(self.access(), self.options):
-            path = os.path.join(folder, *told.local.split("/"))
-            if os.path.islink(path) or not os.path.isfile(path):
-                continue
+        """In a folder, in the order of the manifest, in a container in its own; a file that is none of these two is
+        found by itself alone.
+        """
+        folder, near = beside.folder_of(self.outer.locator.at), beside.of(self.outer)
+        if near is None:
+            return
+        for one, found in self._pairs(folder, near):
             try:
-                found = files.reopen(Locator.file(path))
                 with found.open() as stream:
                     head = read(stream, _HEAD_BYTES)
             except (EvidenceError, OSError):
-                continue  # it is met in its folder, where the walk says why
+                continue  # it is met where it lies, and the walk says why
             if carried.is_whole(head) or head[4:8] == b"ftyp":
-                yield replace(found, locator=self.place(told.path), modified_utc=told.modified or found.modified_utc)
+                yield replace(found, locator=self.place(one.path), modified_utc=one.modified or found.modified_utc)
+
+    def _pairs(self, folder: str, near: Siblings) -> Iterator[tuple[Told, Evidence]]:
+        """What is said of files, and these."""
+        told = told_in(self.access(), self.options)
+        if self.outer.beside is None:
+            for one in told:
+                if (found := _met(near, folder + os.path.join(*one.local.split("/")))) is not None:
+                    yield one, found
+            return
+        index = Index(self.options)
+        for one in told:
+            index.add(one)
+        for member in near.all():
+            at = member.locator.at
+            if at.startswith(folder) and (said := index.of(at[len(folder) :])) is not None:
+                yield said, member
+
+
+def _met(near: Siblings, at: str) -> Evidence | None:
+    try:
+        return near.named(at)
+    except EvidenceError:  # the walk says why
+        return None

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-
 from imgmatch.errors import EvidenceError
-from imgmatch.evidence import files, quiet
+from imgmatch.evidence import beside
 from imgmatch.evidence.formats.backed import Backed
 from imgmatch.evidence.formats.filesystem import FileSystem
 from imgmatch.evidence.formats.partitions import Partitions
 from imgmatch.evidence.look import Look
-from imgmatch.locator import Locator
 from imgmatch.parsers.disks.vmdk import MAGIC, TEXT, named_files
 from imgmatch.parsers.disks.vmdk import Vmdk as Parser
+from imgmatch.types import Siblings
 
 _MOST_DESCRIPTOR = 1 << 20
 
@@ -33,23 +31,29 @@ class Vmdk(Backed):
     @classmethod
     def elsewhere(cls, look: Look) -> bool:
         """A file of extents that a descriptor beside it names."""
-        if look.path is None or look.head.startswith(TEXT):
+        at = look.evidence.locator.at
+        if look.head.startswith(TEXT) or (near := beside.of(look.evidence)) is None:
             return False
-        name = os.path.basename(look.path).lower()
-        if not (name.endswith(".vmdk") or Partitions.recognise(look) or FileSystem.recognise(look)):
+        is_named = at.lower().endswith(".vmdk")
+        if not is_named and (look.path is None or not (Partitions.recognise(look) or FileSystem.recognise(look))):
             return False
-        return any(name in map(str.lower, named) for named in _described(os.path.dirname(look.path)))
+        name = at[len(beside.folder_of(at)) :].lower()
+        return any(name in map(str.lower, named) for named in _described(near, beside.folder_of(at)))
 
 
-def _described(folder: str) -> list[list[str]]:
+def _described(near: Siblings, folder: str) -> list[list[str]]:
     """The files that each descriptor in a folder names."""
     found = []
-    for path, *_ in quiet.entries(folder):
-        if path.lower().endswith(".vmdk") and 0 < os.path.getsize(path) <= _MOST_DESCRIPTOR:
-            try:
-                with Look(files.reopen(Locator.file(path))) as look:
-                    text = look.at(0, _MOST_DESCRIPTOR) if look.head.startswith(TEXT) else b""
-            except (OSError, EvidenceError):
+    for name in near.names():
+        if not name.lower().endswith(".vmdk") or beside.folder_of(name) != folder:
+            continue
+        try:
+            descriptor = near.named(name)
+            if descriptor is None or not 0 < descriptor.size_bytes <= _MOST_DESCRIPTOR:
                 continue
-            found.append(list(named_files(text.decode("utf-8", "surrogateescape"))))
+            with Look(descriptor) as look:
+                text = look.at(0, _MOST_DESCRIPTOR) if look.head.startswith(TEXT) else b""
+        except (OSError, EvidenceError):
+            continue
+        found.append(list(named_files(text.decode("utf-8", "surrogateescape"))))
     return found

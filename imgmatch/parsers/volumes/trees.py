@@ -42,8 +42,8 @@ class About(TypedDict):
 
 
 class Entry(TypedDict):
-    """An entry of a folder. ``streams``: name and size of what else is kept with a file; ``fault``: why nothing more is
-    known of it."""
+    """An entry of a folder. ``zoned``: is the zone of its time known? ``streams``: name and size of what else is kept
+    with a file; ``fault``: why nothing more is known of it; ``gone``: was it deleted?"""
 
     name: Name
     inode: Number
@@ -51,8 +51,10 @@ class Entry(TypedDict):
     file: bool
     size: Size
     modified: float | None
+    zoned: bool
     streams: list[tuple[Name, Size]]
     fault: Name | None
+    gone: bool
 
 
 class _Proved(io.RawIOBase):
@@ -173,7 +175,7 @@ class Tree:
         self._tick()
         told: Entry = {
             "name": f"entry {place}", "inode": 0, "folder": False, "file": False, "size": 0, "modified": None,
-            "streams": [], "fault": None,
+            "zoned": True, "streams": [], "fault": None, "gone": False,
         }  # fmt: skip
         try:
             entry = self._proved(lambda: folder.get_sub_file_entry(place), volume)

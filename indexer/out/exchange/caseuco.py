@@ -18,11 +18,13 @@ from typing import IO, TYPE_CHECKING, Any
 
 import imgmatch
 from imgmatch.locator import Locator
+from imgmatch.match.strength import strength
 from imgmatch.types import Match, ModelSpec, Sighting
 from indexer.case.case import Case
 from indexer.case.use import Use
 from indexer.catalogue import ItemRow
 from indexer.catalogue.clock import now_utc
+from indexer.catalogue.decisions import WITHDRAWN
 from indexer.index.protocol import Progress
 from indexer.out.atomic import whole_file
 from indexer.out.exchange.places import file_name, file_path, mime_type
@@ -73,6 +75,7 @@ class _Graph:
         self._space = uuid.uuid5(uuid.NAMESPACE_URL, use.catalogue.meta.all()["case_id"])
         self._tool = self._id("tool")
         self._first = True
+        self._by_content: dict[str, str] = {}
 
     def write(self, results: Iterable[SearchResult], progress: Progress | None) -> dict[str, int]:
         """Everything, in one pass."""
@@ -185,7 +188,7 @@ class _Graph:
     def _ingests(self) -> int:
         """Runs that found pictures, each with a record of what; how many."""
         count = 0
-        for run_id, command, version, _, _, started, finished, _ in self._use.catalogue.runs.all():
+        for run_id, command, version, _, _, started, finished, *_ in self._use.catalogue.runs.all():
             found = (
                 self._picture_id(sha256, locator) for sha256, locator in self._use.catalogue.sightings.of_run(run_id)
             )
@@ -226,7 +229,8 @@ class _Graph:
             "@id": self._id("search", query, now_utc()),
             "@type": "investigation:InvestigativeAction",
             "core:name": "search",
-            "core:description": f"by model {result.model}: {len(made)} leads",
+            "core:description": f"by model {result.model}: {result.answer}"
+            + (f"; left out: {result.left_out.words}" if result.left_out.words else ""),
             "action:endTime": _time(now_utc()),
             "action:instrument": {"@id": self._tool},
             "action:object": {"@id": query},
@@ -248,12 +252,16 @@ class _Graph:
             if result.sha256:
                 facets.append(self._content_facet(own, {"SHA256": result.sha256}))
             self._node({"@id": own, "@type": "observable:File", "core:hasFacet": facets})
+        if result.sha256:
+            self._by_content.setdefault(result.sha256, own)
         return own
 
     def _match(self, query: str, query_sha256: str, match: Match) -> Node:
-        said = [f"lead, not a verdict: rank {match.rank}, cosine {match.score:.4f}", *match.reasons]
+        said = [f"lead, not a verdict: rank {match.rank}, {strength(match)}, score {match.score:.4f}", *match.reasons]
         if match.false_match is not None:
             said.append(f"false-match rate at most {match.false_match.upper:.2g}")
+        if match.decision is not None:
+            said.append(match.decision.words)
         return {
             "@id": self._id("match", query, query_sha256, match.sha256),
             "@type": "observable:ObservableRelationship",
@@ -265,25 +273,25 @@ class _Graph:
         }
 
     def _decisions(self) -> int:
-        """What examiners said of pairs that the case holds, with who; how many."""
+        """What examiners said of pairs, with who; how many."""
         count = 0
         people: set[str] = set()
+        standing = self._use.catalogue.decisions.newest()
         for row in self._use.catalogue.decisions.all():
             places = [self._place(sha256) for sha256 in (row.query_sha256, row.item_sha256)]
-            if None in places:
-                continue
             who = f"{row.examiner or 'nobody named'} (account {row.account})"
             person = self._id("person", who)
             if who not in people:
                 people.add(who)
                 self._node({"@id": person, "@type": "identity:Person", "core:name": who})
             note = f": {row.note}" if row.note else ""
+            stood = "" if row.decision_id in standing or row.verdict == WITHDRAWN else " (does not stand)"
             self._node(
                 {
                     "@id": self._id("decision", row.decision_id),
                     "@type": "observable:ObservableRelationship",
                     "core:createdBy": {"@id": person},
-                    "core:description": f"{row.verdict} as a match{note}",
+                    "core:description": f"{row.verdict} as a match{stood}{note}",
                     "core:isDirectional": False,
                     "core:kindOfRelationship": "Related_To",
                     "core:objectCreatedTime": _time(row.decided_utc),
@@ -294,11 +302,18 @@ class _Graph:
             count += 1
         return count
 
-    def _place(self, sha256: str) -> str | None:
+    def _place(self, sha256: str) -> str:
+        """The node of a content: of its picture in the case, of a query that was searched with, or one that is written
+        here and knows no more than its SHA-256.
+        """
         item_id = self._use.catalogue.items.id_of(sha256)
-        if item_id is None:
-            return None
-        return self._picture_id(sha256, self._use.catalogue.sightings.of([item_id])[item_id][0].locator)
+        if item_id is not None:
+            return self._picture_id(sha256, self._use.catalogue.sightings.of([item_id])[item_id][0].locator)
+        if sha256 not in self._by_content:
+            own = self._by_content[sha256] = self._id("content", sha256)
+            facets = [self._content_facet(own, {"SHA256": sha256})]
+            self._node({"@id": own, "@type": "observable:File", "core:hasFacet": facets})
+        return self._by_content[sha256]
 
 
 def _whole(number: int) -> Node:

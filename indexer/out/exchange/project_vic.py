@@ -19,6 +19,7 @@ from indexer.case.case import Case
 from indexer.case.use import Use
 from indexer.catalogue import ItemRow
 from indexer.catalogue.clock import now_utc
+from indexer.catalogue.decisions import WITHDRAWN
 from indexer.index.protocol import Progress
 from indexer.out.atomic import whole_file
 from indexer.out.exchange.places import file_name, file_path, mime_type
@@ -184,11 +185,13 @@ def _about(use: Use, all_known: bool) -> dict[str, Any]:
 def _comments(use: Use) -> dict[str, list[str]]:
     """What examiners decided, by content: few, as people made them."""
     found: dict[str, list[str]] = {}
+    standing = use.catalogue.decisions.newest()
     for row in use.catalogue.decisions.all():
+        stood = "" if row.decision_id in standing or row.verdict == WITHDRAWN else ", does not stand"
         for own, other in ((row.query_sha256, row.item_sha256), (row.item_sha256, row.query_sha256)):
             note = f" ({row.note})" if row.note else ""
             who = f"{row.examiner or 'nobody named'} (account {row.account})"
-            said = f"{row.verdict} as a match of SHA-256 {other} by {who}, {row.decided_utc}"
+            said = f"{row.verdict} as a match of SHA-256 {other} by {who}, {row.decided_utc}{stood}"
             found.setdefault(own, []).append(said + note)
     return found
 

@@ -66,7 +66,7 @@ TABLES = {
         Table(
             "decisions",
             {"decision_id": WHOLE, "query_sha256": TEXT, "item_sha256": TEXT, "verdict": TEXT, "examiner": TEXT,
-             "account": TEXT, "decided_utc": TIME, "note": TEXT},
+             "account": TEXT, "decided_utc": TIME, "note": TEXT, "stands": TRUTH},
         ),
         Table(
             "groups",
@@ -75,8 +75,8 @@ TABLES = {
         ),
         Table(
             "matches",
-            {"query": TEXT, "query_sha256": TEXT, "model": TEXT, **{name: FIELDS[name].kind for name in EXPORTED},
-             "issue": TEXT},
+            {"query": TEXT, "query_sha256": TEXT, "model": TEXT, "answer": TEXT,
+             **{name: FIELDS[name].kind for name in EXPORTED}, "issue": TEXT},
         ),
     )
 }  # fmt: skip
@@ -226,8 +226,10 @@ def _issues(use: Use) -> Iterator[Record]:
 
 
 def _decisions(use: Use) -> Iterator[Record]:
+    standing = use.catalogue.decisions.newest()
     for row in use.catalogue.decisions.all():
-        yield {name: getattr(row, name) for name in TABLES["decisions"].columns}
+        record = {name: getattr(row, name, None) for name in TABLES["decisions"].columns}
+        yield {**record, "stands": row.decision_id in standing}
 
 
 def _groups(use: Use, spec: ModelSpec, progress: Progress | None) -> Iterator[Record]:
@@ -249,8 +251,15 @@ def _groups(use: Use, spec: ModelSpec, progress: Progress | None) -> Iterator[Re
 
 def _matches(results: Iterable[SearchResult]) -> Iterator[Record]:
     for result in results:
-        head = {"query": str(result.locator), "query_sha256": result.sha256, "model": result.model}
-        if result.issue is not None:
-            yield {**head, "issue": result.issue.message}
+        head = {
+            "query": str(result.locator),
+            "query_sha256": result.sha256,
+            "model": result.model,
+            "answer": result.answer,
+        }
+        if not result.matches:
+            yield {**head, "issue": None if result.issue is None else result.issue.message}
         for match in result.matches:
             yield {**head, **values(match, EXPORTED)}
+        for match in result.left_out.rejected:
+            yield {**head, **values(match, EXPORTED), "rank": None}

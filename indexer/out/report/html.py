@@ -109,7 +109,7 @@ def _render(
         lstrip_blocks=True,
     )
     environment.filters["plain"] = plain
-    environment.filters["place"] = lambda locator: plain((locator.parent is None and locator.path) or locator)
+    environment.filters["place"] = lambda locator: plain(locator.words)
     items = use.catalogue.items.by_id(match.item_id for result in results for match in result.matches)
     of_evidence = (row for row in use.catalogue.issues.all() if row.issue.stage not in TABLE_STAGES)
     issues = list(itertools.islice(of_evidence, MAX_ISSUES))

@@ -12,6 +12,7 @@ import zlib
 import pytest
 
 from imgmatch.evidence import walk
+from imgmatch.evidence.options import SourceOptions
 from imgmatch.evidence.reopen import Reopener
 from imgmatch.types import Evidence, Issue
 from tests.conftest import encode, picture, run, run_json
@@ -175,5 +176,78 @@ def test_a_backup_of_android(tmp_path, version, packed):
     members = found(path)
     assert members["ab:backup.tar|tar:apps/com.example/f/2.jpg"][1] == PICTURES[2]
     assert len(members) == 4
-    path.write_bytes(b"ANDROID BACKUP\n5\n1\nAES-256\nAA\nBB\n10000\nCC\nDD\n" + body)
+    path.write_bytes(b"ANDROID BACKUP\n5\n1\nAES-257\nAA\nBB\n10000\nCC\nDD\n" + body)
     assert [entry.error for entry in issues(path)] == ["unsupported"]
+    path.write_bytes(b"ANDROID BACKUP\n5\n1\nAES-256\nAA\nBB\n10000\nCC\nDD\n" + body)
+    assert [entry.error for entry in issues(path)] == ["broken_archive"]
+
+
+def encrypted(body, password, version, packed):
+    """An encrypted backup, as Android writes it."""
+    ciphers = pytest.importorskip("cryptography.hazmat.primitives.ciphers", reason="needs the extra archives")
+
+    def sealed(data, key, start):
+        left = 16 - len(data) % 16
+        cipher = ciphers.Cipher(ciphers.algorithms.AES(key), ciphers.modes.CBC(start)).encryptor()
+        return cipher.update(data + bytes([left]) * left)
+
+    def derived(letters, salt):
+        return hashlib.pbkdf2_hmac("sha1", letters, salt, 1000, 32)
+
+    key, starts, salts = bytes(range(110, 142)), (bytes(range(16)), bytes(range(50, 66))), (b"s" * 64, b"c" * 64)
+    as_java = "".join(chr(byte if byte < 128 else 0xFF00 + byte) for byte in key).encode()
+    checksum = derived(as_java if version >= 2 else key, salts[1])
+    kept = b"".join(bytes([len(one)]) + one for one in (starts[1], key, checksum))
+    letters = password.encode() if version >= 2 else password.encode("latin-1")
+    kept = sealed(kept, derived(letters, salts[0]), starts[0])
+    lines = [
+        b"ANDROID BACKUP",
+        b"%d" % version,
+        b"%d" % packed,
+        b"AES-256",
+        *(one.hex().upper().encode() for one in salts),
+    ]
+    lines += [b"1000", starts[0].hex().upper().encode(), kept.hex().upper().encode(), b""]
+    return b"\n".join(lines) + sealed(body, key, starts[1])
+
+
+@pytest.mark.parametrize(("version", "packed"), [(1, True), (3, True), (5, False)])
+def test_an_encrypted_backup_of_android_opens_with_its_password(tmp_path, version, packed):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        info = tarfile.TarInfo("apps/com.example/f/0.jpg")
+        info.size = len(PICTURES[0])
+        archive.addfile(info, io.BytesIO(PICTURES[0]))
+    body = zlib.compress(buffer.getvalue()) if packed else buffer.getvalue()
+    path = tmp_path / "a.ab"
+    path.write_bytes(encrypted(body, "Schlüssel", version, packed))
+    assert [entry.error for entry in issues(path)] == ["password"]
+    for given, says in ((("x", "y"), ["password"]), (("x", "Schlüssel"), [])):
+        members = list(walk(path, options=SourceOptions(passwords=given)))
+        assert [member.error for member in members if isinstance(member, Issue)] == says
+        contents = [member.open().read() for member in members if isinstance(member, Evidence)]
+        assert contents == ([PICTURES[0]] if not says else [])
+    path.write_bytes(path.read_bytes()[:-1500])
+    told = 0  # what is missing of it is not passed over: where it is walked, or where it is read
+    for entry in walk(path, options=SourceOptions(passwords=given)):
+        try:
+            told += isinstance(entry, Issue) or not entry.open().read()
+        except OSError:
+            told += 1
+    assert told
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_a_backup_in_a_tar_gives_domain_and_path(tmp_path, mode):
+    folder = tmp_path / "backup"
+    folder.mkdir()
+    backup(folder)
+    with tarfile.open(tmp_path / "a.tar", mode) as archive:
+        archive.add(folder, "Backup/0011")
+    members = found(tmp_path / "a.tar")
+    places = {place.rpartition("|")[2]: told for place, told in members.items()}
+    assert places["phone:CameraRollDomain/Media/DCIM/100APPLE/IMG_0001.JPG"] == (
+        "2020-05-06T07:08:09.000000Z",
+        PICTURES[0],
+    )
+    assert sum(data == PICTURES[1] for _, data in members.values()) == 2  # where it lies, too

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from imgmatch.errors import UsageError
-from imgmatch.match.calibration import MIN_PICTURES, Calibration, calibrate, clopper_pearson, normalised
+from imgmatch.match.calibration import MIN_PICTURES, Calibration, calibrate, normalised
+from imgmatch.match.interval import clopper_pearson
 
 
 def units(seed, rows, dim=24):
@@ -16,6 +17,17 @@ def units(seed, rows, dim=24):
 
 def scores_of(vectors):
     return normalised(vectors @ vectors.T, np.zeros((len(vectors),) * 2, bool))
+
+
+@pytest.mark.parametrize("most", [5, 300, 10_000, 1_000_000])
+def test_intervals_are_those_of_a_reference(most):
+    special = pytest.importorskip("scipy.special")
+    generator = np.random.default_rng(0)
+    trials = most * generator.uniform(0.3, 1, 40)
+    counts = trials * 10 ** generator.uniform(-np.log10(most) - 1, 0, 40)
+    lower, upper = clopper_pearson(counts, trials)
+    np.testing.assert_allclose(lower, special.betaincinv(counts, trials - counts + 1, 0.025), rtol=1e-6)
+    np.testing.assert_allclose(upper, special.betaincinv(counts + 1, trials - counts, 0.975), rtol=1e-6)
 
 
 def test_clopper_pearson_as_in_the_tables():

@@ -16,7 +16,7 @@ from indexer.care.merge import merge
 from indexer.case.case import CATALOGUE, Case
 from indexer.case.compact import compact
 from indexer.case.run import Batch
-from indexer.catalogue import CalibrationRow, Catalogue, DecisionRow, ListHit, RemoteRow
+from indexer.catalogue import CalibrationRow, Catalogue, DecisionRow, FaceDecisionRow, FaceRow, ListHit, RemoteRow
 from indexer.catalogue.registry import FORMAT, TABLES, bring_up, undeclared
 from indexer.catalogue.sql import Transaction
 from indexer.catalogue.table import Copied, Gone, Handled, Kept, Table
@@ -35,6 +35,10 @@ SHIPPED = {
     8: "ed6b1a3a3596eba4",
     9: "e1c27f82a8c8cedc",
     10: "cbd58f04b88df585",
+    11: "62f11f98d1599aaa",
+    12: "5e9395ceb0d75af4",
+    13: "6c4bb9696c406dbe",
+    14: "dd378f19bc4edc01",
 }
 
 
@@ -81,6 +85,14 @@ def full(tmp_path):
                 file_id = writer.vics.add_file("k.json", "2.0", run.run_id, "now")
                 writer.vics.add_media(file_id, [(1, bytes(16), bytes(20), 1, "Blue", None, '{"MediaID": 7}')])
                 writer.vics.finish_file(file_id, "2" * 64, {}, 1)
+                writer.faces.add([FaceRow(1, 1, 1, (0, 0, 9, 9), ((1.0, 2.0),) * 5, 1, 9, 1, 0, 0, 0, 0, 1, "")])
+                writer.faces.put([(1, 1)], writer.faces.add_person("now", "A"), by_examiner=True)
+                box = (0, 0, 9, 9)
+                said = DecisionRow(0, digests(0).sha256, digests(1).sha256, "confirmed", "", "A", "a", "now")
+                writer.faces.decide(FaceDecisionRow(box, box, said))
+                writer.sightings.restore(2, str(evidence(1, "/moved/a").locator), None, "now", run.run_id)
+                writer.relocations.move("/media", "/moved", "now")
+                writer.relocations.move("/moved", "/media", "now")
         yield case
 
 

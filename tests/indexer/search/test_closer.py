@@ -102,11 +102,11 @@ def test_links_are_in_one_order_and_verified_ones_first(filled, embedder, tmp_pa
         judged = verify_links(looking(filled), looking(other), every)
         flags = [link.verification.verified for link in judged]
         assert flags == sorted(flags, reverse=True)
-        assert {link.other_path.rsplit("/", 1)[1] for link in judged if link.verification.verified} == {"copy.png"}
+        assert {link.other_place.at.rsplit("/", 1)[1] for link in judged if link.verification.verified} == {"copy.png"}
         rest = [(link.item, link.other) for link in judged if not link.verification.verified]
         assert rest == [(link.item, link.other) for link in every if (link.item, link.other) in rest]
         (folder / "copy.png").unlink()
         gone: list[Link] = verify_links(looking(filled), looking(other), every)
-        said = {link.verification.reason for link in gone if link.other_path.endswith("copy.png")}
+        said = {link.verification.reason for link in gone if link.other_place.at.endswith("copy.png")}
         assert said == {"can't be verified: source gone"}
         assert len(gone) == count

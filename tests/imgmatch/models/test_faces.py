@@ -1,0 +1,168 @@
+"""Faces in pictures: found, measured, and what their network promises as every model does."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnx")
+from imgmatch.errors import MissingPackageError, ModelError, UnknownNameError
+from imgmatch.models import load_model, verify_model
+from imgmatch.models.faces import weights
+from imgmatch.models.faces.reader import load_detector, load_faces
+from imgmatch.types import Image
+from tests.conftest import textured
+from tests.portraits import group, portrait
+
+pytestmark = pytest.mark.skipif(not weights.installed(), reason="not installed: pip install 'imgmatch[faces]'")
+
+
+@pytest.fixture(scope="module")
+def reader():
+    return load_faces(threads=1)
+
+
+def shown(picture, full_px=None, orientation=1):
+    pixels = np.asarray(picture.convert("RGB"))
+    return Image(pixels, full_px or (pixels.shape[1], pixels.shape[0]), orientation, "JPEG")
+
+
+# --- the network, as every model
+
+
+@pytest.fixture(scope="module")
+def batch(reader):
+    return np.stack([np.asarray(portrait(number).resize((112, 112))) for number in range(6)])
+
+
+def test_vectors_are_float32_of_unit_length_and_none_of_nothing(reader, batch):
+    vectors = reader.network.embed(batch)
+    assert (vectors.shape, vectors.dtype) == ((6, reader.spec.dim), np.float32)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert reader.network.embed(batch[:0]).shape == (0, reader.spec.dim)
+
+
+def test_a_vector_is_bit_identical_in_any_batch_and_with_any_threads(reader, batch):
+    whole = reader.network.embed(batch)
+    one_by_one = np.concatenate([reader.network.embed(batch[n : n + 1]) for n in range(6)])
+    assert (whole == one_by_one).all()
+    assert (load_faces(threads=3).network.embed(batch[::-1])[::-1] == whole).all()
+
+
+def test_wrong_input_is_refused(reader, batch):
+    for wrong in (batch[:, :100], batch.astype(np.float32), batch[..., :1]):
+        with pytest.raises(ModelError, match="takes uint8 pictures of 112 x 112"):
+            reader.network.embed(wrong)
+
+
+def test_a_model_of_faces_is_none_of_pictures(reader):
+    assert verify_model("sface") == reader.spec
+    assert reader.spec.of_faces
+    with pytest.raises(ModelError, match="turns faces into vectors, not pictures"):
+        load_model("sface")
+    with pytest.raises(UnknownNameError, match="no model for faces 'imgmatch-rooms'"):
+        load_faces("imgmatch-rooms")
+
+
+def test_weights_are_checked_and_folded_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    path = weights.detector_path()
+    assert tmp_path in path.parents
+    made = path.stat().st_mtime_ns
+    assert weights.detector_path().stat().st_mtime_ns == made
+    path.write_bytes(b"something else")
+    assert weights.detector_path().read_bytes() != b"something else", "made anew where the cache is not right"
+    monkeypatch.setattr(weights, "YUNET", weights.YUNET._replace(sha256="0" * 64, folded_sha256="1" * 64))
+    with pytest.raises(ModelError, match=r"yunet.*altered, its SHA-256 is"):
+        weights.detector_path()
+    monkeypatch.setattr(weights, "_PACKAGE", "no_such_package")
+    with pytest.raises(MissingPackageError, match=r"pip install 'imgmatch\[faces\]'"):
+        load_detector()
+
+
+# --- what is found
+
+
+def test_faces_are_found_from_left_to_right_in_pixels_of_the_full_picture(reader):
+    found = reader.read(shown(group([0, 3, 7]), full_px=(3072, 1024)))  # decoded to a quarter
+    assert [face.face.box[0] // 1024 for face in found] == [0, 1, 2]
+    for number, one in enumerate(found):
+        x, y, width, height = one.face.box
+        assert 1024 * number < x < x + width < 1024 * (number + 1)
+        assert 0 <= y < y + height <= 1024
+        right_eye, left_eye, nose, *mouth = one.face.points
+        assert right_eye[0] < nose[0] < left_eye[0]
+        assert all(right_eye[1] < nose[1] < corner[1] for corner in mouth)
+        assert one.face.unfit == ""
+        assert one.face.size_px < 256, "of the pixels that were looked at"
+
+
+def test_the_same_person_is_nearer_than_another(reader):
+    people = [0, 3, 6, 7, 9, 12]
+    first, second = (
+        np.stack([reader.read(shown(portrait(number, look)))[0].vector for number in people]) for look in (0, 1)
+    )
+    assert ((first @ second.T).argmax(axis=1) == np.arange(len(people))).all()
+
+
+def test_a_face_has_the_same_vector_whatever_else_is_read(reader):
+    alone = reader.read(shown(group([3, 7])))
+    reader.read(shown(textured(1)))
+    again = load_faces(threads=2).read(shown(group([3, 7])))
+    assert all((one.vector == other.vector).all() for one, other in zip(alone, again, strict=True))
+    assert [one.face for one in alone] == [one.face for one in again]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 900), (640, 480)])
+def test_where_there_is_no_face_none_is_found(reader, size):
+    from PIL import Image as Pillow
+
+    black = Pillow.new("RGB", size)
+    noise = Pillow.fromarray(np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
+    for picture in (black, noise, textured(2, (max(32, size[0]), max(32, size[1])))):
+        assert reader.read(shown(picture)) == []
+
+
+def test_forty_faces_are_forty(reader):
+    from PIL import Image as Pillow
+
+    crowd = Pillow.new("RGB", (8 * 128, 5 * 128))
+    for place in range(40):
+        crowd.paste(portrait(place % 12, place, 128), (128 * (place % 8), 128 * (place // 8)))
+    assert len(reader.read(shown(crowd))) == 40
+
+
+def test_a_face_that_fills_the_picture_and_one_in_a_tile_of_a_large_one_are_found(reader):
+    from PIL import Image as Pillow
+
+    close = portrait(3, size=1600).crop((330, 380, 1270, 1500))
+    assert len(reader.read(shown(close))) == 1
+    wall = Pillow.new("RGB", (3000, 2200), (120, 120, 110))
+    wall.paste(portrait(3, size=72), (2610, 1900))
+    assert reader.read(shown(wall)) == []
+    (found,) = reader.read(shown(wall), thorough=True)
+    assert 2610 < found.face.box[0] < 2682
+
+
+def test_a_small_face_is_found_and_not_fit_to_be_compared(reader):
+    (found,) = reader.read(shown(portrait(3, size=32)))
+    assert "too small" in found.face.unfit
+    assert found.face.quality < reader.read(shown(portrait(3)))[0].face.quality
+
+
+def test_what_is_turned_cut_blurred_or_hardly_a_face_is_not_fit_to_be_compared():
+    from imgmatch.models.face import Face
+
+    whole = Face((0, 0, 80, 90), ((0.0, 0.0),) * 5, 0.9, 90, 0.5, 0.0, 0.0, 0.0, 0.0)
+    assert (whole.unfit, whole.quality) == ("", 1.0)
+    for change, why in (
+        ({"yaw": -0.9}, "turned away"),
+        ({"pitch": 0.4}, "turned away"),
+        ({"cut": 0.4}, "cut off"),
+        ({"sharpness": 0.1}, "blurred"),
+    ):
+        other = dataclasses.replace(whole, **change)
+        assert why in other.unfit
+        assert other.quality < 0.7
+    assert dataclasses.replace(whole, confidence=0.65).unfit == "hardly a face"
+    assert dataclasses.replace(whole, size_px=12, sharpness=0.0).unfit.count(",") == 2

@@ -1,0 +1,250 @@
+"""The gate for faces: closed, nothing of a face is looked for, kept or handed out, whatever is asked; open, each use
+has its reason in the log, and nothing of a face leaves by another way than those that say so.
+"""
+
+import json
+import sqlite3
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+pytest.importorskip("onnx")
+import imgmatch.models
+from cli.app import app
+from imgmatch.errors import CaseError, ImgmatchError, UsageError
+from imgmatch.models.faces import weights
+from imgmatch.models.faces.reader import FaceReader
+from imgmatch.workers import pictures
+from indexer.care import gate
+from indexer.care.gate import close_gate, open_gate
+from indexer.case.case import Case
+from indexer.intake.ingest import IngestConfig, ingest
+from tests.conftest import encode, textured
+from tests.portraits import group, portrait
+from tests.test_recorded import COMMANDS, actions, commands, faces_in, held
+
+pytestmark = pytest.mark.skipif(not weights.installed(), reason="not installed: pip install 'imgmatch[faces]'")
+REASON = "to find the victim of file 7"
+USES = {  # command on an open gate: its arguments, and the action that bears the reason
+    "faces disable": ("--reason {reason}", "close face gate"),
+    "faces show": ("{face} --reason {reason}", "show faces"),
+    "faces search": ("{face} --reason {reason}", "search faces"),
+}
+BY_THE_GATE = {"faces enable": "open face gate", "faces find": "find faces"}
+"""What is done on the reason that the gate was opened for."""
+
+
+def invoke(*words):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def every(group="faces"):
+    return sorted(name for name, _ in commands() if name.split()[0] == group)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two cases of the same pictures, in which people can be seen: the gate of one is open, that of the other
+    closed.
+    """
+    folder = tmp_path_factory.mktemp("gate")
+    (folder / "in").mkdir()
+    (folder / "in" / "people.jpg").write_bytes(encode(group([0, 3]), "JPEG", quality=92))
+    (folder / "in" / "room.jpg").write_bytes(encode(textured(1), "JPEG", quality=92))
+    (folder / "face.png").write_bytes(encode(portrait(3, 1), "PNG"))
+    embedder = imgmatch.models.load_model(device="cpu", threads=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("indexer.intake.ingest.PicturePool", lambda _, limits: nullcontext(pictures.pool(limits)))
+        for name in ("closed", "open", "other"):
+            with Case.create(folder / name, model=embedder.spec) as case:
+                ingest(case, [folder / "in"], embedder, IngestConfig(jobs=1))
+                if name == "open":
+                    open_gate(case, "court 12", "victims", model="sface")
+    found = invoke("faces", "find", folder / "open", "--format", "json")
+    assert json.loads(found.stdout)["faces"] == 2
+    return folder
+
+
+@pytest.fixture
+def case(folder, tmp_path):
+    import shutil
+
+    shutil.copytree(folder / "open", tmp_path / "case")
+    return tmp_path / "case"
+
+
+def words(folder, rest):
+    places = {"face": folder / "face.png"}
+    return [part.format(reason=REASON, **places) for part in rest.split()]
+
+
+# --- closed
+
+
+def test_every_command_on_faces_is_refused_and_leaves_nothing(folder, monkeypatch):
+    monkeypatch.setattr(FaceReader, "read", None)  # nobody gets as far as looking for a face
+    closed = folder / "closed"
+    before, known = held(closed), actions(closed)
+    for name in every():
+        if name == "faces enable":
+            continue
+        takes = dict.fromkeys(["faces disable", "faces find", *USES], "")
+        rest = USES.get(name, ("", ""))[0]
+        assert name in takes or REFUSED.get(name) is not None, f"{name}: say here how it is asked for"
+        done = invoke(*name.split()[:2], closed, *words(folder, REFUSED.get(name, rest)))
+        assert isinstance(done.exception, CaseError | UsageError), (name, done.output)
+        assert "faces are not looked for in this case" in str(done.exception), name
+        assert (held(closed), actions(closed)) == (before, known), name
+    assert faces_in(closed) == []
+
+
+REFUSED = {}
+"""Further commands on faces: their arguments."""
+
+
+def test_no_other_command_looks_for_a_face_where_the_gate_is_closed(folder, tmp_path, monkeypatch):
+    """That none keeps or shows one is part of the walk of every command (test_recorded)."""
+    monkeypatch.setattr(FaceReader, "read", None)
+    closed = folder / "closed"
+    done = invoke("ingest", closed, folder / "face.png", "--no-isolation", "--format", "json")
+    assert done.exit_code == 0, done.output
+    assert "faces" not in json.loads(done.stdout)
+    for words_ in (
+        ["search", closed, folder / "face.png"],
+        ["export", closed, "--format", "pack", "-o", tmp_path / "p"],
+    ):
+        assert invoke(*words_).exit_code == 0
+    assert faces_in(closed, tmp_path / "p") == []
+    walked = {name for name, _, _ in COMMANDS}
+    assert set(every()) <= walked, "each is in the walk of what is recorded"
+
+
+@pytest.mark.parametrize("rest", [
+    "init {new} --model sface",
+    "search {case} {face} --model sface",
+    "groups {case} --model sface",
+    "ingest {case} {face} --model sface",
+    "calibrate {case} --model sface",
+    "link {case} {other} --model sface",
+    "explain {case} {face} 1 -o {new} --model sface",
+    "index {case} build --model sface",
+    "models evaluate {new} --model sface",
+])  # fmt: skip
+def test_no_command_takes_a_model_of_faces_for_one_of_pictures(folder, case, tmp_path, rest):
+    """Open gate or not: there is no way around the reason."""
+    places = {"case": case, "other": folder / "other", "new": tmp_path / "new", "face": folder / "face.png"}
+    before = held(case)
+    done = invoke(*(word.format(**places) for word in rest.split()))
+    assert isinstance(done.exception, ImgmatchError | SystemExit), done.output
+    assert done.exit_code != 0
+    assert held(case) == before
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_gate_is_the_owners_to_open_and_says_on_what_authority(folder, tmp_path, monkeypatch):
+    with Case.create(tmp_path / "case", model=imgmatch.models.model_spec("imgmatch-rooms-int8")) as opened:
+        for authority, reason in (("", "why"), ("court", " \n")):
+            with pytest.raises(UsageError, match="is empty; say it in words"):
+                open_gate(opened, authority, reason, model="sface")
+        with pytest.raises(UsageError, match="no model of faces"):
+            open_gate(opened, "court", "why", model="imgmatch-rooms")
+        monkeypatch.setattr(gate.os, "getuid", lambda: 4711)
+        with pytest.raises(CaseError, match="only the account that owns the case"):
+            open_gate(opened, "court", "why", model="sface")
+        monkeypatch.undo()
+        assert faces_in(opened.path) == []
+        open_gate(opened, "court", "why", model="sface")
+        with pytest.raises(UsageError, match="faces are looked for since"):
+            open_gate(opened, "court", "again", model="sface")
+        monkeypatch.setattr(gate.os, "getuid", lambda: 4711)
+        with pytest.raises(CaseError, match="only the account that owns the case"):
+            close_gate(opened, "why", erase=True)
+
+
+# --- open
+
+
+def test_every_use_of_a_face_has_an_entry_with_its_reason(folder, case):
+    assert set(every()) == set(USES) | set(BY_THE_GATE), "say here what a new command leaves"
+    for name, action in BY_THE_GATE.items():
+        assert any(entry["action"] == action for entry in entries(case)), name
+    (opened,) = (entry for entry in entries(case) if entry["action"] == "open face gate")
+    assert (opened["arguments"]["authority"], opened["arguments"]["reason"]) == ("court 12", "victims")
+    for name, (rest, action) in sorted(USES.items(), key=lambda row: row[0] == "faces disable"):
+        given = [word if word != REASON.split()[0] else REASON for word in rest.format(reason="R", face="F").split()]
+        given = [REASON if word == "R" else folder / "face.png" if word == "F" else word for word in given]
+        without = [word for word in given if word not in ("--reason", REASON)]
+        before = held(case)
+        refused = invoke(*name.split(), case, *without)
+        assert refused.exit_code == 2, (name, refused.output)
+        assert "--reason" in refused.output
+        refused = invoke(*name.split(), case, *without, "--reason", " ")
+        assert isinstance(refused.exception, UsageError), name
+        assert held(case) == before
+        done = invoke(*name.split(), case, *given)
+        assert done.exit_code == 0, (name, done.output)
+        last = entries(case)[-1]
+        assert (last["action"], last["arguments"]["reason"]) == (action, REASON), name
+
+
+def entries(case):
+    return [json.loads(line) for line in (case / "audit.jsonl").read_text().splitlines()]
+
+
+def test_the_gate_stands_in_status_report_and_statement(folder, case, tmp_path):
+    told = json.loads(invoke("status", case, "--format", "json").stdout)
+    assert (told["faces_authority"], told["faces_reason"], told["faces_model"]) == ("court 12", "victims", "sface")
+    assert invoke("audit", "statement", case, 1, "-o", tmp_path / "s").exit_code == 0
+    for file in (tmp_path / "s").glob("statement.*"):
+        assert "court 12" in file.read_text()
+    assert invoke("export", case, "-o", tmp_path / "r").exit_code == 0
+    assert "court 12" in (tmp_path / "r" / "index.html").read_text()
+
+
+@pytest.mark.parametrize("format", ["html", "vics", "case-uco", "jsonl", "pdq", "pack"])
+def test_nothing_of_a_face_is_in_an_export(folder, case, tmp_path, format):
+    with Case.open(case) as opened:
+        rows = np.concatenate([rows for _, rows in opened.face_shelf().store().blocks()])
+    assert len(rows) == 2
+    more = ["--locators"] if format == "pack" else []
+    done = invoke("export", case, "--format", format, "-o", tmp_path / "out", *more)
+    assert done.exit_code == 0, done.output
+    out = tmp_path / "out"
+    for file in [out] if out.is_file() else (path for path in out.rglob("*") if path.is_file()):
+        content = file.read_bytes()
+        assert not any(row.tobytes() in content for row in rows)
+        assert b"sface" not in content or format == "html", "a report says that the gate is open"
+        assert b"face_id" not in content
+
+
+def test_nothing_of_a_face_is_merged_or_linked(folder, case, tmp_path):
+    assert invoke("merge", folder / "other", case).exit_code == 0
+    assert invoke("link", folder / "other", case).exit_code == 0
+    assert faces_in(folder / "other") == []
+
+
+def test_closing_keeps_what_is_known_unused_and_erasing_removes_it_for_good(folder, case):
+    with Case.open(case) as opened:
+        rows = np.concatenate([rows for _, rows in opened.face_shelf().store().blocks()])
+        kept = opened.catalogue.counts()["items"]
+    assert invoke("faces", "disable", case, "--reason", "paused").exit_code == 0
+    assert isinstance(invoke("faces", "search", case, folder / "face.png", "--reason", "x").exception, CaseError)
+    with sqlite3.connect(case / "catalogue.sqlite") as db:
+        assert db.execute("SELECT count(*) FROM faces").fetchone() == (2,)
+    done = invoke("faces", "disable", case, "--erase", "--reason", "no longer needed", "--format", "json")
+    told = json.loads(done.stdout)
+    assert (told["faces"], told["files"]) == (2, 1)
+    assert faces_in(case) == []
+    for file in case.rglob("*"):
+        content = file.read_bytes() if file.is_file() else b""
+        assert not any(row.tobytes() in content for row in rows), file
+    with Case.open(case) as opened:
+        assert opened.catalogue.integrity() == []
+        assert opened.catalogue.counts()["items"] == kept
+    assert invoke("check", case).exit_code == 0
+    assert invoke("search", case, folder / "face.png").exit_code == 0
+    assert isinstance(invoke("faces", "disable", case, "--erase", "--reason", "again").exception, UsageError)
+    assert invoke("faces", "enable", case, "--authority", "court 13", "--reason", "anew").exit_code == 0
+    assert json.loads(invoke("faces", "find", case, "--format", "json").stdout)["faces"] == 2

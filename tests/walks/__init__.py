@@ -1,0 +1,1 @@
+"""Tasks of people, from the first command to what they hand on."""

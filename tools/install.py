@@ -1,0 +1,65 @@
+"""Install imgmatch from this folder, without a network: ``python install.py FOLDER [--public-key KEY]``.
+
+Checks every file against SHA256SUMS first. Who signed the sums is checked by
+``openssl pkeyutl -verify -pubin -inkey KEY -rawin -in SHA256SUMS -sigfile SHA256SUMS.sig``, which --public-key runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+HERE = Path(__file__).parent
+SUMS = "SHA256SUMS"
+
+
+def main() -> None:
+    """Check and install."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="where imgmatch goes: a new folder")
+    parser.add_argument("--public-key", type=Path, help="who must have signed the sums: an Ed25519 public key (PEM)")
+    parser.add_argument("--check", action="store_true", help="check only")
+    asked = parser.parse_args()
+    if asked.public_key is not None:
+        words = ["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", asked.public_key, "-rawin"]
+        words += ["-in", HERE / SUMS, "-sigfile", HERE / f"{SUMS}.sig"]
+        if subprocess.run(words, capture_output=True, check=False).returncode:
+            raise SystemExit(f"{SUMS}.sig: is no signature of {SUMS} by {asked.public_key}; get the bundle again")
+    wrong = faults()
+    if wrong:
+        raise SystemExit(f"{'; '.join(wrong)}: get the bundle again")
+    sys.stdout.write("every file is as its SHA-256 says\n")
+    if asked.check:
+        return
+    venv.create(asked.folder, with_pip=True)
+    scripts = asked.folder / ("Scripts" if sys.platform == "win32" else "bin")
+    pip = [scripts / "python", "-m", "pip", "install", "-q", "--no-index", f"--find-links={HERE / 'wheels'}"]
+    subprocess.run([str(word) for word in [*pip, "imgmatch[all]"]], check=True)
+    subprocess.run([str(scripts / "imgmatch"), "doctor"], check=False)
+    sys.stdout.write(f"imgmatch is here: {scripts / 'imgmatch'}\n")
+
+
+def faults() -> list[str]:
+    """Files that are gone, are not as their sum says, or have none."""
+    found = []
+    named = {SUMS, f"{SUMS}.sig"}
+    for line in (HERE / SUMS).read_text(encoding="utf-8").splitlines():
+        digest, name = line.split("  ", 1)
+        named.add(name)
+        file = HERE / name
+        if not file.is_file():
+            found.append(f"{name} is missing")
+        elif hashlib.sha256(file.read_bytes()).hexdigest() != digest:
+            found.append(f"{name} was altered")
+    for file in HERE.rglob("*"):
+        if file.is_file() and file.relative_to(HERE).as_posix() not in named:
+            found.append(f"{file.relative_to(HERE)} is not listed")
+    return found
+
+
+if __name__ == "__main__":
+    main()
