@@ -101,7 +101,7 @@ def explain(
     found = list(walk(query, options=SourceOptions(frames=False, limits=limits.source)))
     if len(found) != 1:
         raise UsageError(f"{query}: holds {len(found)} files; give one picture")
-    read = read_query(found[0], embedder, SearchRequest(regions=False), limits)
+    read = read_query(found[0], embedder, SearchRequest(regions=False, verify_top=0), limits)
     if isinstance(read, Issue):
         raise UsageError(f"{query}: {read.message}; give a picture that can be read")
     subject = {"query": str(read.locator), "query_sha256": read.sha256, "item_id": item_id}

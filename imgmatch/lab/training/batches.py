@@ -22,7 +22,7 @@ from imgmatch.lab.training import augment
 from imgmatch.lab.training.config import Progress, TrainConfig, quiet
 from imgmatch.lab.training.data import PACKED_PX, Pack
 from imgmatch.lab.training.overlaps import Points, overlaps, same_picture
-from imgmatch.models.windows import windows
+from imgmatch.models.windows import in_training
 
 _SHARED = 0.1
 _STEPS = 32
@@ -144,7 +144,7 @@ class Batches(Dataset[Batch]):
         rendered = self.rooms is not None and rng.random() < self.config.room_share
         drawn = self._of_rooms(rng, step) if rendered else self._of_pictures(rng, step)
         both = np.stack([one.views[0].pixels for one in drawn] + [one.views[1].pixels for one in drawn])
-        cells = windows((-(-self.size(step) // 32),) * 2)
+        cells = in_training((-(-self.size(step) // 32),) * 2)
         shared = np.stack([overlaps(*one.views, one.there, one.back, cells) for one in drawn])
         rows, hotels = torch.tensor([(one.row, one.hotel) for one in drawn]).T
         return Batch(torch.from_numpy(both), rows, hotels, torch.from_numpy(shared))

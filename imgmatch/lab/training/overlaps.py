@@ -25,7 +25,8 @@ def overlaps(first: Shown, second: Shown, there: Points, back: Points, windows: 
 
     ``there`` (n, 4) are points spread evenly over the first source and where the second shows them (NaN where it does
     not), in shares of the stored squares: x and y, x and y; ``back`` those of the second in the first. ``windows``
-    (R, h, w) are 0 or 1 for each cell. Shares are of what a window shows of its source: what fills it from elsewhere doesn't count.
+    (R, h, w) are 0 or 1 for each cell. Shares are of what a window shows of its source: what fills it from elsewhere
+    doesn't count.
     """
     of_first = _shared(first, second, there, windows)
     of_second = _shared(second, first, back, windows).T

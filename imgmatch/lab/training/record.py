@@ -74,6 +74,7 @@ def write_model(
         description=f"{config.backbone}; copy part {config.copy_dim}, place part {config.place_dim}",
         network=json.dumps({"backbone": config.backbone, "parts": [config.copy_dim, config.place_dim]}),
         query_px=" ".join(map(str, sides)),
+        copy_dim=config.copy_dim,
     )
     replaced(spec, lambda path: write_spec(model, path))
     last = dict(evaluations[-1]) if evaluations else {}

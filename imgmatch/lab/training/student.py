@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from imgmatch.models.network import DescriptorNetwork
-from imgmatch.models.windows import windows
+from imgmatch.models.windows import in_training
 
 ALL_STAGES = 7
 
@@ -50,7 +50,7 @@ class Student(nn.Module):
         """
         network, cells = self.network, self.cells(pixels)
         assert network.parts is not None
-        weights = torch.from_numpy(windows((cells.shape[2], cells.shape[3]))).to(cells)
+        weights = torch.from_numpy(in_training((cells.shape[2], cells.shape[3]))).to(cells)
         copy, place = network.projection(network.pool.over(cells, weights)).split(network.parts, dim=2)
         return functional.normalize(copy, dim=2), functional.normalize(place[:, 0])
 

@@ -17,7 +17,7 @@ from imgmatch.lab.training.start import evening, ridge, whitening
 from imgmatch.lab.training.validate import RoomValidation, recall_at_1
 from imgmatch.models.folding import fold, unfold
 from imgmatch.models.network import DescriptorNetwork
-from imgmatch.models.windows import windows
+from imgmatch.models.windows import of_query as windows
 
 
 def unit(rows, dim=16, seed=0):
