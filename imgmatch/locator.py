@@ -25,7 +25,7 @@ _DELETED = " (deleted)"
 # What a place of these kinds is called before it; of others a name says enough. ``disk`` is all that an image holds.
 _CALLED = {
     "partition": "partition", "frame": "frame", "track": "frame", "preview": "preview", "behind": "behind its end,",
-    "record": "record", "rows": "rows:", "upload": "uploaded:", "lvm": "logical volume",
+    "record": "record", "rows": "rows:", "lvm": "logical volume",
     "pack": "pack:",
 }  # fmt: skip
 _EXTENT = re.compile(r"(\d+)\+(\d+)\Z")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,7 +15,7 @@ from cli.options.sources import PasswordOptions
 from cli.render.formats import Format
 from cli.render.notes import note
 from cli.render.progress import count_progress
-from imgmatch.errors import ImgmatchError
+from imgmatch.errors import ImgmatchError, UsageError
 
 if TYPE_CHECKING:
     from imgmatch.evidence import SourceOptions
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
 def check(
     case: CaseArg,
     sources: Annotated[bool, typer.Option("--sources", help="Also read every source again and compare.")] = False,
+    containers: Annotated[
+        bool,
+        typer.Option("--containers", help="Only read each disk image whole, and compare the hashes it stores."),
+    ] = False,
+    keep_hashes: Annotated[
+        bool, typer.Option("--keep-hashes", help="With --containers: make hashes of raw images too, and keep them.")
+    ] = False,
     repair: Annotated[
         bool, typer.Option("--repair", help="First embed what damaged segments held again, from the sources.")
     ] = False,
@@ -36,22 +44,46 @@ def check(
     from imgmatch.evidence import SourceOptions
     from indexer.care.check import check as run_check
 
+    if keep_hashes and not containers:
+        raise UsageError("--keep-hashes makes hashes of disk images; give --containers too")
     options = SourceOptions(passwords=passwords.read())
+    if containers:
+        _check_containers(case, options, keep_hashes, out)
+        return
+    counts: Counter[str] = Counter()
     with open_case(case) as opened, count_progress() as progress:
         if repair:
             decode_soon(isolation)
             _repair(opened, options, progress)
-        findings = list(run_check(opened, sources=sources, options=options, progress=progress))
+        findings = list(run_check(opened, sources=sources, options=options, counts=counts, progress=progress))
         if opened.read_only:
             note(f"imgmatch: {case}: is read-only here: this check could not be recorded")
         kinds = Counter(finding.what for finding in findings)
         faults = [dataclasses.asdict(finding) for finding in findings]
     if faults or out.format is not Format.table:
         out.many(faults, ["part", "kind", "message"], ["sha256"])
+    if sources:
+        read, places, files = (counts[name] for name in ("read", "sightings", "files"))
+        note(f"{case}: {read:,} of {places:,} places read again, in {files:,} files, {counts['read_bytes']:,} bytes")
     if faults:
         listed = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
         raise ImgmatchError(f"{case}: {len(faults):,} faults found ({listed}); see the list above")
     note(f"{case}: all is well")
+
+
+def _check_containers(folder: Path, options: SourceOptions, keep: bool, out: Output) -> None:
+    """Each disk image: what it says of itself, and whether all its bytes are so."""
+    from indexer.care.containers import check_containers
+
+    counts: Counter[str] = Counter()
+    with open_case(folder) as opened, count_progress() as progress:
+        rows = [row for row, _ in check_containers(opened, options, counts, keep=keep, progress=progress)]
+    out.many((row.record() for row in rows), ["path", "kind", "disk_bytes", "verified"])
+    note(f"{folder}: {counts['read']:,} of {len(rows):,} disk images read whole, {counts['bytes']:,} bytes")
+    if counts["skipped"]:
+        note(f"{counts['skipped']:,} store no hash and were not read; --keep-hashes makes and keeps one")
+    if counts["faults"]:
+        raise ImgmatchError(f"{folder}: {counts['faults']:,} disk images are not as they say; see the list above")
 
 
 def _repair(case: Case, options: SourceOptions, progress: Any) -> None:

@@ -21,6 +21,10 @@ from imgmatch.errors import UsageError
 from indexer.out.atomic import refuse_existing
 
 if TYPE_CHECKING:
+    from indexer.case.case import Case
+    from indexer.index.protocol import Progress
+    from indexer.out.exchange.pack import Pack
+    from indexer.out.exchange.portable import Portable
     from indexer.search.request import SearchResult
 
 
@@ -41,16 +45,36 @@ class ExportFormat(enum.StrEnum):
     parquet = "parquet"
     pdq = "pdq"
     pack = "pack"
+    portable = "portable"
 
 
 _TABLES = (ExportFormat.csv, ExportFormat.jsonl, ExportFormat.parquet)
-_SEARCHED = (ExportFormat.html, ExportFormat.case_uco, *_TABLES)
+_SEARCHED = (ExportFormat.html, ExportFormat.case_uco, ExportFormat.portable, *_TABLES)
+_CARRIED = (ExportFormat.pack, ExportFormat.portable)
+_OPTIONS = {
+    "QUERY": _SEARCHED,
+    "--reveal": (ExportFormat.html, *_CARRIED),
+    "--no-images": (ExportFormat.html,),
+    "--table": _TABLES,
+    "--all-known": (ExportFormat.vics,),
+    "--thumbnails": _CARRIED,
+    "--locators": (ExportFormat.pack,),
+    "--labels": (ExportFormat.pack,),
+    "--decisions": (ExportFormat.pack,),
+    "--no-places": (ExportFormat.portable,),
+}
+"""Which formats an option is for, in the order in which ``export`` has them."""
 
 
 def export(
     case: CaseArg,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Where to write: a new folder (html, tables) or file.")
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Where to write: a new folder (html, tables, portable), or file.",
+        ),
     ],
     queries: Annotated[
         list[Path] | None, typer.Argument(metavar="[QUERY...]", help="Pictures or folders to search with.")
@@ -59,7 +83,7 @@ def export(
     k: LeadsOpt = 10,
     model: ModelOpt = None,
     reveal: Annotated[
-        bool, typer.Option("--reveal", help="html, pack: pictures that can be seen, not blurred; recorded.")
+        bool, typer.Option("--reveal", help="html, pack, portable: pictures that can be seen, not blurred; recorded.")
     ] = False,
     no_images: NoImagesOpt = False,
     isolation: IsolationOpt = True,
@@ -75,40 +99,39 @@ def export(
         bool, typer.Option("--all-known", help="vics: also imported media that the case has no picture of.")
     ] = False,
     thumbnails: Annotated[
-        bool, typer.Option("--thumbnails", help="pack: small pictures too, blurred; recorded.")
+        bool, typer.Option("--thumbnails", help="pack, portable: small pictures too, blurred; recorded.")
     ] = False,
     locators: Annotated[bool, typer.Option("--locators", help="pack: where pictures were found, too.")] = False,
+    labels: Annotated[bool, typer.Option("--labels", help="pack: labels too.")] = False,
+    decisions: Annotated[bool, typer.Option("--decisions", help="pack: decisions too, and who made them.")] = False,
+    no_places: Annotated[bool, typer.Option("--no-places", help="portable: not where pictures were found.")] = False,
 ) -> None:
     """Write a report, or what other programs and offices read: of a case, and of a search with each
     query, verified and with false-match rates.
     """
 
-    _check(format, queries, reveal, no_images, table, all_known, thumbnails, locators)
+    given = (queries, reveal, no_images, table, all_known, thumbnails, locators, labels, decisions, no_places)
+    _check(format, dict(zip(_OPTIONS, given, strict=True)))
     refuse_existing(output)
     with open_case(case) as opened, count_progress() as progress:
         if queries or thumbnails:
             decode_soon(isolation)
-        if format is ExportFormat.vics:
-            from indexer.out.exchange.project_vic import export_vics
-
-            done = export_vics(opened, output, version=data_model, all_known=all_known, progress=progress)
-            note(f"{output}: {done['media']} media, {done['known_only']} of them known only from imported files")
-        elif format is ExportFormat.pdq:
-            from indexer.out.exchange.pdq import export_pdq
-
-            hashes, poor = export_pdq(opened, output)
-            note(f"{output}: {hashes} PDQ hashes, {poor} items left out: too little detail")
+        if format in (ExportFormat.vics, ExportFormat.pdq):
+            _hashes(opened, output, format, data_model, all_known, progress)
         elif format is ExportFormat.pack:
             from indexer.out.exchange.pack import PackConfig, write_pack
 
-            config = PackConfig(thumbnails=thumbnails, reveal=reveal, locators=locators)
-            made = write_pack(opened, output, config, progress=progress)
-            note(f"{output}: {made.items} items, {made.vectors} vectors, {made.thumbnails} thumbnails")
-            note(f"SHA-256 of its manifest, to tell the receiver by another way: {made.manifest_sha256}")
+            config = PackConfig(thumbnails, reveal, locators, labels, decisions)
+            _tell_pack(output, write_pack(opened, output, config, progress=progress))
         else:
             spec, results = _searched(opened, queries or [], k, model)
             if format is ExportFormat.html:
                 report_page(opened, list(results), spec, output, reveal=reveal, no_images=no_images)
+            elif format is ExportFormat.portable:
+                from indexer.out.exchange.portable import PortableConfig, write_portable
+
+                shown = PortableConfig(thumbnails, reveal, places=not no_places)
+                _tell(output, write_portable(opened, output, shown, results=results, model=spec, progress=progress))
             elif format is ExportFormat.case_uco:
                 from indexer.out.exchange.caseuco import export_caseuco
 
@@ -118,37 +141,45 @@ def export(
                 from indexer.out.exchange.tables import PLAIN, export_tables
 
                 names = table or [*PLAIN, *(["matches"] if queries else [])]
-                rows = export_tables(
-                    opened, output, format.value, names, results=results, model=spec, progress=progress
-                )
+                asked = opened, output, format.value, names
+                rows = export_tables(*asked, results=results, model=spec, progress=progress)
                 note(f"{output}: {', '.join(f'{name} {count}' for name, count in rows.items())}")
 
 
-def _check(
-    format: ExportFormat,
-    queries: list[Path] | None,
-    reveal: bool,
-    no_images: bool,
-    table: list[str] | None,
-    all_known: bool,
-    thumbnails: bool,
-    locators: bool,
+def _hashes(
+    case: Case, output: Path, format: ExportFormat, data_model: str, all_known: bool, progress: Progress | None
 ) -> None:
+    """Write what names pictures by their hashes."""
+    if format is ExportFormat.pdq:
+        from indexer.out.exchange.pdq import export_pdq
+
+        hashes, poor = export_pdq(case, output)
+        note(f"{output}: {hashes} PDQ hashes, {poor} items left out: too little detail")
+        return
+    from indexer.out.exchange.project_vic import export_vics
+
+    done = export_vics(case, output, version=data_model, all_known=all_known, progress=progress)
+    note(f"{output}: {done['media']} media, {done['known_only']} of them known only from imported files")
+
+
+def _tell_pack(output: Path, made: Pack) -> None:
+    note(f"{output}: {made.items} items, {made.vectors} vectors, {made.thumbnails} thumbnails")
+    note(f"SHA-256 of its manifest, to tell the receiver by another way: {made.manifest_sha256}")
+
+
+def _tell(output: Path, made: Portable) -> None:
+    note(f"{output}: {made.items} items, {made.leads} leads, {made.thumbnails} small pictures")
+    note(f"SHA-256 of its page: {made.sha256}; any browser opens it, without imgmatch")
+
+
+def _check(format: ExportFormat, given: dict[str, Any]) -> None:
     """An option that another format has is a mistake, not to be passed over."""
-    for given, name, formats in (
-        (queries, "QUERY", _SEARCHED),
-        (reveal, "--reveal", (ExportFormat.html, ExportFormat.pack)),
-        (no_images, "--no-images", (ExportFormat.html,)),
-        (table, "--table", _TABLES),
-        (all_known, "--all-known", (ExportFormat.vics,)),
-        (thumbnails, "--thumbnails", (ExportFormat.pack,)),
-        (locators, "--locators", (ExportFormat.pack,)),
-    ):
-        if given and format not in formats:
-            raise UsageError(f"{name} is for --format {', '.join(formats)}, not {format}; leave it out")
-    if format is ExportFormat.pack and reveal and not thumbnails:
+    for name, value in given.items():
+        if value and format not in _OPTIONS[name]:
+            raise UsageError(f"{name} is for --format {', '.join(_OPTIONS[name])}, not {format}; leave it out")
+    if format in _CARRIED and given["--reveal"] and not given["--thumbnails"]:
         raise UsageError("--reveal shows thumbnails; give --thumbnails too")
-    if table and "matches" in table and not queries:
+    if given["--table"] and "matches" in given["--table"] and not given["QUERY"]:
         raise UsageError("the table matches is of a search; name the pictures to search with")
 
 

@@ -207,3 +207,160 @@ def _numbered(pictures: Sequence[str], numbers: Sequence[int] | None) -> list[st
     if numbers and len(numbers) != len(pictures):
         raise UsageError(f"--face is given {len(numbers)} times for {len(pictures)} pictures; give one for each")
     return [f"{one}#{number}" for one, number in zip(pictures, numbers, strict=True)] if numbers else list(pictures)
+
+
+PersonArg = Annotated[int, typer.Argument(metavar="PERSON", help="A number that `faces people` shows.")]
+
+
+def group(
+    case: CaseArg,
+    reason: ReasonOpt,
+    least: Annotated[float, typer.Option(help="Least similarity of two faces of one person, 0.3..1.")] = 0.5,
+    *,
+    out: Output,
+) -> None:
+    """Put the faces of a case together to people, without names; what an examiner joined, split or named stays."""
+    from indexer.search.faces.people import group_faces
+
+    with open_case(case) as opened:
+        done = group_faces(opened, reason, least)
+    out.one(done)
+
+
+def people(case: CaseArg, reason: ReasonOpt, *, out: Output) -> None:
+    """Who is in a case: groups of faces, the most seen first."""
+    from indexer.search.faces.people import list_people
+
+    with open_case(case) as opened:
+        out.many(list_people(opened, reason), ["person_id", "label", "faces", "items", "by_hand", "first", "last"])
+
+
+def person(case: CaseArg, number: PersonArg, reason: ReasonOpt, *, out: Output) -> None:
+    """Where else a person is: dates, places, rooms and who else is there, in the order of dates."""
+    from indexer.search.faces.people import show_person
+
+    with open_case(case) as opened:
+        found = show_person(opened, number, reason)
+    out.many(found, ["date", "item_id", "face", "face_id", "quality", "with", "labels", "path"], ["video", "at_ms"])
+
+
+def name(
+    case: CaseArg,
+    number: PersonArg,
+    label: Annotated[str, typer.Argument(metavar="LABEL", help="Your own label; an empty one takes it back.")],
+    reason: ReasonOpt,
+) -> None:
+    """Give a person your own label; the group is kept from then on."""
+    from indexer.search.faces.people import name_person
+
+    with open_case(case) as opened:
+        name_person(opened, number, label, reason)
+
+
+def join(
+    case: CaseArg,
+    numbers: Annotated[list[int], typer.Argument(metavar="PERSON PERSON...", help="Who is one person.")],
+    reason: ReasonOpt,
+) -> None:
+    """Say that two or more people are one; kept."""
+    from indexer.search.faces.people import join_people
+
+    with open_case(case) as opened:
+        count = join_people(opened, numbers, reason)
+    note(f"Person {numbers[0]} has {count} faces now")
+
+
+def split(
+    case: CaseArg,
+    number: PersonArg,
+    face: Annotated[list[int], typer.Option("--face", metavar="FACE_ID", help="A face that is another's; repeatable.")],
+    reason: ReasonOpt,
+) -> None:
+    """Say that some faces of a person are another's; the two stay apart."""
+    from indexer.search.faces.people import split_person
+
+    with open_case(case) as opened:
+        new = split_person(opened, number, face, reason)
+    note(f"They are person {new} now")
+
+
+def calibrate(
+    case: CaseArg,
+    background: Annotated[Path, typer.Option(metavar="FOLDER", help="Faces of people who are not in the case.")],
+    reason: ReasonOpt,
+    layout: Annotated[str, typer.Option(help="How they lie there: folders (one a person), lfw, ...")] = "folders",
+    isolation: IsolationOpt = True,
+    *,
+    out: Output,
+) -> None:
+    """Measure which scores faces of different people reach, so that searches can say a false-match rate."""
+    from indexer.search.faces.background import calibrate_faces
+
+    with open_case(case) as opened, count_progress() as progress:
+        opened.face_shelf()
+        decode_soon(isolation)
+        done = calibrate_faces(opened, reader_of(opened, 1), background, reason, layout=layout, progress=progress)
+    out.one(done)
+
+
+def decide(
+    case: CaseArg,
+    reason: ReasonOpt,
+    one: Annotated[str | None, typer.Argument(metavar="FACE", help="PICTURE#N or item:ID#N.")] = None,
+    other: Annotated[str | None, typer.Argument(metavar="FACE", help="The other face.")] = None,
+    verdict: Annotated[
+        str | None, typer.Argument(metavar="VERDICT", help="confirmed, possible, rejected, seen or withdrawn.")
+    ] = None,
+    examiner: Annotated[str, typer.Option(help="Who decides (default: the case's examiner).")] = "",
+    list_: Annotated[bool, typer.Option("--list", help="List every decision on faces, oldest first.")] = False,
+    isolation: IsolationOpt = True,
+    *,
+    out: Output,
+) -> None:
+    """Say whether two faces are one person's, after both were looked at; where the case wants it, two examiners
+    must.
+    """
+    from indexer.search.faces.decisions import decide_faces, list_decisions
+
+    given = [part for part in (one, other, verdict) if part is not None]
+    if list_ == bool(given) or len(given) not in (0, 3):
+        raise UsageError("give two faces and a verdict; or --list alone")
+    with open_case(case) as opened:
+        opened.face_shelf()
+        decode_soon(isolation)
+        if one is not None and other is not None and verdict is not None:
+            out.one(decide_faces(opened, reader_of(opened), one, other, verdict, reason, examiner=examiner))
+        else:
+            columns = ["verdict", "query_sha256", "query_box", "item_sha256", "item_box", "examiner", "decided_utc"]
+            out.many(list_decisions(opened, reason), columns)
+
+
+def evaluate(
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="Folder of labelled faces.")],
+    layout: Annotated[
+        str,
+        typer.Option(help="folders (one a person, above it one a group), lfw, agedb, calfw, ijbc, rfw, bfw, morph."),
+    ] = "folders",
+    model: Annotated[str, typer.Option(help="Model of faces.")] = "sface",
+    jobs: JobsOpt = None,
+    isolation: IsolationOpt = True,
+    *,
+    out: Output,
+) -> None:
+    """Measure a model on labelled faces: true pairs found at fixed rates of false ones, by group, years and quality."""
+    from imgmatch.lab.faces.evaluate import read_set
+    from imgmatch.lab.faces.layouts import read_faces
+    from imgmatch.lab.faces.measures import FPRS, measure
+    from imgmatch.models.faces.reader import load_faces
+
+    faces = read_faces(dataset, layout)
+    decode_soon(isolation)
+    with count_progress() as progress:
+        found = measure(faces, read_set(faces, load_faces(model, threads=1), jobs=jobs, progress=progress))
+    if out.format in (Format.json, Format.jsonl):
+        out.one(found)
+    else:
+        rates = [f"{name}@{fpr:g}" for name in ("tpr", "fpr") for fpr in FPRS]
+        out.many(found["table"], ["by", "which", "pairs_of_one", "pairs_of_two", *rates])
+    note(f"{found['faces_found']} faces in {found['pictures']} pictures of {found['people']} people")
+    note("Rates hold of people like these alone: those of adults say nothing of children, and groups differ.")

@@ -119,6 +119,9 @@ def link(
                 "by_chance": "identical content" if found.identical else false_match_text(rate),
                 "path": found.place.path or "",
                 "other_path": found.other_place.path or "",
+                "label": found.labels[0],
+                "other_label": found.labels[1],
+                "decision": found.decision.words if found.decision else "",
                 "place": found.place.words,
                 "other_place": found.other_place.words,
                 "sha256": found.item.sha256,
@@ -130,6 +133,7 @@ def link(
             }
 
     columns = ["item_id", "other_item_id", "score", "by_chance", *(["reason"] if verify else []), "path", "other_path"]
+    more = ("label", "other_label", "decision")
     with open_case(case) as opened, contextlib.ExitStack() as stack:
         decode_soon(isolation)
         spec = spec_of(opened, model)
@@ -144,7 +148,10 @@ def link(
         )
         if count > len(nearest):
             note(f"imgmatch: the {len(nearest):,} nearest of {count:,} links; more with --top, fewer with --least")
-        out.many(records(), columns, ["sha256", "other_sha256", *(["verified"] if verify else [])])
+        shown = [*columns, *(name for name in more if any(record[name] for record in records()))]
+        csv_too = ["sha256", "other_sha256", *(["verified"] if verify else []), *more]
+        table = out.format is Format.table
+        out.many(records(), shown if table else columns, csv_too)
 
 
 def decide(

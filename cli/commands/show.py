@@ -14,7 +14,9 @@ from cli.render.formats import Format
 
 def show(
     case: CaseArg,
-    item: Annotated[str, typer.Argument(metavar="ITEM", help="Id, start of the SHA-256, path or locator.")],
+    item: Annotated[
+        str, typer.Argument(metavar="ITEM", help="Id, start of the SHA-256, path or locator; of a disk image its path.")
+    ],
     *,
     out: Output,
 ) -> None:
@@ -29,8 +31,23 @@ def show(
         out.one(record)
 
 
+def _of_image(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What a disk image says of itself, and what is known of its bytes."""
+    from imgmatch.evidence.stated import HASHES
+
+    yield from record["facts"].items()
+    yield from ((f"{HASHES[name]} that it stores", value) for name, value in record["hashes"].items())
+    yield from ((f"{HASHES[name]} made {record['made_utc']}", value) for name, value in record["made"].items())
+    yield "all its bytes", record["verified"]
+
+
 def _lines(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """A row a fact: sightings, labels, metadata, lists and decisions each on lines of their own."""
+    """A row a fact: sightings, images, labels, metadata, lists and decisions each on lines of their own."""
+    if "disk_bytes" in record:
+        names = ("place", "kind", "file_bytes", "disk_bytes")
+        yield from ({"field": name, "value": record[name]} for name in names)
+        yield from ({"field": what, "value": said} for what, said in _of_image(record))
+        return
     for name, value in record.items():
         if name == "metadata":
             for field, told in (value or {}).items():
@@ -43,6 +60,11 @@ def _lines(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
         elif name == "sightings":
             for seen in value:
                 yield {"field": "seen at", "value": seen["place"], "source": seen["modified_utc"]}
+        elif name == "containers":
+            for image in value:
+                yield {"field": "in the image", "value": image["place"], "source": image["kind"]}
+                for what, said in _of_image(image):
+                    yield {"field": f"image {what}", "value": said, "source": image["path"]}
         elif name == "lists":
             for hit in value:
                 yield {"field": "list", "value": hit["list"], "source": hit["reason"]}

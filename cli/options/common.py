@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.render.notes import note
 from imgmatch.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,10 +26,20 @@ StrictOpt = Annotated[bool, typer.Option("--strict", help="Exit with 3 when evid
 
 
 def open_case(folder: Path, *, read_only: bool = False) -> Case:
-    """The case that a CaseArg names; to be closed. ``read_only``: nothing is made or changed in its folder."""
+    """The case that a CaseArg names; to be closed. ``read_only``: nothing is made or changed in its folder. Where its
+    audit log is not as it was written, that is said at once.
+    """
     from indexer.case.case import Case
 
-    return Case.open(folder, read_only=read_only)
+    if folder.is_file():
+        from indexer.out.exchange.unpack import told_of
+
+        if (told := told_of(folder)) is not None:
+            raise UsageError(f"{folder}: {told}")
+    case = Case.open(folder, read_only=read_only)
+    if (fault := case.log.suspect()) is not None:
+        note(f"imgmatch: WARNING: {fault}; the log is not as it was written, see: imgmatch audit verify {folder}")
+    return case
 
 
 def spec_of(case: Case, model: str | None) -> ModelSpec:

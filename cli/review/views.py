@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -228,18 +227,14 @@ def place(locator: Locator) -> str:
 
 
 def file_name(locator: Locator) -> str:
-    """The last part of where something is."""
-    return plain(
-        locator.at.rstrip("/").rsplit("/", 1)[-1].encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    )
+    """The last part of where something is, in words."""
+    return place(locator).rpartition(" > ")[2].rstrip("/").rpartition("/")[2]
 
 
 def container(locator: Locator) -> str:
     """The folder or container that something is in."""
-    if locator.parent is not None:
-        return file_name(locator.parent)
-    parts = locator.at.rstrip("/").rsplit("/", 2)
-    return file_name(replace(locator, at=parts[-2])) if len(parts) > 1 else ""
+    folder = place(locator).rpartition(" > ")[2].rstrip("/").rpartition("/")[0].rpartition("/")[2]
+    return folder or (file_name(locator.parent) if locator.parent is not None else "")
 
 
 def size_text(count: int) -> str:

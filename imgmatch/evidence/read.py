@@ -150,13 +150,13 @@ class Finder:
 
     def __init__(self, limits: AllLimits = NOTHING_SET, options: SourceOptions = DEFAULT_OPTIONS) -> None:
         self.limits = limits
-        self._options = replace(options, limits=self.limits.source)
+        self.options = replace(options, limits=self.limits.source)
         self._of_thread = threading.local()
 
     def at(self, place: Locator) -> Evidence:
         """The evidence at a place. Raises EvidenceError as Reopener does."""
         if not hasattr(self._of_thread, "reopener"):
-            self._of_thread.reopener = Reopener(self._options)
+            self._of_thread.reopener = Reopener(self.options)
         try:
             found: Evidence = self._of_thread.reopener.reopen(place)
         except EvidenceError as error:

@@ -13,6 +13,7 @@ from imgmatch.evidence.budget import Budget, left_of
 from imgmatch.evidence.container import Container
 from imgmatch.evidence.options import DEFAULT_OPTIONS, SourceOptions
 from imgmatch.evidence.recognise import Recognised, recognise
+from imgmatch.evidence.stated import is_image
 from imgmatch.locator import Locator
 from imgmatch.streams import one_line
 from imgmatch.types import Evidence, Issue
@@ -36,6 +37,7 @@ class Walked:
 
 
 TellWalked = Callable[[Walked], None]
+TellImage = Callable[[Evidence], None]
 
 
 def walk(
@@ -45,6 +47,7 @@ def walk(
     options: SourceOptions = DEFAULT_OPTIONS,
     pass_over: PassOver | None = None,
     walked: TellWalked | None = None,
+    image: TellImage | None = None,
 ) -> Iterator[Evidence | Issue]:
     """Find every file under ``path`` (or ``path`` itself), and every file in archives and disk images among
     them, in the same order every time.
@@ -53,18 +56,19 @@ def walk(
     to pass over (the case's own). What a disk does not give is an Issue of kind ``source_disk``: it is never kept, and
     says nothing of the evidence. ``pass_over`` is asked, on the thread that walks, about every video, moving picture,
     document, and archive that is not large. ``walked`` is told of each file and folder that was walked to its end
-    without an issue at its place. Raises UsageError when ``path`` does not exist, MachineError when this machine fails.
+    without an issue at its place, ``image`` of each image of a disk
+    before it is opened. Raises UsageError when ``path`` does not exist, MachineError when this machine fails.
     """
     walked = walked or (lambda place: None)
     for entry in files.walk(path, leave_out=leave_out, listed=lambda folder: walked(Walked(folder))):
         if isinstance(entry, Issue) or not options.inside:
             yield entry
         else:
-            yield from _unfold(entry, options, pass_over, walked)
+            yield from _unfold(entry, options, pass_over, walked, image or (lambda evidence: None))
 
 
 def _unfold(
-    file: Evidence, options: SourceOptions, pass_over: PassOver | None, walked: TellWalked
+    file: Evidence, options: SourceOptions, pass_over: PassOver | None, walked: TellWalked, image: TellImage
 ) -> Iterator[Evidence | Issue]:
     """A file, or what lies in it, at every depth: members come where their container stands."""
     budget = Budget(options.limits, file.size_bytes)
@@ -112,6 +116,8 @@ def _unfold(
             says = f"lies deeper than max_depth ({options.limits.max_depth}); not opened"
             yield Issue(entry.locator, "walk", "limit", says, "max_depth")
             continue
+        if is_image(seen, outermost=len(levels) == 1):
+            image(entry)
         if len(levels) == 1 and seen.is_disk:
             budget.stored_bytes = files.set_bytes(file)
         levels.append(_inside(entry, seen, options, budget, walked))

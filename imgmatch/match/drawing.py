@@ -11,7 +11,10 @@ import numpy.typing as npt
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
+from imgmatch.match.faces import faces_to_hide, people_mask
+
 if TYPE_CHECKING:
+    from imgmatch.match.masking import Mask
     from imgmatch.models.base import Embedder
     from imgmatch.types import Pixels, Verification
 
@@ -48,22 +51,29 @@ def heat_maps(embedder: Embedder, query: Pixels, item: Pixels) -> tuple[Heat, He
 
 
 def hidden(pixels: Pixels) -> Pixels:
-    """Coarsen (H, W, 3) uint8: skin-coloured parts to blocks of a 14th of the longer side, the rest to a 110th.
+    """Coarsen (H, W, 3) uint8: people to blocks of a 14th of the longer side, the rest to a 110th.
 
-    Skin by the chroma bounds of Chai and Ngan (1999), which also catch wood and warm walls, and miss skin in coloured
-    light: hence the coarser rest. A picture without colour is hidden like skin, as nothing in it can be told apart.
+    People are where faces are found, and what lies below them. Where the package that finds faces is not installed,
+    what has the colour of skin is taken for people, by the chroma bounds of Chai and Ngan (1999), which also catch wood
+    and warm walls, and miss skin in coloured light: hence the coarser rest. A picture without colour is then hidden as
+    a whole, as nothing in it can be told apart.
     """
     height, width = pixels.shape[:2]
     longer = max(height, width)
     coarse, fine = _blocks(pixels, max(1, longer // 14)), _blocks(pixels, max(1, longer // 110))
+    faces = faces_to_hide(pixels)
+    people = _skin(pixels) if faces is None else people_mask(faces, (width, height))
+    return np.where(people[..., None], coarse, fine).astype(np.uint8)
+
+
+def _skin(pixels: Pixels) -> Mask:
     if int((pixels.max(axis=2).astype(int) - pixels.min(axis=2)).max(initial=0)) < 12:
-        return coarse
+        return np.ones(pixels.shape[:2], bool)
     chroma = cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb)[..., 1:]
     skin = ((chroma >= (133, 77)) & (chroma <= (173, 127))).all(axis=2).astype(np.uint8)
-    side = max(3, longer // 60) | 1
+    side = max(3, max(pixels.shape) // 60) | 1
     skin = cv2.morphologyEx(skin, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    skin = cv2.dilate(skin, np.ones((side, side), np.uint8))
-    return np.where(skin[..., None] > 0, coarse, fine).astype(np.uint8)
+    return cv2.dilate(skin, np.ones((side, side), np.uint8)) > 0
 
 
 def draw(

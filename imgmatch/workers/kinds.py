@@ -82,9 +82,10 @@ DISKS = Kind(
     "imgmatch.workers.serving:ask",
     (
         *("tsk", "volumes.locked", "volumes.lvm", "volumes.trees", "volumes.udf"),
-        *("disks.ewf", "disks.ewf2", "disks.qcow", "disks.udif", "disks.vdi", "disks.vhd", "disks.vhdx", "disks.vmdk"),
+        *("disks.ewf", "disks.ewf2", "disks.qcow", "disks.stated", "disks.udif", "disks.vdi"),
+        *("disks.vhd", "disks.vhdx", "disks.vmdk"),
     ),
-    ("numpy.ma", "encodings.utf_16_be"),
+    ("numpy.ma", "_strptime", "encodings.cp1252", "encodings.utf_16", "encodings.utf_16_be"),
     ("pytsk3", "pyewf", "pyfsxfs", "pyfsapfs", "pyluksde", "pybde", "pyfvde", "backports.zstd"),
 )
 KINDS = (PICTURES, FRAMES, VIDEOS, DOCUMENTS, ARCHIVES, TABLES, DISKS)

@@ -11,9 +11,9 @@ from imgmatch.errors import EvidenceError, ModelError, SourceDiskError
 from imgmatch.evidence import DEFAULT_OPTIONS, SourceOptions
 from imgmatch.evidence.quiet import moved
 from imgmatch.evidence.read import Finder, gone, hashed
-from imgmatch.evidence.whole import whole_fault
 from imgmatch.locator import Locator
 from imgmatch.models import verify_model
+from indexer.care.containers import image_faults
 from indexer.case.case import Case
 from indexer.case.use import Use
 from indexer.catalogue import SightingRow
@@ -45,20 +45,23 @@ def check(
     *,
     sources: bool = False,
     options: SourceOptions = DEFAULT_OPTIONS,
+    counts: Counter[str] | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Finding]:
     """Yield every fault; nothing when all is well. With ``sources``, read every sighting's source again and compare;
-    ``options`` hold passwords.
+    ``options`` hold passwords. ``counts`` gets how many places there are (``sightings``), how many could be read
+    (``read``), in how many files (``files``), and how many bytes (``read_bytes``).
 
     ``progress`` is told the part, how many were checked and how many there are. Recorded before and after, but of a
     case that is read-only.
     """
-    counts: Counter[str] = Counter(faults=0)
+    counts = Counter() if counts is None else counts
+    counts["faults"] = 0
     with case.use("check", arguments={"sources": sources}, ends="checked", must_be_recorded=False) as use:
         parts = [_catalogue(case), _segments(case, progress), _indexes(case)]
         if sources:
             counts["sightings"] = case.catalogue.counts()["sightings"]
-            parts.append(_sources(use, options, progress))
+            parts.append(_sources(use, options, counts, progress))
         use.entry.counts = counts
         moved_before = moved.count
         for finding in chain.from_iterable(parts):
@@ -105,21 +108,25 @@ def _indexes(case: Case) -> Iterator[Finding]:
                 yield Finding("index", index_fault)
 
 
-def _sources(use: Use, options: SourceOptions, progress: Progress | None) -> Iterator[Finding]:
+def _sources(use: Use, options: SourceOptions, counts: Counter[str], progress: Progress | None) -> Iterator[Finding]:
     total = use.catalogue.counts()["sightings"]
     finder = Finder(use.limits, options)
     images: dict[Locator, None] = {}
+    files: set[str] = set()
     for number, sighting in enumerate(use.catalogue.sightings.all(), start=1):
         images.update(dict.fromkeys(_images(sighting.locator)))
         source_fault = _compare(sighting, finder)
+        if source_fault is None or source_fault.kind == "changed":
+            files.add(sighting.locator.outermost.at)
+            counts["read"] += 1
+            counts["read_bytes"] += sighting.size_bytes
+            counts["files"] = len(files)
         if source_fault is not None:
             yield source_fault
         if progress:
             progress("sources", number, total)
     for image in images:
-        whole = _whole(image, finder, options)
-        if whole is not None:
-            yield whole
+        yield from _whole(image, finder)
 
 
 def _images(place: Locator) -> Iterator[Locator]:
@@ -130,13 +137,14 @@ def _images(place: Locator) -> Iterator[Locator]:
         place = place.parent
 
 
-def _whole(image: Locator, finder: Finder, options: SourceOptions) -> Finding | None:
+def _whole(image: Locator, finder: Finder) -> Iterator[Finding]:
     """All bytes of a disk image, also those that no sighting lies in, against the hashes that it stores of them."""
     try:
-        fault = whole_fault(finder.at(image), options)
+        wrong = image_faults(image, finder)
     except (EvidenceError, SourceDiskError) as error:
-        fault = f"can't be read as a whole: {error}"
-    return None if fault is None else Finding("source", f"{image}: {fault}", "changed")
+        wrong = [f"can't be read as a whole: {error}"]
+    for fault in wrong[:1]:
+        yield Finding("source", f"{image}: {fault}", "changed")
 
 
 def _compare(sighting: SightingRow, finder: Finder) -> Finding | None:

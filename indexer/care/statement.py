@@ -16,6 +16,7 @@ from typing import Any
 
 import imgmatch
 from imgmatch.errors import UsageError
+from imgmatch.evidence.stated import HASHES
 from imgmatch.given import loads
 from imgmatch.optional import require
 from indexer.case.account import account
@@ -69,6 +70,8 @@ def _write(use: Use, log: AuditLog, run_id: int, draft: Path, signer: Any) -> di
         "case": {**use.catalogue.meta.all(), "path": plain(str(use.path.absolute()))},
         "run": run,
         "models": _models(log, run_id),
+        "images": [row.record() for row in use.catalogue.containers.of_run(run_id)],
+        "relocations": [made._asdict() for made in use.catalogue.relocations.all()],
         "totals": totals,
         "checks": checks,
         "adds_up": all(check["holds"] for check in checks),
@@ -182,7 +185,7 @@ def _checks(log: AuditLog, run: dict[str, Any], totals: dict[str, int]) -> list[
     if counts is None:
         why = f"the run is {run['state']} ({run['why']}): it has no totals, and the lists hold what it had committed"
         return [{"what": "the run is finished", "counted": None, "listed": None, "holds": False, "why": why}]
-    removed = "since then items or sources were deleted from the case, or a place was met under two names"
+    removed = "since then items or sources were deleted from the case or relocated, or a place was met under two names"
     logged = next((e for e in log.entries(action="ingest") if e.get("run_id") == run["run_id"]), None)
     left_out, unread = (counts.get(what, 0) for what in ("ignored", "unread"))  # older versions have no such counts
     sums = [
@@ -232,6 +235,12 @@ def _text(body: dict[str, Any]) -> str:
         f"State         {run['state']}" + (f" ({plain(run['why'])})" if run["why"] else ""),
         "Sources read:",
         *(f"  {plain(path)}" for path in run["arguments"].get("paths", ())),
+        *_images(body["images"]),
+        *(
+            f"Relocated     {plain(made['old'])} -> {plain(made['new'])} on {made['moved_utc']}"
+            + (f", taken back on {made['undone_utc']}" if made["undone_utc"] else "")
+            for made in body["relocations"]
+        ),
         f"Arguments     {plain(json.dumps({k: v for k, v in run['arguments'].items() if k != 'paths'}))}",
         "",
         "Counted by the run:",
@@ -260,6 +269,18 @@ def _text(body: dict[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _images(images: list[dict[str, Any]]) -> list[str]:
+    """What the disk images of the run say of themselves."""
+    lines = ["Disk images met first by this run:"] if images else []
+    for image in images:
+        lines.append(f"  {plain(image['place'])}: {image['kind']}, a disk of {image['disk_bytes']:,} bytes")
+        lines += [f"    {name:<22}{plain(value)}" for name, value in image["facts"].items()]
+        lines += [f"    {HASHES[name] + ' stored':<22}{value}" for name, value in image["hashes"].items()]
+        lines += [f"    {HASHES[name] + ' made here':<22}{value}" for name, value in image["made"].items()]
+        lines.append(f"    {'all its bytes':<22}{plain(image['verified'])}")
+    return lines
 
 
 def _log_faults(case: Case, head: Head, digest: str) -> list[str]:

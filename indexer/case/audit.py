@@ -31,6 +31,7 @@ from indexer.index.disk import sync_folder
 FIRST = "0" * 64
 """What the first entry names as the hash of the one before."""
 EMPTY = LogState(0, FIRST, 0)
+_LOOKED_AT_BYTES = 1 << 17
 _MOST_WAITING_BYTES = 16_000
 """The catalogue writes all that waits again with each entry: more than this costs more than forcing the log to disk."""
 
@@ -176,6 +177,19 @@ class AuditLog:
         with self.path.open("rb") as file:
             return verify(str(self.path), _lines(file, size), now, expect)
 
+    def suspect(self) -> str | None:
+        """The first fault of the log, as far as its last part tells, which is soon read; never writes."""
+        size = self.path.stat().st_size if self.path.exists() else 0
+        if size <= _LOOKED_AT_BYTES:
+            return next(iter(self.verify().faults), None)
+        state = self._catalogue.custody.log_state()
+        with self.path.open("rb") as file:
+            file.seek(size - _LOOKED_AT_BYTES)
+            lines = list(_lines(file, _LOOKED_AT_BYTES - len(file.readline())))
+        place = _place(lines[0]) if lines else None
+        after = Head(place[0] - 1, place[1]) if place else Head(0, FIRST)
+        return next(iter(verify(str(self.path), lines, state, after=after).faults), None)
+
     def entries(
         self, *, since: str | None = None, action: str | None = None, last: int | None = None
     ) -> Iterator[dict[str, Any]]:
@@ -226,12 +240,14 @@ class AuditLog:
         return state, None
 
 
-def verify(name: str, lines: Iterable[bytes], state: LogState | None, expect: Iterable[Head] = ()) -> Verified:
-    """Verify a log's lines (with their ends) against the state that the catalogue keeps; None: nothing is kept."""
+def verify(
+    name: str, lines: Iterable[bytes], state: LogState | None, expect: Iterable[Head] = (), after: Head | None = None
+) -> Verified:
+    """Verify a log's lines (with their ends), all or those ``after`` an entry, against what the catalogue keeps."""
     faults: list[str] = []
     notes: list[str] = []
     hashes = _Wanted(expect, state)
-    number, digest = 0, FIRST
+    number, digest = (after.entry, after.sha256) if after else (0, FIRST)
     torn = b""
     for count, line in enumerate(lines, start=1):
         if not line.endswith(b"\n"):

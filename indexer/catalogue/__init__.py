@@ -5,6 +5,7 @@ compacting do with them (``table``); ``registry`` holds them all.
 """
 
 from indexer.catalogue.catalogue import Catalogue
+from indexer.catalogue.containers import ContainerRow
 from indexer.catalogue.custody import LogState
 from indexer.catalogue.decisions import DecisionRow
 from indexer.catalogue.faces import FaceDecisionRow, FaceRow, PersonRow
@@ -21,6 +22,7 @@ from indexer.catalogue.writer import Writer
 __all__ = [
     "CalibrationRow",
     "Catalogue",
+    "ContainerRow",
     "DecisionRow",
     "FaceDecisionRow",
     "FaceRow",

@@ -11,6 +11,7 @@ from typing import Any
 
 from imgmatch.errors import CaseError, UsageError
 from imgmatch.locator import Locator
+from indexer.catalogue.containers import ContainerReads
 from indexer.catalogue.custody import CustodyReads
 from indexer.catalogue.decisions import DecisionReads
 from indexer.catalogue.faces import FaceReads
@@ -64,6 +65,7 @@ class Catalogue:
         self.listed = ListedReads(self)
         self.decisions = DecisionReads(self)
         self.vics = VicsReads(self)
+        self.containers = ContainerReads(self)
         self.faces = FaceReads(self)
         self.relocations = RelocationReads(self)
 

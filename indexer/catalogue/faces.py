@@ -284,9 +284,12 @@ class FaceWrites(Writes, FaceReads):
         )
 
     def ungroup(self) -> None:
-        """Take back what grouping said, and people whom nobody named and who have no face left."""
+        """Take back what grouping said; people who have no face left then wait for ``drop_empty``."""
         self._run("DELETE FROM people_faces WHERE NOT by_examiner")
-        self.drop_empty()
+
+    def forget_people(self, people: Iterable[int]) -> None:
+        """Forget people whose faces are another's now, with their labels."""
+        self._run_all("DELETE FROM people WHERE person_id = ?", ((person,) for person in people))
 
     def drop_empty(self) -> None:
         """Forget people without a face and without a label."""

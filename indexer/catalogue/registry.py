@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterable
 
 from indexer.catalogue import (
+    containers,
     custody,
     decisions,
     faces,
@@ -30,7 +31,7 @@ from indexer.catalogue.table import Table
 
 _SUBJECTS = (
     meta, custody, models, runs, items, sightings, labels, issues, segments, vectors, indexes, facts, lists, listed,
-    decisions, vics, relocations, faces,
+    decisions, vics, containers, relocations, faces,
 )  # fmt: skip
 TABLES: tuple[Table, ...] = tuple(table for subject in _SUBJECTS for table in subject.TABLES)
 HEAD_KEPT = 10

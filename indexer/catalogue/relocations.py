@@ -69,7 +69,13 @@ TABLES = (
     ),
 )
 _SIGHTING = "sighting_id, item_id, locator, modified_utc, modified_ns, changed_ns, seen_utc, run_id"
-_IDS = {"sightings": "sighting_id", "issues": "issue_id", "past_issues": "rowid", "listed_files": "file_id"}
+_IDS = {
+    "sightings": "sighting_id",
+    "issues": "issue_id",
+    "past_issues": "rowid",
+    "listed_files": "file_id",
+    "containers": "container_id",
+}
 _WINDOWS = re.compile(r"[A-Za-z]:(?:[\\/]|\Z)|\\\\")
 
 

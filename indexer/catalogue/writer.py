@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 
+from indexer.catalogue.containers import ContainerWrites
 from indexer.catalogue.custody import CustodyWrites
 from indexer.catalogue.decisions import DecisionWrites
 from indexer.catalogue.faces import FaceWrites
@@ -51,6 +52,7 @@ class Writer:
         self.listed = ListedWrites(by)
         self.decisions = DecisionWrites(by)
         self.vics = VicsWrites(by)
+        self.containers = ContainerWrites(by)
         self.faces = FaceWrites(by)
         self.relocations = RelocationWrites(by)
 

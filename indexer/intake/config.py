@@ -77,16 +77,20 @@ class IngestConfig:
         """What the log keeps of it."""
         changed = self.all_limits.changed()
         return {
-            "paths": [readable(os.fsdecode(path)) for path in paths],
+            "paths": [_absolute(path) for path in paths],
             "reread": self.reread,
             "jobs": self.threads,
             "profile": self.profile,
             "isolation": self.isolation,
             **self.sources.record(),
-            "labels": None if self.labels is None else readable(os.fsdecode(self.labels)),
+            "labels": None if self.labels is None else _absolute(self.labels),
             **({"limits": changed} if changed else {}),
-            **({} if self.manifest is None else {"manifest": readable(os.fsdecode(self.manifest))}),
+            **({} if self.manifest is None else {"manifest": _absolute(self.manifest)}),
         }
+
+
+def _absolute(path: str | os.PathLike[str]) -> str:
+    return readable(os.path.abspath(os.fsdecode(path)))
 
 
 @dataclass(slots=True)

@@ -28,9 +28,11 @@ def entries(
     config: IngestConfig,
     report: IngestReport,
     stop: threading.Event,
+    images: list[Evidence],
 ) -> Iterator[Entry]:
     """Walk all paths; leave out what this case has read before and what has not changed since. Containers that hash
     lists name come before what is in them, or without it. Places that had issues and have none any more are told of.
+    ``images`` gets each disk image that is met.
     """
     waiting: list[Listed | Walked] = []
     had_issues = use.catalogue.issues.any()
@@ -61,7 +63,9 @@ def entries(
             yield one
 
     for path in paths:
-        for found in walk(path, leave_out=use.path, options=config.sources, pass_over=pass_over, walked=walked):
+        for found in walk(
+            path, leave_out=use.path, options=config.sources, pass_over=pass_over, walked=walked, image=images.append
+        ):
             if stop.is_set():
                 return
             yield from told()

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from imgmatch.errors import MachineError
 from imgmatch.evidence.quiet import moved
 from imgmatch.models.base import Embedder, FaceEmbedder
+from imgmatch.types import Evidence
 from imgmatch.workers.decode import ReadPicture, read_picture
 from imgmatch.workers.pictures import PicturePool
 from indexer.case.case import Case
@@ -18,6 +19,7 @@ from indexer.case.compact import join_small
 from indexer.case.run import Run
 from indexer.intake.commits import Commits
 from indexer.intake.config import IngestConfig, IngestReport
+from indexer.intake.containers import note_containers
 from indexer.intake.embedding import embed, grouped, in_order, unique, until_a_fault
 from indexer.intake.finding import Entry, entries
 from indexer.intake.known import KnownFiles, match_pdq
@@ -69,9 +71,11 @@ def ingest(
             commits = Commits(case, run, shelf, known, report, config.commit_items)
             try:
                 named = paths if paths or config.manifest is None else manifest_files(config.manifest)
-                found = entries(run, named, known, shelf, config, report, stop)
+                images: list[Evidence] = []
+                found = entries(run, named, known, shelf, config, report, stop, images)
                 with _decoder(config) as decoder:
                     _take_in(found, Reading(run, known, shelf, config, decoder, faces), embedder, commits, tell)
+                note_containers(run, images, config.sources)
                 for alert in match_pdq(run):
                     report.alert([alert])
                 if not stop.is_set():

@@ -76,9 +76,9 @@ def _drawn(image: Image, faces: list[Face | FaceRow], reveal: tuple[int, ...]) -
     tall, wide = image.pixels.shape[:2]
     boxes = [scaled(face.box, (wide, tall), image.upright_size_px) for face in faces]
     shown = hidden_faces(image.pixels, (box for number, box in enumerate(boxes, start=1) if number not in reveal))
-    for number in reveal:  # a neighbour's margin must not cover it
-        x, y, width, height = map(int, boxes[number - 1])
-        shown[y : y + height, x : x + width] = image.pixels[y : y + height, x : x + width]
+    for x, y, width, height in (boxes[number - 1] for number in reveal):  # a neighbour's margin must not cover it
+        part = slice(int(y), int(y + height)), slice(int(x), int(x + width))
+        shown[part] = image.pixels[part]
     picture = numbered(shown, boxes, [bool(face.unfit) for face in faces])
     picture.thumbnail((_SHOWN_PX, _SHOWN_PX))
     file = io.BytesIO()

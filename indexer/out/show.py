@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from imgmatch.errors import UsageError
@@ -12,9 +12,10 @@ from imgmatch.locator import Locator
 from indexer.search.reasons import lies_in
 
 if TYPE_CHECKING:
+    from imgmatch.types import Sighting
     from indexer.case.case import Case
     from indexer.case.use import Use
-    from indexer.catalogue import IssueRow, KindRow
+    from indexer.catalogue import ContainerRow, IssueRow, KindRow
 
 _LEAST_PREFIX = 6
 
@@ -42,13 +43,16 @@ def find_item(use: Use, text: str) -> int:
     named = item_by_number_or_digits(use, text, _LEAST_PREFIX)
     if named is not None:
         return named
-    place = Locator.parse(text) if text.startswith("file:") else Locator.file(os.path.abspath(text))
-    item_id = use.catalogue.sightings.item_at(place)
+    item_id = use.catalogue.sightings.item_at(_place(text))
     if item_id is None:
         raise UsageError(
             f"{text}: no item of {use.path}; give its id, six or more digits of its SHA-256, or where it was found"
         )
     return item_id
+
+
+def _place(text: str) -> Locator:
+    return Locator.parse(text) if text.startswith("file:") else Locator.file(os.path.abspath(text))
 
 
 def _labels(use: Use, item_id: int) -> dict[str, dict[str, str]]:
@@ -59,9 +63,21 @@ def _labels(use: Use, item_id: int) -> dict[str, dict[str, str]]:
     return found
 
 
+def _containers(use: Use, sightings: Iterable[Sighting]) -> list[ContainerRow]:
+    """Each disk image that an item was found in, once."""
+    found = (row for sighting in sightings for row in use.catalogue.containers.holding(sighting.locator))
+    return list({str(row.locator): row for row in found}.values())
+
+
 def show(case: Case, text: str) -> dict[str, Any]:
-    """All that a case knows of an item, as ``find_item`` finds it, ready for JSON; recorded before it is given."""
+    """All that a case knows of an item, as ``find_item`` finds it, or of a disk image that is named by its place, ready
+    for JSON; recorded before it is given.
+    """
     with case.use("show") as use:
+        image = next((row for row in use.catalogue.containers.all() if row.locator == _place(text)), None)
+        if image is not None:
+            use.entry.subject = {"image": str(image.locator)}
+            return image.record()
         record = item_record(use, find_item(use, text))
         use.entry.subject = {"item_id": record["item_id"], "sha256": record["sha256"]}
         return record
@@ -112,6 +128,7 @@ def item_record(use: Use, item_id: int) -> dict[str, Any]:
             }
             for sighting in sightings
         ],
+        "containers": [container.record() for container in _containers(use, sightings)],
         "labels": [{"source": source, "columns": columns} for source, columns in _labels(use, item_id).items()],
         "metadata": catalogue.facts.metadata([item_id]).get(item_id),
         "lists": [

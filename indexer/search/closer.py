@@ -22,6 +22,7 @@ from imgmatch.match.verify import QueryFeatures, query_features, verify
 from imgmatch.types import ModelSpec, Sighting, Verification
 from indexer.case.case import Case
 from indexer.case.use import Use
+from indexer.catalogue.decisions import standing_of
 from indexer.index.protocol import Progress
 from indexer.search.background import Background, check_limit
 from indexer.search.copies import Copies
@@ -112,8 +113,29 @@ def find_links(
         found, count = nearest_links(streamed, request.top)
         if request.verify:
             found = verify_links(use, theirs, found, progress)
+        found = _known(use, theirs, found)
         use.entry.counts = {"links": len(found)}
     return found, count
+
+
+def _known(use: Use, theirs: Use, found: Sequence[Link]) -> list[Link]:
+    """Links with their labels, and with what stands of them by the decisions of both cases."""
+    labels = use.catalogue.labels.of(link.item.item_id for link in found)
+    labels_there = theirs.catalogue.labels.of(link.other.item_id for link in found)
+    pairs = use.catalogue.decisions.pairs()
+    for pair, rows in theirs.catalogue.decisions.pairs().items():
+        pairs[pair] = sorted([*pairs.get(pair, ()), *rows], key=lambda row: row.decided_utc)
+    second_reader = use.catalogue.decisions.second_reader()
+
+    def known(link: Link) -> Link:
+        one, other = sorted((link.item.sha256, link.other.sha256))
+        of = labels[link.item.item_id], labels_there[link.other.item_id]
+        said = ["; ".join(columns.get("label", ())) for columns in of]
+        return replace(
+            link, labels=(said[0], said[1]), decision=standing_of(pairs.get((one, other), ()), second_reader)
+        )
+
+    return [known(link) for link in found]
 
 
 def closer_look(use: Use) -> Compare:

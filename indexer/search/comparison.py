@@ -12,6 +12,7 @@ from imgmatch.errors import EvidenceError, UsageError
 from imgmatch.evidence import SourceOptions, walk
 from imgmatch.evidence.read import Finder
 from imgmatch.match.drawing import Heat, draw, heat_maps, hidden
+from imgmatch.match.faces import hides_faces
 from imgmatch.models.base import Embedder
 from imgmatch.types import Image, Issue, Verification
 from indexer.case.case import Case
@@ -160,6 +161,10 @@ def _lines(
         numbers,
         *legend,
         f"cosine similarity {similarity:.4f} by {embedder.spec.name}; the heat maps are an approximate split of it",
-        "Shown as found." if reveal else "Pictures are coarsened, skin-coloured parts strongly; --reveal shows them.",
+        "Shown as found." if reveal else f"Pictures are coarsened, {_strongly()} strongly; --reveal shows them.",
         "A lead for an examiner, never a verdict.",
     ]
+
+
+def _strongly() -> str:
+    return "faces and what lies below them" if hides_faces() else "skin-coloured parts"

@@ -13,7 +13,7 @@ import numpy as np
 from imgmatch.errors import UsageError
 from imgmatch.locator import Locator
 from imgmatch.match.copies import COPY_SIMILARITY
-from imgmatch.types import FalseMatchRate, ModelSpec, Verification
+from imgmatch.types import Decision, FalseMatchRate, ModelSpec, Verification
 from indexer.case.use import Use
 from indexer.catalogue import ItemRow
 from indexer.index.layered import Base
@@ -71,6 +71,10 @@ class Link:
     other_place: Locator
     false_match: FalseMatchRate | None
     verification: Verification | None = None
+    labels: tuple[str, str] = ("", "")
+    """What either case calls it (the column ``label``)."""
+    decision: Decision | None = None
+    """What stands of the pair by the decisions of both cases."""
 
     @property
     def identical(self) -> bool:

@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -36,6 +36,8 @@ VERSION = 1
 MANIFEST = "manifest.json"
 ITEMS = "items.jsonl"
 SIGHTINGS = "sightings.jsonl"
+LABELS = "labels.jsonl"
+DECISIONS = "decisions.jsonl"
 SPEC_FIELDS = ("name", "task", "dim", "input_px", "weights_sha256", "licence")
 """What is told of a model: the rest may name a place on this machine."""
 
@@ -46,13 +48,20 @@ _MADE_AT_ONCE = 256
 
 @dataclass(frozen=True, slots=True)
 class PackConfig:
-    """What leaves the house beyond vectors and digests: small pictures (blurred, or clear with ``reveal``), and where
-    pictures were found.
+    """What leaves the house beyond vectors and digests: small pictures (blurred, or clear with ``reveal``), where
+    pictures were found, labels, and decisions with who made them.
     """
 
     thumbnails: bool = False
     reveal: bool = False
     locators: bool = False
+    labels: bool = False
+    decisions: bool = False
+
+    @property
+    def shown(self) -> str:
+        """What small pictures are."""
+        return "none" if not self.thumbnails else "clear" if self.reveal else "blurred"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +127,9 @@ def write_pack(
     """
     config = config or PackConfig()
     path = Path(target)
-    shown = "none" if not config.thumbnails else "clear" if config.reveal else "blurred"
     require_items(case)
-    arguments = {"format": "pack", "thumbnails": shown, "locators": config.locators}
+    told = {"labels": config.labels, "decisions": config.decisions, "locators": config.locators}
+    arguments = {"format": "pack", "thumbnails": config.shown, **told}
     subject = {"file": str(path.absolute())}
     recorded = case.use("export", arguments=arguments, subject=subject, ends="exported")
     with whole_file(path) as file, recorded as use, use.catalogue.snapshot():
@@ -129,6 +138,10 @@ def write_pack(
             items = _write_items(use, members)
             if config.locators:
                 _write_sightings(use, members)
+            if config.labels:
+                _write_labels(use, members)
+            if config.decisions:
+                _write_decisions(use, members)
             models = [_write_model(use, members, shelf) for shelf in case.shelves()]
             pictures = _write_thumbnails(use, members, config.reveal, progress) if config.thumbnails else 0
             vectors = sum(block["rows"] for model in models for block in model["vectors"])
@@ -140,8 +153,8 @@ def write_pack(
                 "case_id": case.catalogue.meta.all()["case_id"],
                 "items": items,
                 "vectors": vectors,
-                "thumbnails": shown,
-                "locators": config.locators,
+                "thumbnails": config.shown,
+                **told,
                 "models": models,
                 "members": members.written,
             }
@@ -181,6 +194,22 @@ def _write_sightings(use: Use, members: _Members) -> None:
     with members.member(SIGHTINGS) as member:
         for _, item_id, _, locator, modified, _, _ in use.catalogue.sightings.table():
             member.line({"item_id": item_id, "locator": locator, "modified_utc": modified})
+
+
+def _write_labels(use: Use, members: _Members) -> None:
+    """Columns and values, not the table that says so: its name may be a place."""
+    with members.member(LABELS) as member:
+        for item_id, _, _, name, value in use.catalogue.labels.table():
+            member.line({"item_id": item_id, "name": name, "value": value})
+
+
+def _write_decisions(use: Use, members: _Members) -> None:
+    """The whole history, as it can be told what stands."""
+    with members.member(DECISIONS) as member:
+        for row in use.catalogue.decisions.all():
+            record = asdict(row)
+            del record["decision_id"]
+            member.line(record)
 
 
 def _write_model(use: Use, members: _Members, shelf: Shelf) -> dict[str, Any]:

@@ -27,8 +27,18 @@ from imgmatch.locator import Locator
 from imgmatch.streams import Shared
 from imgmatch.types import ModelSpec
 from indexer.case.case import Case
+from indexer.catalogue import DecisionRow, Writer
 from indexer.catalogue.clock import now_utc
-from indexer.out.exchange.pack import FORMAT, ITEMS, MANIFEST, SIGHTINGS, SPEC_FIELDS, VERSION
+from indexer.out.exchange.pack import (
+    DECISIONS,
+    FORMAT,
+    ITEMS,
+    LABELS,
+    MANIFEST,
+    SIGHTINGS,
+    SPEC_FIELDS,
+    VERSION,
+)
 
 MAX_MANIFEST_BYTES = 64 << 20
 MAX_LINE_BYTES = 1 << 20
@@ -41,6 +51,32 @@ _UNREADABLE = (
     zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, struct.error, EOFError, zlib.error,
     ValueError, KeyError, TypeError, OverflowError, SyntaxError, TokenError, MemoryError, AttributeError,
 )  # fmt: skip
+
+
+def told_of(path: Path) -> str | None:
+    """What a pack says that it is, in a sentence, with what can be done with it; None of what is no pack. Nothing of it
+    is compared.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            info = archive.getinfo(MANIFEST)
+            if info.file_size > MAX_MANIFEST_BYTES or info.compress_type != zipfile.ZIP_STORED:
+                return None
+            manifest = loads(archive.read(info))
+        if manifest["format"] != FORMAT:
+            return None
+        models = ", ".join(str(model["spec"]["name"]) for model in manifest["models"]) or "no model"
+        made, case_id = str(manifest["created_utc"]), str(manifest["case_id"])
+        within = [f"{int(manifest['items']):,} items, {int(manifest['vectors']):,} vectors by {models}"]
+        within += [f"{manifest['thumbnails']} small pictures"] if manifest["thumbnails"] != "none" else []
+        names = {"locators": "places", "labels": "labels", "decisions": "decisions"}
+        within += [name for field, name in names.items() if manifest.get(field)]
+    except (OSError, ImgmatchError, *_UNREADABLE):
+        return None
+    return (
+        f"is a pack of case {case_id[:80]}, made {made[:40]}: {_line(', '.join(within))}; it holds no pictures, and "
+        f"can't be searched, reviewed or merged: compare it with a case of yours by: imgmatch link CASE {path}"
+    )
 
 
 @contextmanager
@@ -188,6 +224,8 @@ def _filled(
                 for record in _lines(path, SIGHTINGS, files[SIGHTINGS]):
                     locator, modified = str(Locator.parse(record["locator"])), record["modified_utc"]
                     writer.sightings.restore(record["item_id"], locator, modified, now, run.run_id)
+            _fill_labels(path, files, writer)
+            _fill_decisions(path, files, writer)
             if run.catalogue.items.unseen():
                 raise _damaged(path, f"{SIGHTINGS} leaves out items")
             all_items = np.array(known, dtype=np.int64)
@@ -204,6 +242,24 @@ def _filled(
     except BaseException:
         case.close()
         raise
+
+
+def _fill_labels(path: Path, files: dict[str, Path], writer: Writer) -> None:
+    labels: dict[int, dict[str, list[str]]] = {}
+    for record in _lines(path, LABELS, files[LABELS]) if LABELS in files else ():
+        labels.setdefault(int(record["item_id"]), {}).setdefault(str(record["name"]), []).append(str(record["value"]))
+    for item_id, columns in labels.items():
+        for number in range(max(map(len, columns.values()))):
+            own = {name: values[number] for name, values in columns.items() if number < len(values)}
+            writer.labels.set(item_id, f"pack {number + 1}", own)
+
+
+def _fill_decisions(path: Path, files: dict[str, Path], writer: Writer) -> None:
+    for record in _lines(path, DECISIONS, files[DECISIONS]) if DECISIONS in files else ():
+        row = DecisionRow(0, **{name: str(record[name]) for name in record})
+        if not all(_HEX["sha256"].match(content) for content in (row.query_sha256, row.item_sha256)):
+            raise ValueError("a decision is on what is no SHA-256")
+        writer.decisions.add(row)
 
 
 def _array(file: Path, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
@@ -253,6 +309,6 @@ def _damaged(path: Path, what: str) -> UsageError:
     return UsageError(f"{path}: damaged or altered pack: {what}; ask the sender for it again")
 
 
-def _line(error: BaseException) -> str:
+def _line(error: BaseException | str) -> str:
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[0][:200]

@@ -19,6 +19,6 @@ def years_between(asked: Sequence[str], taken: str | None) -> float | None:
 
 def _day(text: str | None) -> date | None:
     try:
-        return date.fromisoformat((text or "")[:10])
+        return date.fromisoformat((text or "")[:10].replace(":", "-"))
     except ValueError:
         return None

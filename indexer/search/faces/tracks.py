@@ -61,6 +61,13 @@ class _Track:
         return self._matches[0].with_(frames=len(self._matches), frame_items=others)
 
 
+def frame_of(place: Locator) -> tuple[str | None, float | None]:
+    """The video that a frame lies in, and when, in ms; None, None for what is no frame."""
+    if place.kind != "frame" or place.parent is None:
+        return None, None
+    return str(place.parent), _time(place)
+
+
 def _time(frame: Locator) -> float:
     """Of a video in ms; of other moving pictures the number of the frame, which is as good."""
     return float(frame.at.partition(";")[0].partition(".")[0])

@@ -39,6 +39,7 @@ SHIPPED = {
     12: "5e9395ceb0d75af4",
     13: "6c4bb9696c406dbe",
     14: "dd378f19bc4edc01",
+    15: "67df29b2fa6f647c",
 }
 
 
@@ -93,6 +94,9 @@ def full(tmp_path):
                 writer.sightings.restore(2, str(evidence(1, "/moved/a").locator), None, "now", run.run_id)
                 writer.relocations.move("/media", "/moved", "now")
                 writer.relocations.move("/moved", "/media", "now")
+                writer.containers.add(
+                    evidence(95), "E01", 512, ({"examiner": "A"}, {"md5": "0" * 32}), ("now", run.run_id)
+                )
         yield case
 
 
