@@ -70,7 +70,7 @@ KEPT_ASIDE = 3
 
 def kept_aside(view: View) -> bool:
     """Whether a view is of a hotel that is never trained on: each third, by number. Of those the ones with odd numbers
-    are for choosing among runs, the others for the figures that are told.
+    validate a run.
     """
     return view.hotel % KEPT_ASIDE == 0
 
