@@ -178,12 +178,13 @@ def odd() -> Iterator[Input]:
     for name, path, data in (
         ("JPEG without a height, which follows (DNL)", "a.jpg", no_height),
         ("JPEG, no end", "a.jpg", plain[:end]),
-        ("JPEG, text before it", "a.jpg", b"\r\n" + plain),
         ("PNG, a wrong checksum in a text", "a.png", _with_text(b"\0\0\0\0")),
         ("PNG, 20 MB of text", "a.png", _with_text(None, 20 << 20)),
         ("BMP, alpha of zeros", "a.bmp", _bmp_with_alpha()),
     ):
         yield _holding("odd, but whole", name, path, lambda data=data: data)  # type: ignore[misc]
+    name, data = "JPEG, text before it", b"\r\n" + plain
+    yield Input("odd, but whole", name, file("a.jpg", lambda: data), frozenset({sha256(plain)}))
 
 
 def _holding(

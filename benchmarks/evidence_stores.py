@@ -5,6 +5,7 @@ reads.
 from __future__ import annotations
 
 import base64
+import binascii
 import bz2
 import gzip
 import io
@@ -141,11 +142,20 @@ def documents() -> Iterator[Input]:
         ("binary plist", "a.plist", plistlib.dumps({"x": [jpeg]}, fmt=plistlib.FMT_BINARY), one),
         ("XML plist", "a.plist", plistlib.dumps({"x": [jpeg]}), one),
         ("SQLite with pictures in rows", "a.db", _database(), of(members())),
+        ("RTF with a picture", "a.rtf", b"{\\rtf1 {\\pict\\jpegblip " + jpeg.hex().encode() + b"}}", one),
+        ("text with a uuencoded file", "a.txt", _uuencoded(jpeg), one),
+        ("song with a cover (MP3)", "a.mp3", b"ID3\3\0\0\0\0\x7f\x7fAPIC" + bytes(7) + b"image/jpeg\0\3\0" + jpeg, one),
+        ("file of no known kind, a picture behind its header", "a.bin", b"head\0\1\2\3" * 9 + jpeg + b"tail", one),
         ("DOCX", "a.docx", zipped({"[Content_Types].xml": b"<Types/>", "word/document.xml": b"<w/>",
                                    "word/media/i.jpg": jpeg}), one),
     ):  # fmt: skip
         yield Input("documents and stores", name, file(path, lambda content=content: content), inside)  # type: ignore[misc]
     yield Input("documents and stores", "PDF with a JPEG", file("a.pdf", lambda: encoded("PDF")), drawn=1)
+
+
+def _uuencoded(data: bytes) -> bytes:
+    lines = b"".join(binascii.b2a_uu(data[at : at + 45]) for at in range(0, len(data), 45))
+    return b"words\nbegin 644 a.jpg\n" + lines + b"`\nend\n"
 
 
 _STORE = """
@@ -236,6 +246,18 @@ def _acquired(*options: str) -> Callable[[], bytes]:
     return made
 
 
+@cache
+def _disc() -> bytes:
+    """A disc with the four pictures, in UDF beside ISO 9660."""
+    with tempfile.TemporaryDirectory() as scratch:
+        image, folder = Path(scratch) / "a.iso", Path(scratch) / "in"
+        folder.mkdir()
+        for name, data in members().items():
+            (folder / name).write_bytes(data)
+        tool("genisoimage", "-quiet", "-udf", "-hide", "*.jpg", "-o", image, folder)
+        return image.read_bytes()
+
+
 def disks() -> Iterator[Input]:
     """Disks with the four pictures, raw and in every image format, whole and with each fault."""
     inside = of(members())
@@ -244,6 +266,7 @@ def disks() -> Iterator[Input]:
         ("FAT, raw", _fat, False),
         ("ext4, raw", _ext4, False),
         ("NTFS, raw", _ntfs, False),
+        ("UDF beside ISO 9660, which hides one", _disc, False),
         ("FAT in E01", _acquired("-c", "deflate:best"), True),
         ("FAT in E01, not deflated", _acquired("-c", "deflate:none"), True),
         ("FAT in QCOW2", _converted("-O", "qcow2"), False),

@@ -18,8 +18,7 @@ import numpy as np
 from benchmarks import photographs, report
 from benchmarks.retrieval import SEED, embed_all
 from imgmatch.lab.alterations import ALTERATIONS, alter
-from imgmatch.lab.metrics import background_similarity
-from imgmatch.match.calibration import NEIGHBOURS, Calibration, calibrate, normalised
+from imgmatch.match.calibration import Calibration, calibrate, normalised, usual
 from imgmatch.match.copies import COPY_SIMILARITY
 from imgmatch.match.ranking import AGGREGATIONS, fuse, rank_labels
 from imgmatch.models import DEFAULT_MODEL, load_model
@@ -49,7 +48,7 @@ def coverage(vectors: np.ndarray, splits: int, background: int) -> dict[str, Any
             made = calibrate(normalised(similarities, similarities >= COPY_SIMILARITY))
             scores = queries @ gallery.T
             unrelated = scores < COPY_SIMILARITY
-            scores = (scores - background_similarity(queries @ known.T, NEIGHBOURS)[:, None])[unrelated]
+            scores = (scores - usual(queries @ known.T)[:, None])[unrelated]
             bounds.append(made.bound)
             for stated in STATED:
                 threshold, lower, upper = _at(made, stated)
@@ -106,7 +105,7 @@ def normalisation(embedder: Embedder, vectors: np.ndarray, every: int) -> dict[s
     figures: dict[str, Any] = {}
     for name, (asked, right) in sets.items():
         plain = (asked * right).sum(axis=1)
-        scores = {"plain": plain, "normalised": plain - background_similarity(asked @ known.T, NEIGHBOURS)}
+        scores = {"plain": plain, "normalised": plain - usual(asked @ known.T)}
         figures[name] = {
             kind: {
                 f"{stated:g}": float((scores[kind] >= np.quantile(background[kind], 1 - stated)).mean())
@@ -138,7 +137,7 @@ def sets_of_queries(references: np.ndarray, queries: np.ndarray, known: np.ndarr
         for number in range(rooms):
             scores = queries[number] @ gallery.T
             if kind == "normalised":
-                scores = scores - background_similarity(queries[number] @ known.T, NEIGHBOURS)[:, None]
+                scores = scores - usual(queries[number] @ known.T)[:, None]
             kept = [{int(i): float(row[i]) for i in np.argsort(-row)[:200]} for row in scores]
             for method in (*AGGREGATIONS, "reciprocal ranks"):
                 order = [item for item, _ in fuse(kept, method)]

@@ -3,41 +3,140 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 import imgmatch
-from cli.commands import (
-    audit,
-    case,
-    check,
-    demo,
-    doctor,
-    exchange,
-    faces,
-    index,
-    ingest,
-    known,
-    matches,
-    models,
-    relocate,
-    review,
-    search,
-    show,
+from cli.options.lazy import Family, Row, Table, lazy, settings
+from cli.render.notes import be_quiet
+
+COMMANDS: Table = {
+    "explain": Row("search.explain", "Draw why a query and an item match"),
+    "show": Row("show.show", "Everything known of one item"),
+    "import": Row("exchange.import_", "Bring in known media by hash"),
+    "review": Row("review.review", "Look through matches in the browser, on this machine only"),
+    "calibrate": Row(
+        "matches.calibrate",
+        "Measure how often different pictures score high, so that matches can say their false-match rate",
+    ),
+    "groups": Row("matches.groups", "Near-copies within a case"),
+    "link": Row("matches.link", "Which items of a case match which of another, with their false-match rates"),
+    "decide": Row("matches.decide", "Say what you make of a match"),
+    "demo": Row("demo.demo", "Make a complete small case from rooms of rendered hotels"),
+    "doctor": Row(
+        "doctor.doctor",
+        "Say what is installed, what is missing for which sources, and whether this machine can do the work",
+    ),
+    "init": Row("case.init", "Make a new, empty case"),
+    "ingest": Row("ingest.ingest", "Bring pictures into a case"),
+    "watch": Row(
+        "watch.watch",
+        "Bring pictures into a case as they arrive in a folder, until Ctrl-C or SIGTERM, which end it cleanly",
+    ),
+    "search": Row("search.search", "Find the items of a case that look most like each query photograph"),
+    "export": Row("exchange.export", "Write a report, or what other programs and offices read"),
+    "status": Row("case.status", "What a case holds"),
+    "issues": Row("case.issues", "List the evidence that could not be used, and why"),
+    "check": Row("check.check", "Verify a case"),
+    "delete": Row("erasure.delete", "Erase items from a case for good"),
+    "readmit": Row("erasure.readmit", "Let contents that were erased into a case again"),
+    "erasures": Row("erasure.erasures", "List what was erased from a case"),
+    "merge": Row("case.merge", "Add other cases' items, sightings, labels, issues, decisions, vectors"),
+    "relocate": Row("relocate.relocate", "Sources lie on another disk, drive letter or machine now"),
+    "models": Family(
+        "The networks that turn pictures into vectors.",
+        {
+            "list": Row("models.list_", "The models that imgmatch knows, and whether their weights are here"),
+            "show": Row("models.show", "Everything known of one model"),
+            "verify": Row("models.verify", "Check weight files against their SHA-256"),
+            "add": Row("models.add", "Check a model and make it known on this machine by its name"),
+            "download": Row("models.download", "Fetch torchvision's own ImageNet weights and add them"),
+            "train": Row("models.train", "Train a model on your own photographs, with or without labels"),
+            "quantise": Row("models.quantise", "Make an 8-bit version of a model"),
+            "render": Row("models.render", "Render rooms of hotels that never were, to train on"),
+            "evaluate": Row("models.evaluate", "Measure a model on a public data set that you hold"),
+        },
+    ),
+    "index": Family(
+        "The index of a case: a cache over its vectors, built again at will.",
+        {
+            "move": Row("index.move", "Bring the index to a Milvus server, or back to files"),
+            "build": Row("index.build", "Build the index"),
+            "info": Row("index.info", "Which index a model's vectors have, why, and what it was measured to reach"),
+            "compact": Row("index.compact", "Remove deleted vectors from the disk, and put small segments together"),
+        },
+        "index.EitherOrder",
+    ),
+    "audit": Family(
+        "Who did what with a case: the log, its verification, statements of runs.",
+        {
+            "verify": Row("audit.verify", "Find any edit, cut, reorder or gap in the audit log, its end included"),
+            "head": Row("audit.head", "The number and SHA-256 of the last entry"),
+            "show": Row("audit.show", "List the audit log"),
+            "statement": Row(
+                "audit.statement",
+                "State what a run read, found and could not use, with totals that add up, bound to the audit log",
+            ),
+            "verify-statement": Row(
+                "audit.verify_statement",
+                "Check that a statement and its lists are as they were made, and who signed it",
+            ),
+        },
+    ),
+    "known": Family(
+        "Lists of known files, by their hashes: what to ignore, what to tell.",
+        {
+            "import": Row("known.import_", "Import a list"),
+            "list": Row("known.list_", "The lists of a case"),
+            "remove": Row("known.remove", "Forget a list"),
+            "match": Row(
+                "known.match", "Which items and files of a case are on its lists, also on lists imported after them"
+            ),
+        },
+    ),
+    "validate": Family(
+        "A validation of this installation, as a laboratory files it: imgmatch validate DIR.",
+        {
+            "run": Row("validate.run", "Try every requirement on this machine and write a report to file"),
+            "check": Row("validate.check", "Check that a report is as it was made, and by whom"),
+            "compare": Row("validate.compare", "Say what a later validation gave otherwise"),
+        },
+        "validate.RunByDefault",
+    ),
+    "faces": Family(
+        "A person in a case, by faces: only where its owner opened the gate, and every use with its reason.\n\n"
+        "A list of leads, never an identification.",
+        {
+            "enable": Row("faces.enable", "Open the gate"),
+            "disable": Row("faces.disable", "Close the gate"),
+            "find": Row("faces.find", "Look for faces in what the case holds and was not looked through yet"),
+            "show": Row("faces.show", "The faces in a picture, numbered from left to right"),
+            "search": Row("faces.search", "Find the items that show a person, by photographs of that person"),
+            "group": Row("faces.group", "Put the faces of a case together to people, without names"),
+            "people": Row("faces.people", "Who is in a case"),
+            "person": Row("faces.person", "Where else a person is"),
+            "name": Row("faces.name", "Give a person your own label"),
+            "join": Row("faces.join", "Say that two or more people are one"),
+            "split": Row("faces.split", "Say that some faces of a person are another's"),
+            "calibrate": Row(
+                "faces.calibrate",
+                "Measure which scores faces of different people reach, so that searches can say a false-match rate",
+            ),
+            "decide": Row("faces.decide", "Say whether two faces are one person's, after both were looked at"),
+            "evaluate": Row("faces.evaluate", "Measure a model on labelled faces"),
+        },
+    ),
+}
+"""A test holds the sentences to those of the commands."""
+
+app = typer.Typer(
+    cls=lazy(COMMANDS),
+    **settings(
+        "Finds the same picture, the same room or the same object among the photographs of a case, offline.\n\n"
+        "A score is a lead for an examiner, never a verdict."
+    ),
 )
-from cli.options.spread import spread
-
-
-def _app(help: str) -> typer.Typer:
-    return typer.Typer(
-        name="imgmatch", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, help=help
-    )
-
-
-def _add(to: typer.Typer, command: Callable[..., None], name: str | None = None) -> None:
-    to.command(name)(spread(command))
 
 
 def _version(wanted: bool) -> None:
@@ -46,93 +145,12 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-app = _app(
-    "Finds the same picture, the same room or the same object among the photographs of a case, offline.\n\n"
-    "A score is a lead for an examiner, never a verdict."
-)
-
-
 @app.callback()
 def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only results, warnings and errors.")] = False,
 ) -> None:
-    pass
-
-
-_add(app, search.explain)
-_add(app, show.show)
-_add(app, exchange.import_, "import")
-_add(app, review.review)
-_add(app, matches.calibrate)
-_add(app, matches.groups)
-_add(app, matches.link)
-_add(app, matches.decide)
-_add(app, demo.demo)
-_add(app, doctor.doctor)
-_add(app, case.init)
-_add(app, ingest.ingest)
-_add(app, search.search)
-_add(app, exchange.export)
-_add(app, case.status)
-_add(app, case.issues)
-_add(app, check.check)
-_add(app, case.delete)
-_add(app, case.merge)
-_add(app, relocate.relocate)
-
-models_app = _app("The networks that turn pictures into vectors.")
-_add(models_app, models.list_, "list")
-_add(models_app, models.show)
-_add(models_app, models.verify)
-_add(models_app, models.add)
-_add(models_app, models.download)
-_add(models_app, models.train)
-_add(models_app, models.quantise)
-_add(models_app, models.render)
-_add(models_app, models.evaluate)
-app.add_typer(models_app, name="models")
-
-index_app = _app("The index of a case: a cache over its vectors, built again at will.")
-index_app.callback()(index.of_case)
-_add(index_app, index.move)
-_add(index_app, index.build)
-_add(index_app, index.info)
-_add(index_app, index.compact)
-app.add_typer(index_app, name="index")
-
-audit_app = _app("Who did what with a case: the log, its verification, statements of runs.")
-_add(audit_app, audit.verify)
-_add(audit_app, audit.head)
-_add(audit_app, audit.show)
-_add(audit_app, audit.statement)
-_add(audit_app, audit.verify_statement)
-app.add_typer(audit_app, name="audit")
-
-known_app = _app("Lists of known files, by their hashes: what to ignore, what to tell.")
-_add(known_app, known.import_, "import")
-_add(known_app, known.list_, "list")
-_add(known_app, known.remove)
-_add(known_app, known.match)
-app.add_typer(known_app, name="known")
-
-faces_app = _app(
-    "A person in a case, by faces: only where its owner opened the gate, and every use with its reason.\n\n"
-    "A list of leads, never an identification."
-)
-_add(faces_app, faces.enable)
-_add(faces_app, faces.disable)
-_add(faces_app, faces.find)
-_add(faces_app, faces.show)
-_add(faces_app, faces.search)
-_add(faces_app, faces.group)
-_add(faces_app, faces.people)
-_add(faces_app, faces.person)
-_add(faces_app, faces.name)
-_add(faces_app, faces.join)
-_add(faces_app, faces.split)
-_add(faces_app, faces.calibrate)
-_add(faces_app, faces.decide)
-_add(faces_app, faces.evaluate)
-app.add_typer(faces_app, name="faces")
+    if quiet:
+        be_quiet()

@@ -112,7 +112,7 @@ class Locator:
         at = readable(self.at)
         if at == "disk" and self.parent is not None and self.kind not in _CALLED:
             return ""
-        if self.kind in ("carved", "behind", "preview") and (extent := _EXTENT.fullmatch(at)):
+        if self.kind in ("carved", "behind", "inside", "preview") and (extent := _EXTENT.fullmatch(at)):
             return f"{_CALLED.get(self.kind, self.kind)} {int(extent[2]):,} bytes at byte {int(extent[1]):,}"
         if self.kind == "partition" and (start := _START.fullmatch(at)):
             at = start[1]

@@ -217,7 +217,7 @@ class FalseMatchRate:
     expected: float | None = None
     expected_upper: float | None = None
     normalised: float | None = None
-    """The score less the query's mean similarity to its nearest background pictures: comparable between queries."""
+    """The score less what is usual for the query in the background: comparable between queries."""
 
     @property
     def stated(self) -> float:

@@ -23,6 +23,7 @@ from cli.app import app
 from imgmatch.errors import CaseError
 from imgmatch.workers import pictures
 from indexer.care.check import check
+from indexer.care.delete import delete
 from indexer.case.audit import AuditLog
 from indexer.case.case import Case
 from indexer.catalogue import RemoteRow
@@ -44,6 +45,7 @@ COMMANDS = [  # command, its arguments after the case, what it leaves in the log
     ("init", "", "init"),
     ("ingest", "{more}", "ingest_started ingest"),
     ("ingest", "{more} --model imgmatch-rooms", "model_added ingest_started ingest"),
+    ("watch", "{in} --once --look 0.1 --still 0", "ingest_started ingest"),
     ("search", "{query}", "search"),
     ("search", "{query} {query2} --together --verify --report {out}", "search search report report_written"),
     ("explain", "{query} 1 -o {out}", "explain"),
@@ -77,7 +79,11 @@ COMMANDS = [  # command, its arguments after the case, what it leaves in the log
     ("check", "--sources", "check checked"),
     ("check", "--repair", "repair repaired check checked"),
     ("check", "--containers --keep-hashes", "check checked"),
-    ("delete", "--item 2 --reason asked", "delete"),
+    ("delete", "--item 2 --reason asked", "delete erase erased"),
+    ("delete", "--item 2 --dry-run", "delete_planned"),
+    ("delete", "--item 2 --certificate {out}", "delete erase erased certificate"),
+    ("erasures", "", "erasures"),
+    ("readmit", "--sha256 {sha}", "readmit"),
     ("merge", "{other}", "merge_started merge"),
     ("relocate", "{in} {clouds} --partial", "relocate"),
     ("relocate", "--list", "relocations"),
@@ -113,13 +119,16 @@ NOT_RECORDED = {  # command: its arguments, and why it leaves nothing
     "audit show": ("", "the log itself"),
     "audit verify-statement": ("{statement} --case {case}", "files that were handed out, and the log itself"),
 }
-OF_NO_CASE = ("models", "faces evaluate")
-"""These know no case: networks, and pictures to train and measure them with."""
+OF_NO_CASE = ("models", "validate", "faces evaluate")
+"""These know no case of the user's: networks, pictures to train and measure them with, validations."""
 
 SITTING = "review_start stands before it: what is seen of the case, blurred, is what the sitting is"
 ROUTES = [  # route, what is asked, what it leaves in the log; or why it leaves nothing
     ("GET /", "/", "an empty page of imgmatch, nothing of the case"),
     ("GET /groups", "/groups", "an empty page of imgmatch, nothing of the case"),
+    ("GET /decisions", "/decisions", "an empty page of imgmatch, nothing of the case"),
+    ("GET /map", "/map", "an empty page of imgmatch, nothing of the case"),
+    ("GET /issues", "/issues", "an empty page of imgmatch, nothing of the case"),
     ("GET /audit", "/audit", "an empty page of imgmatch, nothing of the case"),
     ("GET /export", "/export", "an empty page of imgmatch, nothing of the case"),
     ("POST /session", ("/session", {"code": "{code}"}), ["review_session"]),
@@ -148,6 +157,11 @@ ROUTES = [  # route, what is asked, what it leaves in the log; or why it leaves 
     ("GET /searches/{search:int}/items/{item:int}/geometry", "/searches/1/items/2/geometry", ["explain"]),
     ("GET /searches/{search:int}/items/{item:int}/heat/{side}", "/searches/1/items/3/heat/item", ["explain"]),
     ("POST /decisions", ("/decisions", {"search": 1, "item": 2, "verdict": "confirmed"}), ["decide"]),
+    ("POST /decisions/undo", ("/decisions/undo", {"search": 1, "item": 2}), ["decide"]),
+    ("GET /decisions/made", "/decisions/made", ["decisions"]),
+    ("GET /issues/found", "/issues/found", ["issues"]),
+    ("GET /map/spots", "/map/spots", ["positions"]),
+    ("GET /map/items", "/map/items?ids=1", SITTING),
     ("POST /examiner", ("/examiner", {"name": "Grace"}), ["review_examiner"]),
     ("POST /groups/start", ("/groups/start", {"least": "0.5"}), ["groups", "groups_shown"]),
     ("POST /export", ("/export", {"folder": "{out}", "searches": [1], "k": 2}), ["report", "report_written"]),
@@ -315,6 +329,9 @@ def asked(folder, tmp_path, name, rest):
         if name != "index move":
             on_files(case)
     if name == "index compact":
+        with Case.open(case) as opened:
+            delete(opened, items=[2])
+    if name == "readmit":
         invoke("delete", case, "--item", "2")
     if "--repair" in rest:
         damage(case)
@@ -326,6 +343,7 @@ def asked(folder, tmp_path, name, rest):
         invoke("faces", "show", case, folder / f"{face}.png", "--reason", "x", "--reveal", 1)
     out = tmp_path / "out"
     places = {path.stem: path for path in folder.iterdir()} | {"case": case, "out": out, "apart": apart}
+    places["sha"] = hashlib.sha256((folder / "in" / f"{SECRET}-2.jpg").read_bytes()).hexdigest()
     if "{statement}" in rest:
         invoke("audit", "statement", case, 1, "-o", tmp_path / "made")
         places["statement"] = tmp_path / "made" / "statement.json"

@@ -62,6 +62,12 @@ def run(installed, tmp_path):
     return go
 
 
+def test_the_manual_pages_come_along(installed):
+    made = installed.parents[1] / "share" / "man" / "man1"
+    assert (made / "imgmatch.1").is_file()
+    assert "--exclude".replace("-", "\\-") in (made / "imgmatch-ingest.1").read_text()
+
+
 def test_the_wheel_brings_no_torch(installed):
     probe = "import importlib.util as u; print([n for n in ('torch', 'triton', 'timm', 'scipy') if u.find_spec(n)])"
     assert subprocess.run([installed, "-c", probe], check=True, capture_output=True, text=True).stdout == "[]\n"

@@ -6,6 +6,9 @@ import dataclasses
 import enum
 import os
 import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,13 +19,17 @@ from cli.options.common import CaseArg, JobsOpt, ModelOpt, open_case
 from cli.options.milvus import Kind, MilvusOptions
 from cli.options.output import Output
 from cli.render.formats import Format
+from cli.render.journal import types
 from cli.render.notes import note
 from cli.render.progress import count_progress
 from imgmatch.errors import CaseError, UsageError
 
 if TYPE_CHECKING:
     from indexer.case.case import Case
-    from indexer.catalogue import RemoteRow
+    from indexer.catalogue import IssueRow, RemoteRow
+
+_DEEP = 4
+"""So many folders deep cases are looked for."""
 
 
 def init(
@@ -41,7 +48,7 @@ def init(
     """Make a new, empty case."""
     from imgmatch.models import DEFAULT_MODEL, model_spec
     from indexer.case.case import Case
-    from indexer.case.home import HOME
+    from indexer.case.home import HOME, here
 
     spec = model_spec(model or DEFAULT_MODEL)
     remote = milvus.place(index)
@@ -51,29 +58,88 @@ def init(
         Collection(remote, spec)  # before there is a case: a server that can't be used is named at once
     about = {"purpose": purpose, "authority": authority, "examiner": examiner}
     if portable:
-        about[HOME] = os.path.abspath(case)
+        about[HOME] = here(case)
     Case.create(case, model=spec, about=about, remote=remote).close()
     note(f"Made case {case} with model {spec.name}. Next: imgmatch ingest {case} FOLDER")
 
 
-def status(case: CaseArg, *, out: Output) -> None:
-    """What a case holds: counts, model, sizes, last ingest."""
-    with open_case(case) as opened:
-        catalogue = opened.catalogue
-        last = opened.last_run("ingest")
-        record: dict[str, Any] = {
-            "case": str(case),
-            **catalogue.counts(),
-            "profiles": catalogue.profiles(),
-            "issue_kinds": catalogue.issue_kinds(),
-            "unsupported": catalogue.unsupported(),
-            "models": [f"{spec.name} ({spec.weights_sha256[:12]})" for _, spec in catalogue.models.all()],
-            **opened.sizes(),
-            **catalogue.meta.all(),
-            "index": _where(catalogue.indexes.remote()),
-            "last_ingest": _last_ingest(last) if out.format is Format.table else last,
-        }
-    out.one(record)
+def status(
+    cases: Annotated[
+        list[Path], typer.Argument(metavar="CASE...", help="Cases, or folders of cases: those are listed, a line each.")
+    ],
+    *,
+    out: Output,
+) -> None:
+    """What a case holds: counts, model, sizes, last ingest; or which cases there are, and what they do."""
+    from indexer.case.case import CATALOGUE
+
+    found: list[Path] = []
+    for path in cases:
+        found += [path] if (path / CATALOGUE).exists() or not path.is_dir() else _cases_below(path)
+    if len(cases) == 1 and found == cases:
+        with _as_it_is(found[0]) as opened:
+            out.one(_status(found[0], opened, table=out.format is Format.table))
+        return
+    faults = 0
+    rows = []
+    for path in found:
+        try:
+            with _as_it_is(path) as opened:
+                record = _status(path, opened, table=False)
+                last = record["last_ingest"]
+                rows.append({**record, "state": last["state"] if last else "", "why": last["why"] if last else ""})
+        except CaseError as error:
+            faults += 1
+            rows.append({"case": str(path), "state": "damaged", "why": str(error)})
+    out.many(rows, ["case", "items", "sightings", "issues", "models", "state", "why"], ["created_utc", "purpose"])
+    if faults:
+        raise CaseError(f"{faults} of {len(found)} cases can't be read; see the list above")
+
+
+def _cases_below(folder: Path) -> list[Path]:
+    """Cases in a folder, and in folders of it that are none. Raises UsageError where there is none."""
+    from indexer.case.case import CATALOGUE
+
+    found = []
+    for path, folders, names in os.walk(folder):
+        if CATALOGUE in names:
+            found.append(Path(path))
+            folders.clear()
+        elif len(Path(path).relative_to(folder).parts) >= _DEEP:
+            folders.clear()
+        folders.sort()
+    if not found:
+        raise UsageError(f"{folder}: not a case, and none lies in it; make one with: imgmatch init {folder}")
+    return found
+
+
+@contextmanager
+def _as_it_is(path: Path) -> Iterator[Case]:
+    """A case, opened without a change where its disk is full or it can't be written."""
+    try:
+        opened = open_case(path)
+        opened.catalogue.counts()
+    except CaseError:
+        opened = open_case(path, read_only=True)
+    with opened:
+        yield opened
+
+
+def _status(path: Path, opened: Case, *, table: bool) -> dict[str, Any]:
+    catalogue = opened.catalogue
+    last = opened.last_run("ingest")
+    return {
+        "case": str(path),
+        **catalogue.counts(),
+        "profiles": catalogue.profiles(),
+        "issue_kinds": catalogue.issue_kinds(),
+        "unsupported": catalogue.unsupported(),
+        "models": [f"{spec.name} ({spec.weights_sha256[:12]})" for _, spec in catalogue.models.all()],
+        **opened.sizes(),
+        **catalogue.meta.all(),
+        "index": _where(catalogue.indexes.remote()),
+        "last_ingest": _last_ingest(last) if table else last,
+    }
 
 
 def _where(remote: RemoteRow | None) -> str:
@@ -107,6 +173,14 @@ def issues(
     """List the evidence that could not be used, and why; or count it."""
     from indexer.out import show
 
+    counted_types: Counter[str] = Counter()
+    programs = out.format is not Format.table or kind is not None
+
+    def no_picture(row: IssueRow) -> bool:
+        if row.issue.error == "not_a_picture":
+            counted_types[row.issue.what or "others"] += 1
+        return row.issue.error == "not_a_picture"
+
     with open_case(case) as opened:
         if by is not None:
             counted = [row._asdict() for row in show.issues_by_kind(opened) if kind in (None, row.error)]
@@ -127,51 +201,12 @@ def issues(
                 "locator": str(row.issue.locator),
             }
             for row in show.issues(opened, kind)
+            if programs or not no_picture(row)
         )
         out.many(records, ["error", "stage", "path", "message"], ["what", "sha256", "seen_utc", "run_id", "locator"])
-
-
-def delete(
-    case: CaseArg,
-    item: Annotated[list[int] | None, typer.Option(metavar="ID", help="This item.")] = None,
-    sha256: Annotated[list[str] | None, typer.Option(help="The item with this content.")] = None,
-    source: Annotated[
-        list[str] | None, typer.Option(metavar="PATH", help="What was found there or below, and nowhere else.")
-    ] = None,
-    reason: Annotated[str, typer.Option(help="Why, for the audit log.")] = "",
-    *,
-    out: Output,
-) -> None:
-    """Take items out of a case; no search returns them from then on. Evidence is never touched."""
-    from indexer.care.delete import delete as run_delete
-    from indexer.catalogue import filters
-
-    if not (item or sha256 or source):
-        raise UsageError("nothing to delete is named; give --item, --sha256 or --source")
-    for digest in sha256 or ():
-        if len(digest) != 64 or not set(digest.lower()) <= set("0123456789abcdef"):
-            raise UsageError(f"{digest!r} is no SHA-256; give 64 hexadecimal digits")
-    with open_case(case) as opened:
-        done = run_delete(
-            opened,
-            items=item or (),
-            sha256=sha256 or (),
-            sources=[filters.source(path) for path in source or ()],
-            reason=reason,
-        )
-        _tell_server(opened)
-    out.one(done)
-    note(f"Their vectors are removed from the disk by: imgmatch index {case} compact")
-
-
-def _tell_server(case: Case) -> None:
-    if case.catalogue.indexes.remote() is not None:
-        from indexer.index.remote import follow
-
-        try:
-            follow(case.shelves())
-        except CaseError as error:  # no search of this case returns them all the same
-            note(f"imgmatch: the collection still holds what was deleted: {error}; run: imgmatch index CASE build")
+    if counted_types:
+        told = f"{sum(counted_types.values()):,} files are no pictures ({types(counted_types)})"
+        note(f"{told}; list them with --kind not_a_picture")
 
 
 def merge(
@@ -197,4 +232,4 @@ def merge(
         if index:
             for shelf in opened.shelves():
                 build_when_due(opened, shelf.spec, jobs or usable_cores(), threading.Event())
-    out.many(records, ["case", "items", "known", "sightings", "vectors", "issues", "decisions"])
+    out.many(records, ["case", "items", "known", "sightings", "vectors", "issues", "decisions", "kept_out"])

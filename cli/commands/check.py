@@ -80,6 +80,8 @@ def _check_containers(folder: Path, options: SourceOptions, keep: bool, out: Out
         rows = [row for row, _ in check_containers(opened, options, counts, keep=keep, progress=progress)]
     out.many((row.record() for row in rows), ["path", "kind", "disk_bytes", "verified"])
     note(f"{folder}: {counts['read']:,} of {len(rows):,} disk images read whole, {counts['bytes']:,} bytes")
+    if not rows:
+        note(f"imgmatch: {folder}: no disk image is known; ingest sources again that an older version has read")
     if counts["skipped"]:
         note(f"{counts['skipped']:,} store no hash and were not read; --keep-hashes makes and keeps one")
     if counts["faults"]:

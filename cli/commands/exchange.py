@@ -13,7 +13,7 @@ import typer
 from cli.options.common import CaseArg, IsolationOpt, ModelOpt, decode_soon, embedder_of, open_case
 from cli.options.output import OutputOpt, format_of
 from cli.options.query import LeadsOpt, no_background
-from cli.options.report import NoImagesOpt, report_page
+from cli.options.report import NoImagesOpt, RevealFacesOpt, report_page
 from cli.render.formats import Format, emit_one
 from cli.render.notes import note
 from cli.render.progress import count_progress
@@ -69,12 +69,7 @@ _OPTIONS = {
 def export(
     case: CaseArg,
     output: Annotated[
-        Path,
-        typer.Option(
-            "--output",
-            "-o",
-            help="Where to write: a new folder (html, tables, portable), or file.",
-        ),
+        Path, typer.Option("--output", "-o", help="Where to write: a new folder (html, tables, portable), or file.")
     ],
     queries: Annotated[
         list[Path] | None, typer.Argument(metavar="[QUERY...]", help="Pictures or folders to search with.")
@@ -85,6 +80,7 @@ def export(
     reveal: Annotated[
         bool, typer.Option("--reveal", help="html, pack, portable: pictures that can be seen, not blurred; recorded.")
     ] = False,
+    reveal_faces: RevealFacesOpt = False,
     no_images: NoImagesOpt = False,
     isolation: IsolationOpt = True,
     table: Annotated[
@@ -110,7 +106,8 @@ def export(
     query, verified and with false-match rates.
     """
 
-    given = (queries, reveal, no_images, table, all_known, thumbnails, locators, labels, decisions, no_places)
+    seen = 2 if reveal_faces else int(reveal)
+    given = (queries, seen, no_images, table, all_known, thumbnails, locators, labels, decisions, no_places)
     _check(format, dict(zip(_OPTIONS, given, strict=True)))
     refuse_existing(output)
     with open_case(case) as opened, count_progress() as progress:
@@ -121,16 +118,16 @@ def export(
         elif format is ExportFormat.pack:
             from indexer.out.exchange.pack import PackConfig, write_pack
 
-            config = PackConfig(thumbnails, reveal, locators, labels, decisions)
+            config = PackConfig(thumbnails, seen, locators, labels, decisions)
             _tell_pack(output, write_pack(opened, output, config, progress=progress))
         else:
             spec, results = _searched(opened, queries or [], k, model)
             if format is ExportFormat.html:
-                report_page(opened, list(results), spec, output, reveal=reveal, no_images=no_images)
+                report_page(opened, list(results), spec, output, reveal=seen, no_images=no_images)
             elif format is ExportFormat.portable:
                 from indexer.out.exchange.portable import PortableConfig, write_portable
 
-                shown = PortableConfig(thumbnails, reveal, places=not no_places)
+                shown = PortableConfig(thumbnails, seen, places=not no_places)
                 _tell(output, write_portable(opened, output, shown, results=results, model=spec, progress=progress))
             elif format is ExportFormat.case_uco:
                 from indexer.out.exchange.caseuco import export_caseuco

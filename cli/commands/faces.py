@@ -187,8 +187,14 @@ def search(
             note(f"imgmatch: {found.unfit:,} faces are not fit to be compared, and were left out; with them: --unfit")
         note(found.warning)
         if report.report is not None:
-            shown = {"reveal": report.reveal, "no_images": report.no_images}
-            report_page(opened, [found.as_search()], opened.face_shelf().spec, report.report, **shown)
+            report_page(
+                opened,
+                [found.as_search()],
+                opened.face_shelf().spec,
+                report.report,
+                reveal=report.seen,
+                no_images=report.no_images,
+            )
 
 
 _COLUMNS = ["rank", "score", "item_id", "face", "quality", "by_chance", "years", "person", "path", "reasons"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+import typer.core
 
 from cli.options.common import CaseArg, JobsOpt, ModelOpt, open_case, spec_of
 from cli.options.milvus import Kind, MilvusOptions
@@ -20,13 +22,18 @@ if TYPE_CHECKING:
     from indexer.case.case import Case
 
 
-def of_case(context: typer.Context, case: CaseArg) -> None:
-    """Keep the case for the commands that follow it."""
-    context.obj = case
+class EitherOrder(typer.core.TyperGroup):
+    """Commands of a case: ``index build CASE``, and ``index CASE build`` as it was once."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The arguments with the command first."""
+        if len(args) > 1 and args[1] in self.commands and (args[0] not in self.commands or Path(args[0]).is_dir()):
+            args = [args[1], args[0], *args[2:]]
+        return super().parse_args(ctx, args)
 
 
 def build(
-    context: typer.Context,
+    case: CaseArg,
     kind: Annotated[str | None, typer.Option("--kind", help="exact, ivf or hnsw (default: by size).")] = None,
     recall: Annotated[
         float, typer.Option("--recall", min=0.5, max=1.0, help="Share of the true ten nearest that must be found.")
@@ -42,31 +49,31 @@ def build(
     from indexer.care.indexing import build as run_build
     from indexer.index.status import describe
 
-    with open_case(context.obj) as opened, count_progress() as progress:
+    with open_case(case) as opened, count_progress() as progress:
         spec = spec_of(opened, model)
         run_build(opened, spec, BuildConfig(kind, recall, jobs or usable_cores()), progress=progress)
         out.one(describe(opened.shelf(spec)))
 
 
-def info(context: typer.Context, model: ModelOpt = None, *, out: Output) -> None:
+def info(case: CaseArg, model: ModelOpt = None, *, out: Output) -> None:
     """Which index a model's vectors have, why, and what it was measured to reach."""
     from indexer.index.status import describe
 
-    with open_case(context.obj) as opened:
+    with open_case(case) as opened:
         out.one(describe(opened.shelf(spec_of(opened, model))))
 
 
-def compact(context: typer.Context, *, out: Output) -> None:
+def compact(case: CaseArg, *, out: Output) -> None:
     """Remove deleted vectors from the disk, and put small segments together."""
     from indexer.case.compact import compact as run_compact
 
-    with open_case(context.obj) as opened, count_progress() as progress:
+    with open_case(case) as opened, count_progress() as progress:
         done = run_compact(opened, progress=progress)
     out.one(done)
 
 
 def move(
-    context: typer.Context,
+    case: CaseArg,
     to: Annotated[Kind, typer.Option("--to", help="Where to.")],
     *,
     milvus: MilvusOptions,
@@ -79,7 +86,7 @@ def move(
     from indexer.care.move import move as run_move
 
     place = milvus.place(to)
-    with open_case(context.obj) as opened, count_progress() as progress:
+    with open_case(case) as opened, count_progress() as progress:
         done = run_move(opened, place, abandon=abandon, progress=progress)
     out.one(done)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,16 +12,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.commands.index import build_when_due
-from cli.options.common import CaseArg, DeviceOpt, IsolationOpt, JobsOpt, ModelOpt, StrictOpt, embedder_of, open_case
+from cli.options.common import CaseArg, StrictOpt, embedder_of, open_case
 from cli.options.faces import reader_where_open
+from cli.options.intake import TakingOptions
 from cli.options.output import Output
-from cli.options.sources import InsideOptions, LimitOpt, PasswordOptions
-from cli.render.notes import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_UNREADABLE, note
-from cli.render.progress import ingest_progress, stop_on_signal
+from cli.options.sources import InsideOptions, PasswordOptions
+from cli.render.formats import Format
+from cli.render.journal import Journal, beats, journal, summary
+from cli.render.notes import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_UNREADABLE, note, tell
+from cli.render.progress import Stop, ingest_progress, stop_on_signal
 from imgmatch.errors import UsageError
 
 if TYPE_CHECKING:
-    from indexer.intake.ingest import IngestReport
+    from imgmatch.models.base import Embedder
+    from indexer.case.case import Case
+    from indexer.intake.ingest import IngestConfig, IngestReport
 
 _UNREAD_SHOWN = 10
 
@@ -39,73 +46,106 @@ def ingest(
             help="Where pictures come from: path and further columns; without PATH its files are ingested.",
         ),
     ] = None,
-    model: ModelOpt = None,
-    device: DeviceOpt = "auto",
-    jobs: JobsOpt = None,
-    profile: Annotated[
-        str, typer.Option(help="fast, or thorough: parts of pictures too; may be added to a case read fast.")
-    ] = "fast",
     reread: Annotated[bool, typer.Option("--reread", help="Read files again that have not changed.")] = False,
-    index: Annotated[
-        bool, typer.Option("--index/--no-index", help="Build the index when it is due, beside and afterwards.")
-    ] = True,
-    isolation: IsolationOpt = True,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Where another program writes to the case, wait until it is done.")
+    ] = False,
+    strict: StrictOpt = False,
     *,
+    taking: TakingOptions,
     inside: InsideOptions,
     passwords: PasswordOptions,
-    limit: LimitOpt = None,
-    strict: StrictOpt = False,
     out: Output,
 ) -> None:
     """Bring pictures into a case. Sources are only read; running it again goes on where it stopped."""
-    from imgmatch.cores import usable_cores
-    from imgmatch.evidence.limits import limits as all_limits
-    from indexer.care.indexing import BuildConfig, building_beside
-    from indexer.intake.ingest import IngestConfig
-    from indexer.intake.ingest import ingest as run_ingest
-
     paths = paths or []
     if not paths and manifest is None:
         raise UsageError("nothing to ingest is named; give a PATH, or --manifest")
     for path in paths:
         if not os.path.lexists(path):
             raise UsageError(f"{path}: no such file or folder; give existing ones")
-    limits = all_limits(limit or ())
-    jobs = jobs or usable_cores()
-    config = IngestConfig(
-        jobs=jobs,
-        reread=reread,
-        labels=labels,
-        manifest=manifest,
-        limits=limits.picture,
-        sources=inside.sources(passwords, limits.source),
-        profile=profile,
-        isolation=isolation,
-        worker_limits=limits.worker,
-    )
-    with open_case(case) as opened:
+    config = taking.config(inside, passwords, reread=reread, labels=labels, manifest=manifest, wait=wait)
+    with open_case(case) as opened, journal(taking.log, paths) as log:
         # Pictures are embedded side by side, one thread each: nothing waits for the slowest part of a layer.
-        embedder = embedder_of(opened, model, device, threads=1)
-        with stop_on_signal() as stop, ingest_progress(paths) as progress:
-            # The build leaves all but one core to the pictures.
-            beside = building_beside(opened, embedder.spec, BuildConfig(jobs=1), stop=stop) if index else nullcontext()
-            with beside:
-                faces = reader_where_open(opened)
-                report = run_ingest(opened, paths, embedder, config, progress=progress, stop=stop, faces=faces)
-            if index and not stop.is_set():
-                build_when_due(opened, embedder.spec, jobs, stop)
+        embedder = embedder_of(opened, taking.model, taking.device, threads=1)
+        if wait and opened.is_written_to():
+            note(f"imgmatch: {case}: another program writes to this case; waiting until it is done")
+        with stop_on_signal() as stop:
+            begun = time.monotonic()
+            report = take_in(opened, paths, embedder, config, taking, log, stop)
+            seconds = time.monotonic() - begun
         totals = opened.catalogue.counts()
-    kinds = {"issue_kinds": report.issue_kinds, "unsupported": report.unsupported}
-    out.one({**report.counts(), "interrupted": report.interrupted, **kinds, "case": totals})
+    if out.format is Format.table and out.output is None:
+        tell(summary(case, report, totals, seconds))
+    else:
+        kinds = {
+            "issue_kinds": report.issue_kinds,
+            "unsupported": report.unsupported,
+            "not_picture_types": report.not_picture_types,
+        }
+        out.one({**report.counts(), "interrupted": report.interrupted, **kinds, "case": totals})
     _close(case, report, strict)
+
+
+def take_in(
+    case: Case,
+    paths: Sequence[Path],
+    embedder: Embedder,
+    config: IngestConfig,
+    taking: TakingOptions,
+    log: Journal,
+    stop: Stop,
+) -> IngestReport:
+    """One ingest, with all that is told of it meanwhile, and the index afterwards."""
+    from indexer.care.indexing import BuildConfig, building_beside
+    from indexer.intake.ingest import ingest as run_ingest
+
+    latest: list[IngestReport] = []
+    log.tell("start", case=str(case.path), paths=[str(path) for path in paths], pid=os.getpid())
+    state, why = "failed", ""
+    try:
+        with (
+            ingest_progress(paths) as progress,
+            beats(lambda: latest[-1] if latest else None, log, taking.every, said=progress is None),
+        ):
+
+            def tell_all(report: IngestReport) -> None:
+                latest[:] = [report]
+                if progress is not None:
+                    progress(report)
+
+            # The build leaves all but one core to the pictures.
+            spec = embedder.spec
+            beside = building_beside(case, spec, BuildConfig(jobs=1), stop=stop) if taking.index else nullcontext()
+            with beside:
+                report = run_ingest(
+                    case,
+                    paths,
+                    embedder,
+                    config,
+                    progress=tell_all,
+                    stop=stop,
+                    tell_issue=log.issue,
+                    faces=reader_where_open(case),
+                )
+        if taking.index and not stop.is_set():
+            build_when_due(case, spec, config.threads, stop)
+        state, why = ("interrupted", stop.why) if report.interrupted else ("finished", "")
+    except BaseException as error:
+        why = str(error) or type(error).__name__
+        raise
+    finally:
+        log.tell("end", state=state, why=why, **(log.figures(latest[-1]) if latest else {}))
+    return report
 
 
 def _close(case: Path, report: IngestReport, strict: bool) -> None:
     _tell_alerts(case, report)
     for told in report.tables_told:
         note(f"imgmatch: {told}")
-    if report.unusable:
-        note(f"{report.unusable} files could not be used; see: imgmatch issues {case}, or count them with --by kind")
+    broken = report.issues
+    if broken:
+        note(f"{broken} files could not be used; see: imgmatch issues {case}, or count them with --by kind")
     for what, files in report.unsupported.items():
         note(f"unsupported: {what} ({files})")
     if report.access_times:
@@ -125,7 +165,7 @@ def _close(case: Path, report: IngestReport, strict: bool) -> None:
         raise typer.Exit(EXIT_INTERRUPTED)
     if report.unread_at:
         raise typer.Exit(EXIT_ERROR)
-    if strict and report.unusable:
+    if strict and report.issues:
         raise typer.Exit(EXIT_UNREADABLE)
 
 

@@ -14,6 +14,7 @@ from cli.render.formats import Format
 from cli.render.notes import note
 from cli.render.progress import count_progress
 from imgmatch.errors import ImgmatchError, UsageError
+from imgmatch.locator import readable
 
 
 def relocate(
@@ -44,7 +45,10 @@ def relocate(
         raise UsageError("give OLD and NEW; or --undo, or --list alone")
     with open_case(case) as opened, count_progress() as progress:
         if list_:
-            records = [made._asdict() for made in moves.relocations(opened)]
+            records = [
+                {**made._asdict(), "old": readable(made.old), "new": readable(made.new)}
+                for made in moves.relocations(opened)
+            ]
             out.many(records, ["relocation_id", "old", "new", "moved_utc", "undone_utc"])
             return
         if undo:
@@ -57,12 +61,12 @@ def relocate(
         done = moves.relocate(
             opened, old, new, every=every, partial=partial, dry_run=dry_run, options=options, progress=progress
         )
-    faults = [{"place": place, "why": why} for place, why in done.amiss]
+    faults = [{"place": readable(place), "why": why} for place, why in done.amiss]
     if out.format is Format.table:
         out.many(faults, ["place", "why"]) if faults else None
     else:
         counts = {"files": done.files, "checked": done.checked, "sightings": done.sightings, "moved": done.done}
-        out.one({"old": done.old, "new": done.new, **counts, "amiss": faults})
+        out.one({"old": readable(done.old), "new": readable(done.new), **counts, "amiss": faults})
     if faults and not partial:
         raise ImgmatchError(
             f"{case}: {len(faults):,} files are not at {new} as they were; nothing was moved: bring them there, or "

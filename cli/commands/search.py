@@ -26,6 +26,7 @@ from cli.options.query import (
     LeaveOutOptions,
     MaxFmrOpt,
     QueriesArg,
+    RegionsOpt,
     VerifyOptions,
     no_background,
     query_paths,
@@ -38,6 +39,7 @@ from indexer.out.atomic import refuse_existing
 
 if TYPE_CHECKING:
     from indexer.search.request import SearchResult
+    from indexer.search.sets import LabelResult
 
 
 def search(
@@ -46,7 +48,7 @@ def search(
     k: LeadsOpt = 10,
     *,
     leave_out: LeaveOutOptions,
-    regions: Annotated[bool, typer.Option("--regions/--no-regions", help="Search with parts of the query too.")] = True,
+    regions: RegionsOpt = True,
     filters: FilterOptions,
     together: Annotated[
         bool, typer.Option("--together", help="All queries show one room or thing: one ranking for the set.")
@@ -103,12 +105,12 @@ def search(
         run = sets.together if together else Searcher.search
         results = told.each(run(searcher, paths, request))
         if by == "label":
-            emit_labels((sets.by_label(result, label_column, k) for result in results), out.format, out.output)
+            ranked = told.ranked(sets.by_label(result, label_column, k) for result in results)
+            emit_labels(ranked, out.format, out.output)
         else:
             emit_search(results, out.format, out.output)
         if report.report is not None:
-            shown = {"reveal": report.reveal, "no_images": report.no_images}
-            report_page(opened, told.kept, embedder.spec, report.report, **shown)
+            report_page(opened, told.kept, embedder.spec, report.report, reveal=report.seen, no_images=report.no_images)
     if not told.searched:
         what = told.failed[0].locator.path if told.failed else " ".join(map(str, queries))
         why = _why_not(told.failed[0]) if len(told.failed) == 1 else what
@@ -143,6 +145,15 @@ class _Told:
                 self.kept.append(result)
             yield result
 
+    def ranked(self, found: Iterator[LabelResult]) -> Iterator[LabelResult]:
+        """Labels on their way out: of each the best picture is kept, in their order."""
+        for one in found:
+            if self._keep:
+                best = (label.matches[0] for label in one.labels)
+                matches = tuple(dataclasses.replace(match, rank=rank) for rank, match in enumerate(best, start=1))
+                self.kept[-1] = dataclasses.replace(one.result, matches=matches)
+            yield one
+
 
 def _why_not(result: SearchResult) -> str:
     assert result.issue is not None
@@ -154,6 +165,9 @@ def explain(
     query: Annotated[Path, typer.Argument(metavar="QUERY", help="The query photograph.")],
     item: Annotated[int, typer.Argument(metavar="ITEM", help="The item_id of a match.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the picture (PNG).")],
+    *,
+    leave_out: LeaveOutOptions,
+    regions: RegionsOpt = True,
     reveal: Annotated[
         bool, typer.Option("--reveal/--blur", help="Show the pictures as they are; recorded in the audit log.")
     ] = False,
@@ -163,17 +177,25 @@ def explain(
     format: Annotated[Format, typer.Option("--format", help="How to write the figures.")] = Format.table,
 ) -> None:
     """Draw why a query and an item match: geometry, inliers, heat maps. Pictures are coarsened unless --reveal."""
+    from indexer.search import fields
     from indexer.search.comparison import explain as run_explain
+    from indexer.search.request import SearchRequest
 
     with open_case(case) as opened:
         decode_soon(isolation)
         embedder = embedder_of(opened, model, device)
-        found = run_explain(opened, embedder, query, item, output, reveal=reveal)
+        request = SearchRequest(leave_out=leave_out.leave_out(), regions=regions)
+        found = run_explain(opened, embedder, query, item, output, request, reveal=reveal)
     verification = found.verification
-    record = {
-        name: getattr(verification, name)
-        for name in ("verified", "kind", "mirrored", "tentative", "inliers", "error_px", "overlap", "reason")
-    }
-    rest = {name: value for name, value in dataclasses.asdict(found).items() if name != "verification"}
-    emit_one({**rest, **record, "output": str(output)}, format, None)
+    emit_one(
+        {
+            **fields.values(found.match, fields.EXPLAINED),
+            "revealed": found.revealed,
+            **{name: getattr(verification, name) for name in ("verified", "kind", "mirrored", "tentative", "inliers")},
+            **{name: getattr(verification, name) for name in ("error_px", "overlap", "reason")},
+            "output": str(output),
+        },
+        format,
+        None,
+    )
     note(f"Wrote {output}")

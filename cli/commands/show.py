@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -10,6 +12,10 @@ import typer
 from cli.options.common import CaseArg, open_case
 from cli.options.output import Output
 from cli.render.formats import Format
+from cli.render.table import shortened
+
+_PLACES = ("seen at", "in the image", "place")
+_WIDE = 120
 
 
 def show(
@@ -26,9 +32,21 @@ def show(
     with open_case(case) as opened:
         record = all_of(opened, item)
     if out.format is Format.table:
-        out.many(_lines(record), ["field", "value", "source"])
+        narrow = sys.stdout.isatty() and out.output is None and shutil.get_terminal_size().columns < _WIDE
+        lines = _narrow(list(_lines(record)), shutil.get_terminal_size().columns) if narrow else _lines(record)
+        out.many(lines, ["field", "value", *([] if narrow else ["source"])])
     else:
         out.one(record)
+
+
+def _narrow(lines: list[dict[str, Any]], columns: int) -> Iterator[dict[str, Any]]:
+    """Rows for a narrow terminal: places lose their beginning, never a part of a name; who says so comes below."""
+    room = columns - max(len(line["field"]) for line in lines) - 4
+    for line in lines:
+        is_place = line["field"] in _PLACES
+        yield {"field": line["field"], "value": shortened(line["value"], room) if is_place else line["value"]}
+        if line.get("source") and not line["field"].startswith("image "):
+            yield {"field": "", "value": line["source"]}
 
 
 def _of_image(record: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -22,6 +22,7 @@ QueriesArg = Annotated[
     typer.Argument(metavar="QUERY...", help="Pictures, folders, or - for a list of paths on standard input."),
 ]
 LeadsOpt = Annotated[int, typer.Option("-k", min=1, max=10_000, help="Leads a query.")]
+RegionsOpt = Annotated[bool, typer.Option("--regions/--no-regions", help="Search with parts of the query too.")]
 MaxFmrOpt = Annotated[
     float | None, typer.Option("--max-fmr", min=0, max=1, help="Only matches with at most this false-match rate.")
 ]

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from indexer.case.case import Case
     from indexer.search.request import SearchResult
 
+RevealFacesOpt = Annotated[
+    bool, typer.Option("--reveal-faces", help="Pictures that can be seen, faces in them too; else those stay hidden.")
+]
 NoImagesOpt = Annotated[bool, typer.Option("--no-images", help="Report: hashes and numbers only.")]
 
 
@@ -25,22 +28,34 @@ class ReportOptions:
     """A report beside a search's results."""
 
     report: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Also write an HTML report to this new folder.")
+        Path | None,
+        typer.Option(
+            metavar="FILE.html|DIR", help="Also write a lead sheet: one HTML file that can be mailed, or a new folder."
+        ),
     ] = None
     reveal: Annotated[
-        bool, typer.Option("--reveal", help="Report: let a reader show pictures, one at a time; recorded.")
+        bool, typer.Option("--reveal", help="Report: let a reader show pictures as they are; recorded.")
     ] = False
+    reveal_faces: RevealFacesOpt = False
     no_images: NoImagesOpt = False
+
+    @property
+    def seen(self) -> int:
+        """How much of a picture may be seen, as ReportConfig.reveal."""
+        return 2 if self.reveal_faces else int(self.reveal)
 
 
 def report_page(
-    case: Case, results: Sequence[SearchResult], model: ModelSpec, folder: Path, *, reveal: bool, no_images: bool
+    case: Case, results: Sequence[SearchResult], model: ModelSpec, target: Path, *, reveal: int, no_images: bool
 ) -> None:
     """Write the HTML report of a search and say where it is. Raises UsageError when the options exclude each other."""
     from imgmatch.cores import usable_cores
     from indexer.out.report import ReportConfig, write_report
+    from indexer.out.report.pictures import WITH_FACES, faces_shown
 
     if reveal and no_images:
         raise UsageError("--reveal and --no-images exclude each other; give one")
-    page = write_report(case, results, model, folder, ReportConfig(reveal, not no_images, usable_cores()))
+    if reveal and faces_shown(reveal) and reveal < WITH_FACES:
+        note("imgmatch: faces in the pictures are not hidden: pip install 'imgmatch[faces]'")
+    page = write_report(case, results, model, target, ReportConfig(reveal, not no_images, usable_cores()))
     note(f"Report: {page}")

@@ -100,7 +100,11 @@ class InsideOptions:
         bool, typer.Option("--deleted/--no-deleted", help="Of disk images, also deleted files that are still named.")
     ] = True
     carve: Annotated[
-        bool, typer.Option("--carve", help="Of disk images, also pictures in space that no file owns.")
+        bool,
+        typer.Option(
+            "--carve",
+            help="Also pictures in space of disk images that no file owns, and anywhere in files of no known kind.",
+        ),
     ] = False
     frames: Annotated[
         bool, typer.Option("--frames/--no-frames", help="Of videos and pictures that hold several, also their frames.")
@@ -115,8 +119,8 @@ class InsideOptions:
         bool, typer.Option("--previews", help="Of JPEG files, also EXIF previews that show something else.")
     ] = False
 
-    def sources(self, passwords: PasswordOptions, limits: SourceLimits) -> SourceOptions:
+    def sources(self, passwords: PasswordOptions, limits: SourceLimits, exclude: tuple[str, ...] = ()) -> SourceOptions:
         """Sources as the options say."""
         from imgmatch.evidence import SourceOptions
 
-        return SourceOptions(passwords=passwords.read(), limits=limits, **dataclasses.asdict(self))
+        return SourceOptions(passwords=passwords.read(), limits=limits, exclude=exclude, **dataclasses.asdict(self))

@@ -110,7 +110,9 @@ def _search_table(result: SearchResult) -> str:
     if sys.stdout.isatty():
         head = shortened(head, max(20, shutil.get_terminal_size().columns - len(found) - 3))
     table = text_table([[row[n] for n in shown] for row in rows], [headings[n] for n in shown])
-    return f"{head}   {found}{table}{left_out}\n"
+    rates = any(match.false_match is not None for match in result.matches)
+    against = f"  by chance: of {result.background.words}\n" if rates and result.background is not None else ""
+    return f"{head}   {found}{table}{against}{left_out}\n"
 
 
 def emit_labels(results: Iterable[LabelResult], format: Format, output: Path | None) -> None:

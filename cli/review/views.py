@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import imgmatch
+from cli.review.door import PAGES
 from imgmatch.match.calibration import false_match_text
-from indexer.case import newest
-from indexer.case.case import AUDIT
+from imgmatch.match.strength import Level, strength
+from imgmatch.picture.metadata import FIELDS, Metadata
+from indexer.catalogue.decisions import READERS
 from indexer.out.report.html import plain
+from indexer.review.kept import counts
+from indexer.review.queries import MAX_UPLOAD_BYTES
 from indexer.review.stacks import MAX_GROUPS
 
 if TYPE_CHECKING:
     from imgmatch.locator import Locator
     from imgmatch.types import Sighting
     from indexer.catalogue.filters import Filter
-    from indexer.review import Desk, KeptSearch
+    from indexer.review import Desk, KeptSearch, QueryPicture
     from indexer.search.comparison import Comparison
 
 _SIGHTINGS = 50
 _MEMBERS = 60
 _GROUPS = 30
 _BROWSED = 18
-_ENTRIES = 50
 _LABELS = 30
-_TITLES = {"matches": "Matches", "groups": "Groups", "audit": "Audit trail", "export": "Export"}
-_ALWAYS = {"entry", "time_utc", "actor", "action", "version", "before"}
+_TITLES = {
+    "matches": "Matches", "decisions": "Decisions", "groups": "Groups", "map": "Map", "issues": "Issues",
+    "audit": "Audit trail", "export": "Export",
+}  # fmt: skip
+_FACTS = {
+    "taken": "Taken", "camera_make": "Camera", "camera_model": "Model", "camera_serial": "Serial number",
+    "lens_model": "Lens", "camera_owner": "Owner", "software": "Software", "artist": "Author",
+    "description": "Description",
+}  # fmt: skip
+"""Metadata that a reader is shown first; the rest folded in."""
+_SAID = {
+    Level.IDENTICAL: "the same file",
+    Level.GEOMETRY: "verified: geometry agrees",
+    Level.ALIKE: "alike, not proven",
+}
 
 
 class Views:
@@ -45,53 +60,70 @@ class Views:
             lstrip_blocks=True,
         )
         self._templates.filters.update(
-            plain=plain, place=place, container=container, chance=false_match_text, named=file_name, bytes=size_text
+            plain=plain,
+            place=place,
+            container=container,
+            chance=false_match_text,
+            strength=strength,
+            named=file_name,
+            bytes=size_text,
         )
-        self._templates.globals.update(version=imgmatch.__version__)
+        pages = [(path, name, _TITLES[name]) for path, name in PAGES.items()]
+        self._templates.globals.update(version=imgmatch.__version__, pages=pages)
+        self.fill: dict[str, Callable[[], str]] = {}
+        """What other pages hold from the first."""
 
     def page(self, here: str) -> dict[str, Any]:
         """What fills a whole page, its title, and what its script must know."""
         desk = self._desk
         choices = desk.label_choices()
         case = desk.case.path.name or str(desk.case.path)
-        last = next(iter(desk.searches()), None)
-        inner = {"matches": self.tray, "groups": lambda: self.groups(0), "audit": lambda: self.audit(None)}.get(
-            here, str
-        )()
+        inner = {"matches": self.tray, "groups": lambda: self.groups(0), **self.fill}.get(here, str)()
+        meta = desk.case.catalogue.meta.all()
         html = self._templates.get_template(f"{here}.html.j2").render(
             here=here,
             case=case,
-            meta=desk.case.catalogue.meta.all(),
+            meta=meta,
             items=desk.case.catalogue.counts()["items"],
             model=desk.embedder.spec,
             examiner=desk.examiner,
             inner=inner,
-            searches=desk.searches(),
+            searches=self.searches(),
             columns=list(dict.fromkeys(column for column, _ in choices)),
             values=choices,
+            lists=[row.name for row in desk.use.catalogue.lists.all()],
+            fields=FIELDS,
             rated=desk.background is not None,
+            two=meta.get(READERS) == "yes",
         )
+        last = next(iter(desk.searches()), None)
         return {
             "html": html,
             "title": f"{_TITLES[here]} · {plain(case)} · imgmatch",
             "examiner": desk.examiner,
             "search": last and last.search_id,
-            "query": last and last.query.query_id,
+            "most_bytes": MAX_UPLOAD_BYTES,
         }
 
-    def _piece(self, name: str, **values: Any) -> str:
+    def searches(self) -> list[dict[str, Any]]:
+        """The searches of this sitting, the newest first, each told from the others; and how far each is verified."""
+        every = self._desk.searches()
+        return [{"kept": kept, "said": self._strengths(kept), "time": kept.asked_utc[11:16]} for kept in every]
+
+    def piece(self, name: str, **values: Any) -> str:
+        """A piece of a page."""
         return self._templates.get_template(f"pieces/{name}.html.j2").render(**values)
 
     def tray(self) -> str:
         """The query pictures at hand."""
-        return self._piece("tray", queries=self._desk.queries.all())
+        return self.piece("tray", queries=self._desk.queries.all())
 
     def browse(self, after: int, wanted: Filter) -> str:
         """Items to choose a query from."""
         catalogue = self._desk.use.catalogue
         ids = catalogue.items.page(after, _BROWSED + 1, wanted)
         shown = ids[:_BROWSED]
-        return self._piece(
+        return self.piece(
             "browse",
             ids=shown,
             sightings=catalogue.sightings.of(shown),
@@ -106,6 +138,8 @@ class Views:
             "verified": kept.verified,
             "elapsed_ms": kept.result.elapsed_ms,
             "found": len(kept.result.matches),
+            "name": kept.name,
+            "queries": [picture.query_id for picture in kept.queries],
         }
 
     def results(
@@ -118,12 +152,12 @@ class Views:
         if by == "label":
             labels = desk.by_label(kept, shown, column)
             part: Sequence[Any] = labels[page * size : (page + 1) * size]
-            state_of = {one.match.item_id: one.state for one in shown}
-            html = self._piece("labels", labels=part, state_of=state_of, **found)
+            one_of = {one.match.item_id: one for one in shown}
+            html = self.piece("labels", labels=part, one_of=one_of, **found)
             total, order = len(labels), [match.item_id for label in part for match in label.matches]
         else:
             part = shown[page * size : (page + 1) * size]
-            html = self._piece("cards", shown=part, **found)
+            html = self.piece("cards", shown=part, **found)
             total, order = len(shown), [one.match.item_id for one in part]
         return {
             "html": html,
@@ -132,29 +166,43 @@ class Views:
             "total": total,
             "items": order,
             "said": self._said(kept, total, by),
+            "name": kept.name,
+            "asked": "; ".join([*kept.asked, f"asked at {kept.asked_utc[11:16]} UTC"]),
+            "queries": [picture.query_id for picture in kept.queries],
+            "verified": kept.verified,
         }
 
     def _said(self, kept: KeptSearch, total: int, by: str) -> str:
-        what = "label" if by == "label" else "match" if total == 1 else "matches"
-        text = f"{total:,} {what}{'s' if by == 'label' and total != 1 else ''}"
-        text += f" in {kept.result.elapsed_ms / 1000:.2f} s"
+        """How much is listed, and what it is worth."""
+        if by == "label":
+            text = f"{total:,} label{'s' if total != 1 else ''} over {len(kept.result.matches):,} pictures"
+        else:
+            text = f"{total:,} of {len(kept.result.matches):,} pictures in this order"
         if kept.result.masked:
             text += f", {kept.result.masked:.0%} of the query left out"
-        if kept.verified:
-            good = sum(m.verification is not None and m.verification.verified for m in kept.result.matches)
-            text += f"; {good} verified by geometry"
-        return text
+        return f"{self._strengths(kept)}. Listed: {text}."
+
+    def _strengths(self, kept: KeptSearch) -> str:
+        """How many matches are of each strength, in words."""
+        found = counts(kept.result.matches)
+        convincing = sum(found[level] for level in _SAID)
+        said = ", ".join(f"{found[level]:,} {words}" for level, words in _SAID.items() if found[level])
+        text = f"{convincing:,} convincing ({said})" if convincing else "Nothing convincing"
+        if found[Level.NOTHING]:
+            text += f", {found[Level.NOTHING]:,} more not convincing"
+        return text if kept.verified else f"{text}; geometry has not looked at them yet"
 
     def match(self, kept: KeptSearch, item_id: int) -> str:
         """A match side by side with its query, and all that is known of it."""
         found = next((one for one in self._desk.shown(kept) if one.match.item_id == item_id), None)
-        return self._piece(
-            "compare", kept=kept, item_id=item_id, shown=found, **self._facts(item_id, kept.query.sha256)
+        query = kept.query_of(item_id)
+        return self.piece(
+            "compare", kept=kept, query=query, item_id=item_id, shown=found, **self._facts(item_id, query.sha256)
         )
 
     def item(self, item_id: int) -> str:
         """All that is known of an item."""
-        return self._piece("item", item_id=item_id, **self._facts(item_id, None))
+        return self.piece("item", item_id=item_id, **self._facts(item_id, None))
 
     def _facts(self, item_id: int, query_sha256: str | None) -> dict[str, Any]:
         catalogue = self._desk.use.catalogue
@@ -165,14 +213,15 @@ class Views:
             "sightings": seen[:_SIGHTINGS],
             "more_sightings": max(0, len(seen) - _SIGHTINGS),
             "labels": catalogue.labels.of([item_id])[item_id],
+            "metadata": _metadata(catalogue.facts.metadata([item_id]).get(item_id, {})),
             "decisions": catalogue.decisions.on(item.sha256, query_sha256) if item else [],
         }
 
-    def geometry(self, kept: KeptSearch, compared: Comparison) -> dict[str, Any]:
+    def geometry(self, query: QueryPicture, compared: Comparison) -> dict[str, Any]:
         """Lines and outline in full-size pixels, and what was found, in words."""
         found = compared.verification
         return {
-            "query_px": kept.query.size_px,
+            "query_px": query.size_px,
             "item_px": compared.item.upright_size_px,
             "verified": found.verified,
             "kind": found.kind,
@@ -181,7 +230,7 @@ class Views:
             "inliers": found.inliers,
             "error_px": None if found.error_px is None else round(found.error_px, 1),
             "overlap": round(found.overlap, 3),
-            "similarity": round(compared.similarity, 4),
+            "score": round(compared.match.score, 4),
             "lines": [[round(value, 1) for value in line] for line in found.lines] if found.verified else [],
             "outline": [[round(value, 1) for value in corner] for corner in found.outline] if found.verified else [],
             "heat": compared.heat is not None,
@@ -192,7 +241,7 @@ class Views:
         stacks = self._desk.stacks
         progress = stacks.progress()
         part = stacks.page(page * _GROUPS, _GROUPS) if progress.state in ("done", "bounded") else []
-        return self._piece(
+        return self.piece(
             "groups",
             progress=progress,
             groups=part,
@@ -205,20 +254,19 @@ class Views:
         """One group, spread out."""
         group = self._desk.stacks.get(number)
         members = group.members[:_MEMBERS]
-        return self._piece("group", group=group, members=members, more=len(group.members) - len(members))
+        return self.piece("group", group=group, members=members, more=len(group.members) - len(members))
 
-    def audit(self, end: int | None) -> str:
-        """Entries of the log, the newest first."""
-        path = self._desk.case.path / AUDIT
-        entries, begin = newest.page(path, _ENTRIES, end)
-        shown = [
-            {
-                **{name: entry.get(name, "") for name in _ALWAYS},
-                "details": [(name, _value(value)) for name, value in entry.items() if name not in _ALWAYS],
-            }
-            for entry in entries
-        ]
-        return self._piece("audit", entries=shown, begin=begin)
+
+def _metadata(found: Metadata) -> tuple[list[tuple[str, str]], list[tuple[str, str]], tuple[float, float] | None]:
+    """What a file says of itself: what a reader looks at first, the rest, and where it was taken."""
+    said = {name: str(field.get("value", "")) for name, field in found.items() if name in FIELDS}
+    first = [(words, said[name]) for name, words in _FACTS.items() if said.get(name)]
+    rest = [(name.replace("_", " "), value) for name, value in said.items() if name not in _FACTS and value]
+    try:
+        position = float(said["latitude"]), float(said["longitude"])
+    except (KeyError, ValueError):
+        return first, rest, None
+    return first, rest, position
 
 
 def place(locator: Locator) -> str:
@@ -245,7 +293,3 @@ def size_text(count: int) -> str:
             return f"{value:,.0f} {unit}" if unit == "bytes" else f"{value:,.1f} {unit}"
         value /= 1024
     return f"{value:,.1f} GiB"
-
-
-def _value(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)

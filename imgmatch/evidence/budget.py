@@ -32,17 +32,24 @@ class Budget:
     _bytes: int = field(default=0, init=False)
     _content_bytes: int = field(default=0, init=False)
     _seconds: float = field(default=0.0, init=False)
+    _since: float | None = field(default=None, init=False)
 
     @contextmanager
     def walking(self) -> Iterator[None]:
         """What is done within takes time. Raises as soon as all of it took too long."""
-        since = time.monotonic()
+        self._since = since = time.monotonic()
         try:
             yield
         finally:
+            self._since = None
             self._seconds += time.monotonic() - since
+        self.check()
+
+    def check(self) -> None:
+        """Raises where what is done took too long: to be asked by what may do much before it gives anything."""
+        spent = self._seconds + (0.0 if self._since is None else time.monotonic() - self._since)
         most = self.limits.max_walk_seconds + (self.stored_bytes >> 20)
-        if self._seconds > most:
+        if spent > most:
             says = f"looking into it took more time than max_walk_seconds ({most:,} for its size)"
             raise over("max_walk_seconds", says)
 

@@ -43,6 +43,8 @@ class Container:
     begins: ClassVar[tuple[bytes, ...]] = ()
     """What it can't but begin with, one of these, where ``recognise`` looks at more than ``magic``; none where it may
     begin with anything. Of what begins as an ISO base media file does, every container is asked."""
+    holds_zeros: ClassVar[bool] = False
+    """Of disks and volumes: are zeros in the first 4 KiB of one that is no longer than 32 KiB? No text is asked."""
     switch: ClassVar[Switch | None] = None
     """The option that turns it off."""
     needs: ClassVar[tuple[str, str] | None] = None

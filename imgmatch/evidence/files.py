@@ -33,6 +33,8 @@ _SPECIAL = {
 # What a disk fails to give is asked for so often, with so much time between.
 _TRIES, _PAUSE_S = 3, 0.2
 _Given = TypeVar("_Given")
+Passed = Callable[[str, bool], bool]
+"""Is something passed over: its way from the given path on, and whether it is a folder?"""
 
 
 def walk(
@@ -40,14 +42,16 @@ def walk(
     *,
     leave_out: str | os.PathLike[str] | None = None,
     listed: Callable[[Locator], None] | None = None,
+    excluded: Passed = lambda place, is_folder: False,
 ) -> Iterator[Evidence | Issue]:
     """Find every file under ``path`` (or ``path`` itself), in the byte order of names, the same order every time.
 
-    A link to a file inside ``path`` is evidence at its own place; a link that leads out, dangles or points to a folder,
-    a special file and a folder that can't be listed each become an Issue. A block device is read where ``path`` names
-    it. ``leave_out`` is a folder to pass over (the case's own); ``listed`` is told of each folder whose entries were
-    all given. What the disk does not give is an Issue of kind ``source_disk``, which is never kept. Raises UsageError
-    when ``path`` does not exist, MachineError when its disk is gone.
+    A link to a file inside ``path`` is evidence at its own place; a link that leads out, dangles or points to a
+    folder, a special file and a folder that can't be listed each become an Issue. A block device is read where
+    ``path`` names it. ``leave_out`` is a folder to pass over (the case's own); ``listed`` is told of each folder whose
+    entries were all given; what is ``excluded``, by its way from ``path`` on, is passed over. What the disk does not
+    give is an Issue of kind ``source_disk``, which is never kept. Raises UsageError when ``path`` does not exist,
+    MachineError when its disk is gone.
     """
     root = os.path.abspath(os.fsdecode(path))
     try:
@@ -56,8 +60,8 @@ def walk(
         raise UsageError(f"{readable(root)}: {why(error)}; give an existing file or folder") from error
     skip = os.path.realpath(leave_out) if leave_out is not None else None
     if stat.S_ISDIR(mode):
-        yield from _walk_folders(root, skip, listed)
-    else:
+        yield from _walk_folders(root, skip, listed, excluded)
+    elif not excluded(os.path.basename(root), False):
         yield _of_disk(root, partial(_examine, devices=True))
 
 
@@ -105,7 +109,9 @@ def set_bytes(evidence: Evidence) -> int:
     return total + evidence.size_bytes
 
 
-def _walk_folders(root: str, skip: str | None, listed: Callable[[Locator], None] | None) -> Iterator[Evidence | Issue]:
+def _walk_folders(
+    root: str, skip: str | None, listed: Callable[[Locator], None] | None, excluded: Passed
+) -> Iterator[Evidence | Issue]:
     real_root = os.path.realpath(root)
     levels = [_entries(root, skip, listed)]
     while levels:
@@ -116,6 +122,8 @@ def _walk_folders(root: str, skip: str | None, listed: Callable[[Locator], None]
             if entry.locator.at == root and entry.error == SourceDiskError.kind:
                 raise MachineError(f"{readable(root)}: {entry.message}; it can't be gone on with")
             yield entry
+        elif excluded(os.path.relpath(entry.path, root), entry.is_folder):
+            continue
         elif entry.is_link:
             yield _of_disk(entry.path, partial(_examine_link, real_root=real_root))
         elif entry.is_folder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, Self, cast
@@ -14,6 +15,8 @@ from imgmatch.types import Evidence
 
 HEAD_BYTES = 4096
 _KEPT_BYTES = 4096
+_TAIL_BYTES = 512
+_SHORT_BYTES = 32 << 10
 _FORWARDS_BYTES = 96 << 10
 """So much of what can only be unpacked forwards is kept, so that it is not unpacked again for each place."""
 
@@ -36,6 +39,8 @@ class Look:
         self._far_at = self._passed = 0
         self._kept: dict[tuple[int, int], bytes] = {}
         self._is_whole = False
+        self._tail: bytes | None = None
+        self._is_short_text: bool | None = None
         self.head = b""
         self.head = self.at(0, HEAD_BYTES)
         self._is_whole = len(self.head) < HEAD_BYTES
@@ -61,6 +66,12 @@ class Look:
             return self.head[start : start + size]
         if offset >= 0 and offset + size <= len(self.head):
             return self.head[offset : offset + size]
+        if self.path is not None and offset >= self.evidence.size_bytes:
+            return b""
+        if -_TAIL_BYTES <= offset < 0:
+            if self._tail is None:
+                self._tail = self._tried(-_TAIL_BYTES, _TAIL_BYTES)
+            return self._tail[len(self._tail) + offset :][:size]
         found = self._kept.get((offset, size))
         if found is None:
             found = self._tried(offset, size)
@@ -68,12 +79,23 @@ class Look:
                 self._kept[offset, size] = found
         return found
 
+    @property
+    def is_short_text(self) -> bool:
+        """Is no zero among its first bytes, and is it shorter than any disk or volume without one there?"""
+        if self._is_short_text is None:
+            self._is_short_text = b"\0" not in self.head and not self.at(_SHORT_BYTES, 1)
+        return self._is_short_text
+
     @contextmanager
     def stream(self) -> Iterator[BinaryIO]:
         """All of it, from its first byte on; no other place may be asked for meanwhile."""
-        if self._stream is not None and self._forwards is None:
+        if self._is_whole:
+            yield io.BytesIO(self.head)
+        elif self._stream is not None and self._forwards is None:
             self._stream.seek(0)
             yield self._stream
+        elif self._forwards is not None and len(self.at(0, _FORWARDS_BYTES)) < _FORWARDS_BYTES and self._forwards:
+            yield io.BytesIO(self._forwards)
         else:
             with self.evidence.open() as stream:
                 yield stream

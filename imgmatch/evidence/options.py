@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from imgmatch.limits import SourceLimits
 
-Switch = Literal["frames", "documents", "previews"]
+Switch = Literal["frames", "documents", "previews", "carve"]
 """Options that turn a kind of container off."""
 
 
@@ -16,14 +16,16 @@ Switch = Literal["frames", "documents", "previews"]
 class SourceOptions:
     """How sources are read. ``passwords`` are tried in order and are never shown (not in a repr, not in a log).
 
-    ``inside``: look into containers; without it only files as they lie in folders are found. ``deleted``: of disk
+    ``inside``: look into containers; without it only files as they lie in folders are found. ``exclude``: patterns of
+    names that are passed over (imgmatch.evidence.excluding), in folders and in containers. ``deleted``: of disk
     images also files that the file system still names but has let go of. ``carve``: look for pictures in unallocated
-    space. ``frames``: of videos and of pictures that hold several, at most ``frames_per_minute`` of what has a time.
-    ``documents``: pictures in PDF, mail and Thumbs.db. ``previews``: previews in the EXIF data of JPEG files, where
-    they show something else.
+    space, and anywhere in files of no known kind. ``frames``: of videos and of pictures that hold several, at most
+    ``frames_per_minute`` of what has a time. ``documents``: pictures in PDF, mail, Thumbs.db and other files that are
+    no archives. ``previews``: previews in the EXIF data of JPEG files, where they show something else.
     """
 
     inside: bool = True
+    exclude: tuple[str, ...] = ()
     deleted: bool = True
     carve: bool = False
     frames: bool = True

@@ -22,13 +22,13 @@ from imgmatch.evidence.mended import Lost, Mended, said
 from imgmatch.evidence.naming import named
 from imgmatch.evidence.options import DEFAULT_OPTIONS, SourceOptions
 from imgmatch.evidence.reopen import Reopener
-from imgmatch.evidence.room import ROOM
 from imgmatch.locator import Locator
 from imgmatch.picture.hashes import digest
 from imgmatch.streams import damage_of, one_line
 from imgmatch.types import Digests, Evidence, Image, Issue
 from imgmatch.workers import pictures
 from imgmatch.workers.decode import Decoded, ReadPicture, Request
+from imgmatch.workers.room import ROOM
 
 _SHOWN_PIXELS = 16 << 20  # more than any part of the program compares or shows
 _log = logging.getLogger(__name__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -16,6 +17,7 @@ from imgmatch.evidence.formats import (
     discs,
     ewf,
     filesystem,
+    inside,
     locked,
     lvm,
     mail,
@@ -101,19 +103,25 @@ FORMATS: tuple[type[Container], ...] = (
     searched.SearchedPartitions,
     searched.FatWithoutBoot,
     unread.UnreadVolume,
+    stores.RichText,
+    inside.Store,
     stores.Text,  # any other, where pictures are in it
+    inside.Inside,
+    inside.Anywhere,
 )
 """Every container there is, in the order in which a file is asked whether it is one."""
 
 
 @cache
-def that_may_begin_with(first: int, formats: tuple[type[Container], ...]) -> list[type[Container]]:
-    """Those that a file with this first byte is asked about."""
+def that_may_begin_with(first: int, formats: tuple[type[Container], ...], text: bool = False) -> list[type[Container]]:
+    """Those that a file with this first byte is asked about; ``text``: one that is short, without zeros."""
 
     def may(container: type[Container]) -> bool:
         by_magic_alone = inspect.getattr_static(container, "recognise") is inspect.getattr_static(
             Container, "recognise"
         )
+        if text and container.holds_zeros and not by_magic_alone:
+            return False
         begins = container.magic if by_magic_alone else container.begins
         return not (by_magic_alone or begins) or any(magic[0] == first for magic in begins)
 
@@ -159,7 +167,10 @@ def _of(look: Look, options: SourceOptions) -> Recognised:
     left_closed: list[str] = []
     fault = ""
     head = look.head
-    for container in that_may_begin_with(head[0], FORMATS) if head and head[4:8] != b"ftyp" else FORMATS:
+    asked: Sequence[type[Container]] = FORMATS
+    if head and head[4:8] != b"ftyp":
+        asked = that_may_begin_with(head[0], FORMATS, look.is_short_text)
+    for container in asked:
         try:
             is_one = container.recognise(look)
         except (OSError, ImgmatchError):

@@ -50,7 +50,8 @@ class Reopener:
             if key[0] == place and member.kind in key[1] and _same(before.outer, outer):
                 self._open.move_to_end(key)
                 return before
-        for container in recognise(outer, self._options).containers:
+        # Nothing is looked for that a place does not name; but what was found by looking is opened again.
+        for container in recognise(outer, replace(self._options, carve=True)).containers:
             if member.kind in container.kinds:
                 opened = container.open(outer, self._options, Budget(self._options.limits))
                 self._open[place, container.kinds] = opened

@@ -11,6 +11,7 @@ from imgmatch.errors import EvidenceError, ImgmatchError, SourceDiskError, disk_
 from imgmatch.evidence import files
 from imgmatch.evidence.budget import Budget, left_of
 from imgmatch.evidence.container import Container
+from imgmatch.evidence.excluding import Excludes, excluder
 from imgmatch.evidence.options import DEFAULT_OPTIONS, SourceOptions
 from imgmatch.evidence.recognise import Recognised, recognise
 from imgmatch.evidence.stated import is_image
@@ -47,6 +48,8 @@ def walk(
     options: SourceOptions = DEFAULT_OPTIONS,
     pass_over: PassOver | None = None,
     walked: TellWalked | None = None,
+    left_out: Callable[[str], None] | None = None,
+    takes: Callable[[str], bool] | None = None,
     image: TellImage | None = None,
 ) -> Iterator[Evidence | Issue]:
     """Find every file under ``path`` (or ``path`` itself), and every file in archives and disk images among
@@ -56,19 +59,37 @@ def walk(
     to pass over (the case's own). What a disk does not give is an Issue of kind ``source_disk``: it is never kept, and
     says nothing of the evidence. ``pass_over`` is asked, on the thread that walks, about every video, moving picture,
     document, and archive that is not large. ``walked`` is told of each file and folder that was walked to its end
-    without an issue at its place, ``image`` of each image of a disk
-    before it is opened. Raises UsageError when ``path`` does not exist, MachineError when this machine fails.
+    without an issue at its place, ``image`` of each image of a disk before it is opened, ``left_out`` of each that the
+    options exclude. ``takes`` says of a file in a folder, by its way from ``path`` on, whether it is to be given now.
+    Raises UsageError when ``path`` does not exist, MachineError when this machine fails.
     """
     walked = walked or (lambda place: None)
-    for entry in files.walk(path, leave_out=leave_out, listed=lambda folder: walked(Walked(folder))):
+    excludes = excluder(options.exclude)
+
+    def excluded(place: str) -> bool:
+        out = excludes(place)
+        if out and left_out is not None:
+            left_out(place)
+        return out
+
+    def passed(place: str, is_folder: bool) -> bool:
+        return excluded(place) or (takes is not None and not is_folder and not takes(place))
+
+    for entry in files.walk(path, leave_out=leave_out, listed=lambda folder: walked(Walked(folder)), excluded=passed):
         if isinstance(entry, Issue) or not options.inside:
             yield entry
         else:
-            yield from _unfold(entry, options, pass_over, walked, image or (lambda evidence: None))
+            told = image or (lambda evidence: None)
+            yield from _unfold(entry, options, pass_over, walked, told, excluded)
 
 
 def _unfold(
-    file: Evidence, options: SourceOptions, pass_over: PassOver | None, walked: TellWalked, image: TellImage
+    file: Evidence,
+    options: SourceOptions,
+    pass_over: PassOver | None,
+    walked: TellWalked,
+    image: TellImage,
+    excluded: Excludes,
 ) -> Iterator[Evidence | Issue]:
     """A file, or what lies in it, at every depth: members come where their container stands."""
     budget = Budget(options.limits, file.size_bytes)
@@ -82,6 +103,8 @@ def _unfold(
                 continue
             if len(levels) > 1:
                 budget.meet(entry.locator.at)
+                if options.exclude and excluded(entry.locator.at):
+                    continue
             seen = _recognised(entry, options) if isinstance(entry, Evidence) else None
             if len(levels) > 1 and isinstance(entry, Evidence) and seen is not None:
                 if not seen.is_disk and (claims := budget.claims_too_much(entry, whole=seen.itself)):

@@ -20,8 +20,10 @@ from imgmatch.types import FalseMatchRate
 Matrix = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
 
-NEIGHBOURS = 3
-"""Nearest background pictures whose mean similarity is subtracted: SSCD (arXiv 2202.10261, equation 8)."""
+RANK, SHARE = 10, 50
+"""From a score the similarity of the query to its 10th nearest background picture is subtracted, of a large background
+to its n/50th nearest. SSCD (arXiv 2202.10261, equation 8) takes the three nearest, which may show what the query does.
+"""
 MIN_PICTURES = 50
 # Thresholds a factor of ten of the rate; a score between two of them gets the higher rate.
 _STEPS = 40
@@ -53,7 +55,8 @@ class Calibration:
             return FalseMatchRate(1.0, self.lower[0], 1.0)
         if score > self.thresholds[-1]:
             return FalseMatchRate(None, 0.0, self.bound)
-        return FalseMatchRate(self.rates[place], self.lower[place], self.upper[place])
+        # Of the few highest scores no lower rate is said than of one above them all: nobody could read that.
+        return FalseMatchRate(max(self.rates[place], self.bound), self.lower[place], self.upper[place])
 
     def record(self) -> dict[str, Any]:
         """As it is stored."""
@@ -67,12 +70,14 @@ class Calibration:
 
 
 def false_match_text(rate: FalseMatchRate | None) -> str:
-    """A false-match rate in words: of how many unrelated pairs one scores this high."""
+    """A false-match rate in words: of how many unrelated pairs one scores this high; where none was seen to, it is
+    said to be a bound.
+    """
     if rate is None:
         return ""
     if rate.rate is None:
-        return f"fewer than 1 in {1 / rate.upper:,.0f}"
-    return f"1 in {1 / rate.rate:,.0f}" if rate.rate < 0.5 else "more than 1 in 2"
+        return f"fewer than 1 in {1 / rate.upper:,.0f}, none seen"
+    return f"about 1 in {1 / rate.rate:,.0f}" if rate.rate < 0.5 else "more than 1 in 2"
 
 
 def expected_text(rate: FalseMatchRate) -> str:
@@ -82,29 +87,28 @@ def expected_text(rate: FalseMatchRate) -> str:
     return f"{'<' if rate.expected is None else ''}{value:.2g}" if value < 100 else f"{value:,.0f}"
 
 
+def usual(similarities: Matrix) -> Matrix:
+    """How near the background is to each query as a matter of course: ``similarities`` (n, pictures), any below -1 left
+    out; returns (n,). A few pictures of the background that show the same as the query, known or not, change next to
+    nothing: the same query has one figure, whatever else was found with it.
+    """
+    rank = min(max(RANK, similarities.shape[1] // SHARE), similarities.shape[1])
+    return -np.partition(-similarities, rank - 1, axis=1)[:, rank - 1]
+
+
 def normalised(similarities: Matrix, related: Flags) -> Matrix:
     """Scores of each picture of a background as a query against each other one, as a search would give them.
 
-    ``similarities`` (n, n) and ``related`` (n, n) bool, both symmetric. From each similarity the mean of the query's
-    NEIGHBOURS highest to unrelated others is subtracted, the compared picture itself left out; related pairs and the
-    diagonal come back as NaN. Raises UsageError when a background has fewer than MIN_PICTURES.
+    ``similarities`` (n, n) and ``related`` (n, n) bool, both symmetric. From each similarity what is ``usual`` for the
+    query is subtracted; related pairs and the diagonal come back as NaN. Raises UsageError when a background has fewer
+    than MIN_PICTURES.
     """
     count = len(similarities)
     if count < MIN_PICTURES:
         raise UsageError(f"{count} unrelated pictures are too few to state a false-match rate: {MIN_PICTURES} needed")
-    out = related | np.eye(count, dtype=bool)
-    others = np.where(out, np.float32(-1), similarities)
-    nearest = np.argpartition(others, count - NEIGHBOURS - 1, axis=1)[:, -NEIGHBOURS - 1 :]
-    values = np.take_along_axis(others, nearest, axis=1)
-    order = np.argsort(-values, axis=1, kind="stable")
-    nearest, values = np.take_along_axis(nearest, order, axis=1), np.take_along_axis(values, order, axis=1)
-    scores = others - values[:, :NEIGHBOURS].mean(axis=1, keepdims=True)
-    rows = np.arange(count)
-    for place in range(NEIGHBOURS):  # a neighbour is judged by the others alone
-        column = nearest[:, place]
-        rest = (values.sum(axis=1) - values[:, place]) / NEIGHBOURS
-        scores[rows, column] = values[:, place] - rest
-    scores[out] = np.nan
+    itself = np.eye(count, dtype=bool)
+    scores = similarities - usual(np.where(itself, np.float32(-2), similarities))[:, np.newaxis]
+    scores[related | itself] = np.nan
     return scores
 
 
@@ -138,6 +142,7 @@ def calibrate(scores: Matrix) -> Calibration:
     bound = clopper_pearson(np.zeros(1), np.array([pairs / min(usual, pairs / (count / 2))]))[1][0]
     # A higher score can't be more frequent than a lower one: the same holds for what is said of it.
     upper = np.minimum.accumulate(np.maximum(upper, bound))
+    lower = np.maximum.accumulate(lower[::-1])[::-1]
     return Calibration(
         count,
         pairs,

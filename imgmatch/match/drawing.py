@@ -134,15 +134,14 @@ def _geometry(
         return
     pen = ImageDraw.Draw(canvas, "RGBA")
     # The query's frame in the item, and the item's frame in the query (a collage, a page).
-    for side, outline in ((0, _item_in_query(verification, sizes_px)), (1, verification.outline)):
+    for side, outline in ((0, item_in_query(verification, sizes_px)), (1, verification.outline)):
         if outline:
             # Drawn on a layer of the picture's size: an outline may reach far out of the picture.
             layer = Pillow.new("RGBA", shown[side].size, (0, 0, 0, 0))
             corners = [(x * scales[side], y * below[side]) for x, y in outline]
             ImageDraw.Draw(layer).line([*corners, corners[0]], fill=(*_OUTLINE, 255), width=4)
             canvas.paste(layer, (lefts[side], top), layer)
-    chosen = verification.lines[:: max(1, -(-len(verification.lines) // _SHOWN_LINES))]
-    for x1, y1, x2, y2 in chosen:
+    for x1, y1, x2, y2 in some_lines(verification):
         one = (lefts[0] + x1 * scales[0], top + y1 * below[0])
         two = (lefts[1] + x2 * scales[1], top + y2 * below[1])
         pen.line([one, two], fill=(*_INLIER, 110), width=1)
@@ -150,7 +149,12 @@ def _geometry(
             pen.ellipse([x - 3, y - 3, x + 3, y + 3], outline=(*_INLIER, 255), width=2)
 
 
-def _item_in_query(
+def some_lines(verification: Verification) -> tuple[tuple[float, float, float, float], ...]:
+    """Of the inliers as many as can be told apart in a drawing."""
+    return verification.lines[:: max(1, -(-len(verification.lines) // _SHOWN_LINES))]
+
+
+def item_in_query(
     verification: Verification, sizes_px: tuple[tuple[int, int], tuple[int, int]]
 ) -> tuple[tuple[float, float], ...]:
     """The four corners of the item in the query, full-size pixels; empty where no homography says, or it folds over."""

@@ -50,7 +50,11 @@ def faces_to_hide(pixels: Pixels) -> list[Part] | None:
     from imgmatch.models.faces.detector import HIDDEN_CONFIDENCE
 
     detector = _detector()
-    return None if detector is None else [hit.box for hit in detector.detect(pixels, least=HIDDEN_CONFIDENCE)]
+    return (
+        None
+        if detector is None
+        else [hit.box for hit in detector.detect(pixels, thorough=True, least=HIDDEN_CONFIDENCE)]
+    )
 
 
 def without_faces(pixels: Pixels, keep: Sequence[Part] = ()) -> Pixels:

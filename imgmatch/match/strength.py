@@ -15,6 +15,8 @@ ALIKE = 0.55
 """Least score of what looks alike: the nearest of 1,250 unrelated pictures scores more in about one search of ten."""
 COMMON = 1e-3
 """What unrelated pairs are known to reach more often than this (95 % confidence) does not look alike, it is usual."""
+_HALF = 0.5
+"""A rate above which nothing is claimed."""
 
 
 class Level(enum.StrEnum):
@@ -80,7 +82,7 @@ def strength(pair: Pair) -> Strength:
     if found is not None and found.verified:
         return Strength(Level.GEOMETRY if found.inliers >= POINTS else Level.ALIKE, found.inliers)
     void = found is not None and found.void
-    common = rate is not None and rate.lower > COMMON
+    common = rate is not None and (rate.lower > COMMON or rate.stated > _HALF)
     level = Level.NOTHING if void or common or pair.score < ALIKE else Level.ALIKE
     return Strength(level, asked=found is not None)
 

@@ -18,6 +18,7 @@ from imgmatch.parsers.alike import distinct, luma_of
 from imgmatch.parsers.pieces import Clock, Piece, Settings, Trouble, at_most, png
 from imgmatch.parsers.previews import distinct_previews, opened, preview_at, previews_in, stated_orientation
 from imgmatch.picture import directories as tags
+from imgmatch.picture.codecs import JxlImageFile
 from imgmatch.picture.foreign import Foreign
 from imgmatch.picture.image import NOTHING_VISIBLE, Limits, decode, orientation_of, shown, turned
 from imgmatch.picture.openers import open_picture
@@ -110,6 +111,9 @@ def _of_others(data: bytes, settings: Settings, at: str | None) -> Iterator[Piec
         if data[4:8] == b"ftyp":
             yield from at_most(heif.further(data, None, settings, at), settings)
         return
+    if isinstance(picture, JxlImageFile) and picture.more is not None:
+        yield from _of_jxl(picture, settings, at)
+        return
     if isinstance(picture, Foreign):
         if picture.more is not None:
             yield Trouble("frame", "1", "unsupported", picture.more, "further pictures of " + str(picture.format))
@@ -135,6 +139,24 @@ def _of_others(data: bytes, settings: Settings, at: str | None) -> Iterator[Piec
             raise EvidenceError("broken_picture", f"its further frames can't be read: {one_line(error)}") from error
         if picture.format == "AVIF":
             yield from at_most(heif.further(data, picture, settings), settings)
+
+
+def _of_jxl(picture: JxlImageFile, settings: Settings, at: str | None) -> Iterator[Piece | Trouble]:
+    """Frames of JPEG XL, all of them: its library does not tell their times."""
+    clock, orientation = Clock(settings), orientation_of(picture)
+
+    def given() -> Iterator[Piece]:
+        for number, frame in enumerate(picture.frames()):
+            clock.check()
+            if at == str(number) or (at is None and number):
+                yield Piece("frame", str(number), png(shown(frame, str(picture.format), orientation)[0]))
+
+    try:
+        yield from at_most(given(), settings)
+    except (EvidenceError, MemoryError):
+        raise
+    except Exception as error:
+        raise EvidenceError("broken_picture", f"its further frames can't be read: {one_line(error)}") from error
 
 
 def _of_heif(data: bytes, picture: Any, settings: Settings, at: str | None) -> Iterator[Piece | Trouble]:

@@ -34,6 +34,11 @@ def in_html(text: bytes) -> Iterator[tuple[str, bytes]]:
             yield match[1].rpartition(b"/")[2].decode("ascii", "replace") or "bin", data
 
 
+def has_file(text: bytes) -> bool:
+    """Does a text carry a uuencoded file? Quick where not."""
+    return b"begin" in text and _BEGIN.search(text) is not None
+
+
 def in_text(text: bytes) -> Iterator[tuple[str, bytes]]:
     """Each uuencoded file, to its end or as far as it goes: its name, and its bytes."""
     at = 0

@@ -157,10 +157,11 @@ def _unlock(py7zr: Any, archive: Any, passwords: tuple[str, ...]) -> set[int]:
 
 
 def _read_name(header: BinaryIO) -> str:
-    """A name in UTF-16, or in what calls itself that, up to its end."""
-    name = b""
-    while len(letter := header.read(2)) == 2 and letter != b"\0\0" and len(name) < _LONGEST_NAME_BYTES:
-        name += letter
+    """A name in UTF-16, or in what calls itself that, up to its end; of one that is longer than any its beginning."""
+    name = bytearray()
+    while len(letter := header.read(2)) == 2 and letter != b"\0\0":
+        if len(name) < _LONGEST_NAME_BYTES:
+            name += letter
     return name.decode("utf-16-le", "surrogatepass")
 
 

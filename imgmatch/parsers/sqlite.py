@@ -33,7 +33,10 @@ from imgmatch.parsers.sqlite_rows import (
 MAGIC = b"SQLite format 3\0"
 WAL_MAGIC = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
 JOURNAL_MAGIC = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
+ZEROED_BYTES = 28
+"""So many bytes of a rollback journal that is kept and done with are made zeros (PRAGMA journal_mode=PERSIST)."""
 _MOST_PAGES = 1 << 31
+_PAGE_SIZES = tuple(512 << shift for shift in range(8))
 
 
 def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iterator[Piece | Trouble]:
@@ -216,6 +219,8 @@ def _log(stream: BinaryIO, head: bytes, clock: Clock) -> Iterator[Piece | Troubl
 def _journal(stream: BinaryIO, head: bytes, clock: Clock) -> Iterator[Piece | Trouble]:
     """Of a rollback journal, pages as they were before a transaction."""
     sector, page_bytes = struct.unpack_from(">II", head, 20)
+    if not any(head[:ZEROED_BYTES]):
+        sector, page_bytes = 512, _guessed(stream)
     page_bytes = _page_bytes(page_bytes & 0xFFFF or 1)
     if not 512 <= sector <= 1 << 16:
         raise EvidenceError("broken_document", "its header is damaged")
@@ -230,6 +235,23 @@ def _journal(stream: BinaryIO, head: bytes, clock: Clock) -> Iterator[Piece | Tr
         return stream.read(page_bytes)
 
     yield from _loose_pages(states, read, records, page_bytes, clock)
+
+
+def _guessed(stream: BinaryIO) -> int:
+    """Bytes of a page of a journal whose header is gone: where checksums, less the sums of their pages, are the same
+    number, as they are made (sqlite.org/fileformat2.html, 3). Raises EvidenceError.
+    """
+    whole = stream.seek(0, 2)
+    for size in _PAGE_SIZES:
+        nonces = set()
+        for start in range(512, min(whole, 512 + 3 * (size + 8)) - size - 7, size + 8):
+            stream.seek(start + 4)
+            page = stream.read(size)
+            told = int.from_bytes(stream.read(4), "big")
+            nonces.add((told - sum(page[at] for at in range(size - 200, 0, -200))) & 0xFFFFFFFF)
+        if len(nonces) == 1 and (whole >= 512 + 2 * (size + 8) or whole == 512 + size + 8):
+            return size
+    raise EvidenceError("broken_document", "its header is zeros, and no page of it was told")
 
 
 def _loose_pages(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from imgmatch.parsers import carried
+from imgmatch.parsers import carried, embedded
 from imgmatch.parsers.pieces import Clock, Piece, Settings, Trouble
 
 _BLOCK_BYTES = 16 << 20
@@ -15,6 +15,7 @@ _MOST_BYTES = 512 << 20
 def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iterator[Piece | Trouble]:
     """Every picture, called ``@`` and the place, in bytes, where what carries it begins."""
     clock = Clock(settings)
+    yield from _uuencoded(stream, clock)
     wide = stream.read(2) in (b"\xff\xfe", b"\xfe\xff")
     stream.seek(0)
     if wide:
@@ -39,3 +40,13 @@ def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iter
             break
         kept = max(0, kept - 1)
         text, start = text[kept:], start + kept
+
+
+def _uuencoded(stream: BinaryIO, clock: Clock) -> Iterator[Piece | Trouble]:
+    """Files in lines of uuencode, called as they say themselves, behind ``@`` and their number."""
+    text = stream.read(_MOST_BYTES)
+    if embedded.has_file(text):
+        for number, (name, data) in enumerate(embedded.in_text(text), start=1):
+            clock.check()
+            yield Piece("carried", f"@{number}/{name}", data)
+    stream.seek(0)

@@ -1,4 +1,5 @@
-"""Thumbnails in Thumbs.db, which Windows up to Vista left in folders, by olefile (extra ``documents``).
+"""Thumbnails in Thumbs.db, which Windows up to Vista left in folders, and pictures in other compound files, by olefile
+(extra ``documents``).
 
 They stay when the pictures are gone, and may be all that is left of them.
 """
@@ -13,6 +14,7 @@ from imgmatch import times
 from imgmatch.errors import EvidenceError, unsupported
 from imgmatch.locator import Names
 from imgmatch.optional import require
+from imgmatch.parsers import compound as compound_files
 from imgmatch.parsers.pieces import Clock, Piece, Settings, Trouble
 from imgmatch.streams import one_line
 
@@ -24,7 +26,7 @@ def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iter
     """Every thumbnail, called by the name of the picture it was made of where the catalogue tells it, else by that of
     its stream; its time is that of the picture.
 
-    Raises EvidenceError of kind ``broken_document`` or ``not_a_picture`` (a compound file of another kind).
+    Raises EvidenceError of kind ``broken_document``.
     """
     olefile = require("olefile", "documents")
     clock, name_of = Clock(settings), Names()
@@ -38,7 +40,8 @@ def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iter
         raise unsupported("Office document (encrypted)", "Office document (encrypted); it is not read")
     thumbnails = [name for name in entries if "/" not in name and name.partition("_")[0].isdecimal()]
     if not thumbnails or set(entries) - set(thumbnails) - {"Catalog"}:
-        raise EvidenceError("not_a_picture", "a compound file that is no Thumbs.db; it is not looked into")
+        yield from compound_files.pictures(((name, _read(compound, name)) for name in entries), clock)
+        return
     names = _catalogue(_read(compound, "Catalog")) if "Catalog" in entries else {}
     for entry in thumbnails:
         clock.check()

@@ -6,6 +6,7 @@ Its codecs give pixels of whatever depth, and most hide damage: what can be told
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -34,8 +35,9 @@ class _Coded(Foreign):
     def decoded(self) -> tuple[Pillow.Image, str | None]:
         """Raises EvidenceError of kind ``needs_package``."""
         values = self._values(library(str(self.format)))
-        if values.ndim == 4:  # frames: the first
-            values = values[0]
+        return self._made(values[0] if values.ndim == 4 else values)  # of frames the first
+
+    def _made(self, values: Any) -> tuple[Pillow.Image, str | None]:
         if values.ndim == 3 and values.shape[2] not in (3, 4):
             values = values[..., : 2 if values.shape[2] == 2 else 1]
         shown = to_8_bit(np.ascontiguousarray(values), self.bits)
@@ -81,9 +83,15 @@ class JxlImageFile(_Coded):
             if bits.take(1):
                 bits.skip_preview()
             if bits.take(1):
-                self.more = "is animated; its first frame only is read"
+                self.more = "is animated"
         self._mode = "RGB"
         self._take_exif(exif, orientation)
+
+    def frames(self) -> Iterator[Pillow.Image]:
+        """All of them, as they are kept: not yet upright. Raises EvidenceError of kind ``needs_package``."""
+        values = self._values(library(self.format))
+        for frame in values if values.ndim == 4 else values[None]:
+            yield self._made(frame)[0]
 
     def _values(self, codecs: Any) -> Any:
         return codecs.jpegxl_decode(self.data, keeporientation=True, numthreads=1)

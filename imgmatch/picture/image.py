@@ -20,7 +20,7 @@ from imgmatch.picture.foreign import ORIENTATION, Foreign
 from imgmatch.picture.holes import hole_in
 from imgmatch.picture.jpeg import with_height
 from imgmatch.picture.levels import to_8_bit
-from imgmatch.picture.openers import open_picture
+from imgmatch.picture.openers import open_picture, shows_less_than_it_saw
 from imgmatch.picture.png import mend_checksums
 from imgmatch.types import Image
 
@@ -81,9 +81,20 @@ def decode(data: bytes, *, min_side_px: int | None = None, limits: Limits = DEFA
         raise EvidenceError("unreadable", f"the picture can't be decoded: {_one_line(error)}") from error
 
 
+def pixels_of(data: bytes) -> int:
+    """How many pixels a picture says that it has; 0 where it says nothing that can be read."""
+    try:
+        width, height = open_picture(data).size
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001  (decoding it says why)
+        return 0
+    return int(width * height)
+
+
 def _decode(data: bytes, min_side_px: int | None, limits: Limits) -> Image:
     data, fault = mend_checksums(with_height(data))
-    layout = tiff.layout_of(data)
+    layout = None if shows_less_than_it_saw(data) else tiff.layout_of(data)
     if layout is not None:
         stored, orientation, name = layout.size, layout.orientation, "TIFF"
         _check_pixels(stored, limits)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import logging
 import struct
+from importlib.util import find_spec
+from itertools import islice
 
 from PIL import AvifImagePlugin, ImageFile, UnidentifiedImageError
 from PIL import Image as Pillow
@@ -32,6 +35,8 @@ FORMATS = (
     "QOI",
     "SUN",
 )
+_MOST_PAGES = 64
+_log = logging.getLogger(__name__)
 
 
 def open_picture(data: bytes) -> ImageFile.ImageFile:
@@ -57,6 +62,13 @@ def open_picture(data: bytes) -> ImageFile.ImageFile:
         return codecs.JxrImageFile(data)
     if raw.is_raw(head):
         return raw.RawImageFile(data)
+    if shows_less_than_it_saw(data):
+        try:
+            return raw.RawImageFile(data)
+        except MemoryError:
+            raise
+        except Exception:  # noqa: BLE001  (of a camera that LibRaw does not know: its first page is what there is)
+            _log.debug("not known to LibRaw", exc_info=True)
     plain, more = without_long_texts(rasters.as_icon(data))
     try:
         picture = Pillow.open(io.BytesIO(plain), formats=FORMATS)
@@ -92,3 +104,20 @@ def _is_sensor(data: bytes) -> bool:
         return tags.first(data).tags.get(tags.PHOTOMETRIC, (0,))[0] in raw.SENSOR
     except struct.error:
         return False
+
+
+def shows_less_than_it_saw(data: bytes) -> bool:
+    """Of a camera raw that is made as a TIFF: is its first page less than half as wide and high as what the sensor saw,
+    and is there what reads that?
+    """
+    if tags.order_of(data) is None:
+        return False
+    sides: dict[bool, int] = {True: 0, False: 0}
+    for number, page in enumerate(islice(tags.pages(data), _MOST_PAGES)):
+        said = page.directory.tags
+        of_sensor = (
+            said.get(tags.PHOTOMETRIC, (0,))[0] in raw.SENSOR or said.get(tags.COMPRESSION, (0,))[0] in raw.PACKED
+        )
+        if of_sensor or number == 0:
+            sides[of_sensor] = max(sides[of_sensor], *said.get(tags.WIDTH, (0,)), *said.get(tags.HEIGHT, (0,)))
+    return 0 < 2 * sides[False] < sides[True] and find_spec("rawpy") is not None

@@ -15,6 +15,8 @@ from imgmatch.picture.foreign import ORIENTATION, Foreign
 
 SENSOR = (32803, 34892)
 """Photometric interpretations of what a camera's sensor saw, not yet a picture (TIFF/EP, DNG)."""
+PACKED = (32767, 34713, 65535, 65000)
+"""Compressions that only cameras write: of Sony, Nikon, Pentax, Kodak."""
 _HEADS = (b"FUJIFILMCCD-RAW", b"FOVb", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"\0MRM")
 _TURNED = {3: Pillow.Transpose.ROTATE_180, 5: Pillow.Transpose.ROTATE_90, 6: Pillow.Transpose.ROTATE_270}
 _LARGE = 4_000_000  # pixels, from which half of each side is enough

@@ -12,16 +12,20 @@ import functools
 from imgmatch.cores import usable_cores
 from imgmatch.errors import EvidenceError
 from imgmatch.limits import DEFAULT_WORKER_LIMITS, WorkerLimits
+from imgmatch.picture.image import pixels_of
 from imgmatch.workers import decode, wire
 from imgmatch.workers.choice import isolated
 from imgmatch.workers.decode import Decoded, Request
 from imgmatch.workers.kinds import PICTURES
 from imgmatch.workers.pool import Pool
 from imgmatch.workers.process import GoneError
+from imgmatch.workers.room import PIXELS
 
 WORKER_ISSUES = frozenset({"worker_died", "worker_timeout", "worker_memory"})
 """Kinds of issues of files that a worker was lost over."""
 _PATIENCE_SECONDS = 0.05
+_BYTES_A_PIXEL = 24
+"""What decoding takes at its most (docs/limits.md)."""
 _CPU_LATER_SECONDS = 5
 _MOST_SHARED = 8
 
@@ -78,7 +82,10 @@ def read_picture(data: bytes, request: Request, limits: WorkerLimits = DEFAULT_W
     """As imgmatch.workers.decode.read_picture, in a worker: also raises EvidenceError of kind ``worker_died``,
     ``worker_timeout`` or ``worker_memory``. ImgmatchError where workers can't be started.
     """
-    return pool(limits).read_picture(data, request) if isolated() else decode.read_picture(data, request)
+    if isolated():
+        return pool(limits).read_picture(data, request)
+    with PIXELS.lent(_BYTES_A_PIXEL * pixels_of(data)):
+        return decode.read_picture(data, request)
 
 
 @functools.cache

@@ -14,6 +14,7 @@ from imgmatch.evidence.read import Finder, gone, hashed
 from imgmatch.locator import Locator
 from imgmatch.models import verify_model
 from indexer.care.containers import image_faults
+from indexer.care.erasure import left
 from indexer.case.case import Case
 from indexer.case.use import Use
 from indexer.catalogue import SightingRow
@@ -24,7 +25,8 @@ from indexer.index.status import inspect
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One fault: ``part`` is segment, index, weights, catalogue, audit or source; ``message`` names file and fault.
+    """One fault: ``part`` is segment, index, weights, catalogue, audit, erasure or source; ``message`` names file and
+    fault.
 
     Of a source, ``kind`` is gone, changed or unreadable, and ``sha256`` what was found there when it was read.
     """
@@ -58,7 +60,7 @@ def check(
     counts = Counter() if counts is None else counts
     counts["faults"] = 0
     with case.use("check", arguments={"sources": sources}, ends="checked", must_be_recorded=False) as use:
-        parts = [_catalogue(case), _segments(case, progress), _indexes(case)]
+        parts = [_catalogue(case), _segments(case, progress), _indexes(case), _erasures(use, progress)]
         if sources:
             counts["sightings"] = case.catalogue.counts()["sightings"]
             parts.append(_sources(use, options, counts, progress))
@@ -85,6 +87,12 @@ def _catalogue(case: Case) -> Iterator[Finding]:
             continue
         if installed.weights_sha256 != spec.weights_sha256:
             yield Finding("weights", f"{spec.name}: the weights installed here are not those that made this case")
+
+
+def _erasures(use: Use, progress: Progress | None) -> Iterator[Finding]:
+    """Whatever is left of contents that were erased: in tables, in rows of vectors, in the bytes of files."""
+    for fault in left(use, progress):
+        yield Finding("erasure", fault)
 
 
 def _segments(case: Case, progress: Progress | None) -> Iterator[Finding]:

@@ -38,11 +38,11 @@ _BROUGHT = {  # what an extra brings besides the containers that name it as thei
     "exchange": "Project VIC files, Excel workbooks, Parquet",
     "pictures": "JPEG XL, JPEG XR, JPEG-LS, JPEG of more than 8 bits, camera raw",
     "sign": "signed statements",
+    "faces": "faces, in a case whose owner allowed it",
     "milvus": "an index on a Milvus server",
     "train": "training, export to ONNX, models of timm and torchvision",
     "cuda": "embedding on an NVIDIA GPU",
     "sscd": "the model sscd",
-    "faces": "faces, in a case whose owner allowed it",
 }
 _INNER = ("all", "dev", "bench", "bundle", "reference", "reference-pdq")
 """Extras that are sets of others, or for whoever works on imgmatch."""

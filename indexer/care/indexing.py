@@ -103,10 +103,15 @@ def building_beside(
 
 def drop_generations(case: Case) -> None:
     """Do without index files; every row is compared where nothing else serves."""
+    for shelf in case.shelves():
+        if shelf.generation() is not None:
+            drop_generation(case, shelf)
+
+
+def drop_generation(case: Case, shelf: Shelf) -> None:
+    """The same of one model."""
     with building(case.path):
-        for shelf in case.shelves():
-            if shelf.generation() is not None:
-                _put_to_use(case, shelf, None)
+        _put_to_use(case, shelf, None)
 
 
 def _put_to_use(case: Case, shelf: Shelf, made: Built | None) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from imgmatch.errors import CaseError, UsageError
 from indexer.case.case import Case
 from indexer.case.run import Run
 from indexer.catalogue import Catalogue
+from indexer.catalogue.sql import Row
 from indexer.index.protocol import Progress
 from indexer.index.shelf import Shelf
 from indexer.index.store import Store
@@ -27,6 +29,8 @@ class Merged:
     issues: int = 0
     decisions: int = 0
     vics_files: int = 0
+    kept_out: int = 0
+    """Items that stay out: their content was erased from this case."""
 
 
 def merge(
@@ -75,7 +79,7 @@ def merge(
                 if progress:
                     progress("items", count, total)
             with run.catalogue.transaction() as writer:
-                copied = writer.copy(theirs, None, runs)
+                copied = writer.copy(theirs, None, runs, _unwanted(run, theirs))
                 done.issues, done.decisions = copied["issues"], copied["decisions"]
                 done.vics_files = writer.vics.merge(theirs.vics, runs)
                 writer.runs.set_merged(case_id, run.run_id, None)
@@ -83,6 +87,19 @@ def merge(
                 pass  # their items against the PDQ lists of this case: kept in the catalogue
             run.entry.counts = asdict(done)
     return done
+
+
+def _unwanted(run: Run, theirs: Catalogue) -> Callable[[Row], bool]:
+    """Is a row of theirs about content that was erased here, or about a place where nothing else was seen?"""
+    erased = run.catalogue.erasures.contents_kept_out()
+    items = [item for content in erased if (item := theirs.items.id_of(content.hex())) is not None]
+    places = {str(seen.locator) for each in theirs.sightings.of(items).values() for seen in each}
+    columns = ("sha256", "query_sha256", "item_sha256")
+
+    def unwanted(row: Row) -> bool:
+        return any(row.get(column) in erased for column in columns if row.get(column)) or row.get("locator") in places
+
+    return unwanted if erased else lambda row: False
 
 
 def _runs(run: Run, theirs: Catalogue, case_id: str) -> dict[int, int]:
@@ -125,6 +142,11 @@ def _merge_batch(
     new = Merged()
     with run.catalogue.transaction() as writer:
         ours = {}
+        last = rows[-1][0]
+        erased = run.catalogue.erasures.contents_kept_out()
+        kept = [row for row in rows if row[1] not in erased]
+        new.kept_out = len(rows) - len(kept)
+        rows = kept
         before = run.catalogue.counts()["items"]
         for row in rows:
             ours[row[0]] = writer.items.merge(row[1:])
@@ -133,8 +155,9 @@ def _merge_batch(
         new.sightings = writer.copy(other, ours, runs)["sightings"]
         for their_shelf, store, our_shelf in shelves:
             new.vectors += our_shelf.take_over(writer, their_shelf, store, ours)
-        writer.runs.set_merged(case_id, run.run_id, rows[-1][0])
+        writer.runs.set_merged(case_id, run.run_id, last)
     done.items += new.items
     done.known += new.known
     done.sightings += new.sightings
     done.vectors += new.vectors
+    done.kept_out += new.kept_out

@@ -10,7 +10,7 @@ from pathlib import Path
 from imgmatch.errors import EvidenceError, SourceDiskError, UnknownNameError, UsageError
 from imgmatch.evidence import SourceOptions
 from imgmatch.evidence.read import Finder, hashed
-from imgmatch.locator import Locator
+from imgmatch.locator import Locator, readable
 from indexer.case.case import Case
 from indexer.case.use import Use
 from indexer.catalogue.clock import now_utc
@@ -38,7 +38,9 @@ class Relocated:
 
 
 def as_recorded(path: str) -> str:
-    """A place as a case has it: absolute; a path of Windows stays as it is on any system."""
+    """A place as a case has it: absolute; a path of Windows stays as it is on any system, and so does a locator."""
+    if path.startswith("file:"):
+        return Locator.parse(path).outermost.at
     windows = path[1:2] == ":" or path.startswith("\\\\")
     return path.replace("/", "\\").rstrip("\\") if windows else os.path.abspath(path)
 
@@ -68,13 +70,16 @@ def relocate(
     done = Relocated(there, here)
     arguments = {"digests": "all" if every else "sampled", "partial": partial, "dry_run": dry_run}
     with case.writing(), case.change("relocate", arguments=arguments) as change:
-        if not change.catalogue.relocations.any_below(there):
+        known = change.catalogue.relocations
+        if not known.any_below(there) and there[1:2] == ":" and known.any_below(there[0].swapcase() + there[1:]):
+            done.old = there = there[0].swapcase() + there[1:]  # a drive is called by either letter
+        if not known.any_below(there):
             raise UnknownNameError("source", old, places_of(change))
         bad = _compare(change, done, every, options or SourceOptions(), progress)
         done.done = not dry_run and not (bad and not partial)
         if done.done:
             done.sightings = change.writer.relocations.move(there, here, now_utc(), bad)
-        change.entry.subject = {"old": there, "new": here}
+        change.entry.subject = {"old": readable(there), "new": readable(here)}
         change.entry.details = {"moved": done.done}
         counts = {"files": done.files, "checked": done.checked, "amiss": len(done.amiss), "sightings": done.sightings}
         change.entry.counts = counts
@@ -89,7 +94,7 @@ def undo(case: Case) -> tuple[Relocation, int]:
             raise UsageError(f"{case.path}: no source was relocated; there is nothing to undo")
         last = standing[-1]
         count = change.writer.relocations.undo(last, now_utc())
-        change.entry.subject = {"old": last.new, "new": last.old}
+        change.entry.subject = {"old": readable(last.new), "new": readable(last.old)}
         change.entry.counts = {"sightings": count}
     return last, count
 
@@ -126,9 +131,10 @@ def _looked_at(use: Use, done: Relocated, bad: dict[str, str]) -> Iterator[tuple
         path = moved(file, done.old, done.new)
         if file not in files:
             files.add(file)
-            if path is not None and not os.path.isfile(path):
+            if path is not None and (os.path.isdir(path) or not os.path.exists(path)):
                 bad.setdefault(file, "is not there")
-        if path is not None and file not in bad and place.parent is None and os.path.getsize(path) != size:
+        plain = path is not None and file not in bad and place.parent is None and os.path.isfile(path)
+        if plain and path is not None and os.path.getsize(path) != size:
             bad[file] = f"has {os.path.getsize(path):,} bytes, not {size:,}: another file, or one that was changed"
         if file not in bad:
             yield place, sha256

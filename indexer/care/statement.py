@@ -18,7 +18,8 @@ import imgmatch
 from imgmatch.errors import UsageError
 from imgmatch.evidence.stated import HASHES
 from imgmatch.given import loads
-from imgmatch.optional import require
+from imgmatch.locator import readable
+from indexer.care.seal import digest_of, private_key, sealed, signature_faults
 from indexer.case.account import account
 from indexer.case.audit import AuditLog, Head
 from indexer.case.case import Case
@@ -29,6 +30,8 @@ from indexer.out.atomic import whole_folder
 from indexer.out.report.html import plain
 
 KIND = "imgmatch statement of a run"
+ERASURE = "imgmatch certificate of erasure"
+_TEXTS = {KIND: "statement.txt", ERASURE: "certificate.txt"}
 FORMAT = 1
 _MOST_BYTES = 64 << 20
 _LISTS = ("found", "skipped", "ignored")
@@ -42,7 +45,7 @@ def write_statement(case: Case, run_id: int, folder: Path, key: Path | None = No
     case, the folder exists or can't be written, or the key can't be used; nothing half-written stays.
     """
     arguments = {"folder": str(folder.absolute()), "signed": key is not None}
-    signer = None if key is None else _private(key)
+    signer = None if key is None else private_key(key)
     # Recorded before the folder gets its name.
     with whole_folder(folder) as draft, case.use("statement", arguments=arguments, subject={"run_id": run_id}) as use:
         return _write(use, case.log, run_id, draft, signer)
@@ -71,7 +74,10 @@ def _write(use: Use, log: AuditLog, run_id: int, draft: Path, signer: Any) -> di
         "run": run,
         "models": _models(log, run_id),
         "images": [row.record() for row in use.catalogue.containers.of_run(run_id)],
-        "relocations": [made._asdict() for made in use.catalogue.relocations.all()],
+        "relocations": [
+            {**made._asdict(), "old": readable(made.old), "new": readable(made.new)}
+            for made in use.catalogue.relocations.all()
+        ],
         "totals": totals,
         "checks": checks,
         "adds_up": all(check["holds"] for check in checks),
@@ -84,7 +90,7 @@ def _write(use: Use, log: AuditLog, run_id: int, draft: Path, signer: Any) -> di
     }
     text = _text(body).encode("utf-8", "backslashreplace")
     body["text_sha256"] = hashlib.sha256(text).hexdigest()
-    made = {**body, "seal": _seal(body, signer)}
+    made = {**body, "seal": sealed(body, signer)}
     (draft / "statement.txt").write_bytes(text)
     (draft / "statement.json").write_text(json.dumps(made, indent=2, sort_keys=True) + "\n", encoding="ascii")
     use.entry.details = {"statement_sha256": made["seal"]["sha256"], "adds_up": body["adds_up"]}
@@ -106,7 +112,7 @@ def check_statement(file: Path, case: Case | None = None, public_key: Path | Non
             raise ValueError(f"longer than {_MOST_BYTES:,} bytes")
         made = loads(text)
         seal = made.pop("seal")
-        if made["statement"] != KIND or made["format"] != FORMAT:
+        if made["statement"] not in _TEXTS or made["format"] != FORMAT:
             raise ValueError("not a statement that this version knows")
         digest, lists, audit = str(seal["sha256"]), dict(made["lists"]), made["audit"]
         head = Head(int(audit["entry"]), str(audit["sha256"]))
@@ -116,27 +122,20 @@ def check_statement(file: Path, case: Case | None = None, public_key: Path | Non
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UsageError(f"{file}: is no statement of a run ({error}); give a statement.json") from error
     faults = []
-    if hashlib.sha256(_canonical(made)).hexdigest() != digest:
-        faults.append("statement.json is not as it was made")
+    if digest_of(made) != digest:
+        faults.append(f"{file.name} is not as it was made")
     files = {f"{name}.jsonl": str(entry.get("sha256")) for name, entry in lists.items() if name in _LISTS}
-    for name, right in {**files, "statement.txt": text_sha256}.items():
+    for name, right in {**files, _TEXTS[made["statement"]]: text_sha256}.items():
         try:
             with (file.parent / name).open("rb") as stream:
                 if hashlib.file_digest(stream, "sha256").hexdigest() != right:
                     faults.append(f"{name} is not as it was made")
         except OSError as error:
             faults.append(f"{name} can't be read ({error.strerror})")
-    signed = seal.get("public_key")
-    if signed is not None:
-        if not _signed(str(signed), str(seal.get("signature")), _canonical(made)):
-            faults.append("the signature is wrong")
-    elif public_key is not None:
-        faults.append("it is not signed")
-    if public_key is not None and signed is not None and _public(public_key) != signed:
-        faults.append(f"it is signed by another key than that of {public_key}")
+    faults += signature_faults(made, seal, public_key)
     if case is not None:
         faults += _log_faults(case, head, digest)
-    return {"sha256": digest, "public_key": signed, "adds_up": made.get("adds_up"), "faults": faults}
+    return {"sha256": digest, "public_key": seal.get("public_key"), "adds_up": made.get("adds_up"), "faults": faults}
 
 
 def _write_lists(use: Use, run_id: int, draft: Path) -> tuple[dict[str, int], dict[str, Any]]:
@@ -187,10 +186,15 @@ def _checks(log: AuditLog, run: dict[str, Any], totals: dict[str, int]) -> list[
         return [{"what": "the run is finished", "counted": None, "listed": None, "holds": False, "why": why}]
     removed = "since then items or sources were deleted from the case or relocated, or a place was met under two names"
     logged = next((e for e in log.entries(action="ingest") if e.get("run_id") == run["run_id"]), None)
-    left_out, unread = (counts.get(what, 0) for what in ("ignored", "unread"))  # older versions have no such counts
+    # Older versions have no such counts.
+    left_out, unread, kept_out = (counts.get(what, 0) for what in ("ignored", "unread", "kept_out"))
+    only = run["arguments"].get("only_pictures")
+    passed = counts.get("not_pictures", 0) if only else 0
     sums = [
-        ("files met = new items + known content + ignored + unchanged + unusable + unread", counts["files"],
-         counts["new_items"] + counts["known"] + left_out + counts["unchanged"] + counts["unusable"] + unread,
+        ("files met = new items + known content + ignored + unchanged + unusable + unread + kept out"
+         + (" + no pictures" if only else ""), counts["files"],
+         counts["new_items"] + counts["known"] + left_out + counts["unchanged"] + counts["unusable"] + unread
+         + kept_out + passed,
          "the run was broken off by an error: files in hand then are in none of them"),
         ("files read (new items + known content) = readings listed",
          counts["new_items"] + counts["known"], totals["files_read"], removed),
@@ -285,72 +289,7 @@ def _images(images: list[dict[str, Any]]) -> list[str]:
 
 def _log_faults(case: Case, head: Head, digest: str) -> list[str]:
     faults = case.log.verify([head]).faults
-    if not any(entry.get("statement_sha256") == digest for entry in case.log.entries(action="statement")):
+    made = ("statement", "certificate")
+    if not any(entry["action"] in made and entry.get("statement_sha256") == digest for entry in case.log.entries()):
         faults.append(f"the audit log of {case.path} has no record of this statement")
     return faults
-
-
-def _canonical(body: dict[str, Any]) -> bytes:
-    text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return text.encode("utf-8", "surrogatepass")
-
-
-def _seal(body: dict[str, Any], signer: Any) -> dict[str, Any]:
-    data = _canonical(body)
-    seal = {"sha256": hashlib.sha256(data).hexdigest()}
-    if signer is not None:
-        seal |= {
-            "algorithm": "Ed25519",
-            "public_key": signer.public_key().public_bytes_raw().hex(),
-            "signature": signer.sign(data).hex(),
-        }
-    return seal
-
-
-def _private(path: Path) -> Any:
-    from_pem, ed25519 = _cryptography()
-    try:
-        key = from_pem.load_pem_private_key(path.read_bytes(), None)
-    except OSError as error:
-        raise UsageError(f"{path}: can't be read ({error.strerror}); give an Ed25519 private key") from error
-    except Exception as error:
-        raise UsageError(
-            f"{path}: can't be used as a key without a password ({type(error).__name__}); {_MAKE}"
-        ) from error
-    if not isinstance(key, ed25519.Ed25519PrivateKey):
-        raise UsageError(f"{path}: is no Ed25519 private key; {_MAKE}")
-    return key
-
-
-def _public(path: Path) -> str:
-    from_pem, ed25519 = _cryptography()
-    try:
-        key = from_pem.load_pem_public_key(path.read_bytes())
-    except OSError as error:
-        raise UsageError(f"{path}: can't be read ({error.strerror}); give an Ed25519 public key") from error
-    except Exception as error:
-        raise UsageError(f"{path}: is no public key in PEM ({type(error).__name__}); give an Ed25519 one") from error
-    if not isinstance(key, ed25519.Ed25519PublicKey):
-        raise UsageError(f"{path}: is no Ed25519 public key; give one")
-    return str(key.public_bytes_raw().hex())
-
-
-def _signed(public_key: str, signature: str, data: bytes) -> bool:
-    _, ed25519 = _cryptography()
-    from cryptography.exceptions import InvalidSignature
-
-    try:
-        ed25519.Ed25519PublicKey.from_public_bytes(bytes.fromhex(public_key)).verify(bytes.fromhex(signature), data)
-    except (InvalidSignature, ValueError):
-        return False
-    return True
-
-
-def _cryptography() -> tuple[Any, Any]:
-    return (
-        require("cryptography.hazmat.primitives.serialization", "sign"),
-        require("cryptography.hazmat.primitives.asymmetric.ed25519", "sign"),
-    )
-
-
-_MAKE = "make one with: openssl genpkey -algorithm ed25519 -out KEY"

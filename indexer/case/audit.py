@@ -32,6 +32,7 @@ FIRST = "0" * 64
 """What the first entry names as the hash of the one before."""
 EMPTY = LogState(0, FIRST, 0)
 _LOOKED_AT_BYTES = 1 << 17
+_LONGEST_LINE_BYTES = 128 << 20  # no entry is longer
 _MOST_WAITING_BYTES = 16_000
 """The catalogue writes all that waits again with each entry: more than this costs more than forcing the log to disk."""
 
@@ -212,12 +213,13 @@ class AuditLog:
     def _all(self) -> Iterator[dict[str, Any]]:
         try:
             with self.path.open("rb") as file:
-                for line in file:
+                for line in _lines(file, 1 << 62):
                     try:
                         entry = loads(line)
                         yield {**entry, "action": str(entry["action"])}
                     except (ValueError, TypeError, KeyError, RecursionError):
-                        yield {"action": "unreadable", "line": line.decode("ascii", "backslashreplace").rstrip("\n")}
+                        text = line[:99_999].decode("ascii", "backslashreplace").rstrip("\n")
+                        yield {"action": "unreadable", "line": text}
         except OSError as error:
             raise CaseError(f"{self.path}: the audit log can't be read ({error.strerror})") from error
 
@@ -362,7 +364,7 @@ def _adopted(path: Path) -> tuple[LogState, str | None]:
 
 def _lines(file: IO[bytes], size: int) -> Iterator[bytes]:
     """Lines of the first ``size`` bytes."""
-    while size > 0 and (line := file.readline(size)):
+    while size > 0 and (line := file.readline(min(size, _LONGEST_LINE_BYTES))):
         size -= len(line)
         yield line
 

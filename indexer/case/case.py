@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any, Self
 
 import imgmatch
 from imgmatch.errors import CaseError, UsageError
+from imgmatch.locator import readable
 from imgmatch.types import ModelSpec
 from indexer.case import home
 from indexer.case.audit import EMPTY, AuditLog
@@ -129,9 +130,9 @@ class Case(Shelves):
             case.log.adopt()
         if home.has_moved(catalogue, folder):
             with case.change("relocate", arguments={"portable": True}) as change:
-                change.entry.subject = {"new": os.path.abspath(folder)}
+                change.entry.subject = {"new": readable(os.path.abspath(folder))}
                 before, count = home.follow(change.writer, folder, now_utc())
-                change.entry.subject["old"] = before
+                change.entry.subject["old"] = readable(before)
                 change.entry.counts = {"sightings": count}
         return case
 
@@ -313,17 +314,34 @@ class Case(Shelves):
     # --- writing
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Hold the case's only writer's place; removes what a killed run left. Raises CaseError when it is taken."""
+    def writing(self, waiting: Callable[[], bool] | None = None) -> Iterator[None]:
+        """Hold the case's only writer's place; removes what a killed run left. Raises CaseError when it is taken.
+
+        ``waiting``: it is asked for again as long as that, which takes its time, says so.
+        """
         self._require_a_log()
         try:
-            with (self.path / LOCK).open("ab") as file, locked(file, wait=False):
+            with (self.path / LOCK).open("ab") as file, ExitStack() as stack:
+                while True:
+                    try:
+                        stack.enter_context(locked(file, wait=False))
+                        break
+                    except BlockingIOError as error:
+                        if waiting is None or not waiting():
+                            busy = "another imgmatch is writing to this case; wait until it is done"
+                            raise CaseError(f"{self.path}: {busy}") from error
                 self.tidy()
                 yield
-        except BlockingIOError as error:
-            raise CaseError(f"{self.path}: another imgmatch is writing to this case; wait until it is done") from error
         except PermissionError as error:
             raise CaseError(f"{self.path}: no right to write to this case; ask its owner") from error
+
+    def is_written_to(self) -> bool:
+        """Does another program hold the writer's place? Takes it for a moment where none does."""
+        try:
+            with (self.path / LOCK).open("ab") as file, locked(file, wait=False):
+                return False
+        except BlockingIOError:
+            return True
 
     def add_shelf(self, spec: ModelSpec) -> Shelf:
         """The place for what a model makes here, noted and recorded now if it is new.

@@ -8,6 +8,10 @@ from typing import Any
 
 from imgmatch.given import loads
 
+_MOST_BLOCKS = 2048
+"""A page is no longer than so many blocks of 64 KiB, whatever stands there."""
+_MOST_SHOWN = 10_000
+
 
 def page(path: Path, count: int, end: int | None = None) -> tuple[list[dict[str, Any]], int]:
     """The newest ``count`` entries that end at byte ``end`` (None: the log's end), newest first, and where they begin.
@@ -19,12 +23,14 @@ def page(path: Path, count: int, end: int | None = None) -> tuple[list[dict[str,
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         stop = start = size if end is None else max(0, min(end, size))
-        block = b""
         # One line end more than entries: that of the line before them.
-        while start > 0 and block.count(b"\n") <= count:
+        lines_met, blocks = 0, list[bytes]()
+        while start > 0 and lines_met <= count and len(blocks) < _MOST_BLOCKS:
             step = min(1 << 16, start)
             start = file.seek(start - step)
-            block = file.read(step) + block
+            blocks.append(file.read(step))
+            lines_met += blocks[-1].count(b"\n")
+        block = b"".join(reversed(blocks))
     lines = block.splitlines(keepends=True)[-count:]
     return [_entry(line) for line in reversed(lines)], stop - sum(map(len, lines))
 
@@ -34,4 +40,8 @@ def _entry(line: bytes) -> dict[str, Any]:
         entry = loads(line)
     except ValueError:
         entry = None
-    return entry if isinstance(entry, dict) else {"damaged": line.decode("ascii", "backslashreplace").rstrip()}
+    return (
+        entry
+        if isinstance(entry, dict)
+        else {"damaged": line[:_MOST_SHOWN].decode("ascii", "backslashreplace").rstrip()}
+    )

@@ -69,6 +69,7 @@ class Plain:
         self.last_run = catalogue.runs.last
         self.merged_to = catalogue.runs.merged_to
         self.integrity = catalogue.integrity
+        self.rewrite = catalogue.rewrite
         self.format_version = catalogue.format_version
 
 

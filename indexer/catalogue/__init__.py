@@ -8,6 +8,7 @@ from indexer.catalogue.catalogue import Catalogue
 from indexer.catalogue.containers import ContainerRow
 from indexer.catalogue.custody import LogState
 from indexer.catalogue.decisions import DecisionRow
+from indexer.catalogue.erasures import ErasureRow
 from indexer.catalogue.faces import FaceDecisionRow, FaceRow, PersonRow
 from indexer.catalogue.indexes import GenerationRow, RemoteRow
 from indexer.catalogue.issues import IssueRow, KindRow
@@ -24,6 +25,7 @@ __all__ = [
     "Catalogue",
     "ContainerRow",
     "DecisionRow",
+    "ErasureRow",
     "FaceDecisionRow",
     "FaceRow",
     "GenerationRow",

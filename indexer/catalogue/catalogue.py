@@ -14,6 +14,7 @@ from imgmatch.locator import Locator
 from indexer.catalogue.containers import ContainerReads
 from indexer.catalogue.custody import CustodyReads
 from indexer.catalogue.decisions import DecisionReads
+from indexer.catalogue.erasures import ErasureReads
 from indexer.catalogue.faces import FaceReads
 from indexer.catalogue.facts import FactReads
 from indexer.catalogue.indexes import IndexReads
@@ -64,6 +65,7 @@ class Catalogue:
         self.lists = ListReads(self)
         self.listed = ListedReads(self)
         self.decisions = DecisionReads(self)
+        self.erasures = ErasureReads(self)
         self.vics = VicsReads(self)
         self.containers = ContainerReads(self)
         self.faces = FaceReads(self)
@@ -254,13 +256,20 @@ class Catalogue:
             what = " ".join(faults[0].split())
             raise CaseError(f"{self.path}: damaged catalogue ({what}); restore it from a copy of the case")
 
+    def rewrite(self) -> bool:
+        """Write the whole file anew, so that no page holds anything but what its rows say, and empty the write-ahead
+        log; False where it can't be emptied because somebody reads.
+        """
+        self.rows("VACUUM")
+        return not self.rows("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
+
     def checkpoint(self) -> None:
         """Bring everything from the write-ahead log into the file, and empty the log, unless somebody reads."""
         self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def counts(self) -> dict[str, int]:
         """How many items, sightings, places with issues, vectors, segments, labels, partial items and ignored files
-        there are.
+        there are; ``not_pictures`` of the places with issues are simply no pictures.
         """
         row = self.rows(
             "SELECT (SELECT count(*) FROM items), (SELECT count(*) FROM sightings),"
@@ -268,10 +277,12 @@ class Catalogue:
             " (SELECT coalesce(sum(rows), 0) FROM segments) - (SELECT count(*) FROM tombstones),"
             " (SELECT count(*) FROM segments),"
             " (SELECT count(DISTINCT item_id) FROM labels), (SELECT count(*) FROM items WHERE partial IS NOT NULL),"
-            " (SELECT count(DISTINCT locator) FROM listed_files WHERE ignored)"
+            " (SELECT count(DISTINCT locator) FROM listed_files WHERE ignored),"
+            " (SELECT count(DISTINCT locator) FROM issues WHERE error = 'not_a_picture')"
         )[0]
         names = (
             "items", "sightings", "issues", "vectors", "segments", "labelled_items", "partial_items", "ignored_files",
+            "not_pictures",
         )  # fmt: skip
         return dict(zip(names, row, strict=True))
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from imgmatch.errors import UsageError
 from imgmatch.types import Decision
+from indexer.catalogue.erasures import ErasureReads
 from indexer.catalogue.sql import Reads, Writes
-from indexer.catalogue.table import Copied, Kept, Table
+from indexer.catalogue.table import Copied, Gone, Kept, Table
 
 _COLUMNS = ("query_sha256", "item_sha256", "verdict", "note", "examiner", "account", "decided_utc")
 
@@ -62,8 +64,14 @@ TABLES = (
             CREATE TRIGGER decisions_are_not_deleted BEFORE DELETE ON decisions
                 BEGIN SELECT RAISE(ABORT, 'decisions are only added'); END;
             """,
+            16: """
+            DROP TRIGGER decisions_are_not_deleted;
+            CREATE TRIGGER decisions_are_not_deleted BEFORE DELETE ON decisions WHEN NOT EXISTS
+                (SELECT 1 FROM erased WHERE sha256 IN (OLD.query_sha256, OLD.item_sha256) AND readmitted_utc IS NULL)
+                BEGIN SELECT RAISE(ABORT, 'decisions are only added'); END;
+            """,
         },
-        delete=Kept("said of contents, whether they are items or not; only added to"),
+        delete=Gone("content", columns=("query_sha256", "item_sha256")),
         merge=Copied(
             f"SELECT {', '.join(_COLUMNS)} FROM decisions ORDER BY decided_utc, decision_id",
             f"INSERT INTO decisions ({', '.join(_COLUMNS)}) SELECT {', '.join(f':{name}' for name in _COLUMNS)}"
@@ -187,7 +195,10 @@ class DecisionWrites(Writes, DecisionReads):
     """Adding to what was said."""
 
     def add(self, decision: DecisionRow) -> int:
-        """Add to the history of decisions; returns its id."""
+        """Add to the history of decisions; returns its id. Raises UsageError on a content that was erased."""
+        for sha256 in (decision.query_sha256, decision.item_sha256):
+            if ErasureReads(self._source).keeps_out(sha256):
+                raise UsageError(f"{sha256}: was erased from this case, and nothing is kept of it; readmit it first")
         contents = bytes.fromhex(decision.query_sha256), bytes.fromhex(decision.item_sha256)
         said = decision.verdict, decision.note, decision.examiner, decision.account, decision.decided_utc
         return self._insert(

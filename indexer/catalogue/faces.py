@@ -101,7 +101,7 @@ TABLES = (
                 BEGIN SELECT RAISE(ABORT, 'decisions are only added'); END;
             """
         },
-        delete=Kept("said of contents, whether they are items or not; only added to"),
+        delete=Gone("content", columns=("query_sha256", "item_sha256")),
         merge=_STAYS,
         compact=Kept(),
     ),
@@ -192,10 +192,9 @@ class FaceReads(Reads):
             found[row[1]].append(_face(row))
         return found
 
-    def ids(self, *, unfit: bool = False, least_quality: float = 0.0) -> list[int]:
-        """Ids of the faces that are fit to be compared (``unfit``: of all), ascending."""
-        where = "quality >= ?" + ("" if unfit else " AND unfit = ''")
-        return [row[0] for row in self._rows(f"SELECT vector_id FROM faces WHERE {where} ORDER BY 1", (least_quality,))]
+    def ids(self) -> list[int]:
+        """Ids of the faces that are fit to be compared, ascending."""
+        return [row[0] for row in self._rows("SELECT vector_id FROM faces WHERE unfit = '' ORDER BY 1")]
 
     def owners(self) -> dict[int, int]:
         """The item that each face is in."""
@@ -222,9 +221,11 @@ class FaceReads(Reads):
         row = self._one("SELECT label FROM people WHERE person_id = ?", (person_id,))
         return None if row is None else str(row[0])
 
-    def person_of(self) -> dict[int, tuple[int, bool]]:
-        """Of each face that belongs to somebody: who, and whether an examiner says so."""
-        rows = self._rows("SELECT vector_id, person_id, by_examiner FROM people_faces")
+    def person_of(self, face_ids: Iterable[int] | None = None) -> dict[int, tuple[int, bool]]:
+        """Of each face (of some) that belongs to somebody: who, and whether an examiner says so."""
+        some = "" if face_ids is None else " WHERE vector_id IN (SELECT value FROM json_each(?))"
+        chosen = () if face_ids is None else (json.dumps(list(face_ids)),)
+        rows = self._rows(f"SELECT vector_id, person_id, by_examiner FROM people_faces{some}", chosen)
         return {row[0]: (row[1], bool(row[2])) for row in rows}
 
     def of_person(self, person_id: int) -> list[int]:

@@ -53,6 +53,21 @@ class FactReads(Reads):
         rows = self._rows(f"SELECT item_id, fields_json FROM metadata WHERE {_AMONG}", (json.dumps(list(item_ids)),))
         return {item_id: json.loads(text) for item_id, text in rows}
 
+    def positions(self) -> Iterator[tuple[int, float, float]]:
+        """Where items say that they were taken: item, latitude, longitude in degrees; in the order of items."""
+        value = "json_extract(fields_json, '$.{}.value')"
+        sql = f"SELECT item_id, {value.format('latitude')} AS y, {value.format('longitude')} AS x FROM metadata"
+        for item_id, latitude, longitude in self._stream(
+            f"{sql} WHERE typeof(y) IN ('real', 'integer') AND typeof(x) IN ('real', 'integer')"
+            " AND y BETWEEN -90 AND 90 AND x BETWEEN -180 AND 180 ORDER BY item_id"
+        ):
+            yield item_id, float(latitude), float(longitude)
+
+    def metadata_text(self, item_ids: Iterable[int]) -> dict[int, str]:
+        """The metadata of items as it is kept."""
+        sql = f"SELECT item_id, fields_json FROM metadata WHERE {_AMONG}"
+        return dict(self._rows(sql, (json.dumps(list(item_ids)),)))
+
     def pdqs(self, item_ids: Iterable[int]) -> dict[int, Pdq]:
         """The PDQ hashes of items that have one."""
         rows = self._rows(f"SELECT item_id, hash, quality FROM pdqs WHERE {_AMONG}", (json.dumps(list(item_ids)),))

@@ -72,7 +72,7 @@ TABLES = (
             CREATE INDEX issues_by_run ON issues (run_id);
             """,
         },
-        delete=Gone("place"),
+        delete=Gone("place", "content"),
         # Not where this case has said something of that stage at the place, or found an item there: that stands.
         merge=Copied(
             f"SELECT {_ALL} FROM issues ORDER BY issue_id",
@@ -108,7 +108,7 @@ TABLES = (
             ALTER TABLE past_issues ADD COLUMN beside INTEGER NOT NULL DEFAULT 0;
             """,
         },
-        delete=Gone("place"),
+        delete=Gone("place", "content"),
         # Those that stand there and not here are past here: their run goes on saying so. Comes after ``issues``.
         merge=Copied(
             f"SELECT {_PAST} FROM past_issues UNION ALL SELECT {_PAST} FROM issues",

@@ -50,7 +50,7 @@ TABLES = (
             ) STRICT;
             """
         },
-        delete=Gone("place"),
+        delete=Gone("place", "content"),
         # Their lists are not here, hence list 0.
         merge=Copied(
             f"SELECT {', '.join(_COLUMNS).replace('list_id', '0 AS list_id')} FROM listed_files ORDER BY file_id", _ADD

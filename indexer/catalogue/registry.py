@@ -9,6 +9,7 @@ from indexer.catalogue import (
     containers,
     custody,
     decisions,
+    erasures,
     faces,
     facts,
     indexes,
@@ -31,7 +32,7 @@ from indexer.catalogue.table import Table
 
 _SUBJECTS = (
     meta, custody, models, runs, items, sightings, labels, issues, segments, vectors, indexes, facts, lists, listed,
-    decisions, vics, containers, relocations, faces,
+    erasures, decisions, vics, containers, relocations, faces,
 )  # fmt: skip
 TABLES: tuple[Table, ...] = tuple(table for subject in _SUBJECTS for table in subject.TABLES)
 HEAD_KEPT = 10

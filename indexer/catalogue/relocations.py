@@ -118,15 +118,10 @@ class RelocationReads(Reads):
     def all(self) -> list[Relocation]:
         """Every move, the oldest first."""
         sql = "SELECT relocation_id, old, new, moved_utc, undone_utc FROM relocations ORDER BY 1"
-        return [Relocation(*row) for row in self._rows(sql)]
-
-    def outermost(self) -> set[str]:
-        """Every file that something was seen in, or an issue is of."""
-        names = (row[0].partition("|")[0] for table in ("sightings", "issues") for row in self._places(table))
-        return {Locator.parse(name).at for name in names if name.startswith("file:")}
-
-    def _places(self, table: str) -> Iterator[tuple[str]]:
-        return self._stream(f"SELECT locator FROM {table}")
+        return [
+            Relocation(number, Locator.parse(old).at, Locator.parse(new).at, *times)
+            for number, old, new, *times in self._rows(sql)
+        ]
 
     def seen_below(self, old: str) -> Iterator[tuple[Locator, str, int]]:
         """What was seen at or below a place, with its SHA-256 and length, in the order it was."""
@@ -152,7 +147,8 @@ class RelocationWrites(Writes, RelocationReads):
         sightings that were. One that stands there already gives way, and is kept beside.
         """
         sql = "INSERT INTO relocations (old, new, moved_utc) VALUES (?, ?, ?)"
-        number = self._insert(sql, (old, new, now_utc))
+        # As locators, which hold names of any bytes.
+        number = self._insert(sql, (str(Locator("file", old)), str(Locator("file", new)), now_utc))
 
         def place(at: str) -> str | None:
             return None if at in leave else moved(at, old, new)

@@ -107,6 +107,43 @@ class SightingReads(Reads):
         condition, values = below(source)
         return self._one(f"SELECT 1 FROM sightings WHERE {condition} LIMIT 1", values) is not None
 
+    def items_below(self, source: str) -> set[int]:
+        """Items that were seen at a place, or in it."""
+        condition, values = below(source)
+        return {row[0] for row in self._rows(f"SELECT DISTINCT item_id FROM sightings WHERE {condition}", values)}
+
+    def places_below(self, source: str) -> list[str]:
+        """Every place of a sighting at a place, or in it."""
+        condition, values = below(source)
+        return [row[0] for row in self._rows(f"SELECT DISTINCT locator FROM sightings WHERE {condition}", values)]
+
+    def only_below(self, sources: Sequence[str], item_ids: Iterable[int]) -> list[int]:
+        """Those of some items that were seen nowhere but at these places, or in them."""
+        conditions, values = zip(*map(below, sources), strict=True) if sources else (("0",), ([],))
+        elsewhere = f"SELECT 1 FROM sightings WHERE item_id = ? AND NOT ({' OR '.join(conditions)}) LIMIT 1"
+        own = [value for each in values for value in each]
+        return [item for item in item_ids if self._one(elsewhere, (item, *own)) is None]
+
+    def inside(self, item_ids: Iterable[int]) -> set[int]:
+        """Further items that were seen only in files that some items are: a preview, a frame. Not where another content
+        was seen at such a file's place too.
+        """
+        chosen = set(item_ids)
+        found: set[int] = set()
+        waiting = list(chosen)
+        while waiting:
+            ((_, seen),) = self.of([waiting.pop()]).items()
+            for place in (str(each.locator) for each in seen):
+                others = {row[0] for row in self._rows("SELECT item_id FROM sightings WHERE locator = ?", (place,))}
+                if others - chosen - found:
+                    continue
+                lie_in = "SELECT DISTINCT item_id FROM sightings WHERE locator >= ? AND locator < ?"
+                within = {row[0] for row in self._rows(lie_in, (f"{place}|", f"{place}}}"))} - chosen - found
+                new = set(self.only_below([place], within))
+                found |= new
+                waiting += new
+        return found
+
     def all(self) -> Iterator[SightingRow]:
         """Every sighting with its item's content, streamed in the order they were made."""
         for locator, item_id, sha256, size in self._stream(

@@ -16,12 +16,18 @@ class Kept(NamedTuple):
 
 
 class Gone:
-    """Rows go with what they hang on: their item, the place (``locator``) that they speak of, their sighting; when
-    segments are compacted, with their segment or with the row that is left out.
+    """Rows go with what they hang on: their item, the place (``locator``) that they speak of, their sighting, the
+    content that they name (``columns`` hold its SHA-256); when segments are compacted, with their segment or with the
+    row that is left out.
     """
 
-    def __init__(self, *of: Literal["item", "place", "sighting", "segment", "row"]) -> None:
+    def __init__(
+        self,
+        *of: Literal["item", "place", "sighting", "content", "segment", "row"],
+        columns: tuple[str, ...] = ("sha256",),
+    ) -> None:
         self.of = of
+        self.columns = columns
 
 
 class Copied(NamedTuple):

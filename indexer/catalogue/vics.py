@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from indexer.catalogue.erasures import ErasureReads
 from indexer.catalogue.sql import Reads, Writes
 from indexer.catalogue.table import Handled, Kept, Table
 
@@ -159,9 +160,21 @@ class VicsWrites(Writes, VicsReads):
         )
 
     def add_media(self, file_id: int, rows: Iterable[Sequence[Any]]) -> None:
-        """Add records: number, MD5, SHA-1 (bytes or None), category, series, tags, the whole record as JSON."""
+        """Add records: number, MD5, SHA-1 (bytes or None), category, series, tags, the whole record as JSON. Those of
+        contents that were erased from the case stay out.
+        """
         sql = f"INSERT INTO vics_media (file_id, {_MEDIA}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-        self._run_all(sql, ((file_id, *row) for row in rows))
+        md5s, sha1s = ErasureReads(self._source).hashes_kept_out()
+        wanted = (row for row in rows if row[1] not in md5s and row[2] not in sha1s)
+        self._run_all(sql, ((file_id, *row) for row in wanted))
+
+    def forget_erased(self) -> int:
+        """Remove the records of contents that were erased; returns how many."""
+        hashes = (
+            "(SELECT {0} FROM erased WHERE readmitted_utc IS NULL AND {0} IS NOT NULL EXCEPT SELECT {0} FROM items)"
+        )
+        sql = f"DELETE FROM vics_media WHERE md5 IN {hashes.format('md5')} OR sha1 IN {hashes.format('sha1')}"
+        return self._run(sql)
 
     def finish_file(self, file_id: int, sha256: str, header: dict[str, Any], media: int) -> int:
         """Complete a file, and label the items that it knows; returns how many those are.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from indexer.catalogue.containers import ContainerWrites
 from indexer.catalogue.custody import CustodyWrites
 from indexer.catalogue.decisions import DecisionWrites
+from indexer.catalogue.erasures import OF, ErasureWrites
 from indexer.catalogue.faces import FaceWrites
 from indexer.catalogue.facts import FactWrites
 from indexer.catalogue.indexes import IndexWrites
@@ -51,6 +52,7 @@ class Writer:
         self.lists = ListWrites(by)
         self.listed = ListedWrites(by)
         self.decisions = DecisionWrites(by)
+        self.erasures = ErasureWrites(by)
         self.vics = VicsWrites(by)
         self.containers = ContainerWrites(by)
         self.faces = FaceWrites(by)
@@ -75,6 +77,16 @@ class Writer:
         seen = f"sighting_id IN (SELECT sighting_id FROM sightings WHERE {inside})"
         return self._remove({"place": inside, "sighting": seen}, parameters)
 
+    def forget_contents(self) -> dict[str, int]:
+        """Remove what speaks of erased contents, items or not; returns how many rows of each table."""
+        return {
+            table.name: self._db.execute(
+                f"DELETE FROM {table.name} WHERE {' OR '.join(f'{column} {OF}' for column in table.delete.columns)}"
+            ).rowcount
+            for table in reversed(TABLES)
+            if isinstance(table.delete, Gone) and "content" in table.delete.of
+        }
+
     def replace_segments(
         self, names: Sequence[str], made: SegmentRow | None, gone: Sequence[int], now_utc: str
     ) -> None:
@@ -88,8 +100,15 @@ class Writer:
         if made is not None:
             self.segments.add(made, now_utc)
 
-    def copy(self, theirs: Source, items: Mapping[int, int] | None, runs: Mapping[int, int]) -> dict[str, int]:
-        """Add another case's rows that are to be copied: those of some of its items, or (None) what is of no item.
+    def copy(
+        self,
+        theirs: Source,
+        items: Mapping[int, int] | None,
+        runs: Mapping[int, int],
+        unwanted: Callable[[Row], bool] = lambda row: False,
+    ) -> dict[str, int]:
+        """Add another case's rows that are to be copied: those of some of its items, or (None) what is of no item; not
+        those that are ``unwanted``.
 
         Its ids of items and runs come with those which they have here. Returns how many rows of each table were new.
         """
@@ -98,7 +117,8 @@ class Writer:
         new = {}
         for table in TABLES:
             if isinstance(table.merge, Copied) and (":items" in table.merge.read) == (items is not None):
-                rows = _with_ids(theirs.named(table.merge.read, of), ids)
+                wanted = (row for row in theirs.named(table.merge.read, of) if not unwanted(row))
+                rows = _with_ids(wanted, ids)
                 new[table.name] = self._db.executemany(table.merge.write, rows).rowcount
         return new
 

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imgmatch.errors import CaseError
+from imgmatch.given import loads
 from imgmatch.types import ModelSpec
 from indexer.index.disk import file_sha256, sync_folder
 
 FORMAT = 1
+_MOST_BYTES = 64 << 20
 NAME = "manifest.json"
 
 
@@ -67,13 +69,14 @@ def read(folder: Path, sha256: str, spec: ModelSpec) -> Manifest:
     """Read a manifest that must have the hash which the catalogue names. Raises IndexFileError, naming the file."""
     path = folder / NAME
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)  # more is of no case, and its hash is another
     except OSError as error:
         raise IndexFileError(f"{path}: can't be read ({error.strerror}); {REBUILD}") from error
     if hashlib.sha256(data).hexdigest() != sha256:
         raise IndexFileError(f"{path}: altered or of another case, its SHA-256 is not the recorded one; {REBUILD}")
     try:
-        fields = json.loads(data)
+        fields = loads(data)
         if fields["format"] != FORMAT:
             raise IndexFileError(f"{path}: format {fields['format']}, this version reads {FORMAT}; {REBUILD}")
         fields["coverage"] = tuple((first, last) for first, last in fields["coverage"])
@@ -99,4 +102,4 @@ def checked_file(folder: Path, manifest: Manifest) -> Path:
     return path
 
 
-REBUILD = "every row is compared until it is built again with: imgmatch index CASE build"
+REBUILD = "every row is compared until it is built again with: imgmatch index build CASE"

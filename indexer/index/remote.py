@@ -160,7 +160,7 @@ def faults(shelf: Shelf, remote: RemoteRow) -> Iterator[str]:
         foreign += len(np.setdiff1d(there, live, assume_unique=True))
     if lacking or foreign:
         what = f"lacks {lacking} rows and holds {foreign} deleted ones"
-        yield f"{collection.where}: {what}; run: imgmatch index {shelf.path} build"
+        yield f"{collection.where}: {what}; run: imgmatch index build {shelf.path}"
 
 
 class _Kept:

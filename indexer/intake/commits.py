@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+from imgmatch.errors import SourceDiskError
 from imgmatch.evidence import Walked
 from imgmatch.match.regions import THOROUGH
 from imgmatch.types import Digests, Evidence, Issue
@@ -14,9 +15,9 @@ from indexer.case.run import Batch, NewItem, Run
 from indexer.catalogue import ListHit
 from indexer.index.remote import follow_commit
 from indexer.index.shelf import Shelf
-from indexer.intake.config import IngestReport
+from indexer.intake.config import IngestConfig, IngestReport
 from indexer.intake.known import Alert, KnownFiles, Listed
-from indexer.intake.outcomes import Failed, Ignored, Known, New, Outcome, Unread
+from indexer.intake.outcomes import NO_PICTURE, Failed, Ignored, KeptOut, Known, New, Outcome, Unread
 
 # Commits between two joinings of their segments: 128 of 512 items fill one.
 _JOIN_EVERY = 128
@@ -25,9 +26,19 @@ _JOIN_EVERY = 128
 class Commits:
     """What a run adds to a case, ``items`` new items or eight times as many other outcomes at a time."""
 
-    def __init__(self, case: Case, run: Run, shelf: Shelf, known: KnownFiles, report: IngestReport, items: int) -> None:
+    def __init__(
+        self,
+        case: Case,
+        run: Run,
+        shelf: Shelf,
+        known: KnownFiles,
+        report: IngestReport,
+        config: IngestConfig,
+        tell: Callable[[Issue], None],
+    ) -> None:
         self._case, self._run, self._shelf = case, run, shelf
-        self._known, self._report, self._items = known, report, items
+        self._known, self._report, self._items = known, report, config.commit_items
+        self._only_pictures, self._tell = config.only_pictures, tell
         self._batch = Batch()
         self._done = 0
         self._following = True
@@ -45,9 +56,12 @@ class Commits:
                 self._failed(outcome)
             case Unread():
                 self._report.disk_fault(outcome.locator, outcome.why, beside=outcome.beside)
+                self._tell(Issue(outcome.locator, "read", SourceDiskError.kind, outcome.why))
             case Ignored():
                 self._read(outcome.evidence, outcome.digests, ignored=True)
                 self._report.ignored += 1
+            case KeptOut():
+                self._report.kept_out += 1
             case Known():
                 self._known_again(outcome)
             case New():
@@ -102,10 +116,18 @@ class Commits:
         sha256 = None
         if outcome.evidence is not None and outcome.digests is not None:
             sha256 = outcome.digests.sha256
-            self._read(outcome.evidence, outcome.digests, ignored=False)
+            if not self._only_pictures or outcome.issue.error != NO_PICTURE:
+                self._read(outcome.evidence, outcome.digests, ignored=False)
             if outcome.issue.stage == "embed":
                 self._lost[sha256] = outcome.issue
         self._damage(outcome.damage)
+        if outcome.issue.error == NO_PICTURE and not outcome.beside:
+            types = self._report.not_picture_types
+            types[outcome.issue.what] = types.get(outcome.issue.what, 0) + 1
+            self._report.not_pictures += 1
+            if self._only_pictures:
+                return
+        self._tell(outcome.issue)
         self._report.unusable += not outcome.beside
         self._batch.issues.append((outcome.issue, sha256, outcome.evidence, outcome.beside))
 
@@ -115,7 +137,7 @@ class Commits:
 
     def _listed(self, outcome: Listed) -> None:
         """Record which lists name a container, and count it where it is left out; else what is in it is counted."""
-        self._tell(outcome.evidence, outcome.new)
+        self._alert(outcome.evidence, outcome.new)
         self._batch.listed.append((outcome.digests, outcome.evidence, outcome.hits, outcome.ignored))
         if outcome.ignored:
             self._report.ignored += 1
@@ -127,9 +149,9 @@ class Commits:
         """
         self._report.read_bytes += digests.size_bytes
         hits = self._known.of(digests)
-        self._tell(evidence, hits)
+        self._alert(evidence, hits)
         if hits and ignored is not None:
             self._batch.listed.append((digests, evidence, hits, ignored))
 
-    def _tell(self, evidence: Evidence, hits: Iterable[ListHit]) -> None:
+    def _alert(self, evidence: Evidence, hits: Iterable[ListHit]) -> None:
         self._report.alert([Alert(evidence.locator, hit.name, hit.category) for hit in hits if hit.kind == "alert"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,8 @@ class IngestConfig:
     place, size and times as when they were last read. ``profile`` is one of PROFILES in imgmatch.match.regions:
     ``thorough`` adds the vectors of regions, also to items that were read ``fast``. ``isolation``: decode in confined
     worker processes, within ``worker_limits``; without it in this process, where a decoder's fault is the run's.
+    ``only_pictures``: of what is no picture only how many there are of each type is kept. ``wait`` until nobody else
+    writes to the case. ``still`` says which files, by their ways from a given path on, are taken; None: all.
     ``manifest`` says where pictures come from (indexer.intake.manifests); without any path its files are ingested.
     """
 
@@ -48,6 +50,9 @@ class IngestConfig:
     profile: str = FAST
     isolation: bool = True
     worker_limits: WorkerLimits = DEFAULT_WORKER_LIMITS
+    only_pictures: bool = False
+    wait: bool = False
+    still: Callable[[str], bool] | None = None
 
     @property
     def beyond(self) -> str | None:
@@ -83,6 +88,7 @@ class IngestConfig:
             "profile": self.profile,
             "isolation": self.isolation,
             **self.sources.record(),
+            **({"only_pictures": True} if self.only_pictures else {}),
             "labels": None if self.labels is None else _absolute(self.labels),
             **({"limits": changed} if changed else {}),
             **({} if self.manifest is None else {"manifest": _absolute(self.manifest)}),
@@ -95,8 +101,8 @@ def _absolute(path: str | os.PathLike[str]) -> str:
 
 @dataclass(slots=True)
 class IngestReport:
-    """What a run did. Every file met counts in ``files`` and in one of new, known, ignored, unchanged, unusable and
-    unread.
+    """What a run did. Every file met counts in ``files`` and in one of new, known, ignored, unchanged, unusable,
+    unread and kept out (their content was erased).
 
     ``faces`` were found in what is new, where they are looked for. ``deepened`` of the known are items that got
     vectors of regions now. ``ignored`` are left out by a hash list; ``labelled`` rows of label tables and manifests
@@ -111,6 +117,12 @@ class IngestReport:
     unchanged: int = 0
     unusable: int = 0
     ignored: int = 0
+    kept_out: int = 0
+    excluded: int = 0
+    """Files and folders that were passed over by their names; they are in no other count."""
+    only_pictures: bool = False
+    not_pictures: int = 0
+    """Files that hold nothing to decode. They are among the unusable, unless pictures only were asked for."""
     unread: int = 0
     partial: int = 0
     new_sightings: int = 0
@@ -132,10 +144,18 @@ class IngestReport:
     """How many files it had issues of each kind of, the most frequent first."""
     unsupported: dict[str, int] = field(default_factory=dict)
     """How many files of each format that is not supported."""
+    not_picture_types: dict[str, int] = field(default_factory=dict)
+    """How many files that are no pictures have each ending of a name."""
+
+    @property
+    def issues(self) -> int:
+        """How many files could not be used, but for those that are simply no pictures."""
+        return self.unusable - (0 if self.only_pictures else self.not_pictures)
 
     def counts(self) -> dict[str, int]:
         """The whole numbers of it."""
-        values = ((each.name, getattr(self, each.name)) for each in dataclasses.fields(self))
+        names = (each.name for each in dataclasses.fields(self) if each.name != "only_pictures")
+        values = ((name, getattr(self, name)) for name in names)
         return {name: int(value) for name, value in values if isinstance(value, int)}
 
     def disk_fault(self, place: Locator, why: str, *, beside: bool) -> None:

@@ -53,8 +53,15 @@ def entries(
             return False
         if is_picture:
             return container.ignored and not shelf.holds(container.digests.sha256)
+        if container.erased:
+            report.files += 1
+            report.kept_out += 1
+            return True
         waiting.append(container)
         return container.ignored
+
+    def left_out(place: str) -> None:
+        report.excluded += 1
 
     def told() -> Iterator[Listed | Walked]:
         while waiting:
@@ -63,9 +70,11 @@ def entries(
             yield one
 
     for path in paths:
-        for found in walk(
-            path, leave_out=use.path, options=config.sources, pass_over=pass_over, walked=walked, image=images.append
-        ):
+        seen = walk(
+            path, leave_out=use.path, options=config.sources, pass_over=pass_over, walked=walked, image=images.append,
+            left_out=left_out, takes=config.still,
+        )  # fmt: skip
+        for found in seen:
             if stop.is_set():
                 return
             yield from told()

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from imgmatch.errors import MachineError
 from imgmatch.evidence.quiet import moved
 from imgmatch.models.base import Embedder, FaceEmbedder
-from imgmatch.types import Evidence
+from imgmatch.types import Evidence, Issue
 from imgmatch.workers.decode import ReadPicture, read_picture
 from imgmatch.workers.pictures import PicturePool
 from indexer.case.case import Case
@@ -29,6 +29,8 @@ from indexer.intake.reading import Reading
 
 # Pictures that go through the network together. More gains nothing on a CPU and costs memory.
 EMBED_BATCH = 16
+# Between two looks whether somebody else still writes to the case.
+_LOOK_S = 0.5
 
 Paths = Sequence[str | os.PathLike[str]]
 Progress = Callable[[IngestReport], None]
@@ -42,21 +44,22 @@ def ingest(
     *,
     progress: Progress | None = None,
     stop: threading.Event | None = None,
+    tell_issue: Callable[[Issue], None] | None = None,
     faces: FaceEmbedder | None = None,
 ) -> IngestReport:
     """Bring every file under ``paths`` into the case, in the same order every time.
 
-    Each file ends as a new item, a further sighting of a known one, or a recorded issue; sources are only read. Setting
-    ``stop`` finishes what is in flight, commits it and returns with ``interrupted``; a later run goes on from there.
-    ``faces`` finds the faces of what is new, where the gate of the case is open.
-    ``progress`` is called after each commit and each batch. What a disk did not give is ``unread`` in the report and in
-    the log, and nowhere else. Raises CaseError when the case can't be written, and
-    MachineError when this machine fails: what was committed stands, and a later run goes on from there.
+    Each file ends as a new item, a further sighting of a known one, or a recorded issue; sources are only read.
+    Setting ``stop`` finishes what is in flight, commits it and returns with ``interrupted``; a later run goes on from
+    there. ``faces`` finds the faces of what is new, where the gate of the case is open. ``progress`` is called after
+    each commit and each batch, ``tell_issue`` with each issue. What a disk did not give is ``unread`` in the report
+    and in the log, and nowhere else. Raises CaseError when the case can't be written, and MachineError when this
+    machine fails: what was committed stands, and a later run goes on from there.
     """
     config = config or IngestConfig()
     config.check()
     stop = stop or threading.Event()
-    report = IngestReport()
+    report = IngestReport(only_pictures=config.only_pictures)
     tell = (lambda: progress(report)) if progress else (lambda: None)
     moved_before = moved.count
     arguments = config.record(paths)
@@ -64,11 +67,12 @@ def ingest(
     if faces is not None:
         case.face_shelf()
         arguments["faces"], report.faces = faces.spec.name, 0
-    with case.writing():
+    with case.writing(waiting=(lambda: not stop.wait(_LOOK_S)) if config.wait else None):
         shelf = case.add_shelf(embedder.spec)
         with case.run("ingest", embedder.runtime, arguments=arguments, subject=subject, model=embedder.spec) as run:
             known = KnownFiles(run)
-            commits = Commits(case, run, shelf, known, report, config.commit_items)
+            commits = Commits(case, run, shelf, known, report, config, tell_issue or (lambda issue: None))
+            tell()
             try:
                 named = paths if paths or config.manifest is None else manifest_files(config.manifest)
                 images: list[Evidence] = []

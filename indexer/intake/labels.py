@@ -26,6 +26,7 @@ _SHOWN = 80
 _WHY = {
     "missing_file": "no such file",
     "no_item": "no item of the case (a file that is no picture, was left out, or is not ingested)",
+    "erased": "content that was erased from the case, and stays out",
     "ambiguous": "several files whose names differ in upper and lower case only; write it as its file has it",
     "no_file": "no picture named",
     "malformed_row": "not read",
@@ -122,6 +123,8 @@ def apply_labels(
 
 
 def _told(kind: str, count: int, total: int, named: Sequence[UnusedRow]) -> str:
+    if kind == "erased":  # and so are its names
+        return f"{count:,} of {total:,} rows: {_WHY[kind]}; what they say was not kept"
     examples = "; ".join((f"row {row.number}: " if row.number else "") + legible(row.what)[:_SHOWN] for row in named)
     more = f"; and {count - len(named):,} more" if count > len(named) else ""
     return f"{count:,} of {total:,} rows: {_WHY[kind]}; what they say was not kept ({examples}{more})"

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from imgmatch.types import Pixels, Vector
 
 
+NO_PICTURE = "not_a_picture"
+"""The kind of issue of a file that holds nothing to decode."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failed:
     """It can't be used: an issue, with what was found and read before it was met. ``beside``: its place counts as
@@ -94,5 +98,10 @@ class New:
     faces: Sequence[FoundFace] | None = None
 
 
-Outcome = New | Known | Ignored | Failed | Unread | Listed | Walked
+@dataclass(frozen=True, slots=True)
+class KeptOut:
+    """Its content was erased from the case: nothing is kept of it, and of its name neither."""
+
+
+Outcome = New | KeptOut | Known | Ignored | Failed | Unread | Listed | Walked
 """The end of a file's way; or a place that had issues, and was walked without a fault now."""

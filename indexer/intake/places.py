@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from imgmatch.given import legible
 from imgmatch.locator import Locator
+from indexer.case.traces import digest
 
 if TYPE_CHECKING:
     from indexer.catalogue import Catalogue
@@ -26,13 +27,15 @@ class Places:
 
     def __init__(self, catalogue: Catalogue, path: Path, roots: Sequence[str | os.PathLike[str]]) -> None:
         self._catalogue = catalogue
+        self._salt = catalogue.meta.all().get("case_id", "") if catalogue.erasures.any() else ""
         given = [os.path.abspath(os.fsdecode(root)) for root in roots]
         folders = (os.path.abspath(path.parent), *given, *map(os.path.dirname, given))
         self._folders = tuple(dict.fromkeys(folders))
 
     def items(self, keys: Sequence[str]) -> list[int | str]:
-        """The item of each name, which may be a SHA-256 too; ``missing_file``, ``no_item`` or ``ambiguous`` where there
-        is none. Names that are not met as they stand are compared with every place of the case, all at once.
+        """The item of each name, which may be a SHA-256 too; ``missing_file``, ``no_item``, ``erased`` or
+        ``ambiguous`` where there is none. Names that are not met as they stand are compared with every place of the
+        case, all at once.
         """
         found = [self._exactly(key) for key in keys]
         missed = (key for key, item in zip(keys, found, strict=True) if item is None)
@@ -46,7 +49,8 @@ class Places:
 
     def _exactly(self, key: str) -> int | str | None:
         if SHA256.match(key):
-            return self._catalogue.items.id_of(key) or "no_item"
+            kept_out = self._catalogue.erasures.keeps_out(key)
+            return self._catalogue.items.id_of(key) or ("erased" if kept_out else "no_item")
         for place in self._of(key):
             item_id = self._catalogue.sightings.item_at(Locator.file(place))
             if item_id is not None:
@@ -58,7 +62,13 @@ class Places:
             if places := seen.get(folded(place)):
                 items = set(places.values())
                 return items.pop() if len(items) == 1 else "ambiguous"
+        if self._salt and any(self._was_erased(place) for place in self._of(key)):
+            return "erased"
         return "no_item" if any(map(os.path.lexists, self._of(key))) else "missing_file"
+
+    def _was_erased(self, place: str) -> bool:
+        mark = digest(self._salt, place.encode("utf-8", "surrogateescape"))
+        return self._catalogue.erasures.has_trace(mark)
 
     def _of(self, key: str) -> Iterator[str]:
         return (os.path.abspath(os.path.join(folder, name)) for folder in self._folders for name in spellings(key))

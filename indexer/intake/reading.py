@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from imgmatch.errors import EvidenceError, SourceDiskError
 from imgmatch.evidence import Walked
 from imgmatch.evidence.read import Content, only_this_file, reading
+from imgmatch.locator import Locator
 from imgmatch.models.base import FaceEmbedder
 from imgmatch.models.face import DECODED_PX
 from imgmatch.picture.facts import Facts
@@ -17,10 +19,17 @@ from indexer.index.shelf import Shelf
 from indexer.intake.config import IngestConfig
 from indexer.intake.finding import Entry
 from indexer.intake.known import KnownFiles, Listed
-from indexer.intake.outcomes import Failed, Ignored, Known, Prepared, Unread
+from indexer.intake.outcomes import NO_PICTURE, Failed, Ignored, KeptOut, Known, Prepared, Unread
 
 # Twelve megabytes: larger than the tiles need, and small enough for those that wait to be embedded.
 _REGIONS_PIXELS = 4 << 20
+_ENDING = re.compile(r"[^./\\]\.([0-9A-Za-z_-]{1,12})\Z")
+
+
+def ending(place: Locator) -> str:
+    """How a file's name ends, for counting: ``pdf``, or what says that it has no such end."""
+    found = _ENDING.search(place.at)
+    return found[1].lower() if found else "no ending"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +44,7 @@ class Reading:
     faces: FaceEmbedder | None = None
     """Looks for faces in what is new."""
 
-    def __call__(self, entry: Entry) -> Prepared | Known | Ignored | Failed | Unread | Listed | Walked:
+    def __call__(self, entry: Entry) -> Prepared | KeptOut | Known | Ignored | Failed | Unread | Listed | Walked:
         """What becomes of it. Whatever is raised about this file alone is an issue of this file."""
         if not isinstance(entry, Evidence):
             return entry
@@ -49,10 +58,14 @@ class Reading:
         except SourceDiskError as fault:
             return Unread(entry.locator, str(fault))
         except EvidenceError as error:
+            if error.kind == NO_PICTURE and not error.what:
+                error.what = ending(entry.locator)
             return Failed(Issue.of(entry.locator, error), entry, digests, damage=damage)
 
-    def _of(self, found: Evidence, content: Content) -> Prepared | Known | Ignored:
+    def _of(self, found: Evidence, content: Content) -> Prepared | KeptOut | Known | Ignored:
         digests, config = content.digests, self.config
+        if self.known.keeps_out(digests):
+            return KeptOut()
         if self.shelf.holds(digests.sha256, config.beyond):
             return Known(found, digests, self._facts_lacking(content))
         if self.known.ignores(digests):

@@ -3,7 +3,8 @@
 No page and no network here: whoever shows it asks the ``Desk``.
 """
 
-from indexer.review.desk import Desk, KeptSearch, Shown
+from indexer.review.desk import Desk, Shown
+from indexer.review.kept import KeptSearch
 from indexer.review.queries import QueryPicture
 from indexer.review.stacks import Stacks
 

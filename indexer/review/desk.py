@@ -12,26 +12,31 @@ from pathlib import Path
 
 from imgmatch.errors import CaseError, UsageError
 from imgmatch.models.base import Embedder
-from imgmatch.types import Issue, Match
+from imgmatch.types import Evidence, Issue, Match
 from indexer.case.case import Case
-from indexer.catalogue import DecisionRow
-from indexer.catalogue.decisions import VERDICTS
+from indexer.catalogue.clock import now_utc
+from indexer.catalogue.decisions import REJECTED, VERDICTS
 from indexer.out.report import ReportConfig, write_report
+from indexer.review.judging import Judging
+from indexer.review.kept import KeptSearch
+from indexer.review.listing import Listing
 from indexer.review.pictures import Pictures
 from indexer.review.queries import Queries, QueryPicture
 from indexer.review.stacks import Stacks
-from indexer.search import decisions
 from indexer.search.background import background
 from indexer.search.comparison import Comparison, compare
+from indexer.search.names import require_names
 from indexer.search.query import Query
-from indexer.search.request import SearchRequest, SearchResult
+from indexer.search.request import LeaveOut, SearchRequest, SearchResult
 from indexer.search.searcher import Searcher
-from indexer.search.sets import LabelMatch, by_label
+from indexer.search.sets import LabelMatch, by_label, found_best, fused
 from indexer.search.verification import VERIFY_TOP
 
 DEPTH = 500
 """So many matches does a search keep for paging through."""
 MAX_SEARCHES = 30
+MAX_SET = 12
+"""So many queries are searched together at most."""
 _QUERIES = 2
 """So many queries stay decoded, which may be large; one that is needed later is read again."""
 _LOOKED_AT = 8
@@ -40,22 +45,13 @@ STATES = ("open", *VERDICTS)
 
 
 @dataclass(frozen=True, slots=True)
-class KeptSearch:
-    """A search that was made, as it was asked for."""
-
-    search_id: int
-    query: QueryPicture
-    request: SearchRequest
-    verified: bool
-    result: SearchResult
-
-
-@dataclass(frozen=True, slots=True)
 class Shown:
     """A match as it stands now: with what the examiners say of it, also in ``match.decision``."""
 
     match: Match
     state: str
+    looked: bool = False
+    """The examiner has looked at it and the query in this sitting."""
 
 
 class Desk:
@@ -74,11 +70,13 @@ class Desk:
         )
         self.queries = Queries(self.use)
         self.pictures = Pictures(self.use)
+        self.judging = Judging(case, self.use, lambda: self.examiner)
+        self.listing = Listing(case, lambda: self.examiner)
         self._search_lock = threading.Lock()
         self._look_lock = threading.RLock()
         self._searches: OrderedDict[int, KeptSearch] = OrderedDict()
         self._last_search = 0
-        self._read: OrderedDict[int, Query] = OrderedDict()
+        self._read: OrderedDict[tuple[int, int], Query] = OrderedDict()
         self._compared: OrderedDict[tuple[int, int], Comparison] = OrderedDict()
         self._labels: tuple[dict[str, int], list[tuple[str, str]]] | None = None
 
@@ -129,6 +127,7 @@ class Desk:
             made = self.pictures.item(item_id, px, grey)
             sha256 = use.catalogue.items.by_id([item_id])[item_id].sha256
             use.entry.subject = {"item_id": item_id, "sha256": sha256}
+        self.judging.looked.shown(self.examiner, sha256)
         return made
 
     def reveal_query(self, query_id: int, px: int, grey: bool) -> bytes:
@@ -137,56 +136,80 @@ class Desk:
         arguments = {"px": px, "grey": grey, "examiner": self.examiner}
         subject = {"query": str(picture.found.locator), "sha256": picture.sha256}
         with self.case.use("reveal", arguments=arguments, subject=subject):
-            return self.pictures.query(picture, px, grey)
+            made = self.pictures.query(picture, px, grey)
+        self.judging.looked.shown(self.examiner, picture.sha256)
+        return made
 
     # --- searching
 
-    def search(self, query_id: int, request: SearchRequest) -> KeptSearch:
-        """Search for up to DEPTH matches; the first answer comes at once, ``verify`` of it later brings geometry.
+    def search(self, query_ids: Sequence[int], request: SearchRequest) -> KeptSearch:
+        """Search for up to DEPTH matches, with several queries as one set; the first answer comes at once, ``verify``
+        of it later brings geometry.
 
-        Raises UsageError when the query can't be read or what is to be left out does not fit it.
+        Raises UsageError when a query can't be read or what is to be left out does not fit it, and
+        UnknownNameError for a name of the filter that occurs nowhere.
         """
-        picture = self.queries.get(query_id)
+        pictures = tuple(self.queries.get(query_id) for query_id in dict.fromkeys(query_ids))
+        if not 1 <= len(pictures) <= MAX_SET:
+            raise UsageError(f"{len(pictures)} queries: give between 1 and {MAX_SET}")
+        if len(pictures) > 1 and request.leave_out != LeaveOut():
+            raise UsageError("boxes and strokes are those of one picture; search with several as they are")
+        require_names(self.case, request.within)
         request = replace(request, k=DEPTH, verify_top=0, with_rejected=True)
         with self._search_lock:
             started = time.perf_counter()
-            query = self._searcher.read(picture.found, request)
-            result = self._searcher.answer(query, request, started)
-            if isinstance(query, Issue):
-                raise UsageError(f"{picture.name}: {query.message}; give a picture that can be read")
+            read, parts = [], []
+            for picture in pictures:
+                query = self._searcher.read(picture.found, request)
+                part = self._searcher.answer(query, request, started)
+                if isinstance(query, Issue):
+                    raise UsageError(f"{picture.name}: {query.message}; give a picture that can be read")
+                read.append(query)
+                parts.append(part)
             self._last_search += 1
-            kept = KeptSearch(self._last_search, picture, request, False, result)
+            result, finders = _together(parts, request, started)
+            kept = KeptSearch(self._last_search, pictures, request, now_utc(), False, tuple(parts), result, finders)
             self._searches[kept.search_id] = kept
             while len(self._searches) > MAX_SEARCHES:
                 self._searches.popitem(last=False)
         with self._look_lock:
-            self._keep_read(kept, query)
+            for picture, query in zip(pictures, read, strict=True):
+                self._keep_read((kept.search_id, picture.query_id), query)
         return kept
 
     def verify(self, search_id: int) -> KeptSearch:
-        """The same search with its nearest matches verified, as ``Searcher`` orders and describes them.
+        """The same search with the nearest matches of each query verified, as ``Searcher`` orders and describes them.
 
-        Nothing else waits meanwhile. Raises UsageError when the query can't be read any more.
+        Nothing else waits meanwhile. Raises UsageError when a query can't be read any more.
         """
         kept = self.kept(search_id)
         if kept.verified:
             return kept
-        query = self._query(kept)
-        subject = {"query_sha256": kept.query.sha256}
+        started = time.perf_counter()
+        subject = {"query_sha256": [picture.sha256 for picture in kept.queries]}
+        if len(kept.queries) == 1:
+            subject = {"query_sha256": kept.query.sha256}  # type: ignore[dict-item]
         arguments = {"examiner": self.examiner}
+        parts = []
         with self.case.use("verify", arguments=arguments, subject=subject, model=self.embedder.spec) as use:
-            ordered = self._searcher.verify(use, query, kept.result.matches, VERIFY_TOP)
-            matches = self._searcher.describe(use, query, ordered)
-            found = [match.verification for match in matches if match.verification is not None]
-            use.entry.counts = {"looked_at": len(found), "verified": sum(one.verified for one in found)}
-        verified = replace(kept, verified=True, result=replace(kept.result, matches=matches))
+            looked_at, verified = 0, 0
+            for picture, part in zip(kept.queries, kept.parts, strict=True):
+                query = self._query(kept, picture)
+                ordered = self._searcher.verify(use, query, part.matches, VERIFY_TOP)
+                parts.append(replace(part, matches=self._searcher.describe(use, query, ordered)))
+                found = [match.verification for match in parts[-1].matches if match.verification is not None]
+                looked_at, verified = looked_at + len(found), verified + sum(one.verified for one in found)
+            use.entry.counts = {"looked_at": looked_at, "verified": verified}
+        result, finders = _together(parts, kept.request, started)
+        result = replace(result, elapsed_ms=kept.result.elapsed_ms)
+        made = replace(kept, verified=True, parts=tuple(parts), result=result, finders=finders)
         with self._search_lock:
             if search_id in self._searches:
-                self._searches[search_id] = verified
+                self._searches[search_id] = made
         with self._look_lock:
             for key in [key for key in self._compared if key[0] == search_id]:
                 del self._compared[key]  # what is shown closely is what the ranking went by
-        return verified
+        return made
 
     def kept(self, search_id: int) -> KeptSearch:
         """A search that was made. Raises UsageError when it is not kept any more."""
@@ -200,11 +223,22 @@ class Desk:
         return list(reversed(self._searches.values()))
 
     def shown(self, kept: KeptSearch, states: Sequence[str] = STATES, min_score: float = -1.0) -> list[Shown]:
-        """The matches of a search in these states and with at least this score, in their order."""
-        decided = self.use.catalogue.decisions.standing(kept.query.sha256)
-        now = (replace(match, decision=decided.get(match.sha256)) for match in kept.result.matches)
-        every = (Shown(match, match.decision.verdict if match.decision else "open") for match in now)
-        return [shown for shown in every if shown.state in states and shown.match.score >= min_score]
+        """The matches of a search in these states and with at least this score, in their order. The state "unseen" are
+        open ones that the examiner has not looked at in this sitting, "waits" those that a second one is to confirm.
+        """
+        decided = {picture.query_id: self.use.catalogue.decisions.standing(picture.sha256) for picture in kept.queries}
+        found = []
+        for match in kept.result.matches:
+            picture = kept.query_of(match.item_id)
+            decision = decided[picture.query_id].get(match.sha256)
+            state = "open" if decision is None else decision.verdict
+            looked = self.judging.looked.at_both(self.examiner, picture.sha256, match.sha256)
+            one = Shown(replace(match, decision=decision), state, looked)
+            waits = decision is not None and decision.waits
+            wanted = state in states or ("waits" in states and waits)
+            if (wanted or ("unseen" in states and state == "open" and not looked)) and match.score >= min_score:
+                found.append(one)
+        return found
 
     def by_label(self, kept: KeptSearch, shown: Sequence[Shown], column: str) -> tuple[LabelMatch, ...]:
         """Labels ranked over such matches."""
@@ -224,10 +258,11 @@ class Desk:
         """A search's query and an item, read again and compared; recorded."""
         key = (search_id, item_id)
         with self._look_lock:
+            kept = self.kept(search_id)
+            picture = kept.query_of(item_id)
             if key not in self._compared:
-                kept = self.kept(search_id)
                 known = next((m.verification for m in kept.result.matches if m.item_id == item_id), None)
-                query = self._query(kept)
+                query = self._query(kept, picture)
                 subject = {"query": str(query.locator), "query_sha256": query.sha256, "item_id": item_id}
                 arguments = {"reveal": False, "examiner": self.examiner}
                 with self.case.use("explain", arguments=arguments, subject=subject, model=self.embedder.spec) as use:
@@ -236,30 +271,27 @@ class Desk:
                 self._compared[key] = made
                 if len(self._compared) > _LOOKED_AT:
                     self._compared.popitem(last=False)
-            return self._compared[key]
+            found = self._compared[key]
+        self.judging.looked.compared(self.examiner, picture.sha256, found.sha256)
+        return found
 
-    def _query(self, kept: KeptSearch) -> Query:
+    def _query(self, kept: KeptSearch, picture: QueryPicture) -> Query:
         """The query as the search read it: geometry sees the same pixels."""
+        key = (kept.search_id, picture.query_id)
         with self._look_lock:
-            if kept.search_id not in self._read:
-                read = self._searcher.read(kept.query.found, kept.request)
+            if key not in self._read:
+                read = self._searcher.read(picture.found, kept.request)
                 if isinstance(read, Issue):
-                    raise UsageError(f"{kept.query.name}: {read.message}; upload or choose it again")
-                self._keep_read(kept, read)
-            return self._read[kept.search_id]
+                    raise UsageError(f"{picture.name}: {read.message}; upload or choose it again")
+                self._keep_read(key, read)
+            return self._read[key]
 
-    def _keep_read(self, kept: KeptSearch, query: Query) -> None:
-        self._read[kept.search_id] = query
+    def _keep_read(self, key: tuple[int, int], query: Query) -> None:
+        self._read[key] = query
         if len(self._read) > _QUERIES:
             self._read.popitem(last=False)
 
-    # --- deciding
-
-    def decide(self, query_sha256: str, item_id: int, verdict: str, note: str = "") -> DecisionRow:
-        """Confirm or reject, in the examiner's name. Raises UsageError when nobody has said who that is."""
-        if not self.examiner:
-            raise UsageError("nobody is named as the examiner; say who decides first")
-        return decisions.decide(self.case, query_sha256, str(item_id), verdict, note, self.examiner)
+    # --- who decides
 
     def name_examiner(self, name: str) -> None:
         """Who decides from now on; recorded. Raises UsageError when it is no name."""
@@ -268,23 +300,38 @@ class Desk:
             raise UsageError("that is no name; give one of up to 200 printable characters")
         with self.case.use("review_examiner", arguments={"examiner": name}):
             pass
+        if not self.examiner:
+            self.judging.looked.named(name)
         self.examiner = name
 
     # --- handing over
 
     def export(self, folder: str, search_ids: Sequence[int], k: int, reveal: bool, images: bool) -> Path:
-        """Write an HTML report of searches, the first ``k`` matches each, to a new folder; nothing is overwritten.
+        """Write an HTML report of searches, the first ``k`` matches each, to a new folder or to a new file whose name
+        ends in .html; nothing is overwritten. Uploaded queries are shown in it where pictures may be revealed.
 
-        Raises UsageError when the folder exists or can't be written, or is not named in full.
+        Raises UsageError when the target exists or can't be written, or is not named in full.
         """
         target = Path(folder).expanduser()
         if not target.is_absolute():
-            raise UsageError(f"{folder!r}: name the folder in full, from the root or from ~")
+            raise UsageError(f"{folder!r}: name the file or folder in full, from the root or from ~")
         if not 1 <= k <= DEPTH:
             raise UsageError(f"{k}: give between 1 and {DEPTH} matches a query")
-        results = []
+        results: list[SearchResult] = []
+        uploaded: dict[str, Evidence] = {}
         for search_id in search_ids:
-            kept = self.kept(search_id)
-            matches = [one.match for one in self.shown(kept, ("open", "confirmed"))][:k]
+            kept = self.verify(search_id)  # what is handed on says what geometry says
+            uploaded |= {query.sha256: query.found for query in kept.queries if query.uploaded}
+            matches = [one.match for one in self.shown(kept, [s for s in STATES if s != REJECTED])][:k]
             results.append(replace(kept.result, matches=tuple(matches)))
-        return write_report(self.case, results, self.embedder.spec, target, ReportConfig(reveal and images, images))
+        config = ReportConfig(reveal and images, images)
+        return write_report(self.case, results, self.embedder.spec, target, config, uploaded)
+
+
+def _together(
+    parts: Sequence[SearchResult], request: SearchRequest, started: float
+) -> tuple[SearchResult, dict[int, int]]:
+    """The one answer of all queries, and which of them says most for each item."""
+    if len(parts) == 1:
+        return parts[0], {}
+    return fused(parts, request, started), {item_id: at for item_id, (at, _) in found_best(parts).items()}

@@ -19,7 +19,7 @@ from indexer.case.use import Use
 from indexer.out.report.pictures import blur
 from indexer.review.queries import QueryPicture
 
-CLEAR_PX = (320, 1600)
+CLEAR_PX = (320, 4000)
 """Least and most length of a clear picture's longer side."""
 _KEPT = 4096
 

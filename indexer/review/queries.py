@@ -34,6 +34,8 @@ class QueryPicture:
     item_id: int | None
     uploaded: bool
     found: Evidence
+    partial: str | None = None
+    """What could not be read of it."""
 
 
 class Queries:
@@ -131,6 +133,7 @@ class Queries:
                 item_id,
                 uploaded,
                 content.evidence,
+                image.partial,
             )
             self._held[self._last] = picture
         return picture

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from imgmatch.errors import UsageError
-from imgmatch.match.calibration import MIN_PICTURES, NEIGHBOURS, Calibration, Flags, Matrix, calibrate, normalised
+from imgmatch.match.calibration import MIN_PICTURES, Calibration, Flags, Matrix, calibrate, normalised, usual
 from imgmatch.match.copies import COPY_SIMILARITY
 from imgmatch.picture.pdq import BITS, DISTANCE, LEAST_QUALITY
 from imgmatch.types import FalseMatchRate, Match, ModelSpec, Reference
@@ -19,7 +18,6 @@ from indexer.case.case import Case
 from indexer.case.use import Use
 from indexer.catalogue import CalibrationRow
 from indexer.catalogue.clock import now_utc
-from indexer.index.store import Store
 from indexer.search import decisions
 from indexer.search.copies import Copies
 from indexer.search.order import NOT_VERIFIED, standing, void
@@ -40,20 +38,18 @@ _SAYS_NOTHING = FalseMatchRate(1.0, 0.0, 1.0)
 _LIKENESS = (COPY_SIMILARITY, 0.95, 0.98)
 """The share of copies is that among pairs about as alike."""
 _GROWN = 0.1
-PARTS_SAMPLE = 300
-"""So many of the background are compared part by part, where items were read with their regions."""
+_METHOD = 2
+"""How scores are normalised and copies told: a calibration by an older version is made again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Background:
     """A calibration and the pictures it came from: (n, dim) float32 unit vectors and their SHA-256, in one order.
 
-    ``parts`` is that of the best of all regions of two pictures, None where items have no regions. ``looked_at`` pairs
-    were looked at to tell copies from what is only alike.
+    ``looked_at`` pairs were looked at to tell copies from what is only alike.
     """
 
     calibration: Calibration
-    parts: Calibration | None
     vectors: Matrix
     sha256: tuple[str, ...]
     source: str
@@ -63,72 +59,51 @@ class Background:
     @property
     def reference(self) -> Reference:
         """What the rates that it gives come from."""
-        used = self.calibration if self.parts is None else self.parts
-        return Reference(self.source, used.pictures, used.pairs, self.made_utc)
+        return Reference(self.source, self.calibration.pictures, self.calibration.pairs, self.made_utc)
 
-    def alike(self, vector: Vector) -> list[str]:
-        """The contents of its pictures that are as alike to a vector as copies are."""
-        return [self.sha256[place] for place in np.flatnonzero(self.vectors @ vector >= COPY_SIMILARITY)]
-
-    def normalise(self, vector: Vector, copies: Container[str], scores: Sequence[tuple[str, float]]) -> list[float]:
-        """Scores less the query's mean similarity to its nearest background pictures.
-
-        ``scores`` are (SHA-256 of the item, cosine). Left out of the background are the query itself and its known
-        ``copies`` (SHA-256), as far as they are as alike as copies are, and the item that is judged.
+    def normalise(self, sha256: str, vector: Vector, score: float) -> float:
+        """A score of a query (its content and vector) less what is usual for it: one figure a pair, whatever else is
+        found, which falls with the score.
         """
-        similarities = self.vectors @ vector
-        nearest = [
-            (float(similarities[place]), self.sha256[place])
-            for place in np.argsort(-similarities, kind="stable")
-            if self.sha256[place] not in copies or similarities[place] < COPY_SIMILARITY
-        ][: NEIGHBOURS + 1]
-        out = []
-        for item, score in scores:
-            others = [value for value, content in nearest if content != item][:NEIGHBOURS]
-            out.append(score - sum(others) / len(others) if others else score)
-        return out
+        similarities = np.where([content == sha256 for content in self.sha256], -2, self.vectors @ vector)
+        return score - float(usual(similarities[np.newaxis].astype(np.float32))[0])
 
     def judge(
         self,
+        sha256: str,
         vector: Vector,
-        copies: Container[str],
         matches: Sequence[Match],
         gallery: int,
         tries: float = 1,
         empty: bool = False,
     ) -> list[Match]:
-        """Give each match of a query its false-match rate, and the false matches to expect among ``gallery`` items.
-        ``copies`` are the contents (SHA-256) known to be the query's own picture, which may be ``empty``.
+        """Give each match of a query, which may be ``empty``, its false-match rate, and the false matches to expect
+        among ``gallery`` items. A rate depends on the query and the score alone, and grows as that falls.
 
-        ``tries`` parts of the query were searched with: a score is the best of them. Where the background knows no
-        regions, its rates are multiplied by that (Bonferroni); where it does, they are of such best scores already.
-        What geometry found to be a template's, or nearly empty, is as alike as any two such are: no rate is claimed.
+        ``tries`` parts of the query were searched with: a score is the best of them, and rates are multiplied by that
+        (Bonferroni). Where the query is nearly empty every other such picture is as alike; of what geometry found to be
+        a template's, or nearly empty, no rate is claimed.
         """
-        values = self.normalise(vector, copies, [(match.sha256, match.score) for match in matches])
-        # What is left out of the background differs between items: a lower score is never said to be rarer.
-        judged = list(matches)
-        worst = FalseMatchRate(None, 0.0, 0.0)
-        for number in sorted(range(len(matches)), key=lambda n: (-matches[n].score, n)):
-            value, found = values[number], standing(matches[number])[0]
-            if found == NOT_VERIFIED and (empty or void(matches[number])):
-                judged[number] = replace(matches[number], false_match=_among(_SAYS_NOTHING, gallery, value))
-                continue
-            rate = self.calibration.rate(value).of_several(tries) if self.parts is None else self.parts.rate(value)
-            worst = max(worst, rate, key=lambda rate: rate.stated)
-            judged[number] = replace(matches[number], false_match=_among(worst, gallery, value))
+        above = self.normalise(sha256, vector, 0.0)
+        judged = []
+        for match in matches:
+            rate: FalseMatchRate | None = self.calibration.rate(above + match.score).of_several(tries)
+            if standing(match)[0] == NOT_VERIFIED:
+                rate = None if void(match) else _SAYS_NOTHING if empty else rate
+            told = None if rate is None else _among(rate, gallery, above + match.score)
+            judged.append(replace(match, false_match=told))
         return judged
 
-    def rate(
-        self, vector: Vector, copies: Container[str], item_sha256: str, similarity: float, compared: int
-    ) -> FalseMatchRate:
-        """The rate of one pair, and the false ones to expect among all pairs compared; ``copies`` as above."""
-        value = self.normalise(vector, copies, [(item_sha256, similarity)])[0]
-        calibration = self.calibration if self.parts is None else self.parts
-        return _among(calibration.rate(value), compared, value)
+    def rate(self, sha256: str, vector: Vector, similarity: float, compared: int) -> FalseMatchRate:
+        """The rate of one pair of an item (its content and vector) and another one, and the false ones to expect among
+        all pairs compared.
+        """
+        value = self.normalise(sha256, vector, similarity)
+        return _among(self.calibration.rate(value), compared, value)
 
     def check(self, max_fmr: float) -> None:
         """Raises UsageError when the background can't show a rate as low as this."""
-        used = self.calibration if self.parts is None else self.parts
+        used = self.calibration
         if max_fmr < used.bound:
             raise UsageError(
                 f"--max-fmr {max_fmr:g} is lower than this background can show: with {used.pictures:,} "
@@ -201,26 +176,20 @@ def _background(
     sample = shelf.sample(pictures)
     ids = [item_id for item_id, _ in sample]
     first: dict[int, int] = {}
-    every: dict[int, list[int]] = {}
     for item_id, vector_id, *region in shelf.vectors_of(ids):
-        every.setdefault(item_id, []).append(vector_id)
         if region[0] is None:
             first.setdefault(item_id, vector_id)
     sample = [row for row in sample if row[0] in first]
     chosen = np.array([first[item_id] for item_id, _ in sample], dtype=np.int64)
-    store = shelf.store()
-    rows, found = store.gather(chosen)
+    rows, found = shelf.store().gather(chosen)
     vectors = rows[found].astype(np.float32)
     sample = [row for row, there in zip(sample, found.tolist(), strict=True) if there]
     if len(sample) < MIN_PICTURES:
         return None
-    regions = any(len(found) > 1 for found in every.values())
     known = dict(stored.record) if stored is not None else {}
-    best_of_parts, looked_at = known.pop("parts", None), known.pop("looked_at", None)
-    # Older versions took whatever was as alike as copies for copies, and looked at none.
-    if stored is not None and fresh and looked_at is not None and (best_of_parts is not None) == regions:
+    method, looked_at = known.pop("method", None), known.pop("looked_at", 0)
+    if stored is not None and fresh and method == _METHOD:
         made, made_utc = Calibration.of(known), stored.made_utc
-        parts = None if best_of_parts is None else Calibration.of(best_of_parts)
     else:
         where, made_utc = "" if source is case else str(source.path.resolve()), now_utc()
         about = {"background": where or "this case", "case_id": source.catalogue.meta.all().get("case_id")}
@@ -228,48 +197,19 @@ def _background(
         try:
             ours = case.add_shelf(spec)
             with recorded as change:
-                few = [every[item_id] for item_id, _ in sample[:PARTS_SAMPLE]] if regions else []
                 use = change if source is case else source.beside(change)
                 similarities = vectors @ vectors.T
                 related, looked_at = _related(use, sample, similarities)
-                made, parts = _calibrated(similarities, related, store, few)
+                made = calibrate(normalised(similarities, related))
                 change.entry.counts = {
                     "pictures": made.pictures, "pairs": made.pairs, "left_out": made.left_out, "looked_at": looked_at
                 }  # fmt: skip
-                table = made.record() | {"looked_at": looked_at}
-                table |= {} if parts is None else {"parts": parts.record()}
+                table = made.record() | {"looked_at": looked_at, "method": _METHOD}
                 ours.set_calibration(change.writer, CalibrationRow(where, items, table, made_utc))
         except UsageError:
             return None
     case_name = "this case" if source is case else str(source.path)
-    return Background(made, parts, vectors, tuple(content for _, content in sample), case_name, made_utc, looked_at)
-
-
-def _calibrated(
-    similarities: Matrix, related: Flags, store: Store, parts: Sequence[Sequence[int]]
-) -> tuple[Calibration, Calibration | None]:
-    """The calibration of a sample's whole pictures, and that of the best of all parts of the pictures whose vectors
-    ``parts`` are, where there are any. Raises UsageError where too few pictures are unrelated.
-    """
-    scores = normalised(similarities, related)
-    if not parts:
-        return calibrate(scores), None
-    # What normalises a score is the same for the whole and its parts: only what parts add is to be found.
-    few = len(parts)
-    gain = _best_of_parts(store, parts) - similarities[:few, :few]
-    return calibrate(scores), calibrate(scores[:few, :few] + np.maximum(gain, 0))
-
-
-def _best_of_parts(store: Store, vectors: Sequence[Sequence[int]]) -> Matrix:
-    """The highest similarity of any vector of one picture to any of another: (n, n), from their ids by picture."""
-    rows, _ = store.gather(np.array([vector_id for ids in vectors for vector_id in ids], dtype=np.int64))
-    everything = rows.astype(np.float32)
-    starts = np.cumsum([0, *(len(ids) for ids in vectors)])
-    best = [
-        np.maximum.reduceat((everything[start:end] @ everything.T).max(axis=0), starts[:-1])
-        for start, end in pairwise(starts)
-    ]
-    return np.stack(best)
+    return Background(made, vectors, tuple(content for _, content in sample), case_name, made_utc, looked_at)
 
 
 def _related(use: Use, sample: Sequence[tuple[int, str]], similarities: Matrix) -> tuple[Flags, int]:

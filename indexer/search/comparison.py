@@ -5,47 +5,54 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from imgmatch.errors import EvidenceError, UsageError
 from imgmatch.evidence import SourceOptions, walk
 from imgmatch.evidence.read import Finder
 from imgmatch.match.drawing import Heat, draw, heat_maps, hidden
 from imgmatch.match.faces import hides_faces
+from imgmatch.match.strength import strength
 from imgmatch.models.base import Embedder
-from imgmatch.types import Image, Issue, Verification
+from imgmatch.types import Image, Issue, Match, Verification
 from indexer.case.case import Case
 from indexer.case.use import Use
-from indexer.index.open import CaseIndex
 from indexer.index.protocol import VectorIndex
-from indexer.search.query import Query, read_query
-from indexer.search.request import SearchRequest
+from indexer.search.background import background
+from indexer.search.nearest import nearest
+from indexer.search.query import Query
+from indexer.search.request import ANYTHING, SearchRequest
+from indexer.search.searcher import Searcher
 from indexer.search.verification import ItemFeatures, OneQuery
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What was found: the model's cosine similarity, the verification, and whether pictures are shown as they are."""
+    """What was found: the match as a search finds it, and whether pictures are shown as they are."""
 
-    item_id: int
-    sha256: str
-    similarity: float
+    match: Match
     verification: Verification
     revealed: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A query and an item, looked at closely: the item's picture, the whole pictures' cosine, geometry, heat maps (None
-    where the model has no cells).
+    """A query and an item, looked at closely: the ``match`` that a search makes of them, not judged nor described; the
+    item's picture, geometry, heat maps of the whole pictures (None where the model has no cells).
     """
 
-    sha256: str
+    match: Match
     item: Image
-    similarity: float
     verification: Verification
     heat: tuple[Heat, Heat] | None
+
+    @property
+    def sha256(self) -> str:
+        """Of the item's content."""
+        return self.match.sha256
 
 
 def compare(
@@ -60,7 +67,8 @@ def compare(
     masks is not looked at. ``index`` gives what is searched, for the query's neighbours; ``known``: the verification of
     that search, which then is not made again.
 
-    Raises UsageError when no such item is in the case; EvidenceError when its picture is gone or has changed.
+    Raises UsageError when no such item is in the case, or the model has not read it; EvidenceError when its picture is
+    gone or has changed.
     """
     items = use.catalogue.items.by_id([item_id])
     if item_id not in items:
@@ -76,24 +84,35 @@ def compare(
         ) from error
     # Of the same pixels as in a search, so that both say the same.
     verification = known or OneQuery(use, ItemFeatures(finder), query, index).verify({item_id: sha256})[item_id]
-    return Comparison(
-        sha256,
-        item,
-        float(query.vector @ embedder.embed(embedder.prepare(item.pixels)[None])[0]),
-        verification,
-        heat_maps(embedder, query.image.pixels, item.pixels),
-    )
+    match = replace(pair(use, embedder, query, item_id, index()), verification=verification)
+    return Comparison(match, item, verification, heat_maps(embedder, query.image.pixels, item.pixels))
 
 
-def _index(case: Case, embedder: Embedder) -> VectorIndex | None:
-    shelf = case.find_shelf(embedder.spec)
-    return None if shelf is None else CaseIndex(shelf)
+def pair(use: Use, embedder: Embedder, query: Query, item_id: int, index: VectorIndex | None) -> Match:
+    """The score of a query and one item, with the parts that made it: what a search of the whole case says of them.
+
+    Raises UsageError when the model has not read the item.
+    """
+    rows = use.shelf(embedder.spec).vectors_of([item_id]) if index is not None else []
+    found = nearest(use, index, query, 1, np.array([row[1] for row in rows], np.int64)) if index and rows else []
+    if not found:
+        raise UsageError(f"{item_id}: {embedder.spec.name} has not read this item; run imgmatch ingest again")
+    return found[0]
 
 
 def explain(
-    case: Case, embedder: Embedder, query: Path, item_id: int, output: Path, *, reveal: bool = False
+    case: Case,
+    embedder: Embedder,
+    query: Path,
+    item_id: int,
+    output: Path,
+    request: SearchRequest = ANYTHING,
+    *,
+    reveal: bool = False,
 ) -> Explanation:
     """Write a PNG that shows why ``query`` and an item match; ``reveal`` shows the pictures without hiding anything.
+    ``request`` leaves out parts of the query, and says whether its regions are searched, as it does in a search: the
+    match is the same.
 
     Raises UsageError when the query or the output can't be used or no such item is in the case; EvidenceError when the
     item's picture is gone or has changed.
@@ -102,17 +121,19 @@ def explain(
     found = list(walk(query, options=SourceOptions(frames=False, limits=limits.source)))
     if len(found) != 1:
         raise UsageError(f"{query}: holds {len(found)} files; give one picture")
-    read = read_query(found[0], embedder, SearchRequest(regions=False, verify_top=0), limits)
+    searcher = Searcher(case, embedder, background=background(case, embedder.spec))
+    read = searcher.read(found[0], request)
     if isinstance(read, Issue):
         raise UsageError(f"{query}: {read.message}; give a picture that can be read")
     subject = {"query": str(read.locator), "query_sha256": read.sha256, "item_id": item_id}
-    arguments = {"reveal": reveal, "output": str(output)}
+    arguments = {**request.arguments(), "reveal": reveal, "output": str(output)}
     # Recorded before anything is shown: use that leaves no trace is none.
     with case.use("explain", arguments=arguments, subject=subject, model=embedder.spec) as use:
-        compared = compare(use, embedder, read, item_id, lambda: _index(case, embedder))
-        verification, similarity = compared.verification, compared.similarity
-        use.entry.subject = {**subject, "item_sha256": compared.sha256}
-        use.entry.details = {"similarity": round(similarity, 6), "verified": verification.verified}
+        compared = compare(use, embedder, read, item_id, lambda: searcher.index)
+        (match,) = searcher.describe(use, read, searcher.judge(read, [compared.match], request))
+        verification = compared.verification
+        use.entry.subject = {**subject, "item_sha256": match.sha256}
+        use.entry.details = {"score": round(match.score, 6), "verified": verification.verified}
         use.entry.counts = {"tentative": verification.tentative, "inliers": verification.inliers}
     item = compared.item
     seen = (read.image.pixels, item.pixels)
@@ -121,7 +142,7 @@ def explain(
         *shown,
         verification,
         compared.heat,
-        _lines(case, embedder, query, item_id, similarity, verification, reveal),
+        _lines(case, embedder, query, match, verification, reveal),
         (read.image.upright_size_px, item.upright_size_px),
     )
     try:
@@ -135,17 +156,11 @@ def explain(
         os.replace(draft, output)
     except OSError as error:
         raise UsageError(f"{output}: can't be written ({error.strerror}); choose another place for --output") from error
-    return Explanation(item_id, compared.sha256, round(similarity, 6), verification, reveal)
+    return Explanation(match, verification, reveal)
 
 
 def _lines(
-    case: Case,
-    embedder: Embedder,
-    query: Path,
-    item_id: int,
-    similarity: float,
-    verification: Verification,
-    reveal: bool,
+    case: Case, embedder: Embedder, query: Path, match: Match, verification: Verification, reveal: bool
 ) -> list[str]:
     numbers = f"{verification.tentative} pairs of points, {verification.inliers} agree"
     if verification.error_px is not None:
@@ -156,11 +171,12 @@ def _lines(
         ["green: where the one picture lies in the other; orange: points that agree"] if verification.verified else []
     )
     return [
-        f"{query.name.encode('ascii', 'backslashreplace').decode()} and item {item_id} of {case.path.name}",
+        f"{query.name.encode('ascii', 'backslashreplace').decode()} and item {match.item_id} of {case.path.name}",
+        f"{strength(match)}; score {match.score:.4f} by {embedder.spec.name}{_parts(match)}",
         verification.reason,
         numbers,
         *legend,
-        f"cosine similarity {similarity:.4f} by {embedder.spec.name}; the heat maps are an approximate split of it",
+        "The heat maps split the likeness of the whole pictures over them, approximately.",
         "Shown as found." if reveal else f"Pictures are coarsened, {_strongly()} strongly; --reveal shows them.",
         "A lead for an examiner, never a verdict.",
     ]
@@ -168,3 +184,11 @@ def _lines(
 
 def _strongly() -> str:
     return "faces and what lies below them" if hides_faces() else "skin-coloured parts"
+
+
+def _parts(match: Match) -> str:
+    """Which parts made the score, where it was not the whole pictures."""
+    met = match.candidates[0]
+    boxes = (("query", met.query_region_px), ("item", met.region_px))
+    said = [f"{','.join(map(str, box))} of the {name}" for name, box in boxes if box is not None]
+    return f", made by {' and '.join(said)}" if said else ""

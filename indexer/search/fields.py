@@ -149,6 +149,11 @@ EXPORTED = (
     "region_px", "verified", "inliers", "false_match_rate", "false_match_upper", "expected_false_matches", "decision",
     "decided_by", "decided_utc", "decision_note",
 )  # fmt: skip
+EXPLAINED = (
+    "item_id", "sha256", "score", "strength", "level", "query_region_px", "region_px", "by_chance", "false_match",
+    "decision", "decided_by", "decided_utc", "decision_note",
+)  # fmt: skip
+"""What ``imgmatch explain`` says beside the geometry."""
 TABLE = {
     "rank": "rank", "strength": "strength", "score": "score", "by_chance": "by chance", "expected": "expected",
     "item_id": "item", "label": "label", "found_at": "found at", "context": "context",

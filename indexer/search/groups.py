@@ -23,12 +23,12 @@ from indexer.index.pairs import Pairs, pairs_above
 from indexer.index.protocol import Progress
 from indexer.index.shelf import Shelf
 from indexer.index.store import Store
-from indexer.search.background import LOOKS, Background
-from indexer.search.copies import Copies, ItemPair, Told
+from indexer.search.background import Background
+from indexer.search.copies import ItemPair, Told
 from indexer.search.order import rare_enough
 
 if TYPE_CHECKING:
-    from imgmatch.types import Vector
+    pass
 
 Compare = Callable[[ItemRow, ItemRow], Sequence[str]]
 """What a closer look says of two near-copies (best, other), such as cropped or mirrored (``indexer.search.closer``)."""
@@ -186,7 +186,6 @@ def links(
     store, base = _opened(shelf)
     others = other_shelf.store()
     compared = shelf.item_count() * other_shelf.item_count()
-    copies = _CopiesOfOurs(use, background) if background is not None else None
     for found in pairs_above(store, least, other=others, base=base, progress=progress):
         pairs = list(_items(use, other, found))
         vectors, _ = store.gather(found.first)
@@ -198,10 +197,9 @@ def links(
         seen, seen_there = use.catalogue.sightings.of(ours), other.catalogue.sightings.of(theirs)
         for first, second, similarity in pairs:
             rate = None
-            if background is not None and copies is not None and ours[first].sha256 != theirs[second].sha256:
+            if background is not None and ours[first].sha256 != theirs[second].sha256:
                 vector = vector_of[owner[first]].astype(np.float32)
-                known = copies.of(ours[first], vector)
-                rate = background.rate(vector, known, theirs[second].sha256, similarity, compared)
+                rate = background.rate(ours[first].sha256, vector, similarity, compared)
             link = Link(
                 ours[first],
                 theirs[second],
@@ -212,28 +210,6 @@ def links(
             )
             if rare_enough(link, max_fmr):
                 yield link
-
-
-class _CopiesOfOurs:
-    """The contents of a background that are copies of an item of ours, or that item; the first ``LOOKS`` items with
-    any as near are looked at.
-    """
-
-    def __init__(self, use: Use, background: Background) -> None:
-        self._use, self._background, self._copies = use, background, Copies(use)
-        self._known: dict[int, frozenset[str]] = {}
-
-    def of(self, item: ItemRow, vector: Vector) -> frozenset[str]:
-        if item.item_id not in self._known:
-            alike = [content for content in self._background.alike(vector) if content != item.sha256]
-            ids = {content: self._use.catalogue.items.id_of(content) for content in alike}
-            there = [content for content in alike if ids[content] is not None]
-            told: Sequence[bool | None] = ()
-            if there and self._copies.looked < LOOKS:
-                told = self._copies.told([(item.item_id, ids[content] or 0) for content in there])
-            found = {content for content, copy in zip(there, told, strict=False) if copy}
-            self._known[item.item_id] = frozenset({item.sha256, *found})
-        return self._known[item.item_id]
 
 
 def nearest_links(found: Iterable[Link], top: int = LINKS) -> tuple[list[Link], int]:
@@ -296,11 +272,20 @@ def _items(use: Use, other: Use, found: Pairs) -> Iterator[tuple[int, int, float
     firsts, seconds = found.first.tolist(), found.second.tolist()
     parts = use.catalogue.vectors.regions(firsts), other.catalogue.vectors.regions(seconds)
     ours, theirs = use.catalogue.vectors.owners(firsts), other.catalogue.vectors.owners(seconds)
+    kept_out = _erased_here(use, other, set(theirs.values()))
     for first, second, similarity in zip(firsts, seconds, found.similarity.tolist(), strict=True):
         if first in parts[0] or second in parts[1] or first not in ours or second not in theirs:
             continue
-        if use is not other or ours[first] != theirs[second]:
+        if theirs[second] not in kept_out and (use is not other or ours[first] != theirs[second]):
             yield ours[first], theirs[second], similarity
+
+
+def _erased_here(use: Use, other: Use, items: set[int]) -> set[int]:
+    """Those of the other's items whose content was erased from this case: of them nothing is shown."""
+    if use is other or not use.catalogue.erasures.any():
+        return set()
+    rows = other.catalogue.items.by_id(items)
+    return {item for item, row in rows.items() if use.catalogue.erasures.keeps_out(row.sha256)}
 
 
 def _opened(shelf: Shelf) -> tuple[Store, Base | None]:

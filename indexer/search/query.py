@@ -34,7 +34,8 @@ READINGS = 1.5
 """The best of three readings of a whole picture passes a score that 1 in 100 to 1 in 10,000 unrelated pairs pass, 1.4
 times as often as one reading does (500 room photographs)."""
 PART_COST = 0.1
-"""A match through a part of the query scores so much less: of several tries one is near by chance (docs/regions.md)."""
+"""A match through a part of the query scores so much less, and so does one through a part of the item: of several tries
+one is near by chance (docs/regions.md). What is left is as common among unrelated pictures as if none had parts."""
 MOST_MASKED = 0.5
 """A region with more than this covered is not searched."""
 

@@ -22,7 +22,7 @@ from indexer.index.protocol import Ids, VectorIndex
 from indexer.search import decisions
 from indexer.search.background import check_limit
 from indexer.search.nearest import nearest
-from indexer.search.order import NOT_VERIFIED, rare_enough, standing
+from indexer.search.order import rare_enough
 from indexer.search.query import Query, read_query
 from indexer.search.reasons import describe
 from indexer.search.request import ANYTHING, LeftOut, SearchRequest, SearchResult
@@ -132,8 +132,7 @@ class Searcher:
         first = matches[: request.k]
         if self._background is not None:
             gallery = self._shelf.item_count(request.within)
-            copies = {query.sha256, *(match.sha256 for match in matches if standing(match)[0] < NOT_VERIFIED)}
-            first = self._background.judge(query.vector, copies, first, gallery, query.tries, query.empty)
+            first = self._background.judge(query.sha256, query.vector, first, gallery, query.tries, query.empty)
         return list(first)
 
     def describe(self, use: Use, query: Query, matches: Sequence[Match]) -> tuple[Match, ...]:

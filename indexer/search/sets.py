@@ -54,7 +54,7 @@ def together(
     their fused scores, which are compared less each query's similarity to the background, where there is one. A match
     of the set is the best of several tries: its false-match rate is the lowest of its queries, and that and the
     expected number are multiplied by the number of queries. ``max_fmr`` is held against this rate, after fusing: no
-    query's list is cut before.
+    query's list is cut before. Within the set, too, a rate never falls with the score.
     """
     started = time.perf_counter()
     results = []
@@ -63,25 +63,27 @@ def together(
             yield result
         else:
             results.append(result)
-    if not results:
-        return
-    fused = fuse([{m.item_id: _comparable(m) for m in result.matches} for result in results], SET_FUSION)
-    best: dict[int, Match] = {}
+    if results:
+        yield fused(results, request, started)
+
+
+def fused(results: Sequence[SearchResult], request: SearchRequest, started: float) -> SearchResult:
+    """The one answer of a set, of what each of its queries found; as ``together``."""
+    ranked = fuse([{m.item_id: _comparable(m) for m in result.matches} for result in results], SET_FUSION)
+    best = {i: replace(match, query=results[at].locator) for i, (at, match) in found_best(results).items()}
     rates: dict[int, FalseMatchRate] = {}
     for result in results:
         for match in result.matches:
-            if match.item_id not in best or _better(match, best[match.item_id]):
-                best[match.item_id] = replace(match, query=result.locator)
             if match.false_match is not None:
                 rate = match.false_match.of_several(len(results))
                 rates[match.item_id] = min(rates.get(match.item_id, rate), rate, key=lambda r: r.stated)
-    found = sorted((replace(best[i], false_match=rates.get(i)) for i, _ in fused), key=standing)
+    found = sorted(_falling([replace(best[i], false_match=rates.get(i)) for i, _ in ranked]), key=standing)
     rare = [match for match in found if rare_enough(match, request.max_fmr)]
     kept = rare[: request.k]
     # Rejected as a match of one query, an item may still be found by another one.
     shown = {match.item_id for match in kept}
     rejected = {match.item_id: match for result in results for match in result.left_out.rejected}
-    yield replace(
+    return replace(
         results[0],
         matches=tuple(replace(match, rank=rank) for rank, match in enumerate(kept, start=1)),
         elapsed_ms=ms_since(started),
@@ -92,6 +94,16 @@ def together(
             sum(not rare_enough(match, request.max_fmr) for match in found[: request.k]),
         ),
     )
+
+
+def found_best(results: Sequence[SearchResult]) -> dict[int, tuple[int, Match]]:
+    """Of each item that queries found: the number of the one that says most for it, and its match."""
+    best: dict[int, tuple[int, Match]] = {}
+    for at, result in enumerate(results):
+        for match in result.matches:
+            if match.item_id not in best or _better(match, best[match.item_id][1]):
+                best[match.item_id] = at, match
+    return best
 
 
 def by_label(result: SearchResult, column: str = "label", k: int = 10) -> LabelResult:
@@ -113,6 +125,18 @@ def by_label(result: SearchResult, column: str = "label", k: int = 10) -> LabelR
             for rank, (label, score) in enumerate(ranked[:k], start=1)
         ),
     )
+
+
+def _falling(matches: Sequence[Match]) -> list[Match]:
+    """Matches of several queries in their order, none with a lower rate than one that scored more."""
+    told = list(matches)
+    worst: FalseMatchRate | None = None
+    for number in sorted(range(len(matches)), key=lambda n: -matches[n].score):
+        rate = matches[number].false_match
+        if rate is not None:
+            worst = rate if worst is None else max(worst, rate, key=lambda r: r.stated)
+            told[number] = replace(matches[number], false_match=replace(worst, normalised=rate.normalised))
+    return told
 
 
 def _comparable(match: Match) -> float:

@@ -79,6 +79,14 @@ def test_a_statement_names_images_and_sources_in_full(folder, tmp_path):
     assert [image["facts"].get("examiner") for image in made["images"] if image["kind"] == "E01"] == ["Ada Lovelace"]
 
 
+def test_a_report_names_the_images_and_who_acquired_them(folder, tmp_path):
+    done = run("export", folder / "case", folder / "in" / "a.jpg", "--no-images", "-o", tmp_path / "report")
+    assert done.returncode == 0, done.stderr
+    text = "".join(path.read_text() for path in (tmp_path / "report").glob("*.html"))
+    for said in (*TOLD.values(), run_json("show", folder / "case", folder / "in" / "evidence.E01")["hashes"]["md5"]):
+        assert said in text
+
+
 def test_check_reads_images_whole_and_says_what_it_found(copied):
     done, found = images(copied / "case")
     assert done.returncode == 0, done.stderr

@@ -128,3 +128,15 @@ def test_vics_carries_them_as_comments_and_says_which_were_replaced(decided):
     assert NOTE in comments[0]
     assert comments[0].count("does not stand") == 1
     assert "rejected as a match" in comments[1]
+
+
+def test_a_sheet_by_label_has_one_lead_a_label_in_their_order(decided):
+    sheet = decided / "sheet.html"
+    done = run(
+        "search", decided / "case", decided / "query.jpg", "--by", "label", "--report", sheet, "--format", "json"
+    )
+    assert done.returncode == 0, done.stderr
+    labels = [found["value"] for found in json.loads(done.stdout)]
+    leads = sheet.read_text().split("<article")[1:]
+    assert [next(label for label in labels if label in lead.partition("</h3>")[0]) for lead in leads] == labels
+    assert f"note: {NOTE}" in leads[0]

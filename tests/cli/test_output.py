@@ -113,6 +113,16 @@ def test_a_query_without_a_match_has_its_row(folder, tmp_path):
     assert rest[0]["answer"] == "3 leads"
 
 
+def test_explain_says_what_the_search_said_of_the_same_part(folder, tmp_path):
+    asked = (folder / "q0.jpg", "--box", "10,10,200,150", "--ignore-box", "20,20,40,40", "--format", "json")
+    first, *_ = run_json("search", folder / "case", *asked[:-2])["matches"]
+    done = run("explain", folder / "case", asked[0], first["item_id"], "-o", tmp_path / "why.png", *asked[1:])
+    told = json.loads(done.stdout)
+    for name in ("score", "strength", "level", "verified", "false_match"):
+        assert told[name] == (first["verification"]["verified"] if name == "verified" else first[name])
+    assert told["query_region_px"] == first["candidates"][0]["query_region_px"] == [10, 10, 200, 150]
+
+
 def on_terminal(columns, *arguments):
     """What a command shows on a terminal of so many columns."""
     ours, theirs = pty.openpty()

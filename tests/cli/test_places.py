@@ -5,6 +5,7 @@ import io
 
 import pytest
 
+from tests.cli.test_output import on_terminal
 from tests.conftest import encode, run, run_json, textured
 from tests.images import acquired, partitioned
 
@@ -56,3 +57,19 @@ def test_a_report_names_the_place(folder):
     assert run("export", folder / "case", folder / "q.jpg", "-o", folder / "report").returncode == 0
     pages = [path.read_text() for path in folder.glob("report/*.html")]
     assert any(GONE.replace(">", "&gt;") in page for page in pages)
+
+
+@pytest.mark.parametrize("command", ["show", "issues", "groups", "search"])
+def test_a_narrow_terminal_shortens_places_from_the_left(folder, command):
+    case = folder / "case"
+    gone = next(
+        match["item_id"]
+        for match in run_json("search", case, folder / "q.jpg")["matches"]
+        if match["sightings"][0]["deleted"]
+    )
+    words = {"show": [gone], "issues": [], "groups": ["--least", "0.3"], "search": [folder / "q.jpg"]}[command]
+    shown = on_terminal(80, command, case, *words)
+    assert max(map(len, shown.splitlines())) <= 80
+    name = {"issues": "/bad.jpg", "groups": "/IMG_0010.JPG"}.get(command, "/_MG_0011.JPG (deleted)")
+    assert name in shown
+    assert "…" in shown

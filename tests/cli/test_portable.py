@@ -137,3 +137,29 @@ def test_a_portable_folder_with_pictures_that_may_be_revealed(folder):
     done = run("export", folder / "case", "--format", "portable", "-o", folder / "bare.html")
     assert done.returncode == 0
     assert "data:image" not in dom(folder / "bare.html").partition("<script")[0].replace("img-src data:", "")
+
+
+@pytest.mark.parametrize(
+    ("member", "line"),
+    [
+        ("labels.jsonl", {"item_id": 999, "name": "label", "value": "x"}),
+        ("labels.jsonl", {"item_id": "x", "name": "label", "value": "x"}),
+        ("decisions.jsonl", {"query_sha256": "0" * 64, "item_sha256": "1" * 64, "verdict": "convict"}),
+        ("decisions.jsonl", {"query_sha256": "0", "item_sha256": "1" * 64, "verdict": "confirmed"}),
+        ("decisions.jsonl", {"made": "up"}),
+    ],
+)
+def test_a_pack_whose_labels_or_decisions_are_none_is_refused_in_a_line(folder, tmp_path, member, line):
+    """All hashes are right: whoever made it made it so."""
+    good = names_in(pack(folder, f"{tmp_path.name}.pack", "--labels", "--decisions"))
+    record = json.loads(good["decisions.jsonl"]) | line if len(line) == 3 and "verdict" in line else line
+    good[member] = json.dumps(record).encode() + b"\n"
+    manifest = json.loads(good.pop("manifest.json"))
+    manifest["members"][member] = {"bytes": len(good[member]), "sha256": hashlib.sha256(good[member]).hexdigest()}
+    with zipfile.ZipFile(tmp_path / "bad.pack", "w") as archive:
+        for name, data in [*good.items(), ("manifest.json", json.dumps(manifest).encode())]:
+            archive.writestr(name, data)
+    done = run("link", folder / "other", tmp_path / "bad.pack")
+    assert done.returncode == 1
+    (said,) = done.stderr.decode().splitlines()
+    assert "damaged or altered pack" in said

@@ -27,6 +27,7 @@ from tests.test_recorded import ROUTES
 
 pytest.importorskip("starlette", reason="starlette is not installed: pip install 'imgmatch[review]'")
 pytest.importorskip("uvicorn", reason="uvicorn is not installed: pip install 'imgmatch[review]'")
+PAGES = ("/", "/decisions", "/groups", "/map", "/issues", "/audit", "/export")
 
 
 class Live:
@@ -191,7 +192,7 @@ def routes():
     return [(route.partition(" ")[0], asked if isinstance(asked, str) else asked[0]) for route, asked, _ in ROUTES]
 
 
-OPEN = {"/", "/groups", "/audit", "/export", "/static/app.js", "/session"}
+OPEN = {*PAGES, "/static/app.js", "/session"}
 
 
 @pytest.mark.parametrize(("method", "path"), routes(), ids=[route for route, _, _ in ROUTES])
@@ -215,7 +216,7 @@ def test_no_route_gives_or_does_anything_without_the_secret(live, made, method, 
 
 def test_the_empty_page_is_given_to_a_tab_alone_and_holds_nothing_of_the_case(live):
     empty = (ROOT / "cli" / "review" / "static" / "page.html").read_bytes()
-    for path in ("/", "/groups", "/audit", "/export"):
+    for path in PAGES:
         assert live.ask("GET", path, headers={**NAVIGATES, "Authorization": ""})[::2] == (200, empty)
         for change in (
             {"Sec-Fetch-Dest": "iframe"},
@@ -296,6 +297,8 @@ def test_search_decide_and_read_the_decision_from_the_case(live, made):
     other = first["items"][1]
     note = "same bed"
     asked = {"search": found["search"], "item": other, "verdict": "rejected", "note": note}
+    assert live.post("/decisions", asked)[0] == 400  # nobody has looked at the two
+    assert live.ask("GET", f"/searches/{found['search']}/items/{other}/geometry")[0] == 200
     assert live.post("/decisions", asked)[0] == 200
     kept = run_json("decide", made / "case", "--list")[-1]
     assert (kept["verdict"], kept["examiner"], kept["note"]) == ("rejected", "R. Example", note)
@@ -309,6 +312,43 @@ def test_search_decide_and_read_the_decision_from_the_case(live, made):
     assert again["found"] == 10
     high = json.loads(live.ask("GET", f"/searches/{found['search']}?least=0.999")[2])
     assert high["total"] == 1
+
+
+def test_a_decision_needs_both_pictures_looked_at(live, made):
+    """By whoever decides, in this sitting: the server holds it, whatever a script sends."""
+    data = encode(picture(4, (480, 360)), "JPEG", quality=70)
+    query = json.loads(live.ask("POST", "/queries?name=look.jpg", data)[2])["query"]
+    found = json.loads(live.post("/searches", {"query": query})[1])
+    first, second, *_ = json.loads(live.ask("GET", f"/searches/{found['search']}")[2])["items"]
+    asked = {"search": found["search"], "items": [first, second], "verdict": "possible", "note": "n"}
+
+    def refused():
+        status, answer = live.post("/decisions", asked)
+        return [one["item"] for one in json.loads(answer)["refused"]] if status == 200 else status
+
+    before = len(entries(made, "decide"))
+    assert refused() == 400
+    live.ask("GET", f"/searches/{found['search']}/items/{first}")  # opened, and nothing seen of it yet
+    live.ask("GET", f"/items/{first}/picture")
+    live.post(f"/queries/{query}/clear", {"px": 320})
+    assert refused() == 400
+    assert len(entries(made, "decide")) == before
+    live.post(f"/items/{first}/clear", {"px": 320})
+    assert refused() == [second]
+    live.ask("GET", f"/searches/{found['search']}/items/{second}/geometry")
+    assert refused() == []
+    assert len(entries(made, "decide")) == before + 3
+    live.post("/examiner", {"name": "N. Ewcomer"})
+    assert refused() == 400
+    live.post("/examiner", {"name": "r.  example"})
+    assert refused() == []
+    live.post("/examiner", {"name": "R. Example"})
+    status, answer = live.post("/decisions/undo", {"search": found["search"], "item": first})
+    assert (status, json.loads(answer)["stands"]) == (200, "possible")
+    for body in ({}, {"search": found["search"], "items": []}, {"search": found["search"], "items": ["1"]}):
+        assert live.post("/decisions", {"verdict": "possible", **body})[0] == 400
+    assert live.post("/decisions", {**asked, "verdict": "withdrawn"})[0] == 400
+    assert live.post("/decisions/undo", {"query_sha256": "0" * 64, "item_sha256": "nothing"})[0] == 400
 
 
 def test_the_verified_order_is_that_of_the_command_line(live, made):

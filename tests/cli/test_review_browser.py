@@ -116,7 +116,7 @@ def test_an_examiners_way_through_the_page(seen, rooms, tmp_path):
     page.mouse.up()
     page.click("#go")
     expect(page.locator("#summary")).to_contain_text("of the query left out", timeout=WAIT_MS)
-    expect(page.locator("#summary")).to_contain_text("verified by geometry", timeout=WAIT_MS)
+    expect(page.locator("#summary")).to_contain_text("geometry agrees", timeout=WAIT_MS)
     assert 0.01 < entries(rooms, "search")[-1]["masked"] < 0.3
     cards = page.locator("#results .card")
     expect(cards).to_have_count(12)
@@ -154,10 +154,11 @@ def test_an_examiners_way_through_the_page(seen, rooms, tmp_path):
     expect(page.locator(".compare .tag.confirmed").first).to_be_visible()
 
     page.keyboard.press("j")
-    expect(page.locator(".compare h2")).to_contain_text("Match 2")
+    expect(page.locator(".compare h1")).to_contain_text("Match 2")
+    expect(page.locator("#geometry")).not_to_have_text("Comparing…", timeout=WAIT_MS)
     page.keyboard.press("Escape")
     # The verified answer may be drawn only now: what was selected is chosen again.
-    expect(page.get_by_text("verified by geometry").first).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("geometry agrees").first).to_be_visible(timeout=30_000)
     page.wait_for_timeout(500)
     for _ in range(30):
         on = page.locator("#results .card.on .rank")
@@ -174,10 +175,10 @@ def test_an_examiners_way_through_the_page(seen, rooms, tmp_path):
     ]
     page.select_option("#states", "rejected")
     expect(cards).to_have_count(1)
-    page.select_option("#states", "open,confirmed")
+    page.select_option("#states", "open,seen,possible,confirmed")
     expect(cards).to_have_count(11)
     page.select_option("#by", "label")
-    expect(page.locator(".labels h3").first).to_have_text("Room 0")
+    expect(page.locator(".labels h2").first).to_have_text("Room 0")
 
     # Coming back from another page, the search stands again; then it is handed over.
     page.click("nav >> text=Audit trail")

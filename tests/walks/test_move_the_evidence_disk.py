@@ -1,10 +1,12 @@
 """The disk with the evidence gets another mount point; the examiner goes on working, and nothing is counted twice."""
 
 import json
+import os
 import shutil
 
 import pytest
 
+from indexer.case.case import Case
 from tests.conftest import encode, run, run_json, textured
 from tests.images import acquired, partitioned
 
@@ -102,6 +104,45 @@ def test_who_ingests_from_the_new_place_first_counts_nothing_twice_once_it_is_re
     assert places(case) == both - before
     assert run("relocate", case, "--undo").returncode == 0
     assert places(case) == both
+
+
+def test_names_of_any_bytes_move_too(tmp_path):
+    old, new = os.fsencode(tmp_path) + b"/caf\xe9", os.fsencode(tmp_path) + b"/n\xffw"
+    os.mkdir(old)
+    with open(old + b"/a\xe9.jpg", "wb") as file:
+        file.write(encode(textured(1), "JPEG"))
+    case = os.fsencode(tmp_path) + b"/case\xe8"
+    assert run("init", os.fsdecode(case), "--portable").returncode == 0
+    assert run("ingest", os.fsdecode(case), os.fsdecode(old)).returncode == 0
+    os.rename(old, new)
+    done = run("relocate", os.fsdecode(case), os.fsdecode(old), os.fsdecode(new))
+    assert done.returncode == 0, done.stderr
+    assert "n\\xffw" in run("relocate", os.fsdecode(case), "--list").stdout.decode()
+    (shown,) = run_json("show", os.fsdecode(case), "1")["sightings"]
+    assert "n\\xffw" in shown["path"]
+    assert run("relocate", os.fsdecode(case), "--undo").returncode == 0
+    (shown,) = run_json("show", os.fsdecode(case), "1")["sightings"]
+    assert "caf\\xe9" in shown["path"]
+
+
+@pytest.mark.parametrize("typed", ["E:\\evidence", "e:/evidence/", "E:"])
+def test_a_drive_of_windows_is_followed_to_another_system(tmp_path, typed):
+    """The case was made where paths begin with a letter: here, its places are written so."""
+    there = tmp_path / "mnt" / "evidence" / "phone"
+    there.mkdir(parents=True)
+    (there / "a.jpg").write_bytes(encode(textured(1), "JPEG"))
+    case = tmp_path / "case"
+    assert run("init", case).returncode == 0
+    assert run("ingest", case, there).returncode == 0
+    with Case.open(case) as opened, opened.change("relocate") as change:
+        change.writer.relocations.move(str(there), "E:\\evidence\\phone", "now")
+    assert run_json("show", case, "1")["sightings"][0]["path"] == "E:\\evidence\\phone\\a.jpg"
+    target = there.parent.parent if typed == "E:" else there.parent
+    done = run("relocate", case, typed, target)
+    assert done.returncode == 0, done.stderr
+    assert run_json("show", case, "1")["sightings"][0]["path"] == str(there / "a.jpg")
+    assert run("ingest", case, there).returncode == 0
+    assert totals(case)["sightings"] == 1
 
 
 def test_what_is_amiss_stays_where_it_was(disk, tmp_path):

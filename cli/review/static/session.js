@@ -9,9 +9,9 @@ const KEPT = "imgmatch-review";
 const session = { secret: sessionStorage.getItem(KEPT), over: false, looking: 0 };
 
 async function enter() {
-  const code = location.hash.startsWith("#code=") ? location.hash.slice(6) : "";
+  const [code, ...to] = location.hash.startsWith("#code=") ? location.hash.slice(6).split("/") : [""];
   if (code) {
-    history.replaceState(null, "", location.pathname);
+    history.replaceState(null, "", location.pathname + (to.length ? `#/${to.join("/")}` : ""));
     try {
       session.secret = (await json("/session", { body: { code } })).secret;
       sessionStorage.setItem(KEPT, session.secret);
@@ -31,9 +31,9 @@ function over(text) {
   session.over = true;
   session.secret = null;
   lately.clear();
+  unpin();
   sessionStorage.removeItem(KEPT);
   clearTimeout(session.looking);
-  hide();
   for (const picture of $$("img")) jobs.get(picture)?.abort();
   delete document.body.dataset.page;
   const note = document.createElement("p");
@@ -96,12 +96,12 @@ addEventListener("pageshow", () => { leaving = false; });
 
 // A link that is opened beside gets a code of its own.
 async function beside(event) {
-  const link = event.target.closest?.("nav a");
-  if (!link || !(event.ctrlKey || event.metaKey || event.shiftKey || event.button === 1)) return;
+  const link = event.target.closest?.("a[href]");
+  if (!link || link.classList.contains("skip") || session.over || !(event.ctrlKey || event.metaKey || event.shiftKey || event.button === 1)) return;
   event.preventDefault();
   try {
     const { code } = await json("/codes", { body: {} });
-    open(`${link.pathname}#code=${code}`, "_blank", "noopener");
+    open(`${link.pathname}#code=${code}${link.hash.slice(1)}`, "_blank", "noopener");
   } catch (error) {
     fail(error);
   }

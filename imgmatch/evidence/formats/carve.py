@@ -22,6 +22,7 @@ def carve(container: Container, source: RandomAccess, free: Iterable[tuple[int, 
     for start, length in free:
         at, end = start, start + length
         while at < end:
+            container.budget.check()
             block = source.read_at(at, min(BLOCK_BYTES, end - at))
             if not block:
                 break
@@ -38,9 +39,9 @@ def carve(container: Container, source: RandomAccess, free: Iterable[tuple[int, 
             at += step
 
 
-def carved_at(container: Container, source: RandomAccess, at: str) -> Evidence | None:
+def carved_at(container: Container, source: RandomAccess, at: str, kind: str = "carved") -> Evidence | None:
     """What was carved at a place, whatever lies there now; None for what is no place in it."""
     match = _PLACE.fullmatch(at)
     if match is None or (start := int(match[1])) + (size := int(match[2])) > source.size:
         return None
-    return container.extent(at, source, start, size, kind="carved")
+    return container.extent(at, source, start, size, kind=kind)

@@ -39,6 +39,7 @@ class FileSystem(Container):
     """Files of one file system: live ones by path, deleted ones that it still names as ``deleted:path@inode``."""
 
     name = "file system"
+    holds_zeros = True
     kinds: ClassVar[tuple[str, ...]] = ("fs", "deleted", "carved")
     hashed_up_to_bytes: ClassVar[int | None] = None
     needs = "pytsk3", "forensic"

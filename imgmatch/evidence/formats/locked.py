@@ -54,6 +54,7 @@ class BitLocker(Locked):
     """BitLocker, as Windows has it."""
 
     name = "BitLocker volume"
+    holds_zeros = True
     kinds = ("bitlocker",)
     needs = "pybde", "forensic"
     parser = locked.BitLocker
@@ -68,6 +69,7 @@ class FileVault(Locked):
     """FileVault 2 in CoreStorage, as macOS had it before APFS."""
 
     name = "CoreStorage volume"
+    holds_zeros = True
     kinds = ("filevault",)
     needs = "pyfvde", "forensic"
     parser = locked.FileVault

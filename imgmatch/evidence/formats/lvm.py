@@ -19,6 +19,7 @@ class Lvm(Container):
     """A physical volume: each logical one is called by the name of its group and its own."""
 
     name = "LVM2 physical volume"
+    holds_zeros = True
     kinds = ("lvm",)
     hashed_up_to_bytes: ClassVar[int | None] = None
 

@@ -8,10 +8,9 @@ from imgmatch.evidence.formats.extracted import Extracted
 from imgmatch.evidence.look import Look
 
 _HEADER = re.compile(rb"[!-9;-~]+:[ \t]")
-_MAIL_HEADER = re.compile(
-    rb"^(From|To|Subject|Date|Message-ID|MIME-Version|Received|Return-Path|Content-Type|Delivered-To|Reply-To"
-    rb"|DKIM-Signature):",
-    re.IGNORECASE | re.MULTILINE,
+_MAIL_HEADERS = frozenset(
+    b"from to subject date message-id mime-version received return-path content-type delivered-to reply-to"
+    b" dkim-signature".split()
 )
 _HEADER_LINE = re.compile(rb"[!-9;-~]+:")
 _LONGEST_HEAD_BYTES = 64 << 10
@@ -35,7 +34,8 @@ class Mail(Extracted):
             return False
         if _is_all_header(text):
             text = _message(look.at(0, _LONGEST_HEAD_BYTES))
-        return len({name.lower() for name in _MAIL_HEADER.findall(text)}) >= 2
+        parted = (line.partition(b":") for line in text.split(b"\n"))
+        return len(_MAIL_HEADERS.intersection(name.lower() for name, colon, _ in parted if colon)) >= 2
 
 
 def _is_all_header(text: bytes) -> bool:

@@ -21,6 +21,7 @@ class Partitions(Container):
     """Partitions, each called by its number in the order in which they begin and where that is, in bytes."""
 
     name = "partitioned disk"
+    holds_zeros = True
     kinds = ("partition", "carved")
     hashed_up_to_bytes: ClassVar[int | None] = None
 

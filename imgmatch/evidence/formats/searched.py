@@ -55,6 +55,7 @@ class FatWithoutBoot(Container):
     """FAT12 or FAT16 without its boot sector: it is named, and nothing is read but by carving."""
 
     name = "FAT file system"
+    holds_zeros = True
     kinds = ("carved",)
     hashed_up_to_bytes: ClassVar[int | None] = None
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 from imgmatch.evidence.formats.extracted import Extracted
 from imgmatch.evidence.look import HEAD_BYTES, Look
-from imgmatch.parsers import caches, carried, sqlite, thumbcache
+from imgmatch.parsers import caches, carried, embedded, sqlite, thumbcache
 from imgmatch.types import Evidence, Issue
 
 _FIREFOX_NAME = re.compile(r"/?[0-9A-F]{40}")
 _MANY_NAME = re.compile(
     r"\.?thumbdata\d?[-.\w]*|imgcache[._]?\d*|(?:big)?thumbs\d?_\d+\.db|thumbs_\d+\.db|data_[123]|.*\.ithmb|zbthumbnail\.info"
-    r"|pspbrwse\.jbf|.*\.adt",
+    r"|pspbrwse\.jbf|.*\.adt|adobe bridge cache.*\.bct?",
     re.IGNORECASE,
 )
 _BLOCKS = b"\xc3\xca\x03\xc1"
@@ -33,13 +33,22 @@ class ThumbCache(Extracted):
 
 
 class Sqlite(Extracted):
-    """Values of rows that are pictures, also in pages that were let go of; what a log holds, by itself."""
+    """Values of rows that are pictures, also in pages that were let go of; what a log holds, by itself, also a rollback
+    journal that is done with, whose first bytes are zeros.
+    """
 
     name = "SQLite database"
     kinds = ("sqlite", "deleted")
     parser = "sqlite"
     switch = "documents"
     magic = (sqlite.MAGIC, *sqlite.WAL_MAGIC, sqlite.JOURNAL_MAGIC)
+
+    @classmethod
+    def recognise(cls, look: Look) -> bool:
+        """By its magic; a journal that is done with by its name."""
+        head = look.head
+        done = head[: sqlite.ZEROED_BYTES] == bytes(sqlite.ZEROED_BYTES) and len(head) > 512
+        return head.startswith(cls.magic) or (done and look.evidence.locator.at.endswith("-journal"))
 
     def members(self) -> Iterator[Evidence | Issue]:
         """In the order of their pages."""
@@ -87,8 +96,20 @@ class Cache(Extracted):
     @classmethod
     def recognise(cls, look: Look) -> bool:
         """By its magic; what has none, by its name."""
-        name = look.evidence.locator.at.replace("\\", "/").rpartition("/")[2]
-        return super().recognise(look) or _MANY_NAME.fullmatch(name) is not None
+        if look.head.startswith(cls.magic):
+            return True
+        at = look.evidence.locator.at
+        return _MANY_NAME.fullmatch(at, max(at.rfind("/"), at.rfind("\\")) + 1) is not None
+
+
+class RichText(Extracted):
+    """Pictures in RTF, and objects."""
+
+    name = "Rich Text (RTF)"
+    kinds = ("carried",)
+    parser = "rtf"
+    switch = "documents"
+    magic = (b"{\\rtf",)
 
 
 class Text(Extracted):
@@ -107,12 +128,13 @@ class Text(Extracted):
         if b"\0" in look.head and not wide:
             return False
         if len(look.head) < HEAD_BYTES:
-            return carried.in_this_text(look.head.replace(b"\0", b"") if wide else look.head)
+            text = look.head.replace(b"\0", b"") if wide else look.head
+            return carried.in_this_text(text) or embedded.has_file(text)
         before = b""
         with look.stream() as stream:
             while block := stream.read(_BLOCK_BYTES):
                 block = block.replace(b"\0", b"") if wide else block
-                if carried.in_this_text(before + block):
+                if carried.in_this_text(before + block) or embedded.has_file(before + block):
                     return True
                 before = block[-_OVERLAP:]
         return False

@@ -1,4 +1,4 @@
-"""Thumbs.db, which Windows up to Vista left in folders."""
+"""Thumbs.db, which Windows up to Vista left in folders, and Office documents up to 2003: compound files."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from imgmatch.evidence.formats.extracted import Extracted
 
 
 class Thumbs(Extracted):
-    """Thumbnails, called by the names of their pictures."""
+    """Thumbnails, called by the names of their pictures; of others, pictures by the stream that they lie in."""
 
-    name = "Thumbs.db"
-    kinds = ("thumb",)
+    name = "compound file (Thumbs.db, Office)"
+    kinds = ("thumb", "ole")
     parser = "thumbs"
     switch = "documents"
     needs = "olefile", "documents"

@@ -47,6 +47,7 @@ class Tree(Container):
     """A file system whose files are told by folder."""
 
     kinds: ClassVar[tuple[str, ...]] = ("fs", "carved")
+    holds_zeros = True
     hashed_up_to_bytes: ClassVar[int | None] = None
     parser: ClassVar[type[trees.Tree] | type[udf.Udf]]
     tells_deleted: ClassVar[bool] = False

@@ -26,16 +26,16 @@ class Vmdk(Backed):
     @classmethod
     def recognise(cls, look: Look) -> bool:
         """By its magic; of an extent, by the file that describes the disk."""
-        return super().recognise(look) or cls.elsewhere(look)
+        return super().recognise(look) or (not look.is_short_text and cls.elsewhere(look))
 
     @classmethod
     def elsewhere(cls, look: Look) -> bool:
         """A file of extents that a descriptor beside it names."""
         at = look.evidence.locator.at
-        if look.head.startswith(TEXT) or (near := beside.of(look.evidence)) is None:
-            return False
-        is_named = at.lower().endswith(".vmdk")
+        is_named = at[-5:].lower() == ".vmdk"
         if not is_named and (look.path is None or not (Partitions.recognise(look) or FileSystem.recognise(look))):
+            return False
+        if look.head.startswith(TEXT) or (near := beside.of(look.evidence)) is None:
             return False
         name = at[len(beside.folder_of(at)) :].lower()
         return any(name in map(str.lower, named) for named in _described(near, beside.folder_of(at)))

@@ -144,7 +144,7 @@ class Zip(Container):
     def _salvage(self, source: RandomAccess, place_of: Names, reason: str) -> Iterator[Evidence | Issue]:
         """What the local headers of an archive without a readable directory still give."""
         offset, keys = 0, _Keys(source, self.options.passwords)
-        while (offset := _find(source, LOCAL_HEADER, offset)) >= 0 and (found := local_entry(source, offset)):
+        while (offset := self._next(source, offset)) >= 0 and (found := local_entry(source, offset)):
             entry, offset = found
             if entry.is_folder:
                 continue
@@ -160,11 +160,15 @@ class Zip(Container):
                 what = "encrypted" if entry.encrypted else f"packed by method {entry.method}"
                 yield self.failed(at, unsupported(f"ZIP member {what}, without a directory", "not unpacked"))
                 continue
-            kept, used = self._unpack(source, entry, offset)
+            if entry.method == _STORED:
+                size = max(0, min(entry.packed_bytes, source.size - offset, self.options.limits.max_member_bytes))
+                kept, used = cast(IO[bytes], Window(source, offset, size)), size
+            else:
+                kept, used = self._unpack(source, entry, offset)
             offset += used
-            if kept.tell():
-                whole = _checked(kept, entry, source.read_at(offset, 8))
-                yield self.unpacked(at, cast(IO[bytes], kept), entry.modified)
+            if kept.seek(0, 2):
+                whole = self._checked(kept, entry, source.read_at(offset, 8))
+                yield self.unpacked(at, kept, entry.modified)
                 if not whole:
                     says = "its checksum fails, or is missing: what is given of it is cut off, or may be wrong"
                     yield Issue(self.place(at), "walk", UNPROVEN, says, self.name)
@@ -172,16 +176,13 @@ class Zip(Container):
                 yield self.issue(at, "broken_archive", "nothing of it can be unpacked")
         raise EvidenceError("broken_archive", f"the archive is damaged ({reason}); what was found of it is kept")
 
-    def _unpack(self, source: RandomAccess, entry: Entry, start: int) -> tuple[Spool, int]:
-        """What can be unpacked from a place on, and how many bytes a whole member took there."""
+    def _unpack(self, source: RandomAccess, entry: Entry, start: int) -> tuple[IO[bytes], int]:
+        """What can be inflated from a place on, and how many bytes a whole member took there."""
         limits, kept = self.options.limits, Spool(self.options.limits)
-        if entry.method == _STORED:
-            data = source.read_at(start, min(entry.packed_bytes, limits.max_member_bytes))
-            kept.write(data)
-            return kept, len(data)
         inflate, used = zlib.decompressobj(-15), 0
         while not inflate.eof and (block := source.read_at(start + used, 1 << 16)):
             used += len(block)
+            self.budget.check()
             try:
                 kept.write(inflate.decompress(block))
             except zlib.error:
@@ -189,18 +190,30 @@ class Zip(Container):
             size = kept.tell()
             if size > limits.max_member_bytes or (size > limits.ratio_from_bytes and size > limits.max_ratio * used):
                 break
-        return kept, used - len(inflate.unused_data) if inflate.eof else 0
+        return cast(IO[bytes], kept), used - len(inflate.unused_data) if inflate.eof else 0
 
+    def _checked(self, kept: IO[bytes], entry: Entry, behind: bytes) -> bool:
+        """Has what was unpacked the checksum of its header, or of the descriptor ``behind`` it?"""
+        checksum, told = 0, entry.crc
+        kept.seek(0)
+        while block := kept.read(BLOCK_BYTES):
+            self.budget.check()
+            checksum = zlib.crc32(block, checksum)
+        if entry.described:
+            told = int.from_bytes(behind[4:8] if behind.startswith(_DESCRIPTOR_MAGIC) else behind[:4], "little")
+        return checksum == told
 
-def _checked(kept: Spool, entry: Entry, behind: bytes) -> bool:
-    """Has what was unpacked the checksum of its header, or of the descriptor ``behind`` it?"""
-    checksum, told = 0, entry.crc
-    kept.seek(0)
-    while block := kept.read(BLOCK_BYTES):
-        checksum = zlib.crc32(block, checksum)
-    if entry.described:
-        told = int.from_bytes(behind[4:8] if behind.startswith(_DESCRIPTOR_MAGIC) else behind[:4], "little")
-    return checksum == told
+    def _next(self, source: RandomAccess, start: int) -> int:
+        """The next place of a local header at or after ``start``, or -1."""
+        while block := source.read_at(start, BLOCK_BYTES):
+            self.budget.check()
+            at = block.find(LOCAL_HEADER)
+            if at >= 0:
+                return start + at
+            if len(block) < BLOCK_BYTES:
+                break
+            start += len(block) - len(LOCAL_HEADER) + 1
+        return -1
 
 
 class _Keys:
@@ -256,15 +269,3 @@ def _is_own_part(entry: Entry, source: RandomAccess) -> bool:
         raise_if_machine(error)
         return False
     return head.startswith(b"<?xml") or (head.startswith(b"<") and bool(_MARKUP.search(entry.name)))
-
-
-def _find(source: RandomAccess, needle: bytes, start: int) -> int:
-    """The next place of some bytes at or after ``start``, or -1."""
-    while block := source.read_at(start, BLOCK_BYTES):
-        at = block.find(needle)
-        if at >= 0:
-            return start + at
-        if len(block) < BLOCK_BYTES:
-            break
-        start += len(block) - len(needle) + 1
-    return -1

@@ -55,8 +55,20 @@ class Detector:
 
     def detect(self, pixels: Pixels, *, thorough: bool = False, least: float = LEAST_CONFIDENCE) -> list[Detection]:
         """Faces in (H, W, 3) uint8 sRGB of at least this confidence, the surest first; ``thorough`` also looks at tiles
-        of the picture as it is.
+        of the picture as it is, and for faces that lie on a side or stand on their heads.
         """
+        found = self._at_sizes(pixels, least)
+        if thorough:
+            for quarter in (1, 2, 3):
+                turned = np.ascontiguousarray(np.rot90(pixels, quarter))
+                found += [_turned_back(hit, quarter, turned.shape[:2]) for hit in self._at_sizes(turned, least)]
+            if max(pixels.shape[:2]) > SIDES_PX[-1]:
+                for x, y, tile in _tiles(pixels):
+                    found += [_moved(hit, x, y) for hit in self.look(tile, least)]
+        return _each_once(found)
+
+    def _at_sizes(self, pixels: Pixels, least: float) -> list[Detection]:
+        """Finds in a picture, looked at as a whole in each size."""
         height, width = pixels.shape[:2]
         found: list[Detection] = []
         shown = pixels
@@ -64,10 +76,7 @@ class Detector:
             shown = _sized(shown, side)
             across, down = width / shown.shape[1], height / shown.shape[0]
             found += [_scaled(hit, across, down) for hit in self.look(shown, least)]
-        if thorough and max(pixels.shape[:2]) > SIDES_PX[-1]:
-            for x, y, tile in _tiles(pixels):
-                found += [_moved(hit, x, y) for hit in self.look(tile, least)]
-        return _each_once(found)
+        return found
 
     def _sides(self, pixels: Pixels) -> tuple[int, ...]:
         """The larger first, of which the smaller is made. A small picture is looked at once, larger than it is."""
@@ -134,6 +143,19 @@ def _scaled(hit: Detection, across: float, down: float) -> Detection:
     x, y, width, height = hit.box
     points = hit.points * np.array([across, down], np.float32)
     return Detection((x * across, y * down, width * across, height * down), points, hit.confidence)
+
+
+def _turned_back(hit: Detection, quarters: int, size: tuple[int, ...]) -> Detection:
+    """A find in a picture of (height, width) that was turned by so many quarters counter-clockwise, as it was
+    before.
+    """
+    (x, y, width, height), points = hit.box, hit.points
+    tall, wide = size
+    for _ in range(quarters):  # a quarter clockwise: what was up is right
+        x, y, width, height = tall - y - height, x, height, width
+        points = np.stack([tall - points[:, 1], points[:, 0]], axis=1).astype(np.float32)
+        tall, wide = wide, tall
+    return Detection((x, y, width, height), points, hit.confidence)
 
 
 def _moved(hit: Detection, dx: int, dy: int) -> Detection:

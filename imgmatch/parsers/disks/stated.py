@@ -40,7 +40,9 @@ Checksums = list[tuple[Word, Word, Size, Size]]
 
 
 class Ewf(ewf.Ewf):
-    """An E01 or S01. (Joachim Metz, Expert Witness Compression Format specification, 3.4 to 3.6)"""
+    """An E01 or S01, without the tables of its chunks, which may be large. (Joachim Metz, Expert Witness Compression
+    Format specification, 3.4 to 3.6)
+    """
 
     def _open(self) -> None:
         self._headers: list[tuple[bytes, int, int, int]] = []
@@ -51,6 +53,15 @@ class Ewf(ewf.Ewf):
             if kind in (b"header", b"header2") and len(self._headers) < 8:
                 self._headers.append((kind, source, at, size))
             yield at, kind, size
+
+    def _table(self, source: int, at: int, size: int, data_end: int) -> ewf._Chunks:
+        return ewf._Chunks(source, why="not read")
+
+    def _keep(self, read: ewf._Chunks) -> None:
+        pass
+
+    def _settle(self) -> None:
+        pass
 
     def stated(self) -> Facts:
         """What the examiner wrote down; of the header in UTF-16 before that in letters of nobody knows which system."""

@@ -45,6 +45,7 @@ class KnownFiles:
     def __init__(self, use: Use) -> None:
         self._catalogue = use.catalogue
         self._any = any(row.distance is None for row in use.catalogue.lists.all())
+        self._erased = use.catalogue.erasures.any()
         # Left out by a list that may be gone: the record of it ends when the file is opened.
         self._left_out = use.catalogue.counts()["ignored_files"] > 0
 
@@ -52,20 +53,26 @@ class KnownFiles:
         """The lists that name a content, alert lists first."""
         return self._catalogue.lists.hits(digests) if self._any else ()
 
+    def keeps_out(self, digests: Digests) -> bool:
+        """Was this content erased from the case, and not readmitted?"""
+        return self._erased and self._catalogue.erasures.keeps_out(digests.sha256)
+
     def ignores(self, digests: Digests) -> bool:
         """Is this content to be left out: does an ignore list name it, and no alert list?"""
         return _ignored(self.of(digests))
 
     def of_container(self, found: Evidence) -> Listed | None:
         """What the lists say of a file that is opened for what is in it, its digests taken as it streams by; None where
-        there is nothing to say, or it can't be read (opening it says why).
+        there is nothing to say, or it can't be read (opening it says why). Of one that was erased they say nothing.
         """
-        if not (self._any or self._left_out):
+        if not (self._any or self._left_out or self._erased):
             return None
         try:
             digests = hashed(found)
         except (EvidenceError, SourceDiskError):
             return None
+        if self.keeps_out(digests):
+            return Listed(digests, found, (), (), True, erased=True)
         hits = self.of(digests)
         noted = self._catalogue.listed.lists_of(found.locator, digests.sha256)
         if not hits and not noted:
@@ -77,7 +84,7 @@ class KnownFiles:
 @dataclass(frozen=True, slots=True)
 class Listed:
     """A video, document or archive that lists name, ``new`` ones of them for the first time. ``ignored``: it is not
-    opened because of that.
+    opened because of that, or because its content was ``erased``: then nothing is kept of it.
     """
 
     digests: Digests
@@ -85,6 +92,7 @@ class Listed:
     hits: tuple[ListHit, ...]
     new: tuple[ListHit, ...]
     ignored: bool
+    erased: bool = False
 
 
 def _ignored(hits: Iterable[ListHit]) -> bool:

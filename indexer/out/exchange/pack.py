@@ -29,7 +29,7 @@ from indexer.index.protocol import Progress
 from indexer.index.shelf import Shelf
 from indexer.out.atomic import whole_file
 from indexer.out.exchange.snapshot import BATCH, item_batches, require_items
-from indexer.out.report.pictures import thumbnails
+from indexer.out.report.pictures import faces_shown, thumbnails
 
 FORMAT = "imgmatch-pack"
 VERSION = 1
@@ -53,7 +53,7 @@ class PackConfig:
     """
 
     thumbnails: bool = False
-    reveal: bool = False
+    reveal: int = 0
     locators: bool = False
     labels: bool = False
     decisions: bool = False
@@ -130,6 +130,8 @@ def write_pack(
     require_items(case)
     told = {"labels": config.labels, "decisions": config.decisions, "locators": config.locators}
     arguments = {"format": "pack", "thumbnails": config.shown, **told}
+    if config.thumbnails and config.reveal:
+        arguments["faces"] = faces_shown(config.reveal)
     subject = {"file": str(path.absolute())}
     recorded = case.use("export", arguments=arguments, subject=subject, ends="exported")
     with whole_file(path) as file, recorded as use, use.catalogue.snapshot():
@@ -238,7 +240,7 @@ def _write_model(use: Use, members: _Members, shelf: Shelf) -> dict[str, Any]:
     return {"spec": {name: getattr(shelf.spec, name) for name in SPEC_FIELDS}, "vectors": blocks}
 
 
-def _write_thumbnails(use: Use, members: _Members, reveal: bool, progress: Progress | None) -> int:
+def _write_thumbnails(use: Use, members: _Members, reveal: int, progress: Progress | None) -> int:
     count = 0
     finder = Finder(use.limits)
     with ThreadPoolExecutor(usable_cores(), "pack") as pool:

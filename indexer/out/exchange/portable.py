@@ -27,7 +27,7 @@ from indexer.index.protocol import Progress
 from indexer.out.atomic import whole_file, whole_folder
 from indexer.out.exchange.snapshot import item_batches, require_items
 from indexer.out.jsontext import json_text
-from indexer.out.report.pictures import thumbnails
+from indexer.out.report.pictures import faces_shown, thumbnails
 from indexer.search.fields import values
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class PortableConfig:
     """
 
     thumbnails: bool = False
-    reveal: bool = False
+    reveal: int = 0
     places: bool = True
     labels: bool = True
     decisions: bool = True
@@ -104,6 +104,8 @@ def write_portable(
     shown = "none" if not config.thumbnails else "to be revealed" if config.reveal else "blurred"
     told = {"places": config.places, "labels": config.labels, "decisions": config.decisions}
     arguments = {"format": "portable", "thumbnails": shown, **told}
+    if config.thumbnails and config.reveal:
+        arguments["faces"] = faces_shown(config.reveal)
     recorded = case.use(
         "export", arguments=arguments, subject={"target": str(target.absolute())}, model=model, ends="exported"
     )
@@ -182,6 +184,8 @@ def _match(match: Match, config: PortableConfig) -> dict[str, Any]:
     record = values(match, _OF_MATCH)
     if not config.decisions:
         record["decided"] = None
+    if not config.places:
+        record["reasons"] = []  # some name the archive that it lies in
     return record
 
 
@@ -209,7 +213,7 @@ def _items(use: Use, ids: list[int], config: PortableConfig) -> Iterator[dict[st
         }
 
 
-def _make(use: Use, ids: list[int], reveal: bool, pictures: _Pictures) -> None:
+def _make(use: Use, ids: list[int], reveal: int, pictures: _Pictures) -> None:
     finder = Finder(use.limits)
     items, seen = use.catalogue.items.by_id(ids), use.catalogue.sightings.of(ids)
     wanted = [(items[item_id].sha256, [one.locator for one in seen[item_id]]) for item_id in ids]

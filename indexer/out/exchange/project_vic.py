@@ -22,9 +22,9 @@ from indexer.catalogue.clock import now_utc
 from indexer.catalogue.decisions import WITHDRAWN
 from indexer.index.protocol import Progress
 from indexer.out.atomic import whole_file
-from indexer.out.exchange.places import file_name, file_path, mime_type
 from indexer.out.exchange.snapshot import item_batches, require_items
 from indexer.out.exchange.vics_file import Fault, Media, VicsFile, tags
+from indexer.out.places import file_name, file_path, mime_type
 
 VERSIONS = ("2.0", "1.3")
 MAX_ISSUES = 1000

@@ -20,9 +20,9 @@ from indexer.case.use import Use
 from indexer.index.protocol import Progress
 from indexer.intake.csvfile import write_csv
 from indexer.out.atomic import whole_folder
-from indexer.out.exchange.places import file_name, mime_type
 from indexer.out.exchange.snapshot import item_batches
 from indexer.out.jsontext import json_text
+from indexer.out.places import file_name, mime_type
 from indexer.search.fields import BOX, EXPORTED, FIELDS, NUMBER, TEXT, TEXTS, TRUTH, WHOLE, values
 
 if TYPE_CHECKING:

@@ -58,6 +58,9 @@ def told_of(path: Path) -> str | None:
     is compared.
     """
     try:
+        with path.open("rb") as file:
+            if directory_bytes(Shared(file)) > _MAX_DIRECTORY_BYTES:
+                return None
         with zipfile.ZipFile(path) as archive:
             info = archive.getinfo(MANIFEST)
             if info.file_size > MAX_MANIFEST_BYTES or info.compress_type != zipfile.ZIP_STORED:

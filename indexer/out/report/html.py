@@ -1,97 +1,139 @@
-"""The HTML report of a case and its searches."""
+"""The lead sheet: the HTML report of a case and its searches."""
 
 from __future__ import annotations
 
 import hashlib
 import itertools
 import os
-from collections.abc import Sequence
+import re
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import imgmatch
 from imgmatch.evidence.read import Finder
 from imgmatch.locator import Locator
-from imgmatch.types import ModelSpec
+from imgmatch.types import Evidence, ModelSpec
 from indexer.case.account import account
 from indexer.case.case import Case
 from indexer.case.use import Use
 from indexer.catalogue.clock import now_utc
 from indexer.catalogue.issues import TABLE_STAGES
 from indexer.intake.csvfile import printable
-from indexer.out.atomic import whole_folder
-from indexer.out.report.pictures import Thumbnail, write_thumbnail
+from indexer.out.atomic import whole_file, whole_folder
+from indexer.out.places import file_name
+from indexer.out.report.leads import sheet
+from indexer.out.report.pairs import fitted
+from indexer.out.report.pictures import Beside, Kept, Thumbnail, Within, faces_shown, keep_thumbnail
 from indexer.search.fields import further
 from indexer.search.request import SearchResult
 
 MAX_ISSUES = 1000
 MAX_ROWS = 20
+_UUID = re.compile(r"[0-9a-fA-F-]{8,64}\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class ReportConfig:
-    """What a report shows. ``reveal`` lets a reader show one picture at a time; ``images`` False leaves out all."""
+    """What a report shows. ``reveal`` lets a reader show pictures as they are, a query and its match together, faces
+    hidden unless it is WITH_FACES; ``images`` False leaves out all.
+    """
 
-    reveal: bool = False
+    reveal: int = 0
     images: bool = True
     jobs: int = 2
+
+
+def is_page(target: str | os.PathLike[str]) -> bool:
+    """Is a report of this name one file that holds everything, by its ending; else it is a folder."""
+    return Path(target).suffix.lower() in (".html", ".htm")
 
 
 def write_report(
     case: Case,
     results: Sequence[SearchResult],
     model: ModelSpec,
-    folder: str | os.PathLike[str],
+    target: str | os.PathLike[str],
     config: ReportConfig | None = None,
+    uploaded: Mapping[str, Evidence] | None = None,
 ) -> Path:
-    """Write a report of the case and of ``results``, found by ``model``, into a new folder; returns its index.html.
+    """Write a report of the case and of ``results``, found by ``model``: one file that holds all its pictures where
+    ``target`` ends in .html, else a new folder; returns the page.
 
-    The making is recorded in the audit log before (so that a report never exists without a trace) and, with the
-    report's SHA-256, after. Raises UsageError when the folder exists or can't be written; nothing half-written stays.
+    ``uploaded`` are queries that lie nowhere, by SHA-256; they are shown where pictures may be revealed. The making is
+    recorded in the audit log before (so that a report never exists without a trace) and, with the page's SHA-256,
+    after. Raises UsageError when the target exists or can't be written; nothing half-written stays.
     """
     config = config or ReportConfig()
-    target = Path(folder)
-    arguments = {"images": config.images, "reveal": config.images and config.reveal}
-    subject = {"folder": str(target.absolute())}
+    path = Path(target)
+    arguments = {
+        "images": config.images,
+        "reveal": config.images and bool(config.reveal),
+        "faces": config.images and faces_shown(config.reveal),
+    }
+    subject = {"file" if is_page(path) else "folder": str(path.absolute())}
     recorded = case.use("report", arguments=arguments, subject=subject, model=model, ends="report_written")
-    with whole_folder(target) as draft, recorded as use:
+    with ExitStack() as ends:
+        kept: Kept
+        if is_page(path):
+            file: IO[bytes] = ends.enter_context(whole_file(path))
+            kept = Within(ends.enter_context(tempfile.TemporaryFile(dir=path.absolute().parent)))
+        else:
+            draft = ends.enter_context(whole_folder(path))
+            file, kept = ends.enter_context((draft / "index.html").open("wb")), Beside(draft)
+        use = ends.enter_context(recorded)
         use.entry.counts = {"queries": len(results), "matches": sum(len(result.matches) for result in results)}
-        thumbnails = _thumbnails(use, draft, results, config) if config.images else {}
-        html = draft / "index.html"
-        with html.open("w", encoding="utf-8") as file:
-            file.writelines(_render(use, results, model, config, thumbnails))
-        use.entry.details = {"index_sha256": hashlib.sha256(html.read_bytes()).hexdigest()}
-    return target / "index.html"
+        places = _places(results, uploaded or {}, config)
+        pictures = _pictures(use, kept, places, config) if config.images else {}
+        digest = hashlib.sha256()
+        for part in _render(use, results, model, config, pictures, kept):
+            data = part.encode("utf-8", "backslashreplace")
+            digest.update(data)
+            file.write(data)
+        file.flush()
+        use.entry.details = {"index_sha256": digest.hexdigest()}
+    return path if is_page(path) else path / "index.html"
 
 
-def _thumbnails(use: Use, draft: Path, results: Sequence[SearchResult], config: ReportConfig) -> dict[str, Thumbnail]:
-    pictures = draft / "pictures"
-    for name in ("blurred", *(["clear"] if config.reveal else [])):
-        (pictures / name).mkdir(parents=True)
-    wanted: dict[str, list[Locator]] = {}
+def _places(
+    results: Sequence[SearchResult], uploaded: Mapping[str, Evidence], config: ReportConfig
+) -> dict[str, list[Locator] | Evidence]:
+    """Where to find each content that is shown, in the order in which their sources were walked: in it, a thread goes
+    through an archive or a disk image once, not once a picture.
+    """
+    found: dict[str, list[Locator]] = {}
     order: dict[str, int] = {}
     for result in results:
-        if result.sha256 is not None:
-            wanted.setdefault(result.sha256, []).insert(0, result.locator)
+        queries = zip(result.queries or (result.locator,), result.contents or (result.sha256,), strict=False)
+        for locator, sha256 in queries:
+            if sha256:
+                found.setdefault(sha256, []).insert(0, locator)
         for match in result.matches:
-            wanted.setdefault(match.sha256, []).extend(sighting.locator for sighting in match.sightings)
+            found.setdefault(match.sha256, []).extend(sighting.locator for sighting in match.sightings)
             order[match.sha256] = match.item_id
-    # Items have their ids in the order in which their sources were walked: in it, a thread goes through an archive or a
-    # disk image once, not once a picture.
-    contents = sorted(wanted, key=lambda sha256: (order.get(sha256, 0), sha256))
+    wanted: dict[str, list[Locator] | Evidence] = {}
+    for sha256 in sorted(found, key=lambda sha256: (order.get(sha256, 0), sha256)):
+        places = [place for place in dict.fromkeys(found[sha256]) if place.kind != "upload"]
+        wanted[sha256] = uploaded[sha256] if config.reveal and not places and sha256 in uploaded else places
+    return wanted
+
+
+def _pictures(
+    use: Use, kept: Kept, places: Mapping[str, list[Locator] | Evidence], config: ReportConfig
+) -> dict[str, Thumbnail]:
     finder = Finder(use.limits)
 
-    def write(sha256: str) -> Thumbnail | None:
-        places = list(dict.fromkeys(wanted[sha256]))
-        return write_thumbnail(pictures, sha256, places, config.reveal, finder)
+    def keep(sha256: str) -> Thumbnail | None:
+        return keep_thumbnail(kept, sha256, places[sha256], config.reveal, finder)
 
     with ThreadPoolExecutor(config.jobs, "report") as pool:
-        made = zip(contents, pool.map(write, contents), strict=True)
-        return {sha256: thumbnail for sha256, thumbnail in made if thumbnail is not None}
+        return {made.sha256: made for made in pool.map(keep, places) if made is not None}
 
 
 def _render(
@@ -99,8 +141,9 @@ def _render(
     results: Sequence[SearchResult],
     model: ModelSpec,
     config: ReportConfig,
-    thumbnails: dict[str, Thumbnail],
-) -> Any:
+    pictures: Mapping[str, Thumbnail],
+    kept: Kept,
+) -> Iterator[str]:
     environment = Environment(
         loader=PackageLoader("indexer.out.report"),
         autoescape=True,
@@ -109,29 +152,46 @@ def _render(
         lstrip_blocks=True,
     )
     environment.filters["plain"] = plain
-    environment.filters["place"] = lambda locator: plain(locator.words)
-    items = use.catalogue.items.by_id(match.item_id for result in results for match in result.matches)
-    of_evidence = (row for row in use.catalogue.issues.all() if row.issue.stage not in TABLE_STAGES)
-    issues = list(itertools.islice(of_evidence, MAX_ISSUES))
-    of_tables = (row for row in use.catalogue.issues.all() if row.issue.stage in TABLE_STAGES)
+    environment.filters["when"] = when
+    environment.filters["place"], environment.filters["name"] = place, file_name
+    issues = use.catalogue.issues
+    of_evidence = (row for row in issues.all() if row.issue.stage not in TABLE_STAGES)
+    of_tables = (row for row in issues.all() if row.issue.stage in TABLE_STAGES)
+    meta = use.catalogue.meta.all()
+    case_id, made_utc = str(meta.get("case_id", "")), now_utc()
     return environment.get_template("report.html.j2").generate(
         case=use,
-        meta=use.catalogue.meta.all(),
+        meta=meta,
+        footer=f"imgmatch lead sheet, case {case_id if _UUID.match(case_id) else ''}, made {made_utc}",
         counts=use.catalogue.counts(),
-        issue_kinds=use.catalogue.issues.kinds(),
-        issues=issues,
+        issue_kinds=issues.kinds(),
+        issues=list(itertools.islice(of_evidence, MAX_ISSUES)),
         rows=list(itertools.islice(of_tables, MAX_ROWS)),
-        results=results,
+        sheet=sheet(use, results, pictures),
         model=model,
         config=config,
-        thumbnails=thumbnails,
-        items=items,
+        pictures=pictures,
+        names={sha256: number for number, sha256 in enumerate(pictures, start=1)},
+        src=kept.src,
+        inside=isinstance(kept, Within),
         further=further,
+        fitted=fitted,
+        dict=dict,
         head=use.head,
-        made_utc=now_utc(),
+        made_utc=made_utc,
         account=account(),
         version=imgmatch.__version__,
     )
+
+
+def place(locator: Locator) -> str:
+    """Where something was found, in words."""
+    return plain(locator.words)
+
+
+def when(utc: str) -> str:
+    """A time to the minute."""
+    return plain(f"{utc[:10]} {utc[11:16]} UTC")
 
 
 def plain(text: Any) -> str:

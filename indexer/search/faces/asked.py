@@ -111,6 +111,9 @@ class Looked:
 
 def look(picture: str, reader: FaceEmbedder, *, thorough: bool = True) -> Looked:
     """The faces in a picture file, from left to right. Raises UsageError where it can't be read as a picture."""
+    if not os.path.isfile(picture):
+        what = "is a folder" if os.path.isdir(picture) else "no such file"
+        raise UsageError(f"{picture!r}: {what}; give pictures, as PICTURE or PICTURE#N, or item:ID#N")
     try:
         content = read(reopen(Locator.file(picture)))
         decoded = content.decoded(Request(sides_px=(DECODED_PX,), metadata=True))
@@ -168,7 +171,8 @@ def _which(place: str, number: int | None, unfit: Sequence[str]) -> int:
         raise UsageError(f"{place}: no face was found in it; give a picture that shows one, larger or less turned away")
     if number is not None:
         if not 1 <= number <= len(unfit):
-            raise UsageError(f"{place}#{number}: it has {len(unfit)} faces, numbered from left to right from 1")
+            many = "1 face" if len(unfit) == 1 else f"{len(unfit)} faces"
+            raise UsageError(f"{place}#{number}: it has {many}, numbered from left to right from 1")
         return number - 1
     fit = [place for place, why in enumerate(unfit) if not why]
     if len(unfit) == 1 or len(fit) == 1:

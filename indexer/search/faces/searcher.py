@@ -38,11 +38,14 @@ Scores = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class _Faces:
-    """Every face that may be compared: ids, ascending, the items that own them, and their rows (n, dim) float16."""
+    """Every face that may be compared: ids, ascending, the items that own them, their rows (n, dim) float16, and which
+    are fit to be compared.
+    """
 
     ids: Ids
     items: Ids
     rows: npt.NDArray[np.float16]
+    fit: npt.NDArray[np.bool_]
 
 
 class FaceSearcher:
@@ -53,7 +56,8 @@ class FaceSearcher:
         case.face_shelf()
         self._case, self._reader = case, reader
         self._state: tuple[Any, ...] = ()
-        self._known = _Faces(np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, reader.spec.dim), np.float16))
+        nothing = np.empty(0, np.int64)
+        self._known = _Faces(nothing, nothing, np.empty((0, reader.spec.dim), np.float16), np.empty(0, bool))
 
     def search(
         self,
@@ -101,30 +105,34 @@ class FaceSearcher:
     def _allowed(self, use: Use, request: FaceRequest, within: Filter) -> tuple[_Faces, int]:
         """The faces to compare, and how many are left out as unfit."""
         known = self._all(use)
-        keep = np.ones(len(known.ids), bool)
-        unfit = 0
-        if not request.unfit:
-            fit = np.isin(known.ids, np.array(use.catalogue.faces.ids(), np.int64), assume_unique=True)
-            unfit, keep = int((~fit).sum()), fit
+        keep = np.ones(len(known.ids), bool) if request.unfit else known.fit
+        unfit = int((~keep).sum())
         if within:
-            keep &= np.isin(known.ids, use.face_shelf().matching(within), assume_unique=True)
+            keep = keep & np.isin(known.ids, use.face_shelf().matching(within), assume_unique=True)
         if keep.all():
             return known, unfit
-        return _Faces(known.ids[keep], known.items[keep], known.rows[keep]), unfit
+        return _Faces(known.ids[keep], known.items[keep], known.rows[keep], known.fit[keep]), unfit
 
     def _all(self, use: Use) -> _Faces:
         """Every face of the case; read again when the case has changed."""
         state = (*sorted(use.catalogue.state().items()), use.catalogue.data_version())
         if self._state != state:
-            shelf = use.face_shelf()
-            blocks = [(ids, np.asarray(rows)) for ids, rows in shelf.store().blocks()]
-            ids = np.concatenate([ids for ids, _ in blocks]) if blocks else self._known.ids[:0]
-            rows = np.concatenate([rows for _, rows in blocks]) if blocks else self._known.rows[:0]
-            owners = use.catalogue.faces.owners()
-            items = np.array([owners.get(int(face_id), -1) for face_id in ids], np.int64)
-            there = items >= 0
-            self._known, self._state = _Faces(ids[there], items[there], rows[there]), state
+            # Not by way of the index: whoever starts to search a person need not wait for FAISS to be loaded.
+            blocks, dead = use.face_shelf().rows_and_dead()
+            ids = _joined(
+                [ids + np.arange(len(rows)) if isinstance(ids, int) else ids for ids, rows in blocks], self._known.ids
+            )
+            rows = _joined([np.asarray(rows) for _, rows in blocks], self._known.rows)
+            owners, fit = use.catalogue.faces.owners(), set(use.catalogue.faces.ids())
+            items = np.array([owners.get(face_id, -1) for face_id in ids.tolist()], np.int64)
+            there = (items >= 0) & ~np.isin(ids, dead, assume_unique=True)
+            fitting = np.array([face_id in fit for face_id in ids.tolist()], bool)
+            self._known, self._state = _Faces(ids[there], items[there], rows[there], fitting[there]), state
         return self._known
+
+
+def _joined(parts: Sequence[Any], empty: Any) -> Any:
+    return np.concatenate(parts) if parts else empty[:0]
 
 
 def similarities(rows: npt.NDArray[np.float16], vectors: Scores) -> Scores:
@@ -197,7 +205,7 @@ def _described(
     ids = [item_id for item_id, _, _ in ranked]
     sightings, contents = use.catalogue.sightings.of(ids), use.catalogue.items.by_id(ids)
     rows = use.catalogue.faces.by_id(faces.ids[place] for _, _, told in ranked for place, _ in told)
-    persons = use.catalogue.faces.person_of()
+    persons = use.catalogue.faces.person_of(rows)
     decided = _decided(use, people)
     asked = max((one.quality for one in people), default=0.0)
     matches, vectors = [], []

@@ -369,3 +369,13 @@ def test_a_comment_that_looks_like_the_end_of_a_directory_is_none(tmp_path, comm
     found = list(walk(path))
     assert [str(each.locator)[-9:] for each in found] == ["zip:a.jpg"]
     assert content(found[0]) == PICTURES[0]
+
+
+def test_a_name_of_a_7z_that_is_longer_than_any_costs_itself_alone(tmp_path):
+    py7zr = pytest.importorskip("py7zr", reason="needs the extra archives (py7zr)")
+    buffer = io.BytesIO()
+    with py7zr.SevenZipFile(buffer, "w") as archive:
+        for number, data in enumerate(PICTURES):
+            archive.writestr(data, f"{'x' * 90_000 if number == 1 else 'Q'}{number}.jpg")
+    found = walked(tmp_path, buffer.getvalue())
+    assert [content(one) for one in found if not isinstance(one, Issue)] == PICTURES

@@ -126,3 +126,37 @@ def test_a_set_of_files_is_as_large_as_all_of_them(tmp_path):
     budget = Budget(SourceLimits(ratio_from_bytes=1), 30)
     entry = reopen(Locator.file(tmp_path / "other.E01"))
     assert budget.claims_too_much(entry, whole=True) is None
+
+
+class _Clock:
+    """A clock that goes on two seconds each time that somebody looks."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def monotonic(self):
+        self.now += 2
+        return self.now
+
+
+def test_time_is_looked_at_where_much_is_looked_through_and_nothing_found(tmp_path, monkeypatch):
+    monkeypatch.setattr("imgmatch.evidence.budget.time", _Clock())
+    (tmp_path / "a.bin").write_bytes(b"\1" * (40 << 20))
+    limits = dataclasses.replace(SourceLimits(), max_walk_seconds=5)
+    found = list(walk(tmp_path, options=SourceOptions(carve=True, limits=limits)))
+    assert [one.what for one in found if isinstance(one, Issue)] == ["max_walk_seconds"]
+    with (tmp_path / "a.bin").open("r+b") as stream:
+        stream.write(b"PK\3\4" + bytes(30))
+    found = list(walk(tmp_path, options=SourceOptions(limits=limits)))
+    assert "max_walk_seconds" in [one.what for one in found if isinstance(one, Issue)]
+
+
+def test_what_is_stored_in_a_zip_without_its_directory_is_read_in_place(tmp_path):
+    data = encode(picture(7, (320, 240)), "BMP")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.bmp", data)
+    whole = (tmp_path / "a.zip").read_bytes()
+    (tmp_path / "a.zip").write_bytes(whole[: whole.index(b"PK\1\2")])
+    places, issues = given(tmp_path, max_temp_bytes=1000)
+    assert places == ["a.bmp"]
+    assert [issue.error for issue in issues] == ["broken_archive"]

@@ -64,7 +64,7 @@ def test_asking_by_the_first_byte_leaves_nothing_out(tmp_path, monkeypatch):
         (tmp_path / f"{number:05}").write_bytes(data)
     found = list(walk(tmp_path, options=SourceOptions(inside=False)))
     quick = [recognise.recognise(entry, DEFAULT_OPTIONS) for entry in found]
-    monkeypatch.setattr(recognise, "that_may_begin_with", lambda first, formats: formats)
+    monkeypatch.setattr(recognise, "that_may_begin_with", lambda first, formats, text=False: formats)
     assert quick == [recognise.recognise(entry, DEFAULT_OPTIONS) for entry in found]
     assert len({container for seen in quick for container in seen.containers}) > 15
 

@@ -19,9 +19,9 @@ from imgmatch.errors import EvidenceError, ImgmatchError, MachineError, SourceDi
 from imgmatch.evidence import reopen, walk
 from imgmatch.evidence.limits import AllLimits, limits
 from imgmatch.evidence.read import Finder, hashed, read, reading
-from imgmatch.evidence.room import Room
 from imgmatch.locator import Locator
 from imgmatch.types import Evidence, Issue
+from imgmatch.workers.room import Room
 
 DATA = b"what a file holds"
 SHA256 = hashlib.sha256(DATA).hexdigest()

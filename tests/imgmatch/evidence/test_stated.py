@@ -1,15 +1,17 @@
 """What disk images say of themselves, also where it is damaged or written by other programs."""
 
+import hashlib
 import struct
 import zlib
 
 import pytest
 
-from imgmatch.evidence import SourceOptions, files
-from imgmatch.evidence.stated import state
+from imgmatch.evidence import SourceOptions, files, walk
+from imgmatch.evidence.stated import digested, state
 from imgmatch.locator import Locator
 from imgmatch.parsers.disks import stated
 from tests.images import acquired, partitioned
+from tests.imgmatch.evidence.test_disk_images import call
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +79,59 @@ def test_an_ex01_says_it_by_libewf(monkeypatch):
     found = dict(reader.stated())
     assert (found["case number"], found["examiner"]) == ("7", "Ada")
     assert found["acquired"].endswith("Z")
+
+
+@pytest.fixture(scope="module")
+def disk(tmp_path_factory):
+    return partitioned(tmp_path_factory.mktemp("disk"))
+
+
+def converted(kind):
+    def make(disk, folder):
+        call("qemu-img", "convert", "-O", kind, disk, folder / f"d.{kind}")
+        return folder / f"d.{kind}"
+
+    return make
+
+
+def in_parts(disk, folder):
+    data = disk.read_bytes()
+    for number, at in enumerate(range(0, len(data), 2 << 20), start=1):
+        (folder / f"d.{number:03d}").write_bytes(data[at : at + (2 << 20)])
+    return folder / "d.001"
+
+
+def locked(disk, folder):
+    """As a LUKS header says that it begins; nobody has its password."""
+    path = folder / "d.luks"
+    path.write_bytes(b"LUKS\xba\xbe\0\1" + disk.read_bytes()[8:])
+    return path
+
+
+MAKERS = {
+    "qcow2": (converted("qcow2"), "QCOW2"),
+    "vpc": (converted("vpc"), "VHD"),
+    "vdi": (converted("vdi"), "VDI"),
+    "vmdk": (converted("vmdk"), "VMDK"),
+    "parts": (in_parts, "image in parts"),
+    "raw": (lambda disk, folder: disk, "raw image"),
+    "locked": (locked, "raw image (LUKS volume)"),
+}
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_every_kind_of_image_is_met_once_and_hashed_as_the_disk_it_holds(disk, tmp_path, name):
+    make, kind = MAKERS[name]
+    path = make(disk, tmp_path)
+    met = []
+    for _ in walk(path, image=met.append):
+        pass
+    assert [found.locator.at for found in met] == [str(path)]
+    assert said(path).kind.startswith(kind)
+    right = hashlib.sha256(disk.read_bytes() if name != "locked" else path.read_bytes()).hexdigest()
+    made = digested(files.reopen(Locator.file(path)), SourceOptions())["sha256"]
+    if name == "vpc":  # its size is one that cylinders, heads and sectors can tell
+        assert len(made) == 64
+        assert said(path).facts["created by"]
+    else:
+        assert made == right

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image as Pillow
 
 from imgmatch.errors import EvidenceError
+from imgmatch.evidence import reopen, walk
 from imgmatch.picture import codecs
 from imgmatch.picture.image import Limits, decode
 from imgmatch.picture.metadata import read_metadata
@@ -55,8 +56,8 @@ def without_height(data):
     return data[: at + 5] + b"\0\0" + data[at + 7 : -2] + b"\xff\xdc\0\4" + data[at + 5 : at + 7] + data[-2:]
 
 
-def raw(orientation=1):
-    """A camera raw (DNG) without a preview."""
+def raw(orientation=1, thumbnail=None):
+    """A camera raw (DNG) without a preview, or behind a small one as cameras lay it out."""
     tifffile = pytest.importorskip("tifffile")
     seen = np.repeat(np.repeat(RGB // 4 + 90, 2, axis=0), 2, axis=1).astype(np.uint16)
     mosaic = seen[..., 1].copy()
@@ -80,7 +81,13 @@ def raw(orientation=1):
     ]
     buffer = io.BytesIO()
     with tifffile.TiffWriter(buffer) as writer:
-        writer.write(mosaic * 16, photometric="CFA", extratags=[(*tag, True) for tag in tags])
+        if thumbnail is None:
+            writer.write(mosaic * 16, photometric="CFA", extratags=[(*tag, True) for tag in tags])
+            return buffer.getvalue()
+        of_file = [(*tag, True) for tag in tags if tag[0] not in (33421, 33422, 50717)]
+        writer.write(thumbnail, photometric="rgb", subfiletype=1, subifds=1, extratags=of_file)
+        of_sensor = [(*tag, True) for tag in tags if tag[0] in (33421, 33422, 50717)]
+        writer.write(mosaic * 16, photometric="CFA", subfiletype=0, extratags=of_sensor)
     return buffer.getvalue()
 
 
@@ -161,6 +168,27 @@ def test_arithmetic_coding(pool, tmp_path):
     except OSError:
         pytest.skip("no cjpeg")
     assert pool.read_picture(made.stdout, Request(sides_px=(1000,))).pictures[0].partial is None
+
+
+def test_a_camera_raw_behind_a_small_first_page_shows_what_the_sensor_saw(pool):
+    pytest.importorskip("rawpy")
+    small = np.full((24, 32, 3), 7, np.uint8)
+    image = pool.read_picture(raw(thumbnail=small), Request(sides_px=(1000,))).pictures[0]
+    assert image.format == "RAW"
+    assert max(image.upright_size_px) > 150
+    large = np.full((180, 240, 3), 7, np.uint8)
+    image = pool.read_picture(raw(thumbnail=large), Request(sides_px=(1000,))).pictures[0]
+    assert (image.format, int(image.pixels.max())) == ("TIFF", 7)
+
+
+def test_further_frames_of_jpeg_xl_are_items(tmp_path):
+    frames = np.stack([np.asarray(picture(seed, (120, 90))) for seed in (1, 2, 2, 3)])
+    (tmp_path / "a.jxl").write_bytes(imagecodecs.jpegxl_encode(frames, lossless=True))
+    members = list(walk(tmp_path))
+    assert [str(one.locator).partition("|")[2] for one in members] == ["", "frame:1", "frame:2", "frame:3"]
+    for one, right in zip(members[1:], frames[1:], strict=True):
+        with reopen(one.locator).open() as stream:
+            assert (np.asarray(Pillow.open(stream)) == right).all()
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])

@@ -20,6 +20,7 @@ from imgmatch.models import DEFAULT_MODEL, model_spec
 from indexer.case import audit
 from indexer.case.audit import AuditLog, Head
 from indexer.case.case import Case
+from indexer.case.newest import page
 from indexer.catalogue import Catalogue
 from tests.conftest import run
 from tests.indexer.vectors import inside
@@ -270,6 +271,20 @@ def test_what_is_no_entry_is_a_fault_wherever_it_stands(log, waiting):
     log.path.write_bytes(log.path.read_bytes() + waiting)
     assert any("is no entry" in fault for fault in log.verify().faults)
     assert list(log.entries())[-1]["action"] == "unreadable" or waiting.startswith(b"{")
+
+
+def test_a_line_without_end_is_a_fault_and_is_read_in_pieces(log, monkeypatch):
+    monkeypatch.setattr("indexer.case.audit._LONGEST_LINE_BYTES", 1 << 16)
+    monkeypatch.setattr("indexer.case.newest._MOST_BLOCKS", 4)
+    with log.path.open("ab") as file:
+        file.write(b"[" * (1 << 20))
+    assert log.verify().faults
+    lengths = [len(entry.get("line", "")) for entry in log.entries()]
+    assert len(lengths) > 16
+    assert max(lengths) <= 1 << 16
+    entries, before = page(log.path, 5)
+    assert len(entries[-1]["damaged"]) == 10_000
+    assert before > 0
 
 
 def test_the_system_says_who_it_was_and_the_environment_what_they_are_called(tmp_path):

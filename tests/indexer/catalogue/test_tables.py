@@ -40,6 +40,7 @@ SHIPPED = {
     13: "6c4bb9696c406dbe",
     14: "dd378f19bc4edc01",
     15: "67df29b2fa6f647c",
+    16: "a635cb2cb0fff097",
 }
 
 
@@ -130,7 +131,7 @@ def test_deleting_takes_what_is_declared_to_go(full):
     for table in TABLES:
         if isinstance(table.delete, Gone):
             assert after[table.name] == 0, table.name
-        elif table.name != "tombstones":
+        elif table.name not in ("tombstones", "erasures", "erased", "traces", "vics_media", "people"):
             assert after[table.name] == before[table.name], table.name
     assert after["tombstones"] == 5
     assert full.catalogue.integrity() == []

@@ -1,5 +1,6 @@
 """Base and tail of a case: builds, generations, and files that are not as they should be."""
 
+import hashlib
 import json
 import threading
 import time
@@ -11,7 +12,7 @@ from imgmatch.errors import CaseError
 from imgmatch.types import ModelSpec
 from indexer.care.indexing import BuildConfig, build, build_if_due, building_beside
 from indexer.case.case import Case
-from indexer.index import policy
+from indexer.index import manifest, policy
 from indexer.index.build import BuildStopped, building
 from indexer.index.exact import ExactIndex
 from indexer.index.manifest import IndexFileError
@@ -116,7 +117,7 @@ def test_a_bad_index_file_is_named_and_every_row_still_found(filled, damage, nam
     assert same(filled, index, clouds(1, 20)) == 1
     assert len(said) == 1
     assert name in said[0]
-    assert "imgmatch index CASE build" in said[0]
+    assert "imgmatch index build CASE" in said[0]
     assert name in inspect(filled.shelf(SPEC)).fault
     build(filled, SPEC, BuildConfig(kind="ivf"))
     assert inspect(filled.shelf(SPEC)).fault is None
@@ -125,8 +126,6 @@ def test_a_bad_index_file_is_named_and_every_row_still_found(filled, damage, nam
 def test_another_models_index_is_refused(filled):
     build(filled, SPEC, BuildConfig(kind="ivf"))
     other = ModelSpec(SPEC.name, "objects", DIM, 32, "x", "1" * 64, "", "")
-    from indexer.index import manifest
-
     generation = filled.catalogue.indexes.generation(1)
     with pytest.raises(IndexFileError, match="another model"):
         manifest.read(filled.shelf(SPEC).index_folder(generation.name), generation.manifest_sha256, other)
@@ -139,6 +138,13 @@ def test_another_cases_manifest_is_refused(filled):
     path.write_text(json.dumps({**fields, "rows": 2999}))
     with pytest.raises(IndexFileError, match="altered or of another case"):
         open_base(filled.shelf(SPEC))
+
+
+def test_a_manifest_that_no_program_writes_is_refused_in_one_line(tmp_path):
+    text = b"[" * 200_000
+    (tmp_path / "manifest.json").write_bytes(text)
+    with pytest.raises(IndexFileError, match="not a manifest"):
+        manifest.read(tmp_path, hashlib.sha256(text).hexdigest(), SPEC)
 
 
 def test_a_build_that_is_stopped_changes_nothing(filled):

@@ -54,7 +54,7 @@ def test_it_says_what_was_searched_and_what_was_found(searched, tmp_path):
     for result in results:
         for match in result.matches:
             assert match.sha256 in text
-            assert f"score {match.score:.4f}" in text
+            assert f'<span class="score">{match.score:.4f}</span>' in text
     assert "identical content (SHA-256)" in text
     assert "not_a_picture" in text
     made = next(entry for entry in entries(case) if entry["action"] == "report")
@@ -72,7 +72,7 @@ def test_a_hostile_file_name_stays_text_and_nothing_is_fetched(searched, tmp_pat
     found = Elements(text).found
     assert "script" not in {tag for tag, _ in found}
     assert not [name for _, attributes in found for name in attributes if name.startswith("on")]
-    sources = {attributes["src"] for tag, attributes in found if tag == "img"}
+    sources = {attributes["href"] for tag, attributes in found if tag == "image"}
     assert sources
     assert all((page.parent / source).is_file() for source in sources)
     assert not re.search(r"https?://", text)
@@ -93,15 +93,18 @@ def test_blur_leaves_nothing_of_fine_detail():
     assert pixels[20:-20, 20:-20].std() < 3
 
 
-def test_reveal_adds_one_switch_a_picture_and_is_recorded(searched, tmp_path):
+def test_reveal_adds_one_switch_a_lead_and_is_recorded(searched, tmp_path):
     case, results, spec = searched
     page = write_report(case, results, spec, tmp_path / "r", ReportConfig(reveal=True))
     found = Elements(page.read_text()).found
-    radios = [attributes for tag, attributes in found if tag == "input"]
-    # One group: showing one picture hides the one before; the page opens with none shown.
-    assert {radio["name"] for radio in radios} == {"shown"}
-    assert [("id" in radio) for radio in radios if "checked" in radio] == [False]
-    assert len(radios) == 1 + sum(1 + len(result.matches) for result in results)
+    switches = [attributes for tag, attributes in found if tag == "input"]
+    # One for a query and its match together, and one for all; the page opens with none shown, on a reload too.
+    assert len(switches) == 1 + sum(len(result.matches) for result in results)
+    assert not any("checked" in switch for switch in switches)
+    assert {(switch["type"], switch["autocomplete"]) for switch in switches} == {("checkbox", "off")}
+    shown = [attributes.get("class") for tag, attributes in found if tag == "use"]
+    assert shown.count("clear") == shown.count("blurred") == 2 * sum(len(result.matches) for result in results)
+    assert len(shown) == shown.count("clear") + shown.count("blurred")
     assert any(entry["action"] == "report" and entry["arguments"]["reveal"] for entry in entries(case))
 
 
@@ -124,7 +127,7 @@ def test_without_images_there_are_none(searched, tmp_path):
     case, results, spec = searched
     page = write_report(case, results, spec, tmp_path / "r", ReportConfig(images=False))
     assert os.listdir(page.parent) == ["index.html"]
-    assert "img" not in {tag for tag, _ in Elements(page.read_text()).found}
+    assert not {"img", "image", "svg", "input"} & {tag for tag, _ in Elements(page.read_text()).found}
 
 
 def test_a_source_that_is_gone_or_changed_is_said_not_shown(searched, tmp_path, photographs):

@@ -45,7 +45,8 @@ def test_all_sources_gone(searched, photographs, tmp_path):
     case, results, spec = searched
     shutil.rmtree(photographs)
     page = write_report(case, results, spec, tmp_path / "r")
-    assert page.read_text().count("the source is not at hand, or has changed") == 1 + len(results[0].matches)
+    # Of each lead both pictures, and in the appendix each item.
+    assert page.read_text().count("the source is not at hand, or has changed") == 3 * len(results[0].matches)
     said = one_line(run("export", case.path, photographs / "01.jpg", "-o", tmp_path / "s"))
     assert str(photographs / "01.jpg") in said
     assert not (tmp_path / "s").exists()

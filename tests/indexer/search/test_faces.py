@@ -16,11 +16,11 @@ from imgmatch.types import FACES, Sighting
 from imgmatch.workers import pictures
 from indexer.care.check import check
 from indexer.care.delete import delete
+from indexer.care.erasure import clear
 from indexer.care.gate import close_gate, open_gate
 from indexer.care.merge import merge
 from indexer.care.repair import repair
 from indexer.case.case import Case
-from indexer.case.compact import compact
 from indexer.catalogue.filters import Filter
 from indexer.intake.faces import find_faces
 from indexer.intake.ingest import IngestConfig, ingest
@@ -163,10 +163,22 @@ def test_which_face_is_meant_must_be_plain(case, folder, reader):
         searcher.search([[f"{queries / 'both.png'}#3"]], WHY)
     with pytest.raises(UsageError, match="no face was found in it"):
         searcher.search([[str(queries / "nobody.png")]], WHY)
-    with pytest.raises(UsageError, match="give a readable picture"):
+    with pytest.raises(UsageError, match="no such file; give pictures"):
         searcher.search([[str(queries / "gone.png")]], WHY)
+    with pytest.raises(UsageError, match="is a folder"):
+        searcher.search([[str(queries)]], WHY)
+    (queries / "text.png").write_text("no picture")
+    with pytest.raises(UsageError, match="give a readable picture"):
+        searcher.search([[str(queries / "text.png")]], WHY)
     with pytest.raises(UsageError, match="item:999: not in"):
         searcher.search([["item:999"]], WHY)
+
+
+def test_a_query_that_lies_on_its_side_finds_the_same(case, folder, reader, tmp_path):
+    for turn in (90, 180, 270):
+        (tmp_path / "turned.png").write_bytes(encode(portrait(ANN, 1).rotate(turn), "PNG"))
+        found = FaceSearcher(case, reader).search([[str(tmp_path / "turned.png")]], WHY)
+        assert set(names(found, case)[:3]) == {"ann", "ann-ben", "ann-ben-cem"}
 
 
 def test_a_face_of_an_item_is_as_good_as_its_picture(case, folder, reader):
@@ -265,13 +277,13 @@ def test_an_item_whose_source_is_gone_is_met_again(again, reader, folder, tmp_pa
         assert find_faces(case, reader, jobs=1).items == 1
 
 
-def test_a_deleted_item_takes_its_faces_along_and_compaction_their_vectors(again, folder, reader):
+def test_a_deleted_item_takes_its_faces_along_and_the_disk_is_cleared_of_their_vectors(again, folder, reader):
     item = inside(again).sightings.item_at(Locator.file(folder / "ann-ben.jpg"))
     rows = {face.face_id for face in inside(again).faces.of([item])[item]}
     delete(again, items=[item])
     assert not rows & {face.face_id for face in inside(again).faces.all()}
     assert "ann-ben" not in names(FaceSearcher(again, reader).search([[str(folder / "ann.jpg")]], WHY), again)
-    compact(again)
+    clear(again)
     shelf = again.face_shelf()
     assert shelf.count() == shelf.store().rows == 8
     assert list(check(again)) == []

@@ -66,7 +66,7 @@ def test_every_place_can_show_a_match_with_all_and_one_with_next_to_nothing():
         assert list(cells(match, list(TABLE))) == list(TABLE)
     assert cells(FULL, ["score", "path", "sightings", "region_px", "found_at", "reasons", "by_chance"]) == {
         "score": "0.1235", "path": "/media/there.jpg", "sightings": 2, "region_px": "5,6,7,8",
-        "found_at": "/media/there.jpg (+1 more)", "reasons": "one; two", "by_chance": "1 in 1,000",
+        "found_at": "/media/there.jpg (+1 more)", "reasons": "one; two", "by_chance": "about 1 in 1,000",
     }  # fmt: skip
     assert cells(BARE, ["region_px", "found_at", "by_chance", "expected"]) == {
         "region_px": "", "found_at": "/q.jpg", "by_chance": "", "expected": ""
@@ -86,7 +86,7 @@ def test_a_report_says_further_things_in_words_where_there_are_any():
         ("verification", "31 points agree of 60 pairs; 50% of the item covered"),
         (
             "false match",
-            "one in 1,000 unrelated pairs of pictures score this high; 0.1 such false matches expected here",
+            "about one in 1,000 unrelated pairs of pictures score this high; 0.1 such false matches expected here",
         ),
         ("query", "/q.jpg"),
         ("metadata", "camera make: C; gps: 51.05; 3.7"),

@@ -42,19 +42,28 @@ def match(item_id, score, labels=()):
 
 def test_a_match_says_its_rate_and_what_to_expect_in_the_gallery(filled):
     made = background(filled, SPEC)
-    judged = made.judge(units(9, 1)[0], "f" * 64, [match(900, 0.95), match(901, 0.3), match(902, -0.2)], 1_000)
+    judged = made.judge("f" * 64, units(9, 1)[0], [match(900, 0.95), match(901, 0.3), match(902, -0.2)], 1_000)
     first, second, third = (m.false_match for m in judged)
     assert first.rate is None
     assert first.expected_upper == pytest.approx(1_000 * made.calibration.bound)
     assert second.lower <= second.rate <= second.upper
     assert second.expected == pytest.approx(1_000 * second.rate)
     assert third.rate > 0.5
-    two = made.judge(units(9, 1)[0], "f" * 64, [match(900, 0.95), match(902, -0.2)], 1_000)
+    two = made.judge("f" * 64, units(9, 1)[0], [match(900, 0.95), match(902, -0.2)], 1_000)
     assert [m.item_id for m in two if rare_enough(m, 0.1)] == [900]
     with pytest.raises(UsageError, match="lower than this background can show"):
         check_limit(filled, made, 1e-12)
     with pytest.raises(UsageError, match=r"fewer than 50 unrelated pictures.*leave out --max-fmr"):
         check_limit(filled, None, 0.1)
+
+
+def test_a_few_copies_of_a_query_in_the_background_change_next_to_nothing_and_many_alike_do(filled):
+    query = units(9, 1)
+    before = set_background(filled, SPEC).normalise("f" * 64, query[0], 0.97)
+    add(filled, np.repeat(query, 5, axis=0), start=900)
+    assert set_background(filled, SPEC).normalise("f" * 64, query[0], 0.97) == pytest.approx(before, abs=0.1)
+    add(filled, np.repeat(query, 15, axis=0), start=950)
+    assert set_background(filled, SPEC).normalise("f" * 64, query[0], 0.97) < 0.1
 
 
 def test_it_is_stored_and_made_again_when_the_case_grew_by_a_tenth(filled, monkeypatch):

@@ -1,4 +1,4 @@
-"""Memory for content that is read whole: so much at one time, in all threads together."""
+"""Memory for content that is read whole, and for what is decoded here: so much at one time, in all threads together."""
 
 from __future__ import annotations
 
@@ -41,3 +41,5 @@ class Room:
 
 ROOM = Room(256 << 20)
 """Of this process."""
+PIXELS = Room(1 << 30)
+"""For what is decoded in this process and not in a worker (``--no-isolation``)."""

@@ -1,0 +1,179 @@
+"""Erasing for good: after a deletion the disk is cleared of it, and its bytes are looked for."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from imgmatch.errors import CaseError
+from indexer.care.indexing import drop_generation
+from indexer.case.case import AUDIT, CATALOGUE, Case
+from indexer.case.traces import Found, files_of, look
+from indexer.case.use import Use
+from indexer.catalogue.clock import now_utc
+from indexer.index.protocol import Progress
+from indexer.index.remote import follow
+from indexer.index.segments import ids_of
+from indexer.index.shelf import INDEXES, SEGMENTS
+from indexer.index.status import inspect
+
+FINISH = "run: imgmatch delete {} --finish"
+_OF_HASHES = (CATALOGUE, "certificate.")
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """What was cleared, and looked at: rows of vectors, files and their bytes. ``log_entries`` of the audit log name a
+    place of what was erased or have a note on it: they were written before, and the log is never changed.
+    """
+
+    erasures: int
+    rows_removed: int
+    files_looked_at: int
+    bytes_looked_at: int
+    log_entries: tuple[int, ...]
+
+
+def clear(case: Case, *, progress: Progress | None = None) -> Cleared:
+    """Clear the disk of everything that was deleted, and say so with each erasure that was not finished.
+
+    Rewrites the segments that hold deleted rows, drops indexes that were built from such, rewrites the catalogue and
+    empties its write-ahead log; then every byte of the case's folder is looked at, and where something is left, it is
+    an error. After a kill or an error it can be run again. Raises CaseError, naming what is left and what to do.
+    """
+    with case.writing(), case.use("erase", ends="erased") as use:
+        follow(case.shelves())  # a server is told of deletions while it is still known which they were
+        removed = 0
+        for shelf in case.every_shelf():
+            dead = shelf.dead()
+            if shelf.generation() is not None and len(dead):
+                drop_generation(case, shelf)
+            touched = [each for each in shelf.segments() if np.isin(dead, ids_of(each), assume_unique=True).any()]
+            for number, segment in enumerate(touched, start=1):
+                removed += shelf.rewrite([segment], dead)
+                if progress:
+                    progress("segments", number, len(touched))
+        case.tidy()
+        case.log.settle()  # its last entries wait in the catalogue, and may name what was erased since
+        if not case.catalogue.rewrite():
+            raise CaseError(
+                f"{case.path}: another program reads this case, and keeps what was deleted in its write-ahead log; "
+                f"close it (a search, the review page), then {FINISH.format(case.path)}"
+            )
+        open_ones = [row for row in use.catalogue.erasures.all() if row.finished_utc is None]
+        faults = list(_leftovers(use, progress))
+        files = [path for path in files_of(case.path) if path.name != AUDIT]
+        entries = tuple(sorted(_entries(use)))
+        done = Cleared(len(open_ones), removed, len(files), sum(path.stat().st_size for path in files), entries)
+        told = {
+            "rows_removed": removed,
+            "files_looked_at": done.files_looked_at,
+            "bytes_looked_at": done.bytes_looked_at,
+            "log_entries": list(entries),
+        }
+        with use.catalogue.transaction() as writer:
+            for row in open_ones:
+                writer.erasures.tell(row.erasure_id, {**row.told, **told}, None if faults else now_utc())
+        case.catalogue.checkpoint()
+        if faults:
+            raise CaseError(f"{case.path}: {len(faults)} traces are left: {faults[0]}")
+        use.entry.counts = {name: value for name, value in told.items() if isinstance(value, int)}
+    return done
+
+
+def left(use: Use, progress: Progress | None = None) -> Iterator[str]:
+    """What is left of contents that were erased, each as a fault with what to do; nothing when all is well."""
+    known = use.catalogue.erasures
+    if not known.all():
+        return
+    finish = FINISH.format(use.path)
+    for row in known.all():
+        if row.finished_utc is None:
+            yield f"{use.path}: erasure {row.erasure_id} of {row.erased_utc} was not finished; {finish}"
+    yield from _leftovers(use, progress)
+
+
+def _leftovers(use: Use, progress: Progress | None) -> Iterator[str]:
+    known, finish = use.catalogue.erasures, FINISH.format(use.path)
+    for told in known.left():
+        yield f"{use.catalogue.path}: {told} speak of erased contents; {finish}"
+    for shelf in use.every_shelf():
+        dead = len(shelf.dead())
+        if dead:
+            yield f"{shelf.folder}: holds {dead} rows of deleted vectors by {shelf.spec.name}; {finish}"
+        if shelf.generation() is not None:
+            status = inspect(shelf)
+            if status.fault is None and status.dead:
+                yield f"{use.path}: its index holds {status.dead} deleted vectors; run: imgmatch index build {use.path}"
+    for found in _traces(use, progress):
+        at = found.end - found.mark.length
+        ours = found.path.name.startswith(CATALOGUE) or {SEGMENTS, INDEXES} & {*found.path.parts}
+        what = finish if ours else "it is no part of the case: remove it"
+        yield f"{found.path}: holds a {found.mark.kind} of erased content at byte {at}; {what}"
+
+
+def _traces(use: Use, progress: Progress | None) -> Iterator[Found]:
+    """Traces among the bytes of every file but the audit log's, but for what is known of other contents too."""
+    known, salt = use.catalogue.erasures, use.catalogue.meta.all().get("case_id", "")
+    files = [path for path in files_of(use.path) if path.name != AUDIT]
+    told = iter(files)
+
+    def counted() -> Iterator[Path]:
+        for number, path in enumerate(told, start=1):
+            if progress:
+                progress("files", number, len(files))
+            yield path
+
+    alive = _LiveRows(use)
+    met: dict[bytes, list[Found]] = defaultdict(list)
+    for found in look(salt, known.traces(), counted()):
+        if found.mark.kind == "hash" and found.path.name.startswith(_OF_HASHES):  # which are kept there
+            continue
+        met[found.mark.digest].append(found)
+    for each in met.values():
+        first = each[0]
+        if not known.is_live(first.mark.kind, first.data) and not any(map(alive, each)):
+            yield first
+
+
+def _entries(use: Use) -> set[int]:
+    """Numbers of entries of the audit log that name a place of something erased, or have a note on it."""
+    log = use.path / AUDIT
+    known, salt = use.catalogue.erasures, use.catalogue.meta.all().get("case_id", "")
+    places = [mark for mark in known.traces() if mark.kind in ("place", "note")]
+    ends = sorted(found.end for found in look(salt, places, [log])) if places and log.exists() else []
+    numbers, at, number = set(), 0, 0
+    with log.open("rb") as file:
+        waiting = iter(ends)
+        end = next(waiting, None)
+        for line in file:
+            number, at = number + 1, at + len(line)
+            while end is not None and end <= at:
+                numbers.add(number)
+                end = next(waiting, None)
+    return numbers
+
+
+class _LiveRows:
+    """Is a trace of a vector a row of a segment that an item of the case owns: another content with equal pixels?"""
+
+    def __init__(self, use: Use) -> None:
+        self._rows = {
+            shelf.path / SEGMENTS / row.name: (shelf, row) for shelf in use.every_shelf() for row in shelf.segments()
+        }
+        self._use = use
+
+    def __call__(self, found: Found) -> bool:
+        if found.mark.kind != "vector" or found.path not in self._rows:
+            return False
+        _, row = self._rows[found.path]
+        size = found.path.stat().st_size
+        width = 2 * row.dim
+        place, rest = divmod(found.end - (size - row.rows * width), width)
+        if rest or not 0 < place <= row.rows:
+            return False
+        return bool(self._use.catalogue.vectors.owners([int(ids_of(row)[place - 1])]))
