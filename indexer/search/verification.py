@@ -159,7 +159,7 @@ def verified_first(
     use: Use,
     features: ItemFeatures,
     query: Query,
-    index: VectorIndex,
+    index: VectorIndex | None,
     matches: Sequence[Match],
     top: int = VERIFY_TOP,
 ) -> list[Match]:
