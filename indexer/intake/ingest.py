@@ -51,9 +51,9 @@ def ingest(
 
     Each file ends as a new item, a further sighting of a known one, or a recorded issue; sources are only read.
     Setting ``stop`` finishes what is in flight, commits it and returns with ``interrupted``; a later run goes on from
-    there. ``faces`` finds the faces of what is new, where the gate of the case is open. ``progress`` is called after
-    each commit and each batch, ``tell_issue`` with each issue. What a disk did not give is ``unread`` in the report
-    and in the log, and nowhere else. Raises CaseError when the case can't be written, and MachineError when this
+    there. ``faces`` finds the faces of what is new, where the gate of the case is open. ``progress`` is called first,
+    after each commit and each batch, ``tell_issue`` with each issue. What a disk did not give is ``unread`` in the
+    report and in the log, and nowhere else. Raises CaseError when the case can't be written, and MachineError when this
     machine fails: what was committed stands, and a later run goes on from there.
     """
     config = config or IngestConfig()

@@ -21,7 +21,7 @@ from indexer.catalogue.decisions import REJECTED
 from indexer.catalogue.faces import OneFace
 from indexer.catalogue.filters import EVERYTHING, Filter
 from indexer.index.protocol import Ids
-from indexer.search.faces.asked import FaceRequest, Person, date_of, person, require_reason
+from indexer.search.faces.asked import ChosenFace, FaceRequest, Person, date_of, person, require_reason
 from indexer.search.faces.dates import years_between
 from indexer.search.faces.found import FaceMatch, FaceResult
 from indexer.search.faces.scores import Rates, rates_of
@@ -61,7 +61,7 @@ class FaceSearcher:
 
     def search(
         self,
-        wanted: Sequence[Sequence[str]],
+        wanted: Sequence[Sequence[str | ChosenFace]],
         request: FaceRequest,
         *,
         without: Sequence[Sequence[str]] = (),
