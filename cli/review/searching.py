@@ -63,11 +63,13 @@ class Searching:
 
     def clear_query(self, request: Request, given: dict[str, Any]) -> Response:
         """A query as it is; recorded."""
-        return _jpeg(self._desk.reveal_query(request.path_params["query"], whole(given, "px"), flag(given, "grey")))
+        shown = whole(given, "px"), flag(given, "grey"), flag(given, "faces")
+        return _jpeg(self._desk.reveal_query(request.path_params["query"], *shown))
 
     def clear_item(self, request: Request, given: dict[str, Any]) -> Response:
         """An item as it is; recorded."""
-        return _jpeg(self._desk.reveal_item(request.path_params["item"], whole(given, "px"), flag(given, "grey")))
+        shown = whole(given, "px"), flag(given, "grey"), flag(given, "faces")
+        return _jpeg(self._desk.reveal_item(request.path_params["item"], *shown))
 
     # --- queries and items
 

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 import imgmatch
 from cli.review.door import PAGES
 from imgmatch.match.calibration import false_match_text
+from imgmatch.match.faces import hides_faces
 from imgmatch.match.strength import Level, strength
 from imgmatch.picture.metadata import FIELDS, Metadata
 from indexer.catalogue.decisions import READERS
@@ -31,8 +32,8 @@ _GROUPS = 30
 _BROWSED = 18
 _LABELS = 30
 _TITLES = {
-    "matches": "Matches", "decisions": "Decisions", "groups": "Groups", "map": "Map", "issues": "Issues",
-    "audit": "Audit trail", "export": "Export",
+    "matches": "Matches", "decisions": "Decisions", "groups": "Groups", "faces": "Faces", "map": "Map",
+    "issues": "Issues", "audit": "Audit trail", "export": "Export",
 }  # fmt: skip
 _FACTS = {
     "taken": "Taken", "camera_make": "Camera", "camera_model": "Model", "camera_serial": "Serial number",
@@ -69,7 +70,7 @@ class Views:
             bytes=size_text,
         )
         pages = [(path, name, _TITLES[name]) for path, name in PAGES.items()]
-        self._templates.globals.update(version=imgmatch.__version__, pages=pages)
+        self._templates.globals.update(version=imgmatch.__version__, pages=pages, hides_faces=hides_faces())
         self.fill: dict[str, Callable[[], str]] = {}
         """What other pages hold from the first."""
 

@@ -16,6 +16,7 @@ from imgmatch.workers.decode import ReadPicture, read_picture
 from imgmatch.workers.pictures import PicturePool
 from indexer.case.case import Case
 from indexer.case.compact import join_small
+from indexer.case.faces import require_same_model
 from indexer.case.run import Run
 from indexer.intake.commits import Commits
 from indexer.intake.config import IngestConfig, IngestReport
@@ -51,9 +52,9 @@ def ingest(
 
     Each file ends as a new item, a further sighting of a known one, or a recorded issue; sources are only read.
     Setting ``stop`` finishes what is in flight, commits it and returns with ``interrupted``; a later run goes on from
-    there. ``faces`` finds the faces of what is new, where the gate of the case is open. ``progress`` is called after
-    each commit and each batch, ``tell_issue`` with each issue. What a disk did not give is ``unread`` in the report
-    and in the log, and nowhere else. Raises CaseError when the case can't be written, and MachineError when this
+    there. ``faces`` finds the faces of what is new, where the gate of the case is open. ``progress`` is called first,
+    after each commit and each batch, ``tell_issue`` with each issue. What a disk did not give is ``unread`` in the
+    report and in the log, and nowhere else. Raises CaseError when the case can't be written, and MachineError when this
     machine fails: what was committed stands, and a later run goes on from there.
     """
     config = config or IngestConfig()
@@ -65,7 +66,7 @@ def ingest(
     arguments = config.record(paths)
     subject = {"paths": arguments["paths"]}
     if faces is not None:
-        case.face_shelf()
+        require_same_model(case, faces)
         arguments["faces"], report.faces = faces.spec.name, 0
     with case.writing(waiting=(lambda: not stop.wait(_LOOK_S)) if config.wait else None):
         shelf = case.add_shelf(embedder.spec)

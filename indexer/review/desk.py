@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imgmatch.errors import CaseError, UsageError
+from imgmatch.match.faces import hides_faces
 from imgmatch.models.base import Embedder
 from imgmatch.types import Evidence, Issue, Match
 from indexer.case.case import Case
@@ -20,6 +21,7 @@ from indexer.out.report import ReportConfig, write_report
 from indexer.review.judging import Judging
 from indexer.review.kept import KeptSearch
 from indexer.review.listing import Listing
+from indexer.review.people import People
 from indexer.review.pictures import Pictures
 from indexer.review.queries import Queries, QueryPicture
 from indexer.review.stacks import Stacks
@@ -70,6 +72,7 @@ class Desk:
         )
         self.queries = Queries(self.use)
         self.pictures = Pictures(self.use)
+        self.people = People(case, self.queries)
         self.judging = Judging(case, self.use, lambda: self.examiner)
         self.listing = Listing(case, lambda: self.examiner)
         self._search_lock = threading.Lock()
@@ -120,23 +123,23 @@ class Desk:
 
     # --- pictures shown as they are
 
-    def reveal_item(self, item_id: int, px: int, grey: bool) -> bytes:
-        """An item's clear picture (JPEG); recorded before it is given."""
-        arguments = {"px": px, "grey": grey, "examiner": self.examiner}
+    def reveal_item(self, item_id: int, px: int, grey: bool, faces: bool = False) -> bytes:
+        """An item's clear picture (JPEG), with its ``faces`` or without; recorded before it is given."""
+        arguments = {"px": px, "grey": grey, "faces": faces or not hides_faces(), "examiner": self.examiner}
         with self.case.use("reveal", arguments=arguments) as use:
-            made = self.pictures.item(item_id, px, grey)
+            made = self.pictures.item(item_id, px, grey, faces)
             sha256 = use.catalogue.items.by_id([item_id])[item_id].sha256
             use.entry.subject = {"item_id": item_id, "sha256": sha256}
         self.judging.looked.shown(self.examiner, sha256)
         return made
 
-    def reveal_query(self, query_id: int, px: int, grey: bool) -> bytes:
-        """A query's clear picture (JPEG); recorded before it is given."""
+    def reveal_query(self, query_id: int, px: int, grey: bool, faces: bool = False) -> bytes:
+        """A query's clear picture (JPEG), with its ``faces`` or without; recorded before it is given."""
         picture = self.queries.get(query_id)
-        arguments = {"px": px, "grey": grey, "examiner": self.examiner}
+        arguments = {"px": px, "grey": grey, "faces": faces or not hides_faces(), "examiner": self.examiner}
         subject = {"query": str(picture.found.locator), "sha256": picture.sha256}
         with self.case.use("reveal", arguments=arguments, subject=subject):
-            made = self.pictures.query(picture, px, grey)
+            made = self.pictures.query(picture, px, grey, faces)
         self.judging.looked.shown(self.examiner, picture.sha256)
         return made
 

@@ -14,6 +14,7 @@ from PIL import Image as Pillow
 from imgmatch.errors import UsageError
 from imgmatch.evidence.read import Finder, read
 from imgmatch.match.drawing import Heat
+from imgmatch.match.faces import without_faces
 from imgmatch.types import Image
 from indexer.case.use import Use
 from indexer.out.report.pictures import blur
@@ -33,8 +34,9 @@ class Pictures:
         self._blurred: OrderedDict[str, bytes] = OrderedDict()
         self._lock = threading.Lock()
 
-    def item(self, item_id: int, clear_px: int | None = None, grey: bool = False) -> bytes:
-        """An item's picture as JPEG, blurred unless ``clear_px`` says how long it may be.
+    def item(self, item_id: int, clear_px: int | None = None, grey: bool = False, faces: bool = False) -> bytes:
+        """An item's picture as JPEG, blurred unless ``clear_px`` says how long it may be; then its faces stay hidden,
+        unless ``faces`` are to be seen, or can't be found here.
 
         Raises UsageError when there is no such item, EvidenceError when no source has its content any more.
         """
@@ -46,21 +48,27 @@ class Pictures:
             seen = self._use.catalogue.sightings.of([item_id])[item_id]
             return self._finder.image(item.sha256, (sighting.locator for sighting in seen), min_side_px)
 
-        return self._shown(item.sha256, decoded, clear_px, grey)
+        return self._shown(item.sha256, decoded, clear_px, grey, faces)
 
-    def query(self, picture: QueryPicture, clear_px: int | None = None, grey: bool = False) -> bytes:
+    def query(
+        self, picture: QueryPicture, clear_px: int | None = None, grey: bool = False, faces: bool = False
+    ) -> bytes:
         """A query picture as JPEG, as ``item``."""
 
         def decoded(min_side_px: int) -> Image:
             return read(picture.found, self._finder.limits).image(min_side_px)
 
-        return self._shown(picture.sha256, decoded, clear_px, grey)
+        return self._shown(picture.sha256, decoded, clear_px, grey, faces)
 
-    def _shown(self, sha256: str, decoded: Callable[[int], Image], clear_px: int | None, grey: bool) -> bytes:
+    def _shown(
+        self, sha256: str, decoded: Callable[[int], Image], clear_px: int | None, grey: bool, faces: bool
+    ) -> bytes:
         if clear_px is not None:
             clear_px = min(max(clear_px, CLEAR_PX[0]), CLEAR_PX[1])
             picture = Pillow.fromarray(decoded(clear_px).pixels)
             picture.thumbnail((clear_px, clear_px), Pillow.Resampling.LANCZOS)
+            if not faces:
+                picture = Pillow.fromarray(without_faces(np.asarray(picture)))
             return _jpeg(picture.convert("L") if grey else picture, 88)
         with self._lock:
             if sha256 in self._blurred:

@@ -1,7 +1,7 @@
 // The head of every page, the keys, and coming in. Asks the server on this machine, and nobody else.
 "use strict";
 
-const state = { query: null, search: null, page: 0, pages: 1, items: [], at: -1, comparing: null, grey: false,
+const state = { query: null, search: null, page: 0, pages: 1, items: [], at: -1, comparing: null, grey: false, faces: false,
   lines: true, heat: false, examiner: "", asked: 0, mostBytes: 0 };
 
 function chosenPictures() {
@@ -19,9 +19,16 @@ function setGrey(grey) {
   $("#grey").setAttribute("aria-pressed", String(grey));
   say(grey ? "Shown pictures will be grey" : "Shown pictures will be in colour");
 }
+// Bystanders too: faces in shown pictures stay hidden until they are asked for.
+function setFaces(faces) {
+  state.faces = faces;
+  $("#faces").setAttribute("aria-pressed", String(faces));
+  say(faces ? "Shown pictures will show faces (recorded)" : "Faces stay hidden in shown pictures");
+}
 let named = null;
 function head() {
   $("#grey").addEventListener("click", () => setGrey(!state.grey));
+  $("#faces").addEventListener("click", () => setFaces(!state.faces));
   $("#undo-last").addEventListener("click", tried(() => undo(deciding.last)));
   $("#help").addEventListener("click", () => $("#helping").showModal());
   $("#who").addEventListener("click", () => name());
@@ -89,6 +96,7 @@ addEventListener("keydown", (event) => {
   if ($("dialog[open]")) return;
   if (event.key === "?") { $("#helping").showModal(); return; }
   if (event.key === "g") { setGrey(!state.grey); return; }
+  if (event.key === "a" && !$("#faces").hidden) { setFaces(!state.faces); return; }
   if (["Enter", "ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"].includes(event.key)
     && event.target.closest?.("button, a, summary, label, [role=radiogroup], .scrolled")) return;
   const work = working(event.key);

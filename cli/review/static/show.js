@@ -28,7 +28,7 @@ function pictureOf(card) {
 async function reveal(picture, round) {
   const wide = picture.offsetWidth * (window.devicePixelRatio || 1) * (Number(picture.dataset.zoom) || 1);
   const px = Math.min(MOST_PX, Math.max(320, Math.round(wide)));
-  const url = URL.createObjectURL(await (await ask(clearPath(picture), { body: { px, grey: state.grey } })).blob());
+  const url = URL.createObjectURL(await (await ask(clearPath(picture), { body: { px, grey: state.grey, faces: state.faces } })).blob());
   if (round !== showing.round || !(showing.held || showing.pinned)) { URL.revokeObjectURL(url); return; }
   const before = showing.shown.get(picture);
   showing.shown.set(picture, { url, px });

@@ -186,7 +186,7 @@ def test_stopping_keeps_what_is_done_and_the_next_run_goes_on(tmp_path, embedder
         ingest(case, [folder], embedder)
     stop = threading.Event()
     with Case.create(tmp_path / "stopped", model=embedder.spec) as case:
-        report = ingest(case, [folder], embedder, progress=lambda r: stop.set(), stop=stop)
+        report = ingest(case, [folder], embedder, progress=lambda r: r.read_bytes and stop.set(), stop=stop)
         assert report.interrupted
         assert 0 < case.catalogue.counts()["items"] < 200
         ingest(case, [folder], embedder)

@@ -69,3 +69,21 @@ def test_a_pack_with_pictures_hides_their_faces(folder, tmp_path, option, faces)
     with zipfile.ZipFile(tmp_path / "pack") as archive:
         (name,) = (name for name in archive.namelist() if name.startswith("thumbnails/"))
         assert faces_of(archive.read(name)) == faces
+
+
+def test_the_review_page_shows_pictures_with_their_faces_hidden_unless_asked_for(folder, tmp_path):
+    pytest.importorskip("starlette", reason="starlette is not installed: pip install imgmatch")
+    from indexer.review import Desk
+
+    embedder = imgmatch.models.load_model(device="cpu", threads=1)
+    with Case.open(folder / "case") as case:
+        desk = Desk(case, embedder)
+        try:
+            hidden, seen = (desk.reveal_item(1, 800, False, faces) for faces in (False, True))
+            query = desk.choose("1").query_id
+            of_query = [desk.reveal_query(query, 800, True, faces) for faces in (False, True)]
+        finally:
+            desk.close()
+        said = [entry["arguments"]["faces"] for entry in case.log.entries() if entry["action"] == "reveal"]
+    assert [faces_of(picture) for picture in (hidden, seen, *of_query)] == [0, 2, 0, 2]
+    assert said == [False, True, False, True]
