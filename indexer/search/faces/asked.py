@@ -162,6 +162,8 @@ def _of_item(use: Use, item_id: int, number: int | None) -> ChosenFace:
     if item is None:
         raise UsageError(f"item:{item_id}: not in {use.path}; give an item id as a search shows it")
     faces = use.catalogue.faces.of([item_id])[item_id]
+    if not faces and use.catalogue.faces.unread_count(use.face_shelf().model_id, item_id):
+        raise UsageError(f"item:{item_id}: was not looked through for faces yet; run: imgmatch faces find {use.path}")
     at = _which(f"item:{item_id}", number, [face.unfit for face in faces])
     rows, there = use.face_shelf().store().gather(np.array([faces[at].face_id], np.int64))
     if not there.all():
