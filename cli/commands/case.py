@@ -126,11 +126,14 @@ def _as_it_is(path: Path) -> Iterator[Case]:
 
 
 def _status(path: Path, opened: Case, *, table: bool) -> dict[str, Any]:
+    from indexer.case.gate import gate_of
+
     catalogue = opened.catalogue
     last = opened.last_run("ingest")
     return {
         "case": str(path),
         **catalogue.counts(),
+        **({"faces": catalogue.face_count()} if gate_of(catalogue.meta.all()) else {}),
         "profiles": catalogue.profiles(),
         "issue_kinds": catalogue.issue_kinds(),
         "unsupported": catalogue.unsupported(),
