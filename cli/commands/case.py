@@ -174,15 +174,17 @@ def issues(
     out: Output,
 ) -> None:
     """List the evidence that could not be used, and why; or count it."""
+    from indexer.catalogue import plainly_no_picture
     from indexer.out import show
 
     counted_types: Counter[str] = Counter()
     programs = out.format is not Format.table or kind is not None
 
     def no_picture(row: IssueRow) -> bool:
-        if row.issue.error == "not_a_picture":
+        plain = plainly_no_picture(row.issue)
+        if plain:
             counted_types[row.issue.what or "others"] += 1
-        return row.issue.error == "not_a_picture"
+        return plain
 
     with open_case(case) as opened:
         if by is not None:
