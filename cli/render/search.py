@@ -7,11 +7,12 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from cli.render.formats import Format, emit, target
 from cli.render.table import shortened, text_table
 from imgmatch.match.calibration import false_match_text
+from imgmatch.match.rooms import BEGINS
 from imgmatch.match.strength import leads, strength
 from indexer.intake.csvfile import cell, printable, write_csv
 from indexer.out.jsontext import json_text
@@ -27,10 +28,13 @@ if TYPE_CHECKING:
 
 
 def emit_search(results: Iterable[SearchResult], format: Format, output: Path | None) -> None:
-    """Write search results as they come: for JSON and JSON Lines, one object a query, each on one line."""
+    """Write search results as they come, one object a query, each on one line; JSON of several is a list of them."""
     with target(output) as file:
         if format is Format.csv:
             write_csv(file, (row for result in results for row in _rows(result)), ["query", "answer", *fields.CSV])
+            return
+        if format is Format.json:
+            _json(file, (json_text(search_record(result)) for result in results))
             return
         best: list[list[str]] = []
         for result in results:
@@ -42,6 +46,19 @@ def emit_search(results: Iterable[SearchResult], format: Format, output: Path | 
             file.flush()
         if len(best) > 1:
             file.write(f"{len(best)} queries, the best match of each\n{text_table(best, _OVERVIEW)}")
+
+
+def _json(file: IO[str], objects: Iterator[str]) -> None:
+    """One object, or a list of several, written as they come."""
+    first, second = next(objects, ""), next(objects, None)
+    if second is None:
+        file.write(f"{first}\n" if first else "[]\n")
+        return
+    file.write(f"[\n{first},\n{second}")
+    for each in objects:
+        file.write(f",\n{each}")
+        file.flush()
+    file.write("\n]\n")
 
 
 def _rows(result: SearchResult) -> Iterator[dict[str, Any]]:
@@ -115,6 +132,11 @@ def _search_table(result: SearchResult) -> str:
     return f"{head}   {found}{table}{against}{left_out}\n"
 
 
+def _short(words: str) -> str:
+    """What is likely of two rooms, without its rate."""
+    return words.removeprefix(BEGINS).partition(":")[0]
+
+
 def emit_labels(results: Iterable[LabelResult], format: Format, output: Path | None) -> None:
     """Write rankings of labels: one row a label, with its best pictures; JSON has those pictures in full."""
 
@@ -131,6 +153,7 @@ def emit_labels(results: Iterable[LabelResult], format: Format, output: Path | N
                     "value": label.label,
                     **fields.values(best, ["strength", "level", "verified", "inliers"]),
                     "score": round(label.score, 6),
+                    "as_rooms": "".join(_short(reason) for reason in best.reasons if reason.startswith(BEGINS)),
                     "by_chance": false_match_text(best.false_match),
                     "decision": "; ".join(_decisions(label.matches)),
                     "pictures": label.pictures,
@@ -142,7 +165,19 @@ def emit_labels(results: Iterable[LabelResult], format: Format, output: Path | N
 
     emit(
         records(),
-        ["query", "rank", "value", "strength", "score", "by_chance", "decision", "pictures", "items", "path"],
+        [
+            "query",
+            "rank",
+            "value",
+            "strength",
+            "score",
+            "as_rooms",
+            "by_chance",
+            "decision",
+            "pictures",
+            "items",
+            "path",
+        ],
         format,
         output,
     )

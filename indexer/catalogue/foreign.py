@@ -49,7 +49,8 @@ def _arguments(text: str) -> object:
 
 
 def _spec(text: str) -> object:
-    told, numbers = checked(dict[str, str | int], given.loads(text)), {"dim", "input_px"}
+    told = checked(dict[str, str | int], given.loads(text))
+    numbers = {field.name for field in fields(ModelSpec) if field.type == "int"}
     named = all((type(value) is int) == (name in numbers) for name, value in told.items())
     return told.keys() <= {field.name for field in fields(ModelSpec)} and named and ModelSpec(**told)
 

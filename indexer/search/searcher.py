@@ -59,7 +59,7 @@ class Searcher:
         self._allowed_ids: Ids = np.empty(0, np.int64)
         finder = Finder(case.limits)
         self._limits = finder.limits
-        self._features = ItemFeatures(finder)
+        self._features = ItemFeatures(finder, embedder)
         self.index = index or CaseIndex(shelf, warn)
 
     def search(
@@ -137,7 +137,7 @@ class Searcher:
 
     def describe(self, use: Use, query: Query, matches: Sequence[Match]) -> tuple[Match, ...]:
         """The last stage: ranks, places, labels, metadata and reasons."""
-        return describe(use, query, matches)
+        return describe(use, query, matches, self._embedder.spec.name)
 
     def _allowed(self, within: Filter) -> Ids | None:
         """Vector ids that a filter lets through; None: all. Kept until the case or the filter changes."""
