@@ -33,7 +33,7 @@ def hard_pairs(embedder: Embedder, distractors: np.ndarray) -> dict[str, float]:
     rows = photographs.places()
     paths = [path for path, _, _ in rows]
     stored = embed_all(embedder, (image.pixels for image in photographs.pictures(paths, embedder.spec.input_px)))
-    asked = [_hard(image.pixels, number) for number, image in enumerate(photographs.pictures(paths))]
+    asked = [hard(image.pixels, number) for number, image in enumerate(photographs.pictures(paths))]
     scores = nearness(embedder, asked, np.concatenate([stored, distractors]))
     np.fill_diagonal(scores, -np.inf)  # the photograph that the query was made of
     names = np.array([place for _, place, _ in rows])
@@ -48,7 +48,8 @@ def hard_pairs(embedder: Embedder, distractors: np.ndarray) -> dict[str, float]:
     }
 
 
-def _hard(pixels: Pixels, number: int) -> Pixels:
+def hard(pixels: Pixels, number: int) -> Pixels:
+    """A photograph cropped to 40 % of its area, in other light and colours, a person in front."""
     part = crop_area(pixels, np.random.default_rng([SEED, number]), 0.4)
     return alter("person", alter("colour", part, SEED + number), SEED + number)
 

@@ -111,7 +111,8 @@ class ModelSpec:
     the CPU only). ``graph`` is what the ONNX file takes and gives: empty for pixels and cell weights in, vector and
     feature map out, ``plain`` for a picture in, a vector out (``imgmatch.models.runtimes``). ``query_px`` are further
     sides, as text with spaces between ("160 320"), at which a query is read besides ``input_px``: a crop shows larger
-    what the picture it was cut from shows small.
+    what the picture it was cut from shows small. The first ``copy_dim`` dimensions say most of what is seen in a part
+    of a picture, where a vector has several parts (0: all do).
     """
 
     name: str
@@ -126,6 +127,7 @@ class ModelSpec:
     network: str = ""
     graph: str = ""
     query_px: str = ""
+    copy_dim: int = 0
 
     @property
     def of_faces(self) -> bool:
@@ -310,6 +312,8 @@ class Match:
     """The query's very content (SHA-256)."""
     partial: str | None = None
     """What could not be read of the item."""
+    parts_score: float | None = None
+    """How well parts of the query meet parts of the item, where that was looked at: to order by, the highest first."""
     decision: Decision | None = None
     """What stands of it and the query by an examiner's word."""
 

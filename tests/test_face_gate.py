@@ -3,6 +3,7 @@ has its reason in the log, and nothing of a face leaves by another way than thos
 """
 
 import json
+import shutil
 import sqlite3
 from contextlib import nullcontext
 
@@ -21,6 +22,7 @@ from indexer.care import gate
 from indexer.care.gate import close_gate, open_gate
 from indexer.case.case import Case
 from indexer.intake.ingest import IngestConfig, ingest
+from indexer.search.faces.asked import FaceRequest
 from tests.conftest import encode, textured
 from tests.portraits import group, portrait
 from tests.test_recorded import COMMANDS, actions, commands, faces_in, held, people_in
@@ -78,8 +80,6 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def case(folder, tmp_path):
-    import shutil
-
     shutil.copytree(folder / "open", tmp_path / "case")
     return tmp_path / "case"
 
@@ -163,6 +163,55 @@ def test_the_gate_is_the_owners_to_open_and_says_on_what_authority(folder, tmp_p
         monkeypatch.setattr(gate.os, "getuid", lambda: 4711)
         with pytest.raises(CaseError, match="only the account that owns the case"):
             close_gate(opened, "why", erase=True)
+
+
+def test_the_review_page_looks_for_no_face_where_the_gate_is_closed(folder, tmp_path, monkeypatch):
+    from cli.review.app import Bell, make_app
+    from cli.review.door import Door
+    from indexer.review import Desk
+    from tests.test_recorded import ask
+
+    monkeypatch.setattr(FaceReader, "read", None)
+    shutil.copytree(folder / "closed", tmp_path / "case")
+    embedder = imgmatch.models.load_model(device="cpu", threads=1)
+    with Case.open(tmp_path / "case") as case:
+        desk = Desk(case, embedder)
+        page = make_app(desk, Door(1800), Bell(lambda: None, lambda: None, lambda why: None))
+        desk.choose("1")
+        known = actions(case.path)
+        for path, body in (("/faces/of", {}), ("/faces/found", {"face": 1})):
+            status, answer = ask(page, "POST", path, {"query": 1, "reason": "why", **body})
+            assert (status, b"faces are not looked for in this case" in answer) == (400, True), answer
+        assert b"faces enable" in ask(page, "GET", "/pages/faces")[1]
+        assert actions(case.path) == known
+        desk.close()
+    assert faces_in(tmp_path / "case") == []
+
+
+def test_the_review_page_wants_a_reason(case, folder):
+    from indexer.review import Desk
+
+    embedder = imgmatch.models.load_model(device="cpu", threads=1)
+    with Case.open(case) as opened:
+        desk = Desk(opened, embedder)
+        query = desk.upload("face.png", (folder / "face.png").read_bytes()).query_id
+        for work in (
+            lambda: desk.people.look(query, " ", "Ada"),
+            lambda: desk.people.search(query, 1, FaceRequest("")),
+        ):
+            with pytest.raises(UsageError, match="--reason is empty"):
+                work()
+        assert len(desk.people.look(query, REASON, "Ada").faces) == 1
+        found = desk.people.search(query, 1, FaceRequest(REASON))
+        assert [match.faces[0][0].number for match in found.matches] == [2]
+        said = opened.log.entries(last=2)
+        assert [(entry["action"], entry["arguments"]["reason"]) for entry in said] == [
+            ("show faces", REASON),
+            ("search faces", REASON),
+        ]
+        with pytest.raises(UsageError, match="numbered from left to right"):
+            desk.people.search(query, 9, FaceRequest(REASON))
+        desk.close()
 
 
 # --- open

@@ -126,11 +126,14 @@ def _as_it_is(path: Path) -> Iterator[Case]:
 
 
 def _status(path: Path, opened: Case, *, table: bool) -> dict[str, Any]:
+    from indexer.case.gate import gate_of
+
     catalogue = opened.catalogue
     last = opened.last_run("ingest")
     return {
         "case": str(path),
         **catalogue.counts(),
+        **({"faces": catalogue.face_count()} if gate_of(catalogue.meta.all()) else {}),
         "profiles": catalogue.profiles(),
         "issue_kinds": catalogue.issue_kinds(),
         "unsupported": catalogue.unsupported(),
@@ -171,15 +174,17 @@ def issues(
     out: Output,
 ) -> None:
     """List the evidence that could not be used, and why; or count it."""
+    from indexer.catalogue import plainly_no_picture
     from indexer.out import show
 
     counted_types: Counter[str] = Counter()
     programs = out.format is not Format.table or kind is not None
 
     def no_picture(row: IssueRow) -> bool:
-        if row.issue.error == "not_a_picture":
+        plain = plainly_no_picture(row.issue)
+        if plain:
             counted_types[row.issue.what or "others"] += 1
-        return row.issue.error == "not_a_picture"
+        return plain
 
     with open_case(case) as opened:
         if by is not None:

@@ -143,7 +143,9 @@ def types(counted: Mapping[str, int]) -> str:
 
 
 def _kinds(report: IngestReport) -> str:
-    return types({kind: count for kind, count in report.issue_kinds.items() if kind != "not_a_picture"})
+    simply = 0 if report.only_pictures else report.not_pictures
+    kinds = {**report.issue_kinds, "not_a_picture": report.issue_kinds.get("not_a_picture", 0) - simply}
+    return types({kind: count for kind, count in kinds.items() if count > 0})
 
 
 def _length(seconds: float) -> str:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from cli.render.formats import Format, emit, target
 from cli.render.table import shortened, text_table
@@ -27,10 +27,13 @@ if TYPE_CHECKING:
 
 
 def emit_search(results: Iterable[SearchResult], format: Format, output: Path | None) -> None:
-    """Write search results as they come: for JSON and JSON Lines, one object a query, each on one line."""
+    """Write search results as they come, one object a query, each on one line; JSON of several is a list of them."""
     with target(output) as file:
         if format is Format.csv:
             write_csv(file, (row for result in results for row in _rows(result)), ["query", "answer", *fields.CSV])
+            return
+        if format is Format.json:
+            _json(file, (json_text(search_record(result)) for result in results))
             return
         best: list[list[str]] = []
         for result in results:
@@ -42,6 +45,19 @@ def emit_search(results: Iterable[SearchResult], format: Format, output: Path | 
             file.flush()
         if len(best) > 1:
             file.write(f"{len(best)} queries, the best match of each\n{text_table(best, _OVERVIEW)}")
+
+
+def _json(file: IO[str], objects: Iterator[str]) -> None:
+    """One object, or a list of several, written as they come."""
+    first, second = next(objects, ""), next(objects, None)
+    if second is None:
+        file.write(f"{first}\n" if first else "[]\n")
+        return
+    file.write(f"[\n{first},\n{second}")
+    for each in objects:
+        file.write(f",\n{each}")
+        file.flush()
+    file.write("\n]\n")
 
 
 def _rows(result: SearchResult) -> Iterator[dict[str, Any]]:

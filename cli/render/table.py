@@ -5,18 +5,19 @@ from __future__ import annotations
 import io
 import re
 import sys
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 _PATHS = {"path", "place", "found at", "query", "found by", "other_path", "other_place", "source"}
 _TAIL = re.compile(r"(?: \(deleted\))?(?: \(\+\d+ more\))?\Z")
 _NAMES = re.compile(r"[/\\]| > ")
-_LEAST_PATH, _WIDEST_OTHER, _GAP = 16, 14, 2
+_LEAST_PATH, _WIDEST_OTHER, _GAP = 16, 14, 3
 
 
 def text_table(rows: list[list[str]], columns: Sequence[str]) -> str:
     """Rows under their columns; on a terminal as wide as that is, and there paths lose their beginning, never a part
-    of a name.
+    of a name, and no word is broken: what there is no room for stands below its row, the widest first.
     """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
@@ -29,19 +30,69 @@ def text_table(rows: list[list[str]], columns: Sequence[str]) -> str:
     width = None if sys.stdout.isatty() else 100_000
     text = io.StringIO()
     console = Console(file=text, width=width, color_system=None, legacy_windows=False, highlight=False)
+    below = _below(rows, columns, console.width)
+    hung = [_hanging(row, columns, below, console.width) for row in rows]
+    rows = [[cell for index, cell in enumerate(row) if index not in below] for row in rows]
+    columns = [name for index, name in enumerate(columns) if index not in below]
     room = _room(rows, columns, console.width)
+    console.width = 100_000 if below else console.width  # then each row is one line
     rows = [[shortened(c, room) if name in _PATHS else c for name, c in zip(columns, row, strict=True)] for row in rows]
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for index, name in enumerate(columns):
         numbers = bool(rows) and all(row[index].lstrip("-").replace(".", "", 1).isdigit() for row in rows if row[index])
-        whole = max(len(row[index]) for row in rows) if name in _PATHS else None
+        cells = [row[index] for row in rows]
+        whole = _wide(cells) if name in _PATHS else None
+        least = _wide(word for text in (name, *cells) for word in text.split()) if whole is None else whole
         justify: Literal["left", "right"] = "right" if numbers else "left"
-        table.add_column(name, justify=justify, overflow="fold", no_wrap=numbers or whole is not None, min_width=whole)
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=numbers or whole is not None, min_width=least)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))  # Text: a file name is never markup
     console.print(table)
-    lines = [line.rstrip() for line in text.getvalue().splitlines()]
-    return "\n".join(line for line in lines if line) + "\n"
+    lines = [line for line in map(str.rstrip, text.getvalue().splitlines()) if line]
+    if below:
+        lines = [*lines[:2], *(line for row, more in zip(lines[2:], hung, strict=True) for line in (row, *more))]
+    return "\n".join(lines) + "\n"
+
+
+def _wide(texts: Iterable[str]) -> int:
+    """How many columns of a terminal the widest takes; 1 at least."""
+    from rich.cells import cell_len
+
+    return max((1, *map(cell_len, texts)))
+
+
+def _below(rows: list[list[str]], columns: Sequence[str], width: int) -> set[int]:
+    """Which columns stand below their row: none where words fit side by side, else the widest, until the rest does on
+    one line. The first stays.
+    """
+    cells = [[name, *(row[index] for row in rows)] for index, name in enumerate(columns)]
+    words = [
+        _LEAST_PATH if name in _PATHS else _wide(word for text in texts for word in text.split())
+        for name, texts in zip(columns, cells, strict=True)
+    ]
+    if sum(words) + _GAP * len(columns) <= width:
+        return set()
+    whole, below = [_wide(texts) for texts in cells], set[int]()
+    for index in sorted(range(1, len(columns)), key=lambda index: -whole[index]):
+        if sum(wide + _GAP for each, wide in enumerate(whole) if each not in below) <= width:
+            break
+        below.add(index)
+    return below
+
+
+def _hanging(row: list[str], columns: Sequence[str], below: set[int], width: int) -> list[str]:
+    """The lines below a row."""
+    lines: list[str] = []
+    for index in sorted(below):
+        head = f"    {columns[index]}: "
+        text = row[index]
+        if columns[index] in _PATHS:
+            lines += [head + shortened(text, width - len(head))] * bool(text)
+        else:
+            lines += (
+                textwrap.wrap(text, max(20, width), initial_indent=head, subsequent_indent="      ") if text else []
+            )
+    return lines
 
 
 def shortened(path: str, most: int) -> str:

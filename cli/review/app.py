@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from cli.review.asked import get, post, text
 from cli.review.deciding import Deciding
 from cli.review.door import CODE_S, PAGES
+from cli.review.facing import Facing
 from cli.review.handing import Handing
 from cli.review.lists import Lists
 from cli.review.searching import Searching
@@ -52,6 +53,7 @@ class _Pages:
             "decisions": lambda: "",
             "issues": lambda: "",
             "map": lambda: "",
+            "faces": self._views.tray,
             "audit": lambda: lists.audit(None),
         }
         routes = [
@@ -65,6 +67,7 @@ class _Pages:
             *Searching(desk, self._views).routes,
             *Deciding(desk, self._views, lists).routes,
             *Handing(desk, lists).routes,
+            *Facing(desk, self._views).routes,
         ]
         self.app = Starlette(
             routes=routes, exception_handlers={ImgmatchError: _failed, ClientDisconnect: _gone, Exception: _broken}

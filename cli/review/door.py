@@ -24,8 +24,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 CODE_S = 600.0
 """So long does a code let in; one that the page asks for to open another tab, a tenth of it."""
 PAGES = {
-    "/": "matches", "/decisions": "decisions", "/groups": "groups", "/map": "map", "/issues": "issues",
-    "/audit": "audit", "/export": "export",
+    "/": "matches", "/decisions": "decisions", "/groups": "groups", "/faces": "faces", "/map": "map",
+    "/issues": "issues", "/audit": "audit", "/export": "export",
 }  # fmt: skip
 """Where the empty page is given to anybody: it holds nothing of the case."""
 _STATIC = "/static/"

@@ -32,8 +32,8 @@ _GROUPS = 30
 _BROWSED = 18
 _LABELS = 30
 _TITLES = {
-    "matches": "Matches", "decisions": "Decisions", "groups": "Groups", "map": "Map", "issues": "Issues",
-    "audit": "Audit trail", "export": "Export",
+    "matches": "Matches", "decisions": "Decisions", "groups": "Groups", "faces": "Faces", "map": "Map",
+    "issues": "Issues", "audit": "Audit trail", "export": "Export",
 }  # fmt: skip
 _FACTS = {
     "taken": "Taken", "camera_make": "Camera", "camera_model": "Model", "camera_serial": "Serial number",

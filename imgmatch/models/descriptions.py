@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 
 from imgmatch.errors import ModelError
@@ -34,15 +34,20 @@ def read_spec(path: Path) -> ModelSpec:
         raise ModelError(f"{path}: must hold a JSON object with the fields of a model")
     for field in fields(ModelSpec):
         kind = int if field.type == "int" else str
-        if not isinstance(found.get(field.name, "" if field.default == "" else None), kind):
+        if not isinstance(found.get(field.name, None if field.default is MISSING else field.default), kind):
             raise ModelError(f"{path}: field {field.name!r} must be there, as {kind.__name__}")
-    spec = ModelSpec(**{field.name: found.get(field.name, "") for field in fields(ModelSpec)})
+    spec = ModelSpec(**{field.name: found.get(field.name, field.default) for field in fields(ModelSpec)})
     for name in (spec.name, spec.weights_file):
         if not PLAIN_NAME.fullmatch(name) or name == SPEC_FILE:
             raise ModelError(f"{path}: {name!r} must be a plain name: letters, digits, '.', '_' and '-', no folders")
     if spec.graph not in GRAPHS:
         raise ModelError(f"{path}: field 'graph' is {spec.graph!r}, must be empty or 'plain'; update imgmatch")
-    for name, value, limits in (("dim", spec.dim, _DIMS), ("input_px", spec.input_px, _INPUTS_PX)):
+    copies = range(spec.dim + 1)
+    for name, value, limits in (
+        ("dim", spec.dim, _DIMS),
+        ("input_px", spec.input_px, _INPUTS_PX),
+        ("copy_dim", spec.copy_dim, copies),
+    ):
         if value not in limits:
             raise ModelError(f"{path}: field {name!r} is {value}, must be {limits.start} to {limits.stop - 1}")
     if not all(side.isdecimal() and int(side) in _INPUTS_PX and int(side) % 32 == 0 for side in spec.query_px.split()):

@@ -75,6 +75,12 @@ class GeM(nn.Module):
         mean = powered.sum((2, 3)) / kept.sum((2, 3)).clamp(min=self.eps)
         return mean.pow(1.0 / self.p)
 
+    def over(self, cells: Tensor, windows: Tensor) -> Tensor:
+        """Pool every map within each of the same ``windows`` (R, h, w): (N, R, C)."""
+        powered = cells.clamp(min=self.eps).pow(self.p)
+        shares = windows / windows.sum((1, 2), keepdim=True)
+        return torch.einsum("nchw,rhw->nrc", powered, shares).clamp(min=1e-12).pow(1.0 / self.p)
+
 
 class PooledNetwork(nn.Module):
     """What every network here is: a feature map, pooled over weighted cells, projected, brought to unit length.

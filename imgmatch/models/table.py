@@ -28,6 +28,7 @@ _ROOMS = ModelSpec(
     description="EfficientNet-Lite0; a copy part of 224 and a place part of 160 dimensions",
     network='{"backbone": "efficientnet_lite0", "parts": [224, 160]}',
     query_px="160 320",
+    copy_dim=224,
 )
 MODELS = {
     spec.name: spec

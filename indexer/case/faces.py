@@ -7,14 +7,30 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from imgmatch.errors import CaseError
+from indexer.case.use import Shelves
 from indexer.catalogue import FaceRow, Writer
 from indexer.index.shelf import Shelf
 
 if TYPE_CHECKING:
+    from imgmatch.models.base import FaceEmbedder
     from imgmatch.models.face import FoundFace
 
 FACES_PROFILE, THOROUGH_FACES = "faces", "faces thorough"
 """How an item was looked through for faces: as a whole, or in tiles at full size, too."""
+
+
+def require_same_model(case: Shelves, reader: FaceEmbedder) -> Shelf:
+    """The shelf of faces of a case. Raises CaseError where its gate is closed, or it was opened for other weights than
+    those that were loaded.
+    """
+    shelf = case.face_shelf()
+    if shelf.spec.weights_sha256 != reader.spec.weights_sha256:
+        raise CaseError(
+            f"{case.path}: its faces were made by {shelf.spec.name} with other weights than those installed, and the "
+            "two can't be compared; use the imgmatch version that made them, or erase them and find them again"
+        )
+    return shelf
 
 
 def add_faces(

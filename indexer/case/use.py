@@ -71,6 +71,7 @@ class Plain:
         self.integrity = catalogue.integrity
         self.rewrite = catalogue.rewrite
         self.format_version = catalogue.format_version
+        self.face_count = catalogue.faces.count
 
 
 class Shelves:

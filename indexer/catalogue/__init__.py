@@ -11,7 +11,7 @@ from indexer.catalogue.decisions import DecisionRow
 from indexer.catalogue.erasures import ErasureRow
 from indexer.catalogue.faces import FaceDecisionRow, FaceRow, PersonRow
 from indexer.catalogue.indexes import GenerationRow, RemoteRow
-from indexer.catalogue.issues import IssueRow, KindRow
+from indexer.catalogue.issues import NO_PICTURE, IssueRow, KindRow, plainly_no_picture
 from indexer.catalogue.items import ItemRow
 from indexer.catalogue.listed import ListedFile
 from indexer.catalogue.lists import ListHit, ListRow
@@ -21,6 +21,7 @@ from indexer.catalogue.sightings import SightingRow
 from indexer.catalogue.writer import Writer
 
 __all__ = [
+    "NO_PICTURE",
     "CalibrationRow",
     "Catalogue",
     "ContainerRow",
@@ -41,4 +42,5 @@ __all__ = [
     "SegmentRow",
     "SightingRow",
     "Writer",
+    "plainly_no_picture",
 ]

@@ -18,7 +18,7 @@ from indexer.catalogue.erasures import ErasureReads
 from indexer.catalogue.faces import FaceReads
 from indexer.catalogue.facts import FactReads
 from indexer.catalogue.indexes import IndexReads
-from indexer.catalogue.issues import OF_EVIDENCE, IssueReads
+from indexer.catalogue.issues import OF_EVIDENCE, PLAINLY_NONE, IssueReads
 from indexer.catalogue.items import ItemReads
 from indexer.catalogue.labels import LabelReads
 from indexer.catalogue.listed import ListedReads
@@ -269,7 +269,7 @@ class Catalogue:
 
     def counts(self) -> dict[str, int]:
         """How many items, sightings, places with issues, vectors, segments, labels, partial items and ignored files
-        there are; ``not_pictures`` of the places with issues are simply no pictures.
+        there are; ``not_pictures`` of the places with issues are simply something else.
         """
         row = self.rows(
             "SELECT (SELECT count(*) FROM items), (SELECT count(*) FROM sightings),"
@@ -278,7 +278,7 @@ class Catalogue:
             " (SELECT count(*) FROM segments),"
             " (SELECT count(DISTINCT item_id) FROM labels), (SELECT count(*) FROM items WHERE partial IS NOT NULL),"
             " (SELECT count(DISTINCT locator) FROM listed_files WHERE ignored),"
-            " (SELECT count(DISTINCT locator) FROM issues WHERE error = 'not_a_picture')"
+            f" (SELECT count(DISTINCT locator) FROM issues WHERE {PLAINLY_NONE})"
         )[0]
         names = (
             "items", "sightings", "issues", "vectors", "segments", "labelled_items", "partial_items", "ignored_files",

@@ -208,6 +208,15 @@ class FaceReads(Reads):
         )
         return [row[0] for row in self._rows(sql, (after, model_id, profile, limit))]
 
+    def unread_count(self, model_id: int, item_id: int | None = None) -> int:
+        """How many items (of one) were not looked through for faces yet."""
+        one = "" if item_id is None else " AND item_id = ?"
+        sql = (
+            "SELECT count(*) FROM items WHERE NOT EXISTS (SELECT 1 FROM profiles p"
+            f" WHERE p.item_id = items.item_id AND model_id = ?){one}"
+        )
+        return int(self._rows(sql, (model_id, *(() if item_id is None else (item_id,))))[0][0])
+
     def people(self) -> list[PersonRow]:
         """Every person who has a face, the one with the most first."""
         rows = self._rows(

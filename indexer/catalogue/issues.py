@@ -18,6 +18,27 @@ FILE_STAGES = ("read", "decode", "embed")
 TABLE_STAGES = ("labels", "manifest", "import")
 """Stages of tables from outside: what is said of their rows is no issue of evidence, and counts as none."""
 OF_EVIDENCE = f"stage NOT IN {TABLE_STAGES}"
+NO_PICTURE = "not_a_picture"
+"""The kind of issue of a file that holds nothing to decode."""
+_CLAIMED = """
+    3fr 3g2 3gp 7z aff arw asf avi avif avifs bmp cr2 cr3 crw dcm dds dib djvu dng e01 emf eps erf ex01 exr flif flv
+    gif gz hdr heic heics heif heifs hif ico iso j2k jfif jif jls jp2 jpe jpeg jpf jpg jpm jpx jxl jxr kdc m2ts m4v
+    mdf mef mkv mng mov mp4 mpeg mpg mpo mrw mts nef nrw orf pbm pcx pdf pef pgm pic pict pjpeg png pnm ppm psb psd
+    qoi raf rar raw rw2 rwl s01 sr2 srf srw svg svgz tar tga tgz thm tif tiff ts vhd vhdx vmdk vob wbmp wdp webm
+    webp wmf wmv x3f xcf zip
+"""
+_CLAIMS = tuple(_CLAIMED.split())
+"""Endings of the names of pictures, videos, documents, archives and disk images: a file that is called so, and whose
+content is none, was one and is damaged, is locked, or is not what it says.
+"""
+PLAINLY_NONE = f"error = '{NO_PICTURE}' AND what NOT IN {_CLAIMS}"
+
+
+def plainly_no_picture(issue: Issue) -> bool:
+    """Whether a file is simply something else than a picture (a text, a program), by its content and by its name."""
+    return issue.error == NO_PICTURE and issue.what not in _CLAIMS
+
+
 _ALL = "locator, stage, error, message, sha256, size_bytes, modified_ns, changed_ns, seen_utc, run_id, what, beside"
 _PAST = "run_id, locator, stage, error, message, sha256, size_bytes, seen_utc, what, beside"
 _SAME = (

@@ -5,6 +5,11 @@ random UUID, minted when the case joins the collection) and its vector id, which
 of workstations write at once, none meets another's keys, and sending a row again changes nothing.
 
 A server sees keys and vectors, never a picture, a name or a label.
+
+Tried with ``TRIED``. Only what all of them answer alike is relied on: partitions are named by us, since 2.3 puts rows
+that come by upsert where their partition key does not say; a hit's key is read by its place, since 2.3 does not name
+it; every question is asked with strong consistency, so that rows count before they are sealed; no answer holds more
+than ``MOST`` rows.
 """
 
 from __future__ import annotations
@@ -28,10 +33,13 @@ from indexer.catalogue import RemoteRow
 from indexer.index.protocol import Ids, Queries
 from indexer.index.segments import Rows
 
+TRIED = ("Milvus 2.3.5 (standalone)", "Milvus Lite 3.2")
 TOKEN = "IMGMATCH_MILVUS_TOKEN"
 # The most that Milvus returns for a query.
 MOST = 16_384
-_FORMAT = 1
+_FORMAT = 2
+# A case's rows lie together in one of these parts of a collection: a search of one case looks at few others' rows.
+_PARTS = 64
 _CONNECT_S = 10.0
 _ANSWER_S = 120.0
 _MADE_S = 5.0  # between a collection and its index, when another workstation makes them
@@ -79,6 +87,7 @@ class Collection:
         """Connect, and check or make the collection."""
         self.remote = remote
         self.name = f"{remote.collection}_{re.sub(r'[^A-Za-z0-9]', '_', spec.name)}_{spec.weights_sha256[:12]}"
+        self._part = f"part_{int(remote.namespace[:8], 16) % _PARTS:02}"
         self._spec = spec
         self._library = _pymilvus()
         with self._naming():
@@ -87,6 +96,7 @@ class Collection:
                 self._create()
             self._check(self._client.describe_collection(self.name, timeout=_ANSWER_S))
             self._soon(lambda: self._client.list_indexes(self.name, timeout=_ANSWER_S))
+            self._make_part()
             self._client.load_collection(self.name, timeout=_ANSWER_S)
 
     @property
@@ -104,13 +114,13 @@ class Collection:
                     {"key": self._key(i), "namespace": self.remote.namespace, "vector_id": i, "vector": vector}
                     for i, vector in zip(ids[part].tolist(), vectors, strict=True)
                 ]
-                self._client.upsert(self.name, data, timeout=_ANSWER_S)
+                self._client.upsert(self.name, data, partition_name=self._part, timeout=_ANSWER_S)
 
     def settle(self) -> None:
         """Ask the server to seal what was sent, so that it is indexed; searches see it before that too."""
         try:
             with self._naming():
-                self._client.flush(self.name, timeout=_ANSWER_S, retry_on_rate_limit=False)
+                self._client.flush(self.name, timeout=_ANSWER_S, retry_on_rate_limit=False, _async=True)
         except _BusyError:  # a cluster bounds how often; it seals by itself
             pass
 
@@ -119,13 +129,13 @@ class Collection:
         with self._naming():
             for start in range(0, len(ids), _ROWS):
                 keys = [self._key(i) for i in ids[start : start + _ROWS]]
-                self._client.delete(self.name, ids=keys, timeout=_ANSWER_S)
+                self._client.delete(self.name, ids=keys, partition_name=self._part, timeout=_ANSWER_S)
 
     def remove_above(self, vector_id: int) -> None:
         """Take out this case's rows with higher ids; of 0, all."""
         with self._naming():
             chosen = f"{self._own()} and vector_id > {vector_id}"
-            self._client.delete(self.name, filter=chosen, timeout=_ANSWER_S)
+            self._client.delete(self.name, filter=chosen, partition_name=self._part, timeout=_ANSWER_S)
 
     def count(self) -> int:
         """How many rows of this case are there."""
@@ -133,6 +143,7 @@ class Collection:
             answer = self._client.query(
                 self.name,
                 filter=self._own(),
+                partition_names=[self._part],
                 output_fields=["count(*)"],
                 consistency_level="Strong",
                 timeout=_ANSWER_S,
@@ -145,6 +156,7 @@ class Collection:
             answer = self._client.query(
                 self.name,
                 filter=f"{self._own()} and vector_id >= {first} and vector_id <= {last}",
+                partition_names=[self._part],
                 output_fields=["vector_id"],
                 limit=MOST,
                 consistency_level="Strong",
@@ -162,12 +174,13 @@ class Collection:
                 anns_field="vector",
                 limit=count,
                 filter=self._own(),
+                partition_names=[self._part],
                 search_params={"metric_type": "IP", "params": {"ef": max(_EF, count)}},
                 consistency_level="Strong",
                 timeout=_ANSWER_S,
             )
         for row, hits in zip(near, answer, strict=True):
-            found = [int(hit["key"].rpartition(":")[2]) for hit in hits]
+            found = [int(key.rpartition(":")[2]) for key in hits.ids]
             row[: len(found)] = found
         return near
 
@@ -186,8 +199,7 @@ class Collection:
         about = json.dumps(self._about(), sort_keys=True)
         schema = self._library.MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False, description=about)
         schema.add_field("key", types.VARCHAR, max_length=64, is_primary=True)
-        # Each case's rows lie together: a search of one looks at no other's.
-        schema.add_field("namespace", types.VARCHAR, max_length=32, is_partition_key=True)
+        schema.add_field("namespace", types.VARCHAR, max_length=32)
         schema.add_field("vector_id", types.INT64)
         schema.add_field("vector", types.FLOAT_VECTOR, dim=self._spec.dim)
         index = self._library.MilvusClient.prepare_index_params()
@@ -199,6 +211,18 @@ class Collection:
         except self._library.MilvusException:
             if not self._soon(self._exists):
                 raise
+
+    def _make_part(self) -> None:
+        if self._has_part():
+            return
+        try:
+            self._client.create_partition(self.name, self._part, timeout=_ANSWER_S)
+        except self._library.MilvusException:
+            if not self._soon(self._has_part):
+                raise
+
+    def _has_part(self) -> bool:
+        return bool(self._client.has_partition(self.name, self._part, timeout=_ANSWER_S))
 
     def _soon(self, there: Callable[[], object]) -> bool:
         """Whether something is there, or will be in a moment: another workstation may be making it."""
@@ -217,9 +241,10 @@ class Collection:
         if not {"key", "namespace", "vector_id", "vector"} <= fields.keys():
             raise CaseError(f"{self.where}: was not made by imgmatch; choose another name with --collection")
         dim = int(fields["vector"].get("params", {}).get("dim", 0))
-        # The name holds the weights' hash already; Lite keeps no description.
+        # The name holds the weights' hash already; Lite keeps no description, and a format before had a partition key.
         about = found.get("description") or json.dumps(self._about(), sort_keys=True)
-        if dim != self._spec.dim or about != json.dumps(self._about(), sort_keys=True):
+        other = about != json.dumps(self._about(), sort_keys=True) or fields["namespace"].get("is_partition_key")
+        if other or dim != self._spec.dim:
             raise CaseError(
                 f"{self.where}: holds {dim}-d vectors of another model or format, not {self._spec.dim}-d ones of "
                 f"{self._spec.name!r}; choose another name with --collection"
@@ -232,25 +257,61 @@ class Collection:
 
         try:
             yield
-        except self._library.MilvusException as error:
-            raise _named(self.where, error.code, str(error.message or error)) from error
-        except grpc.RpcError as error:
-            raise _named(self.where, 0, str(error)) from error
+        except (self._library.MilvusException, grpc.RpcError) as error:
+            raise _named(self.where, error) from error
 
 
 class _BusyError(CaseError):
     """The server wants to be asked less often."""
 
 
-def _named(where: str, code: int, message: str) -> CaseError:
-    line = next((line.strip() for line in message.splitlines() if line.strip()), "no reason given")[:200]
-    lower = message.lower()
-    if code == 8 or "rate limit" in lower:
+# What a server or the way to it says, and what that means and asks for; the first that fits.
+_FAULTS: tuple[tuple[tuple[str, ...], str], ...] = (
+    (
+        ("unauthenticated", "auth check", "not authenticated", "permission", "privilege"),
+        f"the server refuses the token; set {TOKEN} to user:password or an API key that may use this collection",
+    ),
+    (
+        ("certificate", "handshake", "ssl_error", "wrong_version_number"),
+        "the server can't be reached by TLS: its certificate is not trusted here, or it speaks http only; name the "
+        "laboratory's authority in GRPC_DEFAULT_SSL_ROOTS_FILE_PATH, or give the address that it has",
+    ),
+    (
+        ("http1.x", "unimplemented", "received http2 header with status"),
+        "what answers there is no Milvus server that imgmatch knows; check the port (19530, unless it was changed)",
+    ),
+    (
+        ("no space left", "disk quota", "memory quota", "quota exceeded", "out of memory"),
+        "the server is full; make room on it, then run: imgmatch index build CASE",
+    ),
+    (
+        ("not loaded", "not fully loaded", "not available", "no available", "not ready", "notready", "not healthy"),
+        "the server is not ready, as after a start; wait a minute and try again",
+    ),
+    (
+        ("fail connecting", "unavailable", "deadline", "connection", "timeout"),
+        "the server can't be reached; check the address, the network and https or http, and whether it runs",
+    ),
+)
+
+
+def _named(where: str, error: BaseException) -> CaseError:
+    """What befell, in one line; the library hides the server's own words behind its own."""
+    chain: list[BaseException] = []
+    more: list[BaseException | None] = [error]
+    while more:
+        cause = more.pop()
+        if cause is not None and cause not in chain:  # it raises errors from themselves
+            chain.append(cause)
+            more += [cause.__cause__, cause.__context__]
+    texts = [str(getattr(cause, "message", "") or cause) for cause in chain]
+    line = next((line.strip() for line in texts[0].splitlines() if line.strip()), "no reason given")[:200]
+    said = "\n".join(texts).lower()
+    if getattr(error, "code", None) == 8 or "rate limit" in said:
         return _BusyError(f"{where}: the server is busy ({line}); try again later")
-    if any(word in lower for word in ("unauthenticated", "auth check", "permission", "privilege", "not authenticated")):
-        return CaseError(f"{where}: the server refuses the token; set {TOKEN} to user:password or an API key")
-    if any(word in lower for word in ("fail connecting", "unavailable", "deadline", "connection", "timeout")):
-        return CaseError(f"{where}: the server can't be reached; check the address, the network and https or http")
+    for words, meaning in _FAULTS:
+        if any(word in said for word in words):
+            return CaseError(f"{where}: {meaning}")
     return CaseError(f"{where}: {line}; see the server's log")
 
 

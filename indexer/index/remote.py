@@ -129,10 +129,13 @@ def follow_commit(shelves: Iterable[Shelf]) -> bool:
 
 
 def empty(shelves: Iterable[Shelf], remote: RemoteRow) -> None:
-    """Take every row of a case out of a place."""
+    """Take every row of a case out of a place. Raises CaseError when the server keeps some."""
     for shelf in shelves:
         if shelf._catalogue.indexes.sent(remote.namespace, shelf.model_id):
-            Collection(remote, shelf.spec).remove_above(0)
+            collection = Collection(remote, shelf.spec)
+            collection.remove_above(0)
+            if left := collection.count():
+                raise CaseError(f"{collection.where}: the server still holds {left} of the case's rows")
 
 
 def describe(shelf: Shelf, remote: RemoteRow) -> dict[str, Any]:
@@ -199,8 +202,6 @@ class _Kept:
             done += len(ids)
             if progress:
                 progress("index", done, store.rows)
-        if done:
-            self.collection.settle()
 
     def _sent(self) -> int:
         return self._shelf._catalogue.indexes.sent(self.collection.remote.namespace, self._shelf.model_id)

@@ -12,12 +12,12 @@ from imgmatch.types import Digests, Evidence, Issue
 from indexer.case.case import Case
 from indexer.case.compact import join_small
 from indexer.case.run import Batch, NewItem, Run
-from indexer.catalogue import ListHit
+from indexer.catalogue import ListHit, plainly_no_picture
 from indexer.index.remote import follow_commit
 from indexer.index.shelf import Shelf
 from indexer.intake.config import IngestConfig, IngestReport
 from indexer.intake.known import Alert, KnownFiles, Listed
-from indexer.intake.outcomes import NO_PICTURE, Failed, Ignored, KeptOut, Known, New, Outcome, Unread
+from indexer.intake.outcomes import Failed, Ignored, KeptOut, Known, New, Outcome, Unread
 
 # Commits between two joinings of their segments: 128 of 512 items fill one.
 _JOIN_EVERY = 128
@@ -113,15 +113,15 @@ class Commits:
         self._batch.seen.append((outcome.digests.sha256, outcome.evidence))
 
     def _failed(self, outcome: Failed) -> None:
-        sha256 = None
+        sha256, plain = None, plainly_no_picture(outcome.issue)
         if outcome.evidence is not None and outcome.digests is not None:
             sha256 = outcome.digests.sha256
-            if not self._only_pictures or outcome.issue.error != NO_PICTURE:
+            if not (self._only_pictures and plain):
                 self._read(outcome.evidence, outcome.digests, ignored=False)
             if outcome.issue.stage == "embed":
                 self._lost[sha256] = outcome.issue
         self._damage(outcome.damage)
-        if outcome.issue.error == NO_PICTURE and not outcome.beside:
+        if plain and not outcome.beside:
             types = self._report.not_picture_types
             types[outcome.issue.what] = types.get(outcome.issue.what, 0) + 1
             self._report.not_pictures += 1

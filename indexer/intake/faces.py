@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from imgmatch.cores import usable_cores
-from imgmatch.errors import CaseError, EvidenceError
+from imgmatch.errors import EvidenceError
 from imgmatch.evidence import DEFAULT_OPTIONS, SourceOptions
 from imgmatch.evidence.read import Finder, only_this_file
 from imgmatch.models.base import FaceEmbedder
 from imgmatch.models.face import DECODED_PX
 from indexer.case.case import Case
-from indexer.case.faces import FACES_PROFILE, THOROUGH_FACES, add_faces
+from indexer.case.faces import FACES_PROFILE, THOROUGH_FACES, add_faces, require_same_model
 from indexer.case.run import Run
 from indexer.index.protocol import Progress
 from indexer.index.shelf import Shelf
@@ -58,9 +58,7 @@ def find_faces(
 
     Raises CaseError where the gate of the case is closed, or was opened for another model.
     """
-    shelf = case.face_shelf()
-    if shelf.spec.weights_sha256 != reader.spec.weights_sha256:
-        raise CaseError(f"{case.path}: its faces are those of {shelf.spec.name} with other weights; use that version")
+    shelf = require_same_model(case, reader)
     profile = THOROUGH_FACES if thorough else FACES_PROFILE
     done, stop = FacesFound(), stop or threading.Event()
     arguments = {"thorough": thorough, "jobs": jobs or usable_cores()}

@@ -16,6 +16,7 @@ from imgmatch.workers.decode import ReadPicture, read_picture
 from imgmatch.workers.pictures import PicturePool
 from indexer.case.case import Case
 from indexer.case.compact import join_small
+from indexer.case.faces import require_same_model
 from indexer.case.run import Run
 from indexer.intake.commits import Commits
 from indexer.intake.config import IngestConfig, IngestReport
@@ -65,7 +66,7 @@ def ingest(
     arguments = config.record(paths)
     subject = {"paths": arguments["paths"]}
     if faces is not None:
-        case.face_shelf()
+        require_same_model(case, faces)
         arguments["faces"], report.faces = faces.spec.name, 0
     with case.writing(waiting=(lambda: not stop.wait(_LOOK_S)) if config.wait else None):
         shelf = case.add_shelf(embedder.spec)

@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from imgmatch.types import Pixels, Vector
 
 
-NO_PICTURE = "not_a_picture"
-"""The kind of issue of a file that holds nothing to decode."""
-
-
 @dataclass(frozen=True, slots=True)
 class Failed:
     """It can't be used: an issue, with what was found and read before it was met. ``beside``: its place counts as

@@ -15,11 +15,12 @@ from imgmatch.picture.facts import Facts
 from imgmatch.types import Digests, Evidence, Issue
 from imgmatch.workers.decode import ReadPicture, Request
 from indexer.case.use import Use
+from indexer.catalogue import NO_PICTURE
 from indexer.index.shelf import Shelf
 from indexer.intake.config import IngestConfig
 from indexer.intake.finding import Entry
 from indexer.intake.known import KnownFiles, Listed
-from indexer.intake.outcomes import NO_PICTURE, Failed, Ignored, KeptOut, Known, Prepared, Unread
+from indexer.intake.outcomes import Failed, Ignored, KeptOut, Known, Prepared, Unread
 
 # Twelve megabytes: larger than the tiles need, and small enough for those that wait to be embedded.
 _REGIONS_PIXELS = 4 << 20

@@ -21,6 +21,7 @@ from indexer.out.report import ReportConfig, write_report
 from indexer.review.judging import Judging
 from indexer.review.kept import KeptSearch
 from indexer.review.listing import Listing
+from indexer.review.people import People
 from indexer.review.pictures import Pictures
 from indexer.review.queries import Queries, QueryPicture
 from indexer.review.stacks import Stacks
@@ -71,6 +72,7 @@ class Desk:
         )
         self.queries = Queries(self.use)
         self.pictures = Pictures(self.use)
+        self.people = People(case, self.queries)
         self.judging = Judging(case, self.use, lambda: self.examiner)
         self.listing = Listing(case, lambda: self.examiner)
         self._search_lock = threading.Lock()

@@ -26,7 +26,7 @@ from indexer.search.nearest import nearest
 from indexer.search.query import Query
 from indexer.search.request import ANYTHING, SearchRequest
 from indexer.search.searcher import Searcher
-from indexer.search.verification import ItemFeatures, OneQuery
+from indexer.search.verification import ItemFeatures, verified_first
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +82,14 @@ def compare(
         raise EvidenceError(
             error.kind, f"item {item_id} can't be shown: {error}; bring its files back to their place"
         ) from error
-    # Of the same pixels as in a search, so that both say the same.
-    verification = known or OneQuery(use, ItemFeatures(finder), query, index).verify({item_id: sha256})[item_id]
-    match = replace(pair(use, embedder, query, item_id, index()), verification=verification)
-    return Comparison(match, item, verification, heat_maps(embedder, query.image.pixels, item.pixels))
+    searched = index()
+    match = pair(use, embedder, query, item_id, searched)
+    if known is None:  # of the same pixels as in a search, so that both say the same
+        (match,) = verified_first(use, ItemFeatures(finder, embedder), query, searched, [match])
+    else:
+        match = replace(match, verification=known)
+    assert match.verification is not None
+    return Comparison(match, item, match.verification, heat_maps(embedder, query.image.pixels, item.pixels))
 
 
 def pair(use: Use, embedder: Embedder, query: Query, item_id: int, index: VectorIndex | None) -> Match:

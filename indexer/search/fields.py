@@ -101,6 +101,7 @@ def _of(part: str, name: str) -> Callable[[Match], Any]:
 FIELDS = {
     "rank": Field(WHOLE, lambda m: m.rank),
     "score": Field(NUMBER, lambda m: round(m.score, 6), "{:.4f}".format),
+    "parts_score": Field(NUMBER, lambda m: m.parts_score),
     "strength": Field(TEXT, lambda m: str(strength(m))),
     "level": Field(TEXT, lambda m: strength(m).level.value),
     "item_id": Field(WHOLE, lambda m: m.item_id),
@@ -134,14 +135,14 @@ FIELDS = {
     "decided": Field(TEXT, _of("decision", "words")),
 }
 JSON = (
-    "rank", "score", "strength", "level", "item_id", "sha256", "label", "labels", "sightings", "candidates",
-    "verification", "false_match", "found_by", "reasons", "metadata", "decision", "decided_by", "decided_utc",
-    "decision_note",
+    "rank", "score", "parts_score", "strength", "level", "item_id", "sha256", "label", "labels", "sightings",
+    "candidates", "verification", "false_match", "found_by", "reasons", "metadata", "decision", "decided_by",
+    "decided_utc", "decision_note",
 )  # fmt: skip
 CSV = (
-    "rank", "score", "strength", "level", "item_id", "label", "path", "sightings", "reasons", "sha256", "locator",
-    "query_region_px", "region_px", "verified", "inliers", "decision", "decided_by", "decided_utc", "decision_note",
-    "false_match_rate", "false_match_upper", "expected_false_matches", "found_by", "labels",
+    "rank", "score", "parts_score", "strength", "level", "item_id", "label", "path", "sightings", "reasons",
+    "sha256", "locator", "query_region_px", "region_px", "verified", "inliers", "decision", "decided_by", "decided_utc",
+    "decision_note", "false_match_rate", "false_match_upper", "expected_false_matches", "found_by", "labels",
 )  # fmt: skip
 EXPORTED = (
     "rank", "score", "strength", "level", "item_id", "sha256", "locator", "path", "reasons", "query_region_px",

@@ -15,6 +15,7 @@ from imgmatch.locator import Locator
 from imgmatch.match import overlay
 from imgmatch.match.features import ITEM_PX, working
 from imgmatch.match.masking import Mask, boxes_mask, cell_weights, checked_box, cut_mask, filled
+from imgmatch.match.parts import QueryParts, has_parts, query_parts
 from imgmatch.match.regions import cut, query_boxes
 from imgmatch.match.verify import QueryFeatures, query_features
 from imgmatch.models.base import Embedder
@@ -24,8 +25,8 @@ from imgmatch.workers.decode import Decoded, Request
 from indexer.search.request import ANYTHING, SearchRequest
 
 if TYPE_CHECKING:
-    from imgmatch.models.base import Vectors
-    from imgmatch.types import Vector
+    from imgmatch.models.base import Cells, Vectors
+    from imgmatch.types import Pixels, Vector
 
 QUERY_SCALE = 3
 """A query is decoded to so many times the network's input: for its regions, embedded one by one, and its points."""
@@ -46,6 +47,7 @@ class Query:
     ``boxes`` says which part of it each vector shows (None: the whole picture, once for each size that it is read at);
     the first is all that was asked for.
     ``masked`` is the share left out, ``mask`` (H, W) bool at the upright full size all that must not be looked at.
+    ``parts`` are its windows, where candidates are to be looked at closely by a model that has some.
     """
 
     locator: Locator
@@ -57,6 +59,7 @@ class Query:
     image: Image
     mask: Mask | None
     metadata: Metadata
+    parts: QueryParts | None = None
 
     @property
     def tries(self) -> float:
@@ -117,21 +120,22 @@ def _embedded(locator: Locator, sha256: str, decoded: Decoded, embedder: Embedde
         larger, mask = _part(larger, mask, only)
         image = larger
     # The whole at several sizes: a crop shows larger what the picture it was cut from shows small.
-    vectors = [
-        _embed_part(larger if side > side_px else image, mask, None, embedder, side)
-        for side in embedder.spec.query_sides_px
-    ]
+    wholes = {
+        side: _seen(larger if side > side_px else image, mask, embedder, side) for side in embedder.spec.query_sides_px
+    }
+    vectors = [_vector(embedder, *seen) for seen in wholes.values()]
+    closely = request.verify_top > 0 and has_parts(embedder)
+    parts = query_parts(embedder, wholes) if closely else None
     boxes: list[Box | None] = [None] * len(vectors)
     if request.regions:
         for box in query_boxes(larger):
             if mask is None or cut_mask(mask, box).mean() < MOST_MASKED:
                 boxes.append(box)
-                vectors.append(_embed_part(larger, mask, box, embedder, side_px))
+                vectors.append(_vector(embedder, *_seen(*_part(larger, mask, box), embedder, side_px)))
     if only is not None:
         boxes = [only if b is None else (b[0] + only[0], b[1] + only[1], b[2], b[3]) for b in boxes]
-    return Query(
-        locator, sha256, np.stack(vectors), tuple(boxes), image.partial, masked, shown, unseen, decoded.facts.metadata
-    )
+    metadata, found = decoded.facts.metadata, np.stack(vectors)
+    return Query(locator, sha256, found, tuple(boxes), image.partial, masked, shown, unseen, metadata, parts)
 
 
 def _part(image: Image, mask: Mask | None, box: Box) -> tuple[Image, Mask | None]:
@@ -141,16 +145,16 @@ def _part(image: Image, mask: Mask | None, box: Box) -> tuple[Image, Mask | None
     return part, None if mask is None else cut_mask(mask, box)
 
 
-def _embed_part(image: Image, mask: Mask | None, box: Box | None, embedder: Embedder, side_px: int) -> Vector:
-    """The vector of a picture or of a box in it, without what the mask covers, read at ``side_px``."""
-    if box is not None:
-        image, mask = _part(image, mask, box)
+def _seen(image: Image, mask: Mask | None, embedder: Embedder, side_px: int) -> tuple[Pixels, Cells | None]:
+    """A picture as it is prepared for ``side_px``, and how much of each cell the mask leaves (None: all of all)."""
     if mask is None or not mask.any():
-        vector: Vector = embedder.embed(embedder.prepare(image.pixels, side_px)[np.newaxis])[0]
-        return vector
+        return embedder.prepare(image.pixels, side_px), None
     rows, columns = embedder.grid
     share = side_px / embedder.spec.input_px
-    weights = cell_weights(mask, (round(rows * share), round(columns * share)))[np.newaxis]
-    prepared = embedder.prepare(filled(image.pixels, mask), side_px)
-    masked: Vector = embedder.embed(prepared[np.newaxis], weights)[0]
-    return masked
+    left = cell_weights(mask, (round(rows * share), round(columns * share)))
+    return embedder.prepare(filled(image.pixels, mask), side_px), left
+
+
+def _vector(embedder: Embedder, pixels: Pixels, left: Cells | None) -> Vector:
+    vector: Vector = embedder.embed(pixels[np.newaxis], None if left is None else left[np.newaxis])[0]
+    return vector

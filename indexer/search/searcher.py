@@ -59,7 +59,7 @@ class Searcher:
         self._allowed_ids: Ids = np.empty(0, np.int64)
         finder = Finder(case.limits)
         self._limits = finder.limits
-        self._features = ItemFeatures(finder)
+        self._features = ItemFeatures(finder, embedder)
         self.index = index or CaseIndex(shelf, warn)
 
     def search(

@@ -109,14 +109,14 @@ def found_best(results: Sequence[SearchResult]) -> dict[int, tuple[int, Match]]:
 def by_label(result: SearchResult, column: str = "label", k: int = 10) -> LabelResult:
     """Rank the values of a label column over the pictures a search found; pictures without one speak for none.
 
-    Labels stand as the best of their pictures does (``indexer.search.order``).
+    Labels stand as the best of their pictures does, in the order of the search.
     """
     found: dict[str, list[Match]] = {}
     for match in result.matches:
         for value in match.labels.get(column, ()):
             found.setdefault(value, []).append(match)
     ranked = rank_labels({value: [m.score for m in matches] for value, matches in found.items()}, LABEL_AGGREGATION)
-    ranked.sort(key=lambda pair: min(standing(match) for match in found[pair[0]]))
+    ranked.sort(key=lambda pair: found[pair[0]][0].rank)
     return LabelResult(
         result,
         column,

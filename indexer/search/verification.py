@@ -7,14 +7,17 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from imgmatch.cores import one_thread_each, usable_cores
 from imgmatch.errors import EvidenceError
 from imgmatch.evidence.read import Finder
 from imgmatch.match.features import ITEM_PX, Features, extract, working
 from imgmatch.match.overlay import photographed
+from imgmatch.match.parts import has_parts, item_parts, parts_score
 from imgmatch.match.sharing import NEIGHBOURS, Flags, Look, by_the_rest, look, shared
 from imgmatch.match.verify import QueryFeatures, verify
+from imgmatch.models.base import Embedder
 from imgmatch.types import Image, Match, Sighting, Verification
 from imgmatch.workers.pictures import WORKER_ISSUES
 from indexer.case.use import Use
@@ -23,6 +26,9 @@ from indexer.search.nearest import nearest
 from indexer.search.order import standing
 from indexer.search.query import Query
 
+if TYPE_CHECKING:
+    from imgmatch.models.base import Vectors
+
 VERIFY_TOP = 50
 """Candidates of a query that are verified, the nearest ones."""
 _KEPT = 128
@@ -30,13 +36,16 @@ _KEPT = 128
 
 
 class ItemFeatures:
-    """Local features of items, from their pictures as they are found again; those used last are kept in memory only.
+    """Local features of items, and with an ``embedder`` that has some the vectors of their parts, from their pictures
+    as they are found again; those used last are kept in memory only.
 
     May be used by several threads at once.
     """
 
-    def __init__(self, finder: Finder) -> None:
+    def __init__(self, finder: Finder, embedder: Embedder | None = None) -> None:
         self._finder = finder
+        self._embedder = embedder if embedder is not None and has_parts(embedder) else None
+        self._parts: dict[str, Vectors] = {}
         self._kept: OrderedDict[str, Features | EvidenceError] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -64,8 +73,14 @@ class ItemFeatures:
                 self._keep(sha256, error)
             raise
         made = extract(image.pixels, image.upright_size_px)
-        self._keep(sha256, made)
+        parts = item_parts(self._embedder, image.pixels) if self._embedder is not None else None
+        self._keep(sha256, made, parts)
         return made
+
+    def parts(self, sha256: str) -> Vectors | None:
+        """The vectors of parts of an item whose features are kept; None where there are none."""
+        with self._lock:
+            return self._parts.get(sha256)
 
     def photographed(self, sha256: str, sightings: Sequence[Sighting]) -> bool:
         """Is an item a photograph, not drawn nor nearly empty? Raises EvidenceError as ``of``."""
@@ -78,11 +93,13 @@ class ItemFeatures:
     def _image(self, sha256: str, sightings: Sequence[Sighting]) -> Image:
         return self._finder.image(sha256, (s.locator for s in sightings), ITEM_PX * 3 // 4)
 
-    def _keep(self, sha256: str, found: Features | EvidenceError) -> None:
+    def _keep(self, sha256: str, found: Features | EvidenceError, parts: Vectors | None = None) -> None:
         with self._lock:
             self._kept[sha256] = found
+            if parts is not None:
+                self._parts[sha256] = parts
             if len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
+                self._parts.pop(self._kept.popitem(last=False)[0], None)
 
 
 class OneQuery:
@@ -142,11 +159,12 @@ def verified_first(
     use: Use,
     features: ItemFeatures,
     query: Query,
-    index: VectorIndex,
+    index: VectorIndex | None,
     matches: Sequence[Match],
     top: int = VERIFY_TOP,
 ) -> list[Match]:
-    """Verify the first ``top`` of the nearest, and put them all in their order (``indexer.search.order``).
+    """Verify the first ``top`` of the nearest, and put them all in their order (``indexer.search.order``); what is not
+    verified among them by how well its parts meet those of the query, where both have some.
 
     None is left out: a match whose picture can't be read any more has a verification that says so. ``features`` holds
     those of earlier queries.
@@ -156,7 +174,24 @@ def verified_first(
         return sorted(matches, key=standing)
     found = OneQuery(use, features, query, lambda: index).verify({match.item_id: match.sha256 for match in first})
     done = [replace(match, verification=found[match.item_id]) for match in first]
-    return sorted([*done, *matches[top:]], key=standing)
+    return sorted([*_by_parts(features, query, done), *matches[top:]], key=standing)
+
+
+def _by_parts(features: ItemFeatures, query: Query, matches: Sequence[Match]) -> list[Match]:
+    """Matches in the order of how well their parts meet; one whose picture can't be read keeps its place."""
+    ordered = list(matches)
+    if query.parts is None:
+        return ordered
+    scored = {}
+    for place, match in enumerate(matches):
+        parts = features.parts(match.sha256)
+        if parts is not None:
+            met = parts_score(match.score, query.parts, parts)
+            scored[place] = met, replace(match, parts_score=round(met, 6))
+    best = sorted(scored.values(), key=lambda pair: -pair[0])
+    for place, (_, match) in zip(scored, best, strict=True):
+        ordered[place] = match
+    return ordered
 
 
 def unverified(error: EvidenceError) -> Verification:

@@ -63,7 +63,7 @@ def test_status_as_json_has_the_counts(folder):
 
 def test_search_as_json_is_one_object_a_query(folder):
     done = run("search", folder / "case", folder / "in" / "0.jpg", folder / "in" / "1.jpg", "-k", 2, "--format", "json")
-    objects = [json.loads(line) for line in done.stdout.splitlines()]
+    objects = json.loads(done.stdout)
     assert [o["query"] for o in objects] == [str(folder / "in" / f"{n}.jpg") for n in (0, 1)]
     first = objects[0]
     assert first["elapsed_ms"] > 0
@@ -119,8 +119,7 @@ def test_no_name_reaches_a_terminal_but_by_letters_that_can_be_seen(folder, tmp_
         said = done.stdout.decode() + done.stderr.decode()
         assert "text" in said
         assert not [letter for letter in HIDDEN if not letter.isprintable() and letter in said], format
-    told = run("search", folder / "case", queries, "-k", 1, "--format", "json").stdout.splitlines()
-    assert all(HIDDEN in json.loads(line)["query"] for line in told)
+    assert all(HIDDEN in told["query"] for told in run_json("search", folder / "case", queries, "-k", 1))
     missing = run("search", folder / "case", tmp_path / f"none{HIDDEN}")
     assert (missing.returncode, b"none" in missing.stderr) == (1, True)
     assert not [letter for letter in HIDDEN if not letter.isprintable() and letter in missing.stderr.decode()]

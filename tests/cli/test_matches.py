@@ -76,8 +76,7 @@ def test_a_set_gives_one_list_that_names_the_query_of_each(folder):
     assert found["queries"] == [str(folder / "q1.jpg"), str(folder / "q2.jpg")]
     best = {m["sightings"][0]["path"].rsplit("/", 1)[1]: m["found_by"] for m in found["matches"][:2]}
     assert best == {"07.jpg": str(folder / "q1.jpg"), "08.jpg": str(folder / "q2.jpg")}
-    alone = run("search", folder / "case", folder / "q1.jpg", folder / "q2.jpg", "--format", "json")
-    assert len(alone.stdout.splitlines()) == 2
+    assert len(run_json("search", folder / "case", folder / "q1.jpg", folder / "q2.jpg")) == 2
 
 
 def test_labels_and_a_further_column(folder):

@@ -179,3 +179,19 @@ def test_status_lists_cases_of_a_folder_and_several_that_are_named(tmp_path):
     assert b"deep/b" in done.stdout
     (tmp_path / "none").mkdir()
     assert b"none lies in it" in run("status", tmp_path / "none").stderr
+
+
+@pytest.mark.parametrize("only", [[], ["--only-pictures"]])
+def test_what_is_called_a_picture_and_is_none_is_listed(tmp_path, mixed, only):
+    """It was one and is damaged, or hides: only what is something else by name too is counted by type."""
+    claims = ("wiped.JPG", "wiped.heic", "wiped.mp4", "wiped.zip", "wiped.E01")
+    for name in claims:
+        (mixed / name).write_bytes(b"\x91\x05" * 600)
+    done = run("ingest", tmp_path / "case", mixed, *only)
+    assert "not_a_picture 5" in done.stdout.decode()
+    assert "6 files could not be used" in done.stderr.decode()
+    listed = run("issues", tmp_path / "case").stdout.decode()
+    assert not [name for name in claims if name not in listed]
+    assert "a.txt" not in listed
+    status = run_json("status", tmp_path / "case")
+    assert status["issues"] - status["not_pictures"] == 6

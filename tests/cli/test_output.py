@@ -11,7 +11,7 @@ import sys
 import pytest
 from PIL import Image, ImageDraw
 
-from cli.render.table import shortened
+from cli.render.table import shortened, text_table
 from tests.conftest import ROOT, encode, run, run_json, textured
 
 
@@ -167,3 +167,31 @@ def test_a_narrow_terminal_never_breaks_a_name(folder, columns):
 )
 def test_a_path_gives_up_its_beginning(path, most, expected):
     assert shortened(path, most) == expected
+
+
+def test_several_queries_as_json_are_one_list(folder, tmp_path):
+    queries = [folder / "q0.jpg", folder / "q1.jpg", folder / "q0.jpg"]
+    for count in (2, 3):
+        out = tmp_path / f"{count}.json"
+        assert run("search", folder / "case", *queries[:count], "-o", out).returncode == 0
+        assert [each["query"] for each in json.loads(out.read_text())] == [str(each) for each in queries[:count]]
+    assert "matches" in run_json("search", folder / "case", queries[0])
+
+
+@pytest.mark.parametrize("width", [30, 60, 80])
+def test_on_a_narrow_terminal_no_word_is_broken(monkeypatch, width):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", str(width))
+    columns = ("rank", "strength", "score", "by chance", "expected", "label", "found at", "note")
+    note = "not verified: 29 pairs of points share no geometry"
+    rows = [
+        ["1", "geometry agrees, 68 points", "0.6432", "about 1 in 200", "0.36", "Hôtel 003", "/e/a/view 1.jpg", note],
+        ["2", "nothing convincing", "0.4786", "", "0.72", "", "/evidence/" + "long/" * 20 + "IMG_1.jpg", note],
+    ]
+    table = text_table(rows, columns)
+    assert max(map(len, table.splitlines())) <= width
+    assert table.count("IMG_1.jpg") == table.count("view 1.jpg") == 1
+    told = " ".join(table.split())
+    assert told.count(note) == 2
+    assert "geometry agrees, 68 points" in told
+    assert told.index("Hôtel 003") < told.index("nothing convincing")

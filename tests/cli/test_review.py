@@ -27,7 +27,7 @@ from tests.test_recorded import ROUTES
 
 pytest.importorskip("starlette", reason="starlette is not installed: pip install 'imgmatch[review]'")
 pytest.importorskip("uvicorn", reason="uvicorn is not installed: pip install 'imgmatch[review]'")
-PAGES = ("/", "/decisions", "/groups", "/map", "/issues", "/audit", "/export")
+PAGES = ("/", "/decisions", "/groups", "/faces", "/map", "/issues", "/audit", "/export")
 
 
 class Live:

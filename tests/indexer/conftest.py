@@ -7,6 +7,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 
 from benchmarks.lite import lite
+from benchmarks.server import QUICK, missing, server
 from imgmatch.limits import DEFAULT_WORKER_LIMITS
 from imgmatch.models import load_model
 from imgmatch.workers import pictures
@@ -42,3 +43,14 @@ def milvus_uri(tmp_path_factory):
     pytest.importorskip("milvus_lite", reason="milvus-lite is not installed: pip install milvus-lite")
     with lite(tmp_path_factory.mktemp("milvus")) as uri:
         yield uri
+
+
+@pytest.fixture(scope="session")
+def milvus_server(tmp_path_factory):
+    """A real Milvus server in a network namespace of its own, for the session; skipped where there can be none."""
+    pytest.importorskip("pymilvus", reason="pymilvus is not installed: pip install 'imgmatch[milvus]'")
+    if why := missing():
+        pytest.skip(why)
+    folder = tmp_path_factory.mktemp("milvus-server")
+    with server(folder, folder, QUICK) as made:
+        yield made

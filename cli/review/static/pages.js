@@ -96,6 +96,50 @@ const pagesOf = {
     if (!state.examiner) name();
   },
 
+  faces() {
+    const form = $("#face-form");
+    if (!form) return;
+    form.addEventListener("submit", (event) => event.preventDefault());
+    const frame = $("#face-picture"), picture = $("#face-picture img");
+    let query = null;
+    const reason = () => { if (!form.reason.value.trim()) { form.reason.focus(); throw new Error("Say why this person is looked for"); } return form.reason.value; };
+    const find = tried(async (face) => {
+      $$(".face", frame).forEach((one) => one.setAttribute("aria-pressed", String(one.dataset.face === String(face))));
+      $("#face-said").textContent = "Searching…";
+      const given = await json("/faces/found", { body: { query, face, reason: reason(), unfit: form.unfit.checked } });
+      $("#face-said").textContent = `Face ${face}: ${given.matches} leads`;
+      put($("#faces-found"), given.html);
+      $$("#faces-found .card").forEach((card) => holdable($(".look", card), () => [pictureOf(card)]));
+    });
+    $("#face-queries").addEventListener("click", tried(async (event) => {
+      const row = event.target.closest(".query");
+      if (!row || event.target.closest(".with, .remove")) return;
+      const why = reason();
+      query = Number(row.dataset.query);
+      picture.dataset.query = query;
+      picture.dataset.picture = `/queries/${query}/picture`;
+      frame.hidden = false;
+      await load(picture);
+      $$(".face", frame).forEach((one) => one.remove());
+      put($("#faces-found"), "");
+      $("#face-said").textContent = "Looking for faces…";
+      const { faces } = await json("/faces/of", { body: { query, reason: why } });
+      $("#face-said").textContent = faces.length ? `${faces.length} faces: choose one` : "No face was found in this picture";
+      for (const { number, box, unfit } of faces) {
+        const button = document.createElement("button");
+        button.type = "button";
+        button.className = unfit ? "face faint" : "face";
+        button.dataset.face = number;
+        button.textContent = number;
+        button.title = unfit ? `Not fit to be compared: ${unfit}` : "Search with this face";
+        button.setAttribute("aria-label", `Search with face ${number}${unfit ? `, not fit to be compared: ${unfit}` : ""}`);
+        ["left", "top", "width", "height"].forEach((side, at) => { button.style[side] = `${100 * box[at]}%`; });
+        button.addEventListener("click", () => find(number));
+        frame.append(button);
+      }
+    }));
+  },
+
   groups() {
     const shown = (given) => {
       put($("#groups"), given.html);

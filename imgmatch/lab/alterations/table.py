@@ -78,6 +78,7 @@ ALTERATIONS: dict[str, Alteration] = {
     "resize_quarter": fixed(resize_by, factor=0.25),
     "crop_half": fixed(crop_area, fraction=0.5),
     "crop_quarter": fixed(crop_area, fraction=0.25),
+    "crop_fifth": fixed(crop_area, fraction=0.2),
     "crop_tenth": fixed(crop_area, fraction=0.1),
     "mirror": fixed(mirror),
     "flip_vertical": fixed(flip_vertical),

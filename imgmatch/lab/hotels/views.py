@@ -65,6 +65,16 @@ class View:
         return np.array(self.fields["pose"])
 
 
+KEPT_ASIDE = 3
+
+
+def kept_aside(view: View) -> bool:
+    """Whether a view is of a hotel that is never trained on: each third, by number. Of those the ones with odd numbers
+    validate a run.
+    """
+    return view.hotel % KEPT_ASIDE == 0
+
+
 def views(collection: Path, whole_only: bool = True) -> Iterator[View]:
     """Yield the views of a collection in the order of hotels; only those of finished hotels unless told otherwise."""
     for folder in sorted(collection.glob("h[0-9]*")):

@@ -55,6 +55,8 @@ class TrainConfig:
     koleo: float = 0.05
     bank: float = 0.5
     place: float = 1.0
+    region: float = 0.5
+    hotel: float = 0.3
     label: float = 0.3
     ema: float = 0.995
     mix: PairMix = field(default_factory=PairMix)

@@ -82,3 +82,40 @@ def place_loss(views: Tensor, targets: Tensor, bank: Tensor | None, temperature:
 def agreement_loss(views: Tensor) -> Tensor:
     """Cosine distance of each view to its partner, taken as fixed: for pairs that have no teacher vector."""
     return 1 - (views * views.detach().roll(len(views) // 2, 0)).sum(1).mean()
+
+
+def region_loss(regions: Tensor, overlaps: Tensor, temperature: float, least: float = 0.2) -> Tensor:
+    """Windows of two views that show the same attract, all others of the batch repel (after CopyNCE, arXiv 2602.17484).
+
+    ``regions`` (2 B, R, dim) of unit length; ``overlaps`` (B, R, R) of each window of the first view with each of the
+    second, 0..1. A window's targets are those that it overlaps by ``least`` or more, in proportion; those that it
+    overlaps by less are neither right nor wrong. 0 where no two windows meet.
+    """
+    first, second = (part.flatten(0, 1) for part in regions.chunk(2))
+    shared = torch.block_diag(*overlaps)
+    met = shared >= least
+    logits = (first @ second.T / temperature).masked_fill((shared > 0) & ~met, float("-inf"))
+    losses = []
+    for one, right in ((logits, shared * met), (logits.T, (shared * met).T)):
+        kept = right.sum(1) > 0
+        wanted = right[kept] / right[kept].sum(1, keepdim=True)
+        said = functional.log_softmax(one[kept], dim=1).masked_fill(wanted == 0, 0)
+        losses.append(-(wanted * said).sum(1))
+    both = torch.cat(losses)
+    return both.mean() if len(both) else regions.sum() * 0
+
+
+def hotel_loss(views: Tensor, hotels: Tensor, temperature: float) -> Tensor:
+    """Views of one hotel attract, those of others repel (supervised contrast, Khosla et al., arXiv 2004.11362).
+
+    ``hotels`` (B,) as numbers. 0 where all are of one hotel.
+    """
+    named = hotels.repeat(2)
+    same = named[:, None] == named[None]
+    if bool(same.all()):
+        return views.sum() * 0
+    itself = torch.eye(len(views), dtype=torch.bool, device=views.device)
+    logits = (views @ views.T / temperature).masked_fill(itself, float("-inf"))
+    said = functional.log_softmax(logits, dim=1).masked_fill(itself, 0)
+    right = same & ~itself
+    return -((said * right).sum(1) / right.sum(1)).mean()

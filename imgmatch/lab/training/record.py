@@ -74,6 +74,7 @@ def write_model(
         description=f"{config.backbone}; copy part {config.copy_dim}, place part {config.place_dim}",
         network=json.dumps({"backbone": config.backbone, "parts": [config.copy_dim, config.place_dim]}),
         query_px=" ".join(map(str, sides)),
+        copy_dim=config.copy_dim,
     )
     replaced(spec, lambda path: write_spec(model, path))
     last = dict(evaluations[-1]) if evaluations else {}
@@ -107,7 +108,7 @@ def draw_curve(history: Sequence[Figures], evaluations: Sequence[Figures], path:
     figure = Figure(figsize=(11, 4), layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
-    for name in ("loss", "pair", "bank", "place", "agree", "label"):
+    for name in ("loss", "pair", "bank", "place", "agree", "region", "hotel", "label"):
         points = [(entry["step"], entry[name]) for entry in history if name in entry]
         if points:
             steps, values = np.array(points).T

@@ -182,9 +182,9 @@ def solve_projection(
         for number in range(count):
             progress("projection", number, count, {})
             # Steps that no run reaches: training sees other draws.
-            pixels, of, _ = batches[10**8 + number]
-            rows.append(of.repeat(2))
-            yield pixels.numpy()
+            batch = batches[10**8 + number]
+            rows.append(batch.rows.repeat(2))
+            yield batch.pixels.numpy()
 
     features = pooled_features(start, altered(), config.torch_device())
     copy_layer = whitening(features, config.copy_dim)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from imgmatch.models.network import DescriptorNetwork
+from imgmatch.models.windows import in_training
 
 ALL_STAGES = 7
 
@@ -26,8 +27,8 @@ class Student(nn.Module):
         for part in (backbone.conv_stem, *backbone.blocks[:frozen_stages]):
             part.requires_grad_(False)
 
-    def pooled(self, pixels: Tensor) -> Tensor:
-        """(N, S, S, 3) uint8 to the pooled features, (N, C)."""
+    def cells(self, pixels: Tensor) -> Tensor:
+        """(N, S, S, 3) uint8 to the last feature map, (N, C, h, w)."""
         backbone = self.network.backbone
         with torch.no_grad():
             cells = (pixels.permute(0, 3, 1, 2).float() - 127.0) / 128.0
@@ -36,14 +37,22 @@ class Student(nn.Module):
                 cells = stage(cells)
         for stage in backbone.blocks[self.frozen_stages :]:
             cells = stage(cells)
-        cells = backbone.bn2(backbone.conv_head(cells))
+        return backbone.bn2(backbone.conv_head(cells))
+
+    def pooled(self, pixels: Tensor) -> Tensor:
+        """(N, S, S, 3) uint8 to the pooled features, (N, C)."""
+        cells = self.cells(pixels)
         return self.network.pool(cells, cells.new_ones(len(cells), *cells.shape[2:]))
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, S, S, 3) uint8 to the copy part (N, copy) and the place part (N, place), each of unit length."""
-        assert self.network.parts is not None
-        copy, place = self.network.projection(self.pooled(pixels)).split(self.network.parts, dim=1)
-        return functional.normalize(copy), functional.normalize(place)
+        """(N, S, S, 3) uint8 to the copy parts of its windows (N, R, copy), the whole first, and the place part of the
+        whole (N, place), each of unit length.
+        """
+        network, cells = self.network, self.cells(pixels)
+        assert network.parts is not None
+        weights = torch.from_numpy(in_training((cells.shape[2], cells.shape[3]))).to(cells)
+        copy, place = network.projection(network.pool.over(cells, weights)).split(network.parts, dim=2)
+        return functional.normalize(copy, dim=2), functional.normalize(place[:, 0])
 
 
 def pooled_features(

@@ -27,7 +27,7 @@ from torch.nn import functional
 
 from imgmatch.errors import ModelError, UsageError
 from imgmatch.lab.training import losses
-from imgmatch.lab.training.batches import Batches, loader, rendered_rooms
+from imgmatch.lab.training.batches import Batch, Batches, loader, rendered_rooms
 from imgmatch.lab.training.config import Progress, TrainConfig, TrainResult, quiet
 from imgmatch.lab.training.data import Pack, held_out, pack
 from imgmatch.lab.training.record import draw_curve, replaced, write_model
@@ -40,7 +40,7 @@ from imgmatch.lab.training.start import (
     squashed,
 )
 from imgmatch.lab.training.student import ALL_STAGES, Student
-from imgmatch.lab.training.validate import Validation, embedder
+from imgmatch.lab.training.validate import RoomValidation, Validation, embedder
 from imgmatch.models.folding import fold, unfold
 from imgmatch.models.network import DescriptorNetwork
 from imgmatch.optional import require
@@ -83,12 +83,14 @@ def _train(config: TrainConfig, progress: Progress) -> TrainResult:
     rooms = rendered_rooms(config, progress)
     run = begin(config, pictures, chosen, progress)
     validation = Validation.of_pictures(pictures, kept, config.input_px, config.seed)
-    for pixels, rows, rendered in loader(Batches(config, pictures, chosen, rooms), run.step):
-        figures = run.advance(pixels, rows, bool(rendered))
+    of_rooms = RoomValidation.of_collection(config.hotels, config.input_px, config.seed) if config.hotels else None
+    for batch in loader(Batches(config, pictures, chosen, rooms), run.step):
+        figures = run.advance(batch)
         progress("train", run.step, config.steps, figures)
         last = run.step == config.steps
         if last or run.step % config.validate_every == 0:
-            found = validation.run(embedder(run.averaged(), config.input_px, run.device))
+            embed = embedder(run.averaged(), config.input_px, run.device)
+            found = validation.run(embed) | (of_rooms.run(embed) if of_rooms is not None else {})
             run.evaluations.append({"step": run.step, **found})
             progress("validate", run.step, config.steps, found)
         if last or run.step % config.checkpoint_every == 0:
@@ -217,18 +219,25 @@ class Run:
         """Remember the clean pictures as the starting network sees them."""
         with torch.inference_mode():
             batches = squashed(pictures, chosen, self.config.train_px)
-            self.bank.copy_(torch.cat([self.student(torch.from_numpy(b).to(self.device))[0] for b in batches]))
+            self.bank.copy_(torch.cat([self.student(torch.from_numpy(b).to(self.device))[0][:, 0] for b in batches]))
 
-    def loss(self, copy: Tensor, place: Tensor, rows: Tensor, rendered: bool) -> tuple[Tensor, dict[str, float]]:
-        """The sum to bring down, from both parts of all views of a batch, and its terms."""
-        config, known = self.config, self.known
+    def loss(self, copies: Tensor, place: Tensor, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+        """The sum to bring down, from the copy parts of all windows and the place parts of all views of a batch, and
+        its terms.
+        """
+        config, known, copy, rows = self.config, self.known, copies[:, 0], batch.rows.to(self.device)
+        rendered = bool((batch.hotels >= 0).all())
         terms: dict[str, Tensor] = {}
         weights: dict[str, float] = {"pair": 1.0, "koleo": config.koleo, "agree": config.place, "place": config.place}
-        weights |= {"bank": config.bank, "label": config.label}
+        weights |= {"bank": config.bank, "label": config.label, "region": config.region, "hotel": config.hotel}
         terms["pair"] = losses.pair_loss(copy, None if rendered else known.pushes(rows, rows), config.temperature)
         terms["koleo"] = losses.koleo_loss(copy)
+        if config.region > 0:
+            terms["region"] = losses.region_loss(copies, batch.overlaps.to(self.device), config.temperature)
         if rendered:
             terms["agree"] = losses.agreement_loss(place)
+            if config.hotel > 0:
+                terms["hotel"] = losses.hotel_loss(place, batch.hotels.to(self.device), 2 * config.temperature)
         else:
             if config.bank > 0:
                 pushes = known.pushes(rows, known.chosen)
@@ -245,18 +254,17 @@ class Run:
         seen = functional.normalize(copy[: len(rows)] + copy[len(rows) :])
         self.bank[places] = functional.normalize(0.5 * self.bank[places] + 0.5 * seen)
 
-    def advance(self, pixels: Tensor, rows: Tensor, rendered: bool) -> dict[str, float]:
-        """One step of the optimiser over (2 B, S, S, 3) uint8 views of the pictures ``rows`` (B,); its figures."""
+    def advance(self, batch: Batch) -> dict[str, float]:
+        """One step of the optimiser; its figures."""
         started = time.monotonic()
         for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
             group["lr"] = rate * self._rate()
         self.optimiser.zero_grad(set_to_none=True)
-        rows = rows.to(self.device)
         # The views go through the network in shards, one thread each: a thread that waits for nobody inside a layer is
         # faster than two that share every layer, twice so beside other work. The loss sees all vectors at once.
-        outputs = list(self.workers.map(self.student, pixels.to(self.device).chunk(self.shards)))
-        copy, place = (torch.cat([output[part].detach() for output in outputs]).requires_grad_() for part in (0, 1))
-        total, figures = self.loss(copy, place, rows, rendered)
+        outputs = list(self.workers.map(self.student, batch.pixels.to(self.device).chunk(self.shards)))
+        copies, place = (torch.cat([output[part].detach() for output in outputs]).requires_grad_() for part in (0, 1))
+        total, figures = self.loss(copies, place, batch)
         if not torch.isfinite(total):
             raise ModelError(
                 f"the loss is {total.item()} at step {self.step}: lower the learning rates and start again"
@@ -264,15 +272,16 @@ class Run:
         total.backward()
         trained = [p for p in self.student.parameters() if p.requires_grad]
         sizes = [len(output[0]) for output in outputs]
-        pulls = zip(copy.grad.split(sizes), place.grad.split(sizes), strict=True)  # type: ignore[union-attr]
+        pulls = zip(copies.grad.split(sizes), place.grad.split(sizes), strict=True)  # type: ignore[union-attr]
         found = list(self.workers.map(lambda output, pull: torch.autograd.grad(output, trained, pull), outputs, pulls))
         for parameter, *gradients in zip(trained, *found, strict=True):
             parameter.grad = torch.stack(gradients).sum(0)
         figures["gradient"] = float(nn.utils.clip_grad_norm_(trained, 5.0))
         self.optimiser.step()
         with torch.no_grad():
-            if not rendered:
-                self._remember(copy, rows)
+            rows = batch.rows.to(self.device)
+            if bool((rows >= 0).all()):
+                self._remember(copies[:, 0], rows)
             # Short at first, so that the average doesn't hold the starting weights for long.
             keep = min(self.config.ema, (1 + self.step) / (10 + self.step))
             for name, value in self.student.network.state_dict().items():

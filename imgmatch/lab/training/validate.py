@@ -1,15 +1,20 @@
-"""Validation inside training: pictures kept aside, altered, must find their originals among all kept aside."""
+"""Validation inside training: pictures kept aside, altered, must find their originals among all kept aside; and views
+of rendered rooms the others of their room and hotel.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from imgmatch.lab.alterations import alter
+from imgmatch.lab.hotels.views import kept_aside, views
+from imgmatch.lab.metrics import mean_average_precision, recall_at_k
 from imgmatch.lab.training.data import Pack
 from imgmatch.models.folding import fold
 from imgmatch.models.network import DescriptorNetwork
@@ -99,3 +104,48 @@ class Validation:
         gallery = embed(self.gallery)
         found = {name: recall_at_1(embed(pixels), gallery, self.right) for name, pixels in self.queries.items()}
         return {**found, "mean": float(np.mean(list(found.values())))}
+
+
+@dataclass(frozen=True, slots=True)
+class RoomValidation:
+    """Views of rendered hotels kept aside: ``gallery`` and ``queries`` (N, S, S, 3) uint8, each view as it is and with
+    a person in front, and of each the numbers of its hotel and of its place.
+    """
+
+    gallery: npt.NDArray[np.uint8]
+    queries: npt.NDArray[np.uint8]
+    hotels: npt.NDArray[np.int64]
+    places: npt.NDArray[np.int64]
+
+    @classmethod
+    def of_collection(cls, collection: Path, size: int, seed: int) -> RoomValidation | None:
+        """Of the hotels that runs are chosen by; None where none of them is whole."""
+        found = [view for view in views(collection) if kept_aside(view) and view.hotel % 2]
+        if not found:
+            return None
+        names = sorted({(view.hotel, view.place) for view in found})
+        stored = [view.pixels() for view in found]
+        altered = [alter("person", pixels, seed + number) for number, pixels in enumerate(stored)]
+        gallery, queries = (np.stack([prepared(pixels, size) for pixels in some]) for some in (stored, altered))
+        return cls(
+            gallery,
+            queries,
+            np.array([view.hotel for view in found]),
+            np.array([names.index((view.hotel, view.place)) for view in found]),
+        )
+
+    def run(self, embed: Embed) -> dict[str, float]:
+        """Recall at 1 and mean average precision of the room, recall at 1 of the hotel, each view left out of its own
+        ranking; views without a second one of their room only as wrong answers.
+        """
+        scores = embed(self.queries) @ embed(self.gallery).T
+        np.fill_diagonal(scores, -np.inf)
+        room, hotel = (of[:, None] == of[None] for of in (self.places, self.hotels))
+        for flags in (room, hotel):
+            np.fill_diagonal(flags, False)
+        asked = room.any(axis=1)
+        return {
+            "rooms": recall_at_k(scores[asked], room[asked], 1),
+            "rooms_map": mean_average_precision(scores[asked], room[asked]),
+            "hotels": recall_at_k(scores[asked], hotel[asked], 1),
+        }

@@ -109,7 +109,8 @@ class OnnxModel(OnnxSession):
         """As Embedder.embed_parts."""
         weights = np.asarray(cell_weights, np.float32)
         copies = np.broadcast_to(picture, (len(weights), *picture.shape))
-        return checked(self._spec, copies, weights, self._grid, lambda: self._pool(picture[np.newaxis], weights))
+        grid = grid_of(self._spec, copies, self._grid)
+        return checked(self._spec, copies, weights, grid, lambda: self._pool(picture[np.newaxis], weights))
 
     def cells(self, batch: Pixels) -> Cells:
         """As Embedder.cells."""

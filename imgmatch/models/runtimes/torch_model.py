@@ -90,7 +90,8 @@ class TorchModel:
                 found: Vectors = self._network(self._tensor(picture[np.newaxis]), self._tensor(weights)).cpu().numpy()
             return found
 
-        return checked(self._spec, np.broadcast_to(picture, (len(weights), *picture.shape)), weights, self._grid, run)
+        copies = np.broadcast_to(picture, (len(weights), *picture.shape))
+        return checked(self._spec, copies, weights, grid_of(self._spec, copies, self._grid), run)
 
     def cells(self, batch: Pixels) -> Cells:
         """As Embedder.cells."""

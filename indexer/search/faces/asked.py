@@ -19,7 +19,7 @@ from imgmatch.locator import Locator
 from imgmatch.models.base import FaceEmbedder
 from imgmatch.models.face import DECODED_PX, FoundFace
 from imgmatch.picture.metadata import values
-from imgmatch.types import Box
+from imgmatch.types import Box, Evidence
 from imgmatch.workers.decode import Request
 from indexer.case.use import Use
 from indexer.search.request import MAX_K
@@ -115,22 +115,27 @@ def look(picture: str, reader: FaceEmbedder, *, thorough: bool = True) -> Looked
         what = "is a folder" if os.path.isdir(picture) else "no such file"
         raise UsageError(f"{picture!r}: {what}; give pictures, as PICTURE or PICTURE#N, or item:ID#N")
     try:
-        content = read(reopen(Locator.file(picture)))
-        decoded = content.decoded(Request(sides_px=(DECODED_PX,), metadata=True))
+        return look_at(reopen(Locator.file(picture)), reader, thorough=thorough)
     except EvidenceError as error:
         raise UsageError(f"{picture}: {error}; give a readable picture") from error
+
+
+def look_at(found: Evidence, reader: FaceEmbedder, *, thorough: bool = True) -> Looked:
+    """The faces in a picture, wherever it is. Raises EvidenceError where it can't be read."""
+    content = read(found)
+    decoded = content.decoded(Request(sides_px=(DECODED_PX,), metadata=True))
     (image,) = decoded.pictures
     said = values(decoded.facts.metadata)
     date = said.get("taken") or said.get("changed")
-    found = tuple(reader.read(image, thorough=thorough))
-    return Looked(content.evidence.locator, content.digests.sha256, image, found, str(date) if date else None)
+    faces = tuple(reader.read(image, thorough=thorough))
+    return Looked(content.evidence.locator, content.digests.sha256, image, faces, str(date) if date else None)
 
 
-def person(use: Use, named: Sequence[str], reader: FaceEmbedder) -> Person:
-    """A person by the faces that are named: ``PICTURE``, ``PICTURE#N`` for one of several, ``item:ID#N`` for one of an
-    item of the case. Raises UsageError where no face is found, or it must be said which.
+def person(use: Use, named: Sequence[str | ChosenFace], reader: FaceEmbedder) -> Person:
+    """A person by faces that were chosen, or are named: ``PICTURE``, ``PICTURE#N`` for one of several, ``item:ID#N``
+    for one of an item of the case. Raises UsageError where no face is found, or it must be said which.
     """
-    return Person(tuple(_chosen(use, name, reader) for name in named))
+    return Person(tuple(_chosen(use, one, reader) if isinstance(one, str) else one for one in named))
 
 
 def _chosen(use: Use, name: str, reader: FaceEmbedder) -> ChosenFace:
@@ -139,7 +144,11 @@ def _chosen(use: Use, name: str, reader: FaceEmbedder) -> ChosenFace:
     item = _ITEM.fullmatch(place)
     if item is not None:
         return _of_item(use, int(item[1]), number)
-    looked = look(place, reader)
+    return chosen_of(look(place, reader), place, number)
+
+
+def chosen_of(looked: Looked, place: str, number: int | None) -> ChosenFace:
+    """A face of a picture that was looked through, by its number; None: the one that is meant. Raises UsageError."""
     at = _which(place, number, [found.face.unfit for found in looked.faces])
     found = looked.faces[at]
     face = found.face
@@ -153,6 +162,8 @@ def _of_item(use: Use, item_id: int, number: int | None) -> ChosenFace:
     if item is None:
         raise UsageError(f"item:{item_id}: not in {use.path}; give an item id as a search shows it")
     faces = use.catalogue.faces.of([item_id])[item_id]
+    if not faces and use.catalogue.faces.unread_count(use.face_shelf().model_id, item_id):
+        raise UsageError(f"item:{item_id}: was not looked through for faces yet; run: imgmatch faces find {use.path}")
     at = _which(f"item:{item_id}", number, [face.unfit for face in faces])
     rows, there = use.face_shelf().store().gather(np.array([faces[at].face_id], np.int64))
     if not there.all():

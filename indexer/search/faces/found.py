@@ -53,7 +53,8 @@ class FaceMatch:
         if self.frames > 1:
             found.append(f"{self.frames} near frames of one video")
         if self.years is not None and self.years >= 1:
-            found.append(f"{self.years:.0f} years between the pictures: the older the gap, the less a low score says")
+            count = f"{self.years:.0f} years" if self.years >= 1.5 else "1 year"
+            found.append(f"{count} between the pictures: the longer, the less a low score says")
         if self.decision:
             waits = ", and waits for a second examiner" if self.decision.waits else ""
             found.append(f"{self.decision.verdict} by {self.decision.examiner or self.decision.account}{waits}")

@@ -16,12 +16,13 @@ from imgmatch.models.base import FaceEmbedder
 from imgmatch.picture.metadata import values
 from imgmatch.types import Decision
 from indexer.case.case import Case
+from indexer.case.faces import require_same_model
 from indexer.case.use import Use
 from indexer.catalogue.decisions import REJECTED
 from indexer.catalogue.faces import OneFace
 from indexer.catalogue.filters import EVERYTHING, Filter
 from indexer.index.protocol import Ids
-from indexer.search.faces.asked import FaceRequest, Person, date_of, person, require_reason
+from indexer.search.faces.asked import ChosenFace, FaceRequest, Person, date_of, person, require_reason
 from indexer.search.faces.dates import years_between
 from indexer.search.faces.found import FaceMatch, FaceResult
 from indexer.search.faces.scores import Rates, rates_of
@@ -52,16 +53,17 @@ class FaceSearcher:
     """Search for people in one case. Holds its faces in memory, so that many searches pay for them once."""
 
     def __init__(self, case: Case, reader: FaceEmbedder) -> None:
-        """Raises CaseError where the gate of the case is closed."""
-        case.face_shelf()
+        """Raises CaseError where the gate of the case is closed, or its faces were made with other weights."""
+        require_same_model(case, reader)
         self._case, self._reader = case, reader
         self._state: tuple[Any, ...] = ()
+        self._unread = 0
         nothing = np.empty(0, np.int64)
         self._known = _Faces(nothing, nothing, np.empty((0, reader.spec.dim), np.float16), np.empty(0, bool))
 
     def search(
         self,
-        wanted: Sequence[Sequence[str]],
+        wanted: Sequence[Sequence[str | ChosenFace]],
         request: FaceRequest,
         *,
         without: Sequence[Sequence[str]] = (),
@@ -96,6 +98,8 @@ class FaceSearcher:
             use.entry.counts = {"matches": len(matches), "compared": len(faces.ids)}
         notes = [f"{face.locator.path or face.locator} face {face.number}: {face.unfit}; what it finds says little"
                  for one in people for face in one.faces if face.unfit]  # fmt: skip
+        if self._unread:
+            notes.append(f"{self._unread:,} items were not looked through for faces yet: imgmatch faces find")
         if not rates:
             notes.append("no false-match rate can be stated: no background of faces; see imgmatch faces calibrate")
         took = round((time.perf_counter() - started) * 1000, 1)
@@ -127,6 +131,7 @@ class FaceSearcher:
             items = np.array([owners.get(face_id, -1) for face_id in ids.tolist()], np.int64)
             there = (items >= 0) & ~np.isin(ids, dead, assume_unique=True)
             fitting = np.array([face_id in fit for face_id in ids.tolist()], bool)
+            self._unread = use.catalogue.faces.unread_count(use.face_shelf().model_id)
             self._known, self._state = _Faces(ids[there], items[there], rows[there], fitting[there]), state
         return self._known
 

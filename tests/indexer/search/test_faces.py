@@ -1,5 +1,6 @@
 """Searches for a person by faces: who is found, who is not, and what is said of it."""
 
+import dataclasses
 import json
 from contextlib import nullcontext
 
@@ -11,7 +12,7 @@ import imgmatch.models
 from imgmatch.errors import CaseError, UsageError
 from imgmatch.locator import Locator
 from imgmatch.models.faces import weights
-from imgmatch.models.faces.reader import load_faces
+from imgmatch.models.faces.reader import FaceReader, load_detector, load_faces
 from imgmatch.types import FACES, Sighting
 from imgmatch.workers import pictures
 from indexer.care.check import check
@@ -262,6 +263,29 @@ def test_faces_of_what_is_there_are_found_as_ingest_finds_them(case, folder, rea
         assert inside(later).faces.count() == 10
         assert inside(later).integrity() == []
         assert list(check(later)) == []
+
+
+def test_what_was_not_looked_through_yet_is_told(again, reader, folder, tmp_path):
+    embedder = imgmatch.models.load_model(device="cpu", threads=1)
+    (tmp_path / "new.png").write_bytes(encode(portrait(DAN, 2), "PNG"))
+    ingest(again, [tmp_path / "new.png"], embedder, IngestConfig(jobs=1, isolation=False))
+    found = FaceSearcher(again, reader).search([[str(folder / "ann.jpg")]], WHY)
+    assert any(said.startswith("1 items were not looked through") for said in found.notes)
+    new = inside(again).sightings.item_at(Locator.file(tmp_path / "new.png"))
+    with pytest.raises(UsageError, match="was not looked through for faces yet"):
+        FaceSearcher(again, reader).search([[f"item:{new}"]], WHY)
+    find_faces(again, reader, jobs=1)
+    found = FaceSearcher(again, reader).search([[f"item:{new}"]], WHY)
+    assert not any("not looked through" in said for said in found.notes)
+
+
+def test_faces_of_other_weights_are_not_compared(again, reader, folder):
+    other = FaceReader(reader.network, load_detector(1))
+    spec = dataclasses.replace(reader.spec, weights_sha256="0" * 64)
+    other.network = type("Other", (), {"spec": spec, "runtime": "x", "embed": reader.network.embed})()
+    for work in (lambda: FaceSearcher(again, other), lambda: find_faces(again, other)):
+        with pytest.raises(CaseError, match="other weights than those installed"):
+            work()
 
 
 def test_an_item_whose_source_is_gone_is_met_again(again, reader, folder, tmp_path):

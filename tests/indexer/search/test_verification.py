@@ -59,8 +59,11 @@ def test_verified_ones_come_first_and_none_is_lost(filled, embedder, tmp_path):
     flags = [m.verification.verified for m in after]
     assert flags == sorted(flags, reverse=True)
     assert (name(after[0]), sum(flags)) == ("4.png", 1)
-    # The others stand in the order that they had.
-    assert [m.item_id for m in after[1:]] == [m.item_id for m in before if m.item_id != after[0].item_id]
+    # The others stand in the order of how well their parts meet; nothing else of them is changed by it.
+    parts = [m.parts_score for m in after[1:]]
+    assert parts == sorted(parts, reverse=True)
+    assert {m.item_id: m.score for m in after} == {m.item_id: m.score for m in before}
+    assert {m.parts_score for m in before} == {None}
 
 
 def test_only_the_nearest_few_are_verified_when_so_asked(filled, embedder, folder):
@@ -96,6 +99,12 @@ def test_a_source_that_is_gone_or_changed_keeps_its_place_and_says_so(filled, em
     assert said["1.png"] == "can't be verified: source gone"
     assert said["2.png"] == "can't be verified: source changed since ingest"
     assert not any(m.verification.verified for m in after)
+    # What can't be looked at has no score of its parts, and stands where its own score puts it.
+    place = [m.item_id for m in after].index
+    of_whole = [m.item_id for m in search(filled, embedder, query, verify_top=0)]
+    gone = [m.item_id for m in after if name(m) in said and m.parts_score is None]
+    assert len(gone) == 2
+    assert [place(item) for item in gone] == [of_whole.index(item) for item in gone]
 
 
 def test_a_case_of_one_picture(case, embedder, folder, tmp_path):

@@ -13,7 +13,7 @@ The kinds of pairs (weights in ``PairMix``):
 * ``room``: two views of one rendered room, or two photographs that carry the same label.
 """
 
-from imgmatch.lab.training.augment.geometry import Source, other_viewpoint
-from imgmatch.lab.training.augment.pairs import PairMix, Views, pair, room_pair
+from imgmatch.lab.training.augment.geometry import Shown, Source, other_viewpoint
+from imgmatch.lab.training.augment.pairs import Fillers, PairMix, Views, pair, room_pair
 
-__all__ = ["PairMix", "Source", "Views", "other_viewpoint", "pair", "room_pair"]
+__all__ = ["Fillers", "PairMix", "Shown", "Source", "Views", "other_viewpoint", "pair", "room_pair"]

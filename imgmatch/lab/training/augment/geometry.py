@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -71,6 +71,50 @@ def turn(corners: Points, quarter_turns: int, mirrored: bool) -> Points:
     """The same box read from another corner, or the other way round."""
     turned = np.roll(corners, quarter_turns, axis=0)
     return turned[[1, 0, 3, 2]] if mirrored else turned
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One view, (S, S, 3) uint8, and where in it its source is seen.
+
+    ``to_view`` (3, 3) takes points of the stored square (0..1) to the view (0..1); None where no homography does.
+    ``inside`` (left, top, right, bottom) is the part of the view that shows the source: all of it, but for insets.
+    """
+
+    pixels: Pixels
+    to_view: Points | None
+    inside: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+
+    def look(self, pixels: Pixels) -> Shown:
+        """Return the same view with another look."""
+        return replace(self, pixels=pixels)
+
+    def placed(self, pixels: Pixels, box: tuple[float, float, float, float]) -> Shown:
+        """Return the view ``pixels``, which shows this one pressed into ``box`` (left, top, right, bottom; 0..1)."""
+        left, top, right, bottom = box
+        wide, high = right - left, bottom - top
+        press = np.array([[wide, 0, left], [0, high, top], [0, 0, 1]])
+        x0, y0, x1, y1 = self.inside
+        inside = (left + wide * x0, top + high * y0, left + wide * x1, top + high * y1)
+        return Shown(pixels, None if self.to_view is None else press @ self.to_view, inside)
+
+    def find(self, points: Points) -> tuple[Points, npt.NDArray[np.bool_]]:
+        """(n, 2) points of the source in the view, and which of them are seen there."""
+        if self.to_view is None:
+            return np.zeros_like(points), np.zeros(len(points), bool)
+        ahead = np.column_stack([points, np.ones(len(points))]) @ self.to_view.T
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found = ahead[:, :2] / ahead[:, 2:]
+        left, top, right, bottom = self.inside
+        seen = (ahead[:, 2] > 0) & (found >= [left, top]).all(1) & (found < [right, bottom]).all(1)
+        return np.where(seen[:, None], found, 0), seen
+
+
+def shown(rng: Generator, source: Source, corners: Points, size: int, filler: Pixels | None) -> Shown:
+    """As ``warp_to``, with where it looks."""
+    unit = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
+    to_view = cv2.getPerspectiveTransform((corners / [source.aspect, 1.0]).astype(np.float32), unit)
+    return Shown(warp_to(rng, source, corners, size, filler), to_view)
 
 
 def warp_to(rng: Generator, source: Source, corners: Points, size: int, filler: Pixels | None) -> Pixels:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from imgmatch.lab.alterations import overlays, people
 from imgmatch.lab.alterations.tools import blend, rgb, some_colour
-from imgmatch.lab.training.augment.geometry import Generator, Pixels, Points, between, log_between
+from imgmatch.lab.training.augment.geometry import Generator, Pixels, Points, Shown, between, log_between
 from imgmatch.lab.training.augment.light import lamp
 
 _SKIN = ((96, 64, 48), (141, 98, 72), (190, 140, 110), (224, 180, 150), (240, 205, 180))
@@ -149,12 +149,13 @@ def stickers(rng: Generator, image: Pixels) -> Pixels:
     return drawn
 
 
-def screenshot(rng: Generator, image: Pixels) -> Pixels:
+def screenshot(rng: Generator, view: Shown) -> Shown:
     """The picture on a screen: bars above and below, lines of text, round buttons, squashed with it."""
+    image = view.pixels
     size = image.shape[0]
     if rng.random() < 0.4:
-        shown = overlays.screenshot(image, rng, between(rng, 0.35, 0.8))
-        return cv2.resize(shown, (size, size), interpolation=cv2.INTER_AREA)
+        screen = overlays.screenshot(image, rng, between(rng, 0.35, 0.8))
+        return Shown(cv2.resize(screen, (size, size), interpolation=cv2.INTER_AREA), None)
     dark = rng.random() < 0.5
     shade = int(rng.integers(0, 50)) if dark else int(rng.integers(205, 256))
     ink = (225, 225, 225) if dark else (50, 50, 50)
@@ -177,11 +178,12 @@ def screenshot(rng: Generator, image: Pixels) -> Pixels:
                 cv2.putText(canvas, word, (x0, y), cv2.FONT_HERSHEY_SIMPLEX, size / 500, ink, 1, cv2.LINE_AA)
             else:
                 cv2.line(canvas, (x0, y), (int(rng.integers(x0, size)), y), ink, thick)
-    return canvas
+    return view.placed(canvas, (left / size, top / size, 1 - right / size, 1 - bottom / size))
 
 
-def inset(rng: Generator, image: Pixels, filler: Pixels, low: float = 0.22, high: float = 0.75) -> Pixels:
+def inset(rng: Generator, view: Shown, filler: Pixels, low: float = 0.22, high: float = 0.75) -> Shown:
     """The picture pasted into another one, or beside others in a grid."""
+    image = view.pixels
     size = image.shape[0]
     canvas = cv2.resize(filler, (size, size), interpolation=cv2.INTER_AREA)
     share = between(rng, low, high)
@@ -195,7 +197,7 @@ def inset(rng: Generator, image: Pixels, filler: Pixels, low: float = 0.22, high
         ink = (255, 255, 255) if rng.random() < 0.6 else (0, 0, 0)
         cv2.rectangle(canvas, (x - edge, y - edge), (x + width + edge, y + height + edge), ink, -1)
     canvas[y : y + height, x : x + width] = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    return canvas
+    return view.placed(canvas, (x / size, y / size, (x + width) / size, (y + height) / size))
 
 
 def ghost(rng: Generator, image: Pixels, filler: Pixels) -> Pixels:

@@ -7,12 +7,17 @@ import torch
 from torch.nn import functional
 
 from imgmatch.errors import ModelError
-from imgmatch.lab.hotels.views import places
+from imgmatch.lab.hotels.geometry import traced
+from imgmatch.lab.hotels.views import SAMPLE, kept_aside, places
+from imgmatch.lab.hotels.views import views as views_of
 from imgmatch.lab.training import augment, losses
+from imgmatch.lab.training.augment.geometry import box, shown, turn, whole
+from imgmatch.lab.training.overlaps import overlaps, same_picture
 from imgmatch.lab.training.start import evening, ridge, whitening
-from imgmatch.lab.training.validate import recall_at_1
+from imgmatch.lab.training.validate import RoomValidation, recall_at_1
 from imgmatch.models.folding import fold, unfold
 from imgmatch.models.network import DescriptorNetwork
+from imgmatch.models.windows import of_query as windows
 
 
 def unit(rows, dim=16, seed=0):
@@ -124,7 +129,7 @@ class TestAugment:
         first, again = (
             augment.pair(np.random.default_rng(5), source, 64, fillers, augment.PairMix()) for _ in range(2)
         )
-        assert all((a == b).all() for a, b in zip(first, again, strict=True))
+        assert all((a.pixels == b.pixels).all() for a, b in zip(first, again, strict=True))
 
     @pytest.mark.parametrize("mix", [augment.PairMix(1, 0, 0), augment.PairMix(0, 1, 0), augment.PairMix(0, 0, 1)])
     def test_every_kind_of_pair_fits_and_leaves_its_source(self, views, mix):
@@ -133,8 +138,8 @@ class TestAugment:
         for seed in range(40):
             rng = np.random.default_rng(seed)
             for view in augment.pair(rng, source, 64, (square(views[1]), square(views[2])), mix):
-                assert view.shape == (64, 64, 3)
-                assert view.dtype == np.uint8
+                assert view.pixels.shape == (64, 64, 3)
+                assert view.pixels.dtype == np.uint8
         assert (source.pixels == before).all()
 
     def test_a_step_of_no_length_sees_the_same_picture(self, views):
@@ -144,6 +149,80 @@ class TestAugment:
             moved = augment.other_viewpoint(np.random.default_rng(seed), source, 96, None, strength=1.0)
             away = [np.abs(view.astype(float) - square(views[0], 96)).mean() for view in (same, moved)]
             assert away[0] < 8 < away[1]
+
+
+class TestOverlaps:
+    """What windows of two views show of one picture, found by hand where it can be."""
+
+    def test_a_view_and_itself(self, views):
+        view = shown(np.random.default_rng(0), augment.Source(square(views[0])), whole(1.0), 64, None)
+        found = overlaps(view, view, same_picture(), same_picture(), windows((8, 8)))
+        assert np.diag(found) == pytest.approx(1, abs=0.01)
+        assert found[0, 1] == pytest.approx(0.25, abs=0.01)  # a quarter of the whole
+        assert found[1, 2] == pytest.approx(1 / 3, abs=0.01)  # half of either, of one and a half
+        assert found[1, 9] == 0  # opposite corners
+
+    def test_a_quarter_is_that_window_of_the_whole(self, views):
+        rng, source = np.random.default_rng(0), augment.Source(square(views[0]), 4 / 3)
+        large = shown(rng, source, whole(4 / 3), 64, None)
+        small = shown(rng, source, turn(box(4 / 3 * 0.75, 0.75, 2 / 3, 0.5), 1, True), 64, None)
+        found = overlaps(large, small, same_picture(), same_picture(), windows((8, 8)))
+        assert found[9, 0] == pytest.approx(1, abs=0.02)
+        assert found[1, 0] == 0
+        assert found[:, 0].argmax() == 9
+
+    def test_what_lies_around_an_inset_shows_nothing(self, views):
+        view = shown(np.random.default_rng(0), augment.Source(square(views[0])), box(0.5, 0.5, 0.6, 0.6), 64, None)
+        inset = view.placed(view.pixels, (0.0, 0.0, 0.5, 0.5))
+        found = overlaps(view, inset, same_picture(), same_picture(), windows((8, 8)))
+        assert found[0, 1] == pytest.approx(1, abs=0.01)
+        assert found[0, 9] == 0
+
+    def test_views_of_one_rendered_place_meet_where_they_show_the_same(self):
+        first, second = places()[0, "r00"][:2]
+        there, back = traced(first, second, 32), traced(second, first, 32)
+        seen = np.isfinite(there[:, 2]).mean()
+        assert 0.1 < seen < 1
+        whole_of = [augment.Shown(view.pixels(), np.eye(3)) for view in (first, second)]
+        found = overlaps(*whole_of, there, back, windows((8, 8)))
+        shares = seen, np.isfinite(back[:, 2]).mean()
+        assert found[0, 0] == pytest.approx(1 / (1 / shares[0] + 1 / shares[1] - 1), rel=0.05)
+
+
+class TestRegionLoss:
+    def test_is_low_where_windows_that_meet_are_alike(self):
+        regions = functional.normalize(torch.randn(2, 5, 16), dim=2)
+        met = torch.eye(5).repeat(2, 1, 1)
+        right = losses.region_loss(torch.cat([regions, regions]), met, 0.05)
+        wrong = losses.region_loss(torch.cat([regions, regions.flip(1)]), met, 0.05)
+        assert right < 0.1 < 1 < wrong
+
+    def test_what_meets_a_little_is_neither_right_nor_wrong(self):
+        one = functional.normalize(torch.randn(1, 2, 16), dim=2)
+        same = torch.stack([one[0, 0], one[0, 0]])[None]
+        met = torch.tensor([[[1.0, 0.1], [0.0, 1.0]]])
+        apart = torch.tensor([[[1.0, 0.0], [0.0, 1.0]]])
+        views = torch.cat([same, same])
+        assert losses.region_loss(views, met, 0.05) < losses.region_loss(views, apart, 0.05)
+
+    def test_nothing_met_says_nothing(self):
+        assert losses.region_loss(torch.randn(4, 3, 8), torch.zeros(2, 3, 3), 0.05) == 0
+
+
+def test_views_of_one_hotel_are_drawn_together():
+    hotels = torch.tensor([1, 1, 2, 2])
+    near = functional.one_hot(hotels.repeat(2)).float()
+    assert losses.hotel_loss(near, hotels, 0.1) < losses.hotel_loss(near[torch.randperm(8)], hotels, 0.1)
+    assert losses.hotel_loss(near, torch.ones(4), 0.1) == 0
+
+
+def test_rooms_are_told_by_hotels_that_are_kept_aside():
+    found = RoomValidation.of_collection(SAMPLE, 64, 0)
+    assert set(found.hotels) == {view.hotel for view in views_of(SAMPLE) if kept_aside(view)} - {0}
+    assert found.gallery.shape == found.queries.shape == (len(found.places), 64, 64, 3)
+    perfect = functional.one_hot(torch.from_numpy(found.places)).float().numpy()
+    figures = found.run(lambda pixels: perfect)
+    assert figures["rooms"] == figures["rooms_map"] == figures["hotels"] == 1
 
 
 def square(pixels, side=128):

@@ -137,7 +137,9 @@ def test_labels_and_rendered_rooms_join_in(tiny, pictures, tmp_path, without_onn
     )
     record = json.loads(result.record.read_text())
     assert record["data"]["labels"] == 10
-    assert any("agree" in entry for entry in record["history"])
+    assert any({"agree", "hotel"} <= entry.keys() for entry in record["history"])
+    assert all(0 < entry["region"] < 20 for entry in record["history"])
+    assert 0 <= record["evaluation"]["rooms_map"] <= 1
     assert all("label" in entry for entry in record["history"] if "agree" not in entry)
 
 

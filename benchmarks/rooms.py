@@ -1,0 +1,150 @@
+"""Rooms and hotels by rendered views, hard pairs of places, and crops: ordered by score, and by parts as a search does.
+
+python -m benchmarks.rooms --hotels DIR [--model NAME] [--distractors N] [--every N] [--draws N] [--json FILE]
+
+Rooms: each view of the rendered hotels kept aside, with a person in front, among all other views and the distractors;
+another view of its place is right, or of its hotel. Copies: house photographs among all of them and the distractors.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks import photographs, report
+from benchmarks.retrieval import SEED, embed_all
+from benchmarks.rivals import hard
+from imgmatch.lab.alterations import alter
+from imgmatch.lab.hotels.views import kept_aside, views
+from imgmatch.lab.metrics import mean_average_precision, recall_at_k
+from imgmatch.match.parts import has_parts, item_parts, parts_score, query_parts
+from imgmatch.models import DEFAULT_MODEL, load_model
+from imgmatch.models.base import Embedder
+from indexer.search.verification import VERIFY_TOP
+
+if TYPE_CHECKING:
+    from imgmatch.types import Pixels
+
+WAYS = ("by score", "by parts")
+COPIES = (
+    "crop_tenth", "crop_fifth", "crop_quarter", "crop_half", "person", "rotate_90", "mirror", "screenshot",
+    "chain_mirror_crop_person", "chain_four",
+)  # fmt: skip
+
+
+class Gallery:
+    """Pictures as a case holds them: vectors (n, dim), and those of their parts, n of (16, d), if there are any."""
+
+    def __init__(self, embedder: Embedder, pictures: Sequence[Pixels]) -> None:
+        self.embedder = embedder
+        self.vectors = embed_all(embedder, pictures)
+        self.parts = [item_parts(embedder, pixels) for pixels in pictures] if has_parts(embedder) else []
+
+    def scores(self, pixels: Pixels, left_out: np.ndarray) -> dict[str, np.ndarray]:
+        """(n,) scores of a query, each way; ``left_out`` (n,) bool are not there."""
+        embedder = self.embedder
+        read = {side: (embedder.prepare(pixels, side), None) for side in embedder.spec.query_sides_px}
+        near = np.max([embedder.embed(seen[np.newaxis])[0] @ self.vectors.T for seen, _ in read.values()], axis=0)
+        near[left_out] = -np.inf
+        found = {WAYS[0]: near}
+        if self.parts:
+            query = query_parts(embedder, read)
+            closely = near - 10.0  # below all that was looked at
+            for number in np.argsort(-near, kind="stable")[:VERIFY_TOP]:
+                if np.isfinite(near[number]):
+                    closely[number] = parts_score(float(near[number]), query, self.parts[number])
+            found[WAYS[1]] = closely
+        return found
+
+
+def measure(
+    gallery: Gallery, queries: Sequence[Pixels], right: np.ndarray, left_out: np.ndarray, also: np.ndarray | None = None
+) -> dict[str, dict[str, float]]:
+    """First place and mAP each way, of queries with something ``right`` (q, n); first place of what is ``also`` so."""
+    asked = [number for number in range(len(queries)) if right[number].any()]
+    all_scores = [gallery.scores(queries[number], left_out[number]) for number in asked]
+    figures = {}
+    for way in all_scores[0]:
+        scores = np.stack([of[way] for of in all_scores])
+        figures[way] = {
+            "queries": len(asked),
+            "first": recall_at_k(scores, right[asked], 1),
+            "map": mean_average_precision(scores, right[asked]),
+        }
+        if also is not None:
+            figures[way]["hotel_first"] = recall_at_k(scores, also[asked] & ~left_out[asked], 1)
+    return figures
+
+
+def of_rooms(embedder: Embedder, arguments: argparse.Namespace, others: Sequence[Pixels]) -> dict[str, Any]:
+    """Rooms and hotels, by every view of the hotels kept aside."""
+    found = [view for view in views(arguments.hotels) if kept_aside(view)]
+    pictures = [view.pixels() for view in found]
+    gallery = Gallery(embedder, [*pictures, *others])
+    none = [""] * len(others)
+    places = np.array([f"{view.hotel}/{view.place}" for view in found] + none)
+    hotels = np.array([str(view.hotel) for view in found] + none)
+    itself = np.eye(len(found), len(places), dtype=bool)
+    room, hotel = (of[: len(found), None] == of[np.newaxis] for of in (places, hotels))
+    queries = [alter("person", pixels, SEED + number) for number, pixels in enumerate(pictures)]
+    return measure(gallery, queries, room & ~itself, itself, hotel)
+
+
+def of_places(embedder: Embedder, arguments: argparse.Namespace, others: Sequence[Pixels]) -> dict[str, Any]:
+    """Hard pairs of places, drawn several times; the indoor ones by themselves too."""
+    rows = photographs.places()
+    pictures = [image.pixels for image in photographs.pictures([path for path, _, _ in rows])]
+    gallery = Gallery(embedder, [*pictures, *others])
+    names = np.array([place for _, place, _ in rows] + [""] * len(others))
+    itself = np.tile(np.eye(len(rows), len(names), dtype=bool), (arguments.draws, 1))
+    right = np.tile(names[: len(rows), None] == names[np.newaxis], (arguments.draws, 1)) & ~itself
+    queries = [hard(p, number + 1000 * draw) for draw in range(arguments.draws) for number, p in enumerate(pictures)]
+    indoor = [number for number in range(len(queries)) if rows[number % len(rows)][2] == "indoor"]
+    inside = measure(gallery, [queries[number] for number in indoor], right[indoor], itself[indoor])
+    return {"all": measure(gallery, queries, right, itself), "indoor": inside}
+
+
+def of_copies(embedder: Embedder, arguments: argparse.Namespace, others: Sequence[Pixels]) -> dict[str, Any]:
+    """Altered house photographs; either file of one photograph is the right answer."""
+    paths = photographs.houses()
+    pictures = [image.pixels for image in photographs.pictures(paths)]
+    gallery = Gallery(embedder, [*pictures, *others])
+    right = np.eye(len(paths), len(paths) + len(others), dtype=bool)
+    place = {path.name: number for number, path in enumerate(paths)}
+    for one, other in photographs.HOUSES_DOUBLES:
+        right[place[one], place[other]] = right[place[other], place[one]] = True
+    chosen = np.arange(0, len(paths), arguments.every)
+    nothing = np.zeros((len(chosen), right.shape[1]), bool)
+    return {
+        name: measure(gallery, [alter(name, pictures[n], SEED + int(n)) for n in chosen], right[chosen], nothing)
+        for name in COPIES
+    }
+
+
+def main() -> None:
+    """Measure and report."""
+    parser = report.parser("Rooms, hard pairs and copies, by score and by parts")
+    parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("--distractors", type=int, default=700, help="so many room photographs more in each gallery")
+    parser.add_argument("--every", type=int, default=2, help="alter each so-manieth house photograph")
+    parser.add_argument("--draws", type=int, default=3, help="draw the hard pairs so many times")
+    photographs.add_hotels(parser)
+    arguments = parser.parse_args()
+    embedder = load_model(arguments.model, device="cpu")
+    side = embedder.spec.input_px
+    others = [image.pixels for image in photographs.pictures(photographs.rooms(arguments.distractors), side)]
+    figures: dict[str, Any] = {"rooms": of_rooms(embedder, arguments, others)}
+    figures["hard_pairs"] = of_places(embedder, arguments, others)
+    figures["copies"] = of_copies(embedder, arguments, others)
+    sets = {"rooms": figures["rooms"]} | {f"hard pairs, {name}": f for name, f in figures["hard_pairs"].items()}
+    for name, by_way in (sets | figures["copies"]).items():
+        report.table(name, ["ordered", *next(iter(by_way.values()))], [[way, *f.values()] for way, f in by_way.items()])
+    about = {"model": embedder.spec.name, "weights_sha256": embedder.spec.weights_sha256, "seed": SEED}
+    report.finish("rooms", {**about, "distractors": len(others), **figures}, arguments.json)
+
+
+if __name__ == "__main__":
+    main()
