@@ -162,7 +162,7 @@ class _Nearest:
 
     def wants(self, ties: tuple[object, object], similarity: float) -> bool:
         """May a pair so alike be among them?"""
-        heap = self._heaps.get(ties, ())
+        heap = self._heaps.get(ties, [])
         return similarity >= self._floor and (len(heap) < A_TIE or similarity >= heap[0][0])
 
     def add(self, ties: tuple[object, object], pair: Pair) -> None:
