@@ -31,7 +31,7 @@ _STARTED_S = 180.0
 _PORT, _HEALTH = 19530, 9091
 # It looks about more often than it would: answers are the same, and come sooner where there are few rows.
 QUICK = {
-    "common.session.ttl": 3,
+    "common.session.ttl": 15,  # fewer, and a loaded machine is taken for one that is gone: the server ends itself
     "proxy.timeTickInterval": 20,
     "queryCoord.checkInterval": 100,
     "queryCoord.distPullInterval": 50,
