@@ -31,13 +31,14 @@ _STARTED_S = 180.0
 _PORT, _HEALTH = 19530, 9091
 # It looks about more often than it would: answers are the same, and come sooner where there are few rows.
 QUICK = {
-    "common.session.ttl": 3,
+    "common.session.ttl": 15,  # fewer, and a loaded machine is taken for one that is gone: the server ends itself
     "proxy.timeTickInterval": 20,
     "queryCoord.checkInterval": 100,
     "queryCoord.distPullInterval": 50,
     "queryCoord.checkHandoffInterval": 500,
 }
 _LINK_UP = 0x8914  # SIOCSIFFLAGS
+_RUNNING = Path("/tmp/milvus")  # where it says who it is, whatever it is told
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
@@ -169,7 +170,6 @@ class _Keeper:
             "DEPLOY_MODE": "STANDALONE",
             "METRICS_PORT": str(_HEALTH),
             "MILVUS_RUN_DIR": str(self._folder / "run"),
-            "TMPDIR": str(self._folder / "run"),  # it writes there who it is
             "LD_LIBRARY_PATH": str(self._libraries),
         }
         self._server = subprocess.Popen(
@@ -190,6 +190,7 @@ class _Keeper:
         if self._server is not None:
             self._server.kill()
             self._server.wait()
+            (_RUNNING / f"server_id_{self._server.pid}").unlink(missing_ok=True)
             self._server = None
 
 
