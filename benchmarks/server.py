@@ -31,12 +31,14 @@ _STARTED_S = 180.0
 _PORT, _HEALTH = 19530, 9091
 # It looks about more often than it would: answers are the same, and come sooner where there are few rows.
 QUICK = {
+    "common.session.ttl": 15,  # fewer, and a loaded machine is taken for one that is gone: the server ends itself
     "proxy.timeTickInterval": 20,
     "queryCoord.checkInterval": 100,
     "queryCoord.distPullInterval": 50,
     "queryCoord.checkHandoffInterval": 500,
 }
 _LINK_UP = 0x8914  # SIOCSIFFLAGS
+_RUNNING = Path("/tmp/milvus")  # where it says who it is, whatever it is told
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
@@ -56,8 +58,11 @@ def missing() -> str:
 class Server:
     """One server and the folder that keeps what it holds, over any number of starts and kills."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, object] | None = None) -> None:
-        """``settings``: of its configuration, by their names there (``proxy.timeTickInterval``)."""
+    def __init__(self, folder: Path, binaries: Path, settings: Mapping[str, object] | None = None) -> None:
+        """``binaries``: where the server is unpacked; several can share it.
+
+        ``settings``: of its configuration, by their names there (``proxy.timeTickInterval``).
+        """
         from milvus import MilvusServerConfig, _initialize_data_files
 
         self.folder = folder
@@ -67,11 +72,12 @@ class Server:
         for key, port in _ports(config.configurable_items):
             config.configurable_items[key][1] = port
         config.write_config()
-        _initialize_data_files(str(folder))
+        _initialize_data_files(str(binaries))
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.uri = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._log = (folder / "keeper.log").open("ab")
-        command = [*_alone(), sys.executable, "-m", "benchmarks.server", str(self._listener.fileno()), str(folder)]
+        listener = str(self._listener.fileno())
+        command = [*_alone(), sys.executable, "-m", "benchmarks.server", listener, str(folder), str(binaries / "bin")]
         self._keeper = subprocess.Popen(
             command,
             cwd=Path(__file__).parents[1],
@@ -108,9 +114,9 @@ class Server:
 
 
 @contextmanager
-def server(folder: Path, settings: Mapping[str, object] | None = None) -> Iterator[Server]:
+def server(folder: Path, binaries: Path, settings: Mapping[str, object] | None = None) -> Iterator[Server]:
     """A server that answers, ended at the end."""
-    made = Server(folder, settings)
+    made = Server(folder, binaries, settings)
     try:
         made.start()
         yield made
@@ -131,8 +137,9 @@ def _ports(items: dict[str, Any]) -> Iterator[tuple[str, int]]:
 class _Keeper:
     """In the namespace: the relay, and the server, which it starts and kills when it is told so."""
 
-    def __init__(self, listener: socket.socket, folder: Path) -> None:
+    def __init__(self, listener: socket.socket, folder: Path, libraries: Path) -> None:
         self._listener = listener
+        self._libraries = libraries
         self._folder = folder
         self._server: subprocess.Popen[bytes] | None = None
 
@@ -157,18 +164,16 @@ class _Keeper:
         await asyncio.gather(_pump(reader, there_writer), _pump(there_reader, writer))
 
     def _start(self) -> None:
-        libraries = self._folder / "bin"
         (self._folder / "run").mkdir(exist_ok=True)
         environment = {
             **os.environ,
             "DEPLOY_MODE": "STANDALONE",
             "METRICS_PORT": str(_HEALTH),
             "MILVUS_RUN_DIR": str(self._folder / "run"),
-            "TMPDIR": str(self._folder / "run"),  # it writes there who it is
-            "LD_LIBRARY_PATH": str(libraries),
+            "LD_LIBRARY_PATH": str(self._libraries),
         }
         self._server = subprocess.Popen(
-            [str(libraries / "milvus"), "run", "standalone"],
+            [str(self._libraries / "milvus"), "run", "standalone"],
             cwd=self._folder,
             env=environment,
             stdout=(self._folder / "logs" / "milvus.log").open("ab"),
@@ -185,6 +190,7 @@ class _Keeper:
         if self._server is not None:
             self._server.kill()
             self._server.wait()
+            (_RUNNING / f"server_id_{self._server.pid}").unlink(missing_ok=True)
             self._server = None
 
 
@@ -204,11 +210,11 @@ def _answers() -> bool:
         return False
 
 
-def _keep(descriptor: int, folder: Path) -> None:
+def _keep(descriptor: int, folder: Path, libraries: Path) -> None:
     with socket.socket() as any_socket:
         fcntl.ioctl(any_socket, _LINK_UP, struct.pack("16sH22x", b"lo", 1))
-    asyncio.run(_Keeper(socket.socket(fileno=descriptor), folder).run())
+    asyncio.run(_Keeper(socket.socket(fileno=descriptor), folder, libraries).run())
 
 
 if __name__ == "__main__":
-    _keep(int(sys.argv[1]), Path(sys.argv[2]))
+    _keep(int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]))

@@ -22,6 +22,10 @@ COMMANDS: Table = {
     ),
     "groups": Row("matches.groups", "Near-copies within a case"),
     "link": Row("matches.link", "Which items of a case match which of another, with their false-match rates"),
+    "overview": Row(
+        "overview.overview",
+        "Which places, cameras, advertisements, telephone numbers and accounts are tied by which matches",
+    ),
     "decide": Row("matches.decide", "Say what you make of a match"),
     "demo": Row("demo.demo", "Make a complete small case from rooms of rendered hotels"),
     "doctor": Row(

@@ -59,6 +59,8 @@ COMMANDS = [  # command, its arguments after the case, what it leaves in the log
     ("groups", "--verify --format csv", "groups groups_shown"),
     ("link", "{other}", "link"),
     ("link", "{pack} --verify", "link"),
+    ("overview", "", "overview overview_written"),
+    ("overview", "{other} --format html --thumbnails -o {out}", "overview overview_written"),
     ("decide", "2 3 rejected --examiner Ada", "decide"),
     ("decide", "--list", "decisions decisions_shown"),
     ("decide", "--labels {out}", "decisions decisions_shown"),

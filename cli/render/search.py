@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 from cli.render.formats import Format, emit, target
 from cli.render.table import shortened, text_table
 from imgmatch.match.calibration import false_match_text
+from imgmatch.match.rooms import BEGINS
 from imgmatch.match.strength import leads, strength
 from indexer.intake.csvfile import cell, printable, write_csv
 from indexer.out.jsontext import json_text
@@ -131,6 +132,11 @@ def _search_table(result: SearchResult) -> str:
     return f"{head}   {found}{table}{against}{left_out}\n"
 
 
+def _short(words: str) -> str:
+    """What is likely of two rooms, without its rate."""
+    return words.removeprefix(BEGINS).partition(":")[0]
+
+
 def emit_labels(results: Iterable[LabelResult], format: Format, output: Path | None) -> None:
     """Write rankings of labels: one row a label, with its best pictures; JSON has those pictures in full."""
 
@@ -147,6 +153,7 @@ def emit_labels(results: Iterable[LabelResult], format: Format, output: Path | N
                     "value": label.label,
                     **fields.values(best, ["strength", "level", "verified", "inliers"]),
                     "score": round(label.score, 6),
+                    "as_rooms": "".join(_short(reason) for reason in best.reasons if reason.startswith(BEGINS)),
                     "by_chance": false_match_text(best.false_match),
                     "decision": "; ".join(_decisions(label.matches)),
                     "pictures": label.pictures,
@@ -158,7 +165,19 @@ def emit_labels(results: Iterable[LabelResult], format: Format, output: Path | N
 
     emit(
         records(),
-        ["query", "rank", "value", "strength", "score", "by_chance", "decision", "pictures", "items", "path"],
+        [
+            "query",
+            "rank",
+            "value",
+            "strength",
+            "score",
+            "as_rooms",
+            "by_chance",
+            "decision",
+            "pictures",
+            "items",
+            "path",
+        ],
         format,
         output,
     )

@@ -257,25 +257,61 @@ class Collection:
 
         try:
             yield
-        except self._library.MilvusException as error:
-            raise _named(self.where, error.code, str(error.message or error)) from error
-        except grpc.RpcError as error:
-            raise _named(self.where, 0, str(error)) from error
+        except (self._library.MilvusException, grpc.RpcError) as error:
+            raise _named(self.where, error) from error
 
 
 class _BusyError(CaseError):
     """The server wants to be asked less often."""
 
 
-def _named(where: str, code: int, message: str) -> CaseError:
-    line = next((line.strip() for line in message.splitlines() if line.strip()), "no reason given")[:200]
-    lower = message.lower()
-    if code == 8 or "rate limit" in lower:
+# What a server or the way to it says, and what that means and asks for; the first that fits.
+_FAULTS: tuple[tuple[tuple[str, ...], str], ...] = (
+    (
+        ("unauthenticated", "auth check", "not authenticated", "permission", "privilege"),
+        f"the server refuses the token; set {TOKEN} to user:password or an API key that may use this collection",
+    ),
+    (
+        ("certificate", "handshake", "ssl_error", "wrong_version_number"),
+        "the server can't be reached by TLS: its certificate is not trusted here, or it speaks http only; name the "
+        "laboratory's authority in GRPC_DEFAULT_SSL_ROOTS_FILE_PATH, or give the address that it has",
+    ),
+    (
+        ("http1.x", "unimplemented", "received http2 header with status"),
+        "what answers there is no Milvus server that imgmatch knows; check the port (19530, unless it was changed)",
+    ),
+    (
+        ("no space left", "disk quota", "memory quota", "quota exceeded", "out of memory"),
+        "the server is full; make room on it, then run: imgmatch index build CASE",
+    ),
+    (
+        ("not loaded", "not fully loaded", "not available", "no available", "not ready", "notready", "not healthy"),
+        "the server is not ready, as after a start; wait a minute and try again",
+    ),
+    (
+        ("fail connecting", "unavailable", "deadline", "connection", "timeout"),
+        "the server can't be reached; check the address, the network and https or http, and whether it runs",
+    ),
+)
+
+
+def _named(where: str, error: BaseException) -> CaseError:
+    """What befell, in one line; the library hides the server's own words behind its own."""
+    chain: list[BaseException] = []
+    more: list[BaseException | None] = [error]
+    while more:
+        cause = more.pop()
+        if cause is not None and cause not in chain:  # it raises errors from themselves
+            chain.append(cause)
+            more += [cause.__cause__, cause.__context__]
+    texts = [str(getattr(cause, "message", "") or cause) for cause in chain]
+    line = next((line.strip() for line in texts[0].splitlines() if line.strip()), "no reason given")[:200]
+    said = "\n".join(texts).lower()
+    if getattr(error, "code", None) == 8 or "rate limit" in said:
         return _BusyError(f"{where}: the server is busy ({line}); try again later")
-    if any(word in lower for word in ("unauthenticated", "auth check", "permission", "privilege", "not authenticated")):
-        return CaseError(f"{where}: the server refuses the token; set {TOKEN} to user:password or an API key")
-    if any(word in lower for word in ("fail connecting", "unavailable", "deadline", "connection", "timeout")):
-        return CaseError(f"{where}: the server can't be reached; check the address, the network and https or http")
+    for words, meaning in _FAULTS:
+        if any(word in said for word in words):
+            return CaseError(f"{where}: {meaning}")
     return CaseError(f"{where}: {line}; see the server's log")
 
 

@@ -19,7 +19,7 @@ from imgmatch.evidence.read import Finder
 from imgmatch.match.copies import COPY_SIMILARITY
 from imgmatch.match.features import QUERY_PX
 from imgmatch.match.verify import QueryFeatures, query_features, verify
-from imgmatch.types import ModelSpec, Sighting, Verification
+from imgmatch.types import Decision, ModelSpec, Sighting, Verification
 from indexer.case.case import Case
 from indexer.case.use import Use
 from indexer.catalogue.decisions import standing_of
@@ -122,20 +122,28 @@ def _known(use: Use, theirs: Use, found: Sequence[Link]) -> list[Link]:
     """Links with their labels, and with what stands of them by the decisions of both cases."""
     labels = use.catalogue.labels.of(link.item.item_id for link in found)
     labels_there = theirs.catalogue.labels.of(link.other.item_id for link in found)
-    pairs = use.catalogue.decisions.pairs()
-    for pair, rows in theirs.catalogue.decisions.pairs().items():
-        pairs[pair] = sorted([*pairs.get(pair, ()), *rows], key=lambda row: row.decided_utc)
-    second_reader = use.catalogue.decisions.second_reader()
+    decided = standing_in(use, theirs)
 
     def known(link: Link) -> Link:
         one, other = sorted((link.item.sha256, link.other.sha256))
         of = labels[link.item.item_id], labels_there[link.other.item_id]
         said = ["; ".join(columns.get("label", ())) for columns in of]
-        return replace(
-            link, labels=(said[0], said[1]), decision=standing_of(pairs.get((one, other), ()), second_reader)
-        )
+        return replace(link, labels=(said[0], said[1]), decision=decided.get((one, other)))
 
     return [known(link) for link in found]
+
+
+def standing_in(use: Use, *others: Use) -> dict[tuple[str, str], Decision]:
+    """What stands of pairs of contents (the lower SHA-256 first) by the decisions of several cases together; of the
+    first it is whether two examiners must agree.
+    """
+    pairs = use.catalogue.decisions.pairs()
+    for other in others:
+        for pair, rows in other.catalogue.decisions.pairs().items():
+            pairs[pair] = sorted([*pairs.get(pair, ()), *rows], key=lambda row: row.decided_utc)
+    second_reader = use.catalogue.decisions.second_reader()
+    found = {pair: standing_of(rows, second_reader) for pair, rows in pairs.items()}
+    return {pair: stands for pair, stands in found.items() if stands is not None}
 
 
 def closer_look(use: Use) -> Compare:

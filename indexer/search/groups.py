@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from indexer.search.copies import ItemPair, Told
 from indexer.search.order import rare_enough
 
 if TYPE_CHECKING:
-    pass
+    from imgmatch.types import Vector
 
 Compare = Callable[[ItemRow, ItemRow], Sequence[str]]
 """What a closer look says of two near-copies (best, other), such as cropped or mirrored (``indexer.search.closer``)."""
@@ -39,8 +39,22 @@ LINKS = 1000
 TRIES = 24
 """An item that is no copy of so many others is taken for one of many of a template."""
 _AT_ONCE = 64
+_SLICE = 8192
 # Shapes that differ by less are a matter of rounding.
 _SHAPE = 0.02
+
+
+class Wanted(Protocol):
+    """Which links are asked for."""
+
+    def floor(self) -> float:
+        """How alike two vectors must be by now."""
+
+    def passed(self, count: int) -> None:
+        """So many pairs of vectors were less alike than that."""
+
+    def wanted(self, first: int, second: int, similarity: float) -> bool:
+        """Is the link of two items asked for?"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +94,11 @@ class Link:
     def identical(self) -> bool:
         """Are both the same content (SHA-256)?"""
         return self.item.sha256 == self.other.sha256
+
+    @property
+    def score(self) -> float:
+        """How alike they are, as a match of a query says it."""
+        return self.similarity
 
 
 def groups(
@@ -174,42 +193,85 @@ def links(
     *,
     background: Background | None = None,
     max_fmr: float | None = None,
+    wanted: Wanted | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Link]:
-    """Pairs of an item of ``use`` and one of ``other``, which is only read, that are near enough; in no order.
+    """Pairs of an item of ``use`` and one of ``other``, which is only read, that are near enough; in no order. Where
+    both are one use, pairs within the case, each once.
 
     With a ``background`` each says its false-match rate, and how many false links to expect of all pairs of the two;
-    ``max_fmr`` then leaves out those with a higher one.
+    ``max_fmr`` then leaves out those with a higher one. Of a pair that is not ``wanted`` nothing more is read.
     """
     _check(least)
-    shelf, other_shelf = use.shelf(spec), other.shelf(spec)
+    shelf = use.shelf(spec)
     store, base = _opened(shelf)
-    others = other_shelf.store()
-    compared = shelf.item_count() * other_shelf.item_count()
-    for found in pairs_above(store, least, other=others, base=base, progress=progress):
-        pairs = list(_items(use, other, found))
-        vectors, _ = store.gather(found.first)
-        vector_of = {int(v): row for v, row in zip(found.first.tolist(), vectors, strict=True)}
-        parts = use.catalogue.vectors.regions(found.first.tolist())
-        owner = {i: v for v, i in use.catalogue.vectors.owners(found.first.tolist()).items() if v not in parts}
-        ours = use.catalogue.items.by_id({pair[0] for pair in pairs})
-        theirs = other.catalogue.items.by_id({pair[1] for pair in pairs})
-        seen, seen_there = use.catalogue.sightings.of(ours), other.catalogue.sightings.of(theirs)
-        for first, second, similarity in pairs:
-            rate = None
-            if background is not None and ours[first].sha256 != theirs[second].sha256:
-                vector = vector_of[owner[first]].astype(np.float32)
-                rate = background.rate(ours[first].sha256, vector, similarity, compared)
-            link = Link(
-                ours[first],
-                theirs[second],
-                min(1.0, similarity),
-                seen[first][0].locator,
-                seen_there[second][0].locator,
-                rate,
-            )
+    others = None if other is use else other.shelf(spec).store()
+    compared = _compared(use, other, spec)
+    blocks = pairs_above(store, least, other=others, base=base, progress=progress)
+    for found in blocks if wanted is None else _near(blocks, wanted):
+        pairs = [pair for pair in _items(use, other, found) if wanted is None or wanted.wanted(*pair)]
+        ours = _whole(shelf, store, {pair[0] for pair in pairs}) if background is not None else {}
+        for link in _links(use, other, pairs, ours, background, compared):
             if rare_enough(link, max_fmr):
                 yield link
+
+
+def _near(blocks: Iterable[Pairs], wanted: Wanted) -> Iterator[Pairs]:
+    """Pairs that may be wanted, a slice at a time, of each block the nearest first."""
+    for found in blocks:
+        order = np.argsort(-found.similarity, kind="stable")
+        for start in range(0, len(order), _SLICE):
+            part = order[start : start + _SLICE]
+            near = part[found.similarity[part] >= wanted.floor()]
+            wanted.passed(len(part) - len(near))
+            if len(near):
+                yield Pairs(found.first[near], found.second[near], found.similarity[near])
+
+
+def chosen_links(
+    use: Use, other: Use, spec: ModelSpec, pairs: Collection[ItemPair], background: Background | None = None
+) -> Iterator[Link]:
+    """Chosen pairs as ``links``, however alike they are; those that the model has not read are left out."""
+    shelf, other_shelf = use.shelf(spec), other.shelf(spec)
+    ours = _whole(shelf, shelf.store(), {pair[0] for pair in pairs})
+    kept_out = _erased_here(use, other, {pair[1] for pair in pairs})
+    theirs = _whole(other_shelf, other_shelf.store(), {pair[1] for pair in pairs} - kept_out)
+    near = [(one, two, float(ours[one] @ theirs[two])) for one, two in sorted(pairs) if one in ours and two in theirs]
+    yield from _links(use, other, near, ours, background, _compared(use, other, spec))
+
+
+def _links(
+    use: Use,
+    other: Use,
+    pairs: Sequence[tuple[int, int, float]],
+    vectors: Mapping[int, Vector],
+    background: Background | None,
+    compared: int,
+) -> Iterator[Link]:
+    """Links of pairs of items with their similarities; ``vectors`` of the first ones, where there is a background."""
+    ours = use.catalogue.items.by_id({pair[0] for pair in pairs})
+    theirs = other.catalogue.items.by_id({pair[1] for pair in pairs})
+    seen, seen_there = use.catalogue.sightings.of(ours), other.catalogue.sightings.of(theirs)
+    for first, second, similarity in pairs:
+        rate = None
+        if background is not None and ours[first].sha256 != theirs[second].sha256:
+            rate = background.rate(ours[first].sha256, vectors[first], similarity, compared)
+        places = seen[first][0].locator, seen_there[second][0].locator
+        yield Link(ours[first], theirs[second], min(1.0, similarity), *places, rate)
+
+
+def _compared(use: Use, other: Use, spec: ModelSpec) -> int:
+    """How many pairs of items there are."""
+    count = use.shelf(spec).item_count()
+    return count * (count - 1) // 2 if other is use else count * other.shelf(spec).item_count()
+
+
+def _whole(shelf: Shelf, store: Store, items: Collection[int]) -> dict[int, Vector]:
+    """The vector of each item's whole picture, where the model has read it."""
+    owner = {row[1]: row[0] for row in shelf.vectors_of(list(items)) if row[2] is None}
+    ids = np.array(sorted(owner), np.int64)
+    rows = store.gather(ids)[0].astype(np.float32) if len(ids) else ()
+    return {owner[int(number)]: row for number, row in zip(ids, rows, strict=True)}
 
 
 def nearest_links(found: Iterable[Link], top: int = LINKS) -> tuple[list[Link], int]:

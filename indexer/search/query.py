@@ -81,6 +81,11 @@ class Query:
         """Does it show next to nothing, as a blank page does?"""
         return overlay.empty(working(self.image.pixels, ITEM_PX))
 
+    @property
+    def photographed(self) -> bool:
+        """Is it a photograph, not drawn nor nearly empty?"""
+        return overlay.photographed(working(self.image.pixels, ITEM_PX))
+
     def features(self) -> QueryFeatures:
         """Its points, made anew at each call; none lies under the mask."""
         return query_features(self.image.pixels, self.image.upright_size_px, self.mask)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from imgmatch.locator import readable
+from imgmatch.match.rooms import room_or_hotel
 from imgmatch.picture.metadata import Metadata, same_camera, values
 from imgmatch.types import Match, Sighting
 from indexer.case.use import Use
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from indexer.search.query import Query
 
 
-def describe(use: Use, query: Query, matches: Sequence[Match]) -> tuple[Match, ...]:
+def describe(use: Use, query: Query, matches: Sequence[Match], model: str) -> tuple[Match, ...]:
     """Number matches in their order, and say of each where it was seen, its labels, its metadata and the reasons. Items
     that were deleted since they were found are left out.
     """
@@ -29,6 +30,7 @@ def describe(use: Use, query: Query, matches: Sequence[Match]) -> tuple[Match, .
         lists.setdefault(item_id, []).append(hit.reason)
     decided = use.catalogue.decisions.standing(query.sha256)
     described: list[Match] = []
+    of_photographs = query.photographed
     for match in matches:
         seen, of_item = sightings[match.item_id], metadata.get(match.item_id, {})
         if not seen:
@@ -37,6 +39,7 @@ def describe(use: Use, query: Query, matches: Sequence[Match]) -> tuple[Match, .
             seen = [replace(place, own=place.locator == query.locator) for place in seen]
         said = [
             *_of_contents(query, match, of_item),
+            *([words] if of_photographs and (words := room_or_hotel(match, model)) else ()),
             *lists.get(match.item_id, ()),
             *(f"in {outer}, {hit.reason}" for outer, hit in lies_in(use, seen)),
             *said_by_vics(labels[match.item_id]),

@@ -137,7 +137,7 @@ class Searcher:
 
     def describe(self, use: Use, query: Query, matches: Sequence[Match]) -> tuple[Match, ...]:
         """The last stage: ranks, places, labels, metadata and reasons."""
-        return describe(use, query, matches)
+        return describe(use, query, matches, self._embedder.spec.name)
 
     def _allowed(self, within: Filter) -> Ids | None:
         """Vector ids that a filter lets through; None: all. Kept until the case or the filter changes."""

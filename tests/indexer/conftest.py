@@ -51,5 +51,6 @@ def milvus_server(tmp_path_factory):
     pytest.importorskip("pymilvus", reason="pymilvus is not installed: pip install 'imgmatch[milvus]'")
     if why := missing():
         pytest.skip(why)
-    with server(tmp_path_factory.mktemp("milvus-server"), QUICK) as made:
+    folder = tmp_path_factory.mktemp("milvus-server")
+    with server(folder, folder, QUICK) as made:
         yield made

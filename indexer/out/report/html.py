@@ -144,44 +144,51 @@ def _render(
     pictures: Mapping[str, Thumbnail],
     kept: Kept,
 ) -> Iterator[str]:
-    environment = Environment(
+    issues = use.catalogue.issues
+    of_evidence = (row for row in issues.all() if row.issue.stage not in TABLE_STAGES)
+    of_tables = (row for row in issues.all() if row.issue.stage in TABLE_STAGES)
+    meta = use.catalogue.meta.all()
+    case_id, made_utc = str(meta.get("case_id", "")), now_utc()
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .generate(
+            case=use,
+            meta=meta,
+            footer=f"imgmatch lead sheet, case {case_id if _UUID.match(case_id) else ''}, made {made_utc}",
+            counts=use.catalogue.counts(),
+            issue_kinds=issues.kinds(),
+            issues=list(itertools.islice(of_evidence, MAX_ISSUES)),
+            rows=list(itertools.islice(of_tables, MAX_ROWS)),
+            sheet=sheet(use, results, pictures),
+            model=model,
+            config=config,
+            pictures=pictures,
+            names={sha256: number for number, sha256 in enumerate(pictures, start=1)},
+            src=kept.src,
+            inside=isinstance(kept, Within),
+            further=further,
+            fitted=fitted,
+            dict=dict,
+            head=use.head,
+            made_utc=made_utc,
+            account=account(),
+            version=imgmatch.__version__,
+        )
+    )
+
+
+def environment() -> Environment:
+    """What pages are made with: whatever stands in them is escaped, and asked for by a name that is there."""
+    made = Environment(
         loader=PackageLoader("indexer.out.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["plain"] = plain
-    environment.filters["when"] = when
-    environment.filters["place"], environment.filters["name"] = place, file_name
-    issues = use.catalogue.issues
-    of_evidence = (row for row in issues.all() if row.issue.stage not in TABLE_STAGES)
-    of_tables = (row for row in issues.all() if row.issue.stage in TABLE_STAGES)
-    meta = use.catalogue.meta.all()
-    case_id, made_utc = str(meta.get("case_id", "")), now_utc()
-    return environment.get_template("report.html.j2").generate(
-        case=use,
-        meta=meta,
-        footer=f"imgmatch lead sheet, case {case_id if _UUID.match(case_id) else ''}, made {made_utc}",
-        counts=use.catalogue.counts(),
-        issue_kinds=issues.kinds(),
-        issues=list(itertools.islice(of_evidence, MAX_ISSUES)),
-        rows=list(itertools.islice(of_tables, MAX_ROWS)),
-        sheet=sheet(use, results, pictures),
-        model=model,
-        config=config,
-        pictures=pictures,
-        names={sha256: number for number, sha256 in enumerate(pictures, start=1)},
-        src=kept.src,
-        inside=isinstance(kept, Within),
-        further=further,
-        fitted=fitted,
-        dict=dict,
-        head=use.head,
-        made_utc=made_utc,
-        account=account(),
-        version=imgmatch.__version__,
-    )
+    made.filters |= {"plain": plain, "when": when, "place": place, "name": file_name}
+    return made
 
 
 def place(locator: Locator) -> str:

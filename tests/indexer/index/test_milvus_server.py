@@ -1,8 +1,24 @@
 """A real Milvus server keeps every promise of the index that files keep, and goes through what befalls a case."""
 
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
 import pytest
 
+from benchmarks.server import QUICK, server
+from imgmatch.errors import CaseError
+from indexer.case.case import Case
+from indexer.index.milvus import TOKEN, Collection
+from indexer.index.open import CaseIndex
+from indexer.index.remote import faults, follow, place
+from indexer.index.status import describe
+from tests.conftest import ROOT, encode, picture, run, run_json
 from tests.indexer.index import test_index, test_milvus_case
+from tests.indexer.vectors import SPEC, add, clouds
 
 pytestmark = pytest.mark.slow
 globals().update(
@@ -13,6 +29,7 @@ globals().update(
         if name.startswith("test_") and "exact_search" not in name
     }
 )
+OWNER = "root:Milvus"
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +50,121 @@ def filled(request, tmp_path_factory):
     vectors = test_index.clouds(0, test_index.ROWS)
     yield vectors, made.index(vectors)
     made.close()
+
+
+@pytest.fixture(scope="module")
+def guarded(milvus_server, tmp_path_factory):
+    """A second server, which asks for a token, and which tests may kill."""
+    settings = {**QUICK, "common.security.authorizationEnabled": "true"}
+    with server(tmp_path_factory.mktemp("guarded"), milvus_server.folder, settings) as made:
+        yield made
+
+
+@pytest.fixture
+def token(monkeypatch):
+    monkeypatch.setenv(TOKEN, OWNER)
+
+
+def whole(case, vectors):
+    """The server holds these rows, each once, and every one is found."""
+    info = describe(case.shelf(SPEC))
+    assert (info["rows"], info["in_index"]) == (len(vectors), len(vectors))
+    assert list(faults(case.shelf(SPEC), case.catalogue.indexes.remote())) == []
+    test_milvus_case.search_as_files_would(case, vectors)
+
+
+@pytest.mark.parametrize("token", ["root:wrong", "nobody:Milvus", "a-key"])
+def test_a_wrong_token_is_named(guarded, monkeypatch, token):
+    monkeypatch.setenv(TOKEN, token)
+    with pytest.raises(CaseError, match=f"refuses the token; set {TOKEN}"):
+        Collection(place(guarded.uri, "refused"), SPEC)
+
+
+def test_a_case_on_a_server_that_asks_for_a_token(tmp_path, guarded):
+    photographs = tmp_path / "in"
+    photographs.mkdir()
+    for seed in range(6):
+        (photographs / f"{seed}.jpg").write_bytes(encode(picture(seed), "JPEG"))
+    case = tmp_path / "case"
+    right = {**os.environ, TOKEN: OWNER}
+
+    def refused(*arguments):
+        done = run(*arguments, env={name: value for name, value in os.environ.items() if name != TOKEN})
+        said = done.stderr.decode()
+        assert (done.returncode, said.count("\n")) == (1, 1)
+        assert f"refuses the token; set {TOKEN}" in said
+
+    def works(*arguments):
+        done = run(*arguments, env=right)
+        assert done.returncode == 0, done.stderr.decode()
+
+    make = ("init", case, "--index", "milvus", "--uri", guarded.uri)
+    refused(*make)
+    assert not case.exists()
+    works(*make)
+    works("ingest", case, photographs)
+    refused("search", case, photographs / "0.jpg")
+    assert run_json("delete", case, "--source", photographs / "0.jpg", "--reason", "test", env=right)["items"] == 1
+    works("index", "compact", case)
+    works("check", case)
+    found = run_json("search", case, photographs / "3.jpg", "-k", 1, env=right)
+    assert found["matches"][0]["sightings"][0]["path"].endswith("3.jpg")
+    for there in (("faiss",), ("milvus", "--uri", guarded.uri)):
+        works("index", "move", case, "--to", *there)
+        works("check", case)
+
+
+def test_a_server_that_is_killed_comes_back_with_every_row(tmp_path, guarded, token):
+    vectors = clouds(20, 450)
+    with Case.create(tmp_path / "case", model=SPEC, remote=place(guarded.uri, "killed")) as case:
+        add(case, vectors[:300])
+        follow(case.shelves())
+        index = CaseIndex(case.shelf(SPEC))
+        assert index.search(vectors[:1], 1)[1].tolist() == [[1]]
+        guarded.kill()
+        add(case, vectors[300:], start=300)
+        with pytest.raises(CaseError, match="can't be reached"):
+            follow(case.shelves())
+        guarded.start()
+        assert index.search(vectors[[0, 449]], 1)[1].tolist() == [[1], [450]]
+        whole(case, vectors)
+
+
+WORKSTATION = (
+    "import sys; from indexer.case.case import Case; from indexer.index.remote import follow_commit\n"
+    "from tests.indexer.vectors import add, clouds\n"
+    "with Case.open(sys.argv[1]) as case:\n"
+    "    done, vectors = case.catalogue.counts()['vectors'], clouds(int(sys.argv[2]), 600)\n"
+    "    while done < 600:\n"
+    "        add(case, vectors[done:done + 30], start=done); follow_commit(case.shelves()); done += 30\n"
+    "        print(done, flush=True)\n"
+)
+
+
+def workstation(case, seed):
+    command = [sys.executable, "-c", WORKSTATION, str(case), str(seed)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
+
+
+def test_two_workstations_write_while_the_server_and_they_are_killed(tmp_path, guarded, token):
+    seeds = (31, 32)
+    cases = [tmp_path / str(seed) for seed in seeds]
+    for path in cases:
+        Case.create(path, model=SPEC, remote=place(guarded.uri, "writers")).close()
+    moments = random.Random(5)
+    for _ in range(2):
+        both = [workstation(path, seed) for path, seed in zip(cases, seeds, strict=True)]
+        both[0].stdout.readline()
+        time.sleep(moments.uniform(0.05, 0.3))
+        both[0].send_signal(signal.SIGKILL)
+        both[0].wait()
+        both[1].wait(timeout=120)
+    restarted = workstation(cases[0], seeds[0])
+    restarted.stdout.readline()
+    guarded.kill()
+    guarded.start()
+    assert restarted.wait(timeout=180) == 0
+    for path, seed in zip(cases, seeds, strict=True):
+        with Case.open(path) as case:
+            follow(case.shelves())
+            whole(case, clouds(seed, 600))
