@@ -75,7 +75,8 @@ def status(
 
     found: list[Path] = []
     for path in cases:
-        found += [path] if (path / CATALOGUE).exists() or not path.is_dir() else _cases_below(path)
+        below = [path] if (path / CATALOGUE).exists() or not path.is_dir() else _cases_below(path)
+        found += [case for case in below if case.absolute() not in {each.absolute() for each in found}]
     if len(cases) == 1 and found == cases:
         with _as_it_is(found[0]) as opened:
             out.one(_status(found[0], opened, table=out.format is Format.table))

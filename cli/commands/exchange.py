@@ -13,7 +13,7 @@ import typer
 from cli.options.common import CaseArg, IsolationOpt, ModelOpt, decode_soon, embedder_of, open_case
 from cli.options.output import OutputOpt, format_of
 from cli.options.query import LeadsOpt, no_background
-from cli.options.report import NoImagesOpt, RevealFacesOpt, report_page
+from cli.options.report import NoImagesOpt, RevealFacesOpt, refuse_report, report_page
 from cli.render.formats import Format, emit_one
 from cli.render.notes import note
 from cli.render.progress import count_progress
@@ -109,7 +109,7 @@ def export(
     seen = 2 if reveal_faces else int(reveal)
     given = (queries, seen, no_images, table, all_known, thumbnails, locators, labels, decisions, no_places)
     _check(format, dict(zip(_OPTIONS, given, strict=True)))
-    refuse_existing(output)
+    (refuse_report if format is ExportFormat.html else refuse_existing)(output)
     with open_case(case) as opened, count_progress() as progress:
         if queries or thumbnails:
             decode_soon(isolation)

@@ -14,7 +14,7 @@ from cli.options.faces import ReasonOpt, UnfitOpt, reader_of
 from cli.options.filters import FilterOptions
 from cli.options.output import Output
 from cli.options.query import LeadsOpt, MaxFmrOpt
-from cli.options.report import ReportOptions, report_page
+from cli.options.report import ReportOptions, refuse_report, report_page
 from cli.options.sources import PasswordOptions
 from cli.render.formats import Format
 from cli.render.notes import EXIT_INTERRUPTED, note
@@ -164,7 +164,7 @@ def search(
     from indexer.search.names import require_names
 
     if report.report is not None:
-        refuse_existing(report.report)
+        refuse_report(report.report)
     request = FaceRequest(reason, k, unfit, max_fmr, with_rejected)
     within = filters.filter()
     with open_case(case) as opened:

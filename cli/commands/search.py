@@ -31,11 +31,10 @@ from cli.options.query import (
     no_background,
     query_paths,
 )
-from cli.options.report import ReportOptions, report_page
+from cli.options.report import ReportOptions, refuse_report, report_page
 from cli.render.formats import Format, emit_one
 from cli.render.notes import EXIT_UNREADABLE, note
 from imgmatch.errors import UsageError
-from indexer.out.atomic import refuse_existing
 
 if TYPE_CHECKING:
     from indexer.search.request import SearchResult
@@ -80,7 +79,7 @@ def search(
     if by not in ("item", "label"):
         raise UsageError(f"--by {by}: say item or label")
     if report.report is not None:
-        refuse_existing(report.report)
+        refuse_report(report.report)
     paths = query_paths(queries)
     wanted = sets.depth(k) if by == "label" else k
     request = SearchRequest(

@@ -11,6 +11,7 @@ import typer
 
 from cli.render.notes import note
 from imgmatch.errors import UsageError
+from indexer.out.atomic import refuse_existing
 
 if TYPE_CHECKING:
     from imgmatch.types import ModelSpec
@@ -20,6 +21,21 @@ if TYPE_CHECKING:
 RevealFacesOpt = Annotated[
     bool, typer.Option("--reveal-faces", help="Pictures that can be seen, faces in them too; else those stay hidden.")
 ]
+_NO_REPORTS = (
+    ".csv",
+    ".doc",
+    ".docx",
+    ".json",
+    ".jsonl",
+    ".md",
+    ".ndjson",
+    ".parquet",
+    ".pdf",
+    ".txt",
+    ".xlsx",
+    ".xml",
+    ".zip",
+)
 NoImagesOpt = Annotated[bool, typer.Option("--no-images", help="Report: hashes and numbers only.")]
 
 
@@ -43,6 +59,13 @@ class ReportOptions:
     def seen(self) -> int:
         """How much of a picture may be seen, as ReportConfig.reveal."""
         return 2 if self.reveal_faces else int(self.reveal)
+
+
+def refuse_report(target: Path) -> None:
+    """Before a search: raises UsageError where a report of this name can't be written, or would not be what it says."""
+    if target.suffix.lower() in _NO_REPORTS:
+        raise UsageError(f"{target}: a report is one file that ends in .html, or a folder; a browser prints it to PDF")
+    refuse_existing(target)
 
 
 def report_page(

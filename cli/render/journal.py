@@ -120,6 +120,7 @@ def summary(case: Path, report: IngestReport, totals: Mapping[str, int], seconds
         (report.not_pictures, f"no pictures ({types(report.not_picture_types)})"),
         (broken, f"could not be used ({_kinds(report)})"),
         (report.unread, "could not be read from their disk"),
+        (report.labelled, "rows of the label table and the manifest set"),
         (report.partial, "of the pictures are damaged, and read as far as they go"),
     )
     lines += [f"  {count:>12,}  {what}" for count, what in told if count]

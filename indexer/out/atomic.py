@@ -17,11 +17,16 @@ from imgmatch.errors import UsageError
 
 
 def refuse_existing(target: Path) -> None:
-    """Raises UsageError where something is there that would be overwritten: before work begins that ends there."""
+    """Raises UsageError where something is there that would be overwritten, or nothing it could be written into:
+    before work begins that ends there.
+    """
     if target.is_dir() and not any(target.iterdir()):
         return
     if os.path.lexists(target):
         raise UsageError(f"{target}: exists already; nothing is overwritten, give a new folder or file")
+    folder = target.absolute().parent
+    if not folder.is_dir():
+        raise UsageError(f"{target}: there is no folder {folder} to write it into; make it, or choose another place")
 
 
 @contextmanager

@@ -47,7 +47,7 @@ class Query:
     ``boxes`` says which part of it each vector shows (None: the whole picture, once for each size that it is read at);
     the first is all that was asked for.
     ``masked`` is the share left out, ``mask`` (H, W) bool at the upright full size all that must not be looked at.
-    ``parts`` are its windows, where candidates are to be looked at closely by a model that has some.
+    ``parts`` are its windows, for a closer look at candidates, by a model that has some.
     """
 
     locator: Locator
@@ -129,8 +129,7 @@ def _embedded(locator: Locator, sha256: str, decoded: Decoded, embedder: Embedde
         side: _seen(larger if side > side_px else image, mask, embedder, side) for side in embedder.spec.query_sides_px
     }
     vectors = [_vector(embedder, *seen) for seen in wholes.values()]
-    closely = request.verify_top > 0 and has_parts(embedder)
-    parts = query_parts(embedder, wholes) if closely else None
+    parts = query_parts(embedder, wholes) if has_parts(embedder) else None
     boxes: list[Box | None] = [None] * len(vectors)
     if request.regions:
         for box in query_boxes(larger):

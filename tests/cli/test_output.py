@@ -195,3 +195,20 @@ def test_on_a_narrow_terminal_no_word_is_broken(monkeypatch, width):
     assert told.count(note) == 2
     assert "geometry agrees, 68 points" in told
     assert told.index("Hôtel 003") < told.index("nothing convincing")
+
+
+@pytest.mark.parametrize("name", ["no/sheet.html", "no/folder", "sheet.pdf", "sheet.json"])
+def test_a_report_that_cannot_be_what_its_name_says_is_refused_before_the_search(folder, tmp_path, name):
+    before = (folder / "case" / "audit.jsonl").read_bytes()
+    for command in (["search"], ["export"]):
+        option = "--report" if command == ["search"] else "-o"
+        done = run(*command, folder / "case", folder / "q0.jpg", option, tmp_path / name)
+        assert done.returncode == 1
+        said = "there is no folder" if "/" in name else "ends in .html, or a folder"
+        assert said in done.stderr.decode()
+    assert not [*tmp_path.iterdir()]
+    assert (folder / "case" / "audit.jsonl").read_bytes() == before
+
+
+def test_a_case_that_is_named_twice_is_listed_once(folder):
+    assert len(run_json("status", folder / "case", folder, folder / "case")) == 1
