@@ -97,7 +97,7 @@ def test_rows_that_name_nothing_are_one_line_apart_from_evidence_and_go_with_a_c
     run("export", case, "-o", folder.parent / "report")
     page = (folder.parent / "report" / "index.html").read_text()
     assert "294 of 295 rows" in page
-    assert "<p>None.</p>" in page[page.index("Evidence that could not be used") :]
+    assert "<p>None.</p>" in page[page.index("evidence that could not be used") :]
     path.write_text("file,label\n003/a.jpg,C\n")
     done = run("ingest", case, folder, "--labels", path)
     assert b"hotels.csv" not in done.stderr
