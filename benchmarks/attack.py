@@ -28,23 +28,26 @@ _LOOK_SECONDS = 0.02
 
 
 def measured(command: Sequence[str], cap_mb: int, limit_s: float, folder: Path) -> dict[str, Any]:
-    """Run imgmatch: how it ended, what it said, the most memory of its main process in MB (resident), and seconds."""
+    """Run imgmatch: how it ended, what it said, the most memory of its main process in MB (resident), and seconds: of
+    the clock, and of processors, those of workers that ended before it among them.
+    """
     started, peak, ended = time.monotonic(), 0, ""
     environment = {**os.environ, "TMPDIR": str(folder), "IMGMATCH_HOME": str(folder / "home")}
     with (folder / "out").open("wb+") as out, (folder / "err").open("wb+") as err:
         process = subprocess.Popen(
             [sys.executable, "-m", "cli.main", *command], stdout=out, stderr=err, env=environment
         )
-        while process.poll() is None:
+        while not (waited := os.wait4(process.pid, os.WNOHANG))[0]:
             peak = max(peak, _peak_mb(process.pid))
             if peak > cap_mb or time.monotonic() - started > limit_s:
                 ended = "too much memory" if peak > cap_mb else "too long"
                 process.kill()
             time.sleep(_LOOK_SECONDS)
+        _, status, used = waited
+        code = process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         err.seek(0)
         said, told = out.read(1 << 24), err.read(1 << 20).decode(errors="replace")
-    code = process.returncode
     if not ended and (code < 0 or code > 3 or "Traceback" in told or "internal error" in told):
         ended = f"crashed ({code})"
     return {
@@ -54,6 +57,7 @@ def measured(command: Sequence[str], cap_mb: int, limit_s: float, folder: Path) 
         "out": said[:100_000].decode(errors="replace"),
         "peak_mb": peak,
         "seconds": round(time.monotonic() - started, 1),
+        "cpu_s": round(used.ru_utime + used.ru_stime, 1),
     }
 
 

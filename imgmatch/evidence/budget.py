@@ -16,6 +16,8 @@ _NAME = 256
 """Letters of a name that counts as one; a longer one as several."""
 _COUNTED = 10_000
 """So many of those that are left are counted."""
+_MOST_REFUSED = 100
+"""Members that claim too much; each that follows would be one more issue that says the same."""
 
 
 @dataclass(slots=True)
@@ -31,6 +33,7 @@ class Budget:
     _name_bytes: int = field(default=0, init=False)
     _bytes: int = field(default=0, init=False)
     _content_bytes: int = field(default=0, init=False)
+    _refused: int = field(default=0, init=False)
     _seconds: float = field(default=0.0, init=False)
     _since: float | None = field(default=None, init=False)
 
@@ -76,12 +79,16 @@ class Budget:
 
     def claims_too_much(self, entry: Evidence, *, whole: bool) -> EvidenceError | None:
         """Why a member, which would be read ``whole`` or looked into, is not: with it, what is read is out of
-        proportion to what is stored. Else it is counted.
+        proportion to what is stored. Else it is counted. Raises where that is so of member after member.
         """
         limits = self.limits
         most = max(limits.ratio_from_bytes, limits.max_ratio * self.stored_bytes)
         total = entry.size_bytes + (self._content_bytes if whole else 0)
         if total > most:
+            self._refused += 1
+            if self._refused > _MOST_REFUSED:
+                says = f"more than {_MOST_REFUSED} members in a file of {self.stored_bytes:,} bytes are past max_ratio"
+                raise over("max_ratio", f"{says} ({limits.max_ratio})")
             says = f"{entry.size_bytes:,} bytes in a file of {self.stored_bytes:,}: with them more than max_ratio"
             return over("max_ratio", f"{says} ({limits.max_ratio}) times as much; not read")
         if whole:

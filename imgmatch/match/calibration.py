@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from imgmatch.errors import UsageError
 from imgmatch.match.interval import clopper_pearson
 from imgmatch.types import FalseMatchRate
+from imgmatch.workers.wire import WireError, checked
 
 Matrix = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
@@ -29,6 +30,21 @@ MIN_PICTURES = 50
 _STEPS = 40
 # Below so many exceedances the spread between pictures can't be estimated: that of the rates just above is taken.
 _FEW, _SOME = 10, 100
+
+
+_Count = Annotated[int, range(1 << 48)]
+_Numbers = list[float | int]
+
+
+class _Record(TypedDict):
+    pictures: Annotated[int, range(1 << 31)]
+    pairs: _Count
+    left_out: _Count
+    bound: float | int
+    thresholds: _Numbers
+    rates: _Numbers
+    lower: _Numbers
+    upper: _Numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +80,17 @@ class Calibration:
 
     @staticmethod
     def of(record: Mapping[str, Any]) -> Calibration:
-        """From what was stored."""
+        """From what was stored. Raises ValueError where that is none."""
+        try:
+            checked(_Record, record)
+        except WireError as error:
+            raise ValueError("no calibration: a field is missing, or not of its kind") from error
         values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in record.items()}
-        return Calibration(**values)
+        made = Calibration(**values)
+        tables = (made.thresholds, made.rates, made.lower, made.upper)
+        if not made.thresholds or len(set(map(len, tables))) > 1 or list(made.thresholds) != sorted(made.thresholds):
+            raise ValueError("no calibration: its thresholds and rates do not fit together")
+        return made
 
 
 def false_match_text(rate: FalseMatchRate | None) -> str:

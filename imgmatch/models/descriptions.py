@@ -39,9 +39,11 @@ def read_spec(path: Path) -> ModelSpec:
     spec = ModelSpec(**{field.name: found.get(field.name, field.default) for field in fields(ModelSpec)})
     for name in (spec.name, spec.weights_file):
         if not PLAIN_NAME.fullmatch(name) or name == SPEC_FILE:
-            raise ModelError(f"{path}: {name!r} must be a plain name: letters, digits, '.', '_' and '-', no folders")
+            raise ModelError(
+                f"{path}: {name[:100]!r} must be a plain name: letters, digits, '.', '_' and '-', no folders"
+            )
     if spec.graph not in GRAPHS:
-        raise ModelError(f"{path}: field 'graph' is {spec.graph!r}, must be empty or 'plain'; update imgmatch")
+        raise ModelError(f"{path}: field 'graph' is {spec.graph[:100]!r}, must be empty or 'plain'; update imgmatch")
     copies = range(spec.dim + 1)
     for name, value, limits in (
         ("dim", spec.dim, _DIMS),
@@ -50,8 +52,13 @@ def read_spec(path: Path) -> ModelSpec:
     ):
         if value not in limits:
             raise ModelError(f"{path}: field {name!r} is {value}, must be {limits.start} to {limits.stop - 1}")
-    if not all(side.isdecimal() and int(side) in _INPUTS_PX and int(side) % 32 == 0 for side in spec.query_px.split()):
-        raise ModelError(f"{path}: field 'query_px' is {spec.query_px!r}, must be sides in pixels, multiples of 32")
+    sides = spec.query_px.split()
+    if not all(
+        len(side) <= 5 and side.isdecimal() and int(side) in _INPUTS_PX and int(side) % 32 == 0 for side in sides
+    ):
+        raise ModelError(
+            f"{path}: field 'query_px' is {spec.query_px[:100]!r}, must be sides in pixels, multiples of 32"
+        )
     if spec.query_px and (spec.graph or spec.input_px % 32):
         raise ModelError(f"{path}: field 'query_px' needs a graph of several sizes, all of them multiples of 32")
     return spec

@@ -27,6 +27,7 @@ from indexer.case.run import Run
 from indexer.case.use import Change, Entry, Plain, Shelves, Use
 from indexer.catalogue import Catalogue, RemoteRow
 from indexer.catalogue.clock import now_utc
+from indexer.catalogue.foreign import require_believable
 from indexer.catalogue.registry import FORMAT, HEAD_KEPT
 from indexer.index.disk import locked, sync_folder
 from indexer.index.segments import remove_unnamed
@@ -153,7 +154,7 @@ class Case(Shelves):
         for file in (folder / CATALOGUE, log):
             if file.exists():
                 shutil.copyfile(file, Path(copied.name) / file.name)
-        case = cls(folder, Catalogue(Path(copied.name) / CATALOGUE))
+        case = cls(folder, Catalogue(Path(copied.name) / CATALOGUE, copy_of=folder / CATALOGUE))
         case._copied, case.read_only = copied, True
         if case._catalogue.migrate() < HEAD_KEPT:
             case.log.adopt()
@@ -290,9 +291,9 @@ class Case(Shelves):
                 "`audit verify` and `check`, or use a copy on a disk that can be written"
             )
 
-    def require_locators(self) -> None:
-        """Raises CaseError where a place in the catalogue is none that can be read back."""
-        self._catalogue.require_locators()
+    def require_believable(self) -> None:
+        """Raises CaseError where its catalogue is not what this program writes: of a case of somebody else."""
+        require_believable(self._catalogue)
 
     def last_run(self, command: str) -> dict[str, Any] | None:
         """The latest run of a command with what became of it: ``state`` (as in ``ending``) and ``why``."""

@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from imgmatch.errors import CaseError, UsageError
-from imgmatch.locator import Locator
+from imgmatch.errors import CaseError
 from indexer.catalogue.containers import ContainerReads
 from indexer.catalogue.custody import CustodyReads
 from indexer.catalogue.decisions import DecisionReads
@@ -25,7 +24,7 @@ from indexer.catalogue.listed import ListedReads
 from indexer.catalogue.lists import ListReads
 from indexer.catalogue.meta import MetaReads
 from indexer.catalogue.models import ModelReads
-from indexer.catalogue.registry import FORMAT, TABLES, bring_up, undeclared
+from indexer.catalogue.registry import FORMAT, bring_up, undeclared
 from indexer.catalogue.relocations import RelocationReads
 from indexer.catalogue.runs import RunReads
 from indexer.catalogue.segments import SegmentReads
@@ -41,11 +40,12 @@ _BUSY_MS = 30_000
 class Catalogue:
     """Connections to ``catalogue.sqlite``, one a thread. Raises CaseError, naming the file, when it is damaged."""
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False, copy_of: Path | None = None) -> None:
         """``read_only``: of a file that nobody writes to meanwhile, and that has nothing in a write-ahead log; nothing
-        is made or changed beside it.
+        is made or changed beside it. ``copy_of``: what errors name, where this is a copy of it.
         """
         self.path = path
+        self.called = copy_of or path
         self._read_only = read_only
         self._local = threading.local()
         self._open: list[sqlite3.Connection] = []
@@ -96,6 +96,7 @@ class Catalogue:
             uri=True,
         )
         db.execute("PRAGMA foreign_keys = ON")
+        db.execute("PRAGMA trusted_schema = OFF")  # a case may be somebody else's
         if self._read_only:
             with self._lock:
                 self._open.append(db)
@@ -122,10 +123,10 @@ class Catalogue:
             yield
         except sqlite3.OperationalError as error:
             hint = "wait for the other program" if "locked" in str(error) else "check disk space and rights"
-            raise CaseError(f"{self.path}: {_one_line(error)}; {hint}") from error
+            raise CaseError(f"{self.called}: {_one_line(error)}; {hint}") from error
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # its messages quote what may be no text
             what = f"damaged catalogue ({_one_line(error)})"
-            raise CaseError(f"{self.path}: {what}; restore it from a copy of the case") from error
+            raise CaseError(f"{self.called}: {what}; restore it from a copy of the case") from error
 
     def rows(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
         """Every row of a statement."""
@@ -215,7 +216,7 @@ class Catalogue:
             version = self.format_version()
             if version > FORMAT:
                 raise CaseError(
-                    f"{self.path}: written by a newer imgmatch (format {version}, this one knows {FORMAT}); "
+                    f"{self.called}: written by a newer imgmatch (format {version}, this one knows {FORMAT}); "
                     "update imgmatch"
                 )
             bring_up(self._db, version)
@@ -238,23 +239,16 @@ class Catalogue:
             faults.append(f"{bare} items without a sighting")
         return faults
 
-    def require_locators(self) -> None:
-        """Raises CaseError where a place, in whatever table, is none that can be read back."""
-        for table in TABLES:
-            if any(row[1] == "locator" for row in self.rows(f"PRAGMA table_info({table.name})")):
-                for (text,) in self.stream(f"SELECT locator FROM {table.name}"):
-                    try:
-                        Locator.parse(text)
-                    except UsageError as error:
-                        what = f"table {table.name} holds a place that is none ({error})"
-                        raise CaseError(f"{self.path}: {what}; restore it from a copy of the case") from error
+    def bound(self, most_bytes: int) -> None:
+        """Values and rows longer than this are an error where this thread reads them: no memory is made for them."""
+        self._db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, most_bytes)
 
     def require_sound(self) -> None:
         """Raises CaseError where SQLite's own check finds a fault."""
         faults = self.integrity()
         if faults:
             what = " ".join(faults[0].split())
-            raise CaseError(f"{self.path}: damaged catalogue ({what}); restore it from a copy of the case")
+            raise CaseError(f"{self.called}: damaged catalogue ({what}); restore it from a copy of the case")
 
     def rewrite(self) -> bool:
         """Write the whole file anew, so that no page holds anything but what its rows say, and empty the write-ahead

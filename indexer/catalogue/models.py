@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
+from imgmatch.given import loads
 from imgmatch.types import ModelSpec
 from indexer.catalogue.sql import Reads, Writes
 from indexer.catalogue.table import Handled, Kept, Table
@@ -75,11 +76,11 @@ class ModelReads(Reads):
         return None if row is None else int(row[0])
 
     def calibration(self, model_id: int) -> CalibrationRow | None:
-        """The stored calibration of a model."""
+        """The stored calibration of a model. Raises ValueError or TypeError where it is no JSON of a few values."""
         row = self._one(
             "SELECT background, items, calibration_json, made_utc FROM calibrations WHERE model_id = ?", (model_id,)
         )
-        return None if row is None else CalibrationRow(row[0], row[1], json.loads(row[2]), row[3])
+        return None if row is None else CalibrationRow(row[0], row[1], dict(loads(row[2])), row[3])
 
 
 class ModelWrites(Writes, ModelReads):

@@ -84,7 +84,7 @@ class LayeredIndex:
             # ... until it is cheaper, and certain, to compare all that are allowed.
             if manifest.kind != "ivf" or scan > policy.SCORE_NS * len(within):
                 return self._store.nearest(queries, k, within)
-            allowed = kinds.bits(within, manifest.coverage[-1][1] + 1)
+            allowed = kinds.bits(within, min(manifest.coverage[-1][1], int(within.max(initial=0))) + 1)
         wanted = policy.candidates(k, manifest.candidates)
         near = kinds.nearest(self._base.index, manifest.kind, queries, wanted, visit, allowed)
         tail = self._tail.search(queries, min(k + _MARGIN, self._tail.rows), within)[1]

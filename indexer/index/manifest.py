@@ -7,16 +7,28 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import Annotated, Any, Literal, get_type_hints
 
 from imgmatch.errors import CaseError
 from imgmatch.given import loads
 from imgmatch.types import ModelSpec
+from imgmatch.workers.wire import WireError, checked
 from indexer.index.disk import file_sha256, sync_folder
 
 FORMAT = 1
 _MOST_BYTES = 64 << 20
 NAME = "manifest.json"
+_MOST = 1 << 48
+_Count = Annotated[int, range(1, _MOST)]
+# Of fields whose type alone does not say what they may be.
+_KINDS: dict[str, Any] = {
+    "kind": Literal["ivf", "hnsw"],
+    "nlist": Annotated[int, range(_MOST)],
+    **dict.fromkeys(("nprobe", "candidates", "rows"), _Count),
+    "coverage": list[tuple[int, int]],
+}
 
 
 class IndexFileError(CaseError):
@@ -76,15 +88,26 @@ def read(folder: Path, sha256: str, spec: ModelSpec) -> Manifest:
     if hashlib.sha256(data).hexdigest() != sha256:
         raise IndexFileError(f"{path}: altered or of another case, its SHA-256 is not the recorded one; {REBUILD}")
     try:
-        fields = loads(data)
-        if fields["format"] != FORMAT:
-            raise IndexFileError(f"{path}: format {fields['format']}, this version reads {FORMAT}; {REBUILD}")
-        fields["coverage"] = tuple((first, last) for first, last in fields["coverage"])
-        manifest = Manifest(**fields)
-    except (ValueError, TypeError, KeyError) as error:
-        raise IndexFileError(f"{path}: not a manifest of this version ({error}); {REBUILD}") from error
+        fields = checked(dict[str, Any], loads(data))
+        if (version := checked(int, fields.get("format"))) != FORMAT:
+            raise IndexFileError(f"{path}: format {version}, this version reads {FORMAT}; {REBUILD}")
+        manifest = _manifest(fields)
+    except (ValueError, TypeError, KeyError, WireError) as error:
+        says = " ".join(str(error).split())[:200]
+        raise IndexFileError(f"{path}: not a manifest of this version ({says}); {REBUILD}") from error
     if (manifest.model, manifest.weights_sha256, manifest.dim) != (spec.name, spec.weights_sha256, spec.dim):
         raise IndexFileError(f"{path}: made by another model ({manifest.model}, {manifest.dim}-d); {REBUILD}")
+    return manifest
+
+
+def _manifest(fields: dict[str, Any]) -> Manifest:
+    """Of fields that are all of their kinds. Raises ValueError, TypeError, KeyError or WireError."""
+    for name, kind in get_type_hints(Manifest).items():
+        checked(_KINDS.get(name, int | float if kind is float else kind), fields[name])
+    manifest = Manifest(**{**fields, "coverage": tuple((first, last) for first, last in fields["coverage"])})
+    runs = [end for run in manifest.coverage for end in run]
+    if manifest.file != Path(manifest.file).name or not all(a <= b for a, b in pairwise([0, *runs, _MOST])):
+        raise ValueError("what it covers, or its file, is none")
     return manifest
 
 

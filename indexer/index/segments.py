@@ -54,6 +54,8 @@ def read(folder: Path, segment: SegmentRow) -> Rows:
     the catalogue says; its bytes are checked by ``imgmatch check``.
     """
     path = folder / segment.name
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise CaseError(f"{path}: is no plain file, as a segment file is")
     try:
         rows = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as error:
@@ -89,11 +91,17 @@ def check(folder: Path, segment: SegmentRow) -> str | None:
         return str(error)
     except OSError as error:
         return f"{path}: can't be read ({error.strerror})"
+    fault = fault_of(rows)
+    return None if fault is None else f"{path}: {fault}"
+
+
+def fault_of(rows: npt.NDArray[np.float32]) -> str | None:
+    """What keeps rows from being unit vectors, or None."""
     if not np.isfinite(rows).all():
-        return f"{path}: holds values that are not finite"
+        return "holds values that are not finite"
     off = np.abs(np.linalg.norm(rows, axis=1) - 1.0)
     if (off > 2e-3).any():  # float16 rounding stays below 1e-3 at any dimension in use
-        return f"{path}: row {int(off.argmax())} is not of unit length"
+        return f"row {int(off.argmax())} is not of unit length"
     return None
 
 

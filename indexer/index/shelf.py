@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imgmatch.errors import CaseError
+from imgmatch.match.calibration import Calibration
 from imgmatch.types import Evidence, ModelSpec
 from indexer.catalogue import CalibrationRow, Catalogue, GenerationRow, SegmentRow, Writer
 from indexer.catalogue.clock import now_utc
@@ -92,8 +93,17 @@ class Shelf:
         return self._catalogue.vectors.of(items, self.model_id)
 
     def calibration(self) -> CalibrationRow | None:
-        """The stored calibration of its scores."""
-        return self._catalogue.models.calibration(self.model_id)
+        """The stored calibration of its scores. Raises CaseError where what is stored is none."""
+        try:
+            stored = self._catalogue.models.calibration(self.model_id)
+            if stored is not None:
+                _require_rates(stored.record)
+        except (ValueError, TypeError, KeyError) as error:
+            what = (
+                f"what is stored of false matches by {self.spec.name} is damaged ({' '.join(str(error).split())[:200]})"
+            )
+            raise CaseError(f"{self.path}: {what}; calibrate it again") from error
+        return stored
 
     # --- reading
 
@@ -180,7 +190,7 @@ class Shelf:
     def take_over(self, writer: Writer, theirs: Shelf, store: Store, items: Mapping[int, int]) -> int:
         """Add what another case's shelf of the same model holds (``store`` are its rows) of ``items``, its ids to ours,
         where this one holds nothing of them, within a transaction; returns how many vectors. Raises CaseError where
-        rows that its catalogue names are missing.
+        rows that its catalogue names are missing, or are no unit vectors of this model.
         """
         lacking = [item for item, ours in items.items() if not writer.vectors.has_item(ours, self.model_id)]
         wanted = theirs.vectors_of(lacking)
@@ -189,6 +199,9 @@ class Shelf:
             vectors, found = store.gather(np.array([row[1] for row in part], dtype=np.int64))
             if not found.all():
                 raise CaseError(f"{theirs.path}: {int((~found).sum())} vectors are missing; run imgmatch check on it")
+            fault = segments.fault_of(vectors.astype(np.float32))
+            if fault is not None or vectors.shape[1] != self.spec.dim:
+                raise CaseError(f"{theirs.path}: vectors by {self.spec.name}: {fault or 'of another length'}")
             self.append(writer, vectors, [(items[row[0]], *row[2:]) for row in part])
         profiles = theirs._catalogue.vectors.profiles_of(lacking, theirs.model_id)
         self.set_profiles(writer, ((items[item], profile) for item, profile in profiles))
@@ -272,3 +285,17 @@ class Shelf:
     def _stamp(self, writer: Writer, made: SegmentRow) -> None:
         """What was just written need not be read again to know that it is right."""
         writer.segments.set_stamps({made.name: segments.stamp(self.folder, made)})
+
+
+def _require_rates(record: Mapping[str, Any]) -> None:
+    """Raises ValueError, TypeError or KeyError where a record of a calibration, of pictures or of faces, is none."""
+    if "by_quality" in record:
+        int(record["faces"]), int(record["people"])
+        for least, one in record["by_quality"].items():
+            float(least)
+            Calibration.of(one)
+    elif "method" in record:
+        Calibration.of({name: value for name, value in record.items() if name not in ("method", "looked_at")})
+        int(record["looked_at"])
+    else:  # of an older version: made again, of so many pictures
+        int(record["pictures"])

@@ -5,7 +5,6 @@ One weight file is shipped, the ONNX one: a second copy would double the downloa
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 
 from imgmatch.errors import ModelError
+from imgmatch.given import loads
 from imgmatch.models.network import DescriptorNetwork
 from imgmatch.models.runtimes.vectors import checked, grid_of
 from imgmatch.optional import require
@@ -130,7 +130,7 @@ def load_network(spec: ModelSpec, path: Path) -> DescriptorNetwork:
     from imgmatch.models.folding import fold
 
     try:
-        network = fold(DescriptorNetwork(**json.loads(spec.network)))
+        network = fold(DescriptorNetwork(**loads(spec.network)))
         expected = network.state_dict()
         model = onnx.load(path, load_external_data=False)
         stored = {tensor.name: tensor for tensor in model.graph.initializer}
@@ -145,7 +145,7 @@ def load_network(spec: ModelSpec, path: Path) -> DescriptorNetwork:
                 else:
                     zero.add(bias)
         # What the exporter folds away is noted beside the graph.
-        noted = {entry.key: json.loads(entry.value) for entry in model.metadata_props}
+        noted = {entry.key: loads(entry.value) for entry in model.metadata_props}
         state = {}
         for name, value in expected.items():
             if places[name] in stored:

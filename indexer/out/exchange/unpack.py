@@ -86,7 +86,12 @@ def told_of(path: Path) -> str | None:
 def open_other(path: str | os.PathLike[str], spec: ModelSpec) -> Iterator[Case]:
     """Another case to compare with: a case's folder, or a pack; both are only read."""
     place = Path(path)
-    with open_pack(place, spec) if place.is_file() else Case.open(place, read_only=True) as case:
+    if place.is_file():
+        with open_pack(place, spec) as case:
+            yield case
+        return
+    with Case.open(place, read_only=True) as case:
+        case.require_believable()
         yield case
 
 

@@ -160,3 +160,13 @@ def test_what_is_stored_in_a_zip_without_its_directory_is_read_in_place(tmp_path
     places, issues = given(tmp_path, max_temp_bytes=1000)
     assert places == ["a.bmp"]
     assert [issue.error for issue in issues] == ["broken_archive"]
+
+
+def test_member_after_member_that_claims_too_much_is_one_issue(tmp_path):
+    with zipfile.ZipFile(tmp_path / "zeros.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(400):
+            archive.writestr(f"{number}.bmp", b"BM" + bytes(2_000))
+    _, issues = given(tmp_path, max_ratio=1, ratio_from_bytes=1 << 12)
+    assert len(issues) == 101
+    assert (issues[-1].what, issues[-1].locator.at) == ("max_ratio", str(tmp_path / "zeros.zip"))
+    assert "the rest is left" in issues[-1].message

@@ -1,8 +1,11 @@
 """Another case is only read: not a byte of its folder changes, and what in it makes no sense does not come along."""
 
+import hashlib
 import shutil
 import sqlite3
+from contextlib import closing
 
+import numpy as np
 import pytest
 
 from imgmatch.errors import CaseError
@@ -68,3 +71,85 @@ def test_a_case_that_can_not_be_written_can_be_verified(tmp_path, other, monkeyp
                     raise AssertionError
         assert snapshot(other) == before
     assert run("audit", "verify", other).returncode == 0
+
+
+_DEEP = "[" * 100_000
+_ODD = [
+    ("UPDATE metadata SET fields_json = ?", '{"software": ' + _DEEP),
+    ("UPDATE metadata SET fields_json = ?", '{"software": {"value": ' + "9" * 5_000 + ', "source": "EXIF"}}'),
+    ("UPDATE metadata SET fields_json = ?", '{"software": {"value": NaN, "source": "EXIF"}}'),
+    ("UPDATE metadata SET fields_json = ?", '{"software": {"value": {"a": [1]}, "source": "EXIF"}}'),
+    ("UPDATE metadata SET fields_json = ?", "[]"),
+    ("UPDATE metadata SET fields_json = ?", '"\udfff"'.encode("utf-8", "surrogatepass").decode("latin-1")),
+    ("UPDATE runs SET arguments_json = ?", "7"),
+    ("UPDATE runs SET arguments_json = ?", '{"limits": {"max_depth": "deep"}}'),
+    ("UPDATE runs SET arguments_json = ?", '{"limits": {"max_depth": 1' + "0" * 80 + "}}"),
+    ("UPDATE runs SET arguments_json = ?", _DEEP),
+    ("UPDATE runs SET counts_json = ?", '{"items": []}'),
+    ("UPDATE runs SET process_json = ?", "null"),
+    ("UPDATE runs SET started_utc = ?", "yesterday"),
+    ("UPDATE models SET spec_json = ?", '{"name": "a"}'),
+    ("UPDATE models SET spec_json = ?", _DEEP),
+    ("UPDATE items SET sha256 = ? WHERE item_id = 2", b"short"),
+    ("UPDATE items SET md5 = ?", b""),
+    ("UPDATE items SET width_px = ?", -(1 << 62)),
+    ("UPDATE items SET orientation = ?", 99),
+    ("UPDATE sightings SET run_id = ?", 999),
+    ("UPDATE sightings SET modified_utc = ?", "2024-13-99T00:00:00Z"),
+    ("UPDATE sightings SET locator = 'file:/' || ? WHERE sighting_id = 1", "\x1b[31m|"),
+    ("UPDATE segments SET name = ?", "../../../../etc/hostname"),
+    ("UPDATE segments SET ids = ?", b"odd"),
+    ("UPDATE vectors SET x_px = ?", 5),
+    ("UPDATE meta SET value = ? WHERE key = 'case_id'", "\x1b]0;title\x07"),
+    ("ALTER TABLE labels ADD COLUMN more TEXT DEFAULT ?", None),
+    ("DROP TABLE labels", None),
+    ("DROP TABLE labels; CREATE VIEW labels AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
+     " SELECT i AS item_id, 'a' AS source, 'b' AS name, 'c' AS value FROM n", None),
+    ("INSERT INTO vics_files VALUES (1, zeroblob(32), 'a', '2.0', ?, 1, 1, '2024-01-01T00:00:00Z')", _DEEP),
+    ("INSERT INTO vics_files VALUES (1, zeroblob(32), 'a', '2.0', ?, 1, 1, '2024-01-01T00:00:00Z')", "[1]"),
+    ("INSERT INTO containers VALUES (1, 'file:/a', 'e01', 1, 1, ?, '{}', 1, 1, '2024-01-01T00:00:00Z', 1, '{}',"
+     " NULL, '[]', NULL)", '{"a": 5}'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sql", "value"), _ODD)
+def test_what_no_case_says_is_one_line_and_nothing_comes_in(tmp_path, other, sql, value):
+    with closing(sqlite3.connect(other / CATALOGUE)) as db:
+        db.executescript("INSERT INTO metadata SELECT item_id, '{}' FROM items")
+        if value is None:
+            db.executescript(sql.replace("?", "'a'"))
+        else:
+            db.execute(sql, (value,))
+        db.commit()
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with Case.create(tmp_path / "case", model=SPEC) as case:
+        with pytest.raises(CaseError) as refused, Case.open(other, read_only=True) as read:
+            merge(case, read)
+        assert str(refused.value).isprintable()
+        assert len(str(refused.value)) < 1_000
+        assert inside(case).counts()["items"] == 0
+        assert not case.last_run("merge")
+        with pytest.raises(CaseError), open_other(other, SPEC):
+            pass
+
+
+def test_vectors_that_are_none_do_not_come_in(tmp_path, other):
+    rows = np.load(segment := next(other.glob("segments/*/*.npy")))
+    rows[1] = np.nan
+    np.save(segment, rows)
+    with sqlite3.connect(other / CATALOGUE) as db:
+        db.execute("UPDATE segments SET sha256 = ?", (hashlib.sha256(segment.read_bytes()).hexdigest(),))
+    with Case.create(tmp_path / "case", model=SPEC) as case, Case.open(other, read_only=True) as read:
+        with pytest.raises(CaseError, match="not finite"):
+            merge(case, read)
+        assert inside(case).counts()["items"] == inside(case).counts()["vectors"] == 0
+
+
+def test_no_memory_is_made_for_a_text_without_end(tmp_path, other, monkeypatch):
+    monkeypatch.setattr("indexer.catalogue.foreign.MOST_BYTES", 1 << 20)
+    with sqlite3.connect(other / CATALOGUE) as db:
+        db.execute("INSERT INTO labels SELECT item_id, 'a', 'b', hex(zeroblob(1 << 20)) FROM items")
+    with Case.create(tmp_path / "case", model=SPEC) as case, Case.open(other, read_only=True) as read:
+        with pytest.raises(CaseError, match="too big"):
+            merge(case, read)
+        assert inside(case).counts()["items"] == 0
