@@ -12,7 +12,7 @@ from indexer.intake.config import IngestConfig
 from indexer.intake.ingest import ingest
 from indexer.search.request import SearchRequest
 from indexer.search.searcher import Searcher
-from tests.conftest import encode
+from tests.conftest import encode, textured
 
 
 def _panorama(count, side=300):
@@ -67,7 +67,7 @@ def test_a_piece_finds_its_panorama_and_the_panorama_its_piece(case, embedder, t
     (folder / "panorama.jpg").write_bytes(encode(Image.fromarray(whole), "JPEG", quality=85))
     (folder / "cut.jpg").write_bytes(encode(Image.fromarray(whole[:, 1900:2200]), "JPEG", quality=85))
     for number in range(12):
-        (folder / f"{number}.jpg").write_bytes(encode(photograph(400 + number, (300, 225), synthetic=True), "JPEG"))
+        (folder / f"{number}.jpg").write_bytes(encode(textured(400 + number, (300, 225)), "JPEG"))
     ingest(case, [folder], embedder, config=IngestConfig(profile="thorough"))
     searcher = Searcher(case, embedder)
 
