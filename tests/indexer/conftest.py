@@ -45,9 +45,9 @@ def milvus_uri(tmp_path_factory):
         yield uri
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def milvus_server(tmp_path_factory):
-    """A real Milvus server in a network namespace of its own, for the session; skipped where there can be none."""
+    """A real Milvus server in a network namespace of its own, for a module; skipped where there can be none."""
     pytest.importorskip("pymilvus", reason="pymilvus is not installed: pip install 'imgmatch[milvus]'")
     if why := missing():
         pytest.skip(why)

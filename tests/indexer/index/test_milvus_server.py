@@ -32,7 +32,7 @@ globals().update(
 OWNER = "root:Milvus"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def milvus_uri(milvus_server):
     return milvus_server.uri
 
