@@ -13,7 +13,16 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from imgmatch.workers.choice import set_isolated
+
 ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def isolated_again():
+    """A command that was run in this process with --no-isolation leaves nothing behind."""
+    yield
+    set_isolated(True)
 
 
 @pytest.fixture(scope="session")

@@ -48,10 +48,12 @@ def text_table(rows: list[list[str]], columns: Sequence[str]) -> str:
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))  # Text: a file name is never markup
     console.print(table)
-    lines = [line for line in map(str.rstrip, text.getvalue().splitlines()) if line]
+    lines = [line.rstrip() for line in text.getvalue().splitlines()]
     if below:
-        lines = [*lines[:2], *(line for row, more in zip(lines[2:], hung, strict=True) for line in (row, *more))]
-    return "\n".join(lines) + "\n"
+        first = next(number for number, line in enumerate(lines) if line)
+        head, body = lines[first : first + 2], lines[first + 2 : first + 2 + len(rows)]  # a row may have no text left
+        lines = [*head, *(line for row, more in zip(body, hung, strict=True) for line in (row, *more))]
+    return "\n".join(filter(None, lines)) + "\n"
 
 
 def _wide(texts: Iterable[str]) -> int:

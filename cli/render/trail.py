@@ -21,6 +21,8 @@ _SENTENCES = {
     "issues_shown": "was shown {issues} issues",
     "groups": "looked for near-copies[, pairs of {least} or more]",
     "groups_shown": "was shown {groups} groups of near-copies",
+    "overview": "looked for what is tied to what, in this case and {others}",
+    "overview_written": "wrote an overview",
     "link": "looked for what {other|path|case} has in common with this case[: {links} links]",
     "decide": "decided on item {item} and {query}",
     "second_reader": "set whether two examiners must agree before a match is confirmed: {wanted}",

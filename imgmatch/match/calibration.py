@@ -75,8 +75,9 @@ class Calibration:
         return FalseMatchRate(max(self.rates[place], self.bound), self.lower[place], self.upper[place])
 
     def record(self) -> dict[str, Any]:
-        """As it is stored."""
-        return dataclasses.asdict(self)
+        """As it is stored: JSON has lists."""
+        told = dataclasses.asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in told.items()}
 
     @staticmethod
     def of(record: Mapping[str, Any]) -> Calibration:

@@ -296,7 +296,7 @@ def test_a_trained_model_can_be_added_and_used_by_name(trained):
     ("change", "message"),
     [
         ({"weights_sha256": "0" * 64}, "SHA-256 is not the one"),
-        ({"dim": 7}, "its dim is 7"),
+        ({"dim": 7}, "field 'copy_dim' is 224, must be 0 to 7"),
         ({"dim": "7"}, "'dim' must be there, as int"),
         ({"query_px": "9" * 5_000}, "must be sides in pixels"),
         ({"dim": 0}, "'dim' is 0, must be 1 to"),

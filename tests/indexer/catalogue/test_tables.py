@@ -43,6 +43,8 @@ SHIPPED = {
     16: "a635cb2cb0fff097",
 }
 
+NOW = "2026-01-01T00:00:00.000Z"
+
 
 def failed(number: int, error: str, stage: str = "read", beside: bool = False) -> tuple:
     """What a run says of a file."""
@@ -71,32 +73,32 @@ def full(tmp_path):
             label(case, [(1, "table", {"label": "Hotel"})])
             with inside(case).transaction() as writer:
                 writer.vectors.set_profiles([(1, 1, "thorough")])
-                listed = writer.lists.add("junk", "ignore", ("/l", "0" * 64, "text"), "now")
+                listed = writer.lists.add("junk", "ignore", ("/l", "0" * 64, "text"), NOW)
                 writer.lists.fill(listed, [(bytes(16), None)])
-                near = writer.lists.add("near", "known", ("/n", "1" * 64, "pdq"), "now", 31)
+                near = writer.lists.add("near", "known", ("/n", "1" * 64, "pdq"), NOW, 31)
                 writer.lists.fill_pdqs(near, [(bytes(32), None, None)])
                 writer.lists.add_matches([(1, ListHit(near, "near", "known", None, "pdq", 3))])
-                writer.models.set_calibration(1, CalibrationRow("", 4, {}, "now"))
+                writer.models.set_calibration(1, CalibrationRow("", 4, {}, NOW))
                 writer.decisions.add(
-                    DecisionRow(0, digests(0).sha256, digests(1).sha256, "rejected", "", "A", "a", "now")
+                    DecisionRow(0, digests(0).sha256, digests(1).sha256, "rejected", "", "A", "a", NOW)
                 )
-                writer.indexes.set_generation(1, "clouds/000001", "0" * 64, "now")
+                writer.indexes.set_generation(1, "clouds/000001", "0" * 64, NOW)
                 writer.indexes.set_remote("leaving", RemoteRow("http://localhost", "c", "n"))
                 writer.indexes.set_sent("n", 1, 3)
                 writer.runs.set_merged("another", run.run_id, 3)
-                file_id = writer.vics.add_file("k.json", "2.0", run.run_id, "now")
+                file_id = writer.vics.add_file("k.json", "2.0", run.run_id, NOW)
                 writer.vics.add_media(file_id, [(1, bytes(16), bytes(20), 1, "Blue", None, '{"MediaID": 7}')])
                 writer.vics.finish_file(file_id, "2" * 64, {}, 1)
                 writer.faces.add([FaceRow(1, 1, 1, (0, 0, 9, 9), ((1.0, 2.0),) * 5, 1, 9, 1, 0, 0, 0, 0, 1, "")])
-                writer.faces.put([(1, 1)], writer.faces.add_person("now", "A"), by_examiner=True)
+                writer.faces.put([(1, 1)], writer.faces.add_person(NOW, "A"), by_examiner=True)
                 box = (0, 0, 9, 9)
-                said = DecisionRow(0, digests(0).sha256, digests(1).sha256, "confirmed", "", "A", "a", "now")
+                said = DecisionRow(0, digests(0).sha256, digests(1).sha256, "confirmed", "", "A", "a", NOW)
                 writer.faces.decide(FaceDecisionRow(box, box, said))
-                writer.sightings.restore(2, str(evidence(1, "/moved/a").locator), None, "now", run.run_id)
-                writer.relocations.move("/media", "/moved", "now")
-                writer.relocations.move("/moved", "/media", "now")
+                writer.sightings.restore(2, str(evidence(1, "/moved/a").locator), None, NOW, run.run_id)
+                writer.relocations.move("/media", "/moved", NOW)
+                writer.relocations.move("/moved", "/media", NOW)
                 writer.containers.add(
-                    evidence(95), "E01", 512, ({"examiner": "A"}, {"md5": "0" * 32}), ("now", run.run_id)
+                    evidence(95), "E01", 512, ({"examiner": "A"}, {"md5": "0" * 32}), (NOW, run.run_id)
                 )
         yield case
 

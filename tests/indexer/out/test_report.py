@@ -187,4 +187,4 @@ def test_from_the_command_line(case, embedder, photographs, tmp_path):
     done = run("export", case.path, "-o", tmp_path / "no" / "where")
     assert done.returncode == 1
     assert done.stderr.count(b"\n") == 1
-    assert b"No such file" in done.stderr
+    assert b"there is no folder" in done.stderr
