@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from imgmatch.evidence.container import Container
+from imgmatch.locator import Locator
 from imgmatch.picture.extents import JPEG, PNG, jpeg_length, png_length
 from imgmatch.streams import BLOCK_BYTES, RandomAccess
 from imgmatch.types import Evidence
@@ -45,3 +46,13 @@ def carved_at(container: Container, source: RandomAccess, at: str, kind: str = "
     if match is None or (start := int(match[1])) + (size := int(match[2])) > source.size:
         return None
     return container.extent(at, source, start, size, kind=kind)
+
+
+class Carvable(Container):
+    """A container in which ``carve`` finds what no file owns."""
+
+    def member(self, place: Locator) -> Evidence:
+        """The member at a place; what was carved is found there without looking through free space again."""
+        if place.kind == "carved" and (carved := carved_at(self, self.access(), place.at)) is not None:
+            return carved
+        return super().member(place)

@@ -12,13 +12,11 @@ from typing import Any, BinaryIO, ClassVar, cast
 
 from imgmatch import times
 from imgmatch.errors import EvidenceError, SourceDiskError, over
-from imgmatch.evidence.container import Container
 from imgmatch.evidence.formats import boot_sectors
 from imgmatch.evidence.formats.boot_sectors import where_it_can
-from imgmatch.evidence.formats.carve import carve, carved_at
+from imgmatch.evidence.formats.carve import Carvable, carve
 from imgmatch.evidence.formats.partitions import bytes_at, gaps, may_be_disk
 from imgmatch.evidence.look import Look
-from imgmatch.locator import Locator
 from imgmatch.parsers import tsk
 from imgmatch.streams import DamagedError, Window, damage_of, one_line
 from imgmatch.types import Evidence, Issue
@@ -35,7 +33,7 @@ _LEAST_RECORD_BYTES = 128
 _LEAST_FOLDER_BYTES = 32
 
 
-class FileSystem(Container):
+class FileSystem(Carvable):
     """Files of one file system: live ones by path, deleted ones that it still names as ``deleted:path@inode``."""
 
     name = "file system"
@@ -99,12 +97,6 @@ class FileSystem(Container):
             block, before = about["block_bytes"], [(0, first)]
             used = [(start * block, count * block) for start, count in before + owned]
             yield from carve(self, source, gaps(used, (last + 1) * block))
-
-    def member(self, place: Locator) -> Evidence:
-        """The member at a place; what was carved is found there without looking through free space again."""
-        if place.kind == "carved" and (carved := carved_at(self, self.access(), place.at)) is not None:
-            return carved
-        return super().member(place)
 
     def _folder(self, folder: _Folder, seen: set[int]) -> Iterator[Evidence | Issue | _Folder]:
         """What is in a folder; folders in it where they stand, to be gone into."""

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import ClassVar
 
-from imgmatch.evidence.container import Container
 from imgmatch.evidence.formats import boot_sectors, partition_tables
 from imgmatch.evidence.formats.boot_sectors import where_it_can
-from imgmatch.evidence.formats.carve import carve, carved_at
+from imgmatch.evidence.formats.carve import Carvable, carve
 from imgmatch.evidence.look import HEAD_BYTES, Look
 from imgmatch.evidence.naming import signature_of
-from imgmatch.locator import Locator
 from imgmatch.parsers.disks import vhd
 from imgmatch.streams import RandomAccess
 from imgmatch.types import Evidence, Issue
 
 
-class Partitions(Container):
+class Partitions(Carvable):
     """Partitions, each called by its number in the order in which they begin and where that is, in bytes."""
 
     name = "partitioned disk"
@@ -51,12 +49,6 @@ class Partitions(Container):
                 )
         if self.options.carve:
             yield from carve(self, source, gaps(tables.in_order, source.size))
-
-    def member(self, place: Locator) -> Evidence:
-        """The member at a place; what was carved is found there without looking through the gaps again."""
-        if place.kind == "carved" and (carved := carved_at(self, self.access(), place.at)) is not None:
-            return carved
-        return super().member(place)
 
 
 class DamagedPartitions(Partitions):

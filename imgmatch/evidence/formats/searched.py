@@ -9,13 +9,11 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from imgmatch.errors import EvidenceError
-from imgmatch.evidence.container import Container
 from imgmatch.evidence.formats import boot_sectors
-from imgmatch.evidence.formats.carve import carve, carved_at
+from imgmatch.evidence.formats.carve import Carvable, carve
 from imgmatch.evidence.formats.partitions import Partitions, bytes_at, gaps, may_be_disk
 from imgmatch.evidence.look import Look
 from imgmatch.evidence.naming import signature_of
-from imgmatch.locator import Locator
 from imgmatch.streams import RandomAccess, Shared
 from imgmatch.types import Evidence, Issue
 
@@ -51,7 +49,7 @@ class SearchedPartitions(Partitions):
             yield from carve(self, source, gaps(found, source.size))
 
 
-class FatWithoutBoot(Container):
+class FatWithoutBoot(Carvable):
     """FAT12 or FAT16 without its boot sector: it is named, and nothing is read but by carving."""
 
     name = "FAT file system"
@@ -72,11 +70,6 @@ class FatWithoutBoot(Container):
         raise EvidenceError(
             "broken_image", "a FAT file system whose boot sector is gone: its tables are there; --carve finds pictures"
         )
-
-    def member(self, place: Locator) -> Evidence:
-        """What was carved at a place."""
-        carved = carved_at(self, self.access(), place.at)
-        return super().member(place) if carved is None else carved
 
 
 def _found(source: RandomAccess) -> list[tuple[int, int]]:

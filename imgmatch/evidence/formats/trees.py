@@ -11,14 +11,12 @@ from typing import Any, BinaryIO, ClassVar, cast
 
 from imgmatch import times
 from imgmatch.errors import EvidenceError, over, unsupported
-from imgmatch.evidence.container import Container
 from imgmatch.evidence.formats import partition_tables
 from imgmatch.evidence.formats.boot_sectors import where_it_can
-from imgmatch.evidence.formats.carve import carve, carved_at
+from imgmatch.evidence.formats.carve import Carvable, carve
 from imgmatch.evidence.formats.partitions import gaps
 from imgmatch.evidence.formats.unlocking import unlock
 from imgmatch.evidence.look import Look
-from imgmatch.locator import Locator
 from imgmatch.parsers.volumes import trees, udf
 from imgmatch.streams import DamagedError, Window, damage_of, one_line
 from imgmatch.types import Evidence, Issue
@@ -43,7 +41,7 @@ class _Folder:
     gone: bool = False
 
 
-class Tree(Container):
+class Tree(Carvable):
     """A file system whose files are told by folder."""
 
     kinds: ClassVar[tuple[str, ...]] = ("fs", "carved")
@@ -107,12 +105,6 @@ class Tree(Container):
             self._system.close()
             self._system = self._session(opened)
         return refused
-
-    def member(self, place: Locator) -> Evidence:
-        """The member at a place; what was carved is found there without looking through free space again."""
-        if place.kind == "carved" and (carved := carved_at(self, self.access(), place.at)) is not None:
-            return carved
-        return super().member(place)
 
     def _walk_from(self, top: _Folder, owned: list[tuple[int, int]]) -> Iterator[Evidence | Issue]:
         levels = [self._folder(top)]

@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from imgmatch.errors import EvidenceError, unsupported
-from imgmatch.evidence.container import Container
-from imgmatch.evidence.formats.carve import carve, carved_at
+from imgmatch.evidence.formats.carve import Carvable, carve
 from imgmatch.evidence.formats.partitions import bytes_at
 from imgmatch.evidence.look import Look
 from imgmatch.evidence.naming import signature_of
-from imgmatch.locator import Locator
 from imgmatch.types import Evidence, Issue
 
 _DISKS = ("bitlocker", "ewf", "filevault", "luks", "qcow", "simg", "split", "udif", "vdi", "vhd", "vmdk")
@@ -19,7 +17,7 @@ _SAMPLE_BYTES = 1 << 16
 _RANDOM = 240  # of 256 values, in each of which some byte of a sample is: no file system begins so
 
 
-class UnreadVolume(Container):
+class UnreadVolume(Carvable):
     """What a partition, or a volume in an encrypted or logical one, holds, where nothing reads it."""
 
     name = "volume that is not read"
@@ -52,8 +50,3 @@ class UnreadVolume(Container):
         if self.options.carve:
             yield from carve(self, source, [(0, source.size)])
         yield Issue.walked(self.outer.locator, error, self.name)
-
-    def member(self, place: Locator) -> Evidence:
-        """What was carved at a place."""
-        carved = carved_at(self, self.access(), place.at)
-        return super().member(place) if carved is None else carved
