@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from imgmatch.errors import EvidenceError
@@ -61,12 +61,7 @@ def _database(stream: BinaryIO, head: bytes, clock: Clock) -> Iterator[Piece | T
     whole = stream.seek(0, 2)
     count = min(-(-whole // page_bytes), _MOST_PAGES)
 
-    def page(number: int) -> bytes:
-        if not 1 <= number <= count:
-            raise BrokenError(f"page {number:,} is not there")
-        stream.seek((number - 1) * page_bytes)
-        return stream.read(page_bytes)
-
+    page = _pages(stream, page_bytes, count)
     rows = Rows(page, usable, clock)
     free = _free_pages(page, head, usable, count)
     above, wanted = _looked_through(page, head, usable, count, free, clock)
@@ -86,6 +81,18 @@ def _database(stream: BinaryIO, head: bytes, clock: Clock) -> Iterator[Piece | T
         yield Trouble("sqlite", f"page-{count}", "broken_document", says)
 
 
+def _pages(stream: BinaryIO, page_bytes: int, count: int) -> Callable[[int], bytes]:
+    """What gives a page by its number."""
+
+    def page(number: int) -> bytes:
+        if not 1 <= number <= count:
+            raise BrokenError(f"page {number:,} is not there")
+        stream.seek((number - 1) * page_bytes)
+        return stream.read(page_bytes)
+
+    return page
+
+
 def rows_of(stream: BinaryIO, table: str, columns: int) -> Iterator[list[bytes]]:
     """So many columns of every row of a table, numbers and all else as the bytes that stand there.
 
@@ -96,12 +103,7 @@ def rows_of(stream: BinaryIO, table: str, columns: int) -> Iterator[list[bytes]]
     page_bytes = _page_bytes(int.from_bytes(head[16:18], "big"))
     count = -(-stream.seek(0, 2) // page_bytes)
 
-    def page(number: int) -> bytes:
-        if not 1 <= number <= count:
-            raise BrokenError(f"page {number:,} is not there")
-        stream.seek((number - 1) * page_bytes)
-        return stream.read(page_bytes)
-
+    page = _pages(stream, page_bytes, count)
     rows = Rows(page, page_bytes - head[20], None)
     waiting = [root for root, told in _tables(rows, page, head[56:60]).items() if told.name == table]
     seen: set[int] = set()
