@@ -17,7 +17,7 @@ from imgmatch.match.drawing import Heat
 from imgmatch.match.faces import without_faces
 from imgmatch.types import Image
 from indexer.case.use import Use
-from indexer.out.report.pictures import blur
+from indexer.out.report.pictures import blur, jpeg
 from indexer.review.queries import QueryPicture
 
 CLEAR_PX = (320, 4000)
@@ -69,12 +69,12 @@ class Pictures:
             picture.thumbnail((clear_px, clear_px), Pillow.Resampling.LANCZOS)
             if not faces:
                 picture = Pillow.fromarray(without_faces(np.asarray(picture)))
-            return _jpeg(picture.convert("L") if grey else picture, 88)
+            return jpeg(picture.convert("L") if grey else picture, 88)
         with self._lock:
             if sha256 in self._blurred:
                 self._blurred.move_to_end(sha256)
                 return self._blurred[sha256]
-        made = _jpeg(blur(Pillow.fromarray(decoded(CLEAR_PX[0]).pixels)), 70)
+        made = jpeg(blur(Pillow.fromarray(decoded(CLEAR_PX[0]).pixels)), 70)
         with self._lock:
             self._blurred[sha256] = made
             if len(self._blurred) > _KEPT:
@@ -89,10 +89,4 @@ def heat_png(values: Heat, peak: float) -> bytes:
     alpha = (60 + 150 * spread).astype(np.uint8)
     buffer = io.BytesIO()
     Pillow.fromarray(np.dstack([colours, alpha])).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def _jpeg(picture: Pillow.Image, quality: int) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()

@@ -131,11 +131,11 @@ def keep_thumbnail(
 
 def _small(pixels: Pixels, reveal: int, clear_px: int) -> tuple[bytes, bytes | None]:
     picture = Image.fromarray(pixels)
-    blurred = _jpeg(blur(picture), 70)
+    blurred = jpeg(blur(picture), 70)
     if not reveal:
         return blurred, None
     picture.thumbnail((clear_px, clear_px), Image.Resampling.LANCZOS)
-    return blurred, _jpeg(picture if reveal >= WITH_FACES else _faceless(picture), 78)
+    return blurred, jpeg(picture if reveal >= WITH_FACES else _faceless(picture), 78)
 
 
 def _faceless(picture: Image.Image) -> Image.Image:
@@ -153,7 +153,8 @@ def blur(picture: Image.Image) -> Image.Image:
     return cells.resize(size, Image.Resampling.BICUBIC).filter(ImageFilter.GaussianBlur(4))
 
 
-def _jpeg(picture: Image.Image, quality: int) -> bytes:
+def jpeg(picture: Image.Image, quality: int) -> bytes:
+    """A picture's bytes as JPEG."""
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()

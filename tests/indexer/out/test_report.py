@@ -166,7 +166,7 @@ def test_a_full_disk_leaves_nothing_behind(searched, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("indexer.out.report.pictures._jpeg", full)
+    monkeypatch.setattr("indexer.out.report.pictures.jpeg", full)
     with pytest.raises(UsageError, match="No space left on device"):
         write_report(case, results, spec, tmp_path / "r")
     assert sorted(os.listdir(tmp_path)) == before
