@@ -11,6 +11,7 @@ import csv
 import json
 import re
 from itertools import accumulate
+from pathlib import Path
 from typing import Any, TextIO
 
 MOST_VALUES = 1_000_000
@@ -167,6 +168,15 @@ class Guarded:
             text = self._recoded(piece)
         self.guard.feed(text)
         return text
+
+
+def load(path: Path, most_bytes: int) -> Any:
+    """The JSON in a file, as ``loads`` has it; ValueError also where it is longer than ``most_bytes``, OSError too."""
+    with path.open("rb") as file:
+        text = file.read(most_bytes + 1)
+    if len(text) > most_bytes:
+        raise ValueError(f"longer than {most_bytes:,} bytes")
+    return loads(text)
 
 
 def loads(text: bytes | str) -> Any:

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cli.validation.run import FORMAT, KIND
 from imgmatch.errors import UsageError
-from imgmatch.given import loads
+from imgmatch.given import load
 from indexer.care.seal import digest_of, signature_faults
 
 _MOST_BYTES = 16 << 20
@@ -40,11 +40,7 @@ def check(file: Path, public_key: Path | None = None) -> tuple[dict[str, Any], l
     Raises UsageError on a file that is no report.
     """
     try:
-        with file.open("rb") as stream:
-            text = stream.read(_MOST_BYTES + 1)
-        if len(text) > _MOST_BYTES:
-            raise ValueError(f"longer than {_MOST_BYTES:,} bytes")
-        found = loads(text)
+        found = load(file, _MOST_BYTES)
         body = {name: value for name, value in found.items() if name != "seal"}
         if body["validation"] != KIND or body["format"] != FORMAT:
             raise ValueError("of another kind or version")

@@ -8,7 +8,7 @@ from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 
 from imgmatch.errors import ModelError
-from imgmatch.given import loads
+from imgmatch.given import load
 from imgmatch.types import ModelSpec
 
 GRAPHS = ("", "plain")
@@ -23,11 +23,7 @@ _INPUTS_PX = range(32, 2_049)
 def read_spec(path: Path) -> ModelSpec:
     """Read a ModelSpec from JSON. Raises ModelError, naming the file and the field, when it is none."""
     try:
-        with path.open("rb") as file:
-            text = file.read(_MOST_BYTES + 1)
-        if len(text) > _MOST_BYTES:
-            raise ValueError(f"longer than {_MOST_BYTES:,} bytes")
-        found = loads(text)
+        found = load(path, _MOST_BYTES)
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: not a readable model description ({error})") from error
     if not isinstance(found, dict):

@@ -17,7 +17,7 @@ from typing import Any
 import imgmatch
 from imgmatch.errors import UsageError
 from imgmatch.evidence.stated import HASHES
-from imgmatch.given import loads
+from imgmatch.given import load
 from imgmatch.locator import readable
 from indexer.care.seal import digest_of, private_key, sealed, signature_faults
 from indexer.case.account import account
@@ -106,11 +106,7 @@ def check_statement(file: Path, case: Case | None = None, public_key: Path | Non
     ``public_key``: it must be signed with the key that belongs to it. Raises UsageError on a file that is none.
     """
     try:
-        with file.open("rb") as stream:
-            text = stream.read(_MOST_BYTES + 1)
-        if len(text) > _MOST_BYTES:
-            raise ValueError(f"longer than {_MOST_BYTES:,} bytes")
-        made = loads(text)
+        made = load(file, _MOST_BYTES)
         seal = made.pop("seal")
         if made["statement"] not in _TEXTS or made["format"] != FORMAT:
             raise ValueError("not a statement that this version knows")
