@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from imgmatch.models.base import Cells, Vectors
     from imgmatch.types import Pixels
 
-PART_COST = 0.05
+_WINDOW_COST = 0.05
 """What is taken off the cosine of the whole query and a window before it is held against that of both wholes."""
 _LEFT = 0.25
 """A window of which less than this share is left by a mask says nothing."""
@@ -72,7 +72,7 @@ def parts_score(similarity: float, query: QueryParts, item: Vectors) -> float:
     query's with the item's best window, and the mean over all parts of the query of theirs with their best windows.
     """
     windows_of = item.astype(np.float32).T
-    inside = float((query.wholes @ windows_of).max()) - PART_COST
+    inside = float((query.wholes @ windows_of).max()) - _WINDOW_COST
     return max(similarity, inside) + float((query.parts @ windows_of).max(axis=1).mean())
 
 

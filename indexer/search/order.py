@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from imgmatch.types import FalseMatchRate, Verification
-
-
-class Found(Protocol):
-    """What the rule looks at: of a match of a query, and of a link between two cases."""
-
-    @property
-    def identical(self) -> bool:
-        """Is it the same content (SHA-256)?"""
-
-    @property
-    def verification(self) -> Verification | None:
-        """What geometry says, where it was asked."""
-
-    @property
-    def false_match(self) -> FalseMatchRate | None:
-        """How often unrelated pictures score as high, where that is known."""
-
+from imgmatch.match.strength import Pair
 
 NOT_VERIFIED = 2
 """Where ``standing`` puts what is neither identical nor verified."""
 
 
-def standing(found: Found) -> tuple[int, int]:
+def standing(found: Pair) -> tuple[int, int]:
     """To sort by, the lowest first: identical content, then what geometry verified, that with the most inliers
     foremost, then the rest. Equal ones keep their order, which is that of their scores.
     """
@@ -37,12 +18,12 @@ def standing(found: Found) -> tuple[int, int]:
     return 0 if found.identical else 1 if verified else NOT_VERIFIED, -inliers
 
 
-def void(found: Found) -> bool:
+def void(found: Pair) -> bool:
     """Is what the two have in common known to be no evidence (a template's, or next to nothing to be seen)?"""
     return found.verification is not None and found.verification.void
 
 
-def rare_enough(found: Found, max_fmr: float | None) -> bool:
+def rare_enough(found: Pair, max_fmr: float | None) -> bool:
     """Is its false-match rate known and at most ``max_fmr``? Identical content is no matter of chance."""
     if max_fmr is None or found.identical:
         return True
