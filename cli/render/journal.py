@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from cli.render.notes import note
 from imgmatch.errors import UsageError
+from imgmatch.repeating import repeating
 from imgmatch.times import utc
 
 if TYPE_CHECKING:
@@ -82,27 +83,19 @@ def beats(report: Callable[[], IngestReport | None], log: Journal, every_s: floa
     """Tell now and then how far the work has come, also while it stands at one file: in the log, and on standard error
     where that is ``said``.
     """
-    over = threading.Event()
 
-    def beat() -> None:
-        while not over.wait(every_s):
-            now = report()
-            if now is None:
-                continue
+    def beat() -> bool:
+        if (now := report()) is not None:
             figures = log.figures(now)
             log.tell("progress", **figures)
             if said:
                 rate, took = figures["files_per_s"], _length(figures["seconds"])
                 more = f"{now.new_items:,} new, {now.unusable:,} unusable"
                 note(f"ingest: {now.files:,} files in {took}, {rate:g} files/s; {more}")
+        return True
 
-    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
-    thread.start()
-    try:
+    with repeating(beat, every_s, "heartbeat"):
         yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def summary(case: Path, report: IngestReport, totals: Mapping[str, int], seconds: float) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from imgmatch.errors import CaseError
+from imgmatch.repeating import repeating
 from imgmatch.types import ModelSpec
 from indexer.case.case import Case
 from indexer.index import policy
@@ -83,22 +84,16 @@ def building_beside(
     A build that runs when the block ends is finished first, or left when ``stop`` is set. A build that fails is left
     to ``build_if_due`` afterwards, which says why.
     """
-    over = threading.Event()
 
-    def look() -> None:
-        while not over.wait(every_s):
-            try:
-                build_if_due(case, spec, config, stop=stop)
-            except CaseError:
-                return
+    def look() -> bool:
+        try:
+            build_if_due(case, spec, config, stop=stop)
+        except CaseError:
+            return False
+        return True
 
-    thread = threading.Thread(target=look, name="index", daemon=True)
-    thread.start()
-    try:
+    with repeating(look, every_s, "index"):
         yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def drop_generations(case: Case) -> None:
