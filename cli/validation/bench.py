@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,14 @@ from PIL import Image
 
 _SECONDS = 3600
 """What hangs is found in the end, also on a machine that has much else to do."""
+
+
+PROGRAM = (sys.executable, "-m", "cli.main")
+
+
+def surroundings() -> dict[str, str]:
+    """The environment in which imgmatch is what runs here."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 class DeviationError(Exception):
@@ -53,14 +61,18 @@ class Bench:
         folder.mkdir(parents=True)
         self.steps: list[dict[str, Any]] = []
 
-    def imgmatch(self, *words: object, ends: int | None = 0, environment: dict[str, str] | None = None) -> Ran:
-        """Run imgmatch; ``ends``: the exit code that it must end with, None for any."""
+    def imgmatch(
+        self, *words: object, ends: int | None = 0, environment: dict[str, str] | None = None, under: Sequence[str] = ()
+    ) -> Ran:
+        """Run imgmatch; ``ends``: the exit code that it must end with, None for any; ``under``: a program that runs
+        it.
+        """
         told = [str(word) for word in words]
-        command = [sys.executable, "-m", "cli.main", *told]
+        command = [*under, *PROGRAM, *told]
         done = subprocess.run(
             command,
             cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **(environment or {})},
+            env={**surroundings(), **(environment or {})},
             capture_output=True,
             encoding="utf-8",
             errors="replace",

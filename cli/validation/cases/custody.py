@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
-from cli.validation.bench import Assertion, Bench, NotTestedError, case, drawing, require
+from cli.validation.bench import PROGRAM, Assertion, Bench, NotTestedError, case, drawing, require, surroundings
 
 
 def _state(folder: Path) -> dict[str, tuple[int, int, int, str]]:
@@ -133,9 +131,8 @@ def killed(bench: Bench) -> str:
     whole, cut = bench.folder / "whole", bench.folder / "cut"
     for made in (whole, cut):
         bench.imgmatch("init", made)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    words = [sys.executable, "-m", "cli.main", "ingest", str(cut), str(folder)]
-    running = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    words = [*PROGRAM, "ingest", str(cut), str(folder)]
+    running = subprocess.Popen(words, env=surroundings(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     time.sleep(1)
     running.kill()
     running.wait()
