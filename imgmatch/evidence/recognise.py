@@ -58,6 +58,7 @@ FORMATS: tuple[type[Container], ...] = (
     split.Split,  # a part may begin as anything does
     animation.Animation,
     video.Sequence,
+    video.Sound,
     previews.Previews,
     behind.Behind,
     video.Video,
@@ -78,6 +79,8 @@ FORMATS: tuple[type[Container], ...] = (
     packed.Gzip,
     packed.Bzip2,
     packed.Xz,
+    packed.Lzma,
+    packed.Flash,
     packed.Zstd,
     unfolded.Unfolded,
     sparse.Sparse,
