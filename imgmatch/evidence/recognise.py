@@ -28,6 +28,7 @@ from imgmatch.evidence.formats import (
     phones,
     plain,
     previews,
+    pst,
     qcow,
     searched,
     sevenzip,
@@ -67,6 +68,7 @@ FORMATS: tuple[type[Container], ...] = (
     msg.Msg,
     thumbs.Thumbs,  # any other compound file
     tnef.Tnef,
+    pst.Pst,
     stores.ThumbCache,
     phones.IosBackup,
     stores.Sqlite,

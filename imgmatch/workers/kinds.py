@@ -63,6 +63,7 @@ DOCUMENTS = Kind(
         "pdf",
         "phones",
         "plists",
+        "pst",
         "rtf",
         "sqlite",
         "texts",

@@ -175,10 +175,10 @@ def _flash(stream: BinaryIO) -> Chained:
     head = stream.read(8)
     plain = b"FWS" + head[3:]
     if head.startswith(b"C"):
-        return Chained(plain, Inflated(stream, _Zlib, _ZLIB_BYTES))
+        return Chained(plain, cast(BinaryIO, Inflated(stream, _Zlib, _ZLIB_BYTES)))
     settings = stream.read(9)[4:]
     whole = cast(BinaryIO, Chained(settings + struct.pack("<Q", _NOT_SAID), stream))
-    return Chained(plain, _xz(whole))
+    return Chained(plain, cast(BinaryIO, _xz(whole)))
 
 
 class _Zlib:
