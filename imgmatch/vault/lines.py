@@ -25,7 +25,7 @@ _CACHED = 256
 
 class SealedLog(io.RawIOBase):
     """What a file of sealed blocks holds, as one stream of bytes: read at any place, written at its end alone. A block
-    that can't be verified reads as a line that says so, as long as what it stood for.
+    that can't be verified reads as a line that says so.
     """
 
     def __init__(self, file: IO[bytes], seal: Seal) -> None:
@@ -37,6 +37,7 @@ class SealedLog(io.RawIOBase):
         self._blocks = file.seek(0, io.SEEK_END) // BLOCK_BYTES
         self._cache: dict[int, tuple[int, bytes] | None] = {}
         self._place = 0
+        self._following = (0, 0)  # a place, and the block that is read on with from there
 
     # --- as a stream
 
@@ -86,14 +87,23 @@ class SealedLog(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Fill ``buffer``, from one block at most; returns how many bytes there were."""
-        number = self._holding(self._place)
-        if number is None:
-            return 0
-        start, data = self._content(number)
-        part = data[self._place - start : self._place - start + len(buffer)]
-        memoryview(buffer).cast("B")[: len(part)] = part
-        self._place += len(part)
-        return len(part)
+        place, number = (
+            self._following if self._following[0] == self._place else (self._place, self._holding(self._place))
+        )
+        part = b""
+        while not part and number < self._blocks:
+            found = self._block(number)
+            if found is None:
+                part = f"\n(block {number + 1} is damaged, or of another log)\n".encode("ascii")
+            else:
+                part = found[1][max(0, place - found[0]) :]
+            number += 1
+        given = part[: len(buffer)]
+        memoryview(buffer).cast("B")[: len(given)] = given
+        self._place += len(given)
+        if len(given) == len(part):
+            self._following = (self._place, number)
+        return len(given)
 
     def write(self, data: Any) -> int:
         """Add at the end, whatever the place is; what a kill left of a block there goes."""
@@ -136,15 +146,6 @@ class SealedLog(io.RawIOBase):
         self._cache[number] = found
         return found
 
-    def _content(self, number: int) -> tuple[int, bytes]:
-        """The same, with a line in the place of what can't be verified."""
-        found = self._block(number)
-        if found is not None:
-            return found
-        start, stop = self._end(number), self._end(number + 1)
-        says = f"\n(block {number + 1} is damaged, or of another log)\n".encode("ascii")
-        return start, says[: stop - start].ljust(stop - start, b"\n")
-
     def _end(self, count: int) -> int:
         """Where the bytes of the first ``count`` blocks end: a guess only where no block beside can be verified."""
         guessed = 0
@@ -158,8 +159,8 @@ class SealedLog(io.RawIOBase):
             count, guessed = count - 1, guessed + _ROOM
         return guessed
 
-    def _holding(self, place: int) -> int | None:
-        """The block in which a place lies; None at the end."""
+    def _holding(self, place: int) -> int:
+        """The block in which a place lies; how many there are, at the end."""
         low, high = 0, self._blocks
         while low < high:
             middle = (low + high) // 2
@@ -167,7 +168,7 @@ class SealedLog(io.RawIOBase):
                 low = middle + 1
             else:
                 high = middle
-        return low if low < self._blocks else None
+        return low
 
 
 class LogFile:
