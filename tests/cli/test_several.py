@@ -60,8 +60,7 @@ def invoke(*words):
 
 
 def search(*arguments):
-    at = arguments.index("--") if "--" in arguments else len(arguments)
-    done = invoke("search", *arguments[:at], "-q", *arguments[at:])
+    done = invoke("search", *arguments)
     assert done.exit_code == 0, done.exception or done.output
     return done
 
