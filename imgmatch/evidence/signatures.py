@@ -82,7 +82,7 @@ _PICTURES = (
     *_named("Macintosh picture (PICT)", "picture", b"\0\x11\2\xff\x0c\0", at=522),
     *_named("MacPaint picture", "picture", b"PNTG", at=65),
     *_read("Microsoft Paint picture (MSP)", b"DanM", b"LinS"),
-    *_read("picture of IFUNC (IM)", b"Image type: "),
+    *_named("picture of IFUNC (IM)", "picture", b"Image type: "),
     *_named("ImageMagick picture (MIFF)", "picture", b"id=ImageMagick"),
     *_named("farbfeld picture", "picture", b"farbfeld"),
     *_named("Progressive Graphics (PGF)", "picture", b"PGF6", b"PGF7"),

@@ -42,7 +42,6 @@ _OLD = (
     ("BLP", 0, b"BLP2\1\0\0\0"),
     ("MSP", 0, b"DanM"),
     ("MSP", 0, b"LinS"),
-    ("IM", 0, b"Image type: "),
     ("XPM", 0, b"/* XPM */"),
     ("XVTHUMB", 0, b"P7 332\n"),
     ("GBR", 20, b"GIMP"),
