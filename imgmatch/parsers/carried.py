@@ -22,7 +22,10 @@ LEAST_BYTES = 24
 _MOST_DEPTH = 6
 _MOST_INFLATED = 256 << 20
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_CONTAINERS = (b"PK\x03\x04", b"%PDF-", b"SQLite format 3\0", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"Rar!\x1a\x07")
+_CONTAINERS = (
+    *(b"PK\x03\x04", b"%PDF-", b"SQLite format 3\0", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"Rar!\x1a\x07"),
+    *(b"7z\xbc\xaf\x27\x1c", b"!BDN", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"),
+)
 _OTHERS = (b"8BPS", b"\xff\x0a", b"\0\0\0\x0cJXL ", b"\xff\x4f\xff\x51")
 
 NEEDLES = (b"data:", b"9j", b"iVBORw0KGgo", b"R0lGOD", b"UklGR", b"GZ0eXB", b"SUkq", b"TU0AK", b"YnBsaXN0MD")
@@ -85,6 +88,7 @@ def is_whole(value: bytes) -> bool:
 _HINT = re.compile(
     BEGIN.pattern
     + b"|bplist0|\x1f\x8b\x08|PK\x03\x04|%PDF-|\xd0\xcf\x11\xe0\xa1|II[*+]\0|MM\0[*+]|8BPS|JXL |Rar!|SQLite f|\xff\x0a"
+    + b"|7z\xbc\xaf|!BDN|\xfd7zXZ\0|\x28\xb5\x2f\xfd"
     + b"".join(b"|" + re.escape(needle) for needle in (*NEEDLES, *digits.NEEDLES)),
     re.DOTALL,
 )
