@@ -88,7 +88,7 @@ def is_whole(value: bytes) -> bool:
 _HINT = re.compile(
     BEGIN.pattern
     + b"|bplist0|\x1f\x8b\x08|PK\x03\x04|%PDF-|\xd0\xcf\x11\xe0\xa1|II[*+]\0|MM\0[*+]|8BPS|JXL |Rar!|SQLite f|\xff\x0a"
-    + b"|7z\xbc\xaf|!BDN|\xfd7zXZ\0|\x28\xb5\x2f\xfd"
+    + b"|7z\xbc\xaf|!BDN|\xfd7zXZ\0|[(]\xb5\x2f\xfd"
     + b"".join(b"|" + re.escape(needle) for needle in (*NEEDLES, *digits.NEEDLES)),
     re.DOTALL,
 )
