@@ -80,7 +80,7 @@ def _boxes(stream: BinaryIO, whole: int) -> Iterator[Region]:
             return
         size, name, longer = (*struct.unpack(">I4s", piece[:8]), piece[8:])
         size = int.from_bytes(longer, "big") if size == 1 else size or whole - at
-        if size < 8:
+        if size < 8 or not name.replace(b"\xa9", b"").strip().isalnum():
             return
         if name not in _BARE:
             yield at, min(size, whole - at)
