@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 from imgmatch.errors import MachineError
 from imgmatch.evidence import walk
@@ -111,7 +112,9 @@ class _Asked:
     stop: threading.Event
 
 
-def _take_in(asked: _Asked, paths: Paths, commits: Commits, tell: Callable[[], None]) -> Iterable[Evidence]:
+def _take_in(
+    asked: _Asked, paths: Iterable[str | os.PathLike[str]], commits: Commits, tell: Callable[[], None]
+) -> Iterable[Evidence]:
     """Files to outcomes, here or by workers elsewhere, and those into the case in walk order; gives the images of disks
     that were met. Where this machine fails, what came before is committed first.
     """
@@ -128,13 +131,13 @@ def _take_in(asked: _Asked, paths: Paths, commits: Commits, tell: Callable[[], N
     else:
         from indexer.intake.cluster.spread import reopened, spread
 
-        paths = list(paths)
-        with spread(asked.said, paths, asked.embedder, asked.faces, asked.stop) as elsewhere:
+        named = list(paths)
+        with spread(asked.said, named, asked.embedder, asked.faces, asked.stop) as elsewhere:
             walk_there = partial(elsewhere.walk, image=images.append)
-            found = entries(asked.said, paths, commits.report, asked.stop, walk_there)
+            found = entries(asked.said, named, commits.report, asked.stop, walk_there)
             settled = unique(until_a_fault(elsewhere.settled(found), faults))
-            for group in grouped(settled, EMBED_BATCH):
-                commits.add_all(group)
+            for part in grouped(settled, EMBED_BATCH):
+                commits.add_all(cast("list[Outcome]", part))
                 tell()
             commits.report.access_times += elsewhere.moved
     commits.flush()

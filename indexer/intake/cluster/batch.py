@@ -45,7 +45,7 @@ class Batch:
         done: dict[int, Read] = {}
         for group in _groups(entries):
             contents = dict(zip(group, self.station.map(self._content, group), strict=True))
-            done |= {entry.number: Read(None, met) for entry, met in contents.items() if not _is_read(met)}
+            done |= {e.number: Read(None, met) for e, met in contents.items() if isinstance(met, Failed | Unread)}
             left = {entry: met for entry, met in contents.items() if isinstance(met, Content | Digests)}
             answers: dict[Entry, Answer] = dict.fromkeys(left, "read")
             if self.station.setup.asks and left:
@@ -73,7 +73,8 @@ class Batch:
         for group, made in zip(groups, outcomes, strict=True):
             for (entry, prepared), outcome in zip(group, made, strict=True):
                 assert isinstance(outcome, New | Failed)
-                done[entry.number] = Read(prepared.digests, self._outcome(outcome))
+                said = self._named(outcome) if isinstance(outcome, Failed) else outcome
+                done[entry.number] = Read(prepared.digests, said)
         return done
 
     def _content(self, entry: Entry) -> Content | Digests | Failed | Unread:
@@ -86,7 +87,7 @@ class Batch:
                 return content.digests if lied else content
             return hashed(entry.evidence) if self.station.setup.asks else _NOT_HASHED
         except (EvidenceError, SourceDiskError) as error:
-            return self._outcome(failed(entry.seen, error, None, ()))
+            return self._named(failed(entry.seen, error, None, ()))
 
     def _decoded(self, entry: Entry, content: Content | Digests, only_facts: bool) -> Prepared | Read:
         if isinstance(content, Content):
@@ -95,7 +96,7 @@ class Batch:
             with reading(entry.evidence, self.station.setup.config.all_limits) as whole:
                 return self._of(entry, whole, only_facts)
         except (EvidenceError, SourceDiskError) as error:
-            return Read(None, self._outcome(failed(entry.seen, error, None, ())))
+            return Read(None, self._named(failed(entry.seen, error, None, ())))
 
     def _of(self, entry: Entry, content: Content, only_facts: bool) -> Prepared | Read:
         decoding, setup = self.station.decoding, self.station.setup
@@ -106,9 +107,9 @@ class Batch:
                     return Read(content.digests, None, decoding.facts(content, setup.facts_px))
                 return dataclasses.replace(decoding.new(entry.seen, content, False), damage=damage)
         except (EvidenceError, SourceDiskError) as error:
-            return Read(content.digests, self._outcome(failed(entry.seen, error, content.digests, damage)))
+            return Read(content.digests, self._named(failed(entry.seen, error, content.digests, damage)))
 
-    def _outcome(self, outcome: New | Failed | Unread) -> New | Failed | Unread:
+    def _named(self, outcome: Failed | Unread) -> Failed | Unread:
         """As it is said elsewhere."""
         if isinstance(outcome, Failed):
             return dataclasses.replace(outcome, issue=self.named(outcome.issue))
@@ -117,10 +118,6 @@ class Batch:
 
 _NOT_HASHED = Digests("", "", "", 0)
 """Of a large file that is hashed as it is decoded."""
-
-
-def _is_read(met: object) -> bool:
-    return isinstance(met, Content | Digests)
 
 
 def _digests(met: Content | Digests) -> Digests:

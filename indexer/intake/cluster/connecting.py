@@ -42,7 +42,7 @@ class Connection:
         try:
             self._client: Client = self._connected()
         except (OSError, ValueError) as error:
-            raise MachineError(_unreached(address, error)) from error
+            raise MachineError(unreached(address, error)) from error
 
     def _connected(self) -> Client:
         from indexer.intake.cluster.quiet import Client
@@ -114,7 +114,8 @@ class Connection:
             self._client.close(timeout=5)
 
 
-def _unreached(address: str, error: BaseException) -> str:
+def unreached(address: str, error: BaseException) -> str:
+    """Why a scheduler was not reached, and what to do."""
     said = str(error).lower()
     if "certificate" in said or "ssl" in said or "tls" in said.replace(address.lower(), ""):
         return (
@@ -124,13 +125,22 @@ def _unreached(address: str, error: BaseException) -> str:
     return f"{address}: no scheduler answers there; check the address, and whether it runs (imgmatch scheduler)"
 
 
-def scheduler_file(path: Path) -> str:
-    """The address in a scheduler's file. Raises UsageError."""
-    told = load(path, _MOST_FILE)
+def address_of(named: str, tls: Path | None) -> str:
+    """The address of a scheduler that a user names, by itself or by its file. Raises UsageError."""
+    from indexer.intake.cluster.quiet import checked
+
+    if "://" in named:
+        return checked(named, tls)
+    if not Path(named).is_file():
+        raise UsageError(f"{named!r} is no scheduler and no file; give tls://HOST:PORT or a scheduler file")
+    try:
+        told = load(Path(named), _MOST_FILE)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{named}: can't be read as the file of a scheduler ({one_line(error)})") from error
     address = told.get("address") if isinstance(told, dict) else None
     if not isinstance(address, str):
-        raise UsageError(f"{path}: no file of a scheduler, it names no address; give one that a scheduler wrote")
-    return address
+        raise UsageError(f"{named}: no file of a scheduler, it names no address; give one that a scheduler wrote")
+    return checked(address, tls)
 
 
 @contextmanager
@@ -139,17 +149,11 @@ def connected(config: ClusterConfig) -> Iterator[Connection]:
     UsageError on any other name, MissingPackageError, and MachineError where nobody answers.
     """
     require("distributed", "cluster")
-    from indexer.intake.cluster.quiet import checked, local_cluster, security
+    from indexer.intake.cluster.quiet import local_cluster, security
 
     named = config.scheduler
     if not named.startswith("local:"):
-        if "://" not in named:
-            if not Path(named).is_file():
-                raise UsageError(
-                    f"{named!r} is no scheduler and no file; give tls://HOST:PORT, a scheduler file, or local:N"
-                )
-            named = scheduler_file(Path(named))
-        connection = Connection(checked(named, config.tls), security(config.tls))
+        connection = Connection(address_of(named, config.tls), security(config.tls))
         try:
             yield connection
         finally:

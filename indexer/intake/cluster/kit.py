@@ -47,10 +47,10 @@ def kit() -> Kit:
 
 def differs(theirs: Kit, ours: Kit) -> str:
     """The first package of which another installation has another version, in words; empty where there is none."""
-    here = dict(ours)
-    for name, version in theirs:
-        if here.get(name, "") != version:
-            return f"{name} is {here.get(name) or 'missing'} there and {version or 'missing'} here"
+    there, here = dict(theirs), dict(ours)
+    for name in sorted(there.keys() | here.keys()):
+        if there.get(name, "") != here.get(name, ""):
+            return f"{name} is {there.get(name) or 'missing'} there and {here.get(name) or 'missing'} here"
     return ""
 
 

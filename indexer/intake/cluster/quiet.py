@@ -134,4 +134,14 @@ def local_cluster(workers: int, threads: int) -> Iterator[tuple[str, Security]]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-__all__ = ["Client", "Nanny", "QuietScheduler", "QuietWorker", "checked", "is_loopback", "local_cluster", "security"]
+__all__ = [
+    "Client",
+    "Nanny",
+    "QuietScheduler",
+    "QuietWorker",
+    "Scheduler",
+    "checked",
+    "is_loopback",
+    "local_cluster",
+    "security",
+]

@@ -186,6 +186,7 @@ class Spread:
                     "--path-map OLD=NEW of imgmatch worker"
                 )
         if job.missing:
+            self._split(job, each=False)
             job.own = True
         job.avoid.clear()
 
@@ -279,7 +280,7 @@ class Spread:
         job.lost = 0
         left = job.files[job.ended + 1 :]
         if left:
-            self._split(job)
+            self._split(job, each=True)
             self._again(job)
             return
         place = job.files[-1].evidence.locator
@@ -289,13 +290,18 @@ class Spread:
         job.take([Found(Issue(place, "read", "internal" if job.why else "worker_died", says)), Ended()])
         job.done = True
 
-    def _split(self, job: Job) -> None:
-        """Each file that is left a job of its own, in their order."""
+    def _split(self, job: Job, *, each: bool) -> None:
+        """What is left of a job behind the file in hand goes on apart: ``each`` file as a job, or all as one."""
         left, job.files = job.files[job.ended + 1 :], job.files[: job.ended + 1]
-        of_job = [met for met in self._line if isinstance(met, OfJob) and met.job is job]
-        for file, met in zip(left, of_job[-len(left) :], strict=True):
-            met.job = Job(next(self._plan.numbers), [file])
-            self._send(met.job)
+        if not left:
+            return
+        of_job = [met for met in self._line if isinstance(met, OfJob) and met.job is job][-len(left) :]
+        for start in range(0, len(left), 1 if each else len(left)):
+            part = slice(start, start + (1 if each else len(left)))
+            apart = Job(next(self._plan.numbers), left[part])
+            for met in of_job[part]:
+                met.job = apart
+            self._send(apart)
 
     def _do(self, job: Job) -> None:
         """Do a step of a job here."""
@@ -308,10 +314,7 @@ class Spread:
         if made.missing:  # gone since it was walked
             gone = Issue(job.files[job.ended].evidence.locator, "read", "unreadable", _GONE)
             job.take([Found(gone), Ended()])
-            rest = job.files[job.ended :]
-            job.done = not rest
-            if rest:
-                self._split_off(job, rest)
+            job.done = True
             return
         job.take(made.events)
         job.serial += 1
@@ -319,15 +322,6 @@ class Spread:
         job.done = made.done
         if not job.done:
             self._waiting.append(job)
-
-    def _split_off(self, job: Job, rest: Sequence[Any]) -> None:
-        """The files behind one that is gone go on as a job of their own."""
-        of_job = [met for met in self._line if isinstance(met, OfJob) and met.job is job][-len(rest) :]
-        more = Job(next(self._plan.numbers), list(rest), own=True)
-        for met in of_job:
-            met.job = more
-        job.done = True
-        self._send(more)
 
 
 _GONE = "the file can't be read: no such file or directory"
