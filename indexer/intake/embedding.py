@@ -45,7 +45,7 @@ def unique(read: Iterable[Prepared | Outcome]) -> Iterator[Prepared | Outcome]:
             assert one.digests is not None
             sha256 = one.digests.sha256
             if sha256 in recent:
-                yield Known(one.evidence, one.digests, None if isinstance(one, Failed) else one.facts)
+                yield Known(one.evidence, one.digests)
                 continue
             recent[sha256] = None
             if len(recent) > _REMEMBERED:  # long committed by then: the catalogue knows those
@@ -59,7 +59,7 @@ def grouped(read: Iterable[Prepared | Outcome], size: int) -> Iterator[list[Prep
     new = 0
     for one in read:
         group.append(one)
-        new += isinstance(one, Prepared)
+        new += isinstance(one, Prepared | New)
         if new >= size or len(group) >= 16 * size:
             yield group
             group, new = [], 0
