@@ -43,7 +43,11 @@ COMMANDS: Table = {
         "Give out the work of ingests to workers, until Ctrl-C or SIGTERM. Beyond this machine, only with TLS",
     ),
     "worker": Row("cluster.worker", "Read, decode and embed for ingests of other machines, until Ctrl-C or SIGTERM"),
-    "search": Row("search.search", "Find the items of a case that look most like each query photograph"),
+    "search": Row(
+        "search.search",
+        "Find the items of a case, or of several, that look most like each query photograph",
+        "search.CasesFirst",
+    ),
     "export": Row("exchange.export", "Write a report, or what other programs and offices read"),
     "status": Row("case.status", "What a case holds"),
     "issues": Row("case.issues", "List the evidence that could not be used, and why"),
