@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.options.asked import ReasonOptions, ReleaseOptions
 from cli.options.common import (
     CaseArg,
     DeviceOpt,
@@ -64,6 +65,8 @@ def search(
     model: ModelOpt = None,
     device: DeviceOpt = "cpu",
     report: ReportOptions,
+    because: ReasonOptions,
+    release: ReleaseOptions,
     isolation: IsolationOpt = True,
     strict: StrictOpt = False,
     out: Output,
@@ -94,6 +97,9 @@ def search(
     unsaid = by == "label" or out.format is Format.csv  # what was left out has no place there
     told = _Told(report.report is not None, unsaid)
     with open_case(case) as opened:
+        release.tell(opened, because.reason)
+        if report.report is not None:
+            opened.require("report", {"reveal": report.seen})
         require_names(opened, request.within, label_column if by == "label" else None)
         decode_soon(isolation)
         embedder = embedder_of(opened, model, device)
@@ -110,6 +116,8 @@ def search(
             emit_search(results, out.format, out.output)
         if report.report is not None:
             report_page(opened, told.kept, embedder.spec, report.report, reveal=report.seen, no_images=report.no_images)
+            if report.seen:
+                release.remind(f"the report {report.report}")
     if not told.searched:
         what = told.failed[0].locator.path if told.failed else " ".join(map(str, queries))
         why = _why_not(told.failed[0]) if len(told.failed) == 1 else what
@@ -174,6 +182,8 @@ def explain(
     device: DeviceOpt = "cpu",
     isolation: IsolationOpt = True,
     format: Annotated[Format, typer.Option("--format", help="How to write the figures.")] = Format.table,
+    because: ReasonOptions,
+    release: ReleaseOptions,
 ) -> None:
     """Draw why a query and an item match: geometry, inliers, heat maps. Pictures are coarsened unless --reveal."""
     from indexer.search import fields
@@ -181,6 +191,7 @@ def explain(
     from indexer.search.request import SearchRequest
 
     with open_case(case) as opened:
+        release.tell(opened, because.reason)
         decode_soon(isolation)
         embedder = embedder_of(opened, model, device)
         request = SearchRequest(leave_out=leave_out.leave_out(), regions=regions)
