@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.options.asked import ReleaseOptions
+from cli.options.asked import ReleaseOptions, tell
 from cli.options.common import CaseArg, IsolationOpt, JobsOpt, decode_soon, open_case
 from cli.options.faces import ReasonOpt, UnfitOpt, reader_of
 from cli.options.filters import FilterOptions
@@ -114,7 +114,7 @@ def show(
         refuse_existing(draw)
     with open_case(case) as opened:
         opened.face_shelf()
-        release.tell(opened, reason)
+        tell(opened, reason, release.recipient, release.purpose)
         decode_soon(isolation)
         records = show_faces(opened, reader_of(opened), picture, reason, draw, tuple(reveal or ()))
     columns = [
@@ -173,8 +173,8 @@ def search(
     within = filters.filter()
     with open_case(case) as opened:
         opened.face_shelf()
-        release.tell(opened, reason)
-        require_names(opened, within)
+        tell(opened, reason, release.recipient, release.purpose)
+        require_names([opened], within)
         decode_soon(isolation)
         searcher = FaceSearcher(opened, reader_of(opened))
         wanted = [_numbered(pictures, face), *([one] for one in and_ or ())]

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.options.asked import ReasonOptions, ReleaseOptions
+from cli.options.asked import ReasonOptions, ReleaseOptions, tell
 from cli.options.common import CaseArg, IsolationOpt, ModelOpt, decode_soon, open_case, spec_of
 from cli.options.output import Output
 from cli.options.query import MaxFmrOpt, no_background
@@ -196,7 +196,7 @@ def decide(
         )
     columns = ["decision_id", "verdict", "stands", "query_sha256", "item_sha256", "examiner", "account", "decided_utc"]
     with open_case(case) as opened:
-        release.tell(opened)
+        tell(opened, "", release.recipient, release.purpose)
         if undo:
             out.one(dataclasses.asdict(decisions.withdraw(opened, given[0], given[1], note_, examiner)))
         elif given:

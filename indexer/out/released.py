@@ -19,6 +19,11 @@ def hand_out(use: Use, what: str, target: str | os.PathLike[str], made: IO[bytes
     """Note that ``made``, a file that is complete, or a folder of such, will leave as ``target``: with the end of the
     use, in one transaction with its entry.
     """
+    use.handed_out = handed_out(what, target, made)
+
+
+def handed_out(what: str, target: str | os.PathLike[str], made: IO[bytes] | Path) -> HandedOut:
+    """The same, for each of several uses that make one thing."""
     path = os.path.abspath(target)
     if isinstance(made, Path):
         files = [
@@ -30,7 +35,7 @@ def hand_out(use: Use, what: str, target: str | os.PathLike[str], made: IO[bytes
     else:
         made.flush()
         files = [_file(os.path.basename(path), made)]
-    use.handed_out = HandedOut(what, readable(path), files)
+    return HandedOut(what, readable(path), files)
 
 
 def releases(case: Case, sha256: str | None = None) -> list[dict[str, Any]]:

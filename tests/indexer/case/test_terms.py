@@ -2,17 +2,21 @@
 demanded; what leaves is listed by its bytes. At the one place where a case is used, for every operation there is.
 """
 
+import hashlib
 import json
 import re
 from datetime import date, timedelta
 
 import pytest
+from typer.testing import CliRunner
 
+from cli.app import app
 from imgmatch.errors import CaseError, UsageError
 from indexer.care.terms import extend, set_terms, terms_of
 from indexer.case.case import Case
 from indexer.case.operations import OPERATIONS
 from indexer.case.terms import Asked, Terms, checked
+from indexer.out.released import releases
 from tests.conftest import ROOT, encode, picture, run
 from tests.indexer.vectors import SPEC
 
@@ -179,6 +183,10 @@ def test_what_leaves_has_a_recipient_and_a_purpose_where_they_are_demanded(tmp_p
 # --- from outside
 
 
+def invoke(*words):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("terms")
@@ -236,20 +244,32 @@ FORMATS = [
 def test_a_file_that_turns_up_is_traced_to_its_release(folder, tmp_path, format, ending, more):
     case, target = folder / "case", tmp_path / f"out{ending}"
     told = ("--recipient", f"office {tmp_path.name}", "--purpose", "to compare")
-    assert run("export", case, "-o", target, "--format", format, *more, *told).returncode == 0
+    done = invoke("export", case, "-o", target, "--format", format, *more, *told)
+    assert done.exit_code == 0, done.output
     files = [target] if target.is_file() else [path for path in target.rglob("*") if path.is_file()]
-    for number, file in enumerate(files):
-        met = tmp_path / f"met-{number}"
-        met.write_bytes(file.read_bytes())
-        rows = json.loads(run("releases", case, "--of", met, "--format", "json").stdout)
-        row = next(row for row in rows if row["target"] == str(target))
-        assert (row["recipient"], row["purpose"]) == (f"office {tmp_path.name}", "to compare")
-        assert row["clear"] is ("--reveal" in more)
-        assert file.name in [listed["name"].rpartition("/")[2] for listed in row["listed"]]
-        entry = json.loads(run("audit", "show", case, "--format", "jsonl").stdout.splitlines()[row["entry"] - 1])
-        assert entry["release"] == row["release_id"]
-    (tmp_path / "another").write_bytes(b"another")
-    assert run("releases", case, "--of", tmp_path / "another").returncode == 1
+    assert files
+    with Case.open(case) as opened:
+        entries = list(opened.log.entries())
+        for file in files:
+            rows = releases(opened, hashlib.sha256(file.read_bytes()).hexdigest())
+            row = next(row for row in rows if row["target"] == str(target))
+            assert (row["recipient"], row["purpose"]) == (f"office {tmp_path.name}", "to compare")
+            assert row["clear"] is ("--reveal" in more)
+            assert file.name in [listed["name"].rpartition("/")[2] for listed in row["listed"]]
+            assert entries[row["entry"] - 1]["release"] == row["release_id"]
+
+
+def test_a_file_is_asked_about_by_its_name_or_its_hash(folder, tmp_path):
+    case, target = folder / "case", tmp_path / "out.txt"
+    told = ("--recipient", "office", "--purpose", "to compare")
+    assert invoke("export", case, "-o", target, "--format", "pdq", *told).exit_code == 0
+    digest = hashlib.sha256(target.read_bytes()).hexdigest()
+    for asked in (("--of", target), ("--sha256", digest.upper())):
+        done = invoke("releases", case, *asked, "--format", "json")
+        assert str(target) in [row["target"] for row in json.loads(done.stdout)]
+    target.write_bytes(b"another")
+    assert "no release has a file" in str(invoke("releases", case, "--of", target).exception)
+    assert "is no SHA-256" in str(invoke("releases", case, "--sha256", "12").exception)
 
 
 def test_an_expired_case_is_refused_by_its_commands_and_verified_by_others(folder, monkeypatch):
@@ -262,11 +282,9 @@ def test_an_expired_case_is_refused_by_its_commands_and_verified_by_others(folde
         ("export", case, "--format", "pdq", "-o", folder / "x"),
         ("issues", case),
     ):
-        done = run(*words)
-        assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
-        assert b"terms extend" in done.stderr
+        assert "terms extend" in str(invoke(*words).exception)
     for words in (("status", case), ("audit", "verify", case), ("check", case), ("erasures", case), ("releases", case)):
-        assert run(*words).returncode == 0, words
+        assert invoke(*words).exit_code == 0, words
     assert b"which is over" in run("status", case).stdout
     assert run("terms", "extend", case, "--until", FUTURE, "--reason", "appeal").returncode == 0
     assert run("ingest", case, folder / "in").returncode == 0
