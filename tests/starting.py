@@ -136,7 +136,7 @@ def _become(arguments: list[str], cwd: str, descriptors: list[int]) -> None:
         code = 1
     finally:
         # As Python ends: what was registered, then what was not written yet.
-        threading._shutdown()  # type: ignore[attr-defined]
+        threading._shutdown()
         atexit._run_exitfuncs()
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
