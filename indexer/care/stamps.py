@@ -55,7 +55,7 @@ def attach(case: Case, file: Path, certificates: Sequence[Path] = ()) -> dict[st
     if certificates and (fault := fault_of(stamp, case_id, loaded(certificates))):
         raise UsageError(f"{file}: {fault}")
     stamped = told.tst_info.gen_time.isoformat()
-    with case.use("time stamp", subject={"file": str(file)}) as use:
+    with case.use("stamp", subject={"file": str(file)}) as use:
         use.entry.details = {
             "stamps": {"entry": head.entry, "sha256": head.sha256}, "stamped_utc": stamped, "token": token.hex()
         }  # fmt: skip

@@ -17,7 +17,7 @@ from indexer.case.redaction import legible
 from indexer.case.signing import ACTION, Signature, is_signed, runs_of, words_of
 
 SIGNER = "signer"
-STAMP = "time stamp"
+STAMP = "stamp"
 _OURS = re.compile(rb'"action": "(?:%s|%s|%s|init)"' % (ACTION.encode(), SIGNER.encode(), STAMP.encode()))
 _TIME = re.compile(rb'"time_utc": "([0-9T:.Z-]{10,40})"')
 _SHA256_BYTES = 32

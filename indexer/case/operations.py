@@ -78,7 +78,7 @@ def _rows() -> Iterator[tuple[str, Operation]]:
     yield from row("report, export", "write what others read", _EXAMINERS, leaves=True)
     yield from row("signed", "what was written is signed at the end of a command", _AUDITORS, outlives=True)
     yield from row("signer", "who is known to sign", _OWNER, outlives=True)
-    yield from row("time stamp", "a time-stamp of the log is kept with it", _EXAMINERS, outlives=True)
+    yield from row("stamp", "a time-stamp of the log is kept with it", _EXAMINERS, outlives=True)
     yield from row("releases", "what left the case is listed", _EXAMINERS, outlives=True)
     yield from row("find faces_started, find faces, calibrate faces", "look through items for faces", _EXAMINERS)
     yield from row("name person, join people, split person, group faces", "say who is in the case", _EXAMINERS)
