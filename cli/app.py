@@ -38,6 +38,11 @@ COMMANDS: Table = {
         "watch.watch",
         "Bring pictures into a case as they arrive in a folder, until Ctrl-C or SIGTERM, which end it cleanly",
     ),
+    "scheduler": Row(
+        "cluster.scheduler",
+        "Give out the work of ingests to workers, until Ctrl-C or SIGTERM. Beyond this machine, only with TLS",
+    ),
+    "worker": Row("cluster.worker", "Read, decode and embed for ingests of other machines, until Ctrl-C or SIGTERM"),
     "search": Row(
         "search.search",
         "Find the items of a case, or of several, that look most like each query photograph",
