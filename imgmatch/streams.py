@@ -225,15 +225,16 @@ class Chained(io.RawIOBase):
 
 
 class Inflated(io.RawIOBase):
-    """What bzip2 or LZMA makes of a stream, forwards only: one packed stream after the other, never more bytes at once
-    than are asked for. What follows and is none is passed over. Raises as the decompressors do, and EOFError at a cut.
+    """What a decompressor makes of a stream, forwards only: one packed stream after the other, never more bytes at once
+    than are asked for. What follows and is none is passed over, unless ``strict``. Raises as the decompressors do, and
+    EOFError at a cut.
 
     ``make`` gives a decompressor. ``memory_bytes`` is what one takes; what itself has to be unpacked takes more.
     Raises EvidenceError of kind ``limit`` where it is too much.
     """
 
-    def __init__(self, source: IO[bytes], make: Callable[[], Any], memory_bytes: int) -> None:
-        self._source, self._make = source, make
+    def __init__(self, source: IO[bytes], make: Callable[[], Any], memory_bytes: int, *, strict: bool = False) -> None:
+        self._source, self._make, self._strict = source, make, strict
         self.held_bytes = memory_bytes + held_bytes(source)
         """Memory that unpacking takes, at every depth."""
         if self.held_bytes > _MOST_UNPACKING_BYTES:
@@ -265,7 +266,7 @@ class Inflated(io.RawIOBase):
             try:
                 data = self._packer.decompress(rest, len(buffer))
             except Exception:
-                if self._first or not rest:
+                if self._first or self._strict or not rest:
                     raise
                 break
             self._first = self._first or bool(data)

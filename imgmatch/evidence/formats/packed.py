@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bz2
 import functools
-import gzip
 import lzma
 import os
 import struct
@@ -25,7 +24,7 @@ _ZSTD = ("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
 
 # What unpacking takes: of xz by its settings up to 6, the strongest, and one more.
 _BZIP2_BYTES = 4 << 20
-_ZLIB_BYTES = 1 << 18
+_ZLIB_BYTES, _AS_GZIP = 1 << 18, 16 + zlib.MAX_WBITS
 _XZ_BYTES = (10 << 20, 80 << 20, 140 << 20)
 _LEAST_WINDOW_BYTES, _MOST_WINDOW_BYTES = 8 << 20, 128 << 20
 _HEAD_BYTES = 1 << 16
@@ -78,7 +77,10 @@ class Gzip(Packed):
     name = "gzip"
     kinds = ("gz",)
     magic = (b"\x1f\x8b\x08",)
-    unpack: ClassVar[Any] = staticmethod(lambda stream: gzip.GzipFile(fileobj=stream, mode="rb"))
+    # zlib reads headers in no time that Python's own reads letter by letter, however long a name in them is.
+    unpack: ClassVar[Any] = staticmethod(
+        lambda stream: Inflated(stream, functools.partial(_Zlib, _AS_GZIP), _ZLIB_BYTES, strict=True)
+    )
 
 
 class Zlib(Packed):
@@ -209,8 +211,8 @@ def _flash(stream: BinaryIO) -> Chained:
 class _Zlib:
     """zlib (RFC 1950) as the other decompressors are."""
 
-    def __init__(self) -> None:
-        self._inflate = zlib.decompressobj()
+    def __init__(self, window: int = zlib.MAX_WBITS) -> None:
+        self._inflate = zlib.decompressobj(window)
 
     @property
     def eof(self) -> bool:
