@@ -16,6 +16,21 @@ COMMANDS: Table = {
     "show": Row("show.show", "Everything known of one item"),
     "import": Row("exchange.import_", "Bring in known media by hash"),
     "review": Row("review.review", "Look through matches in the browser, on this machine only"),
+    "serve": Family(
+        "A search service for a laboratory: imgmatch serve CASE... --people FILE --cert FILE --key FILE.",
+        {
+            "run": Row("serve.run", "Hold cases open for people with tokens"),
+            "token": Family(
+                "The people of a service: who may ask, for which cases.",
+                {
+                    "add": Row("serve.add", "Make a token for a person and print it, once"),
+                    "list": Row("serve.list_", "Who has tokens, for which cases, and whether they are valid"),
+                    "revoke": Row("serve.revoke", "End all tokens of a person"),
+                },
+            ),
+        },
+        "serve.RunByDefault",
+    ),
     "calibrate": Row(
         "matches.calibrate",
         "Measure how often different pictures score high, so that matches can say their false-match rate",

@@ -88,6 +88,8 @@ def _rows(entries: Iterator[dict[str, Any]], narrow: bool) -> Iterator[dict[str,
         if narrow and not any(parts.values()):
             parts["subject"] = more
         called = {"actor": f"{entry.get('actor')}, called {more['declared']}"} if "declared" in more else {}
+        if "person" in more:
+            called = {"actor": f"{more['person']}, by a service of {entry.get('actor')}"}
         yield {**entry, **parts, **called, "more": more}
 
 

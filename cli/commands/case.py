@@ -7,7 +7,7 @@ import enum
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +18,7 @@ from cli.commands.index import build_when_due
 from cli.options.common import CaseArg, JobsOpt, ModelOpt, open_case
 from cli.options.milvus import Kind, MilvusOptions
 from cli.options.output import Output
+from cli.options.service import ServiceOptions, is_address, one_service
 from cli.render.formats import Format
 from cli.render.journal import types
 from cli.render.notes import note
@@ -65,19 +66,24 @@ def init(
 
 def status(
     cases: Annotated[
-        list[Path], typer.Argument(metavar="CASE...", help="Cases, or folders of cases: those are listed, a line each.")
+        list[str],
+        typer.Argument(metavar="CASE...", help="Cases, or folders of cases or https://HOST:PORT: a line for each."),
     ],
     *,
+    service: ServiceOptions,
     out: Output,
 ) -> None:
     """What a case holds: counts, model, sizes, last ingest; or which cases there are, and what they do."""
     from indexer.case.case import CATALOGUE
 
+    if any(map(is_address, cases)):
+        _of_service(cases, service, out)
+        return
     found: list[Path] = []
-    for path in cases:
+    for path in map(Path, cases):
         below = [path] if (path / CATALOGUE).exists() or not path.is_dir() else _cases_below(path)
         found += [case for case in below if case.absolute() not in {each.absolute() for each in found}]
-    if len(cases) == 1 and found == cases:
+    if len(cases) == 1 and found == [Path(cases[0])]:
         with _as_it_is(found[0]) as opened:
             out.one(_status(found[0], opened, table=out.format is Format.table))
         return
@@ -95,6 +101,20 @@ def status(
     out.many(rows, ["case", "items", "sightings", "issues", "models", "state", "why"], ["created_utc", "purpose"])
     if faults:
         raise CaseError(f"{faults} of {len(found)} cases can't be read; see the list above")
+
+
+def _of_service(addresses: Sequence[str], service: ServiceOptions, out: Output) -> None:
+    """The cases of a service, a line each."""
+    from cli.serve.client import Client
+
+    there, names = one_service(addresses)
+    client = Client(there, service.token(), service.ca)
+    told = client.cases()
+    client.close()
+    known = [one for one in told["cases"] if not names or one["case"] in names]
+    if missing := set(names) - {one["case"] for one in known}:
+        raise UsageError(f"{there}/{min(missing)}: no such case for {told['person']}")
+    out.many(known, ["case", "items", "sightings", "issues", "model", "purpose"], ["created_utc", "reveal"])
 
 
 def _cases_below(folder: Path) -> list[Path]:

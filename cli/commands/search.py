@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,12 +33,14 @@ from cli.options.query import (
     query_paths,
 )
 from cli.options.report import ReportOptions, refuse_report, report_page
+from cli.options.service import ServiceOptions, is_address, one_service
 from cli.options.several import AlsoOpt, CasesFirst, one_model, opened_cases, parted, require_writable, searchers_of
 from cli.render.formats import Format, emit_one
 from cli.render.notes import EXIT_UNREADABLE, note
 from imgmatch.errors import UsageError
 
 if TYPE_CHECKING:
+    from cli.serve.asking import Asking
     from imgmatch.types import Match
     from indexer.search.request import SearchResult
     from indexer.search.sets import LabelResult
@@ -46,7 +49,10 @@ if TYPE_CHECKING:
 __all__ = ["CasesFirst", "explain", "search"]
 
 SearchedArg = Annotated[
-    str, typer.Argument(metavar="CASE... [--]", help="Folder of the case; of several, which -- parts from the queries.")
+    str,
+    typer.Argument(
+        metavar="CASE... [--]", help="Folder of the case, or https://HOST:PORT[/CASE] of a service; several before --."
+    ),
 ]
 
 
@@ -75,6 +81,7 @@ def search(
     model: ModelOpt = None,
     device: DeviceOpt = "cpu",
     report: ReportOptions,
+    service: ServiceOptions,
     isolation: IsolationOpt = True,
     strict: StrictOpt = False,
     out: Output,
@@ -104,12 +111,17 @@ def search(
     )
     unsaid = by == "label" or out.format is Format.csv  # what was left out has no place there
     told = _Told(report.report is not None, unsaid)
-    with opened_cases(cases) as opened:
-        require_writable(opened)
-        require_names(opened.values(), request.within, label_column if by == "label" else None)
-        decode_soon(isolation)
-        embedder = one_model(opened, model, device)
-        searcher = SeveralCases(searchers_of(opened, embedder, max_fmr), embedder)
+    column = label_column if by == "label" else None
+    with ExitStack() as stack:
+        if any(map(is_address, cases)):
+            searcher: SeveralCases | Asking = _service(stack, cases, service, model, report, column)
+        else:
+            opened = stack.enter_context(opened_cases(cases))
+            require_writable(opened)
+            require_names(opened.values(), request.within, column)
+            decode_soon(isolation)
+            embedder = one_model(opened, model, device)
+            searcher = SeveralCases(searchers_of(opened, embedder, max_fmr), embedder)
         run = searcher.together if together else searcher.search
         results = told.each(run(paths, request))
         if by == "label":
@@ -120,13 +132,37 @@ def search(
         if report.report is not None:
             where = opened if len(opened) > 1 else opened[case]
             report_page(where, told.kept, embedder.spec, report.report, reveal=report.seen, no_images=report.no_images)
-    told.hint()
+    if not is_address(case):
+        told.hint()
     if not told.searched:
         what = told.failed[0].locator.path if told.failed else " ".join(map(str, queries))
         why = _why_not(told.failed[0]) if len(told.failed) == 1 else what
         raise UsageError(f"{why}: no query could be searched; give pictures")
     if strict and told.failed:
         raise typer.Exit(EXIT_UNREADABLE)
+
+
+def _service(
+    stack: ExitStack,
+    cases: Sequence[str],
+    service: ServiceOptions,
+    model: str | None,
+    report: ReportOptions,
+    column: str | None,
+) -> Asking:
+    """What searches by a service. Raises UsageError for what is done on a case alone."""
+    from cli.serve.asking import Asking
+    from cli.serve.client import Client
+
+    there, names = one_service(cases)
+    if report.report is not None:
+        raise UsageError(f"{report.report}: a report is made where the case lies; leave out --report")
+    client = Client(there, service.token(), service.ca, lambda words: note(f"imgmatch: {words}"))
+    stack.callback(client.close)
+    asking = Asking(client, names, column)
+    if model not in (None, asking.model):
+        raise UsageError(f"--model {model}: {there} searches by {asking.model}; leave it out")
+    return asking
 
 
 class _Told:

@@ -70,9 +70,9 @@ def opened_cases(paths: Sequence[str]) -> Iterator[dict[str, Case]]:
         yield {path: stack.enter_context(open_case(Path(path))) for path in paths}
 
 
-def one_model(cases: dict[str, Case], model: str | None, device: str) -> Embedder:
-    """The one model that cases are searched by. Raises UsageError where they were made with different ones, and none is
-    named.
+def one_model(cases: dict[str, Case], model: str | None, device: str, threads: int | None = None) -> Embedder:
+    """The one model that cases are searched by, each run by so many ``threads``. Raises UsageError where they were made
+    with different ones, and none is named.
     """
     (first, case), *others = cases.items()
     for name, other in others:
@@ -82,7 +82,7 @@ def one_model(cases: dict[str, Case], model: str | None, device: str) -> Embedde
             if spec.name == one.name:
                 told = f"{spec.name!r} with other weights than {first}", "search them apart"
             raise UsageError(f"{name}: its vectors are by {told[0]}; scores of two models make no ranking: {told[1]}")
-    return embedder_of(case, model, device)
+    return embedder_of(case, model, device, threads)
 
 
 def searchers_of(cases: dict[str, Case], embedder: Embedder, max_fmr: float | None) -> dict[str, Searcher]:

@@ -79,6 +79,9 @@ _SENTENCES = {
     "index_move": "moved the index",
     "index_left": "left the former index",
     "statement": "made a statement of run {run_id}",
+    "serve": "held the case for a service[ at {host}][, port {port}][, as {case}]",
+    "serve_end": "ended the service ({why})[: {searches} searches]",
+    "picture": "was shown a blurred picture of item {item_id}",
     "review_start": "opened the review page[, examiner {examiner}]",
     "review_end": "ended the review page ({why})",
     "review_session": "came to the review page in a browser",
@@ -118,6 +121,8 @@ def sentence(entry: Mapping[str, Any]) -> str:
 
 def _who(entry: Mapping[str, Any], action: str, values: Mapping[str, Any]) -> str:
     actor = str(entry.get("actor") or "somebody")
+    if person := entry.get("person"):
+        return f"{person} (by a service of {actor})"
     named = values.get("examiner")
     if not named or action in ("review_examiner", "init", "review_start"):
         return actor

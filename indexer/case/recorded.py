@@ -12,6 +12,7 @@ import imgmatch
 from imgmatch.errors import CaseError
 from imgmatch.types import ModelSpec
 from indexer.case.audit import AuditLog
+from indexer.case.behalf import append_once
 from indexer.case.ending import ending, held, this_process
 from indexer.case.run import Run
 from indexer.case.use import Change, Entry, Plain, Shelves, Use
@@ -54,7 +55,7 @@ class Recorded(Shelves):
         self._require_a_log()
         if ends is None:
             yield used
-            used.head = self.log.append(action, used.entry.fields())
+            used.head = append_once(self.log, action, used.entry.fields())
             return
         used.head = self.log.append(action, used.entry.fields())
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ class CaseIndex:
             self._catalogue.require_sound()
         self._base: tuple[str, Base | None] = ("", None)
         self._state: dict[str, int] = {}
+        self._loading = threading.Lock()
         self._now = self._load()
 
     @property
@@ -48,12 +50,20 @@ class CaseIndex:
         return self._latest().search(queries, k, within)
 
     def _latest(self) -> LayeredIndex | RemoteIndex:
-        if self._catalogue.state() != self._state:
-            self._now = self._load()
-        return self._now
+        if self._catalogue.state() == self._state:
+            return self._now
+        with self._loading:  # another thread may have loaded it meanwhile
+            if self._catalogue.state() != self._state:
+                self._now = self._load()
+            return self._now
 
     def _load(self) -> LayeredIndex | RemoteIndex:
-        self._state = self._catalogue.state()
+        state = self._catalogue.state()
+        self._now = self._loaded()
+        self._state = state  # after it: who finds this state finds what is of it
+        return self._now
+
+    def _loaded(self) -> LayeredIndex | RemoteIndex:
         store = self._shelf.store()
         remote = self._catalogue.indexes.remote()
         if remote is not None:

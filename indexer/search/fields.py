@@ -126,19 +126,20 @@ FIELDS = {
     "expected_false_matches": Field(NUMBER, _of("false_match", "expected")),
     "by_chance": Field(TEXT, lambda m: false_match_text(m.false_match)),
     "expected": Field(TEXT, lambda m: expected_text(m.false_match) if m.false_match else ""),
-    "found_by": Field(TEXT, lambda m: m.query.path if m.query else None),
+    "found_by": Field(TEXT, lambda m: (m.query.path or m.query.words) if m.query else None),
     "reasons": Field(TEXTS, lambda m: list(m.reasons), "; ".join),
     "metadata": Field(PARTS, lambda m: m.metadata),
     "decision": Field(TEXT, _of("decision", "verdict")),
     "decided_by": Field(TEXT, _of("decision", "by")),
     "decided_utc": Field(TEXT, _of("decision", "decided_utc")),
     "decision_note": Field(TEXT, _of("decision", "note")),
+    "decision_waits": Field(TRUTH, _of("decision", "waits")),
     "decided": Field(TEXT, _of("decision", "words")),
 }
 JSON = (
     "rank", "score", "parts_score", "strength", "level", "item_id", "sha256", "label", "labels", "sightings",
     "candidates", "verification", "false_match", "found_by", "reasons", "metadata", "decision", "decided_by",
-    "decided_utc", "decision_note", "case",
+    "decided_utc", "decision_note", "decision_waits", "case",
 )  # fmt: skip
 CSV = (
     "rank", "score", "parts_score", "strength", "level", "item_id", "label", "path", "sightings", "reasons",

@@ -55,8 +55,7 @@ class Searcher:
             raise CaseError(_no_vectors(case, embedder))
         self._shelf = shelf
         self._background = background
-        self._allowed_of: tuple[Any, ...] = ()
-        self._allowed_ids: Ids = np.empty(0, np.int64)
+        self._kept: tuple[tuple[Any, ...], Ids] = ((), np.empty(0, np.int64))
         finder = Finder(case.limits)
         self.limits = finder.limits
         self._features = ItemFeatures(finder, embedder)
@@ -148,10 +147,11 @@ class Searcher:
         if not within:
             return None
         key = (within, *sorted(self._case.catalogue.state().items()), self._case.catalogue.data_version())
-        if self._allowed_of != key:
-            self._allowed_ids = self._shelf.matching(within)
-            self._allowed_of = key
-        return self._allowed_ids
+        of, ids = self._kept  # one thing: several threads may search at once
+        if of != key:
+            ids = self._shelf.matching(within)
+            self._kept = key, ids
+        return ids
 
 
 def _no_vectors(case: Case, embedder: Embedder) -> str:
