@@ -97,6 +97,7 @@ COMMANDS = [  # command, its arguments after the case, what it leaves in the log
     ("index move", "--to faiss --abandon", "index_move index_left"),
     ("audit statement", "1 -o {out}", "statement"),
     ("review", "--no-browser --idle-minutes 0.01", "review_start review_end"),
+    ("serve run", "--people {people} --http --port 0 --most-hours 0.0003", "serve serve_end"),
     ("faces enable", "--authority court --reason victims", "open face gate"),
     ("faces disable", "--erase --reason done", "close face gate"),
     ("faces find", "", "find faces_started, find faces"),
@@ -123,8 +124,8 @@ NOT_RECORDED = {  # command: its arguments, and why it leaves nothing
     "audit show": ("", "the log itself"),
     "audit verify-statement": ("{statement} --case {case}", "files that were handed out, and the log itself"),
 }
-OF_NO_CASE = ("models", "validate", "faces evaluate")
-"""These know no case of the user's: networks, pictures to train and measure them with, validations."""
+OF_NO_CASE = ("models", "validate", "faces evaluate", "serve token")
+"""These know no case of the user's: networks, pictures to train and measure them with, validations, who has a token."""
 
 SITTING = "review_start stands before it: what is seen of the case, blurred, is what the sitting is"
 ROUTES = [  # route, what is asked, what it leaves in the log; or why it leaves nothing
@@ -173,6 +174,15 @@ ROUTES = [  # route, what is asked, what it leaves in the log; or why it leaves 
     ("POST /groups/start", ("/groups/start", {"least": "0.5"}), ["groups", "groups_shown"]),
     ("POST /export", ("/export", {"folder": "{out}", "searches": [1], "k": 2}), ["report", "report_written"]),
 ]
+SERVICE = {  # route of a service: what is asked, what it leaves in the log, or why it leaves nothing
+    "GET /health": ("/health", "says that it is up"),
+    "GET /v1/openapi.json": ("/v1/openapi.json", "a description of imgmatch, nothing of the case"),
+    "GET /v1/cases": ("/v1/cases", "numbers, model and purpose, nothing of any picture"),
+    "POST /v1/pictures": ("/v1/pictures", "a picture of who sends it; what is asked with it is recorded"),
+    "POST /v1/searches": ("/v1/searches", ["search"]),
+    "GET /v1/cases/{case}/items/{item}": ("/v1/cases/one/items/2", ["show"]),
+    "GET /v1/cases/{case}/items/{item}/picture": ("/v1/cases/one/items/2/picture", ["picture"]),
+}
 
 
 def commands(of=None, name=()):
@@ -206,6 +216,8 @@ def folder(tmp_path_factory):
     (folder / "more.png").write_bytes(encode(picture(9), "PNG"))
     known = hashlib.md5((folder / "in" / f"{SECRET}-2.jpg").read_bytes()).hexdigest()
     (folder / "hashes.txt").write_text(f"{known}\n")
+    (folder / "people").write_text(json.dumps({"imgmatch_people": 1, "people": []}))
+    (folder / "people").chmod(0o600)
     (folder / "pdqs.txt").write_text(f"pdq {'0f' * 32}\n")
     context = "http://github.com/VICSDATAMODEL/ProjectVic/DataModels/2.0.xml/US/$metadata#Cases"
     media = [{"MediaID": 1, "Category": 2, "MD5": known.upper()}]

@@ -33,6 +33,9 @@ def run(
     rate: Annotated[
         int, typer.Option("--rate", min=0, max=1_000_000, metavar="N", help="Requests a minute a person (0: any).")
     ] = 600,
+    most_hours: Annotated[
+        float, typer.Option("--most-hours", min=0, max=8760, metavar="N", help="End after so long (0: never).")
+    ] = 0,
     model: ModelOpt = None,
     isolation: IsolationOpt = True,
 ) -> None:
@@ -42,12 +45,12 @@ def run(
     from cli.serve.server import Place
     from cli.serve.server import run as serve
 
-    place = Place(host, port, cert, key, http)
+    place = Place(host, port, cert, key, http, rate, most_hours * 3600)
     place.require()
     known = People(people)
     decode_soon(isolation)
     with held_cases(cases, model, {"host": host, "port": port, "tls": not http}) as holding:
-        why = serve(holding, known, place, rate, _say)
+        why = serve(holding, known, place, _say)
     note(f"imgmatch: the service has ended ({why})")
 
 
@@ -63,7 +66,7 @@ def _say(what: str, words: str) -> None:
 def add(
     file: PeopleArg,
     name: PersonArg,
-    case: Annotated[
+    only: Annotated[
         list[str] | None, typer.Option("--case", metavar="NAME", help="Only this case; may be repeated.")
     ] = None,
     every: Annotated[bool, typer.Option("--all-cases", help="Every case that the service holds.")] = False,
@@ -74,9 +77,9 @@ def add(
     from cli.serve import people
     from indexer.catalogue import filters
 
-    if bool(case) == every:
+    if bool(only) == every:
         raise UsageError("say which cases it is for: --case NAME, or --all-cases")
-    wanted = [people.ALL] if every else case or []
+    wanted = [people.ALL] if every else only or []
     token = people.add(file, name, wanted, reveal=reveal, until=filters.date(until) if until else "")
     sys.stdout.write(f"{token}\n")
     note(f"Give it to {name} alone, and not by mail; {file} keeps its hash. It stands nowhere else.")

@@ -31,13 +31,17 @@ _UPLOAD_BYTES = 2 << 30
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a service listens, and by which certificate; ``plain``: by none, for programs of this machine alone."""
+    """Where a service listens, and by which certificate; ``plain``: by none, for programs of this machine alone.
+    ``rate``: requests a minute for each person (0: any); ``most_s``: it ends after so long (0: never).
+    """
 
     host: str
     port: int
     cert: Path | None
     key: Path | None
     plain: bool
+    rate: int = 600
+    most_s: float = 0
 
     def require(self) -> None:
         """Raises UsageError where what is sent could be read on the way, or the certificate can't be used."""
@@ -68,9 +72,9 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def run(holding: Holding, people: People, place: Place, rate: int, say: Callable[[str, str], None]) -> str:
-    """Serve until Ctrl-C or SIGTERM, and return why it ended. ``rate``: requests a minute for each person. ``say`` is
-    told what it is about (``address`` or ``refused``) and the words. Raises UsageError when the address can't be had.
+def run(holding: Holding, people: People, place: Place, say: Callable[[str, str], None]) -> str:
+    """Serve until Ctrl-C or SIGTERM, and return why it ended. ``say`` is told what it is about (``address`` or
+    ``refused``) and the words. Raises UsageError when the address can't be had.
     """
     place.require()
     try:
@@ -83,13 +87,15 @@ def run(holding: Holding, people: People, place: Place, rate: int, say: Callable
     cores = usable_cores()
     service = Service(holding, lambda: Seats(cores, _WAITING), Uploads(_UPLOAD_BYTES))
     tls: dict[str, Any] = {} if place.plain else {"ssl_certfile": place.cert, "ssl_keyfile": place.key}
-    server = Server(settings(Gate(service.app, people, Pace(rate), refusals.add), connections, **tls))
+    server = Server(settings(Gate(service.app, people, Pace(place.rate), refusals.add), connections, **tls))
     host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     say("address", f"{'http' if place.plain else 'https'}://{shown}:{port}")
 
     async def serve() -> None:
         asyncio.get_running_loop().set_exception_handler(connections.trouble)
+        if place.most_s:
+            asyncio.get_running_loop().call_later(place.most_s, server.end, "its time is over")
         await server.serve(sockets=[listening])
 
     try:
