@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.options.asked import AskedOptions
 from cli.options.common import (
     CaseArg,
     DeviceOpt,
@@ -34,7 +35,7 @@ from cli.options.query import (
 )
 from cli.options.report import ReportOptions, refuse_report, report_page
 from cli.options.service import ServiceOptions, is_address, one_service
-from cli.options.several import AlsoOpt, CasesFirst, one_model, opened_cases, parted, require_writable, searchers_of
+from cli.options.several import AlsoOpt, CasesFirst, one_model, opened_cases, parted, require_searchable, searchers_of
 from cli.render.formats import Format, emit_one
 from cli.render.notes import EXIT_UNREADABLE, note
 from imgmatch.errors import UsageError
@@ -82,6 +83,7 @@ def search(
     device: DeviceOpt = "cpu",
     report: ReportOptions,
     service: ServiceOptions,
+    asked: AskedOptions,
     isolation: IsolationOpt = True,
     strict: StrictOpt = False,
     out: Output,
@@ -114,10 +116,12 @@ def search(
     column = label_column if by == "label" else None
     with ExitStack() as stack:
         if any(map(is_address, cases)):
-            searcher: SeveralCases | Asking = _service(stack, cases, service, model, report, column)
+            searcher: SeveralCases | Asking = _service(stack, cases, service, model, report, (asked.reason, column))
         else:
             opened = stack.enter_context(opened_cases(cases))
-            require_writable(opened)
+            asked.tell(*opened.values())
+            report.require(*opened.values())
+            require_searchable(opened)
             require_names(opened.values(), request.within, column)
             decode_soon(isolation)
             embedder = one_model(opened, model, device)
@@ -148,9 +152,11 @@ def _service(
     service: ServiceOptions,
     model: str | None,
     report: ReportOptions,
-    column: str | None,
+    told: tuple[str, str | None],
 ) -> Asking:
-    """What searches by a service. Raises UsageError for what is done on a case alone."""
+    """What searches by a service, ``told`` the reason and a column of labels. Raises UsageError for what is done on a
+    case alone.
+    """
     from cli.serve.asking import Asking
     from cli.serve.client import Client
 
@@ -159,7 +165,7 @@ def _service(
         raise UsageError(f"{report.report}: a report is made where the case lies; leave out --report")
     client = Client(there, service.token(), service.ca, lambda words: note(f"imgmatch: {words}"))
     stack.callback(client.close)
-    asking = Asking(client, names, column)
+    asking = Asking(client, names, *told)
     if model not in (None, asking.model):
         raise UsageError(f"--model {model}: {there} searches by {asking.model}; leave it out")
     return asking
@@ -233,6 +239,7 @@ def explain(
     device: DeviceOpt = "cpu",
     isolation: IsolationOpt = True,
     format: Annotated[Format, typer.Option("--format", help="How to write the figures.")] = Format.table,
+    asked: AskedOptions,
 ) -> None:
     """Draw why a query and an item match: geometry, inliers, heat maps. Pictures are coarsened unless --reveal."""
     from indexer.search import fields
@@ -240,6 +247,7 @@ def explain(
     from indexer.search.request import SearchRequest
 
     with open_case(case) as opened:
+        asked.tell(opened)
         decode_soon(isolation)
         embedder = embedder_of(opened, model, device)
         request = SearchRequest(leave_out=leave_out.leave_out(), regions=regions)

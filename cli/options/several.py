@@ -99,8 +99,11 @@ def searchers_of(cases: dict[str, Case], embedder: Embedder, max_fmr: float | No
     return found
 
 
-def require_writable(cases: dict[str, Case]) -> None:
-    """Raises CaseError where a search of one could not be recorded, before another one's is."""
+def require_searchable(cases: dict[str, Case]) -> None:
+    """Raises CaseError or UsageError where a search of one could not be recorded, or is not allowed now, before another
+    one is searched.
+    """
     for name, case in cases.items():
         if case.read_only:
             raise CaseError(f"{name}: is read-only here: a search can't be recorded, and is refused; leave it out")
+        case.require("search")

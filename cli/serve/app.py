@@ -136,14 +136,17 @@ class Service:
         """Done in a thread: the results of a search as they are told."""
         request = _request(asked)
         several = self._holding.several(names)
-        with on_behalf_of(person.name, key):
+        reason = " ".join(asked.get("reason", "").split())
+        with on_behalf_of(person.name, key, reason):
+            for name in names:
+                self._holding.case(name).require("search")
             require_names((self._holding.case(name) for name in names), request.within, asked.get("column"))
             if not asked.get("together"):
                 return [search_record(several.search_one(found[0], request))]
 
         def each() -> Iterator[Evidence]:
             for number, one in enumerate(found, start=1):
-                with on_behalf_of(person.name, f"{key}/{number}"):
+                with on_behalf_of(person.name, f"{key}/{number}", reason):
                     yield one
 
         return [search_record(result) for result in several.together_of(each(), request)]

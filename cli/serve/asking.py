@@ -26,11 +26,11 @@ _LIMITS = dataclasses.replace(_LIMITS, picture=dataclasses.replace(_LIMITS.pictu
 class Asking:
     """Searches by a service in some of its cases, or in all that may be searched (none named)."""
 
-    def __init__(self, client: Client, cases: Sequence[str], column: str | None) -> None:
+    def __init__(self, client: Client, cases: Sequence[str], reason: str, column: str | None) -> None:
         """Asks the service which cases there are. Raises ServiceError, in one line, where it can't be asked, or has
         none of that name for who asks.
         """
-        self._client, self._cases, self._column = client, list(cases), column
+        self._client, self._cases, self._reason, self._column = client, list(cases), reason, column
         told = client.cases()
         known = {one["case"]: one for one in told["cases"]}
         for case in cases:
@@ -77,6 +77,7 @@ class Asking:
             {"sha256": sha256, "name": sent_as(place).at} for place, sha256 in zip(places, contents, strict=True)
         ]
         asked = {**_words(request), "queries": queries, "together": together, "column": self._column}
+        asked["reason"] = self._reason
         if self._cases:
             asked["cases"] = self._cases
         key, told = new_key(), None

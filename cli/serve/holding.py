@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli.options.several import one_model, opened_cases, require_writable, searchers_of
+from cli.options.several import one_model, opened_cases, searchers_of
 from cli.render.notes import note
 from cli.serve.messages import CaseTold
 from imgmatch.errors import UsageError
@@ -122,7 +122,8 @@ def held_cases(paths: Sequence[str], model: str | None, arguments: Mapping[str, 
     by_name = named(paths)
     with opened_cases(list(by_name.values())) as opened, ExitStack() as uses:
         cases = {name: opened[path] for name, path in by_name.items()}
-        require_writable(cases)
+        for case in cases.values():
+            case.require("serve")
         embedder = one_model(cases, model, "cpu", threads=1)
         searchers = searchers_of(cases, embedder, None)
         held = {}

@@ -84,7 +84,7 @@ class Within(TypedDict, total=False):
 
 class SearchAsked(TypedDict):
     """A search with one picture, or with several as one set. ``cases``: all that the person may search, where it is
-    left out; ``column``: a column of labels that must occur.
+    left out; ``column``: a column of labels that must occur; ``reason``: why, kept in the log, which a case may demand.
     """
 
     queries: Annotated[list[QueryAsked], range(1, MAX_QUERIES + 1)]
@@ -99,6 +99,7 @@ class SearchAsked(TypedDict):
     box: NotRequired[Box | None]
     within: NotRequired[Within]
     column: NotRequired[Text | None]
+    reason: NotRequired[Text]
 
 
 class SightingTold(TypedDict):

@@ -55,7 +55,22 @@ VIDEOS = Kind(
 DOCUMENTS = Kind(
     "documents",
     "imgmatch.workers.serving:extract",
-    ("caches", "mail", "msg", "pdf", "phones", "plists", "rtf", "sqlite", "texts", "thumbcache", "thumbs", "tnef"),
+    (
+        "caches",
+        "covers",
+        "mail",
+        "msg",
+        "pdf",
+        "phones",
+        "plists",
+        "pst",
+        "rtf",
+        "sqlite",
+        "texts",
+        "thumbcache",
+        "thumbs",
+        "tnef",
+    ),
     (*_PILLOW, "olefile"),
     # Text may be in any encoding, each of which is a module.
     ("email", "encodings", "pypdf", "pypdf._codecs", "pypdf._crypt_providers", "pypdf.generic"),
@@ -81,11 +96,14 @@ DISKS = Kind(
     "disk images",
     "imgmatch.workers.serving:ask",
     (
-        *("tsk", "volumes.locked", "volumes.lvm", "volumes.trees", "volumes.udf"),
+        *("tsk", "volumes.locked", "volumes.luks2", "volumes.lvm", "volumes.trees", "volumes.udf"),
         *("disks.ewf", "disks.ewf2", "disks.qcow", "disks.stated", "disks.udif", "disks.vdi"),
         *("disks.vhd", "disks.vhdx", "disks.vmdk"),
     ),
-    ("numpy.ma", "_strptime", "encodings.cp1252", "encodings.utf_16", "encodings.utf_16_be"),
+    (
+        *("numpy.ma", "_strptime", "encodings.cp1252", "encodings.utf_16", "encodings.utf_16_be"),
+        *("cryptography.hazmat.primitives.ciphers", "cryptography.hazmat.primitives.kdf.argon2"),
+    ),
     ("pytsk3", "pyewf", "pyfsxfs", "pyfsapfs", "pyluksde", "pybde", "pyfvde", "backports.zstd"),
 )
 KINDS = (PICTURES, FRAMES, VIDEOS, DOCUMENTS, ARCHIVES, TABLES, DISKS)

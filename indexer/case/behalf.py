@@ -29,19 +29,20 @@ _FOUND = (*_ASKED, "counts")
 
 @dataclass(frozen=True, slots=True)
 class Behalf:
-    """A person, and the id of what they asked for."""
+    """A person, the id of what they asked for, and why they did."""
 
     person: str
     request: str
+    reason: str
 
 
 _BEHALF: ContextVar[Behalf | None] = ContextVar("behalf", default=None)
 
 
 @contextmanager
-def on_behalf_of(person: str, request: str) -> Iterator[None]:
+def on_behalf_of(person: str, request: str, reason: str = "") -> Iterator[None]:
     """Whatever this thread does with a case inside is recorded as done for this person."""
-    token = _BEHALF.set(Behalf(person, request))
+    token = _BEHALF.set(Behalf(person, request, reason))
     try:
         yield
     finally:
@@ -52,6 +53,12 @@ def behalf() -> dict[str, str]:
     """What an entry says of for whom it was; nothing where that is whoever runs this program."""
     now = _BEHALF.get()
     return {} if now is None else {"person": now.person, "request": now.request}
+
+
+def reason() -> str:
+    """Why that person asked; empty where they did not say, or there is none."""
+    now = _BEHALF.get()
+    return "" if now is None else now.reason
 
 
 def append_once(log: AuditLog, action: str, fields: Mapping[str, Any]) -> Head:

@@ -609,3 +609,16 @@ def test_cases_of_one_name_need_others(folder, monkeypatch):
         app, ["serve", "one", str(Path("..") / folder.name / "one"), "--people", "people", "--http"]
     )
     assert "give NAME=PATH" in one_line(done)
+
+
+def test_a_case_that_demands_a_reason_demands_it_of_each_search(folder, live, client):
+    query, ca = folder / "q" / "q2.jpg", ("--ca", folder / "service.pem", "--no-verify")
+    demand = CliRunner().invoke(app, ["terms", "set", str(folder / "second"), "--demand", "reason"])
+    assert demand.exit_code == 0, demand.output
+    before = len(entries(folder, "one"))
+    assert "says that every search says why" in one_line(client(live.address, query, *ca))
+    assert len(entries(folder, "one")) == before
+    assert client(live.address, query, *ca, "--reason", "find the room").exit_code == 0
+    assert client(f"{live.address}/one", query, *ca).exit_code == 0
+    assert entries(folder, "second")[-1]["arguments"]["reason"] == "find the room"
+    CliRunner().invoke(app, ["terms", "set", str(folder / "second"), "--demand", "none"])
