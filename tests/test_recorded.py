@@ -123,8 +123,8 @@ NOT_RECORDED = {  # command: its arguments, and why it leaves nothing
     "audit show": ("", "the log itself"),
     "audit verify-statement": ("{statement} --case {case}", "files that were handed out, and the log itself"),
 }
-OF_NO_CASE = ("models", "validate", "faces evaluate")
-"""These know no case of the user's: networks, pictures to train and measure them with, validations."""
+OF_NO_CASE = ("models", "validate", "exercise", "faces evaluate")
+"""These know no case of the user's: networks, pictures to train and measure them with, validations, an exercise."""
 
 SITTING = "review_start stands before it: what is seen of the case, blurred, is what the sitting is"
 ROUTES = [  # route, what is asked, what it leaves in the log; or why it leaves nothing

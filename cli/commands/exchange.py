@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.options.common import CaseArg, IsolationOpt, ModelOpt, decode_soon, embedder_of, open_case
+from cli.options.common import CaseArg, IsolationOpt, LanguageOpt, ModelOpt, decode_soon, embedder_of, open_case
 from cli.options.output import OutputOpt, format_of
 from cli.options.query import LeadsOpt, no_background
 from cli.options.report import NoImagesOpt, RevealFacesOpt, refuse_report, report_page
@@ -76,6 +76,7 @@ def export(
     ] = None,
     format: Annotated[ExportFormat, typer.Option("--format", help="What to write.")] = ExportFormat.html,
     k: LeadsOpt = 10,
+    language: LanguageOpt = None,
     model: ModelOpt = None,
     reveal: Annotated[
         bool, typer.Option("--reveal", help="html, pack, portable: pictures that can be seen, not blurred; recorded.")

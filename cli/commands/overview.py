@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from cli.options.common import IsolationOpt, ModelOpt, decode_soon, open_case, spec_of
+from cli.options.common import IsolationOpt, LanguageOpt, ModelOpt, decode_soon, open_case, spec_of
 from cli.options.output import OutputOpt, format_of
 from cli.options.query import MaxFmrOpt, no_background
 from cli.render.formats import Format, emit, emit_one
@@ -49,6 +49,7 @@ def overview(
     thumbnails: Annotated[
         bool, typer.Option("--thumbnails", help="html: small pictures too, blurred; recorded.")
     ] = False,
+    language: LanguageOpt = None,
     isolation: IsolationOpt = True,
     model: ModelOpt = None,
 ) -> None:

@@ -22,6 +22,24 @@ IsolationOpt = Annotated[
 ]
 DeviceOpt = Annotated[str, typer.Option("--device", help="Where the network runs: auto, cpu or cuda.")]
 JobsOpt = Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Threads (default: all usable cores).")]
+
+
+def _in_language(name: str | None) -> str | None:
+    from imgmatch.language import choose
+
+    choose(name)
+    return name
+
+
+LanguageOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--language",
+        metavar="en|de|es|fr|auto",
+        callback=_in_language,
+        help="Language of the page or report; auto: that of the system (default: IMGMATCH_LANGUAGE, else English).",
+    ),
+]
 StrictOpt = Annotated[bool, typer.Option("--strict", help="Exit with 3 when evidence could not be used.")]
 
 

@@ -19,6 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 import imgmatch
 from imgmatch.evidence.read import Finder
 from imgmatch.locator import Locator
+from imgmatch.templating import Translated
 from imgmatch.types import Evidence, ModelSpec
 from indexer.case.account import account
 from indexer.case.case import Case
@@ -186,6 +187,7 @@ def environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        extensions=[Translated],
     )
     made.filters |= {"plain": plain, "when": when, "place": place, "name": file_name}
     return made
