@@ -30,7 +30,7 @@ COMMANDS: Table = {
     "demo": Row("demo.demo", "Make a complete small case from rooms of rendered hotels"),
     "exercise": Row(
         "exercise.exercise",
-        "Make a case to learn with, from rooms of rendered hotels: a story, questions, and a key that marks the answers",
+        "Make a case to learn with, of rendered hotels: a story, questions, and a key that marks the answers",
     ),
     "doctor": Row(
         "doctor.doctor",

@@ -22,7 +22,7 @@ def exercise(
     ] = None,
     key: Annotated[bool, typer.Option("--key", help="For whoever teaches: what is right, and why.")] = False,
 ) -> None:
-    """Make a case to learn with, from rooms of rendered hotels: a story, questions, and a key that marks the answers."""
+    """Make a case to learn with, of rendered hotels: a story, questions, and a key that marks the answers."""
     from cli.exercise import making
 
     if (check is not None) + key + (seed is not None) > 1:

@@ -21,7 +21,7 @@ _HOTELS = ("Hotel Aurora", "Hotel Belmont", "Harbour Inn", "Station House")
 _TABLE = ((0, "r01"), *((hotel, place) for hotel in range(4) for place in ("r00", "r03", "r05")))
 """Places that the table of hotels shows, by hotel and place: the views of them that no telephone has."""
 _TOLD = (0, "r02")
-"""The room of the advertisement: two telephones saw it, and the table does not show it, but other rooms of its hotel."""
+"""The room of the advertisement: two telephones saw it. The table shows other rooms of its hotel, not this one."""
 _PHONES = (
     ((0, "r02", 0), (1, "r01", 0), (1, "r01", 2), (3, "r02", 1), (3, "r02", 2)),
     ((0, "r02", 2), (2, "r01", 0), (2, "r01", 2), (3, "r01", 0), (3, "r01", 1)),

@@ -26,7 +26,7 @@ def test_every_answer_can_be_found(tmp_path):
         if line.startswith("    imgmatch ")
     ]
     right = {one.name: one.right for one in key(folder)}
-    within = {"cwd": folder, "env": os.environ | {"PYTHONPATH": str(ROOT)}}
+    within = {"cwd": folder, "env": os.environ | {"PYTHONPATH": str(ROOT)}, "timeout": 1200}
     for order in orders[:2]:
         assert run(*order, **within).returncode == 0
 

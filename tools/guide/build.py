@@ -41,9 +41,7 @@ def build(out: Path, chapters: Path, output: Path) -> None:
 
     os.environ["IMGMATCH_GUIDE_OUTPUT"] = str(output)
     made(
-        load_config(
-            str(Path(__file__).with_name("mkdocs.yml")), docs_dir=str(chapters), site_dir=str(out), strict=True
-        )
+        load_config(str(Path(__file__).with_name("mkdocs.yml")), docs_dir=str(chapters), site_dir=str(out), strict=True)
     )
     (out / "sitemap.xml").unlink(missing_ok=True)
     (out / "sitemap.xml.gz").unlink(missing_ok=True)
