@@ -10,12 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-<<<<<<< HEAD
-from cli.options.common import CaseArg, IsolationOpt, LanguageOpt, ModelOpt, decode_soon, embedder_of, open_case
-=======
 from cli.options.asked import AskedOptions, remind
-from cli.options.common import CaseArg, IsolationOpt, ModelOpt, decode_soon, embedder_of, open_case
->>>>>>> main
+from cli.options.common import CaseArg, IsolationOpt, LanguageOpt, ModelOpt, decode_soon, embedder_of, open_case
 from cli.options.output import OutputOpt, format_of
 from cli.options.query import LeadsOpt, no_background
 from cli.options.report import NoImagesOpt, RevealFacesOpt, refuse_report, report_page

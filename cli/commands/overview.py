@@ -9,12 +9,8 @@ from typing import Annotated
 
 import typer
 
-<<<<<<< HEAD
-from cli.options.common import IsolationOpt, LanguageOpt, ModelOpt, decode_soon, open_case, spec_of
-=======
 from cli.options.asked import AskedOptions
-from cli.options.common import IsolationOpt, ModelOpt, decode_soon, open_case, spec_of
->>>>>>> main
+from cli.options.common import IsolationOpt, LanguageOpt, ModelOpt, decode_soon, open_case, spec_of
 from cli.options.output import OutputOpt, format_of
 from cli.options.query import MaxFmrOpt, no_background
 from cli.render.formats import Format, emit, emit_one

@@ -7,21 +7,8 @@ from typing import Annotated
 
 import typer
 
-<<<<<<< HEAD
-from cli.options.common import (
-    CaseArg,
-    DeviceOpt,
-    IsolationOpt,
-    LanguageOpt,
-    ModelOpt,
-    decode_soon,
-    embedder_of,
-    open_case,
-)
-=======
 from cli.options.asked import AskedOptions
-from cli.options.common import CaseArg, DeviceOpt, IsolationOpt, ModelOpt, decode_soon, embedder_of, open_case
->>>>>>> main
+from cli.options.common import CaseArg, DeviceOpt, IsolationOpt, LanguageOpt, ModelOpt, decode_soon, embedder_of, open_case
 from cli.render.notes import note
 
 

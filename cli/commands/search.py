@@ -77,11 +77,8 @@ def search(
     model: ModelOpt = None,
     device: DeviceOpt = "cpu",
     report: ReportOptions,
-<<<<<<< HEAD
-    language: LanguageOpt = None,
-=======
     asked: AskedOptions,
->>>>>>> main
+    language: LanguageOpt = None,
     isolation: IsolationOpt = True,
     strict: StrictOpt = False,
     out: Output,
