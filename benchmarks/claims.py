@@ -1,7 +1,7 @@
 """What the README claims: each row of its table, with where each figure lies in benchmarks/results.
 
-A figure is a field ``{result:path/of/keys|format}``: the file ``results/result.json``, the keys down to the figure, and how it is
-written. So no figure can stand in the table that no result holds.
+A figure is a field ``{result:path/of/keys|format}``: the file ``results/result.json``, the keys down to the figure, and
+how it is written. So no figure can stand in the table that no result holds.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Claim(NamedTuple):
 
 CLAIMS = (
     Claim(
-        "copies of 240 photographs among {retrieval:distractors|,} others, lowest recall@1 of 25 alterations (a chain of four; single ones "
-        "{retrieval:lowest single|.3f} and more)",
+        "copies of 240 photographs among {retrieval:distractors|,} others, lowest recall@1 of 25 "
+        "alterations (a chain of four; single ones {retrieval:lowest single|.3f} and more)",
         "{retrieval:lowest|.3f}",
         "retrieval",
     ),
@@ -44,64 +44,83 @@ CLAIMS = (
         "retrieval",
     ),
     Claim(
-        "inset of a fifth in a collage / crop to a tenth with regions (`thorough` for the crop; {regions:distractors|} others, tiles of the query not yet "
-        "dropped)",
-        "{regions:copies_recall_at_1/collage_inset/query_regions|.3f} / {regions:copies_recall_at_1/crop_tenth/thorough|.3f}",
+        "inset of a fifth in a collage / crop to a tenth with regions (`thorough` for the crop; "
+        "{regions:distractors|} others, tiles of the query not yet dropped)",
+        "{regions:copies_recall_at_1/collage_inset/query_regions|.3f} / "
+        "{regions:copies_recall_at_1/crop_tenth/thorough|.3f}",
         "regions",
     ),
     Claim(
-        "a search as a user makes it, fast / thorough profile, among 770 ({whole_search:queries/crop_tenth|} queries each, on the Xeon): crop to a tenth, inset "
-        "of a fifth in a collage, in first place",
-        "{whole_search:found/fast/crop_tenth/first|.3f}, {whole_search:found/fast/collage_inset/first|.3f} / "
-        "{whole_search:found/thorough/crop_tenth/first|.3f}, {whole_search:found/thorough/collage_inset/first|.3f}",
+        "a search as a user makes it, fast / thorough profile, among 770 "
+        "({whole_search:queries/crop_tenth|} queries each, on the Xeon): crop to a tenth, inset of a "
+        "fifth in a collage, in first place",
+        "{whole_search:found/fast/crop_tenth/first|.3f}, "
+        "{whole_search:found/fast/collage_inset/first|.3f} / "
+        "{whole_search:found/thorough/crop_tenth/first|.3f}, "
+        "{whole_search:found/thorough/collage_inset/first|.3f}",
         "whole_search",
     ),
     Claim(
-        "the same pictures, ordered by parts as a search now orders them, against by score alone, among {rooms:distractors|}: crop to a tenth; to a fifth; hard "
-        "pairs of places, mAP",
-        "{rooms:copies/crop_tenth/by parts/first|.3f}, {rooms:copies/crop_tenth/by score/first|.3f}; {rooms:copies/crop_fifth/by parts/first|.3f}, "
-        "{rooms:copies/crop_fifth/by score/first|.3f}; {rooms:hard_pairs/all/by parts/map|.3f}, {rooms:hard_pairs/all/by score/map|.3f}",
+        "the same pictures, ordered by parts as a search now orders them, against by score alone, among "
+        "{rooms:distractors|}: crop to a tenth; to a fifth; hard pairs of places, mAP",
+        "{rooms:copies/crop_tenth/by parts/first|.3f}, {rooms:copies/crop_tenth/by score/first|.3f}; "
+        "{rooms:copies/crop_fifth/by parts/first|.3f}, {rooms:copies/crop_fifth/by score/first|.3f}; "
+        "{rooms:hard_pairs/all/by parts/map|.3f}, {rooms:hard_pairs/all/by score/map|.3f}",
         "rooms",
     ),
     Claim(
-        "rendered hotels that no weights were trained on, a person in front (5 hotels, {rooms:rooms/by parts/queries|} queries; the parts were chosen on four of "
-        "them): the room first; the hotel first",
+        "rendered hotels that no weights were trained on, a person in front (5 hotels, "
+        "{rooms:rooms/by parts/queries|} queries; the parts were chosen on four of them): the room first; "
+        "the hotel first",
         "{rooms:rooms/by parts/first|.3f}; {rooms:rooms/by parts/hotel_first|.3f}",
         "rooms",
     ),
     Claim(
         'strength in words: true matches called "nothing convincing"; false ones called "geometry agrees"',
-        "{strength:sets/all photographs/true_nothing_convincing|} of {strength:sets/all photographs/true|}; "
-        "{strength:sets/all photographs/false_geometry|} of {strength:sets/all photographs/false|,}",
+        "{strength:sets/all photographs/true_nothing_convincing|} of "
+        "{strength:sets/all photographs/true|}; {strength:sets/all photographs/false_geometry|} of "
+        "{strength:sets/all photographs/false|,}",
         "strength",
     ),
     Claim(
         "embedding, 2 cores (on the Xeon; float32)",
-        "{speed:figures/imgmatch-rooms-int8/images_per_s_2|.0f} images/s, {speed:ratio/images_per_s_2|.1f} times SSCD int8 at 288 px "
-        "({speed-float32:figures/imgmatch-rooms/images_per_s_2|.0f}, {speed-float32:ratio/images_per_s_2|.1f} times)",
+        "{speed:figures/imgmatch-rooms-int8/images_per_s_2|.0f} images/s, "
+        "{speed:ratio/images_per_s_2|.1f} times SSCD int8 at 288 px "
+        "({speed-float32:figures/imgmatch-rooms/images_per_s_2|.0f}, "
+        "{speed-float32:ratio/images_per_s_2|.1f} times)",
         "speed",
     ),
     Claim(
         "what 8 bits cost: mean recall@1 of eight alterations; mAP of places",
-        "{precision:figures/int8/copies_mean|.3f} from {precision:figures/float32/copies_mean|.3f}; {precision:figures/int8/places/all/map|.3f} from "
-        "{precision:figures/float32/places/all/map|.3f}",
+        "{precision:figures/int8/copies_mean|.3f} from {precision:figures/float32/copies_mean|.3f}; "
+        "{precision:figures/int8/places/all/map|.3f} from {precision:figures/float32/places/all/map|.3f}",
         "precision",
     ),
     Claim(
-        "ingest, end to end, 2 cores (on the Xeon), with hashes, PDQ, metadata and isolation; decoding alone; inference alone",
-        "{ingest:ingest_images_per_s|.0f} images/s; {ingest:decode_images_per_s|.0f}; {ingest:inference_images_per_s|.0f}",
+        "ingest, end to end, 2 cores (on the Xeon), with hashes, PDQ, metadata and isolation; decoding "
+        "alone; inference alone",
+        "{ingest:ingest_images_per_s|.0f} images/s; {ingest:decode_images_per_s|.0f}; "
+        "{ingest:inference_images_per_s|.0f}",
         "ingest",
     ),
-    Claim("12-megapixel JPEGs (on the Xeon), against full decoding", "{ingest:large_speedup|.1f} times as fast", "ingest"),
     Claim(
-        "peak memory of an ingest of {ingest:files|,} files, workers apart", "{ingest:peak_memory_mb/1000|.0f} MB", "ingest"
+        "12-megapixel JPEGs (on the Xeon), against full decoding",
+        "{ingest:large_speedup|.1f} times as fast",
+        "ingest",
     ),
     Claim(
-        "kill -9 at {kill:kills|} random moments, then a rerun: cases that differ", "{kill:different_after_rerun|}", "kill"
+        "peak memory of an ingest of {ingest:files|,} files, workers apart",
+        "{ingest:peak_memory_mb/1000|.0f} MB",
+        "ingest",
     ),
     Claim(
-        "index of {index:rows|,} rows, two threads: queries/s at recall@10 of {index:ours/recall_at_10|}; hnswlib at {index:hnswlib/recall_at_10|}, usearch at "
-        "{index:usearch/recall_at_10|}",
+        "kill -9 at {kill:kills|} random moments, then a rerun: cases that differ",
+        "{kill:different_after_rerun|}",
+        "kill",
+    ),
+    Claim(
+        "index of {index:rows|,} rows, two threads: queries/s at recall@10 of {index:ours/recall_at_10|}; "
+        "hnswlib at {index:hnswlib/recall_at_10|}, usearch at {index:usearch/recall_at_10|}",
         "{index:ours/queries_per_s|,.0f}; {index:hnswlib/queries_per_s|,.0f}, {index:usearch/queries_per_s|.0f}",
         "index",
     ),
@@ -111,7 +130,8 @@ CLAIMS = (
         "index",
     ),
     Claim(
-        "bathrooms, kitchens, bedrooms of different houses wrongly called verified, of {verify:unrelated/pairs|,} nearest pairs",
+        "bathrooms, kitchens, bedrooms of different houses wrongly called verified, of "
+        "{verify:unrelated/pairs|,} nearest pairs",
         "{verify:unrelated/called_verified|} (at most 1 in {verify:unrelated/at most 1 in|,.0f} at 95 %)",
         "verify",
     ),
@@ -122,27 +142,38 @@ CLAIMS = (
     ),
     Claim(
         "Project VIC file of {exchange:media|,} media: in / out; peak memory",
-        "{exchange:100000/import/seconds|.0f} s / {exchange:100000/export/seconds|.1f} s; {exchange:100000/import/peak_mb|.0f} MB",
+        "{exchange:100000/import/seconds|.0f} s / {exchange:100000/export/seconds|.1f} s; "
+        "{exchange:100000/import/peak_mb|.0f} MB",
         "exchange",
     ),
     Claim(
         "report of {report_size:reports/many queries/queries|} queries x 20 matches: time, size; revealed",
-        "{report_size:reports/many queries/seconds|.1f} s, {report_size:reports/many queries/megabytes|.1f} MB; "
-        "{report_size:reports/many queries, revealed/seconds|.1f} s, {report_size:reports/many queries, revealed/megabytes|.1f} MB",
+        "{report_size:reports/many queries/seconds|.1f} s, "
+        "{report_size:reports/many queries/megabytes|.1f} MB; "
+        "{report_size:reports/many queries, revealed/seconds|.1f} s, "
+        "{report_size:reports/many queries, revealed/megabytes|.1f} MB",
         "report_size",
     ),
     Claim(
-        "review page, {review_speed:rows|,} items: first results, median", "{review_speed:search_median_s|.2f} s", "review_speed"
+        "review page, {review_speed:rows|,} items: first results, median",
+        "{review_speed:search_median_s|.2f} s",
+        "review_speed",
     ),
     Claim(
-        "{hostile:inputs|,} hostile inputs (mutants of 13 formats, bombs; on the Xeon): crashes, hangs, writes elsewhere, files without a record",
+        "{hostile:inputs|,} hostile inputs (mutants of 13 formats, bombs; on the Xeon): crashes, hangs, "
+        "writes elsewhere, files without a record",
         "{hostile:examples|len}",
         "hostile",
     ),
-    Claim("{index_fuzz:mutations|,} mutations of a case's files: crashes, wrong results", "{index_fuzz:wrong|}", "index_fuzz"),
+    Claim(
+        "{index_fuzz:mutations|,} mutations of a case's files: crashes, wrong results",
+        "{index_fuzz:wrong|}",
+        "index_fuzz",
+    ),
     Claim(
         "ingest from E01 / deflated E01 / ZIP, against the same folder",
-        "{sources:sets/rooms/ratio_to_folder/ingest/E01|.2f} / {sources:sets/rooms/ratio_to_folder/ingest/E01 deflated|.2f} / "
+        "{sources:sets/rooms/ratio_to_folder/ingest/E01|.2f} / "
+        "{sources:sets/rooms/ratio_to_folder/ingest/E01 deflated|.2f} / "
         "{sources:sets/rooms/ratio_to_folder/ingest/zip|.2f} times",
         "sources",
     ),
@@ -152,9 +183,11 @@ CLAIMS = (
         "isolation",
     ),
     Claim(
-        "index of 10 million rows, two threads (on the Xeon): recall@10; one query; build; resident (not backed by files)",
-        "{index-scale:sizes/10000000/recall_at_10|.3f}; {index-scale:sizes/10000000/one_query_ms|.1f} ms; {index-scale:minutes of the largest|.0f} min; "
-        "{index-scale:gigabytes of the largest|.1f} GB ({index-scale:own gigabytes of the largest|.2f} GB)",
+        "index of 10 million rows, two threads (on the Xeon): recall@10; one query; build; resident (not "
+        "backed by files)",
+        "{index-scale:sizes/10000000/recall_at_10|.3f}; {index-scale:sizes/10000000/one_query_ms|.1f} ms; "
+        "{index-scale:minutes of the largest|.0f} min; {index-scale:gigabytes of the largest|.1f} GB "
+        "({index-scale:own gigabytes of the largest|.2f} GB)",
         "index --scale",
     ),
     Claim(
@@ -196,6 +229,11 @@ def said(text: str) -> str:
         return str(len(value)) if field[3] == "len" else format(value, field[3])
 
     return _FIELD.sub(figure, text)
+
+
+def named(claim: Claim) -> list[str]:
+    """The results that a row rests on."""
+    return list(dict.fromkeys(field[1] for field in _FIELD.finditer(claim.what + claim.figure)))
 
 
 def table() -> str:

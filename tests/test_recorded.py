@@ -128,8 +128,8 @@ NOT_RECORDED = {  # command: its arguments, and why it leaves nothing
     "audit verify-statement": ("{statement} --case {case}", "files that were handed out, and the log itself"),
 }
 OF_NO_CASE = ("models", "validate", "exercise", "faces evaluate", "scheduler", "worker")
-"""These know no case of the user's: networks, pictures to train and measure them with, validations, an exercise, machines
-that work for the ingest of another, which is recorded there."""
+"""These know no case of the user's: networks, pictures to train and measure them with, validations, an exercise,
+machines that work for the ingest of another, which is recorded there."""
 
 SITTING = "review_start stands before it: what is seen of the case, blurred, is what the sitting is"
 ROUTES = [  # route, what is asked, what it leaves in the log; or why it leaves nothing

@@ -8,7 +8,16 @@ from typing import Annotated
 import typer
 
 from cli.options.asked import AskedOptions
-from cli.options.common import CaseArg, DeviceOpt, IsolationOpt, LanguageOpt, ModelOpt, decode_soon, embedder_of, open_case
+from cli.options.common import (
+    CaseArg,
+    DeviceOpt,
+    IsolationOpt,
+    LanguageOpt,
+    ModelOpt,
+    decode_soon,
+    embedder_of,
+    open_case,
+)
 from cli.render.notes import note
 
 
