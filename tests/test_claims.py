@@ -24,10 +24,10 @@ def test_every_table_with_figures_is_that_one():
 
 
 def test_every_figure_comes_from_a_result():
-    """What is left of a figure without its fields says no number that was measured."""
+    """What is left of a figure without its fields says no number that was measured (int8 at 288 px, 1 in, 95 %)."""
     for claim in claims.CLAIMS:
         left = re.sub(claims._FIELD, "", claim.figure)
-        assert re.findall(r"\d+", left) in ([], ["288"], ["1", "95"]), claim
+        assert re.findall(r"\d+", left) in ([], ["8", "288"], ["1", "95"]), claim
 
 
 @pytest.mark.parametrize("claim", claims.CLAIMS, ids=lambda claim: claim.script)
