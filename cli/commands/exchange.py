@@ -109,7 +109,6 @@ def export(
     """Write a report, or what other programs and offices read: of a case, and of a search with each
     query, verified and with false-match rates.
     """
-
     seen = 2 if reveal_faces else int(reveal)
     given = (queries, seen, no_images, table, all_known, thumbnails, locators, labels, decisions, no_places)
     _check(format, dict(zip(_OPTIONS, given, strict=True)))
