@@ -38,7 +38,11 @@ COMMANDS: Table = {
         "watch.watch",
         "Bring pictures into a case as they arrive in a folder, until Ctrl-C or SIGTERM, which end it cleanly",
     ),
-    "search": Row("search.search", "Find the items of a case that look most like each query photograph"),
+    "search": Row(
+        "search.search",
+        "Find the items of a case, or of several, that look most like each query photograph",
+        "search.CasesFirst",
+    ),
     "export": Row("exchange.export", "Write a report, or what other programs and offices read"),
     "status": Row("case.status", "What a case holds"),
     "issues": Row("case.issues", "List the evidence that could not be used, and why"),

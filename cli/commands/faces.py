@@ -169,7 +169,7 @@ def search(
     within = filters.filter()
     with open_case(case) as opened:
         opened.face_shelf()
-        require_names(opened, within)
+        require_names([opened], within)
         decode_soon(isolation)
         searcher = FaceSearcher(opened, reader_of(opened))
         wanted = [_numbered(pictures, face), *([one] for one in and_ or ())]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -69,7 +69,13 @@ def refuse_report(target: Path) -> None:
 
 
 def report_page(
-    case: Case, results: Sequence[SearchResult], model: ModelSpec, target: Path, *, reveal: int, no_images: bool
+    case: Case | Mapping[str, Case],
+    results: Sequence[SearchResult],
+    model: ModelSpec,
+    target: Path,
+    *,
+    reveal: int,
+    no_images: bool,
 ) -> None:
     """Write the HTML report of a search and say where it is. Raises UsageError when the options exclude each other."""
     from imgmatch.cores import usable_cores

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from imgmatch.errors import CaseError
 from imgmatch.types import ModelSpec
 from imgmatch.workers.choice import isolated
-from indexer.case.audit import Head
+from indexer.case.chain import Head
 from indexer.case.gate import require_gate
 from indexer.catalogue import Catalogue, Writer
 from indexer.index.shelf import Shelf

@@ -157,7 +157,7 @@ class Desk:
             raise UsageError(f"{len(pictures)} queries: give between 1 and {MAX_SET}")
         if len(pictures) > 1 and request.leave_out != LeaveOut():
             raise UsageError("boxes and strokes are those of one picture; search with several as they are")
-        require_names(self.case, request.within)
+        require_names([self.case], request.within)
         request = replace(request, k=DEPTH, verify_top=0, with_rejected=True)
         with self._search_lock:
             started = time.perf_counter()

@@ -58,7 +58,7 @@ class Searcher:
         self._allowed_of: tuple[Any, ...] = ()
         self._allowed_ids: Ids = np.empty(0, np.int64)
         finder = Finder(case.limits)
-        self._limits = finder.limits
+        self.limits = finder.limits
         self._features = ItemFeatures(finder, embedder)
         self.index = index or CaseIndex(shelf, warn)
 
@@ -72,7 +72,7 @@ class Searcher:
         when the false-match rate that is asked for can't be shown.
         """
         for path in queries:
-            for found in walk(path, options=SourceOptions(limits=self._limits.source)):
+            for found in walk(path, options=SourceOptions(limits=self.limits.source)):
                 yield self.search_one(found, request)
 
     def search_one(self, found: Evidence | Issue, request: SearchRequest = ANYTHING) -> SearchResult:
@@ -82,11 +82,11 @@ class Searcher:
 
     def read(self, found: Evidence | Issue, request: SearchRequest = ANYTHING) -> Query | Issue:
         """The first stage: the query, or why it can't be used."""
-        return read_query(found, self._embedder, request, self._limits)
+        return read_query(found, self._embedder, request, self.limits)
 
     def answer(self, query: Query | Issue, request: SearchRequest, started: float) -> SearchResult:
         """All further stages of a query that was read from ``started`` on (time.perf_counter); recorded."""
-        check_limit(self._case, self._background, request.max_fmr)
+        self.require(request)
         model = self._embedder.spec
         arguments, subject = request.arguments(), {"query": str(query.locator)}
         with self._case.use("search", arguments=arguments, subject=subject, model=model) as use:
@@ -112,6 +112,10 @@ class Searcher:
             left_out=left_out,
             background=reference,
         )
+
+    def require(self, request: SearchRequest) -> None:
+        """Raises UsageError when the false-match rate that is asked for can't be shown here."""
+        check_limit(self._case, self._background, request.max_fmr)
 
     def nearest(self, use: Use, query: Query, request: SearchRequest) -> tuple[list[Match], list[Match]]:
         """The nearest items, as many as are asked for or are to be verified; apart from them those among the nearest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ from imgmatch.workers.pictures import WORKER_ISSUES
 from indexer.case.use import Use
 from indexer.index.protocol import VectorIndex
 from indexer.search.nearest import nearest
-from indexer.search.order import standing
+from indexer.search.order import by_parts, standing
 from indexer.search.query import Query
 
 if TYPE_CHECKING:
@@ -174,24 +174,17 @@ def verified_first(
         return sorted(matches, key=standing)
     found = OneQuery(use, features, query, lambda: index).verify({match.item_id: match.sha256 for match in first})
     done = [replace(match, verification=found[match.item_id]) for match in first]
-    return sorted([*_by_parts(features, query, done), *matches[top:]], key=standing)
+    return sorted([*by_parts([*_with_parts(features, query, done)]), *matches[top:]], key=standing)
 
 
-def _by_parts(features: ItemFeatures, query: Query, matches: Sequence[Match]) -> list[Match]:
-    """Matches in the order of how well their parts meet; one whose picture can't be read keeps its place."""
-    ordered = list(matches)
-    if query.parts is None:
-        return ordered
-    scored = {}
-    for place, match in enumerate(matches):
-        parts = features.parts(match.sha256)
-        if parts is not None:
-            met = parts_score(match.score, query.parts, parts)
-            scored[place] = met, replace(match, parts_score=round(met, 6))
-    best = sorted(scored.values(), key=lambda pair: -pair[0])
-    for place, (_, match) in zip(scored, best, strict=True):
-        ordered[place] = match
-    return ordered
+def _with_parts(features: ItemFeatures, query: Query, matches: Sequence[Match]) -> Iterator[Match]:
+    """Matches with how well their parts meet those of the query, where both have some."""
+    for match in matches:
+        parts = None if query.parts is None else features.parts(match.sha256)
+        if query.parts is None or parts is None:
+            yield match
+        else:
+            yield replace(match, parts_score=round(parts_score(match.score, query.parts, parts), 6))
 
 
 def unverified(error: EvidenceError) -> Verification:

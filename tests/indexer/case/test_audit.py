@@ -17,9 +17,10 @@ import pytest
 
 from imgmatch.errors import CaseError, UsageError
 from imgmatch.models import DEFAULT_MODEL, model_spec
-from indexer.case import audit
-from indexer.case.audit import AuditLog, Head
+from indexer.case import audit, chain
+from indexer.case.audit import AuditLog
 from indexer.case.case import Case
+from indexer.case.chain import Head
 from indexer.case.newest import page
 from indexer.catalogue import Catalogue
 from tests.conftest import run
@@ -132,7 +133,7 @@ CHANGES = (_edit, _cut, _cut_end, _swap, _double, _flip, _tear, _forge, _rechain
 def test_a_thousand_random_changes_are_each_found(log):
     right = log.path.read_bytes()
     state = log._catalogue.custody.log_state()
-    assert not audit.verify("log", io.BytesIO(right), state).faults
+    assert not chain.verify("log", io.BytesIO(right), state).faults
     tried = dict.fromkeys(CHANGES, 0)
     for seed in range(1200):
         rng = random.Random(seed)
@@ -143,7 +144,7 @@ def test_a_thousand_random_changes_are_each_found(log):
         if data == right:
             continue
         tried[change] += 1
-        assert audit.verify("log", io.BytesIO(data), state).faults, (change.__name__, seed)
+        assert chain.verify("log", io.BytesIO(data), state).faults, (change.__name__, seed)
     assert sum(tried.values()) >= 1000
     assert min(tried.values()) > 50
 
@@ -274,7 +275,7 @@ def test_what_is_no_entry_is_a_fault_wherever_it_stands(log, waiting):
 
 
 def test_a_line_without_end_is_a_fault_and_is_read_in_pieces(log, monkeypatch):
-    monkeypatch.setattr("indexer.case.audit._LONGEST_LINE_BYTES", 1 << 16)
+    monkeypatch.setattr("indexer.case.chain._LONGEST_LINE_BYTES", 1 << 16)
     monkeypatch.setattr("indexer.case.newest._MOST_BLOCKS", 4)
     with log.path.open("ab") as file:
         file.write(b"[" * (1 << 20))
