@@ -169,7 +169,7 @@ def _pack(case: Case, output: Path, config: PackConfig, progress: Progress | Non
     from indexer.out.exchange.pack import write_pack
     from indexer.search.names import require_names
 
-    require_names(case, config.within)
+    require_names([case], config.within)
     made = write_pack(case, output, config, progress=progress)
     kinds = {"vectors": made.vectors, "PDQ hashes": made.hashes, "thumbnails": made.thumbnails}
     held = ", ".join(f"{count} {name}" for name, count in kinds.items() if count)
