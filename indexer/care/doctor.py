@@ -38,7 +38,7 @@ _BROUGHT = {  # what an extra brings besides the containers that name it as thei
     "exchange": "Project VIC files, Excel workbooks, Parquet",
     "pictures": "JPEG XL, JPEG XR, JPEG-LS, JPEG of more than 8 bits, camera raw",
     "sign": "signed statements",
-    "vault": "packs encrypted to another office's key",
+    "vault": "encrypted cases, packs encrypted to another office's key",
     "faces": "faces, in a case whose owner allowed it",
     "milvus": "an index on a Milvus server",
     "train": "training, export to ONNX, models of timm and torchvision",
