@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.options.asked import AskedOptions, remind
 from cli.options.common import CaseArg, IsolationOpt, ModelOpt, decode_soon, embedder_of, open_case
 from cli.options.filters import FilterOptions
 from cli.options.output import OutputOpt, format_of
@@ -105,6 +106,7 @@ def export(
     *,
     pack: PackOptions,
     filters: FilterOptions,
+    asked: AskedOptions,
 ) -> None:
     """Write a report, or what other programs and offices read: of a case, and of a search with each
     query, verified and with false-match rates. A pack holds what passes the filter alone.
@@ -120,12 +122,15 @@ def export(
     _check(format, dict(zip(_OPTIONS, given, strict=True)))
     (refuse_report if format is ExportFormat.html else refuse_existing)(output)
     with open_case(case) as opened, count_progress() as progress:
+        asked.tell(opened)
+        opened.require("report" if format is ExportFormat.html else "export", {"reveal": seen})
         if queries or pack.thumbnails:
             decode_soon(isolation)
         if format in (ExportFormat.vics, ExportFormat.pdq):
             _hashes(opened, output, format, data_model, all_known, progress)
         elif format is ExportFormat.pack:
             _pack(opened, output, pack.config(seen, within), progress)
+            remind(opened, output)
         else:
             spec, results = _searched(opened, queries or [], k, model)
             if format is ExportFormat.html:
@@ -144,8 +149,8 @@ def export(
                 from indexer.out.exchange.tables import PLAIN, export_tables
 
                 names = table or [*PLAIN, *(["matches"] if queries else [])]
-                asked = opened, output, format.value, names
-                rows = export_tables(*asked, results=results, model=spec, progress=progress)
+                where = opened, output, format.value, names
+                rows = export_tables(*where, results=results, model=spec, progress=progress)
                 note(f"{output}: {', '.join(f'{name} {count}' for name, count in rows.items())}")
 
 

@@ -99,9 +99,12 @@ class Content:
         return self.decoded(Request(sides_px=(min_side_px,), most_pixels=_SHOWN_PIXELS)).pictures[0]
 
 
-def read(evidence: Evidence, limits: AllLimits = NOTHING_SET) -> Content:
-    """Read a piece of evidence to its end, and keep what ``limits`` let through. Raises EvidenceError."""
-    digests, data, lost = _digest(evidence, limits.picture.max_bytes)
+def read(evidence: Evidence, limits: AllLimits = NOTHING_SET, keep_bytes: int | None = None) -> Content:
+    """Read a piece of evidence to its end, and keep what ``limits`` let through, where it is no longer than
+    ``keep_bytes``. Raises EvidenceError.
+    """
+    most = limits.picture.max_bytes
+    digests, data, lost = _digest(evidence, most if keep_bytes is None else min(keep_bytes, most))
     return Content(evidence, digests, data, limits, lost)
 
 

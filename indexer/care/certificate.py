@@ -17,6 +17,7 @@ from indexer.care.seal import private_key, sealed
 from indexer.care.statement import ERASURE, FORMAT
 from indexer.case.account import account
 from indexer.case.case import Case
+from indexer.case.terms import KEYS
 from indexer.case.use import Use
 from indexer.catalogue.clock import now_utc
 from indexer.out.atomic import whole_folder
@@ -70,7 +71,7 @@ def _body(use: Use, erasure_id: int, case: Case) -> dict[str, Any]:
     return {
         "statement": ERASURE,
         "format": FORMAT,
-        "case": {name: plain(meta[name]) for name in ("case_id", "purpose", "authority", "examiner") if name in meta},
+        "case": {name: plain(meta[name]) for name in ("case_id", *KEYS) if name in meta},
         "erasure": erasure_id,
         "reason": row.reason,
         "erased_utc": row.erased_utc,

@@ -23,6 +23,7 @@ from indexer.case import home
 from indexer.case.audit import EMPTY, AuditLog
 from indexer.case.ending import state_of
 from indexer.case.recorded import Recorded
+from indexer.case.terms import checked, require_future
 from indexer.case.use import Entry
 from indexer.catalogue import Catalogue, RemoteRow
 from indexer.catalogue.clock import now_utc
@@ -56,12 +57,14 @@ class Case(Recorded):
     ) -> Case:
         """Make a case in a folder that is new or empty; only its owner may enter it.
 
-        ``model`` is what ingest and search use unless told otherwise; ``about`` holds purpose, authority, examiner;
+        ``model`` is what ingest and search use unless told otherwise; ``about`` holds its terms;
         ``remote``: which Milvus collection keeps its index (None: files of the case do).
         Raises CaseError when something is there already.
         """
         folder = Path(path)
         _require_of_pictures(model)
+        about = checked(about or {})
+        require_future(about.get("retain_until", ""))
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             _remove_begun(folder)
@@ -69,7 +72,7 @@ class Case(Recorded):
                 raise CaseError(f"{folder}: not empty; a case needs a new folder of its own")
             folder.chmod(0o700)
             (folder / SEGMENTS).mkdir(mode=0o700)
-            return cls._made(folder, model, about or {}, remote)
+            return cls._made(folder, model, about, remote)
         except BaseException as error:
             with contextlib.suppress(OSError):
                 _remove_begun(folder)
@@ -125,7 +128,7 @@ class Case(Recorded):
         if catalogue.migrate() < HEAD_KEPT:
             case.log.adopt()
         if home.has_moved(catalogue, folder):
-            with case.change("relocate", arguments={"portable": True}) as change:
+            with case.change("followed", arguments={"portable": True}) as change:
                 change.entry.subject = {"new": readable(os.path.abspath(folder))}
                 before, count = home.follow(change.writer, folder, now_utc())
                 change.entry.subject["old"] = readable(before)

@@ -106,6 +106,7 @@ def find_links(
     if anonymous and request.verify:
         raise UsageError(f"{opened_from}: its items have numbers alone, there is nothing to verify; leave out --verify")
     check_limit(case, background, request.max_fmr)
+    other.asked = case.asked
     arguments = dataclasses.asdict(request)
     subject: dict[str, Any] = {"other": os.fspath(opened_from), "other_case_id": about.get("case_id")}
     if "pack_sha256" in about:

@@ -28,6 +28,7 @@ from indexer.out.atomic import whole_file
 from indexer.out.exchange import packed, sealed
 from indexer.out.exchange.packed import Chosen, Members, Numbered
 from indexer.out.exchange.snapshot import require_items
+from indexer.out.released import hand_out
 from indexer.out.report.pictures import faces_shown
 
 FORMAT = "imgmatch-pack"
@@ -136,6 +137,7 @@ def write_pack(
         use.entry.subject = {**subject, "manifest_sha256": made.manifest_sha256}
         counts = {"items": made.items, "vectors": made.vectors, "thumbnails": made.thumbnails, "hashes": made.hashes}
         use.entry.counts = counts
+        hand_out(use, "pack", path, file)
     return made
 
 

@@ -17,6 +17,7 @@ from typing import IO, Any, BinaryIO
 
 from imgmatch.errors import UsageError
 from imgmatch.optional import require
+from imgmatch.vault import age, memory
 
 EXTRA = "vault"
 _BEGINS = b"age-encryption.org/v1\n"
@@ -56,10 +57,13 @@ def _recipient(line: str, given: str) -> Any:
     pyrage = require("pyrage", EXTRA)
     if line.upper().startswith("AGE-SECRET-KEY-"):
         raise UsageError(f"{given}: {_SECRET}")
-    kind = pyrage.ssh if line.startswith("ssh-") else pyrage.tag if line.startswith("age1tag1") else pyrage.x25519
+    kind = pyrage.ssh if line.startswith("ssh-") else pyrage.x25519
     try:
+        if line.startswith("age1") and "1" in line[4:]:  # age1NAME1...: of a plugin, with a key on a token
+            plugin = pyrage.plugin.Recipient.from_str(line)
+            return pyrage.plugin.RecipientPluginV1(plugin.plugin(), [plugin], [])
         return kind.Recipient.from_str(line)
-    except (pyrage.RecipientError, ValueError) as error:
+    except (pyrage.RecipientError, pyrage.EncryptError, ValueError, OSError, TypeError) as error:
         raise UsageError(f"{line[:_MOST_SHOWN]}: is no public key of age or SSH; ask for it again") from error
 
 
@@ -69,15 +73,12 @@ def identities(path: Path) -> list[Any]:
     """
     pyrage = require("pyrage", EXTRA)
     lines = _lines(path, "--identity takes a file with the secret key that the pack was encrypted to")
+    if not (lines and lines[0].startswith("-----BEGIN")):
+        return age.identities("\n".join(lines), str(path))
     try:
-        if lines and lines[0].startswith("-----BEGIN"):
-            return [pyrage.ssh.Identity.from_buffer(path.read_bytes())]
-        found = [pyrage.x25519.Identity.from_str(line) for line in lines]
-    except (pyrage.IdentityError, ValueError, OSError):
-        found = []
-    if not found:
-        raise UsageError(f"{path}: holds no secret key of age or SSH; give the file that age-keygen wrote") from None
-    return found
+        return [pyrage.ssh.Identity.from_buffer("\n".join([*lines, ""]).encode())]
+    except (pyrage.IdentityError, ValueError):
+        raise UsageError(f"{path}: is no secret key of SSH that opens without a passphrase; use one of age") from None
 
 
 def _lines(path: Path, what: str) -> list[str]:
@@ -149,6 +150,7 @@ def opened(path: Path, identity: Path | None) -> Iterator[IO[bytes]]:
     with path.open("rb") as file:
         if _HEADER_ENDS not in file.read(_MOST_HEADER_BYTES):
             raise UsageError(f"{path}: no encrypted pack: its header does not end; ask the sender for it again")
+    memory.keep_off_disk()
     with path.open("rb") as file, os.fdopen(os.memfd_create("imgmatch", os.MFD_CLOEXEC), "w+b") as clear:
         into = _Watched(clear)
         try:

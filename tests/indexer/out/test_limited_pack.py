@@ -168,7 +168,7 @@ def test_a_secret_key_is_never_told(pair, keys):
     (keys / "odd.key").write_text(secret[:-1])
     write_pack(pair[1], keys / "x.pack", PackConfig(to=(str(keys / "ours.pub"),)))
     with (
-        pytest.raises(UsageError, match="holds no secret key") as caught,
+        pytest.raises(UsageError, match="is no identity of age") as caught,
         open_pack(keys / "x.pack", SPEC, keys / "odd.key"),
     ):
         pass
