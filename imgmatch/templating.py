@@ -48,6 +48,7 @@ class Translated(Extension):
         super().__init__(environment)
         environment.globals.update({"_": say, "language": language.current})
         environment.filters["told"] = lambda text: language.phrase(str(text))
+        environment.filters["begun"] = lambda text: text[:1].upper() + text[1:]  # nouns within keep their capitals
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
         """The source with its messages as calls."""
