@@ -261,7 +261,7 @@ def test_a_worker_without_the_sources_is_named_and_its_files_go_to_another(pair,
     assert pair.told == [
         f"imgmatch: worker {first} ({station.platform.node()}) does not see {sources}: its files go to others"
     ]
-    (named,) = _last_entry(pair.many)["workers"]["named"]
+    (named,) = last_entry(pair.many)["workers"]["named"]
     assert str(sources) in named
 
 
@@ -365,6 +365,6 @@ def test_a_run_that_is_stopped_goes_on_later(pair, by, sources, embedder):
     assert both[0] == both[1]
 
 
-def _last_entry(case):
+def last_entry(case):
     lines = (case.path / "audit.jsonl").read_text().splitlines()
     return json.loads(lines[-1])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -9,16 +10,18 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import psutil
 import pytest
 
+from benchmarks.machines import machines, missing
 from imgmatch.errors import MachineError, UsageError
+from indexer.case.case import Case
 from indexer.intake.config import ClusterConfig
 from indexer.intake.ingest import IngestConfig, ingest
 from tests.conftest import ROOT, encode, picture, run
-from tests.indexer.intake.test_cluster import Pair, whole
+from tests.indexer.intake.test_cluster import Pair, last_entry, whole
 
 pytest.importorskip("distributed", reason="distributed is not installed: pip install 'imgmatch[cluster]'")
 pytest.importorskip("cryptography", reason="cryptography is not installed: pip install 'imgmatch[cluster]'")
@@ -114,7 +117,15 @@ def test_the_command_says_it_in_one_line_and_changes_nothing(tmp_path):
     assert "give tls://HOST:PORT and --tls FOLDER" in line
 
 
-class Machines:
+def end(process):
+    """Kill a command and all that it started."""
+    if process.poll() is None:
+        for each in [*psutil.Process(process.pid).children(recursive=True), process]:
+            each.kill()
+    process.wait()
+
+
+class Lab:
     """A scheduler and workers, as commands."""
 
     def __init__(self, folder, certificates):
@@ -155,8 +166,8 @@ class Machines:
 
 
 @contextmanager
-def machines(folder, certificates):
-    made = Machines(folder, certificates)
+def lab_of(folder, certificates):
+    made = Lab(folder, certificates)
     try:
         yield made
     finally:
@@ -170,7 +181,7 @@ def listening(process):
 
 
 def test_a_scheduler_takes_nobody_without_a_certificate_and_serves_nothing_else(tmp_path, certificates, monkeypatch):
-    with machines(tmp_path, certificates) as lab:
+    with lab_of(tmp_path, certificates) as lab:
         scheduler = lab.scheduler()
         host, port = lab.address.removeprefix("tls://").split(":")
         assert [(each.ip, each.port) for each in listening(scheduler)] == [("127.0.0.1", int(port))]
@@ -203,7 +214,7 @@ def test_workers_that_are_killed_and_a_scheduler_that_is_started_again_lose_noth
     tmp_path, certificates, many, embedder, monkeypatch
 ):
     monkeypatch.setattr("indexer.intake.cluster.jobs._FILES", 8)
-    with machines(tmp_path, certificates) as lab:
+    with lab_of(tmp_path, certificates) as lab:
         scheduler = lab.scheduler()
         port = int(lab.address.rpartition(":")[2])
         workers = [lab.start("worker", lab.address, "-j", 1) for _ in range(2)]
@@ -216,8 +227,7 @@ def test_workers_that_are_killed_and_a_scheduler_that_is_started_again_lose_noth
             if trouble.next == 30:  # one worker's process, which its command starts again
                 psutil.Process(workers[0].pid).children()[-1].kill()
             elif trouble.next == 50:  # a whole machine
-                for each in [*psutil.Process(workers[1].pid).children(recursive=True), workers[1]]:
-                    each.kill()
+                end(workers[1])
                 lab.start("worker", lab.address, "-j", 1)
             else:
                 scheduler.kill()
@@ -234,3 +244,52 @@ def test_workers_that_are_killed_and_a_scheduler_that_is_started_again_lose_noth
         assert trouble.next == 10**9
         assert whole(pair.many) == whole(pair.one)
         pair.both(lambda case: case.close())
+
+
+@pytest.mark.slow
+def test_three_machines_of_which_one_dies_make_the_case_that_one_makes(tmp_path, certificates, many, embedder):
+    if why := missing():
+        pytest.skip(why)
+    shutil.copytree(many, tmp_path / "mounted" / "there")
+    pair = Pair(tmp_path, embedder)
+    pair.both(lambda case: case.close())
+    running = []
+    with machines(3) as (first, second, third), ExitStack() as stack:
+
+        def start(machine, *arguments):
+            log = stack.enter_context((tmp_path / f"{len(running)}.log").open("wb"))
+            command = machine.imgmatch(*arguments, "--tls", certificates)
+            running.append(subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log))
+            stack.callback(end, running[-1])
+            return running[-1]
+
+        address = f"tls://{first.address}:8786"
+        start(first, "scheduler", "--host", first.address, "--file", tmp_path / "scheduler.json")
+        until = time.monotonic() + 60
+        while not (tmp_path / "scheduler.json").exists():
+            assert time.monotonic() < until, (tmp_path / "0.log").read_text()
+            time.sleep(0.1)
+        doomed = start(second, "worker", address, "-j", 1)
+        start(third, "worker", address, "-j", 1, "--path-map", f"{many}={tmp_path / 'mounted' / 'there'}")
+        while not all("working for" in (tmp_path / f"{number}.log").read_text() for number in (1, 2)):
+            assert time.monotonic() < until + 60
+            time.sleep(0.1)
+        log = tmp_path / "log.jsonl"
+        ours = start(first, "ingest", tmp_path / "many", many, "--workers", address, "--no-index",
+                     "--log", log, "--every", 0.1, "-q")  # fmt: skip
+        while not _some_are_in(log):
+            assert ours.poll() is None, (tmp_path / "3.log").read_text()
+            time.sleep(0.05)
+        assert ours.poll() is None
+        end(doomed)
+        assert ours.wait(120) == 0, (tmp_path / "3.log").read_text()
+    with Case.open(pair.one.path) as one, Case.open(pair.many.path) as together:
+        ingest(one, [many], embedder, IngestConfig())
+        assert whole(together) == whole(one)
+        took_part = last_entry(together)["workers"]["took_part"]
+        assert any(third.address in worker for worker in took_part)
+
+
+def _some_are_in(log):
+    lines = log.read_text().splitlines() if log.exists() else []
+    return any(json.loads(line).get("read_bytes", 0) > 0 for line in lines if line.endswith("}"))
