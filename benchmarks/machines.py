@@ -1,18 +1,24 @@
-"""Machines that are none: network namespaces with an address each, joined by a bridge that lies in one of its own, so
-that nothing outside of them is reached or reaches them.
+"""A scheduler and workers as commands; and machines that are none: network namespaces with an address each, joined by a
+bridge that lies in one of its own, so that nothing outside of them is reached or reaches them.
 
-Needs Linux, iproute2, util-linux's ``nsenter``, and root.
+Those need Linux, iproute2, util-linux's ``nsenter``, and root.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
+import psutil
+
+_SOON_S = 90.0
 _NET = "10.77.0"
 
 
@@ -87,3 +93,93 @@ def machines(count: int) -> Iterator[list[Machine]]:
 
 def _ip(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(["ip", *arguments], check=check, capture_output=True)
+
+
+def certificates(folder: Path) -> Path:
+    """A folder with certificates, as a laboratory has one."""
+    from indexer.intake.cluster.quiet import Security
+
+    made = Security.temporary()
+    folder.mkdir(exist_ok=True)
+    for name, text in (("ca", made.tls_ca_file), ("cert", made.tls_client_cert), ("key", made.tls_client_key)):
+        (folder / f"{name}.pem").write_text(text)
+    (folder / "key.pem").chmod(0o600)
+    return folder
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a command and all that it started."""
+    if process.poll() is None:
+        for each in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+    process.wait()
+
+
+class Lab:
+    """A scheduler and workers of this machine, as commands."""
+
+    def __init__(self, folder: Path, tls: Path) -> None:
+        self.file, self.tls = folder / "scheduler.json", tls
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self._folder = folder
+
+    def start(self, *arguments: object) -> subprocess.Popen[bytes]:
+        """A command with the certificates."""
+        command = [sys.executable, "-m", "cli.main", *map(str, arguments), "--tls", str(self.tls)]
+        with self._log(len(self.processes)).open("wb") as log:
+            self.processes.append(subprocess.Popen(command, cwd=Path(__file__).parents[1], stdout=log, stderr=log))
+        return self.processes[-1]
+
+    def scheduler(self, port: int = 0) -> subprocess.Popen[bytes]:
+        """One that answers."""
+        made = self.start("scheduler", "--port", port, "--file", self.file)
+        _soon(self.file.exists, lambda: self._log(len(self.processes) - 1).read_text())
+        return made
+
+    def worker(self, *arguments: object) -> subprocess.Popen[bytes]:
+        """One of a single thread."""
+        return self.start("worker", self.address, "-j", 1, *arguments)
+
+    @property
+    def workers(self) -> list[subprocess.Popen[bytes]]:
+        """Those that run."""
+        return [process for process in self.processes if process.poll() is None and "worker" in process.args]  # type: ignore[operator]
+
+    @property
+    def address(self) -> str:
+        """The scheduler's."""
+        return str(json.loads(self.file.read_text())["address"])
+
+    def wait(self) -> None:
+        """Until every worker works."""
+        for number, process in enumerate(self.processes):
+            if process in self.workers:
+                log = self._log(number)
+                _soon(lambda log=log: "working for" in log.read_text(), log.read_text)  # type: ignore[misc]
+
+    def close(self) -> None:
+        """End all of it."""
+        for process in self.processes:
+            end(process)
+
+    def _log(self, number: int) -> Path:
+        return self._folder / f"lab-{number}.log"
+
+
+@contextmanager
+def lab_of(folder: Path, tls: Path) -> Iterator[Lab]:
+    """One that is ended."""
+    made = Lab(folder, tls)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def _soon(there: Callable[[], bool], said: Callable[[], str]) -> None:
+    until = time.monotonic() + _SOON_S
+    while not there():
+        if time.monotonic() > until:
+            raise RuntimeError(f"nothing after {_SOON_S:.0f} s: {said()}")
+        time.sleep(0.1)

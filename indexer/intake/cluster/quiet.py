@@ -140,6 +140,7 @@ __all__ = [
     "QuietScheduler",
     "QuietWorker",
     "Scheduler",
+    "Security",
     "checked",
     "is_loopback",
     "local_cluster",

@@ -17,7 +17,6 @@ from imgmatch.evidence import Reopener, SourceOptions, Walked
 from imgmatch.models.base import Embedder, FaceEmbedder
 from imgmatch.types import Evidence, Issue
 from imgmatch.workers.decode import read_picture
-from imgmatch.workers.pictures import PicturePool
 from indexer.intake.cluster.connecting import UnreadError, connected
 from indexer.intake.cluster.crew import Crew, Given, Worker
 from indexer.intake.cluster.jobs import Ends, Job, Met, OfJob, Plan
@@ -358,11 +357,6 @@ def spread(
 def _setup(said: Said, embedder: Embedder, faces: FaceEmbedder | None) -> Setup:
     config, assume = said.config, said.config.cluster
     picture = probe()
-    if config.isolation:
-        with PicturePool(1, config.worker_limits) as pool:
-            vectors = made_of(picture, embedder, pool.read_picture)
-    else:
-        vectors = made_of(picture, embedder, read_picture)
     counts = said.use.catalogue.counts()
     return Setup(
         run=uuid.uuid4().hex,
@@ -373,7 +367,7 @@ def _setup(said: Said, embedder: Embedder, faces: FaceEmbedder | None) -> Setup:
         device="cpu" if embedder.runtime.endswith("cpu") else "cuda",
         config=to_travel(config),
         probe=picture,
-        vectors=vectors,
+        vectors=made_of(picture, embedder, read_picture),  # no evidence: in this process
         facts_px=said.use.default_model.input_px,
         asks=any(counts[name] for name in ("items", "sightings", "issues")) or said.known.says_anything,
         containers=said.known.says_anything,

@@ -1,21 +1,19 @@
 """Dask's own scheduler and workers: over TLS, killed, started again; and addresses that are wrong."""
 
 import json
-import os
 import shutil
 import signal
 import socket
 import ssl
 import subprocess
-import sys
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
 import psutil
 import pytest
 
-from benchmarks.machines import machines, missing
+from benchmarks.machines import certificates, end, lab_of, machines, missing
 from imgmatch.errors import MachineError, UsageError
 from indexer.case.case import Case
 from indexer.intake.config import ClusterConfig
@@ -34,15 +32,8 @@ from indexer.intake.cluster.quiet import local_cluster
 
 
 @pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    """A folder with certificates, as a laboratory has one."""
-    made = Security.temporary()
-    folder = tmp_path_factory.mktemp("tls")
-    (folder / "ca.pem").write_text(made.tls_ca_file)
-    (folder / "cert.pem").write_text(made.tls_client_cert)
-    (folder / "key.pem").write_text(made.tls_client_key)
-    (folder / "key.pem").chmod(0o600)
-    return folder
+def tls(tmp_path_factory):
+    return certificates(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +66,7 @@ def test_what_would_be_open_to_others_is_refused_in_one_line(address, says):
     assert "\n" not in str(error.value)
 
 
-def test_files_and_folders_that_are_none_are_one_line(tmp_path, certificates):
+def test_files_and_folders_that_are_none_are_one_line(tmp_path, tls):
     for text in (b"", b"[]", b'{"address": 3}', b"\xff" * 20, b'{"id": "Scheduler-1"}'):
         (tmp_path / "scheduler.json").write_bytes(text)
         with pytest.raises(UsageError, match="scheduler"), connected(ClusterConfig(str(tmp_path / "scheduler.json"))):
@@ -117,76 +108,19 @@ def test_the_command_says_it_in_one_line_and_changes_nothing(tmp_path):
     assert "give tls://HOST:PORT and --tls FOLDER" in line
 
 
-def end(process):
-    """Kill a command and all that it started."""
-    if process.poll() is None:
-        for each in [*psutil.Process(process.pid).children(recursive=True), process]:
-            each.kill()
-    process.wait()
-
-
-class Lab:
-    """A scheduler and workers, as commands."""
-
-    def __init__(self, folder, certificates):
-        self.file, self.tls = folder / "scheduler.json", ("--tls", str(certificates))
-        self.processes = []
-        self._folder = folder
-
-    def start(self, *arguments, **environment):
-        log = (self._folder / f"{len(self.processes)}.log").open("wb")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "cli.main", *map(str, arguments), *self.tls],
-            cwd=ROOT, stdout=log, stderr=log, env={**os.environ, **environment},
-        )  # fmt: skip
-        self.processes.append(process)
-        return process
-
-    def scheduler(self, port=0):
-        made = self.start("scheduler", "--port", port, "--file", self.file)
-        until = time.monotonic() + 60
-        while not self.file.exists():
-            assert made.poll() is None, (self._folder / "0.log").read_text()
-            assert time.monotonic() < until
-            time.sleep(0.1)
-        return made
-
-    @property
-    def address(self):
-        return json.loads(self.file.read_text())["address"]
-
-    def close(self):
-        for process in self.processes:
-            with_children = (
-                [process, *psutil.Process(process.pid).children(recursive=True)] if process.poll() is None else []
-            )
-            for each in with_children:
-                each.kill()
-            process.wait()
-
-
-@contextmanager
-def lab_of(folder, certificates):
-    made = Lab(folder, certificates)
-    try:
-        yield made
-    finally:
-        made.close()
-
-
 def listening(process):
     """Every port at which a process and its children listen."""
     tree = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
     return [each.laddr for one in tree for each in one.net_connections("tcp") if each.status == psutil.CONN_LISTEN]
 
 
-def test_a_scheduler_takes_nobody_without_a_certificate_and_serves_nothing_else(tmp_path, certificates, monkeypatch):
-    with lab_of(tmp_path, certificates) as lab:
+def test_a_scheduler_takes_nobody_without_a_certificate_and_serves_nothing_else(tmp_path, tls, monkeypatch):
+    with lab_of(tmp_path, tls) as lab:
         scheduler = lab.scheduler()
         host, port = lab.address.removeprefix("tls://").split(":")
         assert [(each.ip, each.port) for each in listening(scheduler)] == [("127.0.0.1", int(port))]
         monkeypatch.setattr("indexer.intake.cluster.connecting._CONNECT_S", 2.0)
-        with connected(ClusterConfig(str(lab.file), tls=certificates)) as connection:
+        with connected(ClusterConfig(str(lab.file), tls=tls)) as connection:
             assert connection.workers() == {}
         for security in (Security.temporary(), Security(require_encryption=False)):
             with pytest.raises(MachineError) as error:
@@ -211,13 +145,13 @@ def test_local_workers_are_in_nobody_elses_hands():
 
 @pytest.mark.slow
 def test_workers_that_are_killed_and_a_scheduler_that_is_started_again_lose_nothing(
-    tmp_path, certificates, many, embedder, monkeypatch
+    tmp_path, tls, many, embedder, monkeypatch
 ):
     monkeypatch.setattr("indexer.intake.cluster.jobs._FILES", 8)
-    with lab_of(tmp_path, certificates) as lab:
+    with lab_of(tmp_path, tls) as lab:
         scheduler = lab.scheduler()
         port = int(lab.address.rpartition(":")[2])
-        workers = [lab.start("worker", lab.address, "-j", 1) for _ in range(2)]
+        workers = [lab.worker() for _ in range(2)]
         moments = iter((10, 30, 50))
 
         def trouble(report):
@@ -228,7 +162,7 @@ def test_workers_that_are_killed_and_a_scheduler_that_is_started_again_lose_noth
                 psutil.Process(workers[0].pid).children()[-1].kill()
             elif trouble.next == 50:  # a whole machine
                 end(workers[1])
-                lab.start("worker", lab.address, "-j", 1)
+                lab.worker()
             else:
                 scheduler.kill()
                 scheduler.wait()
@@ -237,7 +171,7 @@ def test_workers_that_are_killed_and_a_scheduler_that_is_started_again_lose_noth
 
         trouble.next = next(moments)
         pair = Pair(tmp_path, embedder)
-        cluster = ClusterConfig(lab.address, tls=certificates, tell=pair.told.append)
+        cluster = ClusterConfig(lab.address, tls=tls, tell=pair.told.append)
         config = IngestConfig(commit_items=8)
         ingest(pair.one, [many], embedder, config)
         ingest(pair.many, [many], embedder, IngestConfig(commit_items=8, cluster=cluster), progress=trouble)
@@ -247,7 +181,7 @@ def test_workers_that_are_killed_and_a_scheduler_that_is_started_again_lose_noth
 
 
 @pytest.mark.slow
-def test_three_machines_of_which_one_dies_make_the_case_that_one_makes(tmp_path, certificates, many, embedder):
+def test_three_machines_of_which_one_dies_make_the_case_that_one_makes(tmp_path, tls, many, embedder):
     if why := missing():
         pytest.skip(why)
     shutil.copytree(many, tmp_path / "mounted" / "there")
@@ -258,7 +192,7 @@ def test_three_machines_of_which_one_dies_make_the_case_that_one_makes(tmp_path,
 
         def start(machine, *arguments):
             log = stack.enter_context((tmp_path / f"{len(running)}.log").open("wb"))
-            command = machine.imgmatch(*arguments, "--tls", certificates)
+            command = machine.imgmatch(*arguments, "--tls", tls)
             running.append(subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log))
             stack.callback(end, running[-1])
             return running[-1]
