@@ -67,7 +67,7 @@ class Content:
         except EvidenceError as error:
             if self.lost:
                 raise EvidenceError("unreadable", f"{said(self.lost)}; what is left: {error}", error.stage) from error
-            raise named(error, self._at) from error.__cause__
+            raise named(error, self._at, self.digests.size_bytes) from error.__cause__
 
     def damage(self) -> tuple[Issue, ...]:
         """What is said of the disk image that it lies in, where a part of the bytes is missing there."""
