@@ -31,6 +31,7 @@ from indexer.intake.cluster.parcels import (
     LeftOut,
     OfContainer,
     Opened,
+    Read,
     Setup,
     Step,
     Told,
@@ -41,7 +42,7 @@ from indexer.intake.cluster.settle import Settling, delivered, opened
 from indexer.intake.cluster.station import join, leave
 from indexer.intake.delivered import Delivered
 from indexer.intake.finding import Entry
-from indexer.intake.outcomes import Outcome
+from indexer.intake.outcomes import Failed, Outcome
 from indexer.intake.said import Said
 
 # Jobs that are out, or came and were not taken: so many a thread of the workers, and some more.
@@ -297,7 +298,7 @@ class Spread:
         of_job = [met for met in self._line if isinstance(met, OfJob) and met.job is job][-len(left) :]
         for start in range(0, len(left), 1 if each else len(left)):
             part = slice(start, start + (1 if each else len(left)))
-            apart = Job(next(self._plan.numbers), left[part])
+            apart = Job(next(self._plan.numbers), files=left[part])
             for met in of_job[part]:
                 met.job = apart
             self._send(apart)
@@ -311,8 +312,9 @@ class Spread:
             raise MachineError(made.broken)
         self._waiting.remove(job)
         if made.missing:  # gone since it was walked
-            gone = Issue(job.files[job.ended].evidence.locator, "read", "unreadable", _GONE)
-            job.take([Found(gone), Ended()])
+            seen = job.files[job.ended].evidence
+            gone = Failed(Issue(seen.locator, "read", "unreadable", _GONE), seen)
+            job.take([Found(seen, Read(None, gone)), Ended()])
             job.done = True
             return
         job.take(made.events)

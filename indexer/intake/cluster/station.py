@@ -94,8 +94,9 @@ class Station:
         self.sessions: dict[int, Session] = {}
         self.lock = threading.Lock()
         self.used = time.monotonic()
-        # Where all is as the machine that commits names it, as this is that machine, nothing is mapped.
-        self._map = [] if embedder is not None else path_map(os.environ.get(PATH_MAP, ""))
+        # Here all is as the machine that commits names it, and read as it is by now, as this is that machine.
+        self._own = embedder is not None
+        self._map = [] if self._own else path_map(os.environ.get(PATH_MAP, ""))
         self._require_equal()
         self.embedder = embedder or _loaded(setup.model, setup.device)
         if self.embedder.spec.weights_sha256 != setup.model.weights_sha256:
@@ -153,11 +154,13 @@ class Station:
             os.stat(path)
         except OSError as error:
             raise MissingError(seen.locator.at, "" if _is_there(mapped(file.root, self._map)) else file.root) from error
+        if not (self._own or os.access(path, os.R_OK)):  # others, or who commits, may read it
+            raise MissingError(seen.locator.at, "")
         try:
             here = files.reopen(Locator.file(path))
         except EvidenceError as error:
             raise MissingError(seen.locator.at, "") from error
-        if here.size_bytes != seen.size_bytes or not _near(here, seen):
+        if not self._own and (here.size_bytes != seen.size_bytes or not _near(here, seen)):
             raise MissingError(seen.locator.at, "")
         return replace(here, modified_utc=seen.modified_utc, modified_ns=seen.modified_ns, changed_ns=seen.changed_ns)
 

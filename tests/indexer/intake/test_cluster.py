@@ -288,6 +288,36 @@ def test_a_file_that_workers_do_not_see_as_it_is_here_is_read_here(pair, by, sou
     }
 
 
+def test_what_changes_or_goes_meanwhile_is_read_here_or_said_to_be_gone(pair, by, sources, tmp_path):
+    folder = tmp_path / "sources"
+    shutil.copytree(sources, folder, symlinks=True)
+
+    class Late(FakeConnection):
+        def coming(self, what, worker, future):
+            if what == "step":
+                (folder / "05.jpg").write_bytes((folder / "30.jpg").read_bytes())
+                (folder / "07.jpg").unlink(missing_ok=True)
+            future.come()
+
+    (folder / "30.jpg").write_bytes(encode(picture(99), "PNG"))
+    by(Late(2))
+    config = IngestConfig(cluster=ClusterConfig("somewhere", tell=pair.told.append))
+    report = ingest(pair.many, [folder], pair.embedder, config)
+    assert report.issue_kinds["unreadable"] == 1
+    alone = ingest(pair.one, [folder], pair.embedder, IngestConfig())
+    assert "unreadable" not in alone.issue_kinds
+    assert [row[1:] for row in whole(pair.many)["items"]] == [row[1:] for row in whole(pair.one)["items"]]
+    assert len(pair.told) >= 2
+
+
+def test_a_file_that_a_worker_may_not_read_is_read_by_who_may(pair, by, sources, monkeypatch):
+    by(FakeConnection(2))
+    real = os.access
+    monkeypatch.setattr(station.os, "access", lambda path, how: not str(path).endswith("04.jpg") and real(path, how))
+    pair.ingest([sources])
+    assert all("04.jpg" in told for told in pair.told)
+
+
 @pytest.mark.parametrize(("change", "says"), [
     ({"version": "0.0.9"}, "imgmatch is .* there and 0.0.9 here"),
     ({"kit": tuple((name, "1.0" if name == "numpy" else now) for name, now in kit())}, "numpy is .* and 1.0 here"),

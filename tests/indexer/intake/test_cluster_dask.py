@@ -50,6 +50,8 @@ def many(tmp_path_factory):
     ("tcp://10.1.2.3:8786", "without TLS can run programs"),
     ("tcp://[2001:db8::1]:8786", "without TLS can run programs"),
     ("tls://10.1.2.3:8786", "give --tls FOLDER"),
+    ("tcp://127.0.0.1.example:8786", "without TLS can run programs"),
+    ("tcp://localhost.example:8786", "without TLS can run programs"),
     ("tcp://0.0.0.0:8786", "without TLS can run programs"),
     ("http://127.0.0.1:8786", "no address of a scheduler"),
     ("tcp://127.0.0.1", "no address of a scheduler"),
