@@ -18,12 +18,12 @@ HEAVY = ("torch", "torchvision", "faiss", "cv2", "onnxruntime", "timm")
 
 
 def modules_after(statement: str, *arguments) -> set[str]:
-    """Top-level modules loaded once a statement has run in a fresh interpreter."""
+    """Modules and packages loaded once a statement has run in a fresh interpreter."""
     script = (
         "import sys, contextlib, io\n"
         "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
         f"    {statement}\n"
-        "print(' '.join({name.split('.')[0] for name in sys.modules}))"
+        "print(' '.join(sys.modules))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, check=True
