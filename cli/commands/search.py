@@ -28,6 +28,8 @@ from cli.options.query import (
     QueriesArg,
     RegionsOpt,
     VerifyOptions,
+    VerifyWithOpt,
+    matcher_of,
     no_background,
     query_paths,
 )
@@ -98,7 +100,13 @@ def search(
         decode_soon(isolation)
         embedder = embedder_of(opened, model, device)
         background = background_of(opened, embedder.spec)
-        searcher = Searcher(opened, embedder, warn=lambda message: note(f"imgmatch: {message}"), background=background)
+        searcher = Searcher(
+            opened,
+            embedder,
+            warn=lambda message: note(f"imgmatch: {message}"),
+            background=background,
+            matcher=matcher_of(verification.verify_with),
+        )
         if background is None and max_fmr is None:
             no_background(opened)
         run = sets.together if together else Searcher.search
@@ -167,6 +175,7 @@ def explain(
     *,
     leave_out: LeaveOutOptions,
     regions: RegionsOpt = True,
+    verify_with: VerifyWithOpt = "sift",
     reveal: Annotated[
         bool, typer.Option("--reveal/--blur", help="Show the pictures as they are; recorded in the audit log.")
     ] = False,
@@ -184,14 +193,15 @@ def explain(
         decode_soon(isolation)
         embedder = embedder_of(opened, model, device)
         request = SearchRequest(leave_out=leave_out.leave_out(), regions=regions)
-        found = run_explain(opened, embedder, query, item, output, request, reveal=reveal)
+        matcher = matcher_of(verify_with)
+        found = run_explain(opened, embedder, query, item, output, request, matcher=matcher, reveal=reveal)
     verification = found.verification
     emit_one(
         {
             **fields.values(found.match, fields.EXPLAINED),
             "revealed": found.revealed,
             **{name: getattr(verification, name) for name in ("verified", "kind", "mirrored", "tentative", "inliers")},
-            **{name: getattr(verification, name) for name in ("error_px", "overlap", "reason")},
+            **{name: getattr(verification, name) for name in ("features", "error_px", "overlap", "reason")},
             "output": str(output),
         },
         format,

@@ -39,6 +39,7 @@ _BROUGHT = {  # what an extra brings besides the containers that name it as thei
     "pictures": "JPEG XL, JPEG XR, JPEG-LS, JPEG of more than 8 bits, camera raw",
     "sign": "signed statements",
     "faces": "faces, in a case whose owner allowed it",
+    "matcher": "learned points that verify from another side, once their wheel is added",
     "milvus": "an index on a Milvus server",
     "train": "training, export to ONNX, models of timm and torchvision",
     "cuda": "embedding on an NVIDIA GPU",
