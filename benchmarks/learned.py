@@ -24,7 +24,7 @@ from benchmarks.verify import verified
 from imgmatch.lab.hotels.geometry import traced
 from imgmatch.lab.hotels.views import SAMPLE, View, views
 from imgmatch.match.features import ITEM_PX, Features, extract
-from imgmatch.match.learned import item_points, query_points, verify_learned
+from imgmatch.match.learned import EXPECTED, agreement, points, verify_learned
 from imgmatch.match.overlay import photographed
 from imgmatch.match.verify import query_features, verify
 from imgmatch.models import DEFAULT_MODEL, load_model
@@ -51,35 +51,35 @@ class Pairs:
         size = (pixels.shape[1], pixels.shape[0])
         seen = extract(pixels, size)
         found = query_features(pixels, size) if self._sift else None
-        return found, query_points(self.matcher, pixels, size, None), photographed(seen.grey)
+        return found, points(self.matcher, pixels, size), photographed(seen.grey)
 
     def _item(self, which: Any) -> tuple[Features, LearnedPoints]:
         pixels = self._pixels(which)
         size = (pixels.shape[1], pixels.shape[0])
-        return extract(pixels, size), item_points(self.matcher, pixels, size)
+        return extract(pixels, size), points(self.matcher, pixels, size)
 
     def look(self, one: Any, other: Any) -> tuple[Verification | None, Verification | None]:
         """What SIFT says (None: not asked), and learned points, where a search asks them."""
-        (query, points, of_photograph), (item, there) = self.query(one), self.item(other)
+        (query, own, of_photograph), (item, there) = self.query(one), self.item(other)
         plain = verify(query, item) if query is not None else None
         asked = of_photograph and photographed(item.grey) and (plain is None or not plain.void)
-        return plain, verify_learned(self.matcher, points, there, item) if asked else None
+        return plain, verify_learned(self.matcher, own, there, item) if asked else None
 
 
 def measured(pairs: Pairs, asked: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
     """How many of some pairs each verifies, and how many points the learned ones have that are."""
     count = sift = learned = either = many = 0
-    points: list[int] = []
+    alone: list[int] = []
     for one, other in asked:
         plain, found = pairs.look(one, other)
         by_sift, by_learned = (what is not None and what.verified for what in (plain, found))
         count, sift, learned, either = count + 1, sift + by_sift, learned + by_learned, either + (by_sift or by_learned)
         many += bool(by_sift and plain is not None and plain.inliers >= 30 and not plain.mirrored)
         if by_learned and not by_sift and found is not None:
-            points.append(found.inliers)
+            alone.append(found.inliers)
     return {
         "pairs": count, "sift": sift, "sift_30_upright": many, "learned": learned, "either": either,
-        "points_of_learned_alone": sorted(points),
+        "points_of_learned_alone": sorted(alone),
     }  # fmt: skip
 
 
@@ -146,7 +146,17 @@ def near(count: int) -> dict[str, Any]:
         for n in np.argsort(-(of_paths @ vector), kind="stable")[:20].tolist()
         if frozenset((photographs.name(query), photographs.name(paths[n]))) not in doubles
     ]
-    return measured(pairs, asked)
+    count, verified_ones, expected = 0, [], []
+    for one, other in asked:
+        (_, own, _), (item, there) = pairs.query(one), pairs.item(other)
+        count += 1
+        expected.append(agreement(pairs.matcher, own, there).expected)
+        if expected[-1] >= EXPECTED and verify_learned(pairs.matcher, own, there, item).verified:
+            verified_ones.append([photographs.name(one), photographs.name(other)])
+        if count % 400 == 0:
+            print(count, len(asked), [round(value, 1) for value in sorted(expected)[-8:]], flush=True)
+    return {"pairs": count, "learned": len(verified_ones), "which": verified_ones,
+            "highest_expected": [round(value, 1) for value in sorted(expected)[-20:]]}  # fmt: skip
 
 
 def speed(queries: int = 5) -> dict[str, Any]:
@@ -163,9 +173,9 @@ def speed(queries: int = 5) -> dict[str, Any]:
         verified(pixels, [lambda item=item: extract(item, (item.shape[1], item.shape[0])) for item in chosen])  # type: ignore[misc]
         used["sift"].append(time.process_time() - started)
         started = time.process_time()
-        asked = query_points(matcher, pixels, size, None)
+        asked = points(matcher, pixels, size)
         for item, there in zip(chosen, seen, strict=True):
-            verify_learned(matcher, asked, item_points(matcher, item, there.size_px), there)
+            verify_learned(matcher, asked, points(matcher, item, there.size_px), there)
         used["learned"].append(time.process_time() - started)
     return {f"{name}_cpu_s": round(float(np.median(times)), 3) for name, times in used.items()} | {
         "load": report.load()

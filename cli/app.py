@@ -38,9 +38,30 @@ COMMANDS: Table = {
         "watch.watch",
         "Bring pictures into a case as they arrive in a folder, until Ctrl-C or SIGTERM, which end it cleanly",
     ),
-    "search": Row("search.search", "Find the items of a case that look most like each query photograph"),
+    "scheduler": Row(
+        "cluster.scheduler",
+        "Give out the work of ingests to workers, until Ctrl-C or SIGTERM. Beyond this machine, only with TLS",
+    ),
+    "worker": Row("cluster.worker", "Read, decode and embed for ingests of other machines, until Ctrl-C or SIGTERM"),
+    "search": Row(
+        "search.search",
+        "Find the items of a case, or of several, that look most like each query photograph",
+        "search.CasesFirst",
+    ),
     "export": Row("exchange.export", "Write a report, or what other programs and offices read"),
     "status": Row("case.status", "What a case holds"),
+    "terms": Family(
+        "What a case is for, on whose authority, until when it is kept, and what it demands.",
+        {
+            "show": Row(
+                "terms.show",
+                "What a case is for, on whose authority, by which consent, until when it is kept, and what it demands",
+            ),
+            "set": Row("terms.set_", "Change what a case says of itself"),
+            "extend": Row("terms.extend", "Let a case be used up to a later day, also when it has expired"),
+        },
+    ),
+    "releases": Row("terms.releases", "What has left a case"),
     "issues": Row("case.issues", "List the evidence that could not be used, and why"),
     "check": Row("check.check", "Verify a case"),
     "delete": Row("erasure.delete", "Erase items from a case for good"),

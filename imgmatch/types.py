@@ -322,6 +322,8 @@ class Match:
     """How well parts of the query meet parts of the item, where that was looked at: to order by, the highest first."""
     decision: Decision | None = None
     """What stands of it and the query by an examiner's word."""
+    case: str = ""
+    """Where several cases were searched at once: the one that has the item."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ def verify(
     out: Output,
 ) -> None:
     """Find any edit, cut, reorder or gap in the audit log, its end included; exit with 1 when there is one."""
-    from indexer.case.audit import Head
+    from indexer.case.chain import Head
 
     heads = [Head.parse(text) for text in expect or ()]
     with open_case(case) as opened:

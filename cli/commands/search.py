@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.options.asked import AskedOptions
 from cli.options.common import (
     CaseArg,
     DeviceOpt,
@@ -30,22 +32,32 @@ from cli.options.query import (
     VerifyOptions,
     VerifyWithOpt,
     matcher_of,
-    no_background,
     query_paths,
 )
 from cli.options.report import ReportOptions, refuse_report, report_page
+from cli.options.several import AlsoOpt, CasesFirst, one_model, opened_cases, parted, require_writable, searchers_of
 from cli.render.formats import Format, emit_one
 from cli.render.notes import EXIT_UNREADABLE, note
 from imgmatch.errors import UsageError
 
 if TYPE_CHECKING:
+    from imgmatch.types import Match
     from indexer.search.request import SearchResult
     from indexer.search.sets import LabelResult
 
 
+__all__ = ["CasesFirst", "explain", "search"]
+
+SearchedArg = Annotated[
+    str, typer.Argument(metavar="CASE... [--]", help="Folder of the case; of several, which -- parts from the queries.")
+]
+
+
 def search(
-    case: CaseArg,
+    ctx: typer.Context,
+    case: SearchedArg,
     queries: QueriesArg,
+    also: AlsoOpt = None,
     k: LeadsOpt = 10,
     *,
     leave_out: LeaveOutOptions,
@@ -66,22 +78,23 @@ def search(
     model: ModelOpt = None,
     device: DeviceOpt = "cpu",
     report: ReportOptions,
+    asked: AskedOptions,
     isolation: IsolationOpt = True,
     strict: StrictOpt = False,
     out: Output,
 ) -> None:
-    """Find the items of a case that look most like each query photograph."""
+    """Find the items of a case, or of several, that look most like each query photograph."""
     from cli.render.search import emit_labels, emit_search
     from indexer.search import sets
-    from indexer.search.background import background as background_of
     from indexer.search.names import require_names
     from indexer.search.request import SearchRequest
-    from indexer.search.searcher import Searcher
+    from indexer.search.several import SeveralCases
 
     if by not in ("item", "label"):
         raise UsageError(f"--by {by}: say item or label")
     if report.report is not None:
         refuse_report(report.report)
+    cases, queries = parted(ctx, case, queries, also or ())
     paths = query_paths(queries)
     wanted = sets.depth(k) if by == "label" else k
     request = SearchRequest(
@@ -95,29 +108,25 @@ def search(
     )
     unsaid = by == "label" or out.format is Format.csv  # what was left out has no place there
     told = _Told(report.report is not None, unsaid)
-    with open_case(case) as opened:
-        require_names(opened, request.within, label_column if by == "label" else None)
+    with opened_cases(cases) as opened:
+        require_writable(opened)
+        asked.tell(*opened.values())
+        report.require(*opened.values())
+        require_names(opened.values(), request.within, label_column if by == "label" else None)
         decode_soon(isolation)
-        embedder = embedder_of(opened, model, device)
-        background = background_of(opened, embedder.spec)
-        searcher = Searcher(
-            opened,
-            embedder,
-            warn=lambda message: note(f"imgmatch: {message}"),
-            background=background,
-            matcher=matcher_of(verification.verify_with),
-        )
-        if background is None and max_fmr is None:
-            no_background(opened)
-        run = sets.together if together else Searcher.search
-        results = told.each(run(searcher, paths, request))
+        embedder = one_model(opened, model, device)
+        searcher = SeveralCases(searchers_of(opened, embedder, max_fmr, matcher_of(verification.verify_with)), embedder)
+        run = searcher.together if together else searcher.search
+        results = told.each(run(paths, request))
         if by == "label":
             ranked = told.ranked(sets.by_label(result, label_column, k) for result in results)
             emit_labels(ranked, out.format, out.output)
         else:
             emit_search(results, out.format, out.output)
         if report.report is not None:
-            report_page(opened, told.kept, embedder.spec, report.report, reveal=report.seen, no_images=report.no_images)
+            where = opened if len(opened) > 1 else opened[case]
+            report_page(where, told.kept, embedder.spec, report.report, reveal=report.seen, no_images=report.no_images)
+    told.hint()
     if not told.searched:
         what = told.failed[0].locator.path if told.failed else " ".join(map(str, queries))
         why = _why_not(told.failed[0]) if len(told.failed) == 1 else what
@@ -134,12 +143,14 @@ class _Told:
         self.failed: list[SearchResult] = []
         self.kept: list[SearchResult] = []
         self._keep, self._left_out = keep, left_out
+        self._lead: tuple[SearchResult, Match] | None = None
 
     def each(self, results: Iterator[SearchResult]) -> Iterator[SearchResult]:
         told = 0
         for result in results:
             if result.issue is None:
                 self.searched += 1
+                self._lead = self._lead or next(((result, match) for match in result.matches), None)
             else:
                 self.failed.append(result)
             if self.searched or len(self.failed) > 1:  # else it may be all that is said
@@ -151,6 +162,16 @@ class _Told:
             if self._keep:
                 self.kept.append(result)
             yield result
+
+    def hint(self) -> None:
+        """Of several cases: how an item is looked at in its own."""
+        if self._lead is None or not self._lead[1].case:
+            return
+        result, match = self._lead
+        query = (match.query or result.locator).path or "QUERY"
+        case, item = shlex.quote(match.case), match.item_id
+        explain = f"imgmatch explain {case} {shlex.quote(query)} {item} -o why.png"
+        note(f"Each item is of its case: imgmatch show {case} {item}; {explain}")
 
     def ranked(self, found: Iterator[LabelResult]) -> Iterator[LabelResult]:
         """Labels on their way out: of each the best picture is kept, in their order."""
@@ -183,6 +204,7 @@ def explain(
     device: DeviceOpt = "cpu",
     isolation: IsolationOpt = True,
     format: Annotated[Format, typer.Option("--format", help="How to write the figures.")] = Format.table,
+    asked: AskedOptions,
 ) -> None:
     """Draw why a query and an item match: geometry, inliers, heat maps. Pictures are coarsened unless --reveal."""
     from indexer.search import fields
@@ -190,6 +212,7 @@ def explain(
     from indexer.search.request import SearchRequest
 
     with open_case(case) as opened:
+        asked.tell(opened)
         decode_soon(isolation)
         embedder = embedder_of(opened, model, device)
         request = SearchRequest(leave_out=leave_out.leave_out(), regions=regions)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +17,7 @@ from cli.render.journal import journal
 from cli.render.notes import EXIT_INTERRUPTED, note
 from cli.render.progress import stop_on_signal
 from imgmatch.errors import UsageError
+from imgmatch.repeating import repeating
 
 if TYPE_CHECKING:
     from indexer.intake.ingest import IngestReport
@@ -44,11 +47,24 @@ def watch(
 
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; give an existing one")
-    with open_case(case) as opened, journal(taking.log, [folder]) as log, stop_on_signal() as stop:
+    with (
+        open_case(case) as opened,
+        journal(taking.log, [folder]) as log,
+        stop_on_signal() as stop,
+        ExitStack() as stack,
+    ):
         embedder = embedder_of(opened, taking.model, taking.device, threads=1)
         arrivals = Arrivals(folder, still, leave_out=opened.path)
         note(f"imgmatch: watching {folder} for {case}; end with Ctrl-C or SIGTERM")
-        gone = False
+        gone = busy = False
+        log.tell("watching", case=str(case), folder=str(folder), pid=os.getpid())
+
+        def waiting() -> bool:
+            if not busy:
+                log.tell("waiting", moving=len(arrivals.moving), listed=not gone)
+            return True
+
+        stack.enter_context(repeating(waiting, taking.every, "watching"))
         while not stop.is_set():
             try:
                 arrivals.look()
@@ -60,7 +76,9 @@ def watch(
             if arrivals.due and not gone:
                 taken = arrivals.ready()
                 config = taking.config(inside, passwords, wait=True, still=lambda way, known=taken: way in known)
+                busy = True
                 report = take_in(opened, [folder], embedder, config, taking, log, stop)
+                busy = False
                 if not report.interrupted:
                     arrivals.taken(taken)
                 _tell(report)
@@ -68,6 +86,7 @@ def watch(
                 stop.why = "nothing more arrives"
                 break
             stop.wait(look)
+        log.tell("watched", why=stop.why)
     note(f"imgmatch: watching {folder} has ended ({stop.why}); what was committed is kept")
     if stop.why == "Ctrl-C":
         raise typer.Exit(EXIT_INTERRUPTED)

@@ -17,10 +17,13 @@ _HOME = "cli.commands"
 
 
 class Row(NamedTuple):
-    """A command: ``module.function`` of cli.commands, and the first sentence of what it says of itself."""
+    """A command: ``module.function`` of cli.commands, and the first sentence of what it says of itself. ``parser``:
+    ``module.class`` of cli.commands that parses its arguments where they are no common ones.
+    """
 
     at: str
     help: str
+    parser: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ def _build(name: str, row: Row | Family) -> Any:
         family.callback()(lambda: None)
     else:
         family = typer.Typer(add_completion=False, **settings(""))
-        family.command(name)(spread(at(row.at)))
+        family.command(name, cls=at(row.parser) if row.parser else None)(spread(at(row.at)))
     command = typer.main.get_command(family)
     command.name = name
     return command

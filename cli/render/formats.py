@@ -70,3 +70,13 @@ def target(output: Path | None) -> Iterator[IO[str]]:
         file = io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", newline="")
         yield file
         file.detach()  # flushed, and left to whole_file to close
+
+
+def size_text(count: int) -> str:
+    """A length in bytes, rounded for a reader."""
+    value = float(count)
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{value:,.0f} {unit}" if unit == "bytes" else f"{value:,.1f} {unit}"
+        value /= 1024
+    return f"{value:,.1f} TiB"

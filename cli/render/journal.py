@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from cli.render.formats import size_text
 from cli.render.notes import note
 from imgmatch.errors import UsageError
 from imgmatch.repeating import repeating
@@ -101,7 +102,7 @@ def beats(report: Callable[[], IngestReport | None], log: Journal, every_s: floa
 def summary(case: Path, report: IngestReport, totals: Mapping[str, int], seconds: float) -> str:
     """What an ingest did, for a person: how much, how fast, what of it, and what to do next."""
     rate = f"{report.files / max(seconds, 1e-3):,.1f} files/s"
-    lines = [f"{report.files:,} files, {_size(report.read_bytes)} read, in {_length(seconds)}: {rate}"]
+    lines = [f"{report.files:,} files, {size_text(report.read_bytes)} read, in {_length(seconds)}: {rate}"]
     broken = report.issues
     told = (
         (report.new_items, "new pictures"),
@@ -148,12 +149,3 @@ def _length(seconds: float) -> str:
         return f"{seconds:.1f} s"
     hours, minutes = whole // 3600, whole // 60 % 60
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {whole % 60:02} s"
-
-
-def _size(count: int) -> str:
-    value = float(count)
-    for unit in ("bytes", "kB", "MB", "GB", "TB"):
-        if value < 1000 or unit == "TB":
-            break
-        value /= 1000
-    return f"{value:,.0f} {unit}" if unit == "bytes" else f"{value:,.1f} {unit}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
@@ -18,8 +19,12 @@ from indexer.intake.csvfile import cell, printable, write_csv
 from indexer.out.jsontext import json_text
 from indexer.search import fields
 
-_OVERVIEW = ("query", "strength", "score", "item", "label", "decision", "found at")
-_REJECTED = ("item_id", "sha256", "path", "locator", "decision", "decided_by", "decided_utc", "decision_note")
+_OVERVIEW = ("query", "strength", "score", "case", "item", "label", "decision", "found at")
+_REJECTED = ("item_id", "sha256", "path", "locator", "decision", "decided_by", "decided_utc", "decision_note", "case")
+
+_LABEL_COLUMNS = (
+    "query", "rank", "value", "strength", "score", "as_rooms", "by_chance", "decision", "pictures", "items"
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from imgmatch.types import Match
@@ -45,7 +50,7 @@ def emit_search(results: Iterable[SearchResult], format: Format, output: Path | 
                 file.write(json_text(search_record(result)) + "\n")
             file.flush()
         if len(best) > 1:
-            file.write(f"{len(best)} queries, the best match of each\n{text_table(best, _OVERVIEW)}")
+            file.write(f"{len(best)} queries, the best match of each\n{_overview(best)}")
 
 
 def _json(file: IO[str], objects: Iterator[str]) -> None:
@@ -74,14 +79,22 @@ def _best(result: SearchResult) -> list[str]:
     name = _name(result)
     lead = next((match for match in result.matches if strength(match).convincing), None)
     if lead is None:
-        return [name, result.answer, "", "", "", result.left_out.words, ""]
-    shown = fields.cells(lead, ["strength", "score", "item_id", "label", "decided", "found_at"])
+        return [name, result.answer, "", "", "", "", result.left_out.words, ""]
+    shown = fields.cells(lead, ["strength", "score", "case", "item_id", "label", "decided", "found_at"])
     return [name, *(cell(value) for value in shown.values())]
+
+
+def _overview(best: list[list[str]]) -> str:
+    """The table of these rows; without a column for the case where one alone was searched."""
+    at = _OVERVIEW.index("case")
+    shown = [n for n in range(len(_OVERVIEW)) if n != at or any(row[at] for row in best)]
+    return text_table([[row[n] for n in shown] for row in best], [_OVERVIEW[n] for n in shown])
 
 
 def _decisions(matches: Iterable[Match]) -> list[str]:
     """What examiners decided of the pictures of a label, each with its item."""
-    return [f"item {m.item_id} {m.decision.words}" for m in matches if m.decision is not None]
+    of = ((f"item {m.item_id}{f' of {m.case}' if m.case else ''}", m.decision) for m in matches)
+    return [f"{item} {decision.words}" for item, decision in of if decision is not None]
 
 
 def _name(result: SearchResult) -> str:
@@ -107,6 +120,7 @@ def search_record(result: SearchResult) -> dict[str, Any]:
             "likelier_by_chance": result.left_out.by_rate,
         },
         "background": None if result.background is None else asdict(result.background),
+        "cases": [asdict(case) for case in result.cases],
     }
     if result.issue is not None:
         record["issue"] = {"stage": result.issue.stage, "error": result.issue.error, "message": result.issue.message}
@@ -128,8 +142,19 @@ def _search_table(result: SearchResult) -> str:
         head = shortened(head, max(20, shutil.get_terminal_size().columns - len(found) - 3))
     table = text_table([[row[n] for n in shown] for row in rows], [headings[n] for n in shown])
     rates = any(match.false_match is not None for match in result.matches)
-    against = f"  by chance: of {result.background.words}\n" if rates and result.background is not None else ""
+    against = _against(result) if rates else ""
     return f"{head}   {found}{table}{against}{left_out}\n"
+
+
+def _against(result: SearchResult) -> str:
+    """What the rates come from, a line a case."""
+    if result.background is not None:
+        return f"  by chance: of {result.background.words}\n"
+    backgrounds = ((one.case, one.background) for one in result.cases)
+    return "".join(
+        f"  by chance, in {printable(case)}: {'not stated' if known is None else f'of {known.words}'}\n"
+        for case, known in backgrounds
+    )
 
 
 def _short(words: str) -> str:
@@ -145,6 +170,7 @@ def emit_labels(results: Iterable[LabelResult], format: Format, output: Path | N
             head = search_record(found.result)
             for label in found.labels:
                 best = label.matches[0]
+                shown = {(match.case or None, match.item_id) for match in label.matches}
                 yield {
                     "query": _name(found.result),
                     "queries": head["queries"],
@@ -158,26 +184,14 @@ def emit_labels(results: Iterable[LabelResult], format: Format, output: Path | N
                     "decision": "; ".join(_decisions(label.matches)),
                     "pictures": label.pictures,
                     "items": [match.item_id for match in label.matches],
+                    "cases": [match.case for match in label.matches if match.case],
                     "path": best.sightings[0].locator.path,
                     "place": best.sightings[0].locator.words,
-                    "matches": [m for m in head["matches"] if m["item_id"] in {x.item_id for x in label.matches}],
+                    "matches": [m for m in head["matches"] if (m["case"], m["item_id"]) in shown],
                 }
 
-    emit(
-        records(),
-        [
-            "query",
-            "rank",
-            "value",
-            "strength",
-            "score",
-            "as_rooms",
-            "by_chance",
-            "decision",
-            "pictures",
-            "items",
-            "path",
-        ],
-        format,
-        output,
-    )
+    every = records()
+    first = next(every, None)
+    own = ["cases"] if first is not None and first["cases"] else []
+    columns = [*_LABEL_COLUMNS, *own, "path"]
+    emit(() if first is None else itertools.chain([first], every), columns, format, output)

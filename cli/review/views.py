@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import imgmatch
+from cli.render.formats import size_text
 from cli.review.door import PAGES
 from imgmatch.match.calibration import false_match_text
 from imgmatch.match.faces import hides_faces
@@ -284,13 +285,3 @@ def container(locator: Locator) -> str:
     """The folder or container that something is in."""
     folder = place(locator).rpartition(" > ")[2].rstrip("/").rpartition("/")[0].rpartition("/")[2]
     return folder or (file_name(locator.parent) if locator.parent is not None else "")
-
-
-def size_text(count: int) -> str:
-    """A length in bytes, rounded for a reader."""
-    value = float(count)
-    for unit in ("bytes", "KiB", "MiB"):
-        if value < 1024:
-            return f"{value:,.0f} {unit}" if unit == "bytes" else f"{value:,.1f} {unit}"
-        value /= 1024
-    return f"{value:,.1f} GiB"

@@ -51,7 +51,8 @@ def heat_maps(embedder: Embedder, query: Pixels, item: Pixels) -> tuple[Heat, He
 
 
 def hidden(pixels: Pixels) -> Pixels:
-    """Coarsen (H, W, 3) uint8: people to blocks of a 14th of the longer side, the rest to a 110th.
+    """Coarsen (H, W, 3) uint8: people to blocks of a 14th of the longer side, the rest to a 110th, and a small picture
+    to blocks of some pixels all the same.
 
     People are where faces are found, and what lies below them. Where the package that finds faces is not installed,
     what has the colour of skin is taken for people, by the chroma bounds of Chai and Ngan (1999), which also catch wood
@@ -60,7 +61,7 @@ def hidden(pixels: Pixels) -> Pixels:
     """
     height, width = pixels.shape[:2]
     longer = max(height, width)
-    coarse, fine = _blocks(pixels, max(1, longer // 14)), _blocks(pixels, max(1, longer // 110))
+    coarse, fine = (_blocks(pixels, max(least, longer // parts)) for least, parts in ((8, 14), (3, 110)))
     faces = faces_to_hide(pixels)
     people = _skin(pixels) if faces is None else people_mask(faces, (width, height))
     return np.where(people[..., None], coarse, fine).astype(np.uint8)

@@ -1,5 +1,5 @@
 """Pictures that a value of a database, a list of properties or a text carries: as they are, behind some bytes of a
-header, packed by gzip, in a list of properties, or as base64 (RFC 4648) in text.
+header, packed by gzip, in a list of properties, or as base64 (RFC 4648) or by the numbers of their bytes in text.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 
 import numpy as np
 
-from imgmatch.parsers import plist
+from imgmatch.parsers import digits, plist
 from imgmatch.parsers.embedded import decoded
 from imgmatch.picture.extents import BEGIN, length_of
 
@@ -22,19 +22,37 @@ LEAST_BYTES = 24
 _MOST_DEPTH = 6
 _MOST_INFLATED = 256 << 20
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_CONTAINERS = (b"PK\x03\x04", b"%PDF-", b"SQLite format 3\0", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"Rar!\x1a\x07")
+_CONTAINERS = (
+    *(b"PK\x03\x04", b"%PDF-", b"SQLite format 3\0", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"Rar!\x1a\x07"),
+    *(b"7z\xbc\xaf\x27\x1c", b"!BDN", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"),
+)
+_GZIP, _ZLIB = b"\x1f\x8b\x08", (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 _OTHERS = (b"8BPS", b"\xff\x0a", b"\0\0\0\x0cJXL ", b"\xff\x4f\xff\x51")
 
-NEEDLES = (b"data:", b"9j", b"iVBORw0KGgo", b"R0lGOD", b"UklGR", b"GZ0eXB", b"SUkq", b"TU0AK", b"YnBsaXN0MD")
+NEEDLES = (
+    b"data:",
+    b"9j",
+    b"iVBORw0KGgo",
+    b"R0lGOD",
+    b"UklGR",
+    b"GZ0eXB",
+    b"SUkq",
+    b"TU0AK",
+    b"YnBsaXN0MD",
+    b"UEsDB",
+    b"H4sI",
+    b"JVBERi0",
+    b"N3q8rycc",
+)
 """One of these stands in each text that carries a picture: what is quickly looked for."""
 _SLASH = rb"(?:/|\\/|_|%2[Ff]|&#47;|&#x2[Ff];)"
 _MAGIC = (
     rb"(?<![A-Za-z0-9+/=])(?:" + _SLASH + rb"9j" + rb"(?:" + _SLASH + rb")(?=[\w\\/+%])|iVBORw0KGgo|R0lGOD(?:dh|lh)"
-    rb"|UklGR|AAAA[A-Z]GZ0eXB|SUkq[AK]|TU0AK|Qk[\w+/]{6}AAAA|YnBsaXN0MD)"
+    rb"|UklGR|AAAA[A-Z]GZ0eXB|SUkq[AK]|TU0AK|Qk[\w+/]{6}AAAA|YnBsaXN0MD|UEsDB[AB]|H4sI[AC]|JVBERi0x|N3q8rycc)"
 )
 _URI = rb"data:([\w.+-]{0,80}/?[\w.+-]{0,80})((?:;[\w.=+\"'%-]{0,80}){0,8})(?:\\?,|%2[Cc])"
 _LETTERS = rb"(?:[A-Za-z0-9+/=_%\\\s-]|&#?\w+;)"
-_START = re.compile(_URI + rb"|(" + _MAGIC + rb")")
+_START = re.compile(_URI + rb"|(" + _MAGIC + rb")|(" + digits.HEX + rb")|(" + digits.LIST + rb")")
 _PROOF = re.compile(rb"(?:data:(?:image/|application/octet|;|,)[^,\s]{0,100},|" + _MAGIC + rb")" + _LETTERS + rb"{32}")
 _RUN = re.compile(rb"(?:[A-Za-z0-9+/=_%\\\s-]|&#?\w+;)*")
 _PLAIN = re.compile(rb"[^\"'<>()\s]*")
@@ -47,7 +65,7 @@ _LETTERS_ALIKE = bytes(65 if code in _BASE64 else 32 for code in range(256))
 _A_RUN = b"A" * 20  # no picture, and no line of one, goes without so many letters of base64 on end
 _SHORT_BYTES = 8 << 10
 _A, _SLASH_CODE, _PLUS = np.frombuffer(b"a/+", np.uint8)
-_PAIRS = tuple(np.frombuffer(b"a:9jw00llGZ0kqU0N0", "<u2"))
+_PAIRS = tuple(np.frombuffer(b"a:9jw00llGZ0kqU0N0sD4si0q8", "<u2"))
 """Two bytes that stand together in each of NEEDLES, in their order."""
 _MOST_TRIED = 100_000  # then it is looked through where it takes no time from anything else
 
@@ -69,7 +87,7 @@ def in_value(value: bytes, depth: int = 0) -> Iterator[Carried]:
             yield Carried("", value)
     elif value.startswith(b"bplist0"):
         yield from _in_plist(value, depth)
-    elif value.startswith(b"\x1f\x8b\x08"):
+    elif value.startswith((_GZIP, *_ZLIB)):
         yield from _in_packed(value, depth)
     elif not BEGIN.search(value):
         yield from in_text(value, depth)
@@ -84,8 +102,10 @@ def is_whole(value: bytes) -> bool:
 
 _HINT = re.compile(
     BEGIN.pattern
-    + b"|bplist0|\x1f\x8b\x08|PK\x03\x04|%PDF-|\xd0\xcf\x11\xe0\xa1|II[*+]\0|MM\0[*+]|8BPS|JXL |Rar!|SQLite f|\xff\x0a"
-    + b"".join(b"|" + re.escape(needle) for needle in NEEDLES),
+    + b"|bplist0|\x1f\x8b\x08|\\A\x78[\x01\x5e\x9c\xda]"
+    + b"|PK\x03\x04|%PDF-|\xd0\xcf\x11\xe0\xa1|II[*+]\0|MM\0[*+]|8BPS|JXL |Rar!|SQLite f|\xff\x0a"
+    + b"|7z\xbc\xaf|!BDN|\xfd7zXZ\0|[(]\xb5\x2f\xfd"
+    + b"".join(b"|" + re.escape(needle) for needle in (*NEEDLES, *digits.NEEDLES)),
     re.DOTALL,
 )
 
@@ -96,9 +116,13 @@ def looks_like(data: bytes) -> bool:
 
 
 def in_this_text(text: bytes) -> bool:
-    """Does a text carry what begins as a picture does, in base64 or as a ``data:`` URI? Quick where not."""
+    """Does a text carry what begins as a picture does, in base64, as a ``data:`` URI or by numbers? Quick where not."""
+    if digits.in_list(text):
+        return True
     if not _has_run(text) and b"data:image/" not in text:
         return False
+    if digits.in_hex(text):
+        return True
     tried = 0
     for needle in NEEDLES if len(text) < _SHORT_BYTES else _needles_that_may_be_in(text):
         at = text.find(needle)
@@ -131,11 +155,11 @@ def _needles_that_may_be_in(text: bytes) -> list[bytes]:
 
 def in_text(text: bytes, depth: int = 0) -> Iterator[Carried]:
     """Each picture that a text carries, called by the place where it begins: ``data:`` URIs (RFC 2397), and base64
-    that begins as a picture does, as in vCards, LDIF, JSON, XML and lists of properties, in lines or not.
+    that begins as a picture does, as in vCards, LDIF, JSON, XML and lists of properties, in lines or not; and digits.
     """
     if text.startswith((b"\xff\xfe", b"\xfe\xff")):
         text = text.decode("utf-16", "replace").encode("utf-8")
-    if not any(needle in text for needle in NEEDLES):
+    if not any(needle in text for needle in NEEDLES) and not digits.in_list(text) and not digits.in_hex(text):
         return
     for at, _, data in runs(text):
         for found in in_value(data, depth + 1):
@@ -146,8 +170,11 @@ def runs(text: bytes, start: int = 0) -> Iterator[tuple[int, int, bytes]]:
     """Where each piece that may be a picture begins and ends in a text, and what it is."""
     at = start
     while (match := _START.search(text, at)) is not None:
-        uri = match[3] is None
-        if uri and b"base64" not in match[2].lower():
+        numbers = match[4] is not None or match[5] is not None
+        uri = match[3] is None and not numbers
+        if numbers:
+            at, data = digits.read(text, match.start(), as_list=match[5] is not None)
+        elif uri and b"base64" not in match[2].lower():
             body = _PLAIN.match(text, match.end())
             data = unquote_to_bytes(unescape(body[0].decode("latin-1")).encode("latin-1", "ignore")) if body else b""
             at = body.end() if body else match.end()
@@ -156,7 +183,7 @@ def runs(text: bytes, start: int = 0) -> Iterator[tuple[int, int, bytes]]:
             at, data = _base64(text, begin)
         if uri and match[1] and _NO_PICTURE.match(match[1]):
             continue
-        if len(data) >= LEAST_BYTES and (uri or is_whole(data) or data.startswith(b"bplist0")):
+        if len(data) >= LEAST_BYTES and (uri or is_whole(data) or data.startswith((b"bplist0", _GZIP))):
             yield match.start(), at, data
 
 
@@ -213,16 +240,18 @@ def _in_plist(value: bytes, depth: int) -> Iterator[Carried]:
 
 
 def _in_packed(value: bytes, depth: int) -> Iterator[Carried]:
-    inflate = zlib.decompressobj(31)
+    how = "gz" if value.startswith(_GZIP) else "zlib"
+    inflate = zlib.decompressobj(31 if how == "gz" else 15)
     try:
         data = inflate.decompress(value, _MOST_INFLATED)
-    except zlib.error:
+    except zlib.error:  # none, or damaged
+        yield from behind_headers(value) if how == "zlib" else ()
         return
     if inflate.unconsumed_tail:
         yield Carried("", value)  # it is opened as a container, within its limits
         return
     for found in in_value(data, depth + 1):
-        yield Carried("/".join(filter(None, ("gz", found.at))), found.data)
+        yield Carried("/".join(filter(None, (how, found.at))), found.data)
 
 
 def behind_headers(value: bytes) -> Iterator[Carried]:

@@ -21,8 +21,9 @@ from imgmatch.given import load
 from imgmatch.locator import readable
 from indexer.care.seal import digest_of, private_key, sealed, signature_faults
 from indexer.case.account import account
-from indexer.case.audit import AuditLog, Head
+from indexer.case.audit import AuditLog
 from indexer.case.case import Case
+from indexer.case.chain import Head
 from indexer.case.ending import state_of
 from indexer.case.use import Use
 from indexer.catalogue.clock import now_utc

@@ -10,59 +10,27 @@ catalogue's write lock.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
 import imgmatch
-from imgmatch.errors import CaseError, UsageError
-from imgmatch.given import loads
+from imgmatch.errors import CaseError
 from imgmatch.locator import readable
 from indexer.case.account import account, declared
+from indexer.case.chain import FIRST, Head, Verified, lines_of, place_of, verify
+from indexer.case.redaction import digest, legible, line_of, redacted
 from indexer.catalogue import Catalogue, LogState, Writer
 from indexer.catalogue.clock import now_utc
 from indexer.index.disk import sync_folder
 
-FIRST = "0" * 64
-"""What the first entry names as the hash of the one before."""
 EMPTY = LogState(0, FIRST, 0)
 _LOOKED_AT_BYTES = 1 << 17
-_LONGEST_LINE_BYTES = 128 << 20  # no entry is longer
 _MOST_WAITING_BYTES = 16_000
 """The catalogue writes all that waits again with each entry: more than this costs more than forcing the log to disk."""
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The last entry: its number and the SHA-256 of its line, which stands for the whole log up to there."""
-
-    entry: int
-    sha256: str
-
-    def __str__(self) -> str:
-        return f"{self.entry}:{self.sha256}"
-
-    @classmethod
-    def parse(cls, text: str) -> Head:
-        """From ``NUMBER:SHA256``. Raises UsageError on anything else."""
-        number, _, digest = text.strip().partition(":")
-        if not number.isdecimal() or len(digest) != 64 or not set(digest.lower()) <= set("0123456789abcdef"):
-            raise UsageError(f"{text!r} is no head of a log; give NUMBER:SHA256 as imgmatch audit head prints it")
-        return cls(int(number), digest.lower())
-
-
-@dataclass(slots=True)
-class Verified:
-    """What a verification found. ``notes`` are no faults: what can't be told, or what a kill left to be finished."""
-
-    head: Head
-    faults: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
 
 
 class AuditLog:
@@ -102,8 +70,8 @@ class AuditLog:
             "version": imgmatch.__version__,
             "before": state.sha256,
         }
-        line = json.dumps(entry, sort_keys=True).encode("ascii") + b"\n"
-        head = Head(state.entry + 1, hashlib.sha256(line).hexdigest())
+        line = line_of(entry)
+        head = Head(state.entry + 1, digest(line))
         writer.custody.set_log_state(replace(state, entry=head.entry, sha256=head.sha256, waiting=state.waiting + line))
         return head
 
@@ -119,29 +87,61 @@ class AuditLog:
     def _write_out(self, most_waiting: int) -> None:
         try:
             with self._catalogue.log_transaction(durable=False) as writer:
-                state = writer.custody.log_state()
-                if state is None or not state.waiting:
-                    self._unsettled = False
-                    return
-                new = not self.path.exists()
-                with self.path.open("ab+") as file:
-                    rest = _after(file, state.settled_bytes, len(state.waiting))
-                    as_left = rest is not None and state.waiting.startswith(rest)
-                    if rest is not None and as_left:
-                        file.write(state.waiting[len(rest) :])
-                    else:  # somebody changed the log: nothing of it is touched, and the chain shows it
-                        file.write((b"" if _ends_whole(file) else b"\n") + state.waiting)
-                    file.flush()
-                    self._unsettled = as_left and not new and len(state.waiting) <= most_waiting
-                    if self._unsettled:
-                        return
-                    os.fsync(file.fileno())
-                    size = file.seek(0, os.SEEK_END)
-                if new:
-                    sync_folder(self.path.parent)
-                writer.custody.set_log_state(replace(state, settled_bytes=size, waiting=b""))
+                self._settle(writer, most_waiting)
         except OSError as error:
             raise _unrecorded(self.path, error) from error
+
+    def _settle(self, writer: Writer, most_waiting: int) -> None:
+        state = writer.custody.log_state()
+        if state is None or not state.waiting:
+            self._unsettled = False
+            return
+        new = not self.path.exists()
+        with self.path.open("ab+") as file:
+            rest = _after(file, state.settled_bytes, len(state.waiting))
+            as_left = rest is not None and state.waiting.startswith(rest)
+            if rest is not None and as_left:
+                file.write(state.waiting[len(rest) :])
+            else:  # somebody changed the log: nothing of it is touched, and the chain shows it
+                file.write((b"" if _ends_whole(file) else b"\n") + state.waiting)
+            file.flush()
+            self._unsettled = as_left and not new and len(state.waiting) <= most_waiting
+            if self._unsettled:
+                return
+            os.fsync(file.fileno())
+            size = file.seek(0, os.SEEK_END)
+        if new:
+            sync_folder(self.path.parent)
+        writer.custody.set_log_state(replace(state, settled_bytes=size, waiting=b""))
+
+    def redact(self, names_something: Callable[[dict[str, Any], str, str], bool]) -> set[int]:
+        """Take texts out of entries that were written, so that the chain still holds: those of which
+        ``names_something`` (entry, way of the text in it, the text) says so. Returns the numbers of these entries.
+
+        The log is replaced by one as long, all at once. Raises CaseError where that can't be done.
+        """
+        changed: set[int] = set()
+        draft = self.path.with_name(f".{self.path.name}.part")
+        try:
+            with self._catalogue.log_transaction(durable=False) as writer:
+                self._settle(writer, 0)
+                with self.path.open("rb") as file, draft.open("wb") as new:
+                    for line in lines_of(file, 1 << 62):
+                        less = redacted(line, names_something)
+                        if less != line and (place := place_of(line)) is not None:
+                            changed.add(place[0])
+                        new.write(less)
+                    new.flush()
+                    os.fsync(new.fileno())
+                if changed:
+                    os.chmod(draft, self.path.stat().st_mode)
+                    os.replace(draft, self.path)
+                    sync_folder(self.path.parent)
+        except OSError as error:
+            raise _unrecorded(self.path, error) from error
+        finally:
+            draft.unlink(missing_ok=True)
+        return changed
 
     def adopt(self) -> None:
         """Keep the head of the log from now on: of a case of a format that kept none."""
@@ -176,7 +176,7 @@ class AuditLog:
             nothing = now is not None and (now.entry == 0 or now.settled_bytes == 0)
             return Verified(Head(0, FIRST), [] if nothing and not list(expect) else [why])
         with self.path.open("rb") as file:
-            return verify(str(self.path), _lines(file, size), now, expect)
+            return verify(str(self.path), lines_of(file, size), now, expect)
 
     def suspect(self) -> str | None:
         """The first fault of the log, as far as its last part tells, which is soon read; never writes."""
@@ -186,8 +186,8 @@ class AuditLog:
         state = self._catalogue.custody.log_state()
         with self.path.open("rb") as file:
             file.seek(size - _LOOKED_AT_BYTES)
-            lines = list(_lines(file, _LOOKED_AT_BYTES - len(file.readline())))
-        place = _place(lines[0]) if lines else None
+            lines = list(lines_of(file, _LOOKED_AT_BYTES - len(file.readline())))
+        place = place_of(lines[0]) if lines else None
         after = Head(place[0] - 1, place[1]) if place else Head(0, FIRST)
         return next(iter(verify(str(self.path), lines, state, after=after).faults), None)
 
@@ -213,9 +213,9 @@ class AuditLog:
     def _all(self) -> Iterator[dict[str, Any]]:
         try:
             with self.path.open("rb") as file:
-                for line in _lines(file, 1 << 62):
+                for line in lines_of(file, 1 << 62):
                     try:
-                        entry = loads(line)
+                        entry = legible(line)
                         yield {**entry, "action": str(entry["action"])}
                     except (ValueError, TypeError, KeyError, RecursionError):
                         text = line[:99_999].decode("ascii", "backslashreplace").rstrip("\n")
@@ -237,118 +237,9 @@ class AuditLog:
                 return state, "the log was shorter than when it was last written"
             if not state.waiting.startswith(rest):
                 return state, "the log held more than was written to it"
-            if not state.waiting and hashlib.sha256(_tail(file)).hexdigest() != state.sha256 and state.entry:
+            if not state.waiting and digest(_tail(file)) != state.sha256 and state.entry:
                 return state, "the log's last entry was not the one that was written"
         return state, None
-
-
-def verify(
-    name: str, lines: Iterable[bytes], state: LogState | None, expect: Iterable[Head] = (), after: Head | None = None
-) -> Verified:
-    """Verify a log's lines (with their ends), all or those ``after`` an entry, against what the catalogue keeps."""
-    faults: list[str] = []
-    notes: list[str] = []
-    hashes = _Wanted(expect, state)
-    number, digest = (after.entry, after.sha256) if after else (0, FIRST)
-    torn = b""
-    for count, line in enumerate(lines, start=1):
-        if not line.endswith(b"\n"):
-            torn = line
-            break
-        place = _place(line)
-        if place is None:
-            faults.append(f"{name}: line {count} is no entry")
-            said = number + 1
-        else:
-            said, before = place
-            if said != number + 1:
-                faults.append(f"{name}: after entry {number} comes entry {said}: some are missing, added or moved")
-            elif before != digest:
-                faults.append(
-                    f"{name}: entry {said} does not continue the chain: entry {number} or {said} is not as it was"
-                )
-        number, digest = said, hashlib.sha256(line).hexdigest()
-        hashes.met(number, digest)
-    faults += _end_faults(name, number, digest, torn, state, notes)
-    faults += [
-        f"{name}: entry {head.entry} is not the one that was noted (SHA-256 {head.sha256}), or is gone"
-        for head in hashes.missed()
-    ]
-    return Verified(Head(number, digest), faults, notes)
-
-
-def _place(line: bytes) -> tuple[int, str] | None:
-    """Number of an entry, and the hash that it names of the one before; None of what is no entry."""
-    try:
-        entry = loads(line)
-        said, before = entry["entry"], entry["before"]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return None
-    return (said, before) if type(said) is int and isinstance(before, str) else None
-
-
-def _end_faults(
-    name: str, number: int, digest: str, torn: bytes, state: LogState | None, notes: list[str]
-) -> Iterator[str]:
-    if state is None:
-        if number:
-            yield f"{name}: the catalogue has lost the head of this log: a cut at its end can't be seen"
-        if torn:
-            yield f"{name}: the last entry is torn"
-        return
-    # What the log may end with after a kill: the settled entries and any number of the waiting lines.
-    ends = {state.entry: (state.sha256, b"")}
-    for line in state.waiting_lines:
-        place = _place(line)
-        if place is None:
-            yield f"{name}: what waits in the catalogue to be written is no entry"
-            return
-        ends[place[0] - 1] = (place[1], line)
-    settled = min(ends)
-    if number < settled:
-        yield f"{name}: entries {number + 1} to {settled} are missing at the end; the catalogue has {state.entry}"
-    elif number > state.entry:
-        yield f"{name}: holds entries after {state.entry}, the last that the catalogue knows"
-    else:
-        right, following = ends[number]
-        if digest != right:
-            yield f"{name}: entry {number}, the last in the log, is not the one that the catalogue knows"
-        elif torn and not following.startswith(torn):
-            yield f"{name}: something that is no entry stands after entry {number}"
-        elif number < state.entry:
-            notes.append(
-                f"entries {number + 1} to {state.entry} wait in the catalogue after a kill; the next use writes them"
-            )
-        return
-    if torn:
-        yield f"{name}: the last entry is torn"
-
-
-class _Wanted:
-    """Entries whose hash must be a certain one."""
-
-    def __init__(self, expect: Iterable[Head], state: LogState | None) -> None:
-        self._open: dict[int, set[str]] = {}
-        self._found: set[tuple[int, str]] = set()
-        for head in expect:
-            self._open.setdefault(head.entry, set()).add(head.sha256)
-        # What waits is as good as written: a head that was printed counts as soon as it is committed.
-        for line in state.waiting_lines if state is not None else ():
-            if (place := _place(line)) is not None:
-                self.met(place[0], hashlib.sha256(line).hexdigest())
-        self.met(0, FIRST)
-
-    def met(self, entry: int, sha256: str) -> None:
-        if entry in self._open and sha256 in self._open[entry]:
-            self._found.add((entry, sha256))
-
-    def missed(self) -> list[Head]:
-        return [
-            Head(entry, sha256)
-            for entry, wanted in sorted(self._open.items())
-            for sha256 in sorted(wanted)
-            if (entry, sha256) not in self._found
-        ]
 
 
 def _adopted(path: Path) -> tuple[LogState, str | None]:
@@ -357,16 +248,9 @@ def _adopted(path: Path) -> tuple[LogState, str | None]:
         return EMPTY, None
     size = path.stat().st_size
     with path.open("rb") as file:
-        found = verify(path.name, _lines(file, size), None)
+        found = verify(path.name, lines_of(file, size), None)
     fault = f"{found.faults[0]} ({len(found.faults)} faults when its head was first kept)" if found.faults else None
     return LogState(found.head.entry, found.head.sha256, size), fault
-
-
-def _lines(file: IO[bytes], size: int) -> Iterator[bytes]:
-    """Lines of the first ``size`` bytes."""
-    while size > 0 and (line := file.readline(min(size, _LONGEST_LINE_BYTES))):
-        size -= len(line)
-        yield line
 
 
 def _after(file: IO[bytes], start: int, most: int) -> bytes | None:

@@ -9,9 +9,8 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,9 +21,10 @@ from imgmatch.locator import readable
 from imgmatch.types import ModelSpec
 from indexer.case import home
 from indexer.case.audit import EMPTY, AuditLog
-from indexer.case.ending import ending, held, state_of, this_process
-from indexer.case.run import Run
-from indexer.case.use import Change, Entry, Plain, Shelves, Use
+from indexer.case.ending import state_of
+from indexer.case.recorded import Recorded
+from indexer.case.terms import checked, require_future
+from indexer.case.use import Entry
 from indexer.catalogue import Catalogue, RemoteRow
 from indexer.catalogue.clock import now_utc
 from indexer.catalogue.foreign import require_believable
@@ -39,15 +39,11 @@ LOCK = "write.lock"
 _DRAFT = f"{CATALOGUE}.new"
 
 
-class Case(Shelves):
+class Case(Recorded):
     """An open case. ``create`` or ``open`` one; use it in a ``with`` statement or ``close()`` it."""
 
     def __init__(self, path: Path, catalogue: Catalogue) -> None:
-        super().__init__(path, catalogue)
-        self.catalogue = Plain(catalogue)
-        self.log = AuditLog(path / AUDIT, catalogue)
-        self.read_only = False
-        """Nothing of it may be changed, so that no use of it can be recorded."""
+        super().__init__(path, catalogue, AuditLog(path / AUDIT, catalogue))
         self._copied: tempfile.TemporaryDirectory[str] | None = None
 
     @classmethod
@@ -61,12 +57,14 @@ class Case(Shelves):
     ) -> Case:
         """Make a case in a folder that is new or empty; only its owner may enter it.
 
-        ``model`` is what ingest and search use unless told otherwise; ``about`` holds purpose, authority, examiner;
+        ``model`` is what ingest and search use unless told otherwise; ``about`` holds its terms;
         ``remote``: which Milvus collection keeps its index (None: files of the case do).
         Raises CaseError when something is there already.
         """
         folder = Path(path)
         _require_of_pictures(model)
+        about = checked(about or {})
+        require_future(about.get("retain_until", ""))
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             _remove_begun(folder)
@@ -74,7 +72,7 @@ class Case(Shelves):
                 raise CaseError(f"{folder}: not empty; a case needs a new folder of its own")
             folder.chmod(0o700)
             (folder / SEGMENTS).mkdir(mode=0o700)
-            return cls._made(folder, model, about or {}, remote)
+            return cls._made(folder, model, about, remote)
         except BaseException as error:
             with contextlib.suppress(OSError):
                 _remove_begun(folder)
@@ -130,7 +128,7 @@ class Case(Shelves):
         if catalogue.migrate() < HEAD_KEPT:
             case.log.adopt()
         if home.has_moved(catalogue, folder):
-            with case.change("relocate", arguments={"portable": True}) as change:
+            with case.change("followed", arguments={"portable": True}) as change:
                 change.entry.subject = {"new": readable(os.path.abspath(folder))}
                 before, count = home.follow(change.writer, folder, now_utc())
                 change.entry.subject["old"] = readable(before)
@@ -179,117 +177,7 @@ class Case(Shelves):
     ) -> None:
         self.close()
 
-    # --- using it
-
-    @contextmanager
-    def use(
-        self,
-        action: str,
-        *,
-        arguments: Mapping[str, Any] | None = None,
-        subject: Mapping[str, Any] | None = None,
-        model: ModelSpec | None = None,
-        ends: str | None = None,
-        must_be_recorded: bool = True,
-    ) -> Iterator[Use]:
-        """Use what names evidence or shows it. Recorded as ``action`` when the block ends, before anything that it
-        returns is handed on; where it fails nothing was, and nothing is recorded.
-
-        With ``ends``, for what streams: recorded when the block begins, and as ``ends``, with its numbers, when it is
-        done or whoever asked has enough. Raises CaseError where the log can't be written: use that leaves no trace is
-        none, unless it need not be: what verifies a case that is read-only.
-        """
-        used = Use(self.path, self._catalogue, Entry(action, arguments or {}, subject or {}, model))
-        if self.read_only and not must_be_recorded:
-            yield used
-            return
-        self._require_a_log()
-        if ends is None:
-            yield used
-            used.head = self.log.append(action, used.entry.fields())
-            return
-        used.head = self.log.append(action, used.entry.fields())
-        try:
-            yield used
-        except GeneratorExit:
-            self.log.append(ends, used.entry.fields())
-            raise
-        self.log.append(ends, used.entry.fields())
-
-    def beside(self, use: Use) -> Use:
-        """This case as one that ``use``, of another, only reads: that one's log tells of it, and this one is left as it
-        is, on whatever disk it lies.
-        """
-        return Use(self.path, self._catalogue, use.entry)
-
-    @contextmanager
-    def change(
-        self,
-        action: str,
-        *,
-        arguments: Mapping[str, Any] | None = None,
-        subject: Mapping[str, Any] | None = None,
-        model: ModelSpec | None = None,
-    ) -> Iterator[Change]:
-        """A transaction of the catalogue, begun by the first use of its writer, and its entry in the log: both are
-        committed together, or neither is.
-        """
-        self._require_a_log()
-        with ExitStack() as stack:
-            entry = Entry(action, arguments or {}, subject or {}, model)
-            begin = partial(stack.enter_context, self._catalogue.transaction())
-            changing = Change(self.path, self._catalogue, entry, begin)
-            yield changing
-            changing.head = self.log.add(changing.writer, action, entry.fields())
-        self.log.write_out()
-
-    @contextmanager
-    def run(
-        self,
-        command: str,
-        runtime: str = "",
-        *,
-        arguments: Mapping[str, Any] | None = None,
-        subject: Mapping[str, Any] | None = None,
-        model: ModelSpec | None = None,
-        going_on: int | None = None,
-    ) -> Iterator[Run]:
-        """A long change, in as many transactions as it takes: recorded as ``command``_started when the block begins,
-        and as ``command`` with its numbers, its state and why however it ends. ``going_on``: the number of a run that
-        was cut off.
-        """
-        about = {"runtime": runtime} if runtime else {}
-        self._require_a_log()
-        with held(self.path) as room:
-            with self.change(f"{command}_started", arguments=arguments, model=model) as begun:
-                run_id = going_on or begun.writer.runs.start(
-                    command, imgmatch.__version__, runtime, dict(arguments or {}), now_utc()
-                )
-                begun.entry.details = {"run_id": run_id, **about}
-                begun.writer.runs.set_running(run_id, this_process())
-            entry = Entry(command, arguments or {}, subject or {}, model, details={"run_id": run_id, **about})
-            running = Run(self.path, self._catalogue, entry, run_id)
-            error: BaseException | None = None
-            try:
-                yield running
-            except BaseException as raised:
-                error = raised
-                raise
-            finally:
-                state, why = ending(error, running.stopped)
-                entry.details = {**entry.details, "state": state, **({"why": why} if why else {})}
-                room.free()
-                with self._catalogue.transaction() as writer:
-                    writer.runs.finish(run_id, dict(entry.counts), now_utc(), state, why)
-                    self.log.add(writer, command, entry.fields())
-                self.log.write_out()
-
-    def _require_a_log(self) -> None:
-        if self.read_only:
-            raise CaseError(
-                f"{self.path}: is read-only here: a use can't be recorded, and is refused; verify it with "
-                "`audit verify` and `check`, or use a copy on a disk that can be written"
-            )
+    # --- what it is
 
     def require_believable(self) -> None:
         """Raises CaseError where its catalogue is not what this program writes: of a case of somebody else."""

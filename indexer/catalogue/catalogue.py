@@ -25,6 +25,7 @@ from indexer.catalogue.lists import ListReads
 from indexer.catalogue.meta import MetaReads
 from indexer.catalogue.models import ModelReads
 from indexer.catalogue.registry import FORMAT, bring_up, undeclared
+from indexer.catalogue.releases import ReleaseReads
 from indexer.catalogue.relocations import RelocationReads
 from indexer.catalogue.runs import RunReads
 from indexer.catalogue.segments import SegmentReads
@@ -70,6 +71,7 @@ class Catalogue:
         self.containers = ContainerReads(self)
         self.faces = FaceReads(self)
         self.relocations = RelocationReads(self)
+        self.releases = ReleaseReads(self)
 
     @property
     def _db(self) -> sqlite3.Connection:

@@ -102,6 +102,7 @@ FIELDS = {
     "rank": Field(WHOLE, lambda m: m.rank),
     "score": Field(NUMBER, lambda m: round(m.score, 6), "{:.4f}".format),
     "parts_score": Field(NUMBER, lambda m: m.parts_score),
+    "case": Field(TEXT, lambda m: m.case or None),
     "strength": Field(TEXT, lambda m: str(strength(m))),
     "level": Field(TEXT, lambda m: strength(m).level.value),
     "item_id": Field(WHOLE, lambda m: m.item_id),
@@ -137,12 +138,12 @@ FIELDS = {
 JSON = (
     "rank", "score", "parts_score", "strength", "level", "item_id", "sha256", "label", "labels", "sightings",
     "candidates", "verification", "false_match", "found_by", "reasons", "metadata", "decision", "decided_by",
-    "decided_utc", "decision_note",
+    "decided_utc", "decision_note", "case",
 )  # fmt: skip
 CSV = (
     "rank", "score", "parts_score", "strength", "level", "item_id", "label", "path", "sightings", "reasons",
     "sha256", "locator", "query_region_px", "region_px", "verified", "inliers", "decision", "decided_by", "decided_utc",
-    "decision_note", "false_match_rate", "false_match_upper", "expected_false_matches", "found_by", "labels",
+    "decision_note", "false_match_rate", "false_match_upper", "expected_false_matches", "found_by", "labels", "case",
 )  # fmt: skip
 EXPORTED = (
     "rank", "score", "strength", "level", "item_id", "sha256", "locator", "path", "reasons", "query_region_px",
@@ -156,7 +157,7 @@ EXPLAINED = (
 """What ``imgmatch explain`` says beside the geometry."""
 TABLE = {
     "rank": "rank", "strength": "strength", "score": "score", "by_chance": "by chance", "expected": "expected",
-    "item_id": "item", "label": "label", "found_at": "found at", "context": "context",
+    "case": "case", "item_id": "item", "label": "label", "found_at": "found at", "context": "context",
     "query_region_px": "query_region_px", "region_px": "region_px", "found_by": "found by", "decided": "decision",
     "reasons": "note",
 }  # fmt: skip

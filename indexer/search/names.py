@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import os
+from collections.abc import Iterable, Iterator
 
 from imgmatch.errors import UnknownNameError
 from imgmatch.locator import Locator
@@ -16,46 +17,61 @@ _MOST_VALUES = 20_000
 _MOST_PLACES = 50_000
 
 
-def require_names(case: Case, within: Filter, column: str | None = None) -> None:
+def require_names(cases: Iterable[Case], within: Filter, column: str | None = None) -> None:
     """Raises UnknownNameError for a label, a column of labels (``column`` too), a hash list or a source of a filter
-    that occurs nowhere in the case. Recorded, where there is something to look for.
+    that occurs nowhere in these cases. Recorded in each, where there is something to look for.
     """
-    labels, lists = within.labels + within.exclude_labels, within.lists + within.exclude_lists
-    sources = within.sources + within.exclude_sources
-    if not (labels or lists or sources or column):
+    asked = (within.labels, within.exclude_labels, within.lists, within.exclude_lists)
+    if not (any(asked) or within.sources or within.exclude_sources or column):
         return
     told = {"within": dataclasses.asdict(within), "column": column}
-    with case.use("look up names", arguments={name: value for name, value in told.items() if value}) as use:
-        if column is not None:
-            _require_column(use, column)
-        for name, value in labels:
-            _require_label(use, name, value)
-        known = [row.name for row in use.catalogue.lists.all()]
-        for name in lists:
-            if name not in known:
-                raise UnknownNameError("hash list", name, known)
-        for source in sources:
-            if not use.catalogue.sightings.any_below(source):
-                raise UnknownNameError("source", Locator.parse(source).at, places_of(use))
+    nowhere: dict[tuple[str, ...], UnknownNameError] | None = None
+    for case in cases:
+        with case.use("look up names", arguments={name: value for name, value in told.items() if value}) as use:
+            unknown = dict(_unknown(use, within, column))
+        known = unknown.keys() if nowhere is None else nowhere.keys()
+        nowhere = {key: error for key, error in unknown.items() if key in known}
+    for error in (nowhere or {}).values():
+        raise error
 
 
-def _require_column(use: Use, column: str) -> None:
+_Unknown = tuple[tuple[str, ...], UnknownNameError]
+
+
+def _unknown(use: Use, within: Filter, column: str | None) -> Iterator[_Unknown]:
+    """Names that do not occur in a case, each with what is said of it."""
+    if column is not None:
+        yield from _unknown_column(use, column)
+    for name, value in within.labels + within.exclude_labels:
+        yield from _unknown_label(use, name, value)
+    known = [row.name for row in use.catalogue.lists.all()]
+    for name in within.lists + within.exclude_lists:
+        if name not in known:
+            yield ("list", name), UnknownNameError("hash list", name, known)
+    for source in within.sources + within.exclude_sources:
+        if not use.catalogue.sightings.any_below(source):
+            yield ("source", source), UnknownNameError("source", Locator.parse(source).at, places_of(use))
+
+
+def _unknown_column(use: Use, column: str) -> Iterator[_Unknown]:
     columns = use.catalogue.labels.columns()
     if column not in columns:
-        raise UnknownNameError("label column", column, columns)
+        yield ("column", column), UnknownNameError("label column", column, columns)
 
 
-def _require_label(use: Use, column: str, value: str) -> None:
+def _unknown_label(use: Use, column: str, value: str) -> Iterator[_Unknown]:
     labels = use.catalogue.labels
     if labels.has(column, value):
         return
-    _require_column(use, column)
+    at = ("label", column, value)
+    for _, error in _unknown_column(use, column):
+        yield at, error
+        return
     pairs = labels.values(_MOST_VALUES)
     elsewhere = [f"{name}={other}" for name, other in pairs if other == value]
     shown = value if column == "label" else f"{column}={value}"
-    raise UnknownNameError(
-        "label", shown, elsewhere or [other if name == "label" else f"{name}={other}" for name, other in pairs]
-    )
+    names = [other if name == "label" else f"{name}={other}" for name, other in pairs]
+    yield at, UnknownNameError("label", shown, elsewhere or names)
 
 
 def places_of(use: Use) -> list[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from imgmatch.match.strength import Pair
-from imgmatch.types import SIFT
+from imgmatch.types import SIFT, Match
 
 NOT_VERIFIED = 2
 """Where ``standing`` puts what is neither identical nor verified."""
@@ -18,6 +20,16 @@ def standing(found: Pair) -> tuple[int, int]:
     verified = verification is not None and verification.verified and verification.features == SIFT
     inliers = verification.inliers if verification is not None and verified else 0
     return 0 if found.identical else 1 if verified else NOT_VERIFIED, -inliers
+
+
+def by_parts(matches: Sequence[Match]) -> list[Match]:
+    """Matches in the order of how well their parts meet; one of which that is not known keeps its place."""
+    places = [place for place, match in enumerate(matches) if match.parts_score is not None]
+    best = sorted((matches[place] for place in places), key=lambda match: -(match.parts_score or 0.0))
+    ordered = list(matches)
+    for place, match in zip(places, best, strict=True):
+        ordered[place] = match
+    return ordered
 
 
 def void(found: Pair) -> bool:

@@ -102,6 +102,17 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
+class InCase:
+    """What one of several cases that were searched at once gave: how many matches of the ranking are its own, and what
+    its false-match rates come from.
+    """
+
+    case: str
+    matches: int
+    background: Reference | None
+
+
+@dataclass(frozen=True, slots=True)
 class SearchResult:
     """One query's ranked matches, or the issue that kept it from being searched."""
 
@@ -119,6 +130,8 @@ class SearchResult:
     left_out: LeftOut = LeftOut()
     background: Reference | None = None
     """What the false-match rates come from."""
+    cases: tuple[InCase, ...] = ()
+    """Those that were searched, where they are several; each match names its own."""
 
     @property
     def answer(self) -> str:

@@ -60,7 +60,7 @@ class Searcher:
         self._allowed_of: tuple[Any, ...] = ()
         self._allowed_ids: Ids = np.empty(0, np.int64)
         finder = Finder(case.limits)
-        self._limits = finder.limits
+        self.limits = finder.limits
         self._features = ItemFeatures(finder, embedder, matcher)
         self.index = index or CaseIndex(shelf, warn)
 
@@ -74,7 +74,7 @@ class Searcher:
         when the false-match rate that is asked for can't be shown.
         """
         for path in queries:
-            for found in walk(path, options=SourceOptions(limits=self._limits.source)):
+            for found in walk(path, options=SourceOptions(limits=self.limits.source)):
                 yield self.search_one(found, request)
 
     def search_one(self, found: Evidence | Issue, request: SearchRequest = ANYTHING) -> SearchResult:
@@ -84,11 +84,11 @@ class Searcher:
 
     def read(self, found: Evidence | Issue, request: SearchRequest = ANYTHING) -> Query | Issue:
         """The first stage: the query, or why it can't be used."""
-        return read_query(found, self._embedder, request, self._limits)
+        return read_query(found, self._embedder, request, self.limits)
 
     def answer(self, query: Query | Issue, request: SearchRequest, started: float) -> SearchResult:
         """All further stages of a query that was read from ``started`` on (time.perf_counter); recorded."""
-        check_limit(self._case, self._background, request.max_fmr)
+        self.require(request)
         model = self._embedder.spec
         arguments, subject = request.arguments() | self.asks(), {"query": str(query.locator)}
         with self._case.use("search", arguments=arguments, subject=subject, model=model) as use:
@@ -123,6 +123,10 @@ class Searcher:
     def matcher(self) -> Matcher | None:
         """What pairs learned points, where they are asked."""
         return self._features.matcher
+
+    def require(self, request: SearchRequest) -> None:
+        """Raises UsageError when the false-match rate that is asked for can't be shown here."""
+        check_limit(self._case, self._background, request.max_fmr)
 
     def nearest(self, use: Use, query: Query, request: SearchRequest) -> tuple[list[Match], list[Match]]:
         """The nearest items, as many as are asked for or are to be verified; apart from them those among the nearest

@@ -69,7 +69,7 @@ def together(
 
 def fused(results: Sequence[SearchResult], request: SearchRequest, started: float) -> SearchResult:
     """The one answer of a set, of what each of its queries found; as ``together``."""
-    ranked = fuse([{m.item_id: _comparable(m) for m in result.matches} for result in results], SET_FUSION)
+    ranked = fuse([{m.item_id: comparable(m) for m in result.matches} for result in results], SET_FUSION)
     best = {i: replace(match, query=results[at].locator) for i, (at, match) in found_best(results).items()}
     rates: dict[int, FalseMatchRate] = {}
     for result in results:
@@ -139,7 +139,7 @@ def _falling(matches: Sequence[Match]) -> list[Match]:
     return told
 
 
-def _comparable(match: Match) -> float:
+def comparable(match: Match) -> float:
     """A score that can be compared between queries."""
     judged = match.false_match
     return match.score if judged is None or judged.normalised is None else judged.normalised
@@ -147,4 +147,4 @@ def _comparable(match: Match) -> float:
 
 def _better(match: Match, other: Match) -> bool:
     """Does one query say more for an item than another does?"""
-    return (*standing(match), -_comparable(match)) < (*standing(other), -_comparable(other))
+    return (*standing(match), -comparable(match)) < (*standing(other), -comparable(other))

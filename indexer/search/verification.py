@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from imgmatch.cores import one_thread_each, usable_cores
 from imgmatch.errors import EvidenceError
 from imgmatch.evidence.read import Finder
 from imgmatch.match.features import ITEM_PX, Features, extract, working
-from imgmatch.match.learned import item_points, query_points, verify_learned
+from imgmatch.match.learned import ASKED, points, verify_learned
 from imgmatch.match.overlay import photographed
 from imgmatch.match.parts import has_parts, item_parts, parts_score
 from imgmatch.match.sharing import NEIGHBOURS, Flags, Look, by_the_rest, look, shared
@@ -24,7 +24,7 @@ from imgmatch.workers.pictures import WORKER_ISSUES
 from indexer.case.use import Use
 from indexer.index.protocol import VectorIndex
 from indexer.search.nearest import nearest
-from indexer.search.order import standing
+from indexer.search.order import by_parts, standing
 from indexer.search.query import Query
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class ItemFeatures:
         made = extract(image.pixels, image.upright_size_px)
         parts = item_parts(self._embedder, image.pixels) if self._embedder is not None else None
         if self.matcher is not None and photographed(made.grey):
-            learned = item_points(self.matcher, image.pixels, image.upright_size_px)
+            learned = points(self.matcher, image.pixels, image.upright_size_px)
             with self._lock:
                 self._learned[sha256] = learned
         self._keep(sha256, made, parts)
@@ -144,22 +144,21 @@ class OneQuery:
     def _by_learned(
         self, items: Mapping[int, str], told: Mapping[int, Verification], threads: ThreadPoolExecutor
     ) -> dict[int, Verification]:
-        """What learned points verify of the photographs that SIFT's do not, where there is a matcher; what is known to
-        be a template's stays that.
+        """What learned points verify of the nearest photographs that SIFT's do not, where there is a matcher; what is
+        known to be a template's stays that.
         """
         matcher, image = self._features.matcher, self._query.image
-        open_ = {
-            item_id: sha256 for item_id, sha256 in items.items() if not (told[item_id].verified or told[item_id].void)
-        }
-        if matcher is None or not open_ or not self._query.photographed:
+        if matcher is None or not self._query.photographed:
             return {}
-        points = query_points(matcher, image.pixels, image.upright_size_px, self._query.mask)
+        near = list(items.items())[:ASKED]
+        asked = {item_id: sha256 for item_id, sha256 in near if not (told[item_id].verified or told[item_id].void)}
+        own = points(matcher, image.pixels, image.upright_size_px, self._query.mask)
 
         def one(item_id: int, seen: Features) -> Look:
-            learned = self._features.learned(items[item_id])
-            return Look(told[item_id] if learned is None else verify_learned(matcher, points, learned, seen))
+            there = self._features.learned(items[item_id])
+            return Look(told[item_id] if there is None else verify_learned(matcher, own, there, seen))
 
-        looks = self._each(open_, threads, one)
+        looks = self._each(asked, threads, one)
         return {item_id: seen.found for item_id, seen in looks.items() if seen.found.verified}
 
     def _looks(self, items: Mapping[int, str], threads: ThreadPoolExecutor) -> dict[int, Look]:
@@ -210,24 +209,17 @@ def verified_first(
         return sorted(matches, key=standing)
     found = OneQuery(use, features, query, lambda: index).verify({match.item_id: match.sha256 for match in first})
     done = [replace(match, verification=found[match.item_id]) for match in first]
-    return sorted([*_by_parts(features, query, done), *matches[top:]], key=standing)
+    return sorted([*by_parts([*_with_parts(features, query, done)]), *matches[top:]], key=standing)
 
 
-def _by_parts(features: ItemFeatures, query: Query, matches: Sequence[Match]) -> list[Match]:
-    """Matches in the order of how well their parts meet; one whose picture can't be read keeps its place."""
-    ordered = list(matches)
-    if query.parts is None:
-        return ordered
-    scored = {}
-    for place, match in enumerate(matches):
-        parts = features.parts(match.sha256)
-        if parts is not None:
-            met = parts_score(match.score, query.parts, parts)
-            scored[place] = met, replace(match, parts_score=round(met, 6))
-    best = sorted(scored.values(), key=lambda pair: -pair[0])
-    for place, (_, match) in zip(scored, best, strict=True):
-        ordered[place] = match
-    return ordered
+def _with_parts(features: ItemFeatures, query: Query, matches: Sequence[Match]) -> Iterator[Match]:
+    """Matches with how well their parts meet those of the query, where both have some."""
+    for match in matches:
+        parts = None if query.parts is None else features.parts(match.sha256)
+        if query.parts is None or parts is None:
+            yield match
+        else:
+            yield replace(match, parts_score=round(parts_score(match.score, query.parts, parts), 6))
 
 
 def unverified(error: EvidenceError) -> Verification:

@@ -130,6 +130,7 @@ def test_a_watched_folder_is_ingested_through_a_kill_until_sigterm(tmp_path):
     assert run("init", case).returncode == 0
     (folder / "0.jpg").write_bytes(jpeg(0))
     words = [sys.executable, "-m", "cli.main", "watch", case, folder, "--look", "0.3", "--still", "1"]
+    words += ["--log", tmp_path / "log.jsonl", "--every", "0.3"]
 
     def items(wanted):
         for _ in range(300):
@@ -164,6 +165,12 @@ def test_a_watched_folder_is_ingested_through_a_kill_until_sigterm(tmp_path):
     status = run_json("status", case)
     assert (status["items"], status["partial_items"], status["issues"]) == (3, 0, 0)
     assert status["last_ingest"]["state"] == "finished"
+    told = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    events = [line["event"] for line in told]
+    assert events[0] == "watching"
+    assert events[-1] == "watched"
+    assert events.index("waiting") < events.index("start"), "what waits is told of before anything comes in"
+    assert any(line.get("moving") for line in told if line["event"] == "waiting")
 
 
 def test_status_lists_cases_of_a_folder_and_several_that_are_named(tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from imgmatch.locator import Locator
@@ -27,6 +27,11 @@ class Lead:
     match: Match
     pair: Pair
     entry: int
+
+    @property
+    def item(self) -> str:
+        """Its item, and of which of several cases."""
+        return f"item {self.match.item_id}{f' of {self.match.case}' if self.match.case else ''}"
 
     @property
     def title(self) -> str:
@@ -54,6 +59,12 @@ class Apart:
     sha256: str
     decision: Decision
     item_id: int | None
+    case: str = ""
+
+    @property
+    def item(self) -> str:
+        """Its item, and of which of several cases; empty where the case has none."""
+        return "" if self.item_id is None else f"item {self.item_id}{f' of {self.case}' if self.case else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,37 +132,49 @@ class Sheet:
     entries: Sequence[Entry]
 
 
-def sheet(use: Use, results: Sequence[SearchResult], pictures: Mapping[str, Thumbnail]) -> Sheet:
-    """What a sheet shows of these searches; ``pictures`` by content (SHA-256). Matches of items that are gone from the
-    case since are left out.
+def sheet(uses: Mapping[str, Use], results: Sequence[SearchResult], pictures: Mapping[str, Thumbnail]) -> Sheet:
+    """What a sheet shows of these searches, of cases by the names that matches give them (empty: of the only one);
+    ``pictures`` by content (SHA-256). Matches of items that are gone from their case since are left out.
     """
-    items = use.catalogue.items.by_id({match.item_id for result in results for match in result.matches})
-    entries: dict[int, Entry] = {}
+    every = [match for result in results for match in result.matches]
+    items = {
+        name: use.catalogue.items.by_id({match.item_id for match in every if match.case == name})
+        for name, use in uses.items()
+    }
+    entries: dict[tuple[str, int], Entry] = {}
     asked = []
     for number, result in enumerate(results, start=1):
         queries = result.queries or (result.locator,)
         contents = tuple(filter(None, result.contents or (result.sha256,)))
-        standing = {sha256: use.catalogue.decisions.standing(sha256) for sha256 in contents}
+        standing = {
+            name: {sha256: use.catalogue.decisions.standing(sha256) for sha256 in contents}
+            for name, use in uses.items()
+        }
         content_of = dict(zip(queries, contents, strict=False))
         leads = []
         for match in result.matches:
-            item = items.get(match.item_id)
+            item = items[match.case].get(match.item_id)
             if item is None:
                 continue
             query = content_of.get(match.query or result.locator, contents[0] if contents else "")
-            match = replace(match, decision=standing.get(query, {}).get(match.sha256))
+            match = replace(match, decision=standing[match.case].get(query, {}).get(match.sha256))
             picture = pictures.get(match.sha256)
-            entry = entries.setdefault(item.item_id, Entry(len(entries) + 1, item, match, picture))
+            at = (match.case, item.item_id)
+            entry = entries.setdefault(at, Entry(len(entries) + 1, item, match, picture))
             leads.append(Lead(match, pair(pictures.get(query), picture, match), entry.number))
         alone = pair(pictures.get(contents[0]) if contents else None, None, None)
-        asked.append(Asked(number, result, queries, contents, alone, leads, _apart(use, standing, leads)))
+        apart = [one for name, use in uses.items() for one in _apart(name, use, standing[name], leads)]
+        asked.append(Asked(number, result, queries, contents, alone, leads, apart))
     return Sheet(asked, list(entries.values()))
 
 
-def _apart(use: Use, standing: Mapping[str, Mapping[str, Decision]], leads: Sequence[Lead]) -> list[Apart]:
-    shown = {lead.match.sha256 for lead in leads}
+def _apart(
+    name: str, use: Use, standing: Mapping[str, Mapping[str, Decision]], leads: Sequence[Lead]
+) -> Iterator[Apart]:
+    shown = {lead.match.sha256 for lead in leads if lead.match.case == name}
     found = {other: said for by_other in standing.values() for other, said in by_other.items() if other not in shown}
-    return [Apart(other, said, use.catalogue.items.id_of(other)) for other, said in found.items()]
+    for other, said in found.items():
+        yield Apart(other, said, use.catalogue.items.id_of(other), name)
 
 
 def _verdict(decision: Decision | None) -> str:

@@ -96,3 +96,8 @@ def test_explain_hides_people_by_their_faces_and_not_by_a_colour(monkeypatch):
     assert blocks_px(made[:, :100]) < 20
     monkeypatch.setattr(faces, "_detector", lambda: None)
     assert blocks_px(drawing.hidden(wood)) >= 640 // 14 - 1, "where the package is not installed, by the colour"
+
+
+def test_a_small_picture_is_coarsened_too():
+    fine = np.random.default_rng(0).integers(0, 256, (90, 108, 3), np.uint8)
+    assert blocks_px(hidden(fine)) >= 3

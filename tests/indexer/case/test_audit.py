@@ -1,6 +1,5 @@
 """The audit log: that any change shows, that a kill does not look like one, and that use goes on."""
 
-import hashlib
 import io
 import json
 import os
@@ -17,10 +16,12 @@ import pytest
 
 from imgmatch.errors import CaseError, UsageError
 from imgmatch.models import DEFAULT_MODEL, model_spec
-from indexer.case import audit
-from indexer.case.audit import AuditLog, Head
+from indexer.case import audit, chain
+from indexer.case.audit import AuditLog
 from indexer.case.case import Case
+from indexer.case.chain import Head
 from indexer.case.newest import page
+from indexer.case.redaction import digest
 from indexer.catalogue import Catalogue
 from tests.conftest import run
 from tests.indexer.vectors import inside
@@ -106,7 +107,7 @@ def _tear(lines, rng):
 def _forge(lines, rng):
     """An entry that continues the chain as a real one would."""
     entry = json.loads(lines[-1])
-    entry |= {"entry": entry["entry"] + 1, "before": hashlib.sha256(lines[-1]).hexdigest()}
+    entry |= {"entry": entry["entry"] + 1, "before": digest(lines[-1])}
     lines.append(json.dumps(entry, sort_keys=True).encode() + b"\n")
 
 
@@ -118,7 +119,7 @@ def _rechain(lines, rng):
     lines[at] = json.dumps(entry, sort_keys=True).encode() + b"\n"
     for place in range(at + 1, len(lines)):
         entry = json.loads(lines[place])
-        entry["before"] = hashlib.sha256(lines[place - 1]).hexdigest()
+        entry["before"] = digest(lines[place - 1])
         lines[place] = json.dumps(entry, sort_keys=True).encode() + b"\n"
 
 
@@ -132,7 +133,7 @@ CHANGES = (_edit, _cut, _cut_end, _swap, _double, _flip, _tear, _forge, _rechain
 def test_a_thousand_random_changes_are_each_found(log):
     right = log.path.read_bytes()
     state = log._catalogue.custody.log_state()
-    assert not audit.verify("log", io.BytesIO(right), state).faults
+    assert not chain.verify("log", io.BytesIO(right), state).faults
     tried = dict.fromkeys(CHANGES, 0)
     for seed in range(1200):
         rng = random.Random(seed)
@@ -143,7 +144,7 @@ def test_a_thousand_random_changes_are_each_found(log):
         if data == right:
             continue
         tried[change] += 1
-        assert audit.verify("log", io.BytesIO(data), state).faults, (change.__name__, seed)
+        assert chain.verify("log", io.BytesIO(data), state).faults, (change.__name__, seed)
     assert sum(tried.values()) >= 1000
     assert min(tried.values()) > 50
 
@@ -274,7 +275,7 @@ def test_what_is_no_entry_is_a_fault_wherever_it_stands(log, waiting):
 
 
 def test_a_line_without_end_is_a_fault_and_is_read_in_pieces(log, monkeypatch):
-    monkeypatch.setattr("indexer.case.audit._LONGEST_LINE_BYTES", 1 << 16)
+    monkeypatch.setattr("indexer.case.chain._LONGEST_LINE_BYTES", 1 << 16)
     monkeypatch.setattr("indexer.case.newest._MOST_BLOCKS", 4)
     with log.path.open("ab") as file:
         file.write(b"[" * (1 << 20))

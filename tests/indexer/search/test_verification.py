@@ -10,7 +10,6 @@ from benchmarks import templates
 from imgmatch.errors import UsageError
 from imgmatch.evidence.read import Finder
 from imgmatch.locator import Locator
-from imgmatch.match.learned import ITEM_LIMIT
 from imgmatch.match.strength import strength
 from imgmatch.models.xfeat.matcher import LearnedPoints
 from imgmatch.types import FalseMatchRate, Match, Sighting, Verification
@@ -241,8 +240,10 @@ class Learned:
 
     def read(self, pixels, size_px, side_px, limit, mask=None):
         self.masks.append(mask)
+        turn = int(pixels.sum())  # each picture was taken from a place of its own
         rng = np.random.default_rng(0)
-        scene = rng.uniform((-0.8, -0.6, 3), (0.8, 0.6, 6), (60, 3)) + ((0.3, 0.05, 0) if limit == ITEM_LIMIT else 0)
+        scene = rng.uniform((-0.8, -0.6, 3), (0.8, 0.6, 6), (60, 3))
+        scene += (0.4 * np.cos(turn), 0.3 * np.sin(turn), 0)
         at = scene[:, :2] / scene[:, 2:] * 260 + (160, 120)
         return LearnedPoints(at.astype(np.float32), np.zeros((60, 64), np.float32), (320, 240), size_px)
 

@@ -1,0 +1,73 @@
+"""Keys in age's format (age-encryption.org/v1), by pyrage: X25519, and whatever an age plugin holds on a token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from imgmatch.errors import UsageError
+from imgmatch.optional import require
+
+_MOST_IDENTITIES = 64
+
+
+def new_identity() -> tuple[str, str]:
+    """A new X25519 key: its secret half (AGE-SECRET-KEY-1...) and its public one (age1...)."""
+    identity = require("pyrage", "vault").x25519.Identity.generate()
+    return str(identity), str(identity.to_public())
+
+
+def encrypted(data: bytes, recipient: str) -> bytes:
+    """``data`` for whoever has the secret half of a public key (age1...). Raises UsageError where it is none."""
+    made: bytes = require("pyrage", "vault").encrypt(data, [_recipient(recipient)])
+    return made
+
+
+def require_recipient(text: str) -> None:
+    """Raises UsageError where this is no public key."""
+    _recipient(text)
+
+
+def decrypted(data: bytes, identities: Sequence[Any]) -> bytes | None:
+    """What one of these opens, as ``identities`` read them; None where none does."""
+    pyrage = require("pyrage", "vault")
+    try:
+        plain: bytes = pyrage.decrypt(data, list(identities))
+    except (pyrage.DecryptError, ValueError, OSError):
+        return None
+    return plain
+
+
+def identities(text: str, name: str = "the identity") -> list[Any]:
+    """The secret keys in the text of a file as age-keygen and age's plugins write it. Raises UsageError, never quoting
+    it, where there is none.
+    """
+    pyrage = require("pyrage", "vault")
+    found: list[Any] = []
+    for line in map(str.strip, text.splitlines()):
+        if not line or line.startswith("#") or len(found) >= _MOST_IDENTITIES:
+            continue
+        try:
+            if line.upper().startswith("AGE-PLUGIN-"):
+                plugin = pyrage.plugin.Identity.from_str(line)
+                found.append(pyrage.plugin.IdentityPluginV1(plugin.plugin(), [plugin]))
+            else:
+                found.append(pyrage.x25519.Identity.from_str(line))
+        except (pyrage.IdentityError, pyrage.DecryptError, ValueError, OSError, TypeError) as error:
+            raise UsageError(f"{name}: a line of it is no identity of age; make one with: age-keygen") from error
+    if not found:
+        raise UsageError(f"{name}: holds no identity of age; make one with: age-keygen")
+    return found
+
+
+def _recipient(text: str) -> Any:
+    pyrage = require("pyrage", "vault")
+    try:
+        if text.startswith("age1") and "1" in text[4:]:  # age1NAME1...: of a plugin
+            plugin = pyrage.plugin.Recipient.from_str(text)
+            return pyrage.plugin.RecipientPluginV1(plugin.plugin(), [plugin], [])
+        return pyrage.x25519.Recipient.from_str(text)
+    except (pyrage.RecipientError, pyrage.EncryptError, ValueError, OSError, TypeError) as error:
+        raise UsageError(
+            f"{text[:80]!r}: is no public key of age; give one as age-keygen prints it (age1...)"
+        ) from error
