@@ -21,7 +21,7 @@ def verification(inliers, *, verified=True, mirrored=False, features=SIFT):
         (0.7, verification(40, mirrored=True), "same hotel likely, room not shown"),
         (0.7, verification(40, verified=False), "same hotel likely, room not shown"),
         (0.7, None, "same hotel likely, room not shown"),
-        (0.3, verification(29), "room not shown: geometry agrees in 1 of 30 pairs of rooms of one hotel"),
+        (0.3, verification(29), "room not shown: geometry agrees in 1 of 30 pairs of different rooms of one hotel"),
         (0.3, verification(40, mirrored=True), "room not shown: geometry agrees in 1 of 30"),
         (0.7, verification(150, features=LEARNED), "room not shown: geometry agrees in 1 of 30"),
         (0.7, verification(29, verified=False), "room not shown: 1 in 1,000 pairs of rooms of different hotels"),
