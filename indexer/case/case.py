@@ -23,6 +23,7 @@ from indexer.case import home
 from indexer.case.audit import EMPTY, AuditLog
 from indexer.case.ending import state_of
 from indexer.case.recorded import Recorded
+from indexer.case.signing import key_of_environment
 from indexer.case.terms import checked, require_future
 from indexer.case.use import Entry
 from indexer.catalogue import Catalogue, RemoteRow
@@ -63,6 +64,7 @@ class Case(Recorded):
         """
         folder = Path(path)
         _require_of_pictures(model)
+        key_of_environment()  # one that can't be used is named before there is a case
         about = checked(about or {})
         require_future(about.get("retain_until", ""))
         try:
@@ -103,13 +105,15 @@ class Case(Recorded):
             writer.custody.set_log_state(EMPTY)
             if remote is not None:
                 writer.indexes.set_remote("current", remote)
-            AuditLog(folder / AUDIT, draft).add(writer, made.action, made.fields())
+            first = AuditLog(folder / AUDIT, draft).add(writer, made.action, made.fields())
         AuditLog(folder / AUDIT, draft).write_out()
         draft.checkpoint()  # all of it into the one file that gets the name, or an error: the disk may be full
         draft.close()
         draft.path.rename(folder / CATALOGUE)
         sync_folder(folder)
-        return cls(folder, Catalogue(folder / CATALOGUE))
+        case = cls(folder, Catalogue(folder / CATALOGUE))
+        case.log.own.append(first.entry)
+        return case
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, read_only: bool = False) -> Case:
@@ -164,6 +168,7 @@ class Case(Recorded):
     def close(self) -> None:
         """Let go of every file."""
         with contextlib.suppress(CaseError):  # what can't be written now waits in the catalogue for the next use
+            self.sign()
             self.log.settle()
         self._catalogue.close()
         if self._copied is not None:
