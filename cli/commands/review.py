@@ -18,6 +18,7 @@ from cli.options.common import (
     embedder_of,
     open_case,
 )
+from cli.options.query import VerifyWithOpt, matcher_of
 from cli.render.notes import note
 
 
@@ -36,6 +37,7 @@ def review(
     ] = 12,
     examiner: Annotated[str, typer.Option(help="Who decides (default: the case's examiner).")] = "",
     language: LanguageOpt = None,
+    verify_with: VerifyWithOpt = "sift",
     model: ModelOpt = None,
     device: DeviceOpt = "cpu",
     isolation: IsolationOpt = True,
@@ -50,7 +52,7 @@ def review(
         asked.tell(opened)
         decode_soon(isolation)
         embedder = embedder_of(opened, model, device)
-        desk = Desk(opened, embedder, examiner)
+        desk = Desk(opened, embedder, examiner, matcher_of(verify_with))
         try:
             terms = Terms(host, port, idle_minutes * 60, most_hours * 3600, browser)
             why = serve(desk, terms, lambda what, words: _say(what, words, idle_minutes))
