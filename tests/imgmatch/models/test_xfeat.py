@@ -63,6 +63,7 @@ class Runs:
         return os.system, ("touch /tmp/never",)
 
 
+@pytest.mark.claim("N5")
 @pytest.mark.parametrize(
     "content",
     [
