@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 import imgmatch
+from cli.options import unlocking
 from cli.options.lazy import Family, Row, Table, lazy, settings
+from cli.options.unlocking import FdOpt, IdentityOpt, PersonOpt
 from cli.render.notes import be_quiet
 
 COMMANDS: Table = {
@@ -159,6 +161,10 @@ def _options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only results, warnings and errors.")] = False,
+    person: PersonOpt = None,
+    identity: IdentityOpt = None,
+    passphrase_fd: FdOpt = None,
 ) -> None:
+    unlocking.given(person, identity, passphrase_fd)
     if quiet:
         be_quiet()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from imgmatch.errors import CaseError
 from indexer.care.indexing import drop_generation
-from indexer.case.case import AUDIT, CATALOGUE, Case
+from indexer.case.case import Case
+from indexer.case.place import AUDIT, CATALOGUE, content
 from indexer.case.traces import Found, files_of, look
 from indexer.case.use import Use
 from indexer.catalogue.clock import now_utc
@@ -130,7 +133,7 @@ def _traces(use: Use, progress: Progress | None) -> Iterator[Found]:
 
     alive = _LiveRows(use)
     met: dict[bytes, list[Found]] = defaultdict(list)
-    for found in look(salt, known.traces(), counted()):
+    for found in look(salt, known.traces(), counted(), partial(content, use.catalogue)):
         if found.mark.kind == "hash" and found.path.name.startswith(_OF_HASHES):  # which are kept there
             continue
         met[found.mark.digest].append(found)
@@ -142,12 +145,13 @@ def _traces(use: Use, progress: Progress | None) -> Iterator[Found]:
 
 def _entries(use: Use) -> set[int]:
     """Numbers of entries of the audit log that name a place of something erased, or have a note on it."""
-    log = use.path / AUDIT
+    log = use.catalogue.called.parent / AUDIT
+    opened = partial(content, use.catalogue)
     known, salt = use.catalogue.erasures, use.catalogue.meta.all().get("case_id", "")
     places = [mark for mark in known.traces() if mark.kind in ("place", "note")]
-    ends = sorted(found.end for found in look(salt, places, [log])) if places and log.exists() else []
+    ends = sorted(found.end for found in look(salt, places, [log], opened)) if places and log.exists() else []
     numbers, at, number = set(), 0, 0
-    with log.open("rb") as file:
+    with opened(log) as file:
         waiting = iter(ends)
         end = next(waiting, None)
         for line in file:
@@ -162,16 +166,15 @@ class _LiveRows:
     """Is a trace of a vector a row of a segment that an item of the case owns: another content with equal pixels?"""
 
     def __init__(self, use: Use) -> None:
-        self._rows = {
-            shelf.path / SEGMENTS / row.name: (shelf, row) for shelf in use.every_shelf() for row in shelf.segments()
-        }
+        self._rows = {shelf.folder / row.name: (shelf, row) for shelf in use.every_shelf() for row in shelf.segments()}
         self._use = use
 
     def __call__(self, found: Found) -> bool:
         if found.mark.kind != "vector" or found.path not in self._rows:
             return False
         _, row = self._rows[found.path]
-        size = found.path.stat().st_size
+        with content(self._use.catalogue, found.path) as file:
+            size = file.seek(0, os.SEEK_END)
         width = 2 * row.dim
         place, rest = divmod(found.end - (size - row.rows * width), width)
         if rest or not 0 < place <= row.rows:
