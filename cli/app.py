@@ -52,6 +52,9 @@ COMMANDS: Table = {
     "delete": Row("erasure.delete", "Erase items from a case for good"),
     "readmit": Row("erasure.readmit", "Let contents that were erased into a case again"),
     "erasures": Row("erasure.erasures", "List what was erased from a case"),
+    "encrypt": Row("vault.encrypt", "Encrypt a case"),
+    "decrypt": Row("vault.decrypt", "Make a plain case of an encrypted one"),
+    "destroy": Row("vault.destroy", "Destroy a case for good"),
     "merge": Row("case.merge", "Add other cases' items, sightings, labels, issues, decisions, vectors"),
     "relocate": Row("relocate.relocate", "Sources lie on another disk, drive letter or machine now"),
     "models": Family(

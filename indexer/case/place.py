@@ -74,14 +74,20 @@ class Place:
             require_current=self.require_current,
         )
 
-    def require_current(self) -> None:
-        """Raises CaseError where the case was encrypted, decrypted or re-keyed since it was opened."""
+    def is_current(self) -> bool:
+        """Is it still where the case lies?"""
+        if (self.folder / DESTROYED).exists():
+            return False
         try:
             now = Ring.read(self.folder).room if (self.folder / rings.NAME).exists() else None
         except CaseError:
-            now = ""
-        if now != (self.ring.room if self.ring else None):
-            raise CaseError(f"{self.folder}: was encrypted, decrypted or re-keyed meanwhile; run it again")
+            return False
+        return now == (self.ring.room if self.ring else None)
+
+    def require_current(self) -> None:
+        """Raises CaseError where the case was encrypted, decrypted or re-keyed since it was opened."""
+        if not self.is_current():
+            raise CaseError(f"{self.folder}: was encrypted, decrypted, re-keyed or destroyed meanwhile; run it again")
 
 
 def is_case(folder: Path) -> bool:

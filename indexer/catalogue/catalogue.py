@@ -142,9 +142,11 @@ class Catalogue:
         try:
             yield
         except self._module.OperationalError as error:
+            self._require_current()
             hint = "wait for the other program" if "locked" in str(error) else "check disk space and rights"
             raise CaseError(f"{self.called}: {_one_line(error)}; {hint}") from error
         except (self._module.DatabaseError, UnicodeDecodeError) as error:  # its messages quote what may be no text
+            self._require_current()
             what = f"damaged catalogue ({_one_line(error)})"
             raise CaseError(f"{self.called}: {what}; restore it from a copy of the case") from error
 

@@ -48,6 +48,11 @@ def copied(source: Path, have: Keys | None, target: Path, want: Keys | None) -> 
         made.close()
 
 
+def errors() -> tuple[type[Exception], ...]:
+    """What goes wrong with SQLCipher."""
+    return (require("sqlcipher3.dbapi2", "vault").Error,)
+
+
 class Pages(io.RawIOBase):
     """What the pages of an encrypted catalogue, or of its write-ahead log, hold, one after the other: to look for
     something in every byte. Whether they are as they were written is not asked.
