@@ -47,6 +47,18 @@ COMMANDS: Table = {
     ),
     "export": Row("exchange.export", "Write a report, or what other programs and offices read"),
     "status": Row("case.status", "What a case holds"),
+    "terms": Family(
+        "What a case is for, on whose authority, until when it is kept, and what it demands.",
+        {
+            "show": Row(
+                "terms.show",
+                "What a case is for, on whose authority, by which consent, until when it is kept, and what it demands",
+            ),
+            "set": Row("terms.set_", "Change what a case says of itself"),
+            "extend": Row("terms.extend", "Let a case be used up to a later day, also when it has expired"),
+        },
+    ),
+    "releases": Row("terms.releases", "What has left a case"),
     "issues": Row("case.issues", "List the evidence that could not be used, and why"),
     "check": Row("check.check", "Verify a case"),
     "delete": Row("erasure.delete", "Erase items from a case for good"),

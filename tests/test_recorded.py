@@ -52,6 +52,9 @@ COMMANDS = [  # command, its arguments after the case, what it leaves in the log
     ("search", "{query} {query2} --together --verify --report {out}", "search search report report_written"),
     ("explain", "{query} 1 -o {out}", "explain"),
     ("show", "1", "show"),
+    ("terms set", "--purpose rooms --reason why", "terms"),
+    ("terms extend", "--until 2999-01-01 --reason why", "extend"),
+    ("releases", "", "releases"),
     ("issues", "", "issues issues_shown"),
     ("issues", "--kind nothing --format json", "issues issues_shown"),
     ("issues", "--by kind", "issues"),
@@ -117,6 +120,7 @@ COMMANDS = [  # command, its arguments after the case, what it leaves in the log
 NOT_RECORDED = {  # command: its arguments, and why it leaves nothing
     "status": ("", "numbers, models and settings; of places only those that the last ingest was asked to read"),
     "doctor": ("", "numbers, models and the rights of its folder"),
+    "terms show": ("", "what the case says of itself"),
     "index info": ("", "numbers and reasons, nothing of any picture"),
     "audit verify": ("", "the log itself"),
     "audit head": ("", "the log itself"),
@@ -214,7 +218,8 @@ def folder(tmp_path_factory):
     embedder = imgmatch.models.load_model(device="cpu", threads=1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("indexer.intake.ingest.PicturePool", lambda _, limits: nullcontext(pictures.pool(limits)))
-        with Case.create(folder / "case", model=embedder.spec, about={"examiner": "Ada"}) as case:
+        about = {"examiner": "Ada", "retain_until": "2998-01-01"}
+        with Case.create(folder / "case", model=embedder.spec, about=about) as case:
             ingest(case, [folder / "in"], embedder, IngestConfig(jobs=1))
             import_list(case, folder / "hashes.txt", "alert", "seen")
             decisions.decide(case, "1", "4", "confirmed")

@@ -18,6 +18,7 @@ from cli.commands.index import build_when_due
 from cli.options.common import CaseArg, JobsOpt, ModelOpt, open_case
 from cli.options.milvus import Kind, MilvusOptions
 from cli.options.output import Output
+from cli.options.terms import TermOptions
 from cli.options.unlocking import EncryptOpt, RecipientOpt, new_owner
 from cli.render.formats import Format
 from cli.render.journal import types
@@ -36,9 +37,6 @@ _DEEP = 4
 def init(
     case: CaseArg,
     model: ModelOpt = None,
-    purpose: Annotated[str, typer.Option(help="What the case is for.")] = "",
-    authority: Annotated[str, typer.Option(help="On whose authority or legal basis.")] = "",
-    examiner: Annotated[str, typer.Option(help="Who works on it.")] = "",
     portable: Annotated[
         bool, typer.Option("--portable", help="Paths count from the case: a disk with case and sources may travel.")
     ] = False,
@@ -46,6 +44,7 @@ def init(
     recipient: RecipientOpt = None,
     index: Annotated[Kind, typer.Option("--index", help="Files of the case (faiss), or a Milvus server.")] = Kind.faiss,
     *,
+    terms: TermOptions,
     milvus: MilvusOptions,
 ) -> None:
     """Make a new, empty case."""
@@ -59,7 +58,7 @@ def init(
         from indexer.index.milvus import Collection
 
         Collection(remote, spec)  # before there is a case: a server that can't be used is named at once
-    about = {"purpose": purpose, "authority": authority, "examiner": examiner}
+    about = terms.told()
     if portable:
         about[HOME] = here(case)
     if recipient is not None and not encrypt:
@@ -136,6 +135,7 @@ def _as_it_is(path: Path) -> Iterator[Case]:
 
 def _status(path: Path, opened: Case, *, table: bool) -> dict[str, Any]:
     from indexer.case.gate import gate_of
+    from indexer.case.terms import Terms
 
     catalogue = opened.catalogue
     last = opened.last_run("ingest")
@@ -149,6 +149,7 @@ def _status(path: Path, opened: Case, *, table: bool) -> dict[str, Any]:
         "models": [f"{spec.name} ({spec.weights_sha256[:12]})" for _, spec in catalogue.models.all()],
         **opened.sizes(),
         **catalogue.meta.all(),
+        **({"over": why} if (why := Terms.of(catalogue.meta.all()).over()) else {}),
         "index": _where(catalogue.indexes.remote()),
         "last_ingest": _last_ingest(last) if table else last,
     }

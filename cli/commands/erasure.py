@@ -82,7 +82,9 @@ def delete(
         note(f"{told['kept']:,} items were found elsewhere too, and stay; --everywhere erases them as well")
     if told.get("log_entries"):
         entries = ", ".join(map(str, told["log_entries"][:20]))
-        note(f"The audit log is never changed: entries written before say something of it ({entries})")
+        note(
+            f"Entries of the audit log that an older version wrote say something of it, and can't be changed: {entries}"
+        )
     note(f"What was erased stays out. Take it back by: imgmatch readmit {case} --sha256 SHA256")
 
 
@@ -143,7 +145,8 @@ def _clear(case: Case) -> dict[str, Any]:
         done = clear(case, progress=progress)
     for _, spec in case.catalogue.models.all():
         build_when_due(case, spec, 1, threading.Event())
-    return {**asdict(done), "log_entries": list(done.log_entries)}
+    told = asdict(done)
+    return {**told, "log_entries_redacted": list(told.pop("redacted")), "log_entries": list(done.log_entries)}
 
 
 def _certify(case: Case, number: int, folder: Path, key: Path | None) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.options.asked import AskedOptions, remind
 from cli.options.common import CaseArg, IsolationOpt, ModelOpt, decode_soon, embedder_of, open_case
 from cli.options.output import OutputOpt, format_of
 from cli.options.query import LeadsOpt, no_background
@@ -101,6 +102,8 @@ def export(
     labels: Annotated[bool, typer.Option("--labels", help="pack: labels too.")] = False,
     decisions: Annotated[bool, typer.Option("--decisions", help="pack: decisions too, and who made them.")] = False,
     no_places: Annotated[bool, typer.Option("--no-places", help="portable: not where pictures were found.")] = False,
+    *,
+    asked: AskedOptions,
 ) -> None:
     """Write a report, or what other programs and offices read: of a case, and of a search with each
     query, verified and with false-match rates.
@@ -111,6 +114,8 @@ def export(
     _check(format, dict(zip(_OPTIONS, given, strict=True)))
     (refuse_report if format is ExportFormat.html else refuse_existing)(output)
     with open_case(case) as opened, count_progress() as progress:
+        asked.tell(opened)
+        opened.require("report" if format is ExportFormat.html else "export", {"reveal": seen})
         if queries or thumbnails:
             decode_soon(isolation)
         if format in (ExportFormat.vics, ExportFormat.pdq):
@@ -120,6 +125,7 @@ def export(
 
             config = PackConfig(thumbnails, seen, locators, labels, decisions)
             _tell_pack(output, write_pack(opened, output, config, progress=progress))
+            remind(opened, output)
         else:
             spec, results = _searched(opened, queries or [], k, model)
             if format is ExportFormat.html:
@@ -138,8 +144,8 @@ def export(
                 from indexer.out.exchange.tables import PLAIN, export_tables
 
                 names = table or [*PLAIN, *(["matches"] if queries else [])]
-                asked = opened, output, format.value, names
-                rows = export_tables(*asked, results=results, model=spec, progress=progress)
+                where = opened, output, format.value, names
+                rows = export_tables(*where, results=results, model=spec, progress=progress)
                 note(f"{output}: {', '.join(f'{name} {count}' for name, count in rows.items())}")
 
 

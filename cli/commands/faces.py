@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.options.asked import ReleaseOptions, tell
 from cli.options.common import CaseArg, IsolationOpt, JobsOpt, decode_soon, open_case
 from cli.options.faces import ReasonOpt, UnfitOpt, reader_of
 from cli.options.filters import FilterOptions
@@ -101,6 +102,7 @@ def show(
     ] = None,
     isolation: IsolationOpt = True,
     *,
+    release: ReleaseOptions,
     out: Output,
 ) -> None:
     """The faces in a picture, numbered from left to right: how large, sharp and turned, and whether fit to be
@@ -112,6 +114,7 @@ def show(
         refuse_existing(draw)
     with open_case(case) as opened:
         opened.face_shelf()
+        tell(opened, reason, release.recipient, release.purpose)
         decode_soon(isolation)
         records = show_faces(opened, reader_of(opened), picture, reason, draw, tuple(reveal or ()))
     columns = [
@@ -156,6 +159,7 @@ def search(
     *,
     filters: FilterOptions,
     report: ReportOptions,
+    release: ReleaseOptions,
     out: Output,
 ) -> None:
     """Find the items that show a person, by photographs of that person. A list of leads, never an identification."""
@@ -169,6 +173,7 @@ def search(
     within = filters.filter()
     with open_case(case) as opened:
         opened.face_shelf()
+        tell(opened, reason, release.recipient, release.purpose)
         require_names([opened], within)
         decode_soon(isolation)
         searcher = FaceSearcher(opened, reader_of(opened))

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.options.asked import ReasonOptions, ReleaseOptions, tell
 from cli.options.common import CaseArg, IsolationOpt, ModelOpt, decode_soon, open_case, spec_of
 from cli.options.output import Output
 from cli.options.query import MaxFmrOpt, no_background
@@ -61,6 +62,7 @@ def groups(
     isolation: IsolationOpt = True,
     model: ModelOpt = None,
     *,
+    because: ReasonOptions,
     out: Output,
 ) -> None:
     """Near-copies within a case: the best of each group first, and how the others differ."""
@@ -85,6 +87,7 @@ def groups(
 
     columns = ["group", "best", "item_id", "size_px", "bytes", "format", "differs", "path", "sightings"]
     with open_case(case) as opened, count_progress() as progress:
+        because.tell(opened)
         decode_soon(isolation)
         spec = spec_of(opened, model)
         out.many(records(), columns, ["sha256"])
@@ -100,6 +103,7 @@ def link(
     max_fmr: MaxFmrOpt = None,
     model: ModelOpt = None,
     *,
+    because: ReasonOptions,
     out: Output,
 ) -> None:
     """Which items of a case match which of another, with their false-match rates."""
@@ -135,6 +139,7 @@ def link(
     columns = ["item_id", "other_item_id", "score", "by_chance", *(["reason"] if verify else []), "path", "other_path"]
     more = ("label", "other_label", "decision")
     with open_case(case) as opened, contextlib.ExitStack() as stack:
+        because.tell(opened)
         decode_soon(isolation)
         spec = spec_of(opened, model)
         others = stack.enter_context(open_other(other, spec))
@@ -176,6 +181,7 @@ def decide(
         ),
     ] = None,
     *,
+    release: ReleaseOptions,
     out: Output,
 ) -> None:
     """Say what you make of a match: rejected ones don't come back. Nothing is ever removed; --undo takes it back."""
@@ -190,6 +196,7 @@ def decide(
         )
     columns = ["decision_id", "verdict", "stands", "query_sha256", "item_sha256", "examiner", "account", "decided_utc"]
     with open_case(case) as opened:
+        tell(opened, "", release.recipient, release.purpose)
         if undo:
             out.one(dataclasses.asdict(decisions.withdraw(opened, given[0], given[1], note_, examiner)))
         elif given:

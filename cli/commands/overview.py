@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from cli.options.asked import AskedOptions
 from cli.options.common import IsolationOpt, ModelOpt, decode_soon, open_case, spec_of
 from cli.options.output import OutputOpt, format_of
 from cli.options.query import MaxFmrOpt, no_background
@@ -51,6 +52,8 @@ def overview(
     ] = False,
     isolation: IsolationOpt = True,
     model: ModelOpt = None,
+    *,
+    asked: AskedOptions,
 ) -> None:
     """Which places, cameras, advertisements, telephone numbers and accounts are tied by which matches: leads, as a
     graph and tables, in one case or several.
@@ -73,6 +76,7 @@ def overview(
     request = OverviewRequest(least, top, verify, max_fmr, tuple(column or ()))
     arguments = {"format": written.value, "thumbnails": thumbnails, "output": str(output) if output else None}
     with open_case(cases[0]) as case, ExitStack() as stack:
+        asked.tell(case)
         if verify or thumbnails:
             decode_soon(isolation)
         spec = spec_of(case, model)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cli.options.asked import AskedOptions
 from cli.options.common import CaseArg, DeviceOpt, IsolationOpt, ModelOpt, decode_soon, embedder_of, open_case
 from cli.render.notes import note
 
@@ -28,12 +29,15 @@ def review(
     model: ModelOpt = None,
     device: DeviceOpt = "cpu",
     isolation: IsolationOpt = True,
+    *,
+    asked: AskedOptions,
 ) -> None:
     """Look through matches in the browser, on this machine only: search, compare, confirm, reject, export."""
     from cli.review.server import Terms, serve
     from indexer.review import Desk
 
     with open_case(case) as opened:
+        asked.tell(opened)
         decode_soon(isolation)
         embedder = embedder_of(opened, model, device)
         desk = Desk(opened, embedder, examiner)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.options.asked import AskedOptions
 from cli.options.common import (
     CaseArg,
     DeviceOpt,
@@ -75,6 +76,7 @@ def search(
     model: ModelOpt = None,
     device: DeviceOpt = "cpu",
     report: ReportOptions,
+    asked: AskedOptions,
     isolation: IsolationOpt = True,
     strict: StrictOpt = False,
     out: Output,
@@ -106,6 +108,8 @@ def search(
     told = _Told(report.report is not None, unsaid)
     with opened_cases(cases) as opened:
         require_writable(opened)
+        asked.tell(*opened.values())
+        report.require(*opened.values())
         require_names(opened.values(), request.within, label_column if by == "label" else None)
         decode_soon(isolation)
         embedder = one_model(opened, model, device)
@@ -197,6 +201,7 @@ def explain(
     device: DeviceOpt = "cpu",
     isolation: IsolationOpt = True,
     format: Annotated[Format, typer.Option("--format", help="How to write the figures.")] = Format.table,
+    asked: AskedOptions,
 ) -> None:
     """Draw why a query and an item match: geometry, inliers, heat maps. Pictures are coarsened unless --reveal."""
     from indexer.search import fields
@@ -204,6 +209,7 @@ def explain(
     from indexer.search.request import SearchRequest
 
     with open_case(case) as opened:
+        asked.tell(opened)
         decode_soon(isolation)
         embedder = embedder_of(opened, model, device)
         request = SearchRequest(leave_out=leave_out.leave_out(), regions=regions)

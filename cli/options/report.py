@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.options.asked import remind
 from cli.render.notes import note
 from imgmatch.errors import UsageError
 from indexer.out.atomic import refuse_existing
@@ -60,6 +61,11 @@ class ReportOptions:
         """How much of a picture may be seen, as ReportConfig.reveal."""
         return 2 if self.reveal_faces else int(self.reveal)
 
+    def require(self, *cases: Case) -> None:
+        """Before a search: raises CaseError or UsageError where a case would refuse the report."""
+        for case in cases if self.report is not None else ():
+            case.require("report", {"reveal": self.seen})
+
 
 def refuse_report(target: Path) -> None:
     """Before a search: raises UsageError where a report of this name can't be written, or would not be what it says."""
@@ -88,3 +94,6 @@ def report_page(
         note("imgmatch: faces in the pictures are not hidden: pip install 'imgmatch[faces]'")
     page = write_report(case, results, model, target, ReportConfig(reveal, not no_images, usable_cores()))
     note(f"Report: {page}")
+    for one in [*case.values()] if isinstance(case, Mapping) else [case]:
+        if reveal:
+            remind(one, page)

@@ -57,7 +57,7 @@ class Handing:
         chosen = given.get("searches", [])
         if not isinstance(chosen, list) or not numbers(chosen, len(chosen)):
             raise UsageError("searches: give their numbers")
-        page = self._desk.export(
-            text(given, "folder"), chosen, whole(given, "k"), flag(given, "reveal"), flag(given, "images")
-        )
+        folder, k, shown = text(given, "folder"), whole(given, "k"), (flag(given, "reveal"), flag(given, "images"))
+        release = text(given, "recipient"), text(given, "purpose")
+        page = self._desk.export(folder, chosen, k, *shown, *release)
         return JSONResponse({"written": str(page)})

@@ -18,6 +18,8 @@ _SVG = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*+(?>(?:<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>\[]*(?:\[.*?\])?[^>]*>)\s*+)*+<(?:\w+:)?svg[\s>/]",
     re.DOTALL,
 )
+_CONTROL = re.compile(rb"[\0-\x08\x0e-\x1f]")
+_WORD = 7  # so many letters at a place are no chance
 _AS_SVG = Signature("SVG drawing", "picture", b"<")
 
 _BY_PLACE: dict[int, list[Signature]] = defaultdict(list)
@@ -42,6 +44,8 @@ def signature_of(at: At) -> Signature | None:
         first = next(fits, None)
         if first is not None:
             found.append(first)
+    if found and _CONTROL.search(head) is None:  # a text, which may well begin with some letters
+        found = [one for one in found if len(one.magic) >= _WORD or not one.magic.isascii()]
     if not found:
         return _AS_SVG if _SVG.match(head) else None
     return max(found, key=lambda one: len(one.magic) + sum(len(magic) for _, magic in one.more))

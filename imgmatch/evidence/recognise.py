@@ -28,6 +28,7 @@ from imgmatch.evidence.formats import (
     phones,
     plain,
     previews,
+    pst,
     qcow,
     searched,
     sevenzip,
@@ -58,6 +59,7 @@ FORMATS: tuple[type[Container], ...] = (
     split.Split,  # a part may begin as anything does
     animation.Animation,
     video.Sequence,
+    video.Sound,
     previews.Previews,
     behind.Behind,
     video.Video,
@@ -66,6 +68,7 @@ FORMATS: tuple[type[Container], ...] = (
     msg.Msg,
     thumbs.Thumbs,  # any other compound file
     tnef.Tnef,
+    pst.Pst,
     stores.ThumbCache,
     phones.IosBackup,
     stores.Sqlite,
@@ -78,6 +81,8 @@ FORMATS: tuple[type[Container], ...] = (
     packed.Gzip,
     packed.Bzip2,
     packed.Xz,
+    packed.Lzma,
+    packed.Flash,
     packed.Zstd,
     unfolded.Unfolded,
     sparse.Sparse,

@@ -10,6 +10,7 @@ from imgmatch.evidence.signature import Signature
 from imgmatch.evidence.signature import boxes as _boxes
 from imgmatch.evidence.signature import named as _named
 from imgmatch.evidence.signature import read as _read
+from imgmatch.evidence.signatures_of_programs import DOCUMENTS, LOCKED, MAIL, VIDEOS
 from imgmatch.evidence.signatures_of_storage import ARCHIVES, VOLUMES
 
 _PICTURES = (
@@ -74,6 +75,37 @@ _PICTURES = (
     *_named("Corel drawing", "document", b"RIFF", more=((8, b"CDR"),)),
     *_named("Windows animated cursor (ANI)", "picture", b"RIFF", more=((8, b"ACON"),)),
     *_named("Windows picture (RDIB)", "picture", b"RIFF", more=((8, b"RDIB"),)),
+    *_named("texture of Blizzard (BLP)", "picture", b"BLP1\0\0\0", b"BLP2\1\0\0\0"),
+    *_named("texture of Valve (VTF)", "picture", b"VTF\0\7\0\0\0"),
+    *_named("ASTC texture", "picture", b"\x13\xab\xa1\x5c"),
+    *_named("PKM texture", "picture", b"PKM 10", b"PKM 20"),
+    *_named("Macintosh picture (PICT)", "picture", b"\0\x11\2\xff\x0c\0", at=522),
+    *_named("MacPaint picture", "picture", b"PNTG", at=65),
+    *_named("Microsoft Paint picture (MSP)", "picture", b"DanM", b"LinS"),
+    *_named("picture of IFUNC (IM)", "picture", b"Image type: "),
+    *_named("ImageMagick picture (MIFF)", "picture", b"id=ImageMagick"),
+    *_named("farbfeld picture", "picture", b"farbfeld"),
+    *_named("Progressive Graphics (PGF)", "picture", b"PGF6", b"PGF7"),
+    *_named("Paint.NET picture", "picture", b"PDN3"),
+    *_named("Clip Studio picture", "picture", b"CSFCHUNK"),
+    *_named("Corel Photo-Paint picture", "picture", b"CPTFILE", b"CPT7FILE", b"CPT9FILE"),
+    *_named("Corel Photo-Paint picture", "picture", b"RIFF", more=((8, b"CPT"),)),
+    *_named("Photo CD picture (PCD)", "picture", b"PCD_IPI", at=2048),
+    *_named("Softimage picture (PIC)", "picture", b"\x53\x80\xf6\x34"),
+    *_named("X window dump (XWD)", "picture", b"\0\0\0\7\0\0\0\2", at=4),
+    *_named("X cursor", "picture", b"Xcur\x10\0\0\0"),
+    *_named("Lytro picture (LFP)", "picture", b"\x89LFP\r\n\x1a\n"),
+    *_named("picture of intelligence (NITF)", "picture", b"NITF0", b"NSIF0"),
+    *_named("picture of planets (VICAR)", "picture", b"LBLSIZE="),
+    *_named("fax of CALS", "picture", b"srcdocid:"),
+    *_named("fingerprint (WSQ)", "picture", b"\xff\xa0\xff\xa4", b"\xff\xa0\xff\xa8"),
+    *_named("thumbnail of XV", "picture", b"P7 332\n"),
+    *_named("GIMP brush", "picture", b"GIMP", at=20, more=((0, b"\0\0\0"),)),
+    *_named("GIMP pattern", "picture", b"GPAT", at=20, more=((0, b"\0\0\0"),)),
+    *_named("AOL picture (ART)", "picture", b"JG\3\x0e\0", b"JG\4\x0e\0"),
+    *_named("camera raw of Phase One (IIQ)", "picture", b"IIII", b"MMMM", at=8, more=((12, b"TwaR"),)),
+    *_named("camera raw of Phase One (IIQ)", "picture", b"MMMM", at=8, more=((12, b"Rawt"),)),
+    *_named("camera raw of QuickTake", "picture", b"qktk\0", b"qktn\0"),
 )
-SIGNATURES: tuple[Signature, ...] = (*_PICTURES, *VOLUMES, *ARCHIVES)
+SIGNATURES: tuple[Signature, ...] = (*_PICTURES, *VOLUMES, *ARCHIVES, *MAIL, *LOCKED, *DOCUMENTS, *VIDEOS)
 """All of them. Where several fit, the longest counts."""

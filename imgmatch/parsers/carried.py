@@ -1,5 +1,5 @@
 """Pictures that a value of a database, a list of properties or a text carries: as they are, behind some bytes of a
-header, packed by gzip, in a list of properties, or as base64 (RFC 4648) in text.
+header, packed by gzip, in a list of properties, or as base64 (RFC 4648) or by the numbers of their bytes in text.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 
 import numpy as np
 
-from imgmatch.parsers import plist
+from imgmatch.parsers import digits, plist
 from imgmatch.parsers.embedded import decoded
 from imgmatch.picture.extents import BEGIN, length_of
 
@@ -34,7 +34,7 @@ _MAGIC = (
 )
 _URI = rb"data:([\w.+-]{0,80}/?[\w.+-]{0,80})((?:;[\w.=+\"'%-]{0,80}){0,8})(?:\\?,|%2[Cc])"
 _LETTERS = rb"(?:[A-Za-z0-9+/=_%\\\s-]|&#?\w+;)"
-_START = re.compile(_URI + rb"|(" + _MAGIC + rb")")
+_START = re.compile(_URI + rb"|(" + _MAGIC + rb")|(" + digits.HEX + rb")|(" + digits.LIST + rb")")
 _PROOF = re.compile(rb"(?:data:(?:image/|application/octet|;|,)[^,\s]{0,100},|" + _MAGIC + rb")" + _LETTERS + rb"{32}")
 _RUN = re.compile(rb"(?:[A-Za-z0-9+/=_%\\\s-]|&#?\w+;)*")
 _PLAIN = re.compile(rb"[^\"'<>()\s]*")
@@ -85,7 +85,7 @@ def is_whole(value: bytes) -> bool:
 _HINT = re.compile(
     BEGIN.pattern
     + b"|bplist0|\x1f\x8b\x08|PK\x03\x04|%PDF-|\xd0\xcf\x11\xe0\xa1|II[*+]\0|MM\0[*+]|8BPS|JXL |Rar!|SQLite f|\xff\x0a"
-    + b"".join(b"|" + re.escape(needle) for needle in NEEDLES),
+    + b"".join(b"|" + re.escape(needle) for needle in (*NEEDLES, *digits.NEEDLES)),
     re.DOTALL,
 )
 
@@ -96,9 +96,13 @@ def looks_like(data: bytes) -> bool:
 
 
 def in_this_text(text: bytes) -> bool:
-    """Does a text carry what begins as a picture does, in base64 or as a ``data:`` URI? Quick where not."""
+    """Does a text carry what begins as a picture does, in base64, as a ``data:`` URI or by numbers? Quick where not."""
+    if digits.in_list(text):
+        return True
     if not _has_run(text) and b"data:image/" not in text:
         return False
+    if digits.in_hex(text):
+        return True
     tried = 0
     for needle in NEEDLES if len(text) < _SHORT_BYTES else _needles_that_may_be_in(text):
         at = text.find(needle)
@@ -131,11 +135,11 @@ def _needles_that_may_be_in(text: bytes) -> list[bytes]:
 
 def in_text(text: bytes, depth: int = 0) -> Iterator[Carried]:
     """Each picture that a text carries, called by the place where it begins: ``data:`` URIs (RFC 2397), and base64
-    that begins as a picture does, as in vCards, LDIF, JSON, XML and lists of properties, in lines or not.
+    that begins as a picture does, as in vCards, LDIF, JSON, XML and lists of properties, in lines or not; and digits.
     """
     if text.startswith((b"\xff\xfe", b"\xfe\xff")):
         text = text.decode("utf-16", "replace").encode("utf-8")
-    if not any(needle in text for needle in NEEDLES):
+    if not any(needle in text for needle in NEEDLES) and not digits.in_list(text) and not digits.in_hex(text):
         return
     for at, _, data in runs(text):
         for found in in_value(data, depth + 1):
@@ -146,8 +150,11 @@ def runs(text: bytes, start: int = 0) -> Iterator[tuple[int, int, bytes]]:
     """Where each piece that may be a picture begins and ends in a text, and what it is."""
     at = start
     while (match := _START.search(text, at)) is not None:
-        uri = match[3] is None
-        if uri and b"base64" not in match[2].lower():
+        numbers = match[4] is not None or match[5] is not None
+        uri = match[3] is None and not numbers
+        if numbers:
+            at, data = digits.read(text, match.start(), as_list=match[5] is not None)
+        elif uri and b"base64" not in match[2].lower():
             body = _PLAIN.match(text, match.end())
             data = unquote_to_bytes(unescape(body[0].decode("latin-1")).encode("latin-1", "ignore")) if body else b""
             at = body.end() if body else match.end()

@@ -1,4 +1,5 @@
-"""Files in RAR, CAB, LHA, cpio and ar archives, by the system's libarchive (BSD) through libarchive-c: one pass.
+"""Files in RAR, CAB, LHA, cpio, ar and RPM archives, and what LZ4, lzip and compress packed, by the system's
+libarchive (BSD) through libarchive-c: one pass.
 
 It compares most checksums that these formats keep; those of RAR are compared here, as stored files slip through there.
 """
@@ -25,6 +26,10 @@ KIND = "archive"
 _BLOCK_BYTES = 1 << 18
 _SECRET = re.compile("crypt|passphrase", re.IGNORECASE)
 _FATAL = -30
+_ARCHIVES = "rar", "rar5", "cab", "lha", "cpio", "ar"
+# Of files by themselves: what unpacks them. No other, as some are programs that would be started.
+_PACKERS = {b"\x1f\x9d": "compress", b"LZIP": "lzip", b"\x04\x22\x4d\x18": "lz4", b"\x02\x21\x4c\x18": "lz4"}
+_IN_RPM = "rpm", "gzip", "bzip2", "xz", "lzma", "zstd"
 
 try:
     from libarchive import ffi
@@ -74,8 +79,7 @@ def give(stream: BinaryIO, settings: Settings, tell: Callable[[Part | Piece | Tr
     _Source.stream = stream
     archive = ffi.read_new()
     try:
-        for name in ("rar", "rar5", "cab", "lha", "cpio", "ar"):
-            getattr(ffi.libarchive, f"archive_read_support_format_{name}")(ctypes.c_void_p(archive))
+        _support(archive, head)
         ffi.read_set_seek_callback(archive, _SEEK)
         ffi.read_open(archive, None, ffi.NO_OPEN_CB, _READ, ffi.NO_CLOSE_CB)
         _files(archive, packed, head, stated, settings, tell)
@@ -83,6 +87,15 @@ def give(stream: BinaryIO, settings: Settings, tell: Callable[[Part | Piece | Tr
         raise _error(error) from error
     finally:
         ffi.read_free(archive)
+
+
+def _support(archive: Any, head: bytes) -> None:
+    """Say what it may be."""
+    packer = next((name for magic, name in _PACKERS.items() if head.startswith(magic)), None)
+    filters = (packer,) if packer else _IN_RPM if head.startswith(b"\xed\xab\xee\xdb") else ()
+    for what, names in (("format", ("raw",) if packer else _ARCHIVES), ("filter", filters)):
+        for name in names:
+            getattr(ffi.libarchive, f"archive_read_support_{what}_{name}")(ctypes.c_void_p(archive))
 
 
 def _files(

@@ -16,6 +16,7 @@ from PIL import Image as Pillow
 
 from imgmatch.errors import EvidenceError, over
 from imgmatch.optional import require
+from imgmatch.parsers import covers
 from imgmatch.parsers.alike import LUMA_PX, distinct
 from imgmatch.parsers.pieces import Clock, Piece, Settings, at_most, png
 from imgmatch.streams import one_line
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,m4v,flv,live_flv,asf,ogg,dv,mxf,rm,gxf"
 _Timed = tuple[int, Any]
 _HD_ROWS = 720
+_ATTACHED = 0x400  # AV_DISPOSITION_ATTACHED_PIC: a cover, which is no track
 _UNKNOWN_MATRIX = 2  # as ITU-T H.273 numbers them
 # Of a video that ends so much before it says, some is missing (sound may go on for a little).
 _MISSING_SECONDS, _MISSING_SHARE = 2.0, 0.05
@@ -39,11 +41,17 @@ _BUFFER_BYTES = 1 << 18
 
 
 def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iterator[Piece]:
-    """Frames that differ, as PNG, called by their time in ms; with ``at``, the one at that time and no other.
+    """Covers and the like; frames that differ, as PNG, called by their time in ms; with ``at``, what is called so and
+    nothing else.
 
     Raises EvidenceError of kind ``broken_video``, ``limit``, ``gone`` or ``not_a_picture`` (no video track), after what
     could be decoded was given.
     """
+    if at is None or not at.isdecimal():
+        yield from (piece for piece in covers.found(stream) if at in (None, piece.at))
+        stream.seek(0)
+    if at is not None and not at.isdecimal():
+        return
     if at is not None:
         yield Piece("frame", at, png(_upright(_frame_at(stream, settings, int(at)))))
         return
@@ -111,7 +119,8 @@ class _Reading:
             raise EvidenceError("broken_video", f"the video can't be opened: {_reason(error)}") from error
         with container:
             self._track = track = container.streams.best("video")
-            if track is None or track.codec_context is None:
+            is_cover = track is not None and from_ms is None and not every and bool(track.disposition & _ATTACHED)
+            if track is None or track.codec_context is None or is_cover:
                 raise EvidenceError("not_a_picture", "holds no video track that can be decoded")
             # Side by side is for pictures; and what a file costs is counted over all threads.
             track.codec_context.thread_count = 1

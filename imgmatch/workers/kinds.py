@@ -55,7 +55,22 @@ VIDEOS = Kind(
 DOCUMENTS = Kind(
     "documents",
     "imgmatch.workers.serving:extract",
-    ("caches", "mail", "msg", "pdf", "phones", "plists", "rtf", "sqlite", "texts", "thumbcache", "thumbs", "tnef"),
+    (
+        "caches",
+        "covers",
+        "mail",
+        "msg",
+        "pdf",
+        "phones",
+        "plists",
+        "pst",
+        "rtf",
+        "sqlite",
+        "texts",
+        "thumbcache",
+        "thumbs",
+        "tnef",
+    ),
     (*_PILLOW, "olefile"),
     # Text may be in any encoding, each of which is a module.
     ("email", "encodings", "pypdf", "pypdf._codecs", "pypdf._crypt_providers", "pypdf.generic"),

@@ -47,7 +47,7 @@ class _Said(TypedDict):
     kind: Word
     at: Name
     modified: Time | None
-    error: Literal["broken_archive", "broken_document", "broken_picture", "limit", "unsupported"] | None
+    error: Literal["broken_archive", "broken_document", "broken_picture", "limit", "unproven", "unsupported"] | None
     message: Name
     what: wire.What
 

@@ -17,6 +17,7 @@ from indexer.care.seal import private_key, sealed
 from indexer.care.statement import ERASURE, FORMAT
 from indexer.case.account import account
 from indexer.case.case import Case
+from indexer.case.terms import KEYS
 from indexer.case.use import Use
 from indexer.catalogue.clock import now_utc
 from indexer.out.atomic import whole_folder
@@ -70,7 +71,7 @@ def _body(use: Use, erasure_id: int, case: Case) -> dict[str, Any]:
     return {
         "statement": ERASURE,
         "format": FORMAT,
-        "case": {name: plain(meta[name]) for name in ("case_id", "purpose", "authority", "examiner") if name in meta},
+        "case": {name: plain(meta[name]) for name in ("case_id", *KEYS) if name in meta},
         "erasure": erasure_id,
         "reason": row.reason,
         "erased_utc": row.erased_utc,
@@ -80,6 +81,7 @@ def _body(use: Use, erasure_id: int, case: Case) -> dict[str, Any]:
         "contents": use.catalogue.erasures.contents(erasure_id),
         "nothing_left": not faults,
         "left": faults,
+        "log_entries_redacted": row.told.get("log_entries_redacted", []),
         "log_entries_that_say_something": row.told.get("log_entries", []),
         "log_entry": entry.get("entry"),
         "audit": {"entry": head.entry, "sha256": head.sha256},
@@ -91,7 +93,7 @@ def _body(use: Use, erasure_id: int, case: Case) -> dict[str, Any]:
 
 
 def _text(body: dict[str, Any]) -> str:
-    entries = body["log_entries_that_say_something"]
+    entries, gone = body["log_entries_that_say_something"], body["log_entries_redacted"]
     lines = [
         "CERTIFICATE OF ERASURE",
         "",
@@ -110,8 +112,9 @@ def _text(body: dict[str, Any]) -> str:
         "  places, vectors, metadata, hashes of pictures and notes of what was erased were looked for in each file of",
         "  the case's folder. What a disk keeps of files that were removed, copies and backups of the case, and the",
         "  evidence itself are not part of it.",
-        "The audit log is never changed. It keeps hashes"
-        + (f"; entries written before say something of it: {', '.join(map(str, entries))}." if entries else " alone."),
+        "The audit log keeps hashes"
+        + (f"; but entries of an older version say something of it: {_listed(entries)}." if entries else " alone."),
+        *([f"Texts were taken out of its entries {_listed(gone)}; its chain holds."] if gone else []),
         "",
         "These contents stay out of the case until they are readmitted (SHA-256, SHA-1, MD5):",
         *(
@@ -128,3 +131,7 @@ def _text(body: dict[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _listed(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers))

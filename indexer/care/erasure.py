@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,18 +28,21 @@ from indexer.index.status import inspect
 
 FINISH = "run: imgmatch delete {} --finish"
 _OF_HASHES = (CATALOGUE, "certificate.")
+_HASHES_OF_A_SUBJECT = ("sha256", "query_sha256", "item_sha256", "content_sha256")
 
 
 @dataclass(frozen=True, slots=True)
 class Cleared:
-    """What was cleared, and looked at: rows of vectors, files and their bytes. ``log_entries`` of the audit log name a
-    place of what was erased or have a note on it: they were written before, and the log is never changed.
+    """What was cleared, and looked at: rows of vectors, files and their bytes. From ``redacted`` entries of the audit
+    log texts were taken that named a place of what was erased, or were a note on it; ``log_entries`` still have some:
+    they were written by a version whose chain would not hold without.
     """
 
     erasures: int
     rows_removed: int
     files_looked_at: int
     bytes_looked_at: int
+    redacted: tuple[int, ...]
     log_entries: tuple[int, ...]
 
 
@@ -61,7 +66,8 @@ def clear(case: Case, *, progress: Progress | None = None) -> Cleared:
                 if progress:
                     progress("segments", number, len(touched))
         case.tidy()
-        case.log.settle()  # its last entries wait in the catalogue, and may name what was erased since
+        # Its last entries may wait in the catalogue, which is rewritten afterwards.
+        redacted = case.log.redact(_Named(use)) if use.catalogue.erasures.any() else set()
         if not case.catalogue.rewrite():
             raise CaseError(
                 f"{case.path}: another program reads this case, and keeps what was deleted in its write-ahead log; "
@@ -70,12 +76,14 @@ def clear(case: Case, *, progress: Progress | None = None) -> Cleared:
         open_ones = [row for row in use.catalogue.erasures.all() if row.finished_utc is None]
         faults = list(_leftovers(use, progress))
         files = [path for path in files_of(case.path) if path.name != AUDIT]
-        entries = tuple(sorted(_entries(use)))
-        done = Cleared(len(open_ones), removed, len(files), sum(path.stat().st_size for path in files), entries)
+        entries = tuple(sorted(_traced(use)))
+        size = sum(path.stat().st_size for path in files)
+        done = Cleared(len(open_ones), removed, len(files), size, tuple(sorted(redacted)), entries)
         told = {
             "rows_removed": removed,
             "files_looked_at": done.files_looked_at,
             "bytes_looked_at": done.bytes_looked_at,
+            "log_entries_redacted": list(done.redacted),
             "log_entries": list(entries),
         }
         with use.catalogue.transaction() as writer:
@@ -143,23 +151,47 @@ def _traces(use: Use, progress: Progress | None) -> Iterator[Found]:
             yield first
 
 
-def _entries(use: Use) -> set[int]:
-    """Numbers of entries of the audit log that name a place of something erased, or have a note on it."""
+def _traced(use: Use) -> dict[int, set[bytes]]:
+    """Entries of the audit log that name a place of something erased, or have a note on it, by their numbers, and what
+    of it stands there.
+    """
     log = use.catalogue.called.parent / AUDIT
     opened = partial(content, use.catalogue)
     known, salt = use.catalogue.erasures, use.catalogue.meta.all().get("case_id", "")
     places = [mark for mark in known.traces() if mark.kind in ("place", "note")]
-    ends = sorted(found.end for found in look(salt, places, [log], opened)) if places and log.exists() else []
-    numbers, at, number = set(), 0, 0
+    traces = sorted(look(salt, places, [log], opened), key=lambda found: found.end) if places and log.exists() else []
+    entries: dict[int, set[bytes]] = defaultdict(set)
+    at, number, waiting = 0, 0, deque(traces)
     with opened(log) as file:
-        waiting = iter(ends)
-        end = next(waiting, None)
         for line in file:
             number, at = number + 1, at + len(line)
-            while end is not None and end <= at:
-                numbers.add(number)
-                end = next(waiting, None)
-    return numbers
+            while waiting and waiting[0].end <= at:
+                entries[number].add(waiting.popleft().data)
+    return entries
+
+
+class _Named:
+    """Does a text of an entry of the log name something that was erased? Where its subject is such a content by its
+    hash, every text of the subject does.
+    """
+
+    def __init__(self, use: Use) -> None:
+        self._traced = _traced(use)
+        self._erasures = use.catalogue.erasures
+
+    def __call__(self, entry: dict[str, Any], way: str, text: str) -> bool:
+        traces = self._traced.get(entry["entry"], ())
+        forms = (text.encode("utf-8", "surrogatepass"), json.dumps(text).encode("ascii"))
+        return any(trace in form for trace in traces for form in forms) or (
+            way.startswith("subject/") and any(map(self._erasures.keeps_out, _contents(entry)))
+        )
+
+
+def _contents(entry: dict[str, Any]) -> Iterator[str]:
+    subject = entry.get("subject")
+    for name, value in subject.items() if isinstance(subject, dict) else ():
+        if name in _HASHES_OF_A_SUBJECT and isinstance(value, str) and len(value) == 64:
+            yield value
 
 
 class _LiveRows:

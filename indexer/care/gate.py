@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from imgmatch.errors import CaseError, UsageError
+from imgmatch.errors import UsageError
 from imgmatch.models import model_spec, verify_model
 from indexer.case.account import account
 from indexer.case.case import Case, spec_json
 from indexer.case.gate import KEYS, Gate, gate_of
+from indexer.case.terms import require_owner
 from indexer.catalogue.clock import now_utc
 from indexer.index.disk import wipe
 from indexer.index.shelf import Shelf
@@ -33,7 +33,7 @@ def open_gate(case: Case, authority: str, reason: str, *, model: str) -> Gate:
     own the case; ModelError or MissingPackageError where there is no such model.
     """
     authority, reason = _said("--authority", authority), _said("--reason", reason)
-    _require_owner(case)
+    require_owner(case.path, "open or close its gate for faces")
     spec = model_spec(model)
     if not spec.of_faces:
         raise UsageError(f"{model}: no model of faces; see: imgmatch models list")
@@ -59,7 +59,7 @@ def close_gate(case: Case, reason: str, *, erase: bool) -> Closed:
     disk may keep copies of its own. Raises UsageError where there is nothing to close and nothing to erase.
     """
     reason = _said("--reason", reason)
-    _require_owner(case)
+    require_owner(case.path, "open or close its gate for faces")
     shelves = [shelf for shelf in case.every_shelf() if shelf.spec.of_faces]
     if gate_of(case.catalogue.meta.all()) is None and not (erase and shelves):
         raise UsageError(f"{case.path}: faces are not looked for in this case; nothing to do")
@@ -87,11 +87,6 @@ def _said(option: str, text: str) -> str:
     if not text:
         raise UsageError(f"{option} is empty; say it in words: it is kept with the case")
     return text
-
-
-def _require_owner(case: Case) -> None:
-    if hasattr(os, "getuid") and case.catalogue.path.stat().st_uid != os.getuid():
-        raise CaseError(f"{case.path}: only the account that owns the case may open or close its gate for faces")
 
 
 def _refuse_another(shelves: Sequence[Shelf], name: str, case: Case) -> None:

@@ -51,6 +51,7 @@ def merge(
     case_id = other.catalogue.meta.all().get("case_id", "")
     if case_id == case.catalogue.meta.all().get("case_id"):
         raise UsageError(f"{other.path}: is the same case as {case.path}; nothing to merge")
+    other.require("merge")
     if other.place.ring is not None and case.place.ring is None:
         raise UsageError(f"{other.path}: is encrypted, and {case.path} is not; first: imgmatch encrypt {case.path}")
     other.require_believable()

@@ -10,22 +10,20 @@ catalogue's write lock.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
 import imgmatch
 from imgmatch.errors import CaseError
-from imgmatch.given import loads
 from imgmatch.locator import readable
 from imgmatch.vault.lines import LogFile
 from indexer.case.account import account, declared
 from indexer.case.chain import FIRST, Head, Verified, lines_of, place_of, verify
+from indexer.case.redaction import digest, legible, line_of, redacted
 from indexer.catalogue import Catalogue, LogState, Writer
 from indexer.catalogue.clock import now_utc
 from indexer.index.disk import sync_folder
@@ -74,8 +72,8 @@ class AuditLog:
             "version": imgmatch.__version__,
             "before": state.sha256,
         }
-        line = json.dumps(entry, sort_keys=True).encode("ascii") + b"\n"
-        head = Head(state.entry + 1, hashlib.sha256(line).hexdigest())
+        line = line_of(entry)
+        head = Head(state.entry + 1, digest(line))
         writer.custody.set_log_state(replace(state, entry=head.entry, sha256=head.sha256, waiting=state.waiting + line))
         return head
 
@@ -91,29 +89,62 @@ class AuditLog:
     def _write_out(self, most_waiting: int) -> None:
         try:
             with self._catalogue.log_transaction(durable=False) as writer:
-                state = writer.custody.log_state()
-                if state is None or not state.waiting:
-                    self._unsettled = False
-                    return
-                new = not self.file.exists()
-                with self.file.open(adding=True) as file:
-                    rest = _after(file, state.settled_bytes, len(state.waiting))
-                    as_left = rest is not None and state.waiting.startswith(rest)
-                    if rest is not None and as_left:
-                        file.write(state.waiting[len(rest) :])
-                    else:  # somebody changed the log: nothing of it is touched, and the chain shows it
-                        file.write((b"" if _ends_whole(file) else b"\n") + state.waiting)
-                    file.flush()
-                    self._unsettled = as_left and not new and len(state.waiting) <= most_waiting
-                    if self._unsettled:
-                        return
-                    os.fsync(file.fileno())
-                    size = file.seek(0, os.SEEK_END)
-                if new:
-                    sync_folder(self.path.parent)
-                writer.custody.set_log_state(replace(state, settled_bytes=size, waiting=b""))
+                self._settle(writer, most_waiting)
         except OSError as error:
             raise _unrecorded(self.path, error) from error
+
+    def _settle(self, writer: Writer, most_waiting: int) -> None:
+        state = writer.custody.log_state()
+        if state is None or not state.waiting:
+            self._unsettled = False
+            return
+        new = not self.file.exists()
+        with self.file.open(adding=True) as file:
+            rest = _after(file, state.settled_bytes, len(state.waiting))
+            as_left = rest is not None and state.waiting.startswith(rest)
+            if rest is not None and as_left:
+                file.write(state.waiting[len(rest) :])
+            else:  # somebody changed the log: nothing of it is touched, and the chain shows it
+                file.write((b"" if _ends_whole(file) else b"\n") + state.waiting)
+            file.flush()
+            self._unsettled = as_left and not new and len(state.waiting) <= most_waiting
+            if self._unsettled:
+                return
+            os.fsync(file.fileno())
+            size = file.seek(0, os.SEEK_END)
+        if new:
+            sync_folder(self.path.parent)
+        writer.custody.set_log_state(replace(state, settled_bytes=size, waiting=b""))
+
+    def redact(self, names_something: Callable[[dict[str, Any], str, str], bool]) -> set[int]:
+        """Take texts out of entries that were written, so that the chain still holds: those of which
+        ``names_something`` (entry, way of the text in it, the text) says so. Returns the numbers of these entries.
+
+        The log is replaced by one as long, all at once. Raises CaseError where that can't be done.
+        """
+        changed: set[int] = set()
+        draft = self.path.with_name(f".{self.path.name}.part")
+        try:
+            with self._catalogue.log_transaction(durable=False) as writer:
+                self._settle(writer, 0)
+                draft.unlink(missing_ok=True)  # of one that was killed
+                with self.file.open() as file, self.file.at(draft).open(adding=True) as new:
+                    for line in lines_of(file, 1 << 62):
+                        less = redacted(line, names_something)
+                        if less != line and (place := place_of(line)) is not None:
+                            changed.add(place[0])
+                        new.write(less)
+                    new.flush()
+                    os.fsync(new.fileno())
+                if changed:
+                    os.chmod(draft, self.path.stat().st_mode)
+                    os.replace(draft, self.path)
+                    sync_folder(self.path.parent)
+        except OSError as error:
+            raise _unrecorded(self.path, error) from error
+        finally:
+            draft.unlink(missing_ok=True)
+        return changed
 
     def adopt(self) -> None:
         """Keep the head of the log from now on: of a case of a format that kept none."""
@@ -187,7 +218,7 @@ class AuditLog:
             with self.file.open() as file:
                 for line in lines_of(file, 1 << 62):
                     try:
-                        entry = loads(line)
+                        entry = legible(line)
                         yield {**entry, "action": str(entry["action"])}
                     except (ValueError, TypeError, KeyError, RecursionError):
                         text = line[:99_999].decode("ascii", "backslashreplace").rstrip("\n")
@@ -209,7 +240,7 @@ class AuditLog:
                 return state, "the log was shorter than when it was last written"
             if not state.waiting.startswith(rest):
                 return state, "the log held more than was written to it"
-            if not state.waiting and hashlib.sha256(_tail(file)).hexdigest() != state.sha256 and state.entry:
+            if not state.waiting and digest(_tail(file)) != state.sha256 and state.entry:
                 return state, "the log's last entry was not the one that was written"
         return state, None
 

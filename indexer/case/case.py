@@ -26,6 +26,7 @@ from indexer.case.audit import EMPTY, AuditLog
 from indexer.case.ending import state_of
 from indexer.case.place import AUDIT, CATALOGUE, DRAFT, LOCK, ROOMS, Owner, Place, found
 from indexer.case.recorded import Recorded
+from indexer.case.terms import checked, require_future
 from indexer.case.use import Entry
 from indexer.catalogue import Catalogue, RemoteRow
 from indexer.catalogue.clock import now_utc
@@ -56,13 +57,15 @@ class Case(Recorded):
     ) -> Case:
         """Make a case in a folder that is new or empty; only its owner may enter it.
 
-        ``model`` is what ingest and search use unless told otherwise; ``about`` holds purpose, authority, examiner;
+        ``model`` is what ingest and search use unless told otherwise; ``about`` holds its terms;
         ``remote``: which Milvus collection keeps its index (None: files of the case do); ``owner``: who opens it, of
         one that is encrypted. Raises CaseError when something is there already.
         """
         folder = Path(path)
         _require_of_pictures(model)
         _require_kept_here(owner is not None, remote)
+        about = checked(about or {})
+        require_future(about.get("retain_until", ""))
         case_id = str(uuid.uuid4())
         place = Place(folder) if owner is None else owner.place(folder, case_id)
         try:
@@ -73,7 +76,7 @@ class Case(Recorded):
             folder.chmod(0o700)
             (place.room / SEGMENTS).mkdir(mode=0o700, parents=True)
             place.room.chmod(0o700)
-            return cls._made(place, model, {"case_id": case_id}, about or {}, remote)
+            return cls._made(place, model, {"case_id": case_id}, about, remote)
         except BaseException as error:
             with contextlib.suppress(OSError):
                 _remove_begun(folder)
@@ -131,7 +134,7 @@ class Case(Recorded):
         if catalogue.migrate() < HEAD_KEPT:
             case.log.adopt()
         if home.has_moved(catalogue, folder):
-            with case.change("relocate", arguments={"portable": True}) as change:
+            with case.change("followed", arguments={"portable": True}) as change:
                 change.entry.subject = {"new": readable(os.path.abspath(folder))}
                 before, count = home.follow(change.writer, folder, now_utc())
                 change.entry.subject["old"] = readable(before)

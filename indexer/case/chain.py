@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import IO
 
 from imgmatch.errors import UsageError
 from imgmatch.given import loads
+from indexer.case.redaction import digest
 from indexer.catalogue import LogState
 
 FIRST = "0" * 64
@@ -51,7 +51,7 @@ def verify(
     faults: list[str] = []
     notes: list[str] = []
     hashes = _Wanted(expect, state)
-    number, digest = (after.entry, after.sha256) if after else (0, FIRST)
+    number, sha256 = (after.entry, after.sha256) if after else (0, FIRST)
     torn = b""
     for count, line in enumerate(lines, start=1):
         if not line.endswith(b"\n"):
@@ -65,18 +65,18 @@ def verify(
             said, before = place
             if said != number + 1:
                 faults.append(f"{name}: after entry {number} comes entry {said}: some are missing, added or moved")
-            elif before != digest:
+            elif before != sha256:
                 faults.append(
                     f"{name}: entry {said} does not continue the chain: entry {number} or {said} is not as it was"
                 )
-        number, digest = said, hashlib.sha256(line).hexdigest()
-        hashes.met(number, digest)
-    faults += _end_faults(name, number, digest, torn, state, notes)
+        number, sha256 = said, digest(line)
+        hashes.met(number, sha256)
+    faults += _end_faults(name, number, sha256, torn, state, notes)
     faults += [
         f"{name}: entry {head.entry} is not the one that was noted (SHA-256 {head.sha256}), or is gone"
         for head in hashes.missed()
     ]
-    return Verified(Head(number, digest), faults, notes)
+    return Verified(Head(number, sha256), faults, notes)
 
 
 def place_of(line: bytes) -> tuple[int, str] | None:
@@ -90,7 +90,7 @@ def place_of(line: bytes) -> tuple[int, str] | None:
 
 
 def _end_faults(
-    name: str, number: int, digest: str, torn: bytes, state: LogState | None, notes: list[str]
+    name: str, number: int, sha256: str, torn: bytes, state: LogState | None, notes: list[str]
 ) -> Iterator[str]:
     if state is None:
         if number:
@@ -113,7 +113,7 @@ def _end_faults(
         yield f"{name}: holds entries after {state.entry}, the last that the catalogue knows"
     else:
         right, following = ends[number]
-        if digest != right:
+        if sha256 != right:
             yield f"{name}: entry {number}, the last in the log, is not the one that the catalogue knows"
         elif torn and not following.startswith(torn):
             yield f"{name}: something that is no entry stands after entry {number}"
@@ -137,7 +137,7 @@ class _Wanted:
         # What waits is as good as written: a head that was printed counts as soon as it is committed.
         for line in state.waiting_lines if state is not None else ():
             if (place := place_of(line)) is not None:
-                self.met(place[0], hashlib.sha256(line).hexdigest())
+                self.met(place[0], digest(line))
         self.met(0, FIRST)
 
     def met(self, entry: int, sha256: str) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from imgmatch.given import loads
 from imgmatch.vault.lines import LogFile
+from indexer.case.redaction import legible
 
 _MOST_BLOCKS = 2048
 """A page is no longer than so many blocks of 64 KiB, whatever stands there."""
@@ -37,11 +37,6 @@ def page(log: LogFile, count: int, end: int | None = None) -> tuple[list[dict[st
 
 def _entry(line: bytes) -> dict[str, Any]:
     try:
-        entry = loads(line)
-    except ValueError:
-        entry = None
-    return (
-        entry
-        if isinstance(entry, dict)
-        else {"damaged": line[:_MOST_SHOWN].decode("ascii", "backslashreplace").rstrip()}
-    )
+        return legible(line)
+    except (ValueError, KeyError, TypeError):
+        return {"damaged": line[:_MOST_SHOWN].decode("ascii", "backslashreplace").rstrip()}

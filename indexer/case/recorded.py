@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -9,13 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import imgmatch
-from imgmatch.errors import CaseError
+from imgmatch.errors import CaseError, ImgmatchError, UsageError
 from imgmatch.types import ModelSpec
+from indexer.case.account import account
 from indexer.case.audit import AuditLog
+from indexer.case.chain import Head
 from indexer.case.ending import ending, held, this_process
+from indexer.case.operations import operations, shows_clearly
 from indexer.case.run import Run
+from indexer.case.terms import Asked, Terms
 from indexer.case.use import Change, Entry, Plain, Shelves, Use
-from indexer.catalogue import Catalogue
+from indexer.catalogue import Catalogue, ReleaseRow
 from indexer.catalogue.clock import now_utc
 
 
@@ -28,6 +33,49 @@ class Recorded(Shelves):
         self.log = log
         self.read_only = False
         """Nothing of it may be changed, so that no use of it can be recorded."""
+        self.asked = Asked()
+        """Why it is used, and for whom what leaves it is: whoever uses it says so, and each entry that it concerns."""
+
+    def require(self, action: str, arguments: Mapping[str, Any] | None = None) -> None:
+        """Raises CaseError where this can't be done with the case now, and UsageError where it demands to be told why,
+        or for whom. Every use is asked for here; whoever does much before one asks first.
+        """
+        terms = Terms.of(self._catalogue.meta.all())
+        told = self._told(action, arguments or {})
+        for name, operation in operations(action, told):
+            if not operation.outlives and (why := terms.over()):
+                raise CaseError(
+                    f"{self.path}: {why}: it is verified, audited, erased or extended, and not used; its owner "
+                    f"extends it with: imgmatch terms extend {self.path} --until DATE --reason TEXT"
+                )
+            if operation.looks and "reason" in terms.demands and not str(told.get("reason") or "").strip():
+                raise UsageError(f"{self.path}: says that every search says why; give --reason TEXT")
+            if "release" in terms.demands and operation.leaves and (name == "export" or shows_clearly(told)):
+                missing = [f"--{key}" for key in ("recipient", "purpose") if not str(told.get(key) or "").strip()]
+                if missing:
+                    raise UsageError(
+                        f"{self.path}: says that what leaves it has a recipient and a purpose; give "
+                        f"{' and '.join(f'{option} TEXT' for option in missing)}"
+                    )
+
+    def _told(self, action: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """How it is asked for, with what was said for all of this."""
+        said = {"reason": self.asked.reason}
+        if shows_clearly(arguments) or any(operation.leaves for _, operation in operations(action, arguments)):
+            said |= {"recipient": self.asked.recipient, "purpose": self.asked.purpose}
+        return {**{name: value for name, value in said.items() if value}, **arguments}
+
+    def _allow(self, action: str, arguments: Mapping[str, Any] | None) -> dict[str, Any]:
+        """How it is asked for, where it may be done; a refusal is recorded."""
+        try:
+            self.require(action, arguments)
+        except CaseError as error:
+            refused = Entry("refused", {"action": action}, details={"why": str(error)})
+            if not self.read_only:
+                with contextlib.suppress(ImgmatchError):
+                    self.log.append("refused", refused.fields())
+            raise
+        return self._told(action, arguments or {})
 
     @contextmanager
     def use(
@@ -47,14 +95,15 @@ class Recorded(Shelves):
         done or whoever asked has enough. Raises CaseError where the log can't be written: use that leaves no trace is
         none, unless it need not be: what verifies a case that is read-only.
         """
-        used = Use(self.path, self._catalogue, Entry(action, arguments or {}, subject or {}, model))
+        told = self._allow(action, arguments)
+        used = Use(self.path, self._catalogue, Entry(action, told, subject or {}, model))
         if self.read_only and not must_be_recorded:
             yield used
             return
         self._require_a_log()
         if ends is None:
             yield used
-            used.head = self.log.append(action, used.entry.fields())
+            used.head = self._record(action, used)
             return
         used.head = self.log.append(action, used.entry.fields())
         try:
@@ -62,12 +111,29 @@ class Recorded(Shelves):
         except GeneratorExit:
             self.log.append(ends, used.entry.fields())
             raise
-        self.log.append(ends, used.entry.fields())
+        self._record(ends, used)
+
+    def _record(self, action: str, used: Use) -> Head:
+        """The entry of a use that is done, and with it what leaves the case, if anything does."""
+        if used.handed_out is None:
+            return self.log.append(action, used.entry.fields())
+        left, told = used.handed_out, used.entry.arguments
+        with self._catalogue.transaction() as writer:
+            number = writer.releases.next_id()
+            head = self.log.add(writer, action, {**used.entry.fields(), "release": number})
+            row = ReleaseRow(
+                number, now_utc(), account(), left.what, shows_clearly(told), str(told.get("recipient", "")),
+                str(told.get("purpose", "")), left.target, head.entry, {**told, "action": used.entry.action},
+            )  # fmt: skip
+            writer.releases.add(row, left.files)
+        self.log.write_out()
+        return head
 
     def beside(self, use: Use) -> Use:
         """This case as one that ``use``, of another, only reads: that one's log tells of it, and this one is left as it
-        is, on whatever disk it lies.
+        is, on whatever disk it lies. Its own terms hold.
         """
+        self.require(use.entry.action, use.entry.arguments)
         return Use(self.path, self._catalogue, use.entry)
 
     @contextmanager
@@ -83,8 +149,9 @@ class Recorded(Shelves):
         committed together, or neither is.
         """
         self._require_a_log()
+        told = self._allow(action, arguments)
         with ExitStack() as stack:
-            entry = Entry(action, arguments or {}, subject or {}, model)
+            entry = Entry(action, told, subject or {}, model)
             begin = partial(stack.enter_context, self._catalogue.transaction())
             changing = Change(self.path, self._catalogue, entry, begin)
             yield changing
@@ -108,6 +175,7 @@ class Recorded(Shelves):
         """
         about = {"runtime": runtime} if runtime else {}
         self._require_a_log()
+        told = self._allow(command, arguments)
         with held(self.path) as room:
             with self.change(f"{command}_started", arguments=arguments, model=model) as begun:
                 run_id = going_on or begun.writer.runs.start(
@@ -115,7 +183,7 @@ class Recorded(Shelves):
                 )
                 begun.entry.details = {"run_id": run_id, **about}
                 begun.writer.runs.set_running(run_id, this_process())
-            entry = Entry(command, arguments or {}, subject or {}, model, details={"run_id": run_id, **about})
+            entry = Entry(command, told, subject or {}, model, details={"run_id": run_id, **about})
             running = Run(self.path, self._catalogue, entry, run_id)
             error: BaseException | None = None
             try:

@@ -94,6 +94,7 @@ def _require_everything(case: Case) -> tuple[Any, Any]:
 def _convert(
     case: Case, target: Place, action: str, arguments: Mapping[str, Any], progress: Progress | None
 ) -> Converted:
+    case.require(action, arguments)
     entry = Entry(action, arguments)
     with building(case.path), case.writing():
         case.log.settle()

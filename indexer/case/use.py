@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imgmatch.errors import CaseError
 from imgmatch.types import ModelSpec
 from imgmatch.workers.choice import isolated
 from indexer.case.chain import Head
 from indexer.case.gate import require_gate
-from indexer.catalogue import Catalogue, Writer
+from indexer.catalogue import Catalogue, ReleasedFile, Writer
 from indexer.index.shelf import Shelf
 
 if TYPE_CHECKING:
@@ -48,6 +48,14 @@ class Entry:
             "counts": dict(self.counts),
             **self.details,
         }
+
+
+class HandedOut(NamedTuple):
+    """What a use made to leave the case: its format, where it was written, and its files."""
+
+    what: str
+    target: str
+    files: list[ReleasedFile]
 
 
 class Plain:
@@ -134,13 +142,16 @@ class Shelves:
 
 
 class Use(Shelves):
-    """A use of a case. ``entry`` is what will be recorded, ``head`` the log's last entry once it is."""
+    """A use of a case. ``entry`` is what will be recorded, ``head`` the log's last entry once it is; ``handed_out`` is
+    what leaves the case by it.
+    """
 
     def __init__(self, path: Path, catalogue: Catalogue, entry: Entry) -> None:
         super().__init__(path, catalogue)
         self.catalogue = catalogue
         self.entry = entry
         self.head: Head | None = None
+        self.handed_out: HandedOut | None = None
 
 
 class Change(Use):

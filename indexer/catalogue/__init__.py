@@ -16,6 +16,7 @@ from indexer.catalogue.items import ItemRow
 from indexer.catalogue.listed import ListedFile
 from indexer.catalogue.lists import ListHit, ListRow
 from indexer.catalogue.models import CalibrationRow
+from indexer.catalogue.releases import ReleasedFile, ReleaseRow
 from indexer.catalogue.segments import SegmentRow
 from indexer.catalogue.sightings import SightingRow
 from indexer.catalogue.writer import Writer
@@ -38,6 +39,8 @@ __all__ = [
     "ListedFile",
     "LogState",
     "PersonRow",
+    "ReleaseRow",
+    "ReleasedFile",
     "RemoteRow",
     "SegmentRow",
     "SightingRow",

@@ -27,6 +27,7 @@ from indexer.catalogue.lists import ListReads
 from indexer.catalogue.meta import MetaReads
 from indexer.catalogue.models import ModelReads
 from indexer.catalogue.registry import FORMAT, bring_up, undeclared
+from indexer.catalogue.releases import ReleaseReads
 from indexer.catalogue.relocations import RelocationReads
 from indexer.catalogue.runs import RunReads
 from indexer.catalogue.segments import SegmentReads
@@ -85,6 +86,7 @@ class Catalogue:
         self.containers = ContainerReads(self)
         self.faces = FaceReads(self)
         self.relocations = RelocationReads(self)
+        self.releases = ReleaseReads(self)
 
     def seal(self, purpose: str) -> Seal | None:
         """What seals the case's files for a purpose; None where it is not encrypted."""

@@ -20,6 +20,7 @@ from indexer.catalogue import (
     lists,
     meta,
     models,
+    releases,
     relocations,
     runs,
     segments,
@@ -32,7 +33,7 @@ from indexer.catalogue.table import Table
 
 _SUBJECTS = (
     meta, custody, models, runs, items, sightings, labels, issues, segments, vectors, indexes, facts, lists, listed,
-    erasures, decisions, vics, containers, relocations, faces,
+    erasures, decisions, vics, containers, relocations, faces, releases,
 )  # fmt: skip
 TABLES: tuple[Table, ...] = tuple(table for subject in _SUBJECTS for table in subject.TABLES)
 HEAD_KEPT = 10

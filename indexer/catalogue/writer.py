@@ -21,6 +21,7 @@ from indexer.catalogue.lists import ListWrites
 from indexer.catalogue.meta import MetaWrites
 from indexer.catalogue.models import ModelWrites
 from indexer.catalogue.registry import TABLES
+from indexer.catalogue.releases import ReleaseWrites
 from indexer.catalogue.relocations import RelocationWrites
 from indexer.catalogue.runs import RunWrites
 from indexer.catalogue.segments import SegmentRow, SegmentWrites
@@ -57,6 +58,7 @@ class Writer:
         self.containers = ContainerWrites(by)
         self.faces = FaceWrites(by)
         self.relocations = RelocationWrites(by)
+        self.releases = ReleaseWrites(by)
 
     def delete_items(self, item_ids: Sequence[int]) -> int:
         """Remove items with everything that hangs on them; the rows of their vectors become tombstones. Returns how

@@ -309,9 +309,19 @@ class Desk:
 
     # --- handing over
 
-    def export(self, folder: str, search_ids: Sequence[int], k: int, reveal: bool, images: bool) -> Path:
+    def export(
+        self,
+        folder: str,
+        search_ids: Sequence[int],
+        k: int,
+        reveal: bool,
+        images: bool,
+        recipient: str = "",
+        purpose: str = "",
+    ) -> Path:
         """Write an HTML report of searches, the first ``k`` matches each, to a new folder or to a new file whose name
         ends in .html; nothing is overwritten. Uploaded queries are shown in it where pictures may be revealed.
+        ``recipient`` and ``purpose``: for whom and what for it is; "": as the sitting was begun with.
 
         Raises UsageError when the target exists or can't be written, or is not named in full.
         """
@@ -327,7 +337,7 @@ class Desk:
             uploaded |= {query.sha256: query.found for query in kept.queries if query.uploaded}
             matches = [one.match for one in self.shown(kept, [s for s in STATES if s != REJECTED])][:k]
             results.append(replace(kept.result, matches=tuple(matches)))
-        config = ReportConfig(reveal and images, images)
+        config = ReportConfig(reveal and images, images, recipient=recipient.strip(), purpose=purpose.strip())
         return write_report(self.case, results, self.embedder.spec, target, config, uploaded)
 
 

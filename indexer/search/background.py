@@ -137,6 +137,7 @@ def background(case: Case, spec: ModelSpec) -> Background | None:
 
     None where there are too few unrelated pictures. Raises CaseError when the named reference case is gone.
     """
+    case.require("search")  # which may have to measure one first
     shelf = case.find_shelf(spec)
     stored = None if shelf is None else shelf.calibration()
     if stored is not None and stored.background:

@@ -98,6 +98,7 @@ def find_links(
             f"{opened_from}: is the same case as {case.path}; near-copies within one: imgmatch groups {case.path}"
         )
     check_limit(case, background, request.max_fmr)
+    other.asked = case.asked
     arguments = dataclasses.asdict(request)
     subject: dict[str, Any] = {"other": os.fspath(opened_from), "other_case_id": about.get("case_id")}
     if "pack_sha256" in about:

@@ -18,8 +18,8 @@ def disk(folder, name, seeds):
 
 
 def held(case):
-    """Every byte of a case but its log's."""
-    return b"".join(p.read_bytes() for p in sorted(case.rglob("*")) if p.is_file() and p.name != "audit.jsonl")
+    """Every byte of a case."""
+    return b"".join(p.read_bytes() for p in sorted(case.rglob("*")) if p.is_file())
 
 
 def test_erase_on_a_court_order_and_ingest_again(tmp_path):
@@ -27,6 +27,12 @@ def test_erase_on_a_court_order_and_ingest_again(tmp_path):
     assert run("init", case, "--examiner", "Ada").returncode == 0
     assert run_json("ingest", case, wanted, other)["new_items"] == 12
     assert run("decide", case, 1, 2, "confirmed", "--note", "the same room, says the witness").returncode == 0
+
+    assert run("search", case, wanted / "seized-holiday-1.jpg", "-k", "2").returncode == 0
+    assert run("show", case, 2).returncode == 0
+    assert b"seized-holiday-1.jpg" in (case / "audit.jsonl").read_bytes()
+    head = run_json("audit", "head", case)
+    noted = f"{head['entry']}:{head['sha256']}"
 
     # What would go is seen before anything does.
     named = run_json("delete", case, "--source", wanted, "--dry-run")
@@ -45,7 +51,11 @@ def test_erase_on_a_court_order_and_ingest_again(tmp_path):
     statement = tmp_path / "cert" / "certificate.json"
     assert run("audit", "verify-statement", statement, "--case", case).returncode == 0
 
-    # Nothing is left in the case but hashes.
+    # Nothing is left in the case but hashes, in its log too, whose chain holds as it was noted.
+    verified = run("audit", "verify", case, "--expect", noted)
+    assert verified.returncode == 0, verified.stderr
+    queries = [e["subject"] for e in run_json("audit", "show", case) if e["action"] == "search"]
+    assert queries[-1]["query"] == "(erased)"
     assert b"seized-holiday" not in held(case)
     assert b"says the witness" not in held(case)
     assert run_json("decide", case, "--list") == []

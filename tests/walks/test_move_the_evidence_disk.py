@@ -175,6 +175,6 @@ def test_a_portable_case_travels_with_its_sources(disk, tmp_path):
         assert verified(case)
         assert run("ingest", case, there / "exhibit 4", there / "phone").returncode == 0
         assert totals(case) == counted
-        entry = next(entry for entry in reversed(log(case)) if entry["action"] == "relocate")
+        entry = next(entry for entry in reversed(log(case)) if entry["action"] == "followed")
         assert entry["arguments"] == {"portable": True}
     assert run("audit", "verify", case).returncode == 0

@@ -278,7 +278,7 @@ const pagesOf = {
       button.disabled = true;
       $("#exported").textContent = "Writing…";
       try {
-        const given = await json("/export", { body: { folder: form.folder.value, k: Number(form.k.value), images: form.images.checked, reveal: form.reveal.checked,
+        const given = await json("/export", { body: { folder: form.folder.value, k: Number(form.k.value), images: form.images.checked, reveal: form.reveal.checked, recipient: form.recipient.value, purpose: form.purpose.value,
           searches: $$("input[name=searches]:checked", form).map((box) => Number(box.value)) } });
         $("#exported").textContent = `Written: ${given.written}`;
         $("#exported").className = "good";

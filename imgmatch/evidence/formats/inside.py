@@ -21,6 +21,37 @@ _HINTS = (b"\xff\xd8\xff", b"GIF8", b"\x89PNG\r\n\x1a\n", b"WEBPVP8", b"ftyp", b
 _TAGGED = (b"ID3", b"fLaC", b"OggS")
 _TAG_BYTES = 256 << 10
 """A picture of a song may stand behind its words."""
+# What keeps pictures as they are, wherever: they are looked for in all of it. By where its magic stands.
+_KEEPERS = {
+    0: (
+        *(b"FWS", b"glTF", b"Kaydara FBX Binary", b"BLENDER", b"PXR-USDC", b"\xff\xfe\xff\x0eS\0k\0", b"CSFCHUNK"),
+        *(b"\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d", b"\x06\x06\xed\xf5\xd8\x1d\x46\xe5", b"\xffWPC", b"NB*\0", b"L\0R\0F\0"),
+        *(
+            b"UnityFS\0",
+            b"PACK",
+            b"IWAD",
+            b"PWAD",
+            b"TAPE\0\0",
+            b"MSWIM\0\0\0",
+            b"MDMP\x93\xa7",
+            b"PAGEDUMP",
+            b"PAGEDU64",
+        ),
+        *(
+            b"%!PS-Adobe",
+            b"\xc5\xd0\xd3\xc6",
+            b"\1\x0f\0\0",
+            b"AC10",
+            b"BWT5 STREAM",
+            b"** This file contains an SQLite",
+        ),
+    ),
+    4: (b"Standard Jet DB", b"Standard ACE DB", b"MSISAM Database", b"\xef\xcd\xab\x89"),
+    12: (b"\x62\x31\5\0", b"\x61\x15\6\0"),  # tables of Berkeley DB
+    16: (b'{"files":{', b"T-DB", b"\xde\xc0\xef\xbe"),
+    60: (b"BOOKMOBI",),
+}
+_LEVELDB = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"  # its table's end
 _ICONS = (b"\0\0\1\0", b"\0\0\2\0", b"icns")
 _LEAST_BYTES = 64
 _SEARCHED_BYTES, _ROOM = 1 << 20, 64
@@ -42,8 +73,10 @@ class Inside(Container):
 
     @classmethod
     def recognise(cls, look: Look) -> bool:
-        """Does a picture begin a little behind its beginning?"""
+        """Does a picture begin a little behind its beginning, or may it anywhere?"""
         head = look.head
+        if any(head.startswith(magics, at) for at, magics in _KEEPERS.items()) or look.at(-8, 8) == _LEVELDB:
+            return True
         if head.startswith(_TAGGED) and len(head) == HEAD_BYTES:
             head = look.at(0, _TAG_BYTES)
         for hint in _HINTS if b"\0" in head else _HINTS[:2]:  # only these begin without any zero

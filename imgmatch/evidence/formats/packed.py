@@ -1,4 +1,4 @@
-"""One file packed by gzip (RFC 1952), bzip2, xz or Zstandard (RFC 8878)."""
+"""One file packed by gzip (RFC 1952), bzip2, xz, LZMA or Zstandard (RFC 8878); and Shockwave Flash."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import functools
 import gzip
 import lzma
 import os
+import struct
 import sys
+import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO, ClassVar, cast
 
 from imgmatch.errors import over
 from imgmatch.evidence.container import Container
+from imgmatch.evidence.look import Look
 from imgmatch.optional import require
 from imgmatch.streams import Chained, Inflated, Unpacked, check_ratio
 from imgmatch.types import Evidence, Issue
@@ -22,9 +25,11 @@ _ZSTD = ("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
 
 # What unpacking takes: of xz by its settings up to 6, the strongest, and one more.
 _BZIP2_BYTES = 4 << 20
+_ZLIB_BYTES = 1 << 18
 _XZ_BYTES = (10 << 20, 80 << 20, 140 << 20)
 _LEAST_WINDOW_BYTES, _MOST_WINDOW_BYTES = 8 << 20, 128 << 20
 _HEAD_BYTES = 1 << 16
+_NOT_SAID, _MOST_LZMA_BYTES = (1 << 64) - 1, 1 << 38  # as xz has it
 
 
 class Packed(Container):
@@ -36,7 +41,7 @@ class Packed(Container):
         """The one member; its size is not known before it is unpacked, and given as 0."""
         name = os.path.basename(self.outer.locator.at)
         stem, dot, ending = name.rpartition(".")
-        if dot and ending.lower() in ("tgz", "tbz", "tbz2", "txz", "tzst"):
+        if dot and ending.lower() in ("tgz", "tbz", "tbz2", "txz", "tlz", "tzst"):
             stem += ".tar"
 
         def open_it() -> BinaryIO:
@@ -80,12 +85,46 @@ class Bzip2(Packed):
 
 
 class Xz(Packed):
-    """The .xz format, and .lzma."""
+    """The .xz format."""
 
     name = "xz"
     kinds = ("xz",)
     magic = (b"\xfd7zXZ\0",)
     unpack: ClassVar[Any] = staticmethod(lambda stream: _xz(stream))
+
+
+class Lzma(Packed):
+    """What came before it, .lzma: without a magic, told by what its header can't but say."""
+
+    name = "LZMA"
+    kinds = ("lzma",)
+    begins = (b"\x5d\0",)
+    unpack: ClassVar[Any] = staticmethod(lambda stream: _xz(stream))
+
+    @classmethod
+    def recognise(cls, look: Look) -> bool:
+        """By the usual settings, a dictionary of a usual size, a length, and the first byte of what is packed."""
+        head = look.head[:14]
+        if len(head) < 14 or not head.startswith(cls.begins) or head[13]:
+            return False
+        dictionary, size = struct.unpack_from("<IQ", head, 1)
+        usual = dictionary.bit_count() == 1 or (dictionary.bit_count() == 2 and (dictionary & dictionary << 1))
+        return bool(usual) and (size == _NOT_SAID or size < _MOST_LZMA_BYTES)
+
+
+class Flash(Packed):
+    """Shockwave Flash (SWF 6 and 13): as it would be if it were not packed."""
+
+    name = "Shockwave Flash"
+    kinds = ("swf",)
+    begins = (b"CWS", b"ZWS")
+    switch = "documents"
+    unpack: ClassVar[Any] = staticmethod(lambda stream: _flash(stream))
+
+    @classmethod
+    def recognise(cls, look: Look) -> bool:
+        """By its magic and a version that there is."""
+        return look.head.startswith(cls.begins) and len(look.head) > 17 and 6 <= look.head[3] <= 60
 
 
 class Zstd(Packed):
@@ -129,3 +168,36 @@ def _xz(stream: BinaryIO) -> Inflated:
         return Inflated(whole, functools.partial(lzma.LZMADecompressor, memlimit=memory), memory)
     says = f"takes more than {_XZ_BYTES[-1]:,} bytes of memory to unpack (a dictionary of that size)"
     raise over("window to unpack by", f"{says}; unpack it by another program")
+
+
+def _flash(stream: BinaryIO) -> Chained:
+    """What is not packed, and the rest: by zlib, or by LZMA without its length."""
+    head = stream.read(8)
+    plain = b"FWS" + head[3:]
+    if head.startswith(b"C"):
+        return Chained(plain, cast(BinaryIO, Inflated(stream, _Zlib, _ZLIB_BYTES)))
+    settings = stream.read(9)[4:]
+    whole = cast(BinaryIO, Chained(settings + struct.pack("<Q", _NOT_SAID), stream))
+    return Chained(plain, cast(BinaryIO, _xz(whole)))
+
+
+class _Zlib:
+    """zlib (RFC 1950) as the other decompressors are."""
+
+    def __init__(self) -> None:
+        self._inflate = zlib.decompressobj()
+
+    @property
+    def eof(self) -> bool:
+        return self._inflate.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._inflate.unconsumed_tail
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inflate.unused_data
+
+    def decompress(self, data: bytes, size: int) -> bytes:
+        return self._inflate.decompress(data or self._inflate.unconsumed_tail, size)

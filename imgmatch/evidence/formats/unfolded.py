@@ -1,5 +1,5 @@
-"""RAR, CAB, LHA, cpio and ar archives by libarchive (extra ``rar``, and the system's library), in a process of its
-own.
+"""RAR, CAB, LHA, cpio, ar and RPM archives, and files packed by LZ4, lzip or compress, by libarchive (extra
+``rar``, and the system's library), in a process of its own.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ from imgmatch.evidence.formats.extracted import Extracted
 from imgmatch.evidence.look import Look
 from imgmatch.evidence.signatures_of_storage import ARCHIVES
 
-_NAMES = ("RAR archive", "Windows cabinet (CAB)", "LHA archive", "cpio archive", "ar archive")
+_NAMES = (
+    *("RAR archive", "Windows cabinet (CAB)", "LHA archive", "cpio archive", "ar archive"),
+    *("RPM package", "LZ4 file", "lzip file", "compress file (.Z)"),
+)
 _SIGNATURES = [sign for sign in ARCHIVES if sign.name in _NAMES]
 _MAGICS = [
     (at, tuple(sign.magic for sign in _SIGNATURES if sign.at == at)) for at in sorted({sign.at for sign in _SIGNATURES})

@@ -1,10 +1,10 @@
-"""Videos: MP4, MOV, 3GP, AVI, Matroska, WebM, MPEG (program, transport, plain), FLV, ASF, Ogg, RealMedia, MXF."""
+"""Videos: MP4, MOV, 3GP, AVI, Matroska, WebM, MPEG, FLV, ASF, Ogg, RealMedia, MXF; and covers of sound."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from imgmatch.evidence.formats.extracted import Moving
+from imgmatch.evidence.formats.extracted import Extracted, Moving
 from imgmatch.evidence.look import Look
 from imgmatch.picture.brands import coding_of
 
@@ -12,12 +12,15 @@ from imgmatch.picture.brands import coding_of
 _PICTURE_BRANDS = {b"jpx ", b"jp2 ", b"crx ", b"jxl "}
 _QUICKTIME_ATOMS = (b"moov", b"mdat", b"wide", b"pnot")
 _TS_PACKET = 188
+_MPEG_SOUND = (b"ID3", b"\xff\xfb", b"\xff\xfa", b"\xff\xf3", b"\xff\xf2")
+_SOUNDS = (*_MPEG_SOUND, b"MAC ", b"MPCK", b"MP+", b"wvpk", b"TTA1", b"OFR ", b"tBaK")
 
 
 class Video(Moving):
-    """Key frames, called by their time in ms."""
+    """Key frames, called by their time in ms; covers, files attached to it and thumbnails in it, by their places."""
 
     name = "video"
+    kinds: ClassVar[tuple[str, ...]] = ("frame", "cover")
     parser = "video"
     needs = "av", "video"
     magic = (
@@ -68,3 +71,22 @@ class Sequence(Video):
             if length < 8:
                 break
         return False
+
+
+class Sound(Extracted):
+    """Covers of sound, where the first bytes of the file are none of a tag that holds them."""
+
+    name = "sound"
+    kinds = ("cover",)
+    parser = "covers"
+    switch = "documents"
+    itself = True
+    begins = (b"RIFF", b"FORM", b"DSD ", *_SOUNDS)
+
+    @classmethod
+    def recognise(cls, look: Look) -> bool:
+        """WAV, AIFF and DSF, which may have chunks of tags; others by a tag at their end."""
+        head = look.head
+        if head.startswith((b"RIFF", b"FORM")):
+            return head[8:12] in (b"WAVE", b"AIFF", b"AIFC")
+        return head.startswith(b"DSD ") or (head.startswith(_SOUNDS) and b"APETAGEX" in look.at(-160, 160))

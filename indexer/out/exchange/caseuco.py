@@ -29,6 +29,7 @@ from indexer.index.protocol import Progress
 from indexer.out.atomic import whole_file
 from indexer.out.exchange.snapshot import item_batches, require_items
 from indexer.out.places import file_name, file_path, mime_type
+from indexer.out.released import hand_out
 
 if TYPE_CHECKING:
     from indexer.search.request import SearchResult
@@ -62,6 +63,7 @@ def export_caseuco(
     with whole_file(path) as file, recorded as use, use.catalogue.snapshot():
         counts = _Graph(use, file, model or case.default_model).write(results, progress)
         use.entry.counts = counts
+        hand_out(use, "case-uco", path, file)
     return counts
 
 

@@ -29,6 +29,7 @@ from indexer.index.protocol import Progress
 from indexer.index.shelf import Shelf
 from indexer.out.atomic import whole_file
 from indexer.out.exchange.snapshot import BATCH, item_batches, require_items
+from indexer.out.released import hand_out
 from indexer.out.report.pictures import faces_shown, thumbnails
 
 FORMAT = "imgmatch-pack"
@@ -165,6 +166,7 @@ def write_pack(
         made = Pack(items, vectors, pictures, member.digest.hexdigest())
         use.entry.subject = {**subject, "manifest_sha256": made.manifest_sha256}
         use.entry.counts = {"items": items, "vectors": vectors, "thumbnails": pictures}
+        hand_out(use, "pack", path, cast(IO[bytes], file))
     return made
 
 

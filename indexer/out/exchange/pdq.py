@@ -13,6 +13,7 @@ from imgmatch.errors import UsageError
 from imgmatch.picture.pdq import LEAST_QUALITY
 from indexer.case.case import Case
 from indexer.out.atomic import whole_file
+from indexer.out.released import hand_out
 
 _HEX = re.compile(r"[0-9a-f]{64}\Z")
 
@@ -41,4 +42,5 @@ def export_pdq(
                 written.add(key)
                 file.write(f"pdq {text}\n".encode("ascii"))
         use.entry.counts = {"hashes": len(written), "poor": poor}
+        hand_out(use, "pdq", path, file)
     return len(written), poor

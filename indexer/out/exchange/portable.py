@@ -21,12 +21,14 @@ from imgmatch.evidence.read import Finder
 from imgmatch.types import Match, ModelSpec
 from indexer.case.account import account
 from indexer.case.case import Case
+from indexer.case.terms import DATES, TOLD
 from indexer.case.use import Use
 from indexer.catalogue.clock import now_utc
 from indexer.index.protocol import Progress
 from indexer.out.atomic import whole_file, whole_folder
 from indexer.out.exchange.snapshot import item_batches, require_items
 from indexer.out.jsontext import json_text
+from indexer.out.released import hand_out
 from indexer.out.report.pictures import faces_shown, thumbnails
 from indexer.search.fields import values
 
@@ -111,10 +113,15 @@ def write_portable(
     )
     if target.suffix.lower() in (".html", ".htm"):
         with whole_file(target) as file, recorded as use, use.catalogue.snapshot():
-            return _write(use, config, results, None, file.write, progress)
+            made = _write(use, config, results, None, file.write, progress)
+            hand_out(use, "portable", target, file)
+            return made
     folder = whole_folder(target)
     with folder as draft, (draft / "index.html").open("wb") as page, recorded as use, use.catalogue.snapshot():
-        return _write(use, config, results, draft, page.write, progress)
+        made = _write(use, config, results, draft, page.write, progress)
+        page.flush()
+        hand_out(use, "portable", target, draft)
+        return made
 
 
 def _write(
@@ -136,7 +143,8 @@ def _write(
     head, _, tail = files(__package__).joinpath("portable.html").read_text("utf-8").partition("/*DATA*/")
     write(head)
     meta = use.catalogue.meta.all()
-    about = {name: meta.get(name, "") for name in ("case_id", "purpose", "authority", "examiner")}
+    about = {name: meta.get(name, "") for name in ("case_id", *TOLD, *DATES)}
+    about |= {f"made_{name}": str(use.entry.arguments.get(name, "")) for name in ("reason", "recipient", "purpose")}
     about |= {"made_utc": now_utc(), "made_by": f"imgmatch {imgmatch.__version__}, {account()}"}
     about["log"] = str(use.head) if use.head else ""
     write(f'{{"about":{_json(about)},"leads":[')

@@ -25,6 +25,7 @@ from indexer.out.atomic import whole_file
 from indexer.out.exchange.snapshot import item_batches, require_items
 from indexer.out.exchange.vics_file import Fault, Media, VicsFile, tags
 from indexer.out.places import file_name, file_path, mime_type
+from indexer.out.released import hand_out
 
 VERSIONS = ("2.0", "1.3")
 MAX_ISSUES = 1000
@@ -159,6 +160,7 @@ def export_vics(
             counts["known_only" if known else "items"] += 1
         file.write(b"\n]\n}]\n}\n")
         use.entry.counts = counts
+        hand_out(use, "vics", path, file)
     return counts
 
 

@@ -23,6 +23,7 @@ from indexer.out.atomic import whole_folder
 from indexer.out.exchange.snapshot import item_batches
 from indexer.out.jsontext import json_text
 from indexer.out.places import file_name, mime_type
+from indexer.out.released import hand_out
 from indexer.search.fields import BOX, EXPORTED, FIELDS, NUMBER, TEXT, TEXTS, TRUTH, WHOLE, values
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ def export_tables(
         for name in wanted:
             counts[name] = write(draft / f"{name}.{format}", makers[name](), TABLES[name])
         use.entry.counts = counts
+        hand_out(use, format, target, draft)
     return counts
 
 

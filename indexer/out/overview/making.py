@@ -99,7 +99,7 @@ def overviewed(
         case_id = one.catalogue.meta.all().get("case_id", path)
         if case_id in known:
             raise UsageError(f"{path}: is the same case as {known[case_id]}; give each case once")
-        known[case_id] = path
+        known[case_id], one.asked = path, case.asked
     backgrounds = [background(one, spec) for one in cases]
     for one, its in zip(cases, backgrounds, strict=True):
         check_limit(one, its, request.max_fmr)

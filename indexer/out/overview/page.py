@@ -33,6 +33,7 @@ from indexer.out.overview.entities import (
 from indexer.out.overview.gathering import A_TIE
 from indexer.out.overview.making import Overview
 from indexer.out.overview.records import entity_record, pair_record, record
+from indexer.out.released import hand_out
 from indexer.out.report.html import environment
 from indexer.out.report.pictures import Within, keep_thumbnail
 
@@ -61,6 +62,7 @@ def write_page(overview: Overview, file: BinaryIO, target: Path, model: ModelSpe
             digest.update(data)
             file.write(data)
     overview.use.entry.details = {"page_sha256": digest.hexdigest()}
+    hand_out(overview.use, "overview", target, file)
     return digest.hexdigest()
 
 
@@ -89,6 +91,7 @@ def _about(overview: Overview, model: ModelSpec) -> Mapping[str, Any]:
         "version": imgmatch.__version__,
         "metas": [use.catalogue.meta.all() for use in overview.uses],
         "counts": [use.catalogue.counts() for use in overview.uses],
+        "told": overview.use.entry.arguments,
         "head": overview.use.head,
         "rates": [
             (case, its.reference.words)

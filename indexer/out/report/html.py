@@ -30,6 +30,7 @@ from indexer.catalogue.issues import TABLE_STAGES
 from indexer.intake.csvfile import printable
 from indexer.out.atomic import whole_file, whole_folder
 from indexer.out.places import file_name
+from indexer.out.released import handed_out
 from indexer.out.report.leads import sheet
 from indexer.out.report.pairs import fitted
 from indexer.out.report.pictures import Beside, Kept, Thumbnail, Within, faces_shown, keep_thumbnail
@@ -44,12 +45,20 @@ _UUID = re.compile(r"[0-9a-fA-F-]{8,64}\Z")
 @dataclass(frozen=True, slots=True)
 class ReportConfig:
     """What a report shows. ``reveal`` lets a reader show pictures as they are, a query and its match together, faces
-    hidden unless it is WITH_FACES; ``images`` False leaves out all.
+    hidden unless it is WITH_FACES; ``images`` False leaves out all. ``recipient`` and ``purpose``: for whom it is and
+    what for, where that is not what is said for all uses of the case.
     """
 
     reveal: int = 0
     images: bool = True
     jobs: int = 2
+    recipient: str = ""
+    purpose: str = ""
+
+    @property
+    def release(self) -> dict[str, str]:
+        """For whom and what for, as the log has it."""
+        return {name: said for name, said in (("recipient", self.recipient), ("purpose", self.purpose)) if said}
 
 
 def is_page(target: str | os.PathLike[str]) -> bool:
@@ -79,10 +88,12 @@ def write_report(
         "images": config.images,
         "reveal": config.images and bool(config.reveal),
         "faces": config.images and faces_shown(config.reveal),
+        **config.release,
     }
     subject = {"file" if is_page(path) else "folder": str(path.absolute())}
     with ExitStack() as ends:
         kept: Kept
+        draft = Path()
         if is_page(path):
             file: IO[bytes] = ends.enter_context(whole_file(path))
             kept = Within(ends.enter_context(memory.file(path.absolute().parent)))
@@ -103,8 +114,9 @@ def write_report(
             digest.update(data)
             file.write(data)
         file.flush()
+        left = handed_out("report", path, file if is_page(path) else draft)
         for use in uses.values():
-            use.entry.details = {"index_sha256": digest.hexdigest()}
+            use.entry.details, use.handed_out = {"index_sha256": digest.hexdigest()}, left
     return path if is_page(path) else path / "index.html"
 
 

@@ -7,8 +7,10 @@ import importlib.util
 import io
 import lzma
 import os
+import struct
 import tarfile
 import zipfile
+import zlib
 
 import pytest
 
@@ -284,3 +286,26 @@ def test_a_7z_with_a_password_for_each_block(tmp_path):
         archive.writestr(pictures["two.jpg"], "two.jpg")
     assert set(found()[0]) == {"two.jpg"}
     assert found("first") == (pictures, [])
+
+
+def flash(body, how):
+    head = bytes([13]) + struct.pack("<I", 8 + len(body))
+    if how == "zlib":
+        return b"CWS" + head + zlib.compress(body)
+    alone = lzma.compress(body, lzma.FORMAT_ALONE)
+    return b"ZWS" + head + struct.pack("<I", len(alone) - 13) + alone[:5] + alone[13:]
+
+
+def test_lzma_by_itself_and_flash_are_unpacked(tmp_path):
+    jpegs = [encode(picture(190 + n), "JPEG") for n in range(4)]
+    alone = [lzma.compress(jpeg, lzma.FORMAT_ALONE) for jpeg in jpegs[:2]]
+    sized = alone[1][:5] + struct.pack("<Q", len(jpegs[1])) + alone[1][13:]
+    files = {"a.jpg.lzma": alone[0], "b.jpg.lzma": sized, "c.swf": flash(bytes(5_000) + jpegs[2], "zlib")}
+    for name, data in {**files, "d.swf": flash(bytes(5_000) + jpegs[3], "lzma")}.items():
+        (tmp_path / name).write_bytes(data)
+    found = [member for member in walk(tmp_path) if not isinstance(member, Issue)]
+    assert {member.open().read() for member in found} >= set(jpegs)
+    (tmp_path / "cut.lzma").write_bytes(alone[0][: len(alone[0]) // 2])
+    (cut,) = walk(tmp_path / "cut.lzma")
+    with pytest.raises(OSError, match="too early"), cut.open() as stream:
+        stream.read()

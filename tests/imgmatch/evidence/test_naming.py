@@ -19,8 +19,9 @@ SIZE = (1 << 20) + 4_096
 
 
 def begun(signature):
-    """Bytes that hold a signature, and nothing else but a byte that is no zero."""
+    """Bytes that hold a signature, and nothing else but a letter, and a byte that is none and no zero."""
     data = bytearray(b"\x5a" * SIZE)
+    data[4095] = 1
     for at, magic in ((signature.at, signature.magic), *signature.more):
         start = at if at >= 0 else SIZE + at
         data[start : start + len(magic)] = magic
@@ -46,6 +47,8 @@ def test_text_and_chance_are_nothing():
         b"<html><svg></svg></html>",
         b"# P5 code",
         b"GIF8 is a format",
+        b"BLUE sky\n" * 40,
+        b"TDF$ and DHAV are letters; IWAD too",
         b"\0" * 9000,
     ]
     texts += [rng.randbytes(rng.randrange(6000)) for _ in range(300)]

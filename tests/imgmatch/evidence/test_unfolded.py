@@ -132,3 +132,13 @@ def test_what_is_encrypted_is_named(tmp_path):
     (issue,) = walk(tmp_path / "a.rar")
     assert issue.error in ("unsupported", "broken_archive")
     assert "ncrypt" in issue.message
+
+
+@pytest.mark.parametrize(("packer", "ending"), [("lz4", "lz4"), ("lzip", "lz"), ("compress", "Z")])
+def test_what_one_packer_packed_is_unpacked(tmp_path, packer, ending):
+    with libarchive.file_writer(str(tmp_path / f"a.tar.{ending}"), "gnutar", packer) as archive:
+        for name, data in PICTURES.items():
+            archive.add_file_from_memory(name, len(data), data)
+    found, issues = found_in(tmp_path)
+    assert {name: data for name, data in found.items() if name in PICTURES} == PICTURES
+    assert not issues

@@ -1,6 +1,5 @@
 """The audit log: that any change shows, that a kill does not look like one, and that use goes on."""
 
-import hashlib
 import io
 import json
 import os
@@ -22,6 +21,7 @@ from indexer.case.audit import AuditLog
 from indexer.case.case import Case
 from indexer.case.chain import Head
 from indexer.case.newest import page
+from indexer.case.redaction import digest
 from indexer.catalogue import Catalogue
 from tests.conftest import run
 from tests.indexer.vectors import inside
@@ -107,7 +107,7 @@ def _tear(lines, rng):
 def _forge(lines, rng):
     """An entry that continues the chain as a real one would."""
     entry = json.loads(lines[-1])
-    entry |= {"entry": entry["entry"] + 1, "before": hashlib.sha256(lines[-1]).hexdigest()}
+    entry |= {"entry": entry["entry"] + 1, "before": digest(lines[-1])}
     lines.append(json.dumps(entry, sort_keys=True).encode() + b"\n")
 
 
@@ -119,7 +119,7 @@ def _rechain(lines, rng):
     lines[at] = json.dumps(entry, sort_keys=True).encode() + b"\n"
     for place in range(at + 1, len(lines)):
         entry = json.loads(lines[place])
-        entry["before"] = hashlib.sha256(lines[place - 1]).hexdigest()
+        entry["before"] = digest(lines[place - 1])
         lines[place] = json.dumps(entry, sort_keys=True).encode() + b"\n"
 
 

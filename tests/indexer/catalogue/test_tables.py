@@ -16,7 +16,17 @@ from indexer.care.merge import merge
 from indexer.case.case import CATALOGUE, Case
 from indexer.case.compact import compact
 from indexer.case.run import Batch
-from indexer.catalogue import CalibrationRow, Catalogue, DecisionRow, FaceDecisionRow, FaceRow, ListHit, RemoteRow
+from indexer.catalogue import (
+    CalibrationRow,
+    Catalogue,
+    DecisionRow,
+    FaceDecisionRow,
+    FaceRow,
+    ListHit,
+    ReleasedFile,
+    ReleaseRow,
+    RemoteRow,
+)
 from indexer.catalogue.registry import FORMAT, TABLES, bring_up, undeclared
 from indexer.catalogue.sql import Transaction
 from indexer.catalogue.table import Copied, Gone, Handled, Kept, Table
@@ -41,6 +51,7 @@ SHIPPED = {
     14: "dd378f19bc4edc01",
     15: "67df29b2fa6f647c",
     16: "a635cb2cb0fff097",
+    17: "9aa13cfadf62565c",
 }
 
 NOW = "2026-01-01T00:00:00.000Z"
@@ -97,6 +108,8 @@ def full(tmp_path):
                 writer.sightings.restore(2, str(evidence(1, "/moved/a").locator), None, NOW, run.run_id)
                 writer.relocations.move("/media", "/moved", NOW)
                 writer.relocations.move("/moved", "/media", NOW)
+                row = ReleaseRow(1, NOW, "a", "pack", False, "B", "to compare", "/p", 9, {})
+                writer.releases.add(row, [ReleasedFile("p", "3" * 64, 1)])
                 writer.containers.add(
                     evidence(95), "E01", 512, ({"examiner": "A"}, {"md5": "0" * 32}), (NOW, run.run_id)
                 )
