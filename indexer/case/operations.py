@@ -57,7 +57,7 @@ def _rows() -> Iterator[tuple[str, Operation]]:
     yield from row("terms", "change what a case says of itself and demands", _OWNER, outlives=True)
     yield from row("extend", "let an expired case be used again", _OWNER, outlives=True)
     yield from row(
-        "encrypt, decrypt, rotate", "encrypt the case, or by other keys, or not at all", _OWNER, outlives=True
+        "encrypt, decrypt, rotate", "encrypt it, by other keys, or not at all", _OWNER, outlives=True
     )
     yield from row("destroy", "end its keys and all its files", _OWNER, outlives=True, two=True)
     yield from row("open face gate", "let faces be looked for", _OWNER)
