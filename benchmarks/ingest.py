@@ -29,7 +29,8 @@ from imgmatch.picture.hashes import digest
 from imgmatch.picture.image import decode
 from imgmatch.types import Evidence
 from indexer.case.case import Case
-from indexer.intake.ingest import EMBED_BATCH, IngestConfig, ingest
+from indexer.intake.embedding import EMBED_BATCH
+from indexer.intake.ingest import IngestConfig, ingest
 
 if TYPE_CHECKING:
     from imgmatch.types import Pixels

@@ -40,6 +40,11 @@ COMMANDS: Table = {
         "watch.watch",
         "Bring pictures into a case as they arrive in a folder, until Ctrl-C or SIGTERM, which end it cleanly",
     ),
+    "scheduler": Row(
+        "cluster.scheduler",
+        "Give out the work of ingests to workers, until Ctrl-C or SIGTERM. Beyond this machine, only with TLS",
+    ),
+    "worker": Row("cluster.worker", "Read, decode and embed for ingests of other machines, until Ctrl-C or SIGTERM"),
     "search": Row(
         "search.search",
         "Find the items of a case, or of several, that look most like each query photograph",
@@ -99,6 +104,13 @@ COMMANDS: Table = {
             "verify": Row("audit.verify", "Find any edit, cut, reorder or gap in the audit log, its end included"),
             "head": Row("audit.head", "The number and SHA-256 of the last entry"),
             "show": Row("audit.show", "List the audit log"),
+            "export": Row(
+                "attest.export",
+                "Copy the log as it stands, for somebody without the case to verify",
+            ),
+            "receipt": Row("attest.receipt", "The log's head as 8 words to note elsewhere"),
+            "signer": Row("attest.signer", "Make somebody known who signs the log with a key of their own"),
+            "stamp": Row("attest.stamp", "Keep a time-stamp of the log with it (RFC 3161), to be verified offline"),
             "statement": Row(
                 "audit.statement",
                 "State what a run read, found and could not use, with totals that add up, bound to the audit log",

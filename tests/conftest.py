@@ -14,6 +14,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from imgmatch.workers.choice import set_isolated
+from tests import starting
 
 ROOT = Path(__file__).parents[1]
 
@@ -104,12 +105,16 @@ def photographs(tmp_path) -> Path:
 
 def run(*arguments, stdin: bytes | None = None, **options) -> subprocess.CompletedProcess:
     """Run the command as a user would, in a process of its own."""
+    words = [*map(os.fsencode, map(os.fspath, map(_text, arguments)))]
+    cwd, timeout = options.pop("cwd", ROOT), options.pop("timeout", 300)
+    if not options and (starter := starting.starter()) is not None:
+        return starter.run(words, cwd, stdin, timeout)
     return subprocess.run(
-        [sys.executable, "-m", "cli.main", *map(os.fsencode, map(os.fspath, map(_text, arguments)))],
-        cwd=options.pop("cwd", ROOT),
+        [sys.executable, "-m", "cli.main", *words],
+        cwd=cwd,
         input=stdin,
         capture_output=True,
-        timeout=options.pop("timeout", 300),
+        timeout=timeout,
         check=False,
         **options,
     )

@@ -2,51 +2,100 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.options.common import CaseArg, open_case
+from cli.options.common import CaseArg, TsaOpt, open_case
 from cli.options.output import Output
 from cli.render.formats import Format
 from cli.render.notes import note
 from imgmatch.errors import ImgmatchError
 
+if TYPE_CHECKING:
+    from indexer.case.attested import Attested
+
 _COLUMNS = ("entry", "time_utc", "actor", "action", "subject", "arguments", "counts", "model")
 
 
 def verify(
-    case: CaseArg,
+    case: Annotated[Path, typer.Argument(metavar="CASE|FILE", help="Folder of the case, or a copy of its log.")],
     expect: Annotated[
         list[str] | None, typer.Option(metavar="NUMBER:SHA256", help="A head that was noted: the log must hold it.")
     ] = None,
+    receipt: Annotated[
+        list[str] | None, typer.Option(metavar="WORDS", help="A receipt that was noted: the log must hold it.")
+    ] = None,
+    signed: Annotated[
+        bool, typer.Option("--signed", help="Every entry must be signed by somebody who is known.")
+    ] = False,
+    public_key: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Who is known: this Ed25519 public key (PEM), and no others."),
+    ] = None,
+    tsa: TsaOpt = None,
     *,
     out: Output,
 ) -> None:
-    """Find any edit, cut, reorder or gap in the audit log, its end included; exit with 1 when there is one."""
-    from indexer.case.chain import Head
+    """Find any edit, cut, reorder or gap in the audit log, its end included; exit with 1 when there is one. Signatures
+    and time-stamps are verified too, and it is said who signed which entries.
+    """
+    from indexer.case.attested import Attested
+    from indexer.case.chain import Head, verify_copy
+    from indexer.case.receipt import parse
+    from indexer.case.signing import public_key as key_in
 
-    heads = [Head.parse(text) for text in expect or ()]
-    with open_case(case) as opened:
-        found = opened.log.verify(heads)
-    for line in found.notes:
+    heads = [*map(Head.parse, expect or ()), *map(parse, receipt or ())]
+    said = Attested(frozenset(map(key_in, public_key or ())))
+    if case.is_file():
+        found = verify_copy(case, heads, said.met)
+    else:
+        with open_case(case) as opened:
+            said.case_id = opened.catalogue.meta.all().get("case_id", "")
+            found = opened.log.verify(heads, said.met)
+    stamps = _stamps(said, tsa or ())
+    unsigned = said.unsigned()
+    faults, notes = found.faults + said.faults, [*found.notes, *said.notes()]
+    if unsigned and signed:
+        faults.append(f"entries {unsigned} are signed by nobody who is known")
+    elif unsigned and said.is_used():
+        notes.append(f"entries {unsigned} are signed by nobody who is known")
+    for line in notes:
         note(f"imgmatch: {line}")
     if out.format is Format.table:
-        if found.faults:
-            out.many(({"fault": fault} for fault in found.faults), ["fault"])
+        if faults:
+            out.many(({"fault": fault} for fault in faults), ["fault"])
+        elif signers := said.signers():
+            out.many(map(dataclasses.asdict, signers), ["name", "known", "entries", "public_key"])
     else:
-        record = {
-            "entries": found.head.entry,
-            "sha256": found.head.sha256,
-            "faults": found.faults,
-            "notes": found.notes,
-        }
-        out.one(record)
-    if found.faults:
-        raise ImgmatchError(f"{case}: {len(found.faults):,} faults in the audit log; see the list above")
+        out.one(
+            {
+                "entries": found.head.entry,
+                "sha256": found.head.sha256,
+                "faults": faults,
+                "notes": notes,
+                "signers": [dataclasses.asdict(signer) for signer in said.signers()],
+                "unsigned": unsigned,
+                "stamps": stamps,
+            }
+        )
+    if faults:
+        raise ImgmatchError(f"{case}: {len(faults):,} faults in the audit log; see the list above")
+    for stamp in stamps:
+        how = "verified" if stamp["verified"] else "not verified: give --tsa"
+        note(f"{case}: entries up to {stamp['up_to_entry']} existed on {stamp['stamped_utc']} by a time-stamp ({how})")
     note(f"{case}: {found.head.entry:,} entries, each as it was written; head {found.head}")
+
+
+def _stamps(said: Attested, certificates: Sequence[Path]) -> list[dict[str, Any]]:
+    if not said.stamps:
+        return []
+    from indexer.care.stamps import verified
+
+    return verified(said, certificates)
 
 
 def head(case: CaseArg, *, out: Output) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.commands.index import build_when_due
+from cli.options.cluster import ClusterOptions
 from cli.options.common import CaseArg, StrictOpt, embedder_of, open_case
 from cli.options.faces import reader_where_open
 from cli.options.intake import TakingOptions
@@ -55,6 +56,7 @@ def ingest(
     taking: TakingOptions,
     inside: InsideOptions,
     passwords: PasswordOptions,
+    cluster: ClusterOptions,
     out: Output,
 ) -> None:
     """Bring pictures into a case. Sources are only read; running it again goes on where it stopped."""
@@ -64,7 +66,9 @@ def ingest(
     for path in paths:
         if not os.path.lexists(path):
             raise UsageError(f"{path}: no such file or folder; give existing ones")
-    config = taking.config(inside, passwords, reread=reread, labels=labels, manifest=manifest, wait=wait)
+    config = taking.config(
+        inside, passwords, reread=reread, labels=labels, manifest=manifest, wait=wait, cluster=cluster.config()
+    )
     with open_case(case) as opened, journal(taking.log, paths) as log:
         # Pictures are embedded side by side, one thread each: nothing waits for the slowest part of a layer.
         embedder = embedder_of(opened, taking.model, taking.device, threads=1)

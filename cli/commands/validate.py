@@ -38,7 +38,7 @@ def run(
     """Try every requirement on this machine and write a report to file: report.html and report.json."""
     from cli.validation import report
     from cli.validation.run import validate
-    from indexer.care.seal import private_key
+    from indexer.case.signing import private_key
 
     signer = None if key is None else private_key(key)
     made = validate(folder, own=own, examiner=examiner, signer=signer, tell=note)

@@ -23,6 +23,12 @@ IsolationOpt = Annotated[
 ]
 DeviceOpt = Annotated[str, typer.Option("--device", help="Where the network runs: auto, cpu or cuda.")]
 JobsOpt = Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Threads (default: all usable cores).")]
+TsaOpt = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--tsa", metavar="CERT", help="Certificate of a time-stamp authority, or of who vouches for it (PEM, DER)."
+    ),
+]
 StrictOpt = Annotated[bool, typer.Option("--strict", help="Exit with 3 when evidence could not be used.")]
 
 

@@ -67,7 +67,7 @@ class Content:
         except EvidenceError as error:
             if self.lost:
                 raise EvidenceError("unreadable", f"{said(self.lost)}; what is left: {error}", error.stage) from error
-            raise named(error, self._at) from error.__cause__
+            raise named(error, self._at, self.digests.size_bytes) from error.__cause__
 
     def damage(self) -> tuple[Issue, ...]:
         """What is said of the disk image that it lies in, where a part of the bytes is missing there."""
@@ -99,9 +99,12 @@ class Content:
         return self.decoded(Request(sides_px=(min_side_px,), most_pixels=_SHOWN_PIXELS)).pictures[0]
 
 
-def read(evidence: Evidence, limits: AllLimits = NOTHING_SET) -> Content:
-    """Read a piece of evidence to its end, and keep what ``limits`` let through. Raises EvidenceError."""
-    digests, data, lost = _digest(evidence, limits.picture.max_bytes)
+def read(evidence: Evidence, limits: AllLimits = NOTHING_SET, keep_bytes: int | None = None) -> Content:
+    """Read a piece of evidence to its end, and keep what ``limits`` let through, where it is no longer than
+    ``keep_bytes``. Raises EvidenceError.
+    """
+    most = limits.picture.max_bytes
+    digests, data, lost = _digest(evidence, most if keep_bytes is None else min(keep_bytes, most))
     return Content(evidence, digests, data, limits, lost)
 
 

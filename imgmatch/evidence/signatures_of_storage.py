@@ -183,6 +183,7 @@ ARCHIVES: tuple[Signature, ...] = (
     *named("pack of Unity", "archive", b"UnityFS\0", b"UnityWeb\0", b"UnityRaw\0"),
     *named("pack of RPG Maker", "archive", b"RGSSAD\0"),
     *named("MoPaQ archive (MPQ)", "archive", b"MPQ\x1a", b"MPQ\x1b"),
+    *named("pack of Git", "archive", b"PACK\0\0\0\2", b"PACK\0\0\0\3"),
     *named("Unison archive", "archive", b"Unison archive format"),
     *named("package of Symbian", "archive", b"\x19\4\0\x10", at=8),
     *named("package of Symbian", "archive", b"\x7a\x1a\x20\x10"),

@@ -41,6 +41,37 @@ TellWalked = Callable[[Walked], None]
 TellImage = Callable[[Evidence], None]
 
 
+@dataclass(slots=True, eq=False)
+class Question:
+    """Is a container, which may be a picture too, to be ``passed`` over?"""
+
+    evidence: Evidence
+    is_picture: bool
+    passed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """Who is told what while sources are walked (``walk``), and whether there are questions at all."""
+
+    walked: TellWalked
+    image: TellImage
+    left_out: Callable[[str], None]
+    asks: bool = False
+
+    def excluded(self, options: SourceOptions) -> Excludes:
+        """Which names the options exclude; each is told of."""
+        excludes = excluder(options.exclude)
+
+        def excluded(place: str) -> bool:
+            out = excludes(place)
+            if out:
+                self.left_out(place)
+            return out
+
+        return excluded
+
+
 def walk(
     path: str | os.PathLike[str],
     *,
@@ -63,35 +94,46 @@ def walk(
     options exclude. ``takes`` says of a file in a folder, by its way from ``path`` on, whether it is to be given now.
     Raises UsageError when ``path`` does not exist, MachineError when this machine fails.
     """
-    walked = walked or (lambda place: None)
-    excludes = excluder(options.exclude)
+    told = Telling(
+        walked or (lambda place: None), image or (lambda evidence: None), left_out or (lambda place: None),
+        asks=pass_over is not None,
+    )  # fmt: skip
+    for entry in outermost(path, leave_out=leave_out, options=options, told=told, takes=takes):
+        for found in unfold(entry, options, told):
+            if not isinstance(found, Question):
+                yield found
+            elif pass_over is not None:
+                found.passed = pass_over(found.evidence, found.is_picture)
 
-    def excluded(place: str) -> bool:
-        out = excludes(place)
-        if out and left_out is not None:
-            left_out(place)
-        return out
+
+def outermost(
+    path: str | os.PathLike[str],
+    *,
+    leave_out: str | os.PathLike[str] | None = None,
+    options: SourceOptions = DEFAULT_OPTIONS,
+    told: Telling,
+    takes: Callable[[str], bool] | None = None,
+) -> Iterator[Evidence | Issue]:
+    """The first half of ``walk``: files as they lie in folders, none of them opened. Raises as that does."""
+    excluded = told.excluded(options)
 
     def passed(place: str, is_folder: bool) -> bool:
         return excluded(place) or (takes is not None and not is_folder and not takes(place))
 
-    for entry in files.walk(path, leave_out=leave_out, listed=lambda folder: walked(Walked(folder)), excluded=passed):
-        if isinstance(entry, Issue) or not options.inside:
-            yield entry
-        else:
-            told = image or (lambda evidence: None)
-            yield from _unfold(entry, options, pass_over, walked, told, excluded)
+    def listed(folder: Locator) -> None:
+        told.walked(Walked(folder))
+
+    return files.walk(path, leave_out=leave_out, listed=listed, excluded=passed)
 
 
-def _unfold(
-    file: Evidence,
-    options: SourceOptions,
-    pass_over: PassOver | None,
-    walked: TellWalked,
-    image: TellImage,
-    excluded: Excludes,
-) -> Iterator[Evidence | Issue]:
-    """A file, or what lies in it, at every depth: members come where their container stands."""
+def unfold(file: Evidence | Issue, options: SourceOptions, told: Telling) -> Iterator[Evidence | Issue | Question]:
+    """The second half of ``walk``: a file, or what lies in it, at every depth: members come where their container
+    stands. Each question is to be answered before the next is asked for.
+    """
+    if isinstance(file, Issue) or not options.inside:
+        yield file
+        return
+    excluded = told.excluded(options)
     budget = Budget(options.limits, file.size_bytes)
     levels: list[Iterator[Evidence | Issue]] = [iter((file,))]
     while levels:
@@ -131,19 +173,22 @@ def _unfold(
             yield Issue(entry.locator, "walk", "internal", f"what lies in it can't be told: {seen.fault}")
         if not seen.containers:
             if not seen.fault:
-                walked(Walked(entry.locator, not seen.elsewhere, seen.left_closed))
+                told.walked(Walked(entry.locator, not seen.elsewhere, seen.left_closed))
             continue
-        if pass_over is not None and seen.is_hashed(entry.size_bytes) and pass_over(entry, seen.itself):
-            continue
+        if told.asks and seen.is_hashed(entry.size_bytes):
+            question = Question(entry, seen.itself)
+            yield question
+            if question.passed:
+                continue
         if len(levels) > options.limits.max_depth:
             says = f"lies deeper than max_depth ({options.limits.max_depth}); not opened"
             yield Issue(entry.locator, "walk", "limit", says, "max_depth")
             continue
         if is_image(seen, outermost=len(levels) == 1):
-            image(entry)
+            told.image(entry)
         if len(levels) == 1 and seen.is_disk:
             budget.stored_bytes = files.set_bytes(file)
-        levels.append(_inside(entry, seen, options, budget, walked))
+        levels.append(_inside(entry, seen, options, budget, told.walked))
 
 
 def _recognised(entry: Evidence, options: SourceOptions) -> Recognised:

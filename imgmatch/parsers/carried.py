@@ -22,15 +22,33 @@ LEAST_BYTES = 24
 _MOST_DEPTH = 6
 _MOST_INFLATED = 256 << 20
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_CONTAINERS = (b"PK\x03\x04", b"%PDF-", b"SQLite format 3\0", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"Rar!\x1a\x07")
+_CONTAINERS = (
+    *(b"PK\x03\x04", b"%PDF-", b"SQLite format 3\0", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"Rar!\x1a\x07"),
+    *(b"7z\xbc\xaf\x27\x1c", b"!BDN", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"),
+)
+_GZIP, _ZLIB = b"\x1f\x8b\x08", (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 _OTHERS = (b"8BPS", b"\xff\x0a", b"\0\0\0\x0cJXL ", b"\xff\x4f\xff\x51")
 
-NEEDLES = (b"data:", b"9j", b"iVBORw0KGgo", b"R0lGOD", b"UklGR", b"GZ0eXB", b"SUkq", b"TU0AK", b"YnBsaXN0MD")
+NEEDLES = (
+    b"data:",
+    b"9j",
+    b"iVBORw0KGgo",
+    b"R0lGOD",
+    b"UklGR",
+    b"GZ0eXB",
+    b"SUkq",
+    b"TU0AK",
+    b"YnBsaXN0MD",
+    b"UEsDB",
+    b"H4sI",
+    b"JVBERi0",
+    b"N3q8rycc",
+)
 """One of these stands in each text that carries a picture: what is quickly looked for."""
 _SLASH = rb"(?:/|\\/|_|%2[Ff]|&#47;|&#x2[Ff];)"
 _MAGIC = (
     rb"(?<![A-Za-z0-9+/=])(?:" + _SLASH + rb"9j" + rb"(?:" + _SLASH + rb")(?=[\w\\/+%])|iVBORw0KGgo|R0lGOD(?:dh|lh)"
-    rb"|UklGR|AAAA[A-Z]GZ0eXB|SUkq[AK]|TU0AK|Qk[\w+/]{6}AAAA|YnBsaXN0MD)"
+    rb"|UklGR|AAAA[A-Z]GZ0eXB|SUkq[AK]|TU0AK|Qk[\w+/]{6}AAAA|YnBsaXN0MD|UEsDB[AB]|H4sI[AC]|JVBERi0x|N3q8rycc)"
 )
 _URI = rb"data:([\w.+-]{0,80}/?[\w.+-]{0,80})((?:;[\w.=+\"'%-]{0,80}){0,8})(?:\\?,|%2[Cc])"
 _LETTERS = rb"(?:[A-Za-z0-9+/=_%\\\s-]|&#?\w+;)"
@@ -47,7 +65,7 @@ _LETTERS_ALIKE = bytes(65 if code in _BASE64 else 32 for code in range(256))
 _A_RUN = b"A" * 20  # no picture, and no line of one, goes without so many letters of base64 on end
 _SHORT_BYTES = 8 << 10
 _A, _SLASH_CODE, _PLUS = np.frombuffer(b"a/+", np.uint8)
-_PAIRS = tuple(np.frombuffer(b"a:9jw00llGZ0kqU0N0", "<u2"))
+_PAIRS = tuple(np.frombuffer(b"a:9jw00llGZ0kqU0N0sD4si0q8", "<u2"))
 """Two bytes that stand together in each of NEEDLES, in their order."""
 _MOST_TRIED = 100_000  # then it is looked through where it takes no time from anything else
 
@@ -69,7 +87,7 @@ def in_value(value: bytes, depth: int = 0) -> Iterator[Carried]:
             yield Carried("", value)
     elif value.startswith(b"bplist0"):
         yield from _in_plist(value, depth)
-    elif value.startswith(b"\x1f\x8b\x08"):
+    elif value.startswith((_GZIP, *_ZLIB)):
         yield from _in_packed(value, depth)
     elif not BEGIN.search(value):
         yield from in_text(value, depth)
@@ -84,7 +102,9 @@ def is_whole(value: bytes) -> bool:
 
 _HINT = re.compile(
     BEGIN.pattern
-    + b"|bplist0|\x1f\x8b\x08|PK\x03\x04|%PDF-|\xd0\xcf\x11\xe0\xa1|II[*+]\0|MM\0[*+]|8BPS|JXL |Rar!|SQLite f|\xff\x0a"
+    + b"|bplist0|\x1f\x8b\x08|\\A\x78[\x01\x5e\x9c\xda]"
+    + b"|PK\x03\x04|%PDF-|\xd0\xcf\x11\xe0\xa1|II[*+]\0|MM\0[*+]|8BPS|JXL |Rar!|SQLite f|\xff\x0a"
+    + b"|7z\xbc\xaf|!BDN|\xfd7zXZ\0|[(]\xb5\x2f\xfd"
     + b"".join(b"|" + re.escape(needle) for needle in (*NEEDLES, *digits.NEEDLES)),
     re.DOTALL,
 )
@@ -163,7 +183,7 @@ def runs(text: bytes, start: int = 0) -> Iterator[tuple[int, int, bytes]]:
             at, data = _base64(text, begin)
         if uri and match[1] and _NO_PICTURE.match(match[1]):
             continue
-        if len(data) >= LEAST_BYTES and (uri or is_whole(data) or data.startswith(b"bplist0")):
+        if len(data) >= LEAST_BYTES and (uri or is_whole(data) or data.startswith((b"bplist0", _GZIP))):
             yield match.start(), at, data
 
 
@@ -220,16 +240,18 @@ def _in_plist(value: bytes, depth: int) -> Iterator[Carried]:
 
 
 def _in_packed(value: bytes, depth: int) -> Iterator[Carried]:
-    inflate = zlib.decompressobj(31)
+    how = "gz" if value.startswith(_GZIP) else "zlib"
+    inflate = zlib.decompressobj(31 if how == "gz" else 15)
     try:
         data = inflate.decompress(value, _MOST_INFLATED)
-    except zlib.error:
+    except zlib.error:  # none, or damaged
+        yield from behind_headers(value) if how == "zlib" else ()
         return
     if inflate.unconsumed_tail:
         yield Carried("", value)  # it is opened as a container, within its limits
         return
     for found in in_value(data, depth + 1):
-        yield Carried("/".join(filter(None, ("gz", found.at))), found.data)
+        yield Carried("/".join(filter(None, (how, found.at))), found.data)
 
 
 def behind_headers(value: bytes) -> Iterator[Carried]:

@@ -14,7 +14,7 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from imgmatch.parsers.pieces import Piece, Settings
+from imgmatch.parsers.pieces import Clock, Piece, Settings
 from imgmatch.picture.brands import coding_of
 from imgmatch.picture.extents import BEGIN, length_of
 
@@ -22,7 +22,7 @@ Region = tuple[int, int]
 """Where what may hold pictures begins, and how long it is."""
 KIND = "cover"
 _MOST_BYTES = 64 << 20  # of a region; more than any cover has
-_MOST_PIECES = 200_000
+_MOST_PIECES, _MOST_TRIED = 200_000, 1_000
 _LEAST_BYTES = 64
 _MATROSKA, _ASF, _OGG = b"\x1a\x45\xdf\xa3", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", b"OggS"
 _SEGMENT, _CLUSTER = 0x18538067, 0x1F43B675
@@ -34,23 +34,26 @@ _TAIL_BYTES = 512
 
 
 def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iterator[Piece]:
-    """Every picture, called by where it begins and how long it is; one in a comment by the number of that."""
-    yield from found(stream)
-
-
-def found(stream: BinaryIO) -> Iterator[Piece]:
-    """As ``extract``, of any file of sound or frames."""
+    """Every picture, called by where it begins and how long it is; one in a comment by the number of that. Raises
+    EvidenceError of kind ``limit``.
+    """
+    clock = Clock(settings)
     if _read(stream, 0, 4) == _OGG:
         yield from _in_comments(_first_packets(stream))
         return
     for start, size in _regions(stream):
+        clock.check()
         data = _read(stream, start, min(size, _MOST_BYTES))
-        at = 0
-        while (match := BEGIN.search(data, at)) is not None:
+        place = 0
+        for _ in range(_MOST_TRIED):
+            match = BEGIN.search(data, place)
+            if match is None:
+                break
+            clock.check()
             length = length_of(data[match.start() :])
             if length >= _LEAST_BYTES:
                 yield Piece(KIND, f"{start + match.start()}+{length}", data[match.start() : match.start() + length])
-            at = match.start() + max(length, 4)
+            place = match.start() + max(length, 4)
 
 
 def _regions(stream: BinaryIO) -> Iterator[Region]:
@@ -77,7 +80,7 @@ def _boxes(stream: BinaryIO, whole: int) -> Iterator[Region]:
             return
         size, name, longer = (*struct.unpack(">I4s", piece[:8]), piece[8:])
         size = int.from_bytes(longer, "big") if size == 1 else size or whole - at
-        if size < 8:
+        if size < 8 or not name.replace(b"\xa9", b"").strip().isalnum():
             return
         if name not in _BARE:
             yield at, min(size, whole - at)

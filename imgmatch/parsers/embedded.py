@@ -1,4 +1,4 @@
-"""Files that text carries: ``data:`` URIs (RFC 2397) in HTML, uuencoded ones (POSIX) in text."""
+"""Files that text carries: ``data:`` URIs (RFC 2397) in HTML, uuencoded ones (POSIX) and those in yEnc in text."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ _NEVER_PICTURES = re.compile(rb"text/|font/|application/(x-)?(font|javascript|js
 _ENTITY = re.compile(rb"&#?\w+;")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
 _BEGIN = re.compile(rb"^begin(-base64)?[ \t]+[0-7]{3,4}[ \t]+([^\r\n]+)\r?\n", re.MULTILINE)
+
+_YENC = re.compile(rb"^=ybegin (?:[^\r\n]{0,200} )?name=([^\r\n]+)\r?\n(?:=ypart [^\r\n]*\r?\n)?", re.MULTILINE)
+_YENC_ESCAPED = re.compile(rb"=(.)", re.DOTALL)
+_YENC_LETTERS = bytes((code - 42) & 255 for code in range(256))
 
 
 def in_html(text: bytes) -> Iterator[tuple[str, bytes]]:
@@ -35,12 +39,18 @@ def in_html(text: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def has_file(text: bytes) -> bool:
-    """Does a text carry a uuencoded file? Quick where not."""
-    return b"begin" in text and _BEGIN.search(text) is not None
+    """Does a text carry a file, uuencoded or in yEnc? Quick where not."""
+    return b"begin" in text and (_BEGIN.search(text) is not None or _YENC.search(text) is not None)
 
 
 def in_text(text: bytes) -> Iterator[tuple[str, bytes]]:
-    """Each uuencoded file, to its end or as far as it goes: its name, and its bytes."""
+    """Each file, to its end or as far as it goes: its name, and its bytes; those in yEnc first."""
+    for head in _YENC.finditer(text):
+        end = text.find(b"\n=yend", head.end())
+        body = text[head.end() : end if end >= 0 else len(text)].translate(None, b"\r\n")
+        data = _YENC_ESCAPED.sub(lambda letter: bytes([letter[1][0] - 64 & 255]), body).translate(_YENC_LETTERS)
+        if data:
+            yield head[1].strip().decode("utf-8", "surrogateescape"), data
     at = 0
     while (begin := _BEGIN.search(text, at)) is not None:
         at, parts = begin.end(), []

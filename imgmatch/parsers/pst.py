@@ -20,7 +20,7 @@ _KIND_MASK, _VALUE_BELOW = 0x1F, 0x1F
 _DISPLAY_NAME, _METHOD = 0x3001, 0x3705
 _FIXED = {0x02, 0x03, 0x04, 0x0A, 0x0B}
 _PROPERTIES, _HEAP, _TREE = 0xBC, 0xEC, 0xB5
-_MOST_DEPTH, _MOST_LEVELS = 16, 6
+_MOST_DEPTH, _MOST_LEVELS, _MOST_PROPERTIES = 16, 6, 100_000
 _DAMAGED = "its checksum fails, or a part of it is missing: what is given of it is cut off, or may be wrong"
 _BY_WINDOWS = 0x10
 
@@ -156,6 +156,7 @@ class _Heap:
 
     def __init__(self, blocks: list[bytes], large: bool) -> None:
         self._blocks = blocks
+        self._left = _MOST_PROPERTIES
         self._bits = 14 if large else 11
         head = blocks[0] if blocks else b""
         self.kind = head[3] if len(head) >= 12 and head[2] == _HEAP else 0
@@ -183,6 +184,9 @@ class _Heap:
         data = self.item(place)
         size = key + (4 if levels else entry)
         for at in range(0, len(data) - size + 1, size):
+            self._left -= 1
+            if self._left < 0:
+                raise ValueError("more properties than there are")
             if levels:
                 below = int.from_bytes(data[at + key : at + size], "little")
                 yield from self._leaves(below, key, entry, levels - 1)

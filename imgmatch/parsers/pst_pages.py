@@ -38,6 +38,7 @@ _EXCHANGED, _CYCLIC = 1, 2
 _BLOCKS, _NODES = 0x80, 0x81
 _MOST_LEVELS, _MOST_ENTRIES = 12, 4_000_000
 _MOST_DATA = 1 << 31
+_MOST_PARTS = 8_000_000  # blocks that are read, of all values together: lists may name one another in circles
 _SEARCHED_BYTES = 1 << 20
 
 
@@ -64,6 +65,7 @@ class Pages:
         self.large = version >= 36
         places = struct.unpack_from("<4Q", head, 216) if self.wide else struct.unpack_from("<4I", head, 184)
         self.hidden = head[513 if self.wide else 461]
+        self._left = _MOST_PARTS
         self.damaged = 0
         """Pages of its two trees that can't be read: what they lead to is not found."""
         self.nodes = {node.number: node for node in map(self._node, self._leaves(_NODES, places[1]))}
@@ -123,10 +125,13 @@ class Pages:
             yield from self._parts(int.from_bytes(inner, "little"), levels - 1)
 
     def _block(self, number: int) -> tuple[bytes, bool]:
+        self._left -= 1
+        if self._left < 0:
+            raise over("max_members", f"names more than {_MOST_PARTS:,} blocks; the rest is left")
         place = self._blocks.get(number & ~1)
-        if place is None:
-            return b"", False
-        start, size = place
+        return (b"", False) if place is None else self._stored(number, *place)
+
+    def _stored(self, number: int, start: int, size: int) -> tuple[bytes, bool]:
         trailer = 24 if self.large else 16 if self.wide else 12
         step = 512 if self.large else 64
         self._stream.seek(start)

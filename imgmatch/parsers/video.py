@@ -48,7 +48,7 @@ def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iter
     could be decoded was given.
     """
     if at is None or not at.isdecimal():
-        yield from (piece for piece in covers.found(stream) if at in (None, piece.at))
+        yield from (piece for piece in covers.extract(stream, settings) if at in (None, piece.at))
         stream.seek(0)
     if at is not None and not at.isdecimal():
         return

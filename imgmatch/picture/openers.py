@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import struct
 from importlib.util import find_spec
 from itertools import islice
@@ -35,6 +36,18 @@ FORMATS = (
     "QOI",
     "SUN",
 )
+# Old formats, each by what it begins with, and where: asked for by name, as Pillow would try some of them on any text.
+_OLD = (
+    ("BLP", 0, b"BLP1\0\0\0"),
+    ("BLP", 0, b"BLP2\1\0\0\0"),
+    ("MSP", 0, b"DanM"),
+    ("MSP", 0, b"LinS"),
+    ("XPM", 0, b"/* XPM */"),
+    ("XVTHUMB", 0, b"P7 332\n"),
+    ("GBR", 20, b"GIMP"),
+    ("PCD", 2048, b"PCD_IPI"),
+)
+_XBM = re.compile(rb"\s*(?:/\*.{0,2000}?\*/\s*)?#define[ \t]+\w+_width[ \t]+\d", re.DOTALL)
 _MOST_PAGES = 64
 _log = logging.getLogger(__name__)
 
@@ -96,7 +109,11 @@ def _instead(data: bytes) -> ImageFile.ImageFile | None:
         return Pillow.open(io.BytesIO(data), formats=("PCX",))
     if rasters.is_tga(data):
         return Pillow.open(io.BytesIO(data), formats=("TGA",))
-    return None
+    old = next((name for name, at, magic in _OLD if data.startswith(magic, at)), None)
+    if old is None and _XBM.match(data):
+        start, old = data.index(b"#define"), "XBM"
+        data = data[start:]  # Pillow knows no comment before it
+    return Pillow.open(io.BytesIO(data), formats=(old,)) if old else None
 
 
 def _is_sensor(data: bytes) -> bool:

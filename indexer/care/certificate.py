@@ -13,10 +13,11 @@ from typing import Any
 import imgmatch
 from imgmatch.errors import UsageError
 from indexer.care.erasure import left
-from indexer.care.seal import private_key, sealed
+from indexer.care.seal import sealed
 from indexer.care.statement import ERASURE, FORMAT
 from indexer.case.account import account
 from indexer.case.case import Case
+from indexer.case.signing import private_key
 from indexer.case.terms import KEYS
 from indexer.case.use import Use
 from indexer.catalogue.clock import now_utc

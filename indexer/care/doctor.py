@@ -40,6 +40,7 @@ _BROUGHT = {  # what an extra brings besides the containers that name it as thei
     "sign": "signed statements",
     "faces": "faces, in a case whose owner allowed it",
     "milvus": "an index on a Milvus server",
+    "cluster": "ingest over several machines",
     "train": "training, export to ONNX, models of timm and torchvision",
     "cuda": "embedding on an NVIDIA GPU",
     "sscd": "the model sscd",

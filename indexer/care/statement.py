@@ -19,12 +19,13 @@ from imgmatch.errors import UsageError
 from imgmatch.evidence.stated import HASHES
 from imgmatch.given import load
 from imgmatch.locator import readable
-from indexer.care.seal import digest_of, private_key, sealed, signature_faults
+from indexer.care.seal import digest_of, sealed, signature_faults
 from indexer.case.account import account
 from indexer.case.audit import AuditLog
 from indexer.case.case import Case
 from indexer.case.chain import Head
 from indexer.case.ending import state_of
+from indexer.case.signing import private_key
 from indexer.case.use import Use
 from indexer.catalogue.clock import now_utc
 from indexer.out.atomic import whole_folder

@@ -22,7 +22,7 @@ from imgmatch.errors import CaseError
 from imgmatch.locator import readable
 from imgmatch.vault.lines import LogFile
 from indexer.case.account import account, declared
-from indexer.case.chain import FIRST, Head, Verified, lines_of, place_of, verify
+from indexer.case.chain import FIRST, Head, Met, Verified, lines_of, place_of, verify
 from indexer.case.redaction import digest, legible, line_of, redacted
 from indexer.catalogue import Catalogue, LogState, Writer
 from indexer.catalogue.clock import now_utc
@@ -42,6 +42,8 @@ class AuditLog:
         self.file = LogFile(path, catalogue.seal("log"))
         self._catalogue = catalogue
         self._unsettled = False
+        self.own: list[int] = []
+        """The numbers of the entries that were committed through this, and not signed yet."""
 
     def append(self, action: str, fields: Mapping[str, Any]) -> Head:
         """Add one entry; it is on disk, in the catalogue or in the log, when this returns. Raises CaseError where that
@@ -50,6 +52,7 @@ class AuditLog:
         """
         with self._catalogue.log_transaction() as writer:
             made = self.add(writer, action, fields)
+        self.own.append(made.entry)
         self.write_out()
         return made
 
@@ -160,9 +163,9 @@ class AuditLog:
             state = _adopted(self.file)[0]
         return Head(state.entry, state.sha256)
 
-    def verify(self, expect: Iterable[Head] = ()) -> Verified:
+    def verify(self, expect: Iterable[Head] = (), met: Met | None = None) -> Verified:
         """Find every fault: an edited, missing, added or moved entry anywhere, a cut at the end, a head that was noted
-        (``expect``) and does not fit. Never writes.
+        (``expect``) and does not fit. Never writes. ``met`` is told of each entry.
         """
         before = self._catalogue.custody.log_state()
         while True:
@@ -179,7 +182,7 @@ class AuditLog:
             nothing = now is not None and (now.entry == 0 or now.settled_bytes == 0)
             return Verified(Head(0, FIRST), [] if nothing and not list(expect) else [why])
         with self.file.open() as file:
-            return verify(str(self.path), lines_of(file, size), now, expect)
+            return verify(str(self.path), lines_of(file, size), now, expect, met=met)
 
     def suspect(self) -> str | None:
         """The first fault of the log, as far as its last part tells, which is soon read; never writes."""
@@ -193,6 +196,17 @@ class AuditLog:
         place = place_of(lines[0]) if lines else None
         after = Head(place[0] - 1, place[1]) if place else Head(0, FIRST)
         return next(iter(verify(str(self.path), lines, state, after=after).faults), None)
+
+    def copy_to(self, file: IO[bytes]) -> int:
+        """Write every line as it stands, for ``verify_copy``; returns how many. Raises CaseError where the log can't be
+        read.
+        """
+        self.write_out()
+        try:
+            with self.path.open("rb") as log:
+                return sum(bool(file.write(line)) for line in lines_of(log, 1 << 62))
+        except OSError as error:
+            raise CaseError(f"{self.path}: the audit log can't be read ({error.strerror})") from error
 
     def entries(
         self, *, since: str | None = None, action: str | None = None, last: int | None = None

@@ -26,6 +26,7 @@ from indexer.case.audit import EMPTY, AuditLog
 from indexer.case.ending import state_of
 from indexer.case.place import AUDIT, CATALOGUE, DRAFT, LOCK, ROOMS, Owner, Place, found
 from indexer.case.recorded import Recorded
+from indexer.case.signing import key_of_environment
 from indexer.case.terms import checked, require_future
 from indexer.case.use import Entry
 from indexer.catalogue import Catalogue, RemoteRow
@@ -64,6 +65,7 @@ class Case(Recorded):
         folder = Path(path)
         _require_of_pictures(model)
         _require_kept_here(owner is not None, remote)
+        key_of_environment()  # one that can't be used is named before there is a case
         about = checked(about or {})
         require_future(about.get("retain_until", ""))
         case_id = str(uuid.uuid4())
@@ -107,7 +109,7 @@ class Case(Recorded):
             writer.custody.set_log_state(EMPTY)
             if remote is not None:
                 writer.indexes.set_remote("current", remote)
-            log.add(writer, made.action, made.fields())
+            first = log.add(writer, made.action, made.fields())
         log.write_out()
         draft.checkpoint()  # all of it into the one file that gets the name, or an error: the disk may be full
         draft.close()
@@ -116,7 +118,9 @@ class Case(Recorded):
         if place.ring is not None and place.keys is not None:
             place.ring.write(place.folder)
             remember(place.ring, place.keys)
-        return cls(place, place.catalogue())
+        case = cls(place, place.catalogue())
+        case.log.own.append(first.entry)
+        return case
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, read_only: bool = False, unlock: Unlock | None = None) -> Case:
@@ -170,6 +174,7 @@ class Case(Recorded):
     def close(self) -> None:
         """Let go of every file."""
         with contextlib.suppress(CaseError):  # what can't be written now waits in the catalogue for the next use
+            self.sign()
             self.log.settle()
         self._catalogue.close()
         if self._copied is not None:

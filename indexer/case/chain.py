@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO
 
 from imgmatch.errors import UsageError
@@ -13,7 +14,12 @@ from indexer.catalogue import LogState
 
 FIRST = "0" * 64
 """What the first entry names as the hash of the one before."""
+ANY = -1
+"""For the number of an entry: whichever it is."""
 _LONGEST_LINE_BYTES = 128 << 20  # no entry is longer
+
+
+Met = Callable[[int, str, bytes], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +51,18 @@ class Verified:
 
 
 def verify(
-    name: str, lines: Iterable[bytes], state: LogState | None, expect: Iterable[Head] = (), after: Head | None = None
+    name: str,
+    lines: Iterable[bytes],
+    state: LogState | None,
+    expect: Iterable[Head] = (),
+    *,
+    after: Head | None = None,
+    met: Met | None = None,
+    alone: bool = False,
 ) -> Verified:
-    """Verify a log's lines (with their ends), all or those ``after`` an entry, against what the catalogue keeps."""
+    """Verify a log's lines (with their ends), all or those ``after`` an entry, against what the catalogue keeps; a copy
+    of a log ``alone`` has no catalogue. ``met`` is told of each entry: its number, what it comes to, its line.
+    """
     faults: list[str] = []
     notes: list[str] = []
     hashes = _Wanted(expect, state)
@@ -71,11 +86,16 @@ def verify(
                 )
         number, sha256 = said, digest(line)
         hashes.met(number, sha256)
-    faults += _end_faults(name, number, sha256, torn, state, notes)
-    faults += [
-        f"{name}: entry {head.entry} is not the one that was noted (SHA-256 {head.sha256}), or is gone"
-        for head in hashes.missed()
-    ]
+        if met is not None and place is not None:
+            met(number, sha256, line)
+    if not alone:
+        faults += _end_faults(name, number, sha256, torn, state, notes)
+    elif torn:
+        faults.append(f"{name}: the last entry is torn")
+    for head in hashes.missed():
+        what = "no entry is" if head.entry == ANY else f"entry {head.entry} is not"
+        older = "; the log ends before it: an older copy stands in its place" if head.entry > number else ", or is gone"
+        faults.append(f"{name}: {what} the one that was noted (SHA-256 {head.sha256}){older}")
     return Verified(Head(number, sha256), faults, notes)
 
 
@@ -130,10 +150,8 @@ class _Wanted:
     """Entries whose hash must be a certain one."""
 
     def __init__(self, expect: Iterable[Head], state: LogState | None) -> None:
-        self._open: dict[int, set[str]] = {}
-        self._found: set[tuple[int, str]] = set()
-        for head in expect:
-            self._open.setdefault(head.entry, set()).add(head.sha256)
+        self._open = sorted(set(expect), key=lambda head: (head.entry, head.sha256))
+        """Their hashes, or how those begin."""
         # What waits is as good as written: a head that was printed counts as soon as it is committed.
         for line in state.waiting_lines if state is not None else ():
             if (place := place_of(line)) is not None:
@@ -141,16 +159,11 @@ class _Wanted:
         self.met(0, FIRST)
 
     def met(self, entry: int, sha256: str) -> None:
-        if entry in self._open and sha256 in self._open[entry]:
-            self._found.add((entry, sha256))
+        if self._open:
+            self._open = [h for h in self._open if h.entry not in (entry, ANY) or not sha256.startswith(h.sha256)]
 
     def missed(self) -> list[Head]:
-        return [
-            Head(entry, sha256)
-            for entry, wanted in sorted(self._open.items())
-            for sha256 in sorted(wanted)
-            if (entry, sha256) not in self._found
-        ]
+        return self._open
 
 
 def lines_of(file: IO[bytes], size: int) -> Iterator[bytes]:
@@ -158,3 +171,24 @@ def lines_of(file: IO[bytes], size: int) -> Iterator[bytes]:
     while size > 0 and (line := file.readline(min(size, _LONGEST_LINE_BYTES))):
         size -= len(line)
         yield line
+
+
+def verify_copy(path: Path, expect: Iterable[Head] = (), met: Met | None = None) -> Verified:
+    """Verify a copy of a log, or of a part of one, by its lines alone. Raises UsageError where it can't be read, or
+    begins with no entry.
+    """
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(0)
+            place = place_of(next(lines_of(file, size), b""))
+            if place is None:
+                raise UsageError(f"{path}: is no copy of an audit log, as imgmatch audit export writes it")
+            file.seek(0)
+            after = Head(place[0] - 1, place[1])
+            found = verify(str(path), lines_of(file, size), None, expect, after=after, met=met, alone=True)
+    except OSError as error:
+        raise UsageError(f"{path}: can't be read ({error.strerror}); give a copy of an audit log") from error
+    if after.entry:
+        found.notes.append(f"begins at entry {place[0]}: what stood before is not told")
+    return found

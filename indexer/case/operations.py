@@ -56,9 +56,7 @@ def _rows() -> Iterator[tuple[str, Operation]]:
     yield from row("init", "make the case", _OWNER, outlives=True)
     yield from row("terms", "change what a case says of itself and demands", _OWNER, outlives=True)
     yield from row("extend", "let an expired case be used again", _OWNER, outlives=True)
-    yield from row(
-        "encrypt, decrypt, rotate", "encrypt it, by other keys, or not at all", _OWNER, outlives=True
-    )
+    yield from row("encrypt, decrypt, rotate", "encrypt it, by other keys, or not at all", _OWNER, outlives=True)
     yield from row("destroy", "end its keys and all its files", _OWNER, outlives=True, two=True)
     yield from row("open face gate", "let faces be looked for", _OWNER)
     yield from row("close face gate", "let faces be looked for no more, or erase them", _OWNER, outlives=True)
@@ -80,6 +78,9 @@ def _rows() -> Iterator[tuple[str, Operation]]:
     yield from row("check", "verify files, vectors and sources", _EXAMINERS, outlives=True)
     yield from row("statement", "state what a run did", _EXAMINERS, outlives=True)
     yield from row("report, export", "write what others read", _EXAMINERS, leaves=True)
+    yield from row("signed", "what was written is signed at the end of a command", _AUDITORS, outlives=True)
+    yield from row("signer", "who is known to sign", _OWNER, outlives=True)
+    yield from row("stamp", "a time-stamp of the log is kept with it", _EXAMINERS, outlives=True)
     yield from row("releases", "what left the case is listed", _EXAMINERS, outlives=True)
     yield from row("find faces_started, find faces, calibrate faces", "look through items for faces", _EXAMINERS)
     yield from row("name person, join people, split person, group faces", "say who is in the case", _EXAMINERS)

@@ -18,6 +18,7 @@ from indexer.case.chain import Head
 from indexer.case.ending import ending, held, this_process
 from indexer.case.operations import operations, shows_clearly
 from indexer.case.run import Run
+from indexer.case.signing import Signature, key_of_environment, runs_of
 from indexer.case.terms import Asked, Terms
 from indexer.case.use import Change, Entry, Plain, Shelves, Use
 from indexer.catalogue import Catalogue, ReleaseRow
@@ -33,6 +34,8 @@ class Recorded(Shelves):
         self.log = log
         self.read_only = False
         """Nothing of it may be changed, so that no use of it can be recorded."""
+        self.signer = key_of_environment()
+        """The Ed25519 key of who uses it: at the end their entries are signed."""
         self.asked = Asked()
         """Why it is used, and for whom what leaves it is: whoever uses it says so, and each entry that it concerns."""
 
@@ -126,8 +129,20 @@ class Recorded(Shelves):
                 str(told.get("purpose", "")), left.target, head.entry, {**told, "action": used.entry.action},
             )  # fmt: skip
             writer.releases.add(row, left.files)
+        self.log.own.append(head.entry)
         self.log.write_out()
         return head
+
+    def sign(self) -> None:
+        """Sign what was written to the log through this since the last time, where there is a key to sign with: the
+        signature is an entry itself.
+        """
+        if self.signer is None or self.read_only or not self.log.own:
+            return
+        case_id = self._catalogue.meta.all().get("case_id", "")
+        signature = Signature(case_id, runs_of(self.log.own), self.log.head())
+        self.log.append("signed", Entry("signed", details=signature.details(self.signer)).fields())
+        self.log.own.clear()
 
     def beside(self, use: Use) -> Use:
         """This case as one that ``use``, of another, only reads: that one's log tells of it, and this one is left as it
@@ -156,6 +171,7 @@ class Recorded(Shelves):
             changing = Change(self.path, self._catalogue, entry, begin)
             yield changing
             changing.head = self.log.add(changing.writer, action, entry.fields())
+        self.log.own.append(changing.head.entry)
         self.log.write_out()
 
     @contextmanager
@@ -197,7 +213,8 @@ class Recorded(Shelves):
                 room.free()
                 with self._catalogue.transaction() as writer:
                     writer.runs.finish(run_id, dict(entry.counts), now_utc(), state, why)
-                    self.log.add(writer, command, entry.fields())
+                    ended = self.log.add(writer, command, entry.fields())
+                self.log.own.append(ended.entry)
                 self.log.write_out()
 
     def _require_a_log(self) -> None:

@@ -97,6 +97,7 @@ def _convert(
     case.require(action, arguments)
     entry = Entry(action, arguments)
     with building(case.path), case.writing():
+        case.sign()
         case.log.settle()
         try:
             with case._catalogue.transaction():
@@ -113,6 +114,8 @@ def _convert(
         if target.ring is not None and target.keys is not None:
             remember(target.ring, target.keys)
         case.close()
+        with Case(target, target.catalogue()) as now:  # whoever did it signs it, where it is recorded now
+            now.log.own.append(written.entry)
         wipe_all(left_over(case.path))
         sync_folder(case.path)
     return done
@@ -143,6 +146,8 @@ class _Written:
         self._target = target
         self._progress = progress
         self._files = self._bytes = 0
+        self.entry = 0
+        """The number of its entry in the log."""
         self._total = sum(len(shelf.segments()) for shelf in case.every_shelf())
 
     def all(self, entry: Entry) -> Converted:
@@ -228,7 +233,7 @@ class _Written:
             state = writer.custody.log_state()
             if state is not None and not state.waiting and state.settled_bytes != size:
                 writer.custody.set_log_state(replace(state, settled_bytes=size))
-            log.add(writer, entry.action, entry.fields())
+            self.entry = log.add(writer, entry.action, entry.fields()).entry
         log.write_out()
         log.settle()
 

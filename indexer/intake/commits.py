@@ -37,13 +37,18 @@ class Commits:
         tell: Callable[[Issue], None],
     ) -> None:
         self._case, self._run, self._shelf = case, run, shelf
-        self._known, self._report, self._items = known, report, config.commit_items
+        self._known, self.report, self._items = known, report, config.commit_items
         self._only_pictures, self._tell = config.only_pictures, tell
         self._batch = Batch()
         self._done = 0
         self._following = True
         # What could not be embedded: of each content the next sighting was taken for a further one.
         self._lost: dict[str, Issue] = {}
+
+    def add_all(self, outcomes: Iterable[Outcome]) -> None:
+        """As ``add``, of one after the other."""
+        for outcome in outcomes:
+            self.add(outcome)
 
     def add(self, outcome: Outcome) -> None:
         """Count an outcome; commits when there are enough of them."""
@@ -55,13 +60,13 @@ class Commits:
             case Failed():
                 self._failed(outcome)
             case Unread():
-                self._report.disk_fault(outcome.locator, outcome.why, beside=outcome.beside)
+                self.report.disk_fault(outcome.locator, outcome.why, beside=outcome.beside)
                 self._tell(Issue(outcome.locator, "read", SourceDiskError.kind, outcome.why))
             case Ignored():
                 self._read(outcome.evidence, outcome.digests, ignored=True)
-                self._report.ignored += 1
+                self.report.ignored += 1
             case KeptOut():
-                self._report.kept_out += 1
+                self.report.kept_out += 1
             case Known():
                 self._known_again(outcome)
             case New():
@@ -78,24 +83,24 @@ class Commits:
         self._done += 1
         if self._done % _JOIN_EVERY == 0:
             join_small(self._case)
-        self._report.new_items += new["items"]
-        self._report.new_sightings += new["sightings"]
-        self._report.new_issues += new["issues"]
-        self._report.partial += new["partial"]
+        self.report.new_items += new["items"]
+        self.report.new_sightings += new["sightings"]
+        self.report.new_issues += new["issues"]
+        self.report.partial += new["partial"]
         self._following = self._following and follow_commit(self._case.shelves())
 
     def _new(self, outcome: New) -> None:
         self._damage(outcome.damage)
         self._read(outcome.evidence, outcome.digests)
         self._batch.facts.append((outcome.digests.sha256, outcome.facts))
-        self._report.partial += outcome.image.partial is not None and not outcome.deepens
-        self._report.known += outcome.deepens
-        self._report.deepened += outcome.deepens
+        self.report.partial += outcome.image.partial is not None and not outcome.deepens
+        self.report.known += outcome.deepens
+        self.report.deepened += outcome.deepens
         vector = None if outcome.deepens else outcome.vector
         profile = None if outcome.regions is None else THOROUGH
         regions = outcome.regions or ()
         if outcome.faces is not None:
-            self._report.faces = (self._report.faces or 0) + len(outcome.faces)
+            self.report.faces = (self.report.faces or 0) + len(outcome.faces)
         self._batch.items.append(
             NewItem(outcome.digests, outcome.image, vector, [outcome.evidence], regions, profile, outcome.faces)
         )
@@ -109,7 +114,7 @@ class Commits:
         self._read(outcome.evidence, outcome.digests)
         if outcome.facts is not None:
             self._batch.facts.append((outcome.digests.sha256, outcome.facts))
-        self._report.known += 1
+        self.report.known += 1
         self._batch.seen.append((outcome.digests.sha256, outcome.evidence))
 
     def _failed(self, outcome: Failed) -> None:
@@ -122,13 +127,13 @@ class Commits:
                 self._lost[sha256] = outcome.issue
         self._damage(outcome.damage)
         if plain and not outcome.beside:
-            types = self._report.not_picture_types
+            types = self.report.not_picture_types
             types[outcome.issue.what] = types.get(outcome.issue.what, 0) + 1
-            self._report.not_pictures += 1
+            self.report.not_pictures += 1
             if self._only_pictures:
                 return
         self._tell(outcome.issue)
-        self._report.unusable += not outcome.beside
+        self.report.unusable += not outcome.beside
         self._batch.issues.append((outcome.issue, sha256, outcome.evidence, outcome.beside))
 
     def _damage(self, issues: Sequence[Issue]) -> None:
@@ -140,18 +145,18 @@ class Commits:
         self._alert(outcome.evidence, outcome.new)
         self._batch.listed.append((outcome.digests, outcome.evidence, outcome.hits, outcome.ignored))
         if outcome.ignored:
-            self._report.ignored += 1
-            self._report.read_bytes += outcome.digests.size_bytes
+            self.report.ignored += 1
+            self.report.read_bytes += outcome.digests.size_bytes
 
     def _read(self, evidence: Evidence, digests: Digests, ignored: bool | None = None) -> None:
         """Count what was read, and what alert lists name; of what becomes no item (``ignored`` says why), record which
         lists name it: of items they always tell.
         """
-        self._report.read_bytes += digests.size_bytes
+        self.report.read_bytes += digests.size_bytes
         hits = self._known.of(digests)
         self._alert(evidence, hits)
         if hits and ignored is not None:
             self._batch.listed.append((digests, evidence, hits, ignored))
 
     def _alert(self, evidence: Evidence, hits: Iterable[ListHit]) -> None:
-        self._report.alert([Alert(evidence.locator, hit.name, hit.category) for hit in hits if hit.kind == "alert"])
+        self.report.alert([Alert(evidence.locator, hit.name, hit.category) for hit in hits if hit.kind == "alert"])

@@ -28,6 +28,19 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterConfig:
+    """Whose workers read, decode and embed. ``scheduler``: its address, its file, or ``local:N``. ``tls``: the folder
+    of the laboratory's certificates. ``mixed``: also workers with other packages or another processor, whose vectors
+    may differ from those made here. ``tell`` is told of workers that are left out.
+    """
+
+    scheduler: str
+    tls: Path | None = None
+    mixed: bool = False
+    tell: Callable[[str], None] = lambda line: None
+
+
+@dataclass(frozen=True, slots=True)
 class IngestConfig:
     """How to ingest. ``jobs`` is the number of threads (default: the cores this process may use).
 
@@ -38,6 +51,7 @@ class IngestConfig:
     ``only_pictures``: of what is no picture only how many there are of each type is kept. ``wait`` until nobody else
     writes to the case. ``still`` says which files, by their ways from a given path on, are taken; None: all.
     ``manifest`` says where pictures come from (indexer.intake.manifests); without any path its files are ingested.
+    ``cluster``: who does the work, where not this machine alone.
     """
 
     jobs: int | None = None
@@ -53,6 +67,7 @@ class IngestConfig:
     only_pictures: bool = False
     wait: bool = False
     still: Callable[[str], bool] | None = None
+    cluster: ClusterConfig | None = None
 
     @property
     def beyond(self) -> str | None:
@@ -92,6 +107,8 @@ class IngestConfig:
             "labels": None if self.labels is None else _absolute(self.labels),
             **({"limits": changed} if changed else {}),
             **({} if self.manifest is None else {"manifest": _absolute(self.manifest)}),
+            **({} if self.cluster is None else {"workers": readable(self.cluster.scheduler)}),
+            **({"mixed_workers": True} if self.cluster is not None and self.cluster.mixed else {}),
         }
 
 

@@ -19,6 +19,8 @@ from indexer.intake.outcomes import Failed, Known, New, Outcome, Prepared
 if TYPE_CHECKING:
     from imgmatch.types import Vector
 
+# Pictures that go through the network together. More gains nothing on a CPU and costs memory.
+EMBED_BATCH = 16
 _REMEMBERED = 65_536
 
 _In = TypeVar("_In")
@@ -37,10 +39,13 @@ def unique(read: Iterable[Prepared | Outcome]) -> Iterator[Prepared | Outcome]:
     """Content met twice before its first commit is embedded once; the second is a further sighting."""
     recent: dict[str, None] = {}
     for one in read:
-        if isinstance(one, Prepared):
+        # What was embedded elsewhere, or could not be, is new too.
+        if isinstance(one, Prepared | New) or (isinstance(one, Failed) and one.issue.stage == "embed"):
+            assert one.evidence is not None
+            assert one.digests is not None
             sha256 = one.digests.sha256
             if sha256 in recent:
-                yield Known(one.evidence, one.digests, one.facts)
+                yield Known(one.evidence, one.digests)
                 continue
             recent[sha256] = None
             if len(recent) > _REMEMBERED:  # long committed by then: the catalogue knows those
@@ -54,7 +59,7 @@ def grouped(read: Iterable[Prepared | Outcome], size: int) -> Iterator[list[Prep
     new = 0
     for one in read:
         group.append(one)
-        new += isinstance(one, Prepared)
+        new += isinstance(one, Prepared | New)
         if new >= size or len(group) >= 16 * size:
             yield group
             group, new = [], 0

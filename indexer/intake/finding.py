@@ -4,37 +4,31 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-import imgmatch
 from imgmatch.errors import SourceDiskError
-from imgmatch.evidence import Walked, walk
+from imgmatch.evidence import Walked
 from imgmatch.locator import Locator
 from imgmatch.types import Evidence, Issue
-from indexer.case.use import Use
-from indexer.index.shelf import Shelf
-from indexer.intake.config import IngestConfig, IngestReport
-from indexer.intake.known import KnownFiles, Listed
+from indexer.intake.config import IngestReport
+from indexer.intake.known import Listed
 from indexer.intake.outcomes import Failed, Unread
+from indexer.intake.said import Said
 
 Entry = Evidence | Failed | Unread | Listed | Walked
+Walk = Callable[..., Iterator[Evidence | Issue]]
+"""As imgmatch.evidence.walk."""
 
 
 def entries(
-    use: Use,
-    paths: Iterable[str | os.PathLike[str]],
-    known: KnownFiles,
-    shelf: Shelf,
-    config: IngestConfig,
-    report: IngestReport,
-    stop: threading.Event,
-    images: list[Evidence],
+    said: Said, paths: Iterable[str | os.PathLike[str]], report: IngestReport, stop: threading.Event, walk: Walk
 ) -> Iterator[Entry]:
     """Walk all paths; leave out what this case has read before and what has not changed since. Containers that hash
     lists name come before what is in them, or without it. Places that had issues and have none any more are told of.
-    ``images`` gets each disk image that is met.
+    ``walk`` walks one path, with all that it tells.
     """
     waiting: list[Listed | Walked] = []
+    use, config = said.use, said.config
     had_issues = use.catalogue.issues.any()
     places = Places()
 
@@ -43,22 +37,17 @@ def entries(
             waiting.append(place)
 
     def pass_over(found: Evidence, is_picture: bool) -> bool:
-        # A picture is compared, and its hits are recorded, when it is read itself.
-        if not is_picture and not config.reread and use.catalogue.listed.is_ignored(found):
-            report.files += 1
-            report.unchanged += 1
-            return True
-        container = known.of_container(found)
+        passed, container = said.of_container(found, is_picture)
         if container is None:
-            return False
-        if is_picture:
-            return container.ignored and not shelf.holds(container.digests.sha256)
-        if container.erased:
+            if passed and not is_picture:
+                report.files += 1
+                report.unchanged += 1
+        elif container.erased:
             report.files += 1
             report.kept_out += 1
-            return True
-        waiting.append(container)
-        return container.ignored
+        else:
+            waiting.append(container)
+        return passed
 
     def left_out(place: str) -> None:
         report.excluded += 1
@@ -71,8 +60,8 @@ def entries(
 
     for path in paths:
         seen = walk(
-            path, leave_out=use.path, options=config.sources, pass_over=pass_over, walked=walked, image=images.append,
-            left_out=left_out, takes=config.still,
+            path, leave_out=use.path, options=config.sources, pass_over=pass_over, walked=walked, left_out=left_out,
+            takes=config.still,
         )  # fmt: skip
         for found in seen:
             if stop.is_set():
@@ -86,11 +75,9 @@ def entries(
                     continue
                 yield Failed(found, beside=not first)
                 continue
-            if not config.reread:
-                before = shelf.unchanged(found, imgmatch.__version__, config.beyond)
-                if before is not None:
-                    report.unchanged += 1
-                    continue
+            if said.is_unchanged(found):
+                report.unchanged += 1
+                continue
             yield found
         yield from told()
 

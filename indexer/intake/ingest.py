@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import cast
 
 from imgmatch.errors import MachineError
+from imgmatch.evidence import walk
 from imgmatch.evidence.quiet import moved
 from imgmatch.models.base import Embedder, FaceEmbedder
 from imgmatch.types import Evidence, Issue
@@ -21,15 +25,15 @@ from indexer.case.run import Run
 from indexer.intake.commits import Commits
 from indexer.intake.config import IngestConfig, IngestReport
 from indexer.intake.containers import note_containers
-from indexer.intake.embedding import embed, grouped, in_order, unique, until_a_fault
+from indexer.intake.embedding import EMBED_BATCH, embed, grouped, in_order, unique, until_a_fault
 from indexer.intake.finding import Entry, entries
 from indexer.intake.known import KnownFiles, match_pdq
 from indexer.intake.labels import apply_labels, read_labels
 from indexer.intake.manifests import manifest_files, read_manifest
-from indexer.intake.reading import Reading
+from indexer.intake.outcomes import Outcome
+from indexer.intake.reading import Decoding, Reading
+from indexer.intake.said import Said
 
-# Pictures that go through the network together. More gains nothing on a CPU and costs memory.
-EMBED_BATCH = 16
 # Between two looks whether somebody else still writes to the case.
 _LOOK_S = 0.5
 
@@ -76,10 +80,7 @@ def ingest(
             tell()
             try:
                 named = paths if paths or config.manifest is None else manifest_files(config.manifest)
-                images: list[Evidence] = []
-                found = entries(run, named, known, shelf, config, report, stop, images)
-                with _decoder(config) as decoder:
-                    _take_in(found, Reading(run, known, shelf, config, decoder, faces), embedder, commits, tell)
+                images = _take_in(_Asked(Said(run, known, shelf, config), embedder, faces, stop), named, commits, tell)
                 note_containers(run, images, config.sources)
                 for alert in match_pdq(run):
                     report.alert([alert])
@@ -92,7 +93,7 @@ def ingest(
                 report.unsupported = run.catalogue.issues.unsupported(run.run_id)
                 join_small(case)
             finally:
-                report.access_times = moved.count - moved_before
+                report.access_times += moved.count - moved_before
                 run.entry.counts = report.counts()
                 if report.unread_at:
                     run.entry.details = {**run.entry.details, "unread": report.unread_at}
@@ -101,26 +102,63 @@ def ingest(
     return report
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the middle stages of an ingest need."""
+
+    said: Said
+    embedder: Embedder
+    faces: FaceEmbedder | None
+    stop: threading.Event
+
+
 def _take_in(
-    found: Iterator[Entry], reading: Reading, embedder: Embedder, commits: Commits, tell: Callable[[], None]
-) -> None:
-    """Entries to outcomes, and those into the case. Two pools, so that reading and decoding go on while pictures are
-    embedded; both are fed in walk order and hand back in walk order, and hold a bounded number of pictures, however
-    many files there are. Where this machine fails, what came before is committed first.
+    asked: _Asked, paths: Iterable[str | os.PathLike[str]], commits: Commits, tell: Callable[[], None]
+) -> Iterable[Evidence]:
+    """Files to outcomes, here or by workers elsewhere, and those into the case in walk order; gives the images of disks
+    that were met. Where this machine fails, what came before is committed first.
     """
     faults: list[MachineError] = []
-    jobs = reading.config.threads
-    batch = 1 if reading.config.beyond else EMBED_BATCH  # a picture with its regions is a batch, and large
-    with ThreadPoolExecutor(jobs, "read") as readers, ThreadPoolExecutor(jobs, "embed") as embedders:
-        read = in_order(readers, reading, until_a_fault(found, faults), 2 * batch * jobs)
-        groups = grouped(unique(until_a_fault(read, faults)), batch)
-        for group in in_order(embedders, lambda group: embed(group, embedder), groups, jobs + 1):
-            for outcome in group:
-                commits.add(outcome)
-            tell()
+    images: list[Evidence] = []
+    config = asked.said.config
+    if config.cluster is None:
+        found = entries(asked.said, paths, commits.report, asked.stop, partial(walk, image=images.append))
+        with _decoder(config) as decoder:
+            decoding = Decoding(asked.said.shelf.spec.input_px, config, decoder, asked.faces)
+            for group in _here(found, Reading(asked.said, decoding), asked.embedder, faults):
+                commits.add_all(group)
+                tell()
+    else:
+        from indexer.intake.cluster.spread import reopened, spread
+
+        named = list(paths)
+        with spread(asked.said, named, asked.embedder, asked.faces, asked.stop) as elsewhere:
+            walk_there = partial(elsewhere.walk, image=images.append)
+            found = entries(asked.said, named, commits.report, asked.stop, walk_there)
+            settled = unique(until_a_fault(elsewhere.settled(found), faults))
+            for part in grouped(settled, EMBED_BATCH):
+                commits.add_all(cast("list[Outcome]", part))
+                tell()
+            commits.report.access_times += elsewhere.moved
     commits.flush()
     if faults:
         raise faults[0]
+    return images if config.cluster is None else reopened(images, config.sources)
+
+
+def _here(
+    found: Iterator[Entry], reading: Reading, embedder: Embedder, faults: list[MachineError]
+) -> Iterator[list[Outcome]]:
+    """Entries to outcomes on this machine. Two pools, so that reading and decoding go on while pictures are embedded;
+    both are fed in walk order and hand back in walk order, and hold a bounded number of pictures, however many files
+    there are.
+    """
+    jobs = reading.said.config.threads
+    batch = 1 if reading.said.config.beyond else EMBED_BATCH  # a picture with its regions is a batch, and large
+    with ThreadPoolExecutor(jobs, "read") as readers, ThreadPoolExecutor(jobs, "embed") as embedders:
+        read = in_order(readers, reading, until_a_fault(found, faults), 2 * batch * jobs)
+        groups = grouped(unique(until_a_fault(read, faults)), batch)
+        yield from in_order(embedders, lambda group: embed(group, embedder), groups, jobs + 1)
 
 
 def _label(run: Run, paths: Paths, config: IngestConfig, report: IngestReport) -> None:

@@ -14,13 +14,12 @@ from imgmatch.models.face import DECODED_PX
 from imgmatch.picture.facts import Facts
 from imgmatch.types import Digests, Evidence, Issue
 from imgmatch.workers.decode import ReadPicture, Request
-from indexer.case.use import Use
 from indexer.catalogue import NO_PICTURE
-from indexer.index.shelf import Shelf
 from indexer.intake.config import IngestConfig
 from indexer.intake.finding import Entry
-from indexer.intake.known import KnownFiles, Listed
+from indexer.intake.known import Listed
 from indexer.intake.outcomes import Failed, Ignored, KeptOut, Known, Prepared, Unread
+from indexer.intake.said import Said
 
 # Twelve megabytes: larger than the tiles need, and small enough for those that wait to be embedded.
 _REGIONS_PIXELS = 4 << 20
@@ -33,17 +32,58 @@ def ending(place: Locator) -> str:
     return found[1].lower() if found else "no ending"
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """Reads one entry after another, in any thread."""
+def failed(
+    found: Evidence, error: EvidenceError | SourceDiskError, digests: Digests | None, damage: tuple[Issue, ...]
+) -> Failed | Unread:
+    """What becomes of a file over an error that is met as it is read."""
+    if isinstance(error, SourceDiskError):
+        return Unread(found.locator, str(error))
+    if error.kind == NO_PICTURE and not error.what:
+        error.what = ending(found.locator)
+    return Failed(Issue.of(found.locator, error), found, digests, damage=damage)
 
-    use: Use
-    known: KnownFiles
-    shelf: Shelf
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """Decodes what is new for a network that takes ``input_px``."""
+
+    input_px: int
     config: IngestConfig
     decoder: ReadPicture
     faces: FaceEmbedder | None = None
     """Looks for faces in what is new."""
+
+    def new(self, found: Evidence, content: Content, deepens: bool) -> Prepared:
+        """New content. Raises EvidenceError."""
+        config = self.config
+        look = self.faces is not None and not deepens
+        sides = (*((2 * self.input_px,) if config.beyond else ()), *((DECODED_PX,) if look else ()))
+        request = Request(self.input_px, sides, True, True, config.limits, _REGIONS_PIXELS)
+        done = content.decoded(request, self.decoder)
+        assert done.prepared is not None  # asked for
+        larger = done.pictures[0] if config.beyond else None
+        faces = self.faces.read(done.pictures[-1]) if self.faces is not None and look else None
+        return Prepared(
+            found, content.digests, done.image, done.facts, deepens, done.prepared, larger, content.damage(), faces
+        )
+
+    def facts(self, content: Content, input_px: int) -> Facts | None:
+        """Only the facts of a content; None where it can't be decoded."""
+        if content.data is None:
+            return None
+        try:
+            request = Request(input_px, metadata=True, pdq=True, limits=self.config.limits)
+            return self.decoder(content.data, request).facts
+        except EvidenceError:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Reads one entry after another, in any thread."""
+
+    said: Said
+    decoding: Decoding
 
     def __call__(self, entry: Entry) -> Prepared | KeptOut | Known | Ignored | Failed | Unread | Listed | Walked:
         """What becomes of it. Whatever is raised about this file alone is an issue of this file."""
@@ -52,43 +92,14 @@ class Reading:
         digests: Digests | None = None
         damage: tuple[Issue, ...] = ()
         try:
-            with reading(entry, self.config.all_limits) as content:
+            with reading(entry, self.said.config.all_limits) as content:
                 digests, damage = content.digests, content.damage()
                 with only_this_file(entry.locator, "decode"):
                     return self._of(entry, content)
-        except SourceDiskError as fault:
-            return Unread(entry.locator, str(fault))
-        except EvidenceError as error:
-            if error.kind == NO_PICTURE and not error.what:
-                error.what = ending(entry.locator)
-            return Failed(Issue.of(entry.locator, error), entry, digests, damage=damage)
+        except (EvidenceError, SourceDiskError) as error:
+            return failed(entry, error, digests, damage)
 
     def _of(self, found: Evidence, content: Content) -> Prepared | KeptOut | Known | Ignored:
-        digests, config = content.digests, self.config
-        if self.known.keeps_out(digests):
-            return KeptOut()
-        if self.shelf.holds(digests.sha256, config.beyond):
-            return Known(found, digests, self._facts_lacking(content))
-        if self.known.ignores(digests):
-            return Ignored(found, digests)
-        deepens = config.beyond is not None and self.shelf.holds(digests.sha256)
-        input_px = self.shelf.spec.input_px
-        look = self.faces is not None and not deepens
-        sides = (*((2 * input_px,) if config.beyond else ()), *((DECODED_PX,) if look else ()))
-        request = Request(input_px, sides, True, True, config.limits, _REGIONS_PIXELS)
-        done = content.decoded(request, self.decoder)
-        assert done.prepared is not None  # asked for
-        larger = done.pictures[0] if config.beyond else None
-        faces = self.faces.read(done.pictures[-1]) if self.faces is not None and look else None
-        return Prepared(found, digests, done.image, done.facts, deepens, done.prepared, larger, content.damage(), faces)
-
-    def _facts_lacking(self, content: Content) -> Facts | None:
-        """Facts of a known item that was read before they were kept: made up for when files are read again."""
-        lacking = self.config.reread and self.use.catalogue.facts.lacking(content.digests.sha256)
-        if content.data is None or not lacking:
-            return None
-        try:
-            request = Request(self.use.default_model.input_px, metadata=True, pdq=True, limits=self.config.limits)
-            return self.decoder(content.data, request).facts
-        except EvidenceError:
-            return None
+        input_px = self.said.use.default_model.input_px
+        done = self.said.of(found, content.digests, lambda: self.decoding.facts(content, input_px))
+        return done or self.decoding.new(found, content, self.said.deepens(content.digests))

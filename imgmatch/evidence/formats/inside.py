@@ -58,6 +58,7 @@ _SEARCHED_BYTES, _ROOM = 1 << 20, 64
 _STORES = {
     "thumbnails.data": "QuickLook cache of macOS (bitmaps)",
     "iconcache.db": "icon cache of Windows (IconCache.db)",
+    **{f".crypt{version}": "backup of WhatsApp (encrypted)" for version in (5, 7, 8, 9, 10, 11, 12, 14, 15)},
 }
 
 
@@ -132,9 +133,9 @@ class Anywhere(Inside):
 
 
 class Store(Inside):
-    """Stores of thumbnails that are known by their names, and not read: with ``carve``, pictures in them."""
+    """Stores that are known by their names, and not read: with ``carve``, pictures in them."""
 
-    name = "store of thumbnails"
+    name = "store that is not read"
     itself = False
     switch = None
 

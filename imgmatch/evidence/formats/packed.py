@@ -1,4 +1,4 @@
-"""One file packed by gzip (RFC 1952), bzip2, xz, LZMA or Zstandard (RFC 8878); and Shockwave Flash."""
+"""One file packed by gzip (RFC 1952), zlib (RFC 1950), bzip2, xz, LZMA or Zstandard (RFC 8878); Shockwave Flash."""
 
 from __future__ import annotations
 
@@ -73,6 +73,25 @@ class Gzip(Packed):
     kinds = ("gz",)
     magic = (b"\x1f\x8b\x08",)
     unpack: ClassVar[Any] = staticmethod(lambda stream: gzip.GzipFile(fileobj=stream, mode="rb"))
+
+
+class Zlib(Packed):
+    """RFC 1950, as objects of Git have it, and values that programs keep as files."""
+
+    name = "zlib"
+    kinds = ("zlib",)
+    begins = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
+    unpack: ClassVar[Any] = staticmethod(lambda stream: Inflated(stream, _Zlib, _ZLIB_BYTES))
+
+    @classmethod
+    def recognise(cls, look: Look) -> bool:
+        """By its two bytes, where what follows is packed so, and there is some of it."""
+        if not look.head.startswith(cls.begins):
+            return False
+        try:
+            return bool(zlib.decompressobj().decompress(look.head, _HEAD_BYTES))
+        except zlib.error:
+            return False
 
 
 class Bzip2(Packed):

@@ -12,7 +12,7 @@ from imgmatch.evidence.look import Look
 from imgmatch.evidence.naming import signature_of
 from imgmatch.types import Evidence, Issue
 
-_DISKS = ("bitlocker", "ewf", "filevault", "luks", "qcow", "simg", "split", "udif", "vdi", "vhd", "vmdk")
+_DISKS = ("bitlocker", "cd", "ewf", "filevault", "luks", "qcow", "simg", "split", "udif", "vdi", "vhd", "vmdk")
 _SAMPLE_BYTES = 1 << 16
 _RANDOM = 240  # of 256 values, in each of which some byte of a sample is: no file system begins so
 

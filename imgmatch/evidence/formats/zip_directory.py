@@ -66,6 +66,11 @@ class Entry:
         return bool(self.flags & _DESCRIPTOR)
 
     @property
+    def likely_end(self) -> int:
+        """Where it ends, but for extra fields of its own header and what describes it behind."""
+        return self.offset + _LOCAL.size + len(self.cp437) + self.packed_bytes
+
+    @property
     def unsupported(self) -> str | None:
         """As what it can't be unpacked, whatever the password."""
         if self.flags & _STRONG:
@@ -166,8 +171,10 @@ class Directory:
 
     def __init__(self, source: RandomAccess) -> None:
         self._source = source
-        self._start, self._end, self._before, self.end, self._part_bytes = _find_directory(source)
-        self.first = self._start
+        self.start, self._end, self._before, self.end, self._part_bytes = _find_directory(source)
+        self.comment_bytes = _comment_bytes(source, self._end, self.end)
+        """Of the text at its end."""
+        self.first = self.start
         """Where the first entry begins: what stands before it is none of this archive's, as what is behind ``end``."""
         self.is_office = False
         """Is it a document, by the names in it?"""
@@ -181,7 +188,7 @@ class Directory:
 
     def entries(self) -> Iterator[Entry]:
         """In the directory's order."""
-        at, block, start = self._start, b"", self._start
+        at, block, start = self.start, b"", self.start
         while at < self._end:
             if start + len(block) < min(at + _CENTRAL.size + 3 * 0xFFFF, self._end):
                 block, start = self._source.read_at(at, min(BLOCK_BYTES, self._end - at)), at
@@ -270,6 +277,12 @@ def _modified(extra: dict[int, bytes], date: int, time: int) -> str | None:
     if len(ntfs) >= 16 and ntfs[4:8] == b"\x01\0\x18\0":
         return times.filetime(int.from_bytes(ntfs[8:16], "little"))
     return times.dos(date, time)
+
+
+def _comment_bytes(source: RandomAccess, start: int, end: int) -> int:
+    tail = source.read_at(start, min(end - start, _LONGEST_COMMENT + 2 * _END64.size + _END.size))
+    at = tail.find(b"PK\x05\x06")
+    return max(0, len(tail) - at - _END.size) if at >= 0 else 0
 
 
 def directory_bytes(source: RandomAccess) -> int:

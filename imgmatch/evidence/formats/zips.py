@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import zlib
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from imgmatch.evidence.formats import phones
 from imgmatch.evidence.formats.zip_directory import LOCAL_HEADER, DamagedError, Directory, Entry, local_entry
 from imgmatch.evidence.look import read
 from imgmatch.locator import Locator, Names
+from imgmatch.picture.extents import BEGIN
 from imgmatch.streams import BLOCK_BYTES, RandomAccess, Shared, Spool, Unpacked, Window, access, check_ratio, one_line
 from imgmatch.types import Evidence, Issue
 
@@ -32,6 +34,7 @@ _OWN = ("mimetype", "layout-cache")
 _STORED, _DEFLATED = 0, 8
 _MOST_ARCHIVES = 1_000
 _OF_AFF4 = "information.turtle"
+_LEAST_GAP = 64
 _DESCRIPTOR_MAGIC = b"PK\x07\x08"
 
 
@@ -97,7 +100,11 @@ class Zip(Container):
                 raise_if_machine(error)
                 if getattr(error, "kind", "") != "not_a_picture":
                     yield self.failed(entry.name, error)
+        before: Entry | None = None
         for entry in directory.entries():
+            if before is not None and entry.offset - before.likely_end > _LEAST_GAP:
+                yield from self._between(source, before, entry.offset, place_of)
+            before = entry
             if entry.is_folder:
                 continue
             at = place_of(name_of(entry))
@@ -121,6 +128,26 @@ class Zip(Container):
                     yield wrong
             except ImgmatchError as error:
                 yield self.failed(at, disk_fault(error) or error)
+        if before is not None and directory.start - before.likely_end > _LEAST_GAP:
+            yield from self._between(source, before, directory.start, place_of)
+        if directory.comment_bytes >= _LEAST_GAP:
+            data = source.read_at(directory.end - directory.comment_bytes, directory.comment_bytes)
+            if (match := BEGIN.search(data)) is not None:
+                yield self.unpacked(place_of("comment"), io.BytesIO(data[match.start() :]))
+
+    def _between(self, source: RandomAccess, before: Entry, end: int, place_of: Names) -> Iterator[Evidence | Issue]:
+        """Files that stand between two that the directory names, and that it does not: taken out of it, or hidden."""
+        found = local_entry(source, before.offset)
+        start = before.likely_end if found is None else found[1] + before.packed_bytes
+        start += next((size for size in (0, 12, 16, 20, 24) if source.read_at(start + size, 4) == LOCAL_HEADER), end)
+        if found is None or start >= end:
+            return
+        try:
+            yield from self._salvage(Shared(cast(IO[bytes], Window(source, start, end - start))), place_of, "")
+        except EvidenceError as error:
+            raise_if_machine(error)
+            says = f"files that its directory does not name stand from byte {start:,} on; they are given too"
+            yield Issue(self.outer.locator, "walk", "unsupported", says, "files that no directory of a ZIP names")
 
     def _note(self, index: phones.Index, entry: Entry, source: RandomAccess, keys: _Keys) -> None:
         """What a report or manifest in the archive says of what else is in it."""

@@ -10,6 +10,7 @@ from imgmatch.errors import EvidenceError, SourceDiskError, UnknownNameError
 from imgmatch.evidence.read import hashed
 from imgmatch.locator import Locator
 from imgmatch.types import Digests, Evidence
+from indexer.intake.delivered import Delivered
 
 if TYPE_CHECKING:
     from indexer.case.case import Case
@@ -49,6 +50,11 @@ class KnownFiles:
         # Left out by a list that may be gone: the record of it ends when the file is opened.
         self._left_out = use.catalogue.counts()["ignored_files"] > 0
 
+    @property
+    def says_anything(self) -> bool:
+        """Is there any content of which lists, or erasures, may say something?"""
+        return self._any or self._left_out or self._erased
+
     def of(self, digests: Digests) -> tuple[ListHit, ...]:
         """The lists that name a content, alert lists first."""
         return self._catalogue.lists.hits(digests) if self._any else ()
@@ -65,11 +71,13 @@ class KnownFiles:
         """What the lists say of a file that is opened for what is in it, its digests taken as it streams by; None where
         there is nothing to say, or it can't be read (opening it says why). Of one that was erased they say nothing.
         """
-        if not (self._any or self._left_out or self._erased):
+        if not self.says_anything:
             return None
         try:
-            digests = hashed(found)
+            digests = found.digests if isinstance(found, Delivered) else hashed(found)
         except (EvidenceError, SourceDiskError):
+            return None
+        if digests is None:
             return None
         if self.keeps_out(digests):
             return Listed(digests, found, (), (), True, erased=True)

@@ -21,6 +21,7 @@ from imgmatch.evidence.read import Finder
 from imgmatch.locator import Locator
 from imgmatch.types import Evidence, ModelSpec
 from imgmatch.vault import memory
+from indexer.case import receipt
 from indexer.case.account import account
 from indexer.case.case import Case
 from indexer.case.use import Use
@@ -29,6 +30,7 @@ from indexer.catalogue.clock import now_utc
 from indexer.catalogue.issues import TABLE_STAGES
 from indexer.intake.csvfile import printable
 from indexer.out.atomic import whole_file, whole_folder
+from indexer.out.codes import inline_code
 from indexer.out.places import file_name
 from indexer.out.released import handed_out
 from indexer.out.report.leads import sheet
@@ -218,6 +220,9 @@ def _render(
             further=further,
             fitted=fitted,
             dict=dict,
+            inline_code=inline_code,
+            receipt_text=receipt.text,
+            receipt_words=receipt.words,
             made_utc=made_utc,
             account=account(),
             version=imgmatch.__version__,

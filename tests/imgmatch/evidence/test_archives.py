@@ -309,3 +309,27 @@ def test_lzma_by_itself_and_flash_are_unpacked(tmp_path):
     (cut,) = walk(tmp_path / "cut.lzma")
     with pytest.raises(OSError, match="too early"), cut.open() as stream:
         stream.read()
+
+
+def test_what_a_zip_holds_and_its_directory_does_not_name_is_found(tmp_path):
+    jpegs = [encode(picture(200 + n), "JPEG") for n in range(6)]
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number, jpeg in enumerate(jpegs[:5]):
+            archive.writestr(f"{number}.jpg", jpeg)
+        del archive.filelist[3]  # as tools do that take one out of the directory
+        del archive.filelist[1]
+        archive.filelist.pop()
+        archive.comment = jpegs[5]
+    (tmp_path / "a.zip").write_bytes(buffer.getvalue())
+    found = list(walk(tmp_path))
+    again = Reopener()
+    named = {f.locator.at: content(again.reopen(f.locator)) for f in found if not isinstance(f, Issue)}
+    assert named == dict(zip(["0.jpg", "1.jpg", "2.jpg", "3.jpg", "4.jpg", "comment"], jpegs, strict=True))
+    assert {f.what for f in found if isinstance(f, Issue)} == {"files that no directory of a ZIP names"}
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for number, jpeg in enumerate(jpegs[:5]):
+            info = zipfile.ZipInfo(f"{number}.jpg")
+            info.extra = struct.pack("<HH", 0xCAFE, 3000) + bytes(3000)  # as zipalign fills up
+            archive.writestr(info, jpeg)
+    assert not [f for f in walk(tmp_path) if isinstance(f, Issue)]

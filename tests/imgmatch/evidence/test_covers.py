@@ -7,11 +7,14 @@ import struct
 
 import pytest
 
+from imgmatch.limits import SourceLimits
 from imgmatch.parsers import covers
+from imgmatch.parsers.pieces import Settings
 from tests.conftest import encode, picture
 from tests.imgmatch.evidence.test_inside import found_in
 
 JPEG, PNG = encode(picture(11, (160, 120)), "JPEG", quality=90), encode(picture(12, (80, 60)), "PNG")
+SETTINGS = Settings(12, SourceLimits())
 NOISE = random.Random(3).randbytes(9_000)
 
 
@@ -99,7 +102,9 @@ def test_what_is_cut_or_claims_too_much_ends():
             for _ in range(3):
                 if cut:
                     cut[rng.randrange(min(len(cut), 400))] = rng.randrange(256)
-            assert all(piece.kind == "cover" and piece.data for piece in covers.found(io.BytesIO(bytes(cut))))
+            assert all(
+                piece.kind == "cover" and piece.data for piece in covers.extract(io.BytesIO(bytes(cut)), SETTINGS)
+            )
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,14 @@
 """Pictures in text by the numbers of their bytes: dumps of databases, JSON."""
 
+import base64
+import gzip
+import io
 import json
+import plistlib
 import random
 import textwrap
+import zipfile
+import zlib
 
 import pytest
 
@@ -40,3 +46,44 @@ def test_lists_of_hashes_and_numbers_are_none():
     assert not carried.in_this_text(hashes + b"\nffd8ffe0 is how a JPEG begins, 255,216,255, too")
     assert not carried.in_this_text(numbers)
     assert not list(carried.in_text(hashes))
+
+
+def yenc(data, name):
+    letters = b"".join(
+        b"=" + bytes([byte + 106 & 255]) if (byte + 42 & 255) in b"\0\n\r=" else bytes([byte + 42 & 255])
+        for byte in data
+    )
+    lines = [letters[at : at + 128] for at in range(0, len(letters), 128)]
+    return b"=ybegin line=128 size=%d name=%s\r\n" % (len(data), name) + b"\r\n".join(lines) + b"\r\n=yend size=1\r\n"
+
+
+def packed(*contents):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for number, data in enumerate(contents):
+            archive.writestr(f"{number}.jpg", data)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        yenc(JPEG, b"a b.jpg") + yenc(PNG, b"c.png"),
+        base64.encodebytes(packed(JPEG, PNG)),
+        json.dumps(
+            {"a": base64.b64encode(gzip.compress(JPEG)).decode(), "b": [base64.b64encode(PNG).decode()]}
+        ).encode(),
+        b"a text\n" * 9_000 + b'"' + base64.b64encode(packed(JPEG, PNG)) + b'"',
+    ],
+    ids=["yEnc", "ZIP", "gzip", "ZIP, far"],
+)
+def test_what_else_text_carries(tmp_path, text):
+    (tmp_path / "a.txt").write_bytes(text)
+    assert list(found_in(tmp_path)[0].values()) == [JPEG, PNG]
+
+
+def test_zlib_in_a_value_and_as_a_file(tmp_path):
+    (tmp_path / "1.z").write_bytes(zlib.compress(JPEG, 9))
+    (tmp_path / "2.plist").write_bytes(plistlib.dumps({"a": zlib.compress(b"head" + PNG)}, fmt=plistlib.FMT_BINARY))
+    (tmp_path / "3.txt").write_bytes(b"x\x9c is no zlib")
+    assert list(found_in(tmp_path)[0].values()) == [JPEG, PNG]

@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from imgmatch.evidence import walk
+from imgmatch.evidence import Reopener, walk
 from imgmatch.types import Issue
 from tests.conftest import encode, picture
 
@@ -96,3 +96,21 @@ def test_what_of_a_disc_is_not_read_is_named(tmp_path):
     files, issues = found_in(tmp_path / "bridge.iso")
     assert set(files.values()) == WANTED
     assert issues == ["broken_image: the UDF file system can't be read: its anchor is damaged or missing"]
+
+
+@pytest.mark.parametrize(("mode", "size"), [(1, 2352), (2, 2352), (1, 2448)])
+def test_a_cd_in_raw_sectors_is_read_as_the_disc_that_it_is(tmp_path, mode, size):
+    data, raw = iso(), bytearray()
+    for at in range(0, len(data), 2048):
+        head = b"\0" + b"\xff" * 10 + b"\0" + bytes(3) + bytes([mode]) + bytes(8 * (mode == 2))
+        raw += (head + data[at : at + 2048]).ljust(size, b"\xee")
+    raw += bytes(range(1, 41)) * (size // 8)  # five sectors of sound
+    (tmp_path / "disc.bin").write_bytes(raw[: len(raw) // size * size])
+    found = list(walk(tmp_path))
+    places = [member.locator for member in found if not isinstance(member, Issue)]
+    assert [str(place).partition("disc.bin|")[2] for place in places] == [f"cd:disk|fs:/{name}" for name in PICTURES]
+    again = Reopener()
+    for place, data in zip(places, PICTURES.values(), strict=True):
+        with again.reopen(place).open() as stream:
+            assert stream.read() == data
+    assert [issue.locator.at for issue in found if isinstance(issue, Issue)] == ["tracks"]

@@ -2,10 +2,12 @@
 
 import io
 import random
+import zlib
 
 import pytest
 
 from imgmatch.errors import EvidenceError
+from imgmatch.evidence import walk
 from imgmatch.evidence.limits import limits
 from imgmatch.evidence.naming import named, signature_of
 from imgmatch.evidence.read import read
@@ -106,3 +108,21 @@ def test_a_run_names_what_it_does_not_read(tmp_path):
         "notes.txt": "not_a_picture",
     }
     assert issues["drawing.svg"]["message"].startswith("SVG drawing")
+
+
+def test_what_is_random_and_as_long_as_a_volume_is_said_to_be_perhaps_one():
+    rng = random.Random(9)
+    volume = rng.randbytes(1 << 19)
+    packed = zlib.compress(b"".join(b"%d,%f\n" % (n, rng.random()) for n in range(60_000)))
+    packed = packed[: len(packed) // 512 * 512]
+    told = [
+        named(EvidenceError("not_a_picture", "x"), at(data), len(data)).kind
+        for data in (volume, volume[:-1], volume[: 1 << 17], bytes(1 << 19), packed, volume[: 1 << 18] + bytes(1 << 18))
+    ]
+    assert told == ["unsupported", *["not_a_picture"] * 5]
+
+
+def test_a_backup_of_whatsapp_is_known_by_its_name(tmp_path):
+    (tmp_path / "msgstore.db.crypt15").write_bytes(random.Random(2).randbytes(3_000))
+    (issue,) = walk(tmp_path)
+    assert (issue.error, issue.what) == ("unsupported", "backup of WhatsApp (encrypted)")

@@ -1,13 +1,17 @@
 """Pictures in Outlook's mail stores: of every form that there is, also where they are damaged."""
 
 import base64
+import io
 import random
+import struct
 
 import pytest
 
 from benchmarks.evidence_pst import Form, Message, pst
+from imgmatch.errors import EvidenceError
 from imgmatch.evidence import walk
 from imgmatch.evidence.options import SourceOptions
+from imgmatch.parsers import pst_pages
 from imgmatch.types import Issue
 from tests.conftest import encode, picture
 from tests.imgmatch.evidence.test_inside import found_in
@@ -81,3 +85,13 @@ def test_where_a_page_of_its_index_is_damaged_what_lies_below_is_found(tmp_path)
     found, errors = found_in(tmp_path)
     assert sorted(found.values()) == sorted(JPEGS)
     assert [error.partition(":")[0] for error in errors] == ["broken_document"]
+
+
+def test_lists_that_name_themselves_end(monkeypatch):
+    monkeypatch.setattr(pst_pages, "_MOST_PARTS", 50_000)
+    store = pst_pages.Pages(io.BytesIO(pst([Message("a", attached=[("a.jpg", JPEGS[0])])])))
+    circle = struct.pack("<BBHI", 1, 1, 900, 0) + struct.pack("<Q", 6) * 900, True
+    monkeypatch.setattr(store, "_blocks", dict.fromkeys(range(0, 99), (0, 0)))
+    monkeypatch.setattr(pst_pages.Pages, "_stored", lambda *_: circle)
+    with pytest.raises(EvidenceError, match="more than 50,000 blocks"):
+        store.data(6)

@@ -93,6 +93,9 @@ def raw(orientation=1, thumbnail=None):
 
 PLANES = RGB.transpose(2, 0, 1)
 OPAQUE, CLEAR = np.full((1, 90, 120), 255, np.uint8), np.zeros((1, 90, 120), np.uint8)
+XPM = (
+    b'/* XPM */\nstatic char *a[] = {\n"100 60 2 1",\n"a c #ff0000",\n"b c #00ff00",\n' + b'"%s",\n' % (b"ab" * 50) * 60
+)
 FILES = {
     "JPEG XL": (imagecodecs.jpegxl_encode(RGB, lossless=True), RGB, 0),
     "JPEG XL, lossy, in boxes": (imagecodecs.jpegxl_encode(RGB, distance=0.1, usecontainer=True), RGB, 20),
@@ -133,6 +136,12 @@ FILES = {
     "QOI": (imagecodecs.qoi_encode(RGB), RGB, 0),
     "PPM": (encode(PICTURE, "PPM"), RGB, 0),
     "JPEG 2000": (encode(PICTURE, "JPEG2000"), RGB, 0),
+    "XBM": (encode(PICTURE.convert("1"), "XBM"), np.asarray(PICTURE.convert("1")) * np.uint8(255), 0),
+    "XBM behind a comment": (b"/* by hand */\n" + encode(PICTURE.convert("1"), "XBM"), None, None),
+    "MSP": (encode(PICTURE.convert("1"), "MSP"), np.asarray(PICTURE.convert("1")) * np.uint8(255), 0),
+    "BLP": (encode(PICTURE.convert("P"), "BLP"), None, None),
+    "XPM": (XPM, None, None),
+    "XV": (b"P7 332\n#END_OF_COMMENTS\n%d %d 255\n" % GREY.shape[::-1] + bytes(GREY.size), None, None),
     "ICNS": (encode(PICTURE.resize((128, 128)), "ICNS", sizes=[(128, 128, 1)]), None, None),
     "BMP": (encode(PICTURE, "BMP"), RGB, 0),
     "cursor": (cursor(24), np.asarray(PICTURE.resize((48, 48))), 0),

@@ -1,0 +1,144 @@
+"""Starts imgmatch for tests: each command in a process of its own, forked from one that has its modules already.
+
+What a command imports takes longer than most of what tests ask of it. Where anything about the start is to be another
+(environment, limits, descriptors), it is started as a user would.
+"""
+
+import atexit
+import contextlib
+import importlib
+import json
+import os
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import traceback
+from pathlib import Path
+from tempfile import TemporaryFile
+
+ROOT = Path(__file__).parents[1]
+_MODULES = """
+cli.app cli.render.terminal cli.render.progress cli.commands.search cli.commands.ingest cli.commands.case
+cli.commands.show cli.commands.audit cli.commands.check cli.commands.exchange cli.commands.index cli.commands.known
+cli.commands.matches cli.commands.models cli.render.search indexer.search.searcher indexer.search.sets
+indexer.search.background indexer.intake.ingest indexer.care.check indexer.care.indexing indexer.out.report
+indexer.out.exchange faiss cv2 onnxruntime sqlite3 jinja2
+"""
+
+
+_started: list["Starter"] = []
+
+
+def starter() -> "Starter | None":
+    """What starts a command here; None where it must be started as a user would: in another environment than that of
+    this process when it began, or where a process can't be forked.
+    """
+    if not hasattr(os, "fork") or not hasattr(socket, "send_fds"):  # pragma: no cover
+        return None
+    if not _started:
+        _started.append(Starter())
+    return _started[0] if _started[0].fits() else None
+
+
+class Starter:
+    """The process that commands are forked from; it is started by the first of them."""
+
+    def __init__(self) -> None:
+        self._environment = _environment()
+        self._owner = os.getpid()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket = ours
+        code = f"import socket; from tests.starting import serve; serve(socket.socket(fileno={theirs.fileno()}))"
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+        theirs.close()
+
+    def fits(self) -> bool:
+        """Is the environment what it was, and this the process that has it?"""
+        return self._owner == os.getpid() and _environment() == self._environment and self._process.poll() is None
+
+    def run(
+        self, arguments: list[bytes], cwd: os.PathLike[str] | str, stdin: bytes | None, timeout: float
+    ) -> subprocess.CompletedProcess:
+        """One command from start to end."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with ours, theirs, TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as err:
+            given.write(stdin or b"")
+            given.seek(0)
+            told = {"arguments": [os.fsdecode(argument) for argument in arguments], "cwd": os.fspath(cwd)}
+            descriptors = [given.fileno(), out.fileno(), err.fileno(), theirs.fileno()]
+            socket.send_fds(self._socket, [json.dumps(told).encode()], descriptors)
+            pid = int(ours.recv(99))
+            ours.settimeout(timeout)
+            command = [sys.executable, "-m", "cli.main", *arguments]
+            try:
+                code = int(ours.recv(99))
+            except TimeoutError as error:
+                os.kill(pid, signal.SIGKILL)
+                raise subprocess.TimeoutExpired(command, timeout) from error
+            out.seek(0)
+            err.seek(0)
+            return subprocess.CompletedProcess(command, code, out.read(), err.read())
+
+
+def _environment() -> dict[str, str]:
+    """That which a command would have, but for the name of the test that goes on."""
+    return {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+
+
+def serve(asked: socket.socket) -> None:
+    """Fork a command for each request, with its standard streams; say its number, and how it ended."""
+    for name in _MODULES.split():
+        importlib.import_module(name)
+    while True:
+        told, descriptors, _, _ = socket.recv_fds(asked, 1 << 17, 4)
+        if not told:
+            return
+        if os.fork() == 0:
+            asked.close()
+            request = json.loads(told)
+            pid = os.fork()
+            if pid == 0:
+                _become(request["arguments"], request["cwd"], descriptors)
+            answer = socket.socket(fileno=descriptors[3])
+            answer.send(str(pid).encode())
+            answer.send(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])).encode())
+            os._exit(0)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+
+
+def _become(arguments: list[str], cwd: str, descriptors: list[int]) -> None:
+    for number, descriptor in enumerate(descriptors[:3]):
+        os.dup2(descriptor, number)
+    for descriptor in descriptors:
+        os.close(descriptor)
+    os.chdir(cwd)
+    sys.argv = ["cli.main", *arguments]
+    code = 0
+    try:
+        runpy.run_module("cli.main", run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+    except BaseException:  # noqa: BLE001  # as Python does with what nobody caught
+        traceback.print_exc()
+        code = 1
+    finally:
+        # As Python ends: what was registered, then what was not written yet.
+        threading._shutdown()
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
