@@ -48,7 +48,8 @@ def zipped(contents: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> by
     return buffer.getvalue()
 
 
-def _tarred(contents: dict[str, bytes]) -> bytes:
+def tarred(contents: dict[str, bytes]) -> bytes:
+    """A tar of these files."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name, data in contents.items():
@@ -90,10 +91,10 @@ def archives() -> Iterator[Input]:
         "ZIP": (".zip", lambda: zipped(members())),
         "ZIP, stored": (".zip", lambda: zipped(members(), zipfile.ZIP_STORED)),
         "ZIP in a ZIP": (".zip", lambda: zipped({"in.zip": zipped(members())})),
-        "tar": (".tar", lambda: _tarred(members())),
-        "tar, gzip": (".tgz", lambda: gzip.compress(_tarred(members()), mtime=0)),
-        "tar, bzip2": (".tbz", lambda: bz2.compress(_tarred(members()))),
-        "tar, xz": (".txz", lambda: lzma.compress(_tarred(members()))),
+        "tar": (".tar", lambda: tarred(members())),
+        "tar, gzip": (".tgz", lambda: gzip.compress(tarred(members()), mtime=0)),
+        "tar, bzip2": (".tbz", lambda: bz2.compress(tarred(members()))),
+        "tar, xz": (".txz", lambda: lzma.compress(tarred(members()))),
         "7z": (".7z", _once(_sevenzip)),
     }
     for name, (ending, content) in kinds.items():
@@ -247,7 +248,7 @@ def _acquired(*options: str) -> Callable[[], bytes]:
 
 
 @cache
-def _disc() -> bytes:
+def disc() -> bytes:
     """A disc with the four pictures, in UDF beside ISO 9660."""
     with tempfile.TemporaryDirectory() as scratch:
         image, folder = Path(scratch) / "a.iso", Path(scratch) / "in"
@@ -266,7 +267,7 @@ def disks() -> Iterator[Input]:
         ("FAT, raw", _fat, False),
         ("ext4, raw", _ext4, False),
         ("NTFS, raw", _ntfs, False),
-        ("UDF beside ISO 9660, which hides one", _disc, False),
+        ("UDF beside ISO 9660, which hides one", disc, False),
         ("FAT in E01", _acquired("-c", "deflate:best"), True),
         ("FAT in E01, not deflated", _acquired("-c", "deflate:none"), True),
         ("FAT in QCOW2", _converted("-O", "qcow2"), False),
