@@ -16,8 +16,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from imgmatch.errors import CaseError, UsageError
 from imgmatch.vault import ring as rings
 from imgmatch.vault.unlock import remember
@@ -26,7 +24,7 @@ from indexer.case.case import Case
 from indexer.case.place import AUDIT, CATALOGUE, DRAFT, Owner, Place, content, left_over, plain, wipe_all
 from indexer.case.use import Entry
 from indexer.catalogue import Catalogue, Writer, cipher
-from indexer.index import manifest, segments
+from indexer.index import manifest
 from indexer.index.build import building
 from indexer.index.disk import file_sha256, sync_folder, whole
 from indexer.index.protocol import Progress
@@ -179,15 +177,7 @@ class _Written:
 
     def _segments(self, ours: Shelf, new: Shelf, writer: Writer) -> None:
         for segment in ours.segments():
-            fault = ours.check(segment)
-            if fault is not None:
-                raise CaseError(fault)
-            rows = segments.read(ours.folder, segment, ours.seal)
-            name = new.named(writer.meta.next_number("segments"), ".npy")
-            sha256 = segments.write(new.folder, name, np.asarray(rows), new.seal)
-            writer.segments.rename(segment.name, name, sha256)
-            moved = segment._replace(name=name, sha256=sha256)
-            writer.segments.set_stamps({name: segments.stamp(new.folder, moved)})
+            name = new.bring(writer, ours, segment)
             self._count(new.folder / name)
 
     def _index(self, ours: Shelf, new: Shelf, writer: Writer) -> None:
