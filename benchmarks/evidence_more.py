@@ -12,9 +12,10 @@ import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from benchmarks.evidence_ex01 import ex01
 from benchmarks.evidence_inputs import Input, UnavailableError, faulty, file, members, of
 from benchmarks.evidence_pst import Form, Message, pst
-from benchmarks.evidence_stores import disc, tarred, zipped
+from benchmarks.evidence_stores import disc, fat, tarred, zipped
 from benchmarks.hostile_nests import flash, packed_alone
 
 _NOISE = random.Random(5).randbytes(9_000)
@@ -106,6 +107,10 @@ def _disks() -> Iterator[Input]:
         image = disc()
         return b"".join(head + image[at : at + 2048] + bytes(288) for at in range(0, len(image), 2048))
 
+    def acquired() -> bytes:
+        return ex01(fat())[0]
+
+    yield from faulty("disks", "FAT in Ex01", ".Ex01", acquired, lambda _: of(members()))
     yield from faulty("disks", "CD in raw sectors", ".bin", raw, lambda _: of(members()), checked=False)
 
 

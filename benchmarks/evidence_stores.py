@@ -184,7 +184,7 @@ def _once(content: Callable[[], bytes]) -> Callable[[], bytes]:
 
 
 @cache
-def _fat() -> bytes:
+def fat() -> bytes:
     """A FAT file system with the four pictures."""
     with tempfile.TemporaryDirectory() as scratch:
         image, folder = Path(scratch) / "fat.dd", Path(scratch) / "in"
@@ -228,7 +228,7 @@ def _converted(*options: str) -> Callable[[], bytes]:
     def made() -> bytes:
         with tempfile.TemporaryDirectory() as scratch:
             source, target = Path(scratch) / "fat.dd", Path(scratch) / "out"
-            source.write_bytes(_fat())
+            source.write_bytes(fat())
             tool("qemu-img", "convert", "-f", "raw", *options, source, target)
             return target.read_bytes()
 
@@ -240,7 +240,7 @@ def _acquired(*options: str) -> Callable[[], bytes]:
     def made() -> bytes:
         with tempfile.TemporaryDirectory() as scratch:
             source = Path(scratch) / "fat.dd"
-            source.write_bytes(_fat())
+            source.write_bytes(fat())
             tool("ewfacquire", "-u", "-q", *options, "-t", Path(scratch) / "out", source)
             return (Path(scratch) / "out.E01").read_bytes()
 
@@ -264,7 +264,7 @@ def disks() -> Iterator[Input]:
     inside = of(members())
     # Neither a raw image nor these formats have checksums of what is on the disk.
     for name, content, checked in (
-        ("FAT, raw", _fat, False),
+        ("FAT, raw", fat, False),
         ("ext4, raw", _ext4, False),
         ("NTFS, raw", _ntfs, False),
         ("UDF beside ISO 9660, which hides one", disc, False),
@@ -288,7 +288,7 @@ def disks() -> Iterator[Input]:
 
 def _split(fault: str) -> Callable[[Path], None]:
     def write(folder: Path) -> None:
-        data = damaged(_fat(), fault) if fault != "missing" else _fat()
+        data = damaged(fat(), fault) if fault != "missing" else fat()
         part = -(-_SIZE // 3 // 512) * 512
         pieces = [data[:part], data[part : 2 * part], data[2 * part :]]
         for number, piece in enumerate(pieces, start=1):

@@ -20,6 +20,7 @@ from cli.options.milvus import Kind, MilvusOptions
 from cli.options.output import Output
 from cli.options.service import ServiceOptions, is_address, one_service
 from cli.options.terms import TermOptions
+from cli.options.unlocking import EncryptOpt, RecipientOpt, new_owner
 from cli.render.formats import Format
 from cli.render.journal import types
 from cli.render.notes import note
@@ -40,6 +41,8 @@ def init(
     portable: Annotated[
         bool, typer.Option("--portable", help="Paths count from the case: a disk with case and sources may travel.")
     ] = False,
+    encrypt: EncryptOpt = False,
+    recipient: RecipientOpt = None,
     index: Annotated[Kind, typer.Option("--index", help="Files of the case (faiss), or a Milvus server.")] = Kind.faiss,
     *,
     terms: TermOptions,
@@ -59,8 +62,13 @@ def init(
     about = terms.told()
     if portable:
         about[HOME] = here(case)
-    Case.create(case, model=spec, about=about, remote=remote).close()
-    note(f"Made case {case} with model {spec.name}. Next: imgmatch ingest {case} FOLDER")
+    if recipient is not None and not encrypt:
+        raise UsageError("--recipient says who opens an encrypted case; give --encrypt too")
+    owner = new_owner(recipient) if encrypt else None
+    Case.create(case, model=spec, about=about, remote=remote, owner=owner).close()
+    note(
+        f"Made {'encrypted ' if encrypt else ''}case {case} with model {spec.name}. Next: imgmatch ingest {case} FOLDER"
+    )
 
 
 def status(
@@ -73,14 +81,14 @@ def status(
     out: Output,
 ) -> None:
     """What a case holds: counts, model, sizes, last ingest; or which cases there are, and what they do."""
-    from indexer.case.case import CATALOGUE
+    from indexer.case.place import is_case
 
     if any(map(is_address, cases)):
         _of_service(cases, service, out)
         return
     found: list[Path] = []
     for path in map(Path, cases):
-        below = [path] if (path / CATALOGUE).exists() or not path.is_dir() else _cases_below(path)
+        below = [path] if is_case(path) or not path.is_dir() else _cases_below(path)
         found += [case for case in below if case.absolute() not in {each.absolute() for each in found}]
     if len(cases) == 1 and found == [Path(cases[0])]:
         with _as_it_is(found[0]) as opened:
@@ -118,11 +126,11 @@ def _of_service(addresses: Sequence[str], service: ServiceOptions, out: Output) 
 
 def _cases_below(folder: Path) -> list[Path]:
     """Cases in a folder, and in folders of it that are none. Raises UsageError where there is none."""
-    from indexer.case.case import CATALOGUE
+    from indexer.case.place import is_case
 
     found = []
-    for path, folders, names in os.walk(folder):
-        if CATALOGUE in names:
+    for path, folders, _ in os.walk(folder):
+        if is_case(Path(path)):
             found.append(Path(path))
             folders.clear()
         elif len(Path(path).relative_to(folder).parts) >= _DEEP:

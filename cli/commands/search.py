@@ -31,6 +31,8 @@ from cli.options.query import (
     QueriesArg,
     RegionsOpt,
     VerifyOptions,
+    VerifyWithOpt,
+    matcher_of,
     query_paths,
 )
 from cli.options.report import ReportOptions, refuse_report, report_page
@@ -113,6 +115,8 @@ def search(
     )
     unsaid = by == "label" or out.format is Format.csv  # what was left out has no place there
     told = _Told(report.report is not None, unsaid)
+    if verification.verify_with != "sift" and any(map(is_address, cases)):
+        raise UsageError(f"--verify-with {verification.verify_with}: is done on a case alone; leave it out")
     column = label_column if by == "label" else None
     with ExitStack() as stack:
         if any(map(is_address, cases)):
@@ -124,8 +128,8 @@ def search(
             require_searchable(opened)
             require_names(opened.values(), request.within, column)
             decode_soon(isolation)
-            embedder = one_model(opened, model, device)
-            searcher = SeveralCases(searchers_of(opened, embedder, max_fmr), embedder)
+            embedder, matcher = one_model(opened, model, device), matcher_of(verification.verify_with)
+            searcher = SeveralCases(searchers_of(opened, embedder, max_fmr, matcher), embedder)
         run = searcher.together if together else searcher.search
         results = told.each(run(paths, request))
         if by == "label":
@@ -232,6 +236,7 @@ def explain(
     *,
     leave_out: LeaveOutOptions,
     regions: RegionsOpt = True,
+    verify_with: VerifyWithOpt = "sift",
     reveal: Annotated[
         bool, typer.Option("--reveal/--blur", help="Show the pictures as they are; recorded in the audit log.")
     ] = False,
@@ -251,14 +256,15 @@ def explain(
         decode_soon(isolation)
         embedder = embedder_of(opened, model, device)
         request = SearchRequest(leave_out=leave_out.leave_out(), regions=regions)
-        found = run_explain(opened, embedder, query, item, output, request, reveal=reveal)
+        matcher = matcher_of(verify_with)
+        found = run_explain(opened, embedder, query, item, output, request, matcher=matcher, reveal=reveal)
     verification = found.verification
     emit_one(
         {
             **fields.values(found.match, fields.EXPLAINED),
             "revealed": found.revealed,
             **{name: getattr(verification, name) for name in ("verified", "kind", "mirrored", "tentative", "inliers")},
-            **{name: getattr(verification, name) for name in ("error_px", "overlap", "reason")},
+            **{name: getattr(verification, name) for name in ("features", "error_px", "overlap", "reason")},
             "output": str(output),
         },
         format,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.options.unlocking import prepare
 from cli.render.notes import note
 from imgmatch.errors import UsageError
 
@@ -28,6 +29,24 @@ TsaOpt = Annotated[
         "--tsa", metavar="CERT", help="Certificate of a time-stamp authority, or of who vouches for it (PEM, DER)."
     ),
 ]
+
+
+def _in_language(name: str | None) -> str | None:
+    from imgmatch.language import choose
+
+    choose(name)
+    return name
+
+
+LanguageOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--language",
+        metavar="en|de|es|fr|auto",
+        callback=_in_language,
+        help="Language of the page or report; auto: that of the system (default: IMGMATCH_LANGUAGE, else English).",
+    ),
+]
 StrictOpt = Annotated[bool, typer.Option("--strict", help="Exit with 3 when evidence could not be used.")]
 
 
@@ -42,6 +61,7 @@ def open_case(folder: Path, *, read_only: bool = False) -> Case:
 
         if (told := told_of(folder)) is not None:
             raise UsageError(f"{folder}: {told}")
+    prepare()
     case = Case.open(folder, read_only=read_only)
     if (fault := case.log.suspect()) is not None:
         note(f"imgmatch: WARNING: {fault}; the log is not as it was written, see: imgmatch audit verify {folder}")

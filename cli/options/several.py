@@ -18,6 +18,7 @@ from imgmatch.errors import CaseError, UsageError
 
 if TYPE_CHECKING:
     from imgmatch.models.base import Embedder
+    from imgmatch.models.xfeat.matcher import Matcher
     from indexer.case.case import Case
     from indexer.search.searcher import Searcher
 
@@ -43,13 +44,15 @@ def parted(ctx: typer.Context, case: str, rest: Sequence[Path], also: Sequence[P
     one.
     """
     count = max(0, len(rest) - ctx.meta.get(_AFTER, len(rest)))
+    from indexer.case.place import is_case
+
     cases, queries = [case, *map(str, rest[:count]), *map(str, also)], list(rest[count:])
     if not queries:
         raise UsageError("no query is named; give pictures or folders after --")
     for query in queries:
         if str(query).startswith("--") and not query.exists():
             raise UsageError(f"{query}: stands after --, where there are queries alone; give options before it")
-        if (query / "catalogue.sqlite").is_file():
+        if is_case(query):
             named = " ".join([*cases, str(query)])
             raise UsageError(f"{query}: is a case, no query; several cases are searched as: {named} -- QUERY...")
     return cases, queries
@@ -85,7 +88,9 @@ def one_model(cases: dict[str, Case], model: str | None, device: str, threads: i
     return embedder_of(case, model, device, threads)
 
 
-def searchers_of(cases: dict[str, Case], embedder: Embedder, max_fmr: float | None) -> dict[str, Searcher]:
+def searchers_of(
+    cases: dict[str, Case], embedder: Embedder, max_fmr: float | None, matcher: Matcher | None = None
+) -> dict[str, Searcher]:
     """A searcher a case. Raises CaseError, naming it, where one holds no vectors by this model."""
     from indexer.search.background import background as background_of
     from indexer.search.searcher import Searcher
@@ -93,7 +98,9 @@ def searchers_of(cases: dict[str, Case], embedder: Embedder, max_fmr: float | No
     found = {}
     for name, case in cases.items():
         background = background_of(case, embedder.spec)
-        found[name] = Searcher(case, embedder, warn=lambda message: note(f"imgmatch: {message}"), background=background)
+        found[name] = Searcher(
+            case, embedder, warn=lambda message: note(f"imgmatch: {message}"), background=background, matcher=matcher
+        )
         if background is None and max_fmr is None:
             no_background(case)
     return found

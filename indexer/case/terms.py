@@ -21,7 +21,6 @@ KEYS = (*TOLD, *DATES, DEMANDS)
 DEMANDED = {
     "reason": "every search says why",
     "release": "every export, and whatever shows pictures clearly in a file, says for whom and what for",
-    "two-persons": "showing a picture clearly, pictures that leave the case, and erasure need a second person's key",
 }
 """What a case can demand."""
 LONGEST = 4000
@@ -92,7 +91,7 @@ def require_future(until: str) -> None:
 
 def require_owner(path: Path, what: str) -> None:
     """Raises CaseError where who asks is not the account that owns a case, by the operating system's word."""
-    if hasattr(os, "getuid") and (path / "catalogue.sqlite").stat().st_uid != os.getuid():
+    if hasattr(os, "getuid") and path.stat().st_uid != os.getuid():
         raise CaseError(f"{path}: only the account that owns the case may {what}")
 
 
