@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 import imgmatch
+from cli.options import unlocking
 from cli.options.lazy import Family, Row, Table, lazy, settings
+from cli.options.unlocking import FdOpt, IdentityOpt, PersonOpt
 from cli.render.notes import be_quiet
 
 COMMANDS: Table = {
@@ -67,6 +69,9 @@ COMMANDS: Table = {
     "delete": Row("erasure.delete", "Erase items from a case for good"),
     "readmit": Row("erasure.readmit", "Let contents that were erased into a case again"),
     "erasures": Row("erasure.erasures", "List what was erased from a case"),
+    "encrypt": Row("vault.encrypt", "Encrypt a case"),
+    "decrypt": Row("vault.decrypt", "Make a plain case of an encrypted one"),
+    "destroy": Row("vault.destroy", "Destroy a case for good"),
     "merge": Row("case.merge", "Add other cases' items, sightings, labels, issues, decisions, vectors"),
     "relocate": Row("relocate.relocate", "Sources lie on another disk, drive letter or machine now"),
     "models": Family(
@@ -183,6 +188,10 @@ def _options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only results, warnings and errors.")] = False,
+    person: PersonOpt = None,
+    identity: IdentityOpt = None,
+    passphrase_fd: FdOpt = None,
 ) -> None:
+    unlocking.given(person, identity, passphrase_fd)
     if quiet:
         be_quiet()

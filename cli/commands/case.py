@@ -19,6 +19,7 @@ from cli.options.common import CaseArg, JobsOpt, ModelOpt, open_case
 from cli.options.milvus import Kind, MilvusOptions
 from cli.options.output import Output
 from cli.options.terms import TermOptions
+from cli.options.unlocking import EncryptOpt, RecipientOpt, new_owner
 from cli.render.formats import Format
 from cli.render.journal import types
 from cli.render.notes import note
@@ -39,6 +40,8 @@ def init(
     portable: Annotated[
         bool, typer.Option("--portable", help="Paths count from the case: a disk with case and sources may travel.")
     ] = False,
+    encrypt: EncryptOpt = False,
+    recipient: RecipientOpt = None,
     index: Annotated[Kind, typer.Option("--index", help="Files of the case (faiss), or a Milvus server.")] = Kind.faiss,
     *,
     terms: TermOptions,
@@ -58,8 +61,13 @@ def init(
     about = terms.told()
     if portable:
         about[HOME] = here(case)
-    Case.create(case, model=spec, about=about, remote=remote).close()
-    note(f"Made case {case} with model {spec.name}. Next: imgmatch ingest {case} FOLDER")
+    if recipient is not None and not encrypt:
+        raise UsageError("--recipient says who opens an encrypted case; give --encrypt too")
+    owner = new_owner(recipient) if encrypt else None
+    Case.create(case, model=spec, about=about, remote=remote, owner=owner).close()
+    note(
+        f"Made {'encrypted ' if encrypt else ''}case {case} with model {spec.name}. Next: imgmatch ingest {case} FOLDER"
+    )
 
 
 def status(
@@ -70,11 +78,11 @@ def status(
     out: Output,
 ) -> None:
     """What a case holds: counts, model, sizes, last ingest; or which cases there are, and what they do."""
-    from indexer.case.case import CATALOGUE
+    from indexer.case.place import is_case
 
     found: list[Path] = []
     for path in cases:
-        below = [path] if (path / CATALOGUE).exists() or not path.is_dir() else _cases_below(path)
+        below = [path] if is_case(path) or not path.is_dir() else _cases_below(path)
         found += [case for case in below if case.absolute() not in {each.absolute() for each in found}]
     if len(cases) == 1 and found == cases:
         with _as_it_is(found[0]) as opened:
@@ -98,11 +106,11 @@ def status(
 
 def _cases_below(folder: Path) -> list[Path]:
     """Cases in a folder, and in folders of it that are none. Raises UsageError where there is none."""
-    from indexer.case.case import CATALOGUE
+    from indexer.case.place import is_case
 
     found = []
-    for path, folders, names in os.walk(folder):
-        if CATALOGUE in names:
+    for path, folders, _ in os.walk(folder):
+        if is_case(Path(path)):
             found.append(Path(path))
             folders.clear()
         elif len(Path(path).relative_to(folder).parts) >= _DEEP:

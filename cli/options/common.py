@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.options.unlocking import prepare
 from cli.render.notes import note
 from imgmatch.errors import UsageError
 
@@ -42,6 +43,7 @@ def open_case(folder: Path, *, read_only: bool = False) -> Case:
 
         if (told := told_of(folder)) is not None:
             raise UsageError(f"{folder}: {told}")
+    prepare()
     case = Case.open(folder, read_only=read_only)
     if (fault := case.log.suspect()) is not None:
         note(f"imgmatch: WARNING: {fault}; the log is not as it was written, see: imgmatch audit verify {folder}")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from imgmatch.errors import UsageError
 from imgmatch.models import model_spec, verify_model
@@ -15,9 +13,8 @@ from indexer.case.case import Case, spec_json
 from indexer.case.gate import KEYS, Gate, gate_of
 from indexer.case.terms import require_owner
 from indexer.catalogue.clock import now_utc
+from indexer.index.disk import wipe
 from indexer.index.shelf import Shelf
-
-_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +72,13 @@ def close_gate(case: Case, reason: str, *, erase: bool) -> Closed:
             done = Closed(faces, people if erase else 0, len(files))
             change.entry.counts = {"faces": done.faces, "people": done.people, "files": done.files}
         for file in files:
-            _overwrite(file)
+            wipe(file)
         case.tidy()
         if erase:
             case.catalogue.checkpoint()
-            for shelf in shelves:
+            for folder in {file.parent for file in files}:
                 with contextlib.suppress(OSError):
-                    (shelf.folder / shelf.spec.name).rmdir()
+                    folder.rmdir()  # where it is empty
     return done
 
 
@@ -98,12 +95,3 @@ def _refuse_another(shelves: Sequence[Shelf], name: str, case: Case) -> None:
             f"{case.path}: holds faces by another model than {name} or other weights, and the two can't be compared; "
             f"first: imgmatch faces disable {case.path} --erase"
         )
-
-
-def _overwrite(file: Path) -> None:
-    with file.open("r+b") as opened:
-        left = os.fstat(opened.fileno()).st_size
-        while left > 0:
-            left -= opened.write(bytes(min(left, _BLOCK)))
-        opened.flush()
-        os.fsync(opened.fileno())

@@ -56,6 +56,8 @@ def _rows() -> Iterator[tuple[str, Operation]]:
     yield from row("init", "make the case", _OWNER, outlives=True)
     yield from row("terms", "change what a case says of itself and demands", _OWNER, outlives=True)
     yield from row("extend", "let an expired case be used again", _OWNER, outlives=True)
+    yield from row("encrypt, decrypt, rotate", "encrypt it, by other keys, or not at all", _OWNER, outlives=True)
+    yield from row("destroy", "end its keys and all its files", _OWNER, outlives=True, two=True)
     yield from row("open face gate", "let faces be looked for", _OWNER)
     yield from row("close face gate", "let faces be looked for no more, or erase them", _OWNER, outlives=True)
     yield from row("second_reader", "demand that two examiners agree", _OWNER)

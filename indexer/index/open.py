@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from imgmatch.vault.sealed import SealError
 from indexer.index import kinds, manifest
 from indexer.index.layered import Base, LayeredIndex
 from indexer.index.manifest import IndexFileError
 from indexer.index.protocol import Ids, Queries, Similarities
-from indexer.index.shelf import Shelf
+from indexer.index.shelf import INDEXES, Shelf
 
 if TYPE_CHECKING:
     from indexer.index.remote import RemoteIndex
@@ -83,10 +84,10 @@ def open_base(shelf: Shelf) -> Base | None:
             return None
         where = shelf.index_folder(generation.name)
         try:
-            found = manifest.read(where, generation.manifest_sha256, shelf.spec)
+            found = manifest.of(shelf, generation)
             path = manifest.checked_file(where, found)
-            index = kinds.read(path)
-        except (IndexFileError, RuntimeError) as error:  # RuntimeError is what FAISS raises
+            index = kinds.read(path, shelf.seal, f"{INDEXES}/{generation.name}/{found.file}")
+        except (IndexFileError, SealError, RuntimeError) as error:  # RuntimeError is what FAISS raises
             if shelf.generation() != generation:
                 continue  # a build has just replaced it
             if isinstance(error, IndexFileError):

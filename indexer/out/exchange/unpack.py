@@ -8,7 +8,6 @@ import hashlib
 import os
 import re
 import struct
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ from imgmatch.given import loads
 from imgmatch.locator import Locator
 from imgmatch.streams import Shared
 from imgmatch.types import ModelSpec
+from imgmatch.vault import memory
 from indexer.case.case import Case
 from indexer.catalogue import DecisionRow, Writer
 from indexer.catalogue.clock import now_utc
@@ -105,7 +105,7 @@ def open_pack(path: Path, spec: ModelSpec) -> Iterator[Case]:
     """
     with contextlib.ExitStack() as stack:
         try:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="imgmatch-pack-")))
+            folder = Path(stack.enter_context(memory.folder("imgmatch-pack-")))
             case = stack.enter_context(contextlib.closing(_unpacked(path, spec, folder)))
         except OSError as error:
             raise UsageError(f"{path}: can't be unpacked ({error.strerror}); check rights and disk space") from error

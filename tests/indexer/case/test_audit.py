@@ -283,7 +283,7 @@ def test_a_line_without_end_is_a_fault_and_is_read_in_pieces(log, monkeypatch):
     lengths = [len(entry.get("line", "")) for entry in log.entries()]
     assert len(lengths) > 16
     assert max(lengths) <= 1 << 16
-    entries, before = page(log.path, 5)
+    entries, before = page(log.file, 5)
     assert len(entries[-1]["damaged"]) == 10_000
     assert before > 0
 
