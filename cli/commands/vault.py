@@ -59,7 +59,7 @@ def destroy(
         raise UsageError(f"{case}: nothing of it can be brought back; say --yes where that is meant")
     refuse_existing(certificate)
     if key is not None:
-        from indexer.care.seal import private_key
+        from indexer.case.signing import private_key
 
         private_key(key)  # before anything is gone
     if not is_begun(case):

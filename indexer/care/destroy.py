@@ -18,13 +18,14 @@ from imgmatch.errors import CaseError, UsageError
 from imgmatch.given import loads
 from imgmatch.vault import ring as rings
 from imgmatch.vault.unlock import TRIES
-from indexer.care.seal import private_key, sealed
+from indexer.care.seal import sealed
 from indexer.care.statement import DESTRUCTION, FORMAT
 from indexer.case.account import account
 from indexer.case.case import Case
 from indexer.case.ending import LOCK as RUN_LOCK
 from indexer.case.ending import RESERVE
 from indexer.case.place import DESTROYED, LOCK, ROOMS, plain, wipe_all
+from indexer.case.signing import private_key
 from indexer.catalogue.clock import now_utc
 from indexer.index.build import building
 from indexer.index.disk import sync_folder, wipe

@@ -27,6 +27,8 @@ def set_terms(case: Case, told: Mapping[str, str], reason: str) -> dict[str, str
     new = {key: value for key, value in checked({**_kept(now), **told}).items() if value != now.get(key, "")}
     if not new:
         raise UsageError(f"{case.path}: has these terms already, or none was given; nothing to change")
+    if "two-persons" in new.get("demands", "") and case.place.ring is None:
+        raise UsageError(f"{case.path}: a plain case has no people; first: imgmatch encrypt {case.path}")
     if "retain_until" in new and now["retain_until"] and (not new["retain_until"] or _later(new, now)):
         raise UsageError(
             f"{case.path}: kept until {now['retain_until']}: extend it with: "

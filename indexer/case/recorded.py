@@ -17,6 +17,7 @@ from indexer.case.audit import AuditLog
 from indexer.case.chain import Head
 from indexer.case.ending import ending, held, this_process
 from indexer.case.operations import operations, shows_clearly
+from indexer.case.people import Member
 from indexer.case.run import Run
 from indexer.case.signing import Signature, key_of_environment, runs_of
 from indexer.case.terms import Asked, Terms
@@ -36,6 +37,10 @@ class Recorded(Shelves):
         """Nothing of it may be changed, so that no use of it can be recorded."""
         self.signer = key_of_environment()
         """The Ed25519 key of who uses it: at the end their entries are signed."""
+        self.member: Member | None = None
+        """Whoever opened it, of an encrypted case; whoever opened a plain one may do everything."""
+        self.second: Member | None = None
+        """Another person of it, who stands by."""
         self.asked = Asked()
         """Why it is used, and for whom what leaves it is: whoever uses it says so, and each entry that it concerns."""
 
@@ -46,6 +51,15 @@ class Recorded(Shelves):
         terms = Terms.of(self._catalogue.meta.all())
         told = self._told(action, arguments or {})
         for name, operation in operations(action, told):
+            if self.member is not None and self.member.role not in operation.roles:
+                raise CaseError(
+                    f"{self.path}: {self.member.name} is {self.member.role} here, and may not {action}"
+                    f"{f' ({name})' if name != action else ''}; ask an owner for the right"
+                )
+            if operation.two and "two-persons" in terms.demands and self.second is None:
+                raise CaseError(
+                    f"{self.path}: says that {name} needs a second person's key; give --second NAME beside your own"
+                )
             if not operation.outlives and (why := terms.over()):
                 raise CaseError(
                     f"{self.path}: {why}: it is verified, audited, erased or extended, and not used; its owner "
@@ -66,6 +80,8 @@ class Recorded(Shelves):
         said = {"reason": self.asked.reason}
         if shows_clearly(arguments) or any(operation.leaves for _, operation in operations(action, arguments)):
             said |= {"recipient": self.asked.recipient, "purpose": self.asked.purpose}
+        if self.second is not None and any(operation.two for _, operation in operations(action, arguments)):
+            said["second"] = self.second.name
         return {**{name: value for name, value in said.items() if value}, **arguments}
 
     def _allow(self, action: str, arguments: Mapping[str, Any] | None) -> dict[str, Any]:
