@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from imgmatch.errors import UsageError
+from imgmatch.errors import CaseError, UsageError
 from indexer.case.case import Case
 from indexer.case.terms import KEYS, Terms, checked, require_future, require_owner
 from indexer.case.use import Change
@@ -27,7 +27,10 @@ def set_terms(case: Case, told: Mapping[str, str], reason: str) -> dict[str, str
     new = {key: value for key, value in checked({**_kept(now), **told}).items() if value != now.get(key, "")}
     if not new:
         raise UsageError(f"{case.path}: has these terms already, or none was given; nothing to change")
-    if "two-persons" in new.get("demands", "") and case.place.ring is None:
+    if "two-persons" in now["demands"] and "two-persons" not in new.get("demands", "two-persons"):
+        if case.second is None:
+            raise CaseError(f"{case.path}: two persons take that back; give --second NAME beside your own")
+    elif "two-persons" in new.get("demands", "") and case.place.ring is None:
         raise UsageError(f"{case.path}: a plain case has no people; first: imgmatch encrypt {case.path}")
     if "retain_until" in new and now["retain_until"] and (not new["retain_until"] or _later(new, now)):
         raise UsageError(

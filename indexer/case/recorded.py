@@ -45,11 +45,21 @@ class Recorded(Shelves):
         """Why it is used, and for whom what leaves it is: whoever uses it says so, and each entry that it concerns."""
 
     def require(self, action: str, arguments: Mapping[str, Any] | None = None) -> None:
-        """Raises CaseError where this can't be done with the case now, and UsageError where it demands to be told why,
-        or for whom. Every use is asked for here; whoever does much before one asks first.
+        """Raises CaseError where this can't be done with the case now, or by whoever opened it, which is recorded; and
+        UsageError where it demands to be told why, or for whom. Every use is asked for here; whoever does much before
+        one asks first.
         """
+        try:
+            self._check(action, self._told(action, arguments or {}))
+        except CaseError as error:
+            refused = Entry("refused", {"action": action}, details={"why": str(error)})
+            if not self.read_only:
+                with contextlib.suppress(ImgmatchError):
+                    self.log.append("refused", refused.fields())
+            raise
+
+    def _check(self, action: str, told: Mapping[str, Any]) -> None:
         terms = Terms.of(self._catalogue.meta.all())
-        told = self._told(action, arguments or {})
         for name, operation in operations(action, told):
             if self.member is not None and self.member.role not in operation.roles:
                 raise CaseError(
@@ -85,15 +95,8 @@ class Recorded(Shelves):
         return {**{name: value for name, value in said.items() if value}, **arguments}
 
     def _allow(self, action: str, arguments: Mapping[str, Any] | None) -> dict[str, Any]:
-        """How it is asked for, where it may be done; a refusal is recorded."""
-        try:
-            self.require(action, arguments)
-        except CaseError as error:
-            refused = Entry("refused", {"action": action}, details={"why": str(error)})
-            if not self.read_only:
-                with contextlib.suppress(ImgmatchError):
-                    self.log.append("refused", refused.fields())
-            raise
+        """How it is asked for, where it may be done."""
+        self.require(action, arguments)
         return self._told(action, arguments or {})
 
     @contextmanager
@@ -164,7 +167,7 @@ class Recorded(Shelves):
         """This case as one that ``use``, of another, only reads: that one's log tells of it, and this one is left as it
         is, on whatever disk it lies. Its own terms hold.
         """
-        self.require(use.entry.action, use.entry.arguments)
+        self._check(use.entry.action, use.entry.arguments)
         return Use(self.path, self._catalogue, use.entry)
 
     @contextmanager
