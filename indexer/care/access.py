@@ -68,6 +68,7 @@ def revoke(case: Case, name: str, progress: Progress | None = None) -> Converted
     not open.
     """
     ring, keys = opened(case)
+    case.require("revoke")
     everyone = ring.people(keys)
     gone = {person.number: person.name for person in everyone if person.name == name}
     if not gone:
@@ -81,6 +82,7 @@ def revoke(case: Case, name: str, progress: Progress | None = None) -> Converted
 def rotate(case: Case, progress: Progress | None = None) -> Converted:
     """Seal the case anew, by new keys, for the same people; it is closed then. Errors as ``revoke``."""
     opened(case)
+    case.require("rotate")
     require_taken_in(case)
     return rekey(case, progress=progress)
 

@@ -32,6 +32,7 @@ def open_gate(case: Case, authority: str, reason: str, *, model: str) -> Gate:
     Raises UsageError where authority or reason is empty, or the gate is open already; CaseError where who asks does not
     own the case; ModelError or MissingPackageError where there is no such model.
     """
+    case.require("open face gate")
     authority, reason = _said("--authority", authority), _said("--reason", reason)
     require_owner(case.path, "open or close its gate for faces")
     spec = model_spec(model)
@@ -58,6 +59,7 @@ def close_gate(case: Case, reason: str, *, erase: bool) -> Closed:
     The files of vectors are overwritten before they are removed, and the catalogue overwrites what it lets go of; a
     disk may keep copies of its own. Raises UsageError where there is nothing to close and nothing to erase.
     """
+    case.require("close face gate")
     reason = _said("--reason", reason)
     require_owner(case.path, "open or close its gate for faces")
     shelves = [shelf for shelf in case.every_shelf() if shelf.spec.of_faces]

@@ -18,6 +18,7 @@ def introduce(case: Case, name: str, key: Path, *, remove: bool = False) -> dict
     Raises UsageError where nothing changes by it, or the key is none; CaseError where who asks does not own the case.
     """
     require_owner(case.path, "say who signs in it")
+    case.require("signer")
     name = " ".join(name.split())
     if not name or len(name) > 200:
         raise UsageError("--name is empty or too long; say in up to 200 characters who signs")

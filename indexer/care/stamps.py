@@ -39,6 +39,7 @@ def attach(case: Case, file: Path, certificates: Sequence[Path] = ()) -> dict[st
 
     Raises UsageError where it is none, or of no head that this log ever had.
     """
+    case.require("stamp")
     try:
         with file.open("rb") as opened:
             token = opened.read(_MOST_BYTES + 1)
