@@ -22,6 +22,7 @@ from pathlib import Path
 from benchmarks import report
 from benchmarks.casestate import inside
 from benchmarks.evidence_inputs import FAULTS, Input, UnavailableError, sha256
+from benchmarks.evidence_more import further
 from benchmarks.evidence_stills import odd, several, stills
 from benchmarks.evidence_stores import archives, disks, documents, unread
 from imgmatch.locator import Locator
@@ -58,7 +59,7 @@ class Outcome:
 
 def inputs() -> Iterator[Input]:
     """All of them."""
-    for group in (stills, several, odd, archives, documents, disks, unread):
+    for group in (stills, several, odd, archives, documents, disks, unread, further):
         yield from group()
 
 

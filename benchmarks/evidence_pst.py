@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from imgmatch.parsers.pst_pages import crc, cyclic, exchanged
 
@@ -22,7 +22,7 @@ class Message:
     subject: str
     html: bytes = b""
     text: str = ""
-    attached: list[tuple[str, bytes | Message]] = field(default_factory=list)
+    attached: Sequence[tuple[str, bytes | Message]] = ()
     deleted: bool = False
     """It lies in no folder any more."""
 

@@ -122,6 +122,9 @@ def stills() -> Iterator[Input]:
         "SGI": (".sgi", _raster("SGI")),
         "ICO": (".ico", _raster("ICO", sizes=[(64, 64)])),
         "QOI": (".qoi", _library("QOI", "qoi_encode")),
+        "BLP": (".blp", _raster("BLP", mode="P")),
+        "MSP": (".msp", _raster("MSP", mode="1")),
+        "XBM": (".xbm", _raster("XBM", mode="1")),
         "JPEG-LS": (".jls", _library("JPEG-LS", "jpegls_encode")),
         "JPEG XR": (".jxr", _library("JPEG XR", "jpegxr_encode")),
     }

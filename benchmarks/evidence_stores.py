@@ -48,7 +48,8 @@ def zipped(contents: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> by
     return buffer.getvalue()
 
 
-def _tarred(contents: dict[str, bytes]) -> bytes:
+def tarred(contents: dict[str, bytes]) -> bytes:
+    """A tar of these files."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name, data in contents.items():
@@ -90,10 +91,10 @@ def archives() -> Iterator[Input]:
         "ZIP": (".zip", lambda: zipped(members())),
         "ZIP, stored": (".zip", lambda: zipped(members(), zipfile.ZIP_STORED)),
         "ZIP in a ZIP": (".zip", lambda: zipped({"in.zip": zipped(members())})),
-        "tar": (".tar", lambda: _tarred(members())),
-        "tar, gzip": (".tgz", lambda: gzip.compress(_tarred(members()), mtime=0)),
-        "tar, bzip2": (".tbz", lambda: bz2.compress(_tarred(members()))),
-        "tar, xz": (".txz", lambda: lzma.compress(_tarred(members()))),
+        "tar": (".tar", lambda: tarred(members())),
+        "tar, gzip": (".tgz", lambda: gzip.compress(tarred(members()), mtime=0)),
+        "tar, bzip2": (".tbz", lambda: bz2.compress(tarred(members()))),
+        "tar, xz": (".txz", lambda: lzma.compress(tarred(members()))),
         "7z": (".7z", _once(_sevenzip)),
     }
     for name, (ending, content) in kinds.items():
@@ -183,7 +184,7 @@ def _once(content: Callable[[], bytes]) -> Callable[[], bytes]:
 
 
 @cache
-def _fat() -> bytes:
+def fat() -> bytes:
     """A FAT file system with the four pictures."""
     with tempfile.TemporaryDirectory() as scratch:
         image, folder = Path(scratch) / "fat.dd", Path(scratch) / "in"
@@ -227,7 +228,7 @@ def _converted(*options: str) -> Callable[[], bytes]:
     def made() -> bytes:
         with tempfile.TemporaryDirectory() as scratch:
             source, target = Path(scratch) / "fat.dd", Path(scratch) / "out"
-            source.write_bytes(_fat())
+            source.write_bytes(fat())
             tool("qemu-img", "convert", "-f", "raw", *options, source, target)
             return target.read_bytes()
 
@@ -239,7 +240,7 @@ def _acquired(*options: str) -> Callable[[], bytes]:
     def made() -> bytes:
         with tempfile.TemporaryDirectory() as scratch:
             source = Path(scratch) / "fat.dd"
-            source.write_bytes(_fat())
+            source.write_bytes(fat())
             tool("ewfacquire", "-u", "-q", *options, "-t", Path(scratch) / "out", source)
             return (Path(scratch) / "out.E01").read_bytes()
 
@@ -247,7 +248,7 @@ def _acquired(*options: str) -> Callable[[], bytes]:
 
 
 @cache
-def _disc() -> bytes:
+def disc() -> bytes:
     """A disc with the four pictures, in UDF beside ISO 9660."""
     with tempfile.TemporaryDirectory() as scratch:
         image, folder = Path(scratch) / "a.iso", Path(scratch) / "in"
@@ -263,10 +264,10 @@ def disks() -> Iterator[Input]:
     inside = of(members())
     # Neither a raw image nor these formats have checksums of what is on the disk.
     for name, content, checked in (
-        ("FAT, raw", _fat, False),
+        ("FAT, raw", fat, False),
         ("ext4, raw", _ext4, False),
         ("NTFS, raw", _ntfs, False),
-        ("UDF beside ISO 9660, which hides one", _disc, False),
+        ("UDF beside ISO 9660, which hides one", disc, False),
         ("FAT in E01", _acquired("-c", "deflate:best"), True),
         ("FAT in E01, not deflated", _acquired("-c", "deflate:none"), True),
         ("FAT in QCOW2", _converted("-O", "qcow2"), False),
@@ -287,7 +288,7 @@ def disks() -> Iterator[Input]:
 
 def _split(fault: str) -> Callable[[Path], None]:
     def write(folder: Path) -> None:
-        data = damaged(_fat(), fault) if fault != "missing" else _fat()
+        data = damaged(fat(), fault) if fault != "missing" else fat()
         part = -(-_SIZE // 3 // 512) * 512
         pieces = [data[:part], data[part : 2 * part], data[2 * part :]]
         for number, piece in enumerate(pieces, start=1):

@@ -1,8 +1,10 @@
 """Hostile evidence: mutants of real files of every kind, and bombs, in numbers. Does the run end with every file
 accounted for, nothing written outside the case, nothing hanging, no process left?
 
-python -m benchmarks.hostile [--inputs N] [--chunk N] [--seed N] [--leave-out KIND]... [--only KIND]...
-[--json FILE]
+python -m benchmarks.hostile [--inputs N] [--chunk N] [--seed N] [--nested SHARE] [--leave-out KIND]...
+[--only KIND]... [--json FILE]
+
+A share of the mutants lies in files of other kinds, up to four deep, or is made one file with another.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ import psutil
 from benchmarks import report
 from benchmarks.casestate import inside
 from benchmarks.hostile_files import bombs, mutate, seeds
+from benchmarks.hostile_nests import joined, nested
 from indexer.case.case import Case
 
 _BOMB_EVERY = 250
@@ -58,15 +61,24 @@ class Faults:
             self.examples.append(f"{kind}: {example[:300]}")
 
 
-def write_inputs(folder: Path, first: int, count: int, seed: int, leave_out: Sequence[str] = ()) -> Counter[str]:
+@dataclass(frozen=True)
+class Inputs:
+    """Which are made: by a ``seed``, of all kinds but those that are left out; ``nested`` is a share of them."""
+
+    seed: int = 1
+    leave_out: Sequence[str] = ()
+    nested: float = 0.3
+
+
+def write_inputs(folder: Path, first: int, count: int, which: Inputs) -> Counter[str]:
     """Write inputs number ``first`` on to a new folder: the same bytes for the same number and seed, always."""
     folder.mkdir()
     made: Counter[str] = Counter()
     by_kind, all_bombs = seeds(), bombs()
-    kinds = sorted(set(by_kind) - set(leave_out))
+    kinds = sorted(set(by_kind) - set(which.leave_out))
     pool = [data for kind in sorted(by_kind) for data in by_kind[kind]]
     for number in range(first, first + count):
-        rng = random.Random(f"{seed} {number}")
+        rng = random.Random(f"{which.seed} {number}")
         if number % _BOMB_EVERY == 0:
             kind, data = "bomb", all_bombs[number // _BOMB_EVERY % len(all_bombs)]
             if rng.random() < 0.5:
@@ -74,6 +86,9 @@ def write_inputs(folder: Path, first: int, count: int, seed: int, leave_out: Seq
         else:
             kind = kinds[number % len(kinds)]
             data = mutate(rng.choice(by_kind[kind]), rng, pool)
+            if rng.random() < which.nested:
+                how = rng.choice((nested, nested, joined))
+                data, kind = how(data, rng, pool), how.__name__
         made[kind] += 1
         name = _NAMES[0] if number % 20 else rng.choice(_NAMES)
         # The library that opens E01 looks for the other segments by name.
@@ -117,11 +132,8 @@ def workers_without_parent(since: float) -> Iterator[psutil.Process]:
             yield process
 
 
-def run(
-    inputs: int, chunk: int, seed: int, limit_s: float, folder: Path, leave_out: Sequence[str] = ()
-) -> dict[str, object]:
-    """Ingest so many inputs into one case, a chunk a run, and check after each. ``folder`` is an empty scratch folder;
-    ``leave_out`` names kinds of files.
+def run(inputs: int, chunk: int, which: Inputs, limit_s: float, folder: Path) -> dict[str, object]:
+    """Ingest so many inputs into one case, a chunk a run, and check after each. ``folder`` is an empty scratch folder.
 
     Raises CalledProcessError when no case can be made at all.
     """
@@ -136,7 +148,7 @@ def run(
     environment = {**os.environ, "TMPDIR": str(temporary)}
     for first in range(0, inputs, chunk):
         count = min(chunk, inputs - first)
-        made += write_inputs(evidence, first, count, seed, leave_out)
+        made += write_inputs(evidence, first, count, which)
         before, began = listing(evidence), time.time()
         # Some mutants hold a parser up for as long as it is let.
         limits = ["--limit", f"max_cpu_seconds={_MAX_CPU_SECONDS}"]
@@ -179,7 +191,8 @@ def run(
         faults.add("case damaged", str(broken))
     return {
         "inputs": inputs,
-        "left_out": list(leave_out),
+        "left_out": list(which.leave_out),
+        "nested": which.nested,
         "by_kind": dict(sorted(made.items())),
         "found": dict(totals),
         "items": items,
@@ -189,7 +202,7 @@ def run(
         "longest_run_s": round(longest, 1),
         "chunk": chunk,
         "seconds": round(time.time() - started, 1),
-        "seed": seed,
+        "seed": which.seed,
     }
 
 
@@ -197,9 +210,8 @@ def main() -> None:
     """Measure and report; exit with 1 on any fault."""
     arguments = _arguments()
     with tempfile.TemporaryDirectory() as scratch:
-        figures = run(
-            arguments.inputs, arguments.chunk, arguments.seed, arguments.limit, Path(scratch), arguments.leave_out
-        )
+        which = Inputs(arguments.seed, arguments.leave_out, arguments.nested)
+        figures = run(arguments.inputs, arguments.chunk, which, arguments.limit, Path(scratch))
     kinds = figures["by_kind"]
     assert isinstance(kinds, dict)
     report.table("Hostile inputs", ["kind", "inputs"], [[kind, count] for kind, count in kinds.items()])
@@ -214,6 +226,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--inputs", type=int, default=5_000)
     parser.add_argument("--chunk", type=int, default=1_000, help="files a run of ingest")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--nested", type=float, default=0.3, help="share that lies in files of other kinds")
     parser.add_argument("--limit", type=float, default=3_600.0, help="seconds that a run may take")
     kinds = sorted(seeds())
     parser.add_argument("--leave-out", action="append", default=[], choices=kinds, help="a kind of files")

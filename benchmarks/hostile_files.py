@@ -24,6 +24,7 @@ from urllib.parse import quote_from_bytes
 import numpy as np
 from PIL import Image as Pillow
 
+from benchmarks.evidence_pst import Form, Message, pst
 from benchmarks.hostile_carriers import (
     converted,
     cpio,
@@ -37,6 +38,7 @@ from benchmarks.hostile_carriers import (
     ufdr,
     without_height,
 )
+from benchmarks.hostile_nests import flash, packed_alone
 
 _INTERESTING = (b"\0", b"\xff", b"\x7f", b"\x80", b"\0\0", b"\xff\xff", b"\x7f\xff", b"\xff\xff\xff\xff",
                 b"\x7f\xff\xff\xff", b"\x80\0\0\0", b"\0\0\0\0", b"\0\0\0\x01", b"\xff" * 8, b"\0" * 8)  # fmt: skip
@@ -122,6 +124,9 @@ def seeds() -> dict[str, list[bytes]]:
     if disc is not None:
         made["iso"] = [disc]
     made["cpio"] = [cpio(members)]
+    letters = [Message("a", b"<p>b</p>", attached=list(members.items())), Message("c", attached=[("d", Message("e"))])]
+    made["mail store"] = [pst(letters, Form(version, hidden)) for version, hidden in ((15, 2), (23, 1), (36, 0))]
+    made["packed"] = [packed_alone(tar), zlib.compress(members["a.jpg"]), flash(members["b/c.png"])]
     disk = _disk(members)
     if disk is not None:
         made["disk"] = [disk]

@@ -3,7 +3,6 @@
 import ast
 import subprocess
 import sys
-import time
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -19,12 +18,12 @@ HEAVY = ("torch", "torchvision", "faiss", "cv2", "onnxruntime", "timm")
 
 
 def modules_after(statement: str, *arguments) -> set[str]:
-    """Top-level modules loaded once a statement has run in a fresh interpreter."""
+    """Modules and packages loaded once a statement has run in a fresh interpreter."""
     script = (
         "import sys, contextlib, io\n"
         "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
         f"    {statement}\n"
-        "print(' '.join({name.split('.')[0] for name in sys.modules}))"
+        "print(' '.join(sys.modules))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, check=True
@@ -165,11 +164,8 @@ def test_no_socket_is_ever_opened(case, command):
     assert done.returncode == 0, done.stderr
 
 
-def test_help_is_there_at_once():
-    times = []
-    for _ in range(3):
-        started = time.perf_counter()
-        assert run("--help").returncode == 0
-        times.append(time.perf_counter() - started)
-    # Measured at 0.15 s on a quiet machine; the promise there is 0.4 s, and CI is seldom quiet.
-    assert min(times) < 1.0
+def test_help_loads_no_command():
+    """So it is there at once, which seconds would tell on a quiet machine alone."""
+    loaded = modules_after(CLI, "--help")
+    assert "cli.app" in loaded
+    assert not {name for name in loaded if name.startswith("cli.commands.")}

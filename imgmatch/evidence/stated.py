@@ -15,7 +15,7 @@ from imgmatch.evidence.formats.disk_image import DiskImage
 from imgmatch.evidence.options import SourceOptions
 from imgmatch.evidence.recognise import Recognised, recognise
 from imgmatch.locator import readable
-from imgmatch.parsers.disks import ewf2, stated
+from imgmatch.parsers.disks import ewf2, ex01, stated
 from imgmatch.parsers.disks import vhd as vhd_reader
 from imgmatch.streams import BLOCK_BYTES, RandomAccess, Shared, damage_of, one_line
 from imgmatch.types import Evidence
@@ -26,6 +26,7 @@ HASHES = {"md5": "MD5", "sha1": "SHA-1", "sha256": "SHA-256", "crc32": "CRC32"}
 _READERS = {
     ewf.Ewf.parser: stated.Ewf,
     ewf2.Ewf2: stated.Ewf2,
+    ex01.Ex01: stated.Ewf2,
     udif.Udif.parser: stated.Udif,
     vhd_reader.Vhd: stated.Vhd,
 }
@@ -77,7 +78,7 @@ def state(image: Evidence, options: SourceOptions) -> Stated:
         about = asked.call("about")
         facts = {name: readable(value) for name, value in asked.call("stated")}
         sums = tuple(tuple(each) for each in asked.call("checksums"))
-        name = "Ex01" if opened.parser is ewf2.Ewf2 else opened.name
+        name = "Ex01" if _READERS[opened.parser] is stated.Ewf2 else opened.name
         return Stated(name, about["size"], facts, _last(about["hashes"]), sums)
     except (OSError, RuntimeError) as error:
         raise_if_machine(error)

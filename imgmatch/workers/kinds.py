@@ -96,11 +96,14 @@ DISKS = Kind(
     "disk images",
     "imgmatch.workers.serving:ask",
     (
-        *("tsk", "volumes.locked", "volumes.lvm", "volumes.trees", "volumes.udf"),
+        *("tsk", "volumes.locked", "volumes.luks2", "volumes.lvm", "volumes.trees", "volumes.udf"),
         *("disks.ewf", "disks.ewf2", "disks.qcow", "disks.stated", "disks.udif", "disks.vdi"),
         *("disks.vhd", "disks.vhdx", "disks.vmdk"),
     ),
-    ("numpy.ma", "_strptime", "encodings.cp1252", "encodings.utf_16", "encodings.utf_16_be"),
+    (
+        *("numpy.ma", "_strptime", "encodings.cp1252", "encodings.utf_16", "encodings.utf_16_be"),
+        *("cryptography.hazmat.primitives.ciphers", "cryptography.hazmat.primitives.kdf.argon2"),
+    ),
     ("pytsk3", "pyewf", "pyfsxfs", "pyfsapfs", "pyluksde", "pybde", "pyfvde", "backports.zstd"),
 )
 KINDS = (PICTURES, FRAMES, VIDEOS, DOCUMENTS, ARCHIVES, TABLES, DISKS)

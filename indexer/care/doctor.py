@@ -38,6 +38,7 @@ _BROUGHT = {  # what an extra brings besides the containers that name it as thei
     "exchange": "Project VIC files, Excel workbooks, Parquet",
     "pictures": "JPEG XL, JPEG XR, JPEG-LS, JPEG of more than 8 bits, camera raw",
     "sign": "signed statements",
+    "vault": "encrypted cases, packs encrypted to another office's key",
     "faces": "faces, in a case whose owner allowed it",
     "milvus": "an index on a Milvus server",
     "cluster": "ingest over several machines",

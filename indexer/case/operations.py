@@ -81,6 +81,7 @@ def _rows() -> Iterator[tuple[str, Operation]]:
     yield from row("check", "verify files, vectors and sources", _EXAMINERS, outlives=True)
     yield from row("statement", "state what a run did", _EXAMINERS, outlives=True)
     yield from row("report, export", "write what others read", _EXAMINERS, leaves=True)
+    yield from row("pack_key", "make the key of the numbers by which packs name items", _EXAMINERS)
     yield from row("signed", "what was written is signed at the end of a command", _AUDITORS, outlives=True)
     yield from row("signer", "who is known to sign", _OWNER, outlives=True)
     yield from row("stamp", "a time-stamp of the log is kept with it", _EXAMINERS, outlives=True)

@@ -5,19 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from imgmatch.errors import UNPROVEN, EvidenceError
+from imgmatch.errors import UNPROVEN, EvidenceError, ImgmatchError
 from imgmatch.evidence import beside
-from imgmatch.evidence.formats.disk_image import DiskImage, opened
+from imgmatch.evidence.formats.disk_image import DiskImage, Media, opened
 from imgmatch.evidence.look import Look
-from imgmatch.parsers.disks import ewf2
+from imgmatch.parsers.disks import ewf2, ex01
 from imgmatch.parsers.disks.ewf import MAGIC
 from imgmatch.parsers.disks.ewf import Ewf as Parser
 from imgmatch.streams import RandomAccess
 from imgmatch.types import Evidence, Siblings
 
-_MAGIC2 = b"EVF2\r\n\x81\0"
+_MAGIC2 = ex01.MAGIC
 _NOT_PROVEN = (
-    "an Ex01 is read by libewf alone, which does not tell of all damage: what comes out of it is not proven; compare "
+    "this Ex01 is read by libewf alone, which does not tell of all damage: what comes out of it is not proven; compare "
     "it with what EnCase says"
 )
 _ENDING = re.compile(r"\.([a-z]x?)(\d\d|[a-z]{2})\Z", re.IGNORECASE)
@@ -29,7 +29,7 @@ class Ewf(DiskImage):
     name = "E01"
     kinds = ("ewf",)
     parser: type = Parser
-    here = True
+    here = proven = True
     magic = (MAGIC, _MAGIC2)
 
     @classmethod
@@ -41,15 +41,28 @@ class Ewf(DiskImage):
         return any(name != own and _is_first(near.named(name)) for name in _set(own, near))
 
     def faults(self) -> list[tuple[str, str]]:
-        """Of an Ex01: that nothing here proves it."""
-        return [] if self.here else [(UNPROVEN, _NOT_PROVEN)]
+        """Of an Ex01 that is not made as others are: that nothing here proves it."""
+        return [] if self.proven else [(UNPROVEN, _NOT_PROVEN)]
+
+    def media(self) -> Media:
+        """The disk's bytes; of an Ex01 that can't be read here as libewf gives them."""
+        try:
+            return super().media()
+        except EvidenceError as error:
+            if self.parser is not ex01.Ex01 or error.kind != "broken_image":
+                raise
+            self.parser, self.here, self.proven = ewf2.Ewf2, False, False
+            try:
+                return super().media()
+            except ImgmatchError:
+                raise error from None
 
     def sources(self) -> list[RandomAccess]:
         """The segment files that lie beside it, in any order: each says itself which it is."""
         if _number(self.access().read_at(0, 16)) != 1:
             raise EvidenceError("broken_image", "a later part of a set of segment files whose first is not beside it")
         if self.access().read_at(0, 8) == _MAGIC2:
-            self.parser, self.here = ewf2.Ewf2, False
+            self.parser = self.parser if self.parser is ewf2.Ewf2 else ex01.Ex01
         own, near = self.outer.locator.at, beside.of(self.outer)
         others = [] if near is None else [near.named(name) for name in _set(own, near) if name != own]
         return [self.access(), *(opened(other, self.options) for other in others if other is not None)]

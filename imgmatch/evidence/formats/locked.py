@@ -41,7 +41,7 @@ class Locked(DiskImage):
 
 
 class Luks(Locked):
-    """LUKS, as Linux has it: version 1."""
+    """LUKS, as Linux has it."""
 
     name = "LUKS volume"
     kinds = ("luks",)

@@ -29,7 +29,9 @@ class RawSectors(Container):
         disc = _Disc(self.access())
         yield self.extent("disk", disc, 0, disc.size)
         if disc.sound:
-            yield self.issue("tracks", "unsupported", "tracks of sound, which begin as no sector does, are left out")
+            yield self.issue(
+                "tracks", "unsupported", "its last sectors are of no data: tracks of sound, which are not read"
+            )
 
 
 class _Disc:
@@ -44,15 +46,9 @@ class _Disc:
         if not size or self._at is None:
             raise EvidenceError("broken_image", "its sectors are of no size or kind that there is")
         self._source, self._sector = source, size
-        low, high = 0, source.size // size  # sound follows data, as a rule
-        while low < high:
-            middle = (low + high) // 2
-            if source.read_at(middle * size, len(SYNC)) == SYNC:
-                low = middle + 1
-            else:
-                high = middle
-        self.sound = low < source.size // size
-        self.size = low * _DATA
+        last = max(0, source.size // size - 1) * size
+        self.sound = not source.read_at(last, len(SYNC)).startswith(SYNC)  # it follows data, as a rule
+        self.size = source.size // size * _DATA
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Up to ``size`` bytes from ``offset``."""

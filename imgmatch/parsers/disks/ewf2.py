@@ -1,4 +1,4 @@
-"""Ex01, by libewf (LGPL): out of file objects, none is opened by its name."""
+"""Ex01 that ``ex01`` does not read, by libewf (LGPL): out of file objects, none is opened by its name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Encrypted volumes: LUKS by libluksde, BitLocker by libbde, FileVault 2 by libfvde (LGPL).
+"""Encrypted volumes: LUKS by libluksde and a reader of its own, BitLocker by libbde, FileVault 2 by libfvde (LGPL).
 
 What opens one is proved by the volume itself, which keeps a digest of its key; the content of none has a checksum.
 """
@@ -11,6 +11,7 @@ from typing import Any
 
 from imgmatch.optional import require
 from imgmatch.parsers.disks.units import About, DamageError
+from imgmatch.parsers.volumes import luks2
 from imgmatch.streams import RandomAccess, Window, one_line
 
 _OPEN = -1
@@ -70,17 +71,26 @@ class Locked:
 
 
 class Luks(Locked):
-    """LUKS of version 1."""
+    """LUKS of version 1 by libluksde, of version 2 by ``imgmatch.parsers.volumes.luks2``."""
+
+    _second: luks2.Luks2 | None = None
 
     def refused(self, image: RandomAccess) -> str:
-        """Version 2."""
-        version = int.from_bytes(image.read_at(6, 2), "big")
-        return "" if version == 1 else f"LUKS{version} volume (encrypted)"
+        """What of version 2 is not read, by its name."""
+        self._second = None
+        if int.from_bytes(image.read_at(6, 2), "big") == 2:
+            try:
+                self._second = luks2.Luks2(image)
+            except luks2.OtherwiseError as other:
+                return str(other)
+        return ""
 
     def opened(self, password: str | None) -> Any:
         """The volume: it has no state without a password."""
         if password is None:
             return None
+        if self._second is not None:
+            return self._second.unlocked(password)
         volume = require("pyluksde", "forensic").volume()
         volume.set_password(password)
         volume.open_file_object(self._stream())

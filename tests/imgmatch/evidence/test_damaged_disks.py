@@ -14,10 +14,11 @@ import pytest
 from PIL import Image
 
 from benchmarks import attack_files
+from benchmarks.evidence_ex01 import ex01 as ex01_of
 from imgmatch.evidence import Reopener, walk
 from imgmatch.evidence import files as files_of_folders
 from imgmatch.evidence.read import read
-from imgmatch.parsers.disks import ewf, qcow, vdi, vhd, vhdx, vmdk
+from imgmatch.parsers.disks import ewf, ex01, qcow, vdi, vhd, vhdx, vmdk
 from imgmatch.streams import Shared
 from imgmatch.types import Issue
 from tests.conftest import encode
@@ -38,6 +39,11 @@ def photograph(seed):
 
 PICTURES = {f"P{seed}.BMP": photograph(seed) for seed in range(8)}
 RIGHT = {hashlib.sha256(data).hexdigest() for data in PICTURES.values()}
+
+
+def as_ex01(disk, folder):
+    for number, data in enumerate(ex01_of(disk.read_bytes(), 2), start=1):
+        (folder / f"d.Ex{number:02}").write_bytes(data)
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +93,7 @@ def based(kind):
 
 
 MAKERS = {
+    "Ex01, segments": as_ex01,
     "qcow2": qemu("qcow2"),
     "qcow2 of version 2": qemu("qcow2", "-o", "compat=0.10,cluster_size=4096"),
     "qcow2, zlib": qemu("qcow2", "-c"),
@@ -167,9 +174,9 @@ class Bytes:
 PARSERS = {
     "qcow2": qcow.Qcow, "qcow2 of version 2": qcow.Qcow, "vmdk": vmdk.Vmdk,
     "vmdk, packed": vmdk.Vmdk, "vhd": vhd.Vhd, "vhdx": vhdx.Vhdx, "vdi": vdi.Vdi, "E01": ewf.Ewf,
-    "E01, not packed, segments": ewf.Ewf, "S01, segments": ewf.Ewf,
+    "E01, not packed, segments": ewf.Ewf, "S01, segments": ewf.Ewf, "Ex01, segments": ex01.Ex01,
 }  # fmt: skip
-ALL_CHECKED = ("vmdk, packed", "E01", "E01, not packed, segments", "S01, segments")
+ALL_CHECKED = ("Ex01, segments", "vmdk, packed", "E01", "E01, not packed, segments", "S01, segments")
 """Formats in which content has checksums, too; in others, all but content is altered. A bit of QCOW2 that says part of
 a cluster is zeros, whatever lies there, has nothing to be held against."""
 

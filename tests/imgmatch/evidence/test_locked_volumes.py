@@ -1,5 +1,8 @@
 """Volumes that are encrypted: LUKS made by cryptsetup, with a file system that is encrypted into it here."""
 
+import hashlib
+import json
+
 import pytest
 
 from imgmatch.limits import SourceLimits
@@ -8,6 +11,7 @@ from tests.imgmatch.evidence.test_damaged_volumes import MIB, SHA, call, ext, fo
 pytest.importorskip("pyluksde", reason="needs the extra forensic (pyluksde)")
 __all__ = ["folder"]
 KEY = bytes(range(64))
+ITERATIONS = "1000"
 
 
 def luks(tmp_path, *options):
@@ -15,24 +19,29 @@ def luks(tmp_path, *options):
     path.write_bytes(bytes(24 * MIB))
     key.write_bytes(KEY)
     password.write_text("correct horse")
-    call("cryptsetup", "luksFormat", "-q", *options, "--pbkdf-force-iterations", "1000", "--volume-key-file", key,
-         "--key-size", 512, "--cipher", "aes-xts-plain64", path, password)  # fmt: skip
+    cipher = () if "--cipher" in options else ("--cipher", "aes-xts-plain64")
+    call("cryptsetup", "luksFormat", "-q", *options, "--pbkdf-force-iterations", ITERATIONS, "--volume-key-file", key,
+         "--key-size", 512, *cipher, path, password)  # fmt: skip
+    return path
+
+
+def filled(path, start, plain, sector=512):
+    """Encrypt a file system into a volume."""
+    ciphers = pytest.importorskip("cryptography.hazmat.primitives.ciphers")
+    data = bytearray(path.read_bytes())
+    for at in range(0, len(plain), sector):
+        tweak = (at // 512).to_bytes(16, "little")
+        cipher = ciphers.Cipher(ciphers.algorithms.AES(KEY), ciphers.modes.XTS(tweak)).encryptor()
+        data[start + at : start + at + sector] = cipher.update(bytes(plain[at : at + sector]))
+    path.write_bytes(data[: start + len(plain)])
     return path
 
 
 @pytest.fixture
 def volume(tmp_path, folder):
-    ciphers = pytest.importorskip("cryptography.hazmat.primitives.ciphers")
     path = luks(tmp_path, "--type", "luks1")
-    data = bytearray(path.read_bytes())
-    start = int.from_bytes(data[104:108], "big") * 512
-    plain = ext(tmp_path / "plain.img", 16, folder)
-    for at in range(0, len(plain), 512):
-        tweak = (at // 512).to_bytes(16, "little")
-        cipher = ciphers.Cipher(ciphers.algorithms.AES(KEY), ciphers.modes.XTS(tweak)).encryptor()
-        data[start + at : start + at + 512] = cipher.update(bytes(plain[at : at + 512]))
-    path.write_bytes(data[: start + len(plain)])
-    return path
+    start = int.from_bytes(path.read_bytes()[104:108], "big") * 512
+    return filled(path, start, ext(tmp_path / "plain.img", 16, folder))
 
 
 def test_luks_is_read_with_the_one_of_several_passwords_that_opens_it(volume):
@@ -60,10 +69,48 @@ def test_passwords_are_tried_no_longer_than_the_limit_lets_them(volume, monkeypa
     assert issue.startswith("limit: LUKS volume is encrypted; 1 of 6 passwords were tried")
 
 
-def test_luks_of_version_2_is_named(tmp_path):
-    path = luks(tmp_path, "--type", "luks2", "--pbkdf", "pbkdf2")
+ARGON = ("--pbkdf-memory", "1024", "--pbkdf-parallel", "1")
+
+
+@pytest.mark.parametrize(
+    ("options", "sector"), [(("pbkdf2",), 512), (("argon2id", *ARGON), 4096), (("argon2i", *ARGON), 512)]
+)
+def test_luks_of_version_2_is_read(tmp_path, folder, options, sector, monkeypatch):
+    if options[0] != "pbkdf2":
+        monkeypatch.setattr("tests.imgmatch.evidence.test_locked_volumes.ITERATIONS", "4")
+    path = luks(tmp_path, "--type", "luks2", "--pbkdf", *options, "--sector-size", sector)
+    start = json.loads(path.read_bytes()[4096:16384].partition(b"\0")[0])["segments"]["0"]["offset"]
+    filled(path, int(start), ext(tmp_path / "plain.img", 4, folder), sector)
+    found, issues = pictures_of(path, passwords=("wrong", "correct horse"))
+    assert set(found) == SHA
+    assert not issues
+    (issue,) = pictures_of(path, passwords=("wrong",))[1]
+    assert issue.startswith("password: LUKS volume is encrypted")
+
+
+def test_luks_of_version_2_is_opened_by_its_second_header_and_named_by_its_cipher(tmp_path, folder):
+    path = luks(tmp_path, "--type", "luks2", "--pbkdf", "pbkdf2", "--sector-size", 512)
+    start = json.loads(path.read_bytes()[4096:16384].partition(b"\0")[0])["segments"]["0"]["offset"]
+    filled(path, int(start), ext(tmp_path / "plain.img", 4, folder))
+    data = bytearray(path.read_bytes())
+    data[4200:4400] = bytes(200)
+    path.write_bytes(data)
+    assert set(pictures_of(path, passwords=("correct horse",))[0]) == SHA
+    data[16384 + 4200 : 16384 + 4400] = bytes(200)
+    path.write_bytes(data)
     (issue,) = pictures_of(path, passwords=("correct horse",))[1]
-    assert issue == "unsupported: LUKS2 volume (encrypted); it is not read"
+    assert issue.startswith("broken_image: LUKS volume (encrypted) that can't be opened: neither of its headers")
+
+
+def test_luks_of_version_2_with_another_cipher_is_named(tmp_path):
+    path = luks(tmp_path, "--type", "luks2", "--pbkdf", "pbkdf2")
+    data = bytearray(path.read_bytes())
+    head = data[:16384].replace(b"aes-xts-plain64", b"two-xts-plain64")
+    head[448:512] = bytes(64)
+    head[448:480] = hashlib.sha256(head).digest()
+    path.write_bytes(head + bytes(16384) + data[32768:])
+    (issue,) = pictures_of(path, passwords=("correct horse",))[1]
+    assert issue == "unsupported: LUKS2 volume (encrypted by two-xts-plain64); it is not read"
 
 
 def test_a_cut_volume_says_what_is_missing(volume):

@@ -104,7 +104,7 @@ def extra_member(members, manifest):
 
 
 def newer(members, manifest):
-    manifest["version"] = 2
+    manifest["version"] = 3
 
 
 def foreign(members, manifest):
@@ -167,7 +167,7 @@ def no_members(members, manifest):
     [
         (altered_vectors, r"000001\.npy' does not have the SHA-256"),
         (extra_member, "members are not those"),
-        (newer, "newer imgmatch .*pack version 2"),
+        (newer, "newer imgmatch .*pack version 3"),
         (foreign, "no pack of imgmatch"),
         (pickled, "Python objects"),
         (not_unit, "not of unit length"),
