@@ -68,8 +68,8 @@ class Case(Recorded):
         """
         folder = Path(path)
         _require_of_pictures(model)
-        key_of_environment()  # one that can't be used is named before there is a case
         _require_kept_here(owner is not None, remote)
+        key_of_environment()  # one that can't be used is named before there is a case
         about = checked(about or {})
         require_future(about.get("retain_until", ""))
         _require_people(owner is not None, about)

@@ -16,8 +16,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from imgmatch.errors import CaseError, UsageError
 from imgmatch.vault import ring as rings
 from imgmatch.vault.unlock import remember
@@ -26,7 +24,7 @@ from indexer.case.case import Case
 from indexer.case.place import AUDIT, CATALOGUE, DRAFT, Owner, Place, content, left_over, plain, wipe_all
 from indexer.case.use import Entry
 from indexer.catalogue import Catalogue, Writer, cipher
-from indexer.index import manifest, segments
+from indexer.index import manifest
 from indexer.index.build import building
 from indexer.index.disk import file_sha256, sync_folder, whole
 from indexer.index.protocol import Progress
@@ -98,6 +96,7 @@ def _convert(
     case.require(action, arguments)
     entry = Entry(action, arguments)
     with building(case.path), case.writing():
+        case.sign()
         case.log.settle()
         try:
             with case._catalogue.transaction():
@@ -114,6 +113,8 @@ def _convert(
         if target.ring is not None and target.keys is not None:
             remember(target.ring, target.keys)
         case.close()
+        with Case(target, target.catalogue()) as now:  # whoever did it signs it, where it is recorded now
+            now.log.own.append(written.entry)
         wipe_all(left_over(case.path))
         sync_folder(case.path)
     return done
@@ -144,6 +145,8 @@ class _Written:
         self._target = target
         self._progress = progress
         self._files = self._bytes = 0
+        self.entry = 0
+        """The number of its entry in the log."""
         self._total = sum(len(shelf.segments()) for shelf in case.every_shelf())
 
     def all(self, entry: Entry) -> Converted:
@@ -175,15 +178,7 @@ class _Written:
 
     def _segments(self, ours: Shelf, new: Shelf, writer: Writer) -> None:
         for segment in ours.segments():
-            fault = ours.check(segment)
-            if fault is not None:
-                raise CaseError(fault)
-            rows = segments.read(ours.folder, segment, ours.seal)
-            name = new.named(writer.meta.next_number("segments"), ".npy")
-            sha256 = segments.write(new.folder, name, np.asarray(rows), new.seal)
-            writer.segments.rename(segment.name, name, sha256)
-            moved = segment._replace(name=name, sha256=sha256)
-            writer.segments.set_stamps({name: segments.stamp(new.folder, moved)})
+            name = new.bring(writer, ours, segment)
             self._count(new.folder / name)
 
     def _index(self, ours: Shelf, new: Shelf, writer: Writer) -> None:
@@ -229,7 +224,7 @@ class _Written:
             state = writer.custody.log_state()
             if state is not None and not state.waiting and state.settled_bytes != size:
                 writer.custody.set_log_state(replace(state, settled_bytes=size))
-            log.add(writer, entry.action, entry.fields())
+            self.entry = log.add(writer, entry.action, entry.fields()).entry
         log.write_out()
         log.settle()
 

@@ -56,8 +56,12 @@ def marks(salt: str, sha256: str, kind: str, data: bytes) -> Iterator[TraceRow]:
             yield TraceRow(digest(salt, each), bytes.fromhex(sha256), kind, len(each), tail)
 
 
+def _as_it_lies(path: Path) -> IO[bytes]:
+    return path.open("rb")
+
+
 def look(
-    salt: str, known: Iterable[TraceRow], files: Iterable[Path], content: Callable[[Path], IO[bytes]]
+    salt: str, known: Iterable[TraceRow], files: Iterable[Path], content: Callable[[Path], IO[bytes]] = _as_it_lies
 ) -> Iterator[Found]:
     """Every trace in what files hold, as ``content`` gives it. Memory: some tens of megabytes, and the marks. OSError
     where one can't be read.

@@ -232,6 +232,20 @@ class Shelf:
             raise CaseError(fault)
         self._add(writer, made, owners)
 
+    def bring(self, writer: Writer, theirs: Shelf, segment: SegmentRow) -> str:
+        """Write a segment's rows, which lie elsewhere or under another key, into a file of this place, within a
+        transaction of a catalogue that names it already; returns its name. Raises CaseError where it is damaged.
+        """
+        fault = theirs.check(segment)
+        if fault is not None:
+            raise CaseError(fault)
+        rows = segments.read(theirs.folder, segment, theirs.seal)
+        name = self.named(writer.meta.next_number("segments"), ".npy")
+        sha256 = segments.write(self.folder, name, rows, self.seal)
+        writer.segments.rename(segment.name, name, sha256)
+        self._stamp(writer, segment._replace(name=name, sha256=sha256))
+        return name
+
     def set_profiles(self, writer: Writer, profiles: Iterable[tuple[int, str]]) -> None:
         """Note in which way beyond the whole picture items were read, within a transaction."""
         writer.vectors.set_profiles((item, self.model_id, profile) for item, profile in profiles)
