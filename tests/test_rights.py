@@ -387,6 +387,16 @@ def test_the_last_owner_stays_and_nobody_is_let_in_twice(case, ids):
         assert [row["name"] for row in people(one)] == [f"the {role}" for role in EVERYBODY[:-1]]
 
 
+def test_without_a_log_nobody_is_listed_or_let_in(case, ids, monkeypatch):
+    before = Ring.read(case).people(Ring.read(case).unlock(ids[Role.owner][0]))
+    with opened(case, ids, Role.owner) as one:
+        recorded.without_log(monkeypatch, one.place.room)
+        for use in (people, lambda case: grant(case, "another", Role.auditor, age.new_identity()[1])):
+            with pytest.raises(CaseError, match="can't be recorded"):
+                use(one)
+    assert Ring.read(case).people(Ring.read(case).unlock(ids[Role.owner][0])) == before
+
+
 def test_a_plain_case_has_no_people(tmp_path):
     with Case.create(tmp_path / "plain", model=SPEC) as one:
         assert one.member is None
