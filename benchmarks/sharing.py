@@ -1,6 +1,7 @@
 """What vectors tell of pictures to whoever gets a pack, and what noise, 8 bits or PDQ hashes alone cost in links.
 
-python -m benchmarks.sharing [--model NAME] [--distractors N] [--epochs N] [--pictures DIR] [--plot FILE] [--json FILE]
+python -m benchmarks.sharing [--model NAME] [--distractors N] [--learn N] [--epochs N] [--pictures DIR] [--plot FILE]
+                             [--json FILE]
 
 The house photographs are what is sent, among so many others. Who receives holds the very pictures, copies of them,
 another view of the same place, or nothing but photographs of the same kind, on which a decoder is trained.
@@ -90,8 +91,11 @@ class Material:
     learned_kinds: Sequence[str]
 
 
-def gathered(code: Callable[[Sequence[np.ndarray]], Floats], distractors: int) -> Material:
-    """Read every photograph once."""
+Code = Callable[[Sequence[np.ndarray]], Floats]
+
+
+def gathered(codes: Sequence[Code], distractors: int, learn: int) -> list[Material]:
+    """Read every photograph once, for all kinds of codes; so many distractors, so many to learn from at most."""
     houses = [path for path in photographs.houses() if path.name not in {two for _, two in photographs.HOUSES_DOUBLES}]
     sent = [image.pixels for image in photographs.pictures(houses)]
     with (photographs.data_folder() / "rooms" / "manifest.csv").open(encoding="utf-8", newline="") as file:
@@ -102,21 +106,21 @@ def gathered(code: Callable[[Sequence[np.ndarray]], Floats], distractors: int) -
     folder = photographs.data_folder() / "rooms"
     others = [image.pixels for image in photographs.pictures([folder / name for name in sorted(aside)], 256)]
     known = [row for row in rows if row["file"] not in aside]
+    known = known[:: max(1, len(known) // learn)][:learn]
     learned = [image.pixels for image in photographs.pictures([folder / row["file"] for row in known], 256)]
     places = photographs.places()
     by_place = [[path for path, name, _ in places if name == place] for place in dict.fromkeys(p for _, p, _ in places)]
     views = [[image.pixels for image in photographs.pictures([two[n] for two in by_place])] for n in (0, 1)]
-    return Material(
-        code(sent),
-        code(others),
-        {name: code([alter(name, pixels, SEED + n) for n, pixels in enumerate(sent)]) for name in COPIES},
-        (code(views[0]), code(views[1])),
-        code(learned),
-        shrunk(sent),
-        shrunk(learned),
-        [path.stem.split("_")[1] for path in houses],
-        [row["class"] for row in known],
-    )
+    altered = {name: [alter(name, pixels, SEED + n) for n, pixels in enumerate(sent)] for name in COPIES}
+    small = shrunk(sent), shrunk(learned)
+    kinds = [path.stem.split("_")[1] for path in houses], [row["class"] for row in known]
+    return [
+        Material(
+            code(sent), code(others), {name: code(pictures) for name, pictures in altered.items()},
+            (code(views[0]), code(views[1])), code(learned), *small, *kinds,
+        )
+        for code in codes
+    ]  # fmt: skip
 
 
 def shrunk(pictures: Sequence[np.ndarray]) -> Floats:
@@ -196,8 +200,8 @@ def main() -> None:
     """Measure, draw and report."""
     arguments = _arguments()
     embedder = load_model(arguments.model, threads=1)
-    material = gathered(lambda pictures: embed_all(embedder, pictures), arguments.distractors)
-    hashes = gathered(_hashed, arguments.distractors)
+    kinds: tuple[Code, Code] = (lambda pictures: embed_all(embedder, pictures)), _hashed
+    material, hashes = gathered(kinds, arguments.distractors, arguments.learn)
     found = {level.name: told(material, level) for level in LEVELS}
     found["PDQ"] = {**told(hashes, Level("PDQ", as_it_is)), "cosine_kept": None}
     for figures, least in ((found["PDQ"], 1 - 2 * DISTANCE / BITS),):
@@ -205,10 +209,11 @@ def main() -> None:
             name: float((np.einsum("nd,nd->n", codes, hashes.sent) >= least).mean())
             for name, codes in {"same_picture": hashes.sent, **hashes.copies}.items()
         }
-    for name, made_of, disturb in (
+    tried = (
         *((f"{share:g}" if share else "none", material, noised(share) if share else as_it_is) for share in _DECODED),
         ("PDQ", hashes, as_it_is),
-    ):
+    )
+    for name, made_of, disturb in tried if arguments.epochs else ():
         found[name]["inversion"], made = inverted(made_of, disturb, arguments.epochs)
         print(name, found[name]["inversion"], flush=True)
         if arguments.pictures is not None:
@@ -296,7 +301,8 @@ def _arguments() -> argparse.Namespace:
     parser = report.parser("What vectors tell of pictures")
     parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--distractors", type=int, default=1500)
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--learn", type=int, default=6000, metavar="N", help="photographs that an attacker learns from")
+    parser.add_argument("--epochs", type=int, default=6, help="of the decoder; 0: none is trained")
     parser.add_argument("--pictures", type=Path, metavar="DIR", help="write reconstructions there, to look at")
     parser.add_argument("--plot", type=Path, metavar="FILE")
     return parser.parse_args()

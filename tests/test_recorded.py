@@ -405,6 +405,7 @@ def asked(folder, tmp_path, name, rest):
 # --- the walk
 
 
+@pytest.mark.claim("U3")
 def test_every_command_is_walked_or_exempt_with_its_reason():
     every = {name for name, _ in commands()}
     of_no_case = {name for name in every if name.startswith(OF_NO_CASE)}
@@ -416,6 +417,7 @@ def test_every_command_is_walked_or_exempt_with_its_reason():
     assert not takes_a_case & of_no_case
 
 
+@pytest.mark.claim("U1")
 @pytest.mark.parametrize(("name", "rest", "leaves"), COMMANDS, ids=[f"{n} {r}".strip() for n, r, _ in COMMANDS])
 def test_a_command_is_recorded_or_shows_and_changes_nothing(folder, tmp_path, monkeypatch, name, rest, leaves):
     expected = leaves.split(", ") if "list" in leaves or "faces" in name or "," in leaves else leaves.split()
@@ -441,6 +443,7 @@ def test_a_command_is_recorded_or_shows_and_changes_nothing(folder, tmp_path, mo
     assert actions(made.case) == ([] if name in ("init", "demo") else known) + expected
 
 
+@pytest.mark.claim("U2")
 @pytest.mark.parametrize("name", NOT_RECORDED)
 def test_what_is_exempt_names_no_picture_and_needs_no_log(folder, tmp_path, monkeypatch, name):
     made = asked(folder, tmp_path, name, NOT_RECORDED[name][0])
@@ -462,6 +465,7 @@ STREAMS = {
 }
 
 
+@pytest.mark.claim("U4")
 @pytest.mark.parametrize("action", STREAMS)
 def test_a_stream_is_recorded_before_its_first_line_and_when_its_reader_has_enough(folder, tmp_path, action):
     shutil.copytree(folder / "case", tmp_path / "case")
@@ -552,6 +556,7 @@ def test_every_route_is_walked(sitting):
     assert sorted(f"{method} {path}" for path, method in methods) == sorted(route for route, _, _ in ROUTES)
 
 
+@pytest.mark.claim("B18")
 @pytest.mark.parametrize(("route", "request_", "leaves"), ROUTES, ids=[route for route, _, _ in ROUTES])
 def test_a_route_is_recorded_or_shows_and_changes_nothing(sitting, tmp_path, monkeypatch, route, request_, leaves):
     desk, page, door = sitting

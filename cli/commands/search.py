@@ -30,6 +30,8 @@ from cli.options.query import (
     QueriesArg,
     RegionsOpt,
     VerifyOptions,
+    VerifyWithOpt,
+    matcher_of,
     query_paths,
 )
 from cli.options.report import ReportOptions, refuse_report, report_page
@@ -113,7 +115,7 @@ def search(
         require_names(opened.values(), request.within, label_column if by == "label" else None)
         decode_soon(isolation)
         embedder = one_model(opened, model, device)
-        searcher = SeveralCases(searchers_of(opened, embedder, max_fmr), embedder)
+        searcher = SeveralCases(searchers_of(opened, embedder, max_fmr, matcher_of(verification.verify_with)), embedder)
         run = searcher.together if together else searcher.search
         results = told.each(run(paths, request))
         if by == "label":
@@ -194,6 +196,7 @@ def explain(
     *,
     leave_out: LeaveOutOptions,
     regions: RegionsOpt = True,
+    verify_with: VerifyWithOpt = "sift",
     reveal: Annotated[
         bool, typer.Option("--reveal/--blur", help="Show the pictures as they are; recorded in the audit log.")
     ] = False,
@@ -213,14 +216,15 @@ def explain(
         decode_soon(isolation)
         embedder = embedder_of(opened, model, device)
         request = SearchRequest(leave_out=leave_out.leave_out(), regions=regions)
-        found = run_explain(opened, embedder, query, item, output, request, reveal=reveal)
+        matcher = matcher_of(verify_with)
+        found = run_explain(opened, embedder, query, item, output, request, matcher=matcher, reveal=reveal)
     verification = found.verification
     emit_one(
         {
             **fields.values(found.match, fields.EXPLAINED),
             "revealed": found.revealed,
             **{name: getattr(verification, name) for name in ("verified", "kind", "mirrored", "tentative", "inliers")},
-            **{name: getattr(verification, name) for name in ("error_px", "overlap", "reason")},
+            **{name: getattr(verification, name) for name in ("features", "error_px", "overlap", "reason")},
             "output": str(output),
         },
         format,

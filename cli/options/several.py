@@ -18,6 +18,7 @@ from imgmatch.errors import CaseError, UsageError
 
 if TYPE_CHECKING:
     from imgmatch.models.base import Embedder
+    from imgmatch.models.xfeat.matcher import Matcher
     from indexer.case.case import Case
     from indexer.search.searcher import Searcher
 
@@ -85,7 +86,9 @@ def one_model(cases: dict[str, Case], model: str | None, device: str) -> Embedde
     return embedder_of(case, model, device)
 
 
-def searchers_of(cases: dict[str, Case], embedder: Embedder, max_fmr: float | None) -> dict[str, Searcher]:
+def searchers_of(
+    cases: dict[str, Case], embedder: Embedder, max_fmr: float | None, matcher: Matcher | None = None
+) -> dict[str, Searcher]:
     """A searcher a case. Raises CaseError, naming it, where one holds no vectors by this model."""
     from indexer.search.background import background as background_of
     from indexer.search.searcher import Searcher
@@ -93,7 +96,9 @@ def searchers_of(cases: dict[str, Case], embedder: Embedder, max_fmr: float | No
     found = {}
     for name, case in cases.items():
         background = background_of(case, embedder.spec)
-        found[name] = Searcher(case, embedder, warn=lambda message: note(f"imgmatch: {message}"), background=background)
+        found[name] = Searcher(
+            case, embedder, warn=lambda message: note(f"imgmatch: {message}"), background=background, matcher=matcher
+        )
         if background is None and max_fmr is None:
             no_background(case)
     return found

@@ -40,6 +40,7 @@ _BROUGHT = {  # what an extra brings besides the containers that name it as thei
     "sign": "signed statements",
     "vault": "encrypted cases, packs encrypted to another office's key",
     "faces": "faces, in a case whose owner allowed it",
+    "matcher": "learned points that verify from another side, once their wheel is added",
     "milvus": "an index on a Milvus server",
     "cluster": "ingest over several machines",
     "train": "training, export to ONNX, models of timm and torchvision",

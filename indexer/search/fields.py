@@ -13,7 +13,7 @@ from typing import Any
 
 from imgmatch.match.calibration import expected_text, false_match_text
 from imgmatch.match.strength import strength
-from imgmatch.types import Box, FalseMatchRate, Match, Sighting, Verification
+from imgmatch.types import SIFT, Box, FalseMatchRate, Match, Sighting, Verification
 
 # Kinds of columns: text, whole numbers, numbers, truth values, lists of texts, boxes (x, y, width, height in pixels of
 # the upright picture), and what has parts of its own.
@@ -175,7 +175,8 @@ def cells(match: Match, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _verification_words(found: Verification) -> str:
-    return f"{found.inliers} points agree of {found.tentative} pairs; {found.overlap:.0%} of the item covered"
+    of = f" of {found.features}" if found.features != SIFT else ""
+    return f"{found.inliers} points{of} agree of {found.tentative} pairs; {found.overlap:.0%} of the item covered"
 
 
 def _rate_words(rate: FalseMatchRate) -> str:

@@ -123,6 +123,7 @@ def test_a_copy_of_a_case_moved_elsewhere_does_not_disturb_the_first(tmp_path, m
         search_as_files_would(case, vectors[:200])
 
 
+@pytest.mark.claim("O3")
 def test_rows_go_over_tls_to_a_server_whose_certificate_holds_and_to_no_other(tmp_path, milvus_uri):
     pytest.importorskip("cryptography", reason="cryptography is not installed: pip install cryptography")
     certificate, key = certified(tmp_path)

@@ -172,6 +172,7 @@ def test_lists_and_erasures_are_asked_before_anything_is_decoded(pair, by, sourc
     pair.ingest([sources])
 
 
+@pytest.mark.claim("O7")
 @pytest.mark.parametrize("seed", range(6))
 def test_whatever_becomes_of_workers_and_scheduler_nothing_is_lost_or_doubled(pair, by, sources, seed, monkeypatch):
     monkeypatch.setattr(session, "_PICTURES", 4)

@@ -52,6 +52,7 @@ def many(tmp_path_factory):
     return folder
 
 
+@pytest.mark.claim("O4")
 @pytest.mark.parametrize(("address", "says"), [
     ("tcp://10.1.2.3:8786", "without TLS can run programs"),
     ("tcp://[2001:db8::1]:8786", "without TLS can run programs"),
@@ -169,6 +170,7 @@ def listening(process):
     return [each.laddr for one in tree for each in one.net_connections("tcp") if each.status == psutil.CONN_LISTEN]
 
 
+@pytest.mark.claim("O5")
 def test_a_scheduler_takes_nobody_without_a_certificate_and_serves_nothing_else(tmp_path, certificates, monkeypatch):
     with machines(tmp_path, certificates) as lab:
         scheduler = lab.scheduler()
@@ -191,6 +193,7 @@ def test_a_scheduler_takes_nobody_without_a_certificate_and_serves_nothing_else(
         assert not lab.file.exists()
 
 
+@pytest.mark.claim("O6")
 def test_local_workers_are_in_nobody_elses_hands():
     with local_cluster(1, 1) as (address, _):
         assert address.startswith("tls://127.0.0.1:")

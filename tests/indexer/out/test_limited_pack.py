@@ -84,6 +84,7 @@ def last(case):
 # --- to whom
 
 
+@pytest.mark.claim("R1")
 def test_a_pack_is_opened_by_those_it_was_encrypted_to_and_by_nobody_else(pair, keys):
     case, other = pair
     made = write_pack(other, keys / "x.pack", PackConfig(labels=True, to=(str(keys / "ours.pub"),)))
@@ -108,6 +109,7 @@ def test_several_keys_and_a_key_of_ssh_open_it(pair, keys):
     assert sorted(last(other)["arguments"]["to"]) == sorted([ours, theirs])
 
 
+@pytest.mark.claim("R2")
 def test_in_clear_nothing_touches_a_disk(pair, keys, monkeypatch):
     """While it is written and while it is open, no file that holds any of it lies anywhere but in memory."""
     (keys / "scratch").mkdir()
@@ -131,6 +133,7 @@ def test_in_clear_nothing_touches_a_disk(pair, keys, monkeypatch):
     assert list((keys / "scratch").iterdir()) == []
 
 
+@pytest.mark.claim("R3")
 def test_a_changed_or_cut_encrypted_pack_is_one_line_and_leaves_nothing(pair, keys):
     write_pack(pair[1], keys / "x.pack", PackConfig(to=(str(keys / "ours.pub"),)))
     whole = (keys / "x.pack").read_bytes()
@@ -155,6 +158,7 @@ def test_a_changed_or_cut_encrypted_pack_is_one_line_and_leaves_nothing(pair, ke
     assert set(os.listdir("/dev/shm")) == before
 
 
+@pytest.mark.claim("R4")
 def test_a_secret_key_is_never_told(pair, keys):
     secret = (keys / "ours.key").read_text().split()[-1]
     for config in (
@@ -201,6 +205,7 @@ def test_a_full_disk_ends_it_whole(pair, keys):
 # --- of what
 
 
+@pytest.mark.claim("R5")
 def test_a_filter_keeps_the_rest_at_home(pair, tmp_path):
     case, other = pair
     wanted = Filter(labels=(("label", "Hotel 1"),), items=(1, 4, 49, 50))
@@ -223,6 +228,7 @@ def test_a_filter_keeps_the_rest_at_home(pair, tmp_path):
     assert not (tmp_path / "y.pack").exists()
 
 
+@pytest.mark.claim("R7")
 def test_without_metadata_the_receiver_learns_of_its_own_items_and_numbers(pair, tmp_path):
     case, other = pair
     known = linked(case, other.path)
@@ -244,6 +250,7 @@ def test_without_metadata_the_receiver_learns_of_its_own_items_and_numbers(pair,
     assert not any("own:" in key or "pack_key" in key for key in other.catalogue.meta.all())
 
 
+@pytest.mark.claim("R6")
 def test_a_pack_without_metadata_holds_nothing_but_vectors_and_numbers(pair, tmp_path):
     _, other = pair
     write_pack(other, tmp_path / "x.pack", PackConfig(metadata=False))
@@ -268,6 +275,7 @@ def test_a_pack_without_metadata_holds_nothing_but_vectors_and_numbers(pair, tmp
     assert b"Hotel" not in whole
 
 
+@pytest.mark.claim("R8")
 def test_numbers_are_a_cases_own_and_each_stands_for_one_item():
     keys = [bytes([n]) * 32 for n in range(2)]
     ids = [*range(300), 2**31, 2**49, 2**50 - 1]
@@ -279,6 +287,7 @@ def test_numbers_are_a_cases_own_and_each_stands_for_one_item():
     assert opaque.item_of(keys[0], 5) is opaque.item_of(keys[0], 2**51) is None
 
 
+@pytest.mark.claim("R9")
 def test_pdq_hashes_alone_link_what_is_within_31_bits(pair, tmp_path):
     case, other = pair
     made = write_pack(other, tmp_path / "x.pack", PackConfig(pdq_only=True))
@@ -311,6 +320,7 @@ def test_choices_that_contradict_each_other_are_refused(pair, tmp_path):
 # --- until when
 
 
+@pytest.mark.claim("R10")
 def test_an_expired_pack_is_refused(pair, tmp_path, monkeypatch):
     case, other = pair
     write_pack(other, tmp_path / "x.pack", PackConfig(expires="2999-05-31"))
@@ -354,6 +364,7 @@ def not_within_it(members, manifest):
     manifest["pdq"] = {"rows": 1, "hashes": "../../etc/passwd", "items": "pdq.items.npy"}
 
 
+@pytest.mark.claim("X5")
 @pytest.mark.parametrize("config", [PackConfig(metadata=False), PackConfig(pdq_only=True)], ids=["vectors", "pdq"])
 @pytest.mark.parametrize(
     ("change", "message"),
@@ -396,6 +407,7 @@ def test_odd_values_anywhere_in_the_manifest_of_a_limited_pack_are_one_line(pair
     assert refused > 10
 
 
+@pytest.mark.claim("X6")
 def test_hashes_that_are_all_alike_take_little_memory(pair, tmp_path):
     """Ten thousand of one hash meet every picture near it: as many links as are asked for are kept."""
     case, other = pair
@@ -419,6 +431,7 @@ def test_hashes_that_are_all_alike_take_little_memory(pair, tmp_path):
     assert (len(found), count) == (5, 10_000)
 
 
+@pytest.mark.claim("R11")
 def test_what_a_killed_process_left_in_memory_is_removed(pair, keys, monkeypatch):
     write_pack(pair[1], keys / "x.pack", PackConfig(to=(str(keys / "ours.pub"),)))
     room = sealed.folder_in_memory()
