@@ -94,6 +94,7 @@ def entries(case, ids):
 # --- by keys
 
 
+@pytest.mark.claim("C7")
 def test_a_role_holds_its_keys_and_no_others(small, ids):
     ring = Ring.read(small)
     for role in EVERYBODY:
@@ -107,6 +108,7 @@ def test_a_role_holds_its_keys_and_no_others(small, ids):
         assert (keys.master is not None) is (role is Role.owner)
 
 
+@pytest.mark.claim("C8")
 def test_an_auditor_reads_the_log_and_numbers_and_opens_nothing_else(case, ids):
     with opened(case, ids, Role.owner) as one, one.use("search", subject={"query": "a name of evidence"}):
         pass
@@ -123,6 +125,7 @@ def test_an_auditor_reads_the_log_and_numbers_and_opens_nothing_else(case, ids):
         log_alone(case, ids[Role.contributor][0])
 
 
+@pytest.mark.claim("C9")
 def test_only_who_holds_the_case_s_key_lets_in_and_puts_out(case, ids):
     _, public = age.new_identity()
     for role in INSIDE[1:]:
@@ -139,6 +142,7 @@ def test_only_who_holds_the_case_s_key_lets_in_and_puts_out(case, ids):
 # --- by the library, for what the keys open
 
 
+@pytest.mark.claim("C12")
 @pytest.mark.parametrize("role", INSIDE)
 def test_every_operation_is_done_by_who_may_and_refused_to_others(case, ids, role):
     with opened(case, ids, role) as one:
@@ -171,6 +175,7 @@ def test_what_shows_or_hands_out_more_is_asked_for_too(case, ids, action, told):
         pass
 
 
+@pytest.mark.claim("C16")
 def test_a_role_that_nobody_gave_is_the_least(case, ids, tmp_path):
     secret, public = age.new_identity()
     with opened(case, ids, Role.owner) as one:
@@ -257,6 +262,7 @@ def test_every_command_is_walked_for_every_role():
     assert {name for name, _, _ in ROWS} | FOR_ALL.keys() | OF_PLAIN_CASES.keys() == every - of_no_case
 
 
+@pytest.mark.claim("C13")
 @pytest.mark.slow
 @pytest.mark.parametrize("role", EVERYBODY)
 @pytest.mark.parametrize(("name", "rest", "leaves"), ROWS, ids=[f"{n} {r}".strip() for n, r, _ in ROWS])
@@ -328,6 +334,7 @@ def pages(full, ids, tmp_path_factory):
         yield made
 
 
+@pytest.mark.claim("C14")
 @pytest.mark.parametrize("role", INSIDE)
 def test_every_route_does_what_the_role_may_and_no_more(pages, tmp_path, role):
     desk, page, door = pages[role]
@@ -359,6 +366,7 @@ def test_no_sitting_begins_for_who_opens_no_catalogue(full, ids, monkeypatch, ro
 # --- people
 
 
+@pytest.mark.claim("C10")
 def test_who_is_put_out_opens_nothing_any_more_and_the_others_do(case, ids):
     old = Ring.read(case).unlock(ids[Role.reviewer][0])
     with opened(case, ids, Role.owner) as one:
@@ -420,6 +428,7 @@ TWO = [
 ]
 
 
+@pytest.mark.claim("C15")
 def test_two_persons_are_needed_where_the_case_says_so(case, ids):
     with opened(case, ids, Role.owner) as one:
         set_terms(one, {"demands": "two-persons"}, "as we agreed")
@@ -489,6 +498,7 @@ def rooms(ids, tmp_path):
     return tmp_path / "case"
 
 
+@pytest.mark.claim("C11")
 def test_a_delivery_is_sealed_for_the_case_alone_and_taken_in_once(rooms, ids, tmp_path):
     made = handed_in.__wrapped__(rooms, ids, tmp_path)
     assert made.report.new_items == 2
