@@ -269,6 +269,16 @@ def test_a_time_stamp_goes_along_with_the_log_and_is_verified_offline(case, auth
         assert "its time-stamp: does not verify" in said["faults"][0]
 
 
+def test_an_authority_may_send_its_certificates_in_any_order(case, authority, tmp_path):
+    folder, answered = authority
+    with Case.open(case) as opened:
+        case_id, head = opened.catalogue.meta.all()["case_id"], opened.log.head()
+        for chain in (["ca.pem", "other.pem"], ["other.pem", "ca.pem"]):
+            (folder / "chain.pem").write_bytes(b"".join((folder / name).read_bytes() for name in chain))
+            (tmp_path / "token").write_bytes(answered(request(case_id, head), ("-chain", "chain.pem")))
+            attach(opened, tmp_path / "token", [folder / "ca.pem"])
+
+
 def test_what_is_no_time_stamp_of_this_log_is_not_attached(case, authority, tmp_path):
     folder, answered = authority
     with Case.open(case) as opened:
