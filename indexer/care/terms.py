@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from imgmatch.errors import CaseError, UsageError
 from indexer.case.case import Case
-from indexer.case.terms import KEYS, Terms, checked, require_future, require_owner
+from indexer.case.terms import KEYS, Terms, checked, require_future
 from indexer.case.use import Change
 
 
@@ -22,7 +22,7 @@ def set_terms(case: Case, told: Mapping[str, str], reason: str) -> dict[str, str
     Only the owner may, and a retention date is not set to a later day here: ``extend`` is for that. Raises UsageError
     where nothing changes, a term is none, or no reason is given; CaseError where who asks does not own the case.
     """
-    require_owner(case.path, "change its terms")
+    case.require_owner("change its terms")
     now = terms_of(case)
     new = {key: value for key, value in checked({**_kept(now), **told}).items() if value != now.get(key, "")}
     if not new:
@@ -49,7 +49,7 @@ def extend(case: Case, until: str, reason: str) -> dict[str, str]:
 
     Only the owner may. Raises UsageError where it is no later day, or no reason is given.
     """
-    require_owner(case.path, "extend it")
+    case.require_owner("extend it")
     now = terms_of(case)
     if not now["retain_until"]:
         raise UsageError(f"{case.path}: is kept without an end; nothing to extend")

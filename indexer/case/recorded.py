@@ -20,7 +20,7 @@ from indexer.case.operations import operations, shows_clearly
 from indexer.case.people import Member
 from indexer.case.run import Run
 from indexer.case.signing import Signature, key_of_environment, runs_of
-from indexer.case.terms import Asked, Terms
+from indexer.case.terms import Asked, Terms, require_owner
 from indexer.case.use import Change, Entry, Plain, Shelves, Use
 from indexer.catalogue import Catalogue, ReleaseRow
 from indexer.catalogue.clock import now_utc
@@ -57,6 +57,13 @@ class Recorded(Shelves):
                 with contextlib.suppress(ImgmatchError):
                     self.log.append("refused", refused.fields())
             raise
+
+    def require_owner(self, what: str) -> None:
+        """Raises CaseError where who asks does not own a plain case, by the operating system's word; of an encrypted
+        one the role decides, at the use.
+        """
+        if self.member is None:
+            require_owner(self.path, what)
 
     def _check(self, action: str, told: Mapping[str, Any]) -> None:
         terms = Terms.of(self._catalogue.meta.all())
