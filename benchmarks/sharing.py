@@ -251,7 +251,7 @@ def _write(path: Path, originals: Floats, made: Floats) -> None:
 _LINES = {
     "the picture itself, first": lambda f: f["same_picture"]["first"],
     "an easy copy (a quarter of the size), first": lambda f: f["resize_quarter"]["first"],
-    "a hard copy (half of it cut away), first": lambda f: f["crop_half"]["first"],
+    "a hard copy (cropped, written over, recoloured), linked": lambda f: f["chain_four"]["linked"],
     "another view of the place, first": lambda f: f["same_place"],
     "kind of room guessed": lambda f: f["kind"],
     "reconstruction recognised": lambda f: f.get("inversion", {}).get("recognised"),
@@ -286,6 +286,8 @@ def draw(found: dict[str, dict[str, Any]], path: Path) -> None:
     names = list(found)
     for label, of in _LINES.items():
         points = [(x, of(found[name])) for x, name in enumerate(names) if of(found[name]) is not None]
+        if not points:
+            continue
         style = "--" if "first" not in label else "-"
         axes.plot(*zip(*points, strict=True), style, marker="o", markersize=4, label=label)
     axes.set_xticks(

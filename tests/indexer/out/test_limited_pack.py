@@ -103,10 +103,16 @@ def test_a_pack_is_opened_by_those_it_was_encrypted_to_and_by_nobody_else(pair, 
 
 def test_several_keys_and_a_key_of_ssh_open_it(pair, keys):
     case, other = pair
-    ours, theirs = ((keys / f"{name}.pub").read_text().split()[-1] for name in ("ours", "theirs"))
-    write_pack(other, keys / "x.pack", PackConfig(to=(ours, theirs)))
-    assert linked(case, keys / "x.pack", keys / "ours.key") == linked(case, keys / "x.pack", keys / "theirs.key") != []
-    assert sorted(last(other)["arguments"]["to"]) == sorted([ours, theirs])
+    serialization = pytest.importorskip("cryptography.hazmat.primitives.serialization")
+    ed25519 = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.ed25519")
+    key, ssh, none = ed25519.Ed25519PrivateKey.generate(), serialization.Encoding, serialization.NoEncryption()
+    (keys / "ssh.key").write_bytes(key.private_bytes(ssh.PEM, serialization.PrivateFormat.OpenSSH, none))
+    public = key.public_key().public_bytes(ssh.OpenSSH, serialization.PublicFormat.OpenSSH).decode()
+    (keys / "ssh.pub").write_text(f"{public} anna@office\n")
+    age = (keys / "ours.pub").read_text().split()[-1]
+    write_pack(other, keys / "x.pack", PackConfig(to=(age, str(keys / "ssh.pub"))))
+    assert linked(case, keys / "x.pack", keys / "ours.key") == linked(case, keys / "x.pack", keys / "ssh.key") != []
+    assert last(other)["arguments"]["to"] == [age, f"{public} anna@office"]
 
 
 @pytest.mark.claim("R2")
