@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from imgmatch.errors import UsageError
+from imgmatch.vault import memory
 
 _YOUNG_S = 60
 """A folder of less is perhaps not held yet by whoever has just made it."""
@@ -69,7 +70,7 @@ def passing_folder(prefix: str, place: str | None = None) -> Iterator[Path]:
     """A folder for a while, for its owner only, in ``place`` (default: where temporary files lie), removed when the
     block ends; what one that was killed has left there is removed first.
     """
-    within = Path(place or tempfile.gettempdir())
+    within = memory.place() or Path(place or tempfile.gettempdir())
     for left in within.glob(f"{glob.escape(prefix)}*"):
         _remove_left(left, _YOUNG_S)
     with tempfile.TemporaryDirectory(prefix=prefix, dir=within) as made, _held(Path(made)):

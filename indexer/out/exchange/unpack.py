@@ -12,7 +12,6 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from tokenize import TokenError
 from typing import IO, Any
@@ -27,7 +26,6 @@ from imgmatch.locator import Locator
 from imgmatch.picture.pdq import BITS, Pdq
 from imgmatch.streams import Shared
 from imgmatch.types import ModelSpec
-from imgmatch.vault import memory
 from indexer.case.case import Case
 from indexer.catalogue import DecisionRow, Writer
 from indexer.catalogue.clock import now_utc
@@ -115,8 +113,7 @@ def open_pack(path: Path, spec: ModelSpec, identity: Path | None = None) -> Iter
     """
     with contextlib.ExitStack() as stack:
         try:
-            where = memory.folder if memory.off_disk() else partial(passing_folder, place=_place(path))
-            folder = stack.enter_context(where("imgmatch-pack-"))
+            folder = stack.enter_context(passing_folder("imgmatch-pack-", _place(path)))
             case = stack.enter_context(contextlib.closing(_unpacked(path, identity, spec, folder)))
         except OSError as error:
             raise UsageError(f"{path}: can't be unpacked ({error.strerror}); check rights and disk space") from error
