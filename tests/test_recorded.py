@@ -65,7 +65,7 @@ COMMANDS = [  # command, its arguments after the case, what it leaves in the log
     ("groups", "--verify --format csv", "groups groups_shown"),
     ("link", "{other}", "link"),
     ("link", "{pack} --verify", "link"),
-    ("link", "{sealed} --identity {key}", "link"),
+    ("link", "{sealed} --identity {identity}", "link"),
     ("link", "{hashed}", "link"),
     ("overview", "", "overview overview_written"),
     ("overview", "{other} --format html --thumbnails -o {out}", "overview overview_written"),
@@ -80,7 +80,7 @@ COMMANDS = [  # command, its arguments after the case, what it leaves in the log
     ("export", "--format pdq -o {out}", "export exported"),
     ("export", "--format pack --thumbnails --locators -o {out}", "export exported"),
     ("export", "--format pack --labels --decisions -o {out}", "export exported"),
-    ("export", "--format pack --to {public} --expires 2999-12-31 --item 1 -o {out}", "export exported"),
+    ("export", "--format pack --to {office} --expires 2999-12-31 --item 1 -o {out}", "export exported"),
     ("export", "--format pack --no-metadata --source {in} -o {out}", "look up names, pack_key, export, exported"),
     ("export", "--format pack --pdq-only -o {out}", "pack_key export exported"),
     ("export", "{query} --format portable --thumbnails -o {out}", "export search exported"),
@@ -249,9 +249,9 @@ def folder(tmp_path_factory):
     with Case.create(folder / "clouds", model=embedder.spec) as case:
         add(case, clouds(1, 80, embedder.spec.dim), spec=embedder.spec)
     key = pyrage.x25519.Identity.generate()
-    (folder / "key").write_text(f"{key}\n")
-    (folder / "public").write_text(f"{key.to_public()}\n")
-    for name, *limits in (("pack",), ("sealed", "--to", folder / "public", "--no-metadata"), ("hashed", "--pdq-only")):
+    (folder / "identity").write_text(f"{key}\n")
+    (folder / "office").write_text(f"{key.to_public()}\n")
+    for name, *limits in (("pack",), ("sealed", "--to", folder / "office", "--no-metadata"), ("hashed", "--pdq-only")):
         invoke("export", folder / "other", "--format", "pack", *limits, "-o", folder / name)
     return folder
 

@@ -28,7 +28,7 @@ def weights_of(content: bytes) -> Weights:
             (name,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
             folder = name.removesuffix("data.pkl")
             found = _Tensors(archive, folder).load()
-    except (zipfile.BadZipFile, pickle.UnpicklingError, KeyError, ValueError, EOFError) as error:
+    except (zipfile.BadZipFile, pickle.UnpicklingError, KeyError, ValueError, TypeError, EOFError) as error:
         raise ModelError(f"not a file of weights as torch saves them ({error})") from error
     return {name: tensor for name, tensor in found.items() if tensor.dtype == np.float32}
 
@@ -61,5 +61,8 @@ class _Tensors(pickle.Unpickler):
 def _tensor(
     numbers: npt.NDArray[Any], start: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: Any
 ) -> npt.NDArray[Any]:
+    last = start + sum((count - 1) * step for count, step in zip(shape, strides, strict=True))
+    if min((start, *strides), default=0) < 0 or last >= len(numbers):
+        raise pickle.UnpicklingError("a tensor is larger than its numbers")
     steps = tuple(step * numbers.itemsize for step in strides)
     return np.lib.stride_tricks.as_strided(numbers[start:], shape, steps).copy()

@@ -44,7 +44,16 @@ def checkpoint(payload):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("archive/data.pkl", payload)
+        archive.writestr("archive/data/0", bytes(16))
     return buffer.getvalue()
+
+
+def beyond(count, step):
+    """A pickle of one tensor that reaches out of the four numbers beside it."""
+    return (
+        b"\x80\x02}X\x01\0\0\0wctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000"
+        + b"X\x03\0\0\0cpuK\x04tQK\0" + pickle.dumps((count,), 2)[2:-1] + pickle.dumps((step,), 2)[2:-1] + b"\x89}tRs."
+    )  # fmt: skip
 
 
 class Runs:
@@ -54,12 +63,27 @@ class Runs:
         return os.system, ("touch /tmp/never",)
 
 
+@pytest.mark.claim("N5")
 @pytest.mark.parametrize(
-    "content", [b"", b"no zip", checkpoint(pickle.dumps(Runs())), checkpoint(b""), checkpoint(b"\x80\x02}q\x00(")]
+    "content",
+    [
+        b"",
+        b"no zip",
+        checkpoint(pickle.dumps(Runs())),
+        checkpoint(b""),
+        checkpoint(b"\x80\x02}q\x00("),
+        checkpoint(beyond(1000, 1)),
+        checkpoint(beyond(2, -1)),
+    ],
 )
 def test_a_file_of_weights_that_is_none_runs_nothing_and_is_one_error(content):
     with pytest.raises(ModelError, match="not a file of weights as torch saves them"):
         weights_of(content)
+
+
+def test_tensors_are_read_as_torch_saved_them():
+    (tensor,) = weights_of(checkpoint(beyond(4, 1))).values()
+    assert (tensor.shape, tensor.dtype, tensor.tolist()) == ((4,), np.float32, [0, 0, 0, 0])
 
 
 def test_without_the_graphs_it_is_said_how_they_come(models):
