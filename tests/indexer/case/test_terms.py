@@ -149,7 +149,7 @@ def test_nobody_but_the_owner_changes_them(tmp_path, monkeypatch):
 
 
 @pytest.mark.claim("U10")
-@pytest.mark.parametrize("action", LOOKS)
+@pytest.mark.parametrize("action", sorted(LOOKS))
 def test_a_search_without_a_reason_is_refused_where_it_is_demanded(tmp_path, action):
     with made(tmp_path, demands="reason") as case:
         for told in ({}, {"reason": " "}):
