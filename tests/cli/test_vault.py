@@ -107,7 +107,7 @@ def files(case):
 def faults(case):
     """What verifying a case finds, but that the weights of a model that is none are not here."""
     try:
-        with Case.open(case) as opened:
+        with Case.open(case, read_only=True) as opened:
             found = [str(fault) for fault in check(opened) if "weights" not in str(fault)]
             return [*found, *opened.log.verify().faults]
     except CaseError as error:
