@@ -30,6 +30,10 @@ COMMANDS: Table = {
     ),
     "decide": Row("matches.decide", "Say what you make of a match"),
     "demo": Row("demo.demo", "Make a complete small case from rooms of rendered hotels"),
+    "exercise": Row(
+        "exercise.exercise",
+        "Make a case to learn with, of rendered hotels: a story, questions, and a key that marks the answers",
+    ),
     "doctor": Row(
         "doctor.doctor",
         "Say what is installed, what is missing for which sources, and whether this machine can do the work",

@@ -143,9 +143,9 @@ OF_THE_WHOLE = {"encrypt", "decrypt", "destroy"}
 """After these the log lies elsewhere or is gone: tests/cli/test_vault.py looks at what they leave."""
 OF_ENCRYPTED = {"deliver", *(f"access {name}" for name in ("list", "grant", "revoke", "rotate", "key", "take-in"))}
 """A plain case refuses these: tests/test_rights.py looks at what they leave."""
-OF_NO_CASE = ("models", "validate", "faces evaluate", "scheduler", "worker")
-"""These know no case of the user's: networks, pictures to train and measure them with, validations, machines that work
-for the ingest of another, which is recorded there."""
+OF_NO_CASE = ("models", "validate", "exercise", "faces evaluate", "scheduler", "worker")
+"""These know no case of the user's: networks, pictures to train and measure them with, validations, an exercise,
+machines that work for the ingest of another, which is recorded there."""
 
 SITTING = "review_start stands before it: what is seen of the case, blurred, is what the sitting is"
 ROUTES = [  # route, what is asked, what it leaves in the log; or why it leaves nothing

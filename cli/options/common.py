@@ -34,6 +34,24 @@ TsaOpt = Annotated[
         "--tsa", metavar="CERT", help="Certificate of a time-stamp authority, or of who vouches for it (PEM, DER)."
     ),
 ]
+
+
+def _in_language(name: str | None) -> str | None:
+    from imgmatch.language import choose
+
+    choose(name)
+    return name
+
+
+LanguageOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--language",
+        metavar="en|de|es|fr|auto",
+        callback=_in_language,
+        help="Language of the page or report; auto: that of the system (default: IMGMATCH_LANGUAGE, else English).",
+    ),
+]
 StrictOpt = Annotated[bool, typer.Option("--strict", help="Exit with 3 when evidence could not be used.")]
 
 
