@@ -175,9 +175,12 @@ class Service:
 
         def made() -> bytes:
             case, subject = self._holding.case(name), {"item_id": int(item)}
-            arguments = {} if clear_px is None else {"px": clear_px, "faces": not hides_faces()}
-            action = "picture" if clear_px is None else "reveal"
-            with on_behalf_of(person.name, key), case.use(action, arguments=arguments, subject=subject) as use:
+            recorded = (
+                case.use("picture", subject=subject)
+                if clear_px is None
+                else case.use("reveal", arguments={"px": clear_px, "faces": not hides_faces()}, subject=subject)
+            )
+            with on_behalf_of(person.name, key), recorded as use:
                 data = self._holding.pictures(name).item(int(item), clear_px)
                 use.entry.subject = {**subject, "sha256": use.catalogue.items.by_id([int(item)])[int(item)].sha256}
             return data

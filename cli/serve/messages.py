@@ -135,6 +135,7 @@ class VerificationTold(TypedDict):
     reason: str
     outline: list[list[Number]]
     void: bool
+    features: str
 
 
 class RateTold(TypedDict):

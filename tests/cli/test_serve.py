@@ -192,6 +192,7 @@ def of_request(folder, case, key):
 # --- who comes in
 
 
+@pytest.mark.claim("S1")
 def test_every_answer_but_health_asks_for_a_token_that_is_valid(live):
     assert live.ask("GET", "/health", who="")[::2] == (200, {"state": "up"})
     for route in ROUTES[1:]:
@@ -203,6 +204,7 @@ def test_every_answer_but_health_asks_for_a_token_that_is_valid(live):
             assert headers["cache-control"].startswith("no-store")
 
 
+@pytest.mark.claim("S2")
 def test_wrong_tokens_slow_their_address_down_are_told_once_and_keep_nobody_out(folder, live):
     answers = [live.ask("GET", "/v1/cases", who=f"imt_{n:043}")[0] for n in range(14)]
     assert set(answers[10:]) == {429}
@@ -213,6 +215,7 @@ def test_wrong_tokens_slow_their_address_down_are_told_once_and_keep_nobody_out(
     assert not any(token in said for token in live.tokens.values())
 
 
+@pytest.mark.claim("S3")
 def test_each_person_has_the_cases_that_their_token_is_for(folder, live):
     names = [case["case"] for case in live.ask("GET", "/v1/cases")[2]["cases"]]
     assert names == ["one", "two"]
@@ -228,6 +231,7 @@ def test_each_person_has_the_cases_that_their_token_is_for(folder, live):
     assert len(told["results"][0]["matches"]) == 3
 
 
+@pytest.mark.claim("S4")
 def test_who_is_revoked_is_out_with_the_next_request_and_an_operator_sees_it(folder, live):
     assert live.ask("GET", "/v1/cases", who="Flo")[0] == 200
     invoke("serve", "token", "revoke", folder / "people", "Flo")
@@ -267,6 +271,7 @@ def test_a_token_ends_on_its_day_and_what_is_no_file_of_people_is_said(tmp_path)
 # --- what is recorded
 
 
+@pytest.mark.claim("S5")
 def test_the_entry_names_the_person_beside_the_account_and_the_request(folder, live):
     key = f"test-{uuid.uuid4().hex}"
     status, headers, told = live.searched(folder / "q" / "q2.jpg", key=key)
@@ -313,6 +318,7 @@ def test_a_set_is_recorded_query_by_query_under_one_id(folder, live):
 
 
 @pytest.mark.slow
+@pytest.mark.claim("S6")
 def test_a_request_that_is_sent_again_is_recorded_once_whatever_was_killed_meanwhile(folder):
     live = Live(folder)
     try:
@@ -430,6 +436,7 @@ def test_exit_codes_and_broken_queries_are_those_of_a_case(folder, live, client)
     assert "no label 'Hotel 70'" in str(unknown.exception)
 
 
+@pytest.mark.claim("S7")
 def test_pictures_are_blurred_and_clear_ones_are_a_right_that_is_recorded(folder, live):
     path, before = "/v1/cases/one/items/1/picture", len(entries(folder, "one"))
     status, headers, blurred = live.ask("GET", path)
@@ -484,6 +491,7 @@ def test_what_makes_no_sense_is_refused_in_a_line(folder, live, body, status):
     assert len(entries(folder, "one")) == before
 
 
+@pytest.mark.claim("S8")
 def test_uploads_are_bounded_before_they_are_read(live):
     status, _, told = live.ask("POST", "/v1/pictures", None, **{"content-length": str(MAX_UPLOAD_BYTES + 1)})
     assert (status, "larger than 64 MiB" in told["error"]) == (413, True)
@@ -524,6 +532,7 @@ def one_line(done):
     return str(done.exception)
 
 
+@pytest.mark.claim("S10")
 def test_a_client_says_in_one_line_what_is_wrong(folder, live, client, monkeypatch):
     query, ca = folder / "q" / "q2.jpg", ("--ca", folder / "service.pem")
     with socket.socket() as free:
@@ -561,6 +570,7 @@ def test_a_client_says_in_one_line_what_is_wrong(folder, live, client, monkeypat
         ({"x-imgmatch-api": "1"}, b"[" * 1000, "its answer makes no sense"),
     ],
 )
+@pytest.mark.claim("S11")
 def test_what_is_no_service_or_another_version_is_said(folder, client, headers, body, said):
     class Other(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
@@ -592,6 +602,7 @@ def test_what_is_no_service_or_another_version_is_said(folder, client, headers, 
         (["--http", "--host", "127.0.0.1", "--people", "nobody"], "make one with: imgmatch serve token add"),
     ],
 )
+@pytest.mark.claim("S9")
 def test_a_service_that_could_be_read_on_the_way_does_not_start(folder, monkeypatch, options, said):
     monkeypatch.chdir(folder)
     before = len(entries(folder, "one"))
@@ -611,7 +622,9 @@ def test_cases_of_one_name_need_others(folder, monkeypatch):
 
 def test_a_case_that_demands_a_reason_demands_it_of_each_search(folder, live, client):
     query, ca = folder / "q" / "q2.jpg", ("--ca", folder / "service.pem", "--no-verify")
-    demand = CliRunner().invoke(app, ["terms", "set", str(folder / "second"), "--demand", "reason"])
+    demand = CliRunner().invoke(
+        app, ["terms", "set", str(folder / "second"), "--demand", "reason", "--reason", "asked"]
+    )
     assert demand.exit_code == 0, demand.output
     before = len(entries(folder, "one"))
     assert "says that every search says why" in one_line(client(live.address, query, *ca))
@@ -619,4 +632,4 @@ def test_a_case_that_demands_a_reason_demands_it_of_each_search(folder, live, cl
     assert client(live.address, query, *ca, "--reason", "find the room").exit_code == 0
     assert client(f"{live.address}/one", query, *ca).exit_code == 0
     assert entries(folder, "second")[-1]["arguments"]["reason"] == "find the room"
-    CliRunner().invoke(app, ["terms", "set", str(folder / "second"), "--demand", "none"])
+    CliRunner().invoke(app, ["terms", "set", str(folder / "second"), "--demand", "none", "--reason", "asked"])
