@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import imgmatch
-from cli.options import unlocking
+from cli.options import second, unlocking
 from cli.options.lazy import Family, Row, Table, lazy, settings
 from cli.options.unlocking import FdOpt, IdentityOpt, PersonOpt
 from cli.render.notes import be_quiet
@@ -30,6 +30,10 @@ COMMANDS: Table = {
     ),
     "decide": Row("matches.decide", "Say what you make of a match"),
     "demo": Row("demo.demo", "Make a complete small case from rooms of rendered hotels"),
+    "exercise": Row(
+        "exercise.exercise",
+        "Make a case to learn with, of rendered hotels: a story, questions, and a key that marks the answers",
+    ),
     "doctor": Row(
         "doctor.doctor",
         "Say what is installed, what is missing for which sources, and whether this machine can do the work",
@@ -72,6 +76,21 @@ COMMANDS: Table = {
     "encrypt": Row("vault.encrypt", "Encrypt a case"),
     "decrypt": Row("vault.decrypt", "Make a plain case of an encrypted one"),
     "destroy": Row("vault.destroy", "Destroy a case for good"),
+    "deliver": Row(
+        "access.deliver", "Hand pictures in to an encrypted case, without being able to read anything of it"
+    ),
+    "access": Family(
+        "Who can open an encrypted case, and as what.",
+        {
+            "list": Row("access.list_", "Who can open an encrypted case, as what, and which of its keys they hold"),
+            "grant": Row("access.grant", "Let somebody in, by their public key or a passphrase"),
+            "revoke": Row("access.revoke", "Put somebody out"),
+            "rotate": Row("access.rotate", "Seal the case anew, by new keys, for the same people"),
+            "key": Row("access.key", "The public key of an encrypted case"),
+            "take-in": Row("access.take_in", "Add what was handed in to a case"),
+        },
+        "index.EitherOrder",
+    ),
     "merge": Row("case.merge", "Add other cases' items, sightings, labels, issues, decisions, vectors"),
     "relocate": Row("relocate.relocate", "Sources lie on another disk, drive letter or machine now"),
     "models": Family(
@@ -191,7 +210,11 @@ def _options(
     person: PersonOpt = None,
     identity: IdentityOpt = None,
     passphrase_fd: FdOpt = None,
+    second_name: second.NameOpt = None,
+    second_identity: second.IdentityOpt = None,
+    second_fd: second.FdOpt = None,
 ) -> None:
     unlocking.given(person, identity, passphrase_fd)
+    second.given(second_name, second_identity, second_fd)
     if quiet:
         be_quiet()

@@ -18,7 +18,6 @@ from imgmatch.errors import CaseError, ImgmatchError, UsageError
 from imgmatch.models.faces import weights
 from imgmatch.models.faces.reader import FaceReader
 from imgmatch.workers import pictures
-from indexer.care import gate
 from indexer.care.gate import close_gate, open_gate
 from indexer.case.case import Case
 from indexer.intake.ingest import IngestConfig, ingest
@@ -155,7 +154,7 @@ def test_the_gate_is_the_owners_to_open_and_says_on_what_authority(folder, tmp_p
                 open_gate(opened, authority, reason, model="sface")
         with pytest.raises(UsageError, match="no model of faces"):
             open_gate(opened, "court", "why", model="imgmatch-rooms")
-        monkeypatch.setattr(gate.os, "getuid", lambda: 4711)
+        monkeypatch.setattr("os.getuid", lambda: 4711)
         with pytest.raises(CaseError, match="only the account that owns the case"):
             open_gate(opened, "court", "why", model="sface")
         monkeypatch.undo()
@@ -163,7 +162,7 @@ def test_the_gate_is_the_owners_to_open_and_says_on_what_authority(folder, tmp_p
         open_gate(opened, "court", "why", model="sface")
         with pytest.raises(UsageError, match="faces are looked for since"):
             open_gate(opened, "court", "again", model="sface")
-        monkeypatch.setattr(gate.os, "getuid", lambda: 4711)
+        monkeypatch.setattr("os.getuid", lambda: 4711)
         with pytest.raises(CaseError, match="only the account that owns the case"):
             close_gate(opened, "why", erase=True)
 

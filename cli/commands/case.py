@@ -19,7 +19,7 @@ from cli.options.common import CaseArg, JobsOpt, ModelOpt, open_case
 from cli.options.milvus import Kind, MilvusOptions
 from cli.options.output import Output
 from cli.options.terms import TermOptions
-from cli.options.unlocking import EncryptOpt, RecipientOpt, new_owner
+from cli.options.unlocking import EncryptOpt, RecipientOpt, new_owner, prepare
 from cli.render.formats import Format
 from cli.render.journal import types
 from cli.render.notes import note
@@ -86,6 +86,9 @@ def status(
         below = [path] if is_case(path) or not path.is_dir() else _cases_below(path)
         found += [case for case in below if case.absolute() not in {each.absolute() for each in found}]
     if len(cases) == 1 and found == cases:
+        if (numbers := _numbers_alone(found[0])) is not None:
+            out.one(numbers)
+            return
         with _as_it_is(found[0]) as opened:
             out.one(_status(found[0], opened, table=out.format is Format.table))
         return
@@ -93,6 +96,9 @@ def status(
     rows = []
     for path in found:
         try:
+            if (numbers := _numbers_alone(path)) is not None:
+                rows.append({**numbers, "state": "", "why": ""})
+                continue
             with _as_it_is(path) as opened:
                 record = _status(path, opened, table=False)
                 last = record["last_ingest"]
@@ -120,6 +126,15 @@ def _cases_below(folder: Path) -> list[Path]:
     if not found:
         raise UsageError(f"{folder}: not a case, and none lies in it; make one with: imgmatch init {folder}")
     return found
+
+
+def _numbers_alone(path: Path) -> dict[str, Any] | None:
+    """Of an encrypted case, for who holds the key of its log alone."""
+    from indexer.case.readlog import log_alone
+
+    prepare()
+    alone = log_alone(path)
+    return None if alone is None else {"case": str(path), "case_id": alone.case_id, **alone.numbers}
 
 
 @contextmanager

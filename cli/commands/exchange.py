@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.options.asked import AskedOptions, remind
-from cli.options.common import CaseArg, IsolationOpt, ModelOpt, decode_soon, embedder_of, open_case
+from cli.options.common import CaseArg, IsolationOpt, LanguageOpt, ModelOpt, decode_soon, embedder_of, open_case
 from cli.options.filters import FilterOptions
 from cli.options.output import OutputOpt, format_of
 from cli.options.pack import PackOptions
@@ -84,6 +84,7 @@ def export(
     ] = None,
     format: Annotated[ExportFormat, typer.Option("--format", help="What to write.")] = ExportFormat.html,
     k: LeadsOpt = 10,
+    language: LanguageOpt = None,
     model: ModelOpt = None,
     reveal: Annotated[
         bool, typer.Option("--reveal", help="html, pack, portable: pictures that can be seen, not blurred; recorded.")
@@ -111,7 +112,6 @@ def export(
     """Write a report, or what other programs and offices read: of a case, and of a search with each
     query, verified and with false-match rates. A pack holds what passes the filter alone.
     """
-
     seen = 2 if reveal_faces else int(reveal)
     within = filters.filter()
     given = (

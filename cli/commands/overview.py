@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from cli.options.asked import AskedOptions
-from cli.options.common import IsolationOpt, ModelOpt, decode_soon, open_case, spec_of
+from cli.options.common import IsolationOpt, LanguageOpt, ModelOpt, decode_soon, open_case, spec_of
 from cli.options.output import OutputOpt, format_of
 from cli.options.pack import IdentityOpt
 from cli.options.query import MaxFmrOpt, no_background
@@ -51,6 +51,7 @@ def overview(
     thumbnails: Annotated[
         bool, typer.Option("--thumbnails", help="html: small pictures too, blurred; recorded.")
     ] = False,
+    language: LanguageOpt = None,
     isolation: IsolationOpt = True,
     model: ModelOpt = None,
     identity: IdentityOpt = None,

@@ -12,7 +12,7 @@ DemandOpt = Annotated[
     typer.Option(
         "--demand",
         metavar="WHAT",
-        help="reason (of every search), release (whom and what for); may be repeated; none: no more.",
+        help="reason (of every search), release (whom and what for), two-persons; may be repeated; none: no more.",
     ),
 ]
 

@@ -87,8 +87,8 @@ def new_owner(recipient: str | None, details: Mapping[str, Any] | None = None) -
     if isinstance(secret, Identity):
         return Owner(person(), age.recipient_of(secret.text, secret.name), details)
     if secret is None:
-        phrase = _prompt("New passphrase: ")
-        if phrase != _prompt("The same again: "):
+        phrase = prompt("New passphrase: ")
+        if phrase != prompt("The same again: "):
             raise UsageError("the two passphrases differ; nothing was done")
         secret = Passphrase(person(), phrase)
     if not secret.phrase:
@@ -108,7 +108,7 @@ def _ask(folder: Path, attempt: int) -> Secret | None:
     silent = _given.identity is not None or _given.descriptor is not None or os.environ.get(PASSPHRASE)
     if silent or not _somebody_there():
         return None
-    return Passphrase(person(), _prompt(f"Passphrase of {person()} for {folder}: "))
+    return Passphrase(person(), prompt(f"Passphrase of {person()} for {folder}: "))
 
 
 def _without_asking() -> Secret | None:
@@ -119,7 +119,7 @@ def _without_asking() -> Secret | None:
         return identity_in(_given.identity)
     if _given.descriptor is not None:
         if _given.phrase is None:
-            _given.phrase = _read(_given.descriptor)
+            _given.phrase = read_phrase(_given.descriptor)
         return Passphrase(person(), _given.phrase)
     if path := os.environ.get(IDENTITY):
         return identity_in(path)
@@ -139,7 +139,7 @@ def _in_keyring(folder: Path) -> Secret | None:
     return None if found is None else Passphrase(person(), found)
 
 
-def _read(descriptor: int) -> str:
+def read_phrase(descriptor: int) -> str:
     """The first line of an open file."""
     try:
         with os.fdopen(os.dup(descriptor), "rb") as file:
@@ -152,7 +152,8 @@ def _somebody_there() -> bool:
     return sys.stdin is not None and sys.stdin.isatty()
 
 
-def _prompt(says: str) -> str:
+def prompt(says: str) -> str:
+    """Ask whoever sits here for a passphrase. Raises UsageError where nobody does."""
     import getpass
 
     if not _somebody_there():

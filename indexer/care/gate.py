@@ -11,7 +11,6 @@ from imgmatch.models import model_spec, verify_model
 from indexer.case.account import account
 from indexer.case.case import Case, spec_json
 from indexer.case.gate import KEYS, Gate, gate_of
-from indexer.case.terms import require_owner
 from indexer.catalogue.clock import now_utc
 from indexer.index.disk import wipe
 from indexer.index.shelf import Shelf
@@ -32,8 +31,9 @@ def open_gate(case: Case, authority: str, reason: str, *, model: str) -> Gate:
     Raises UsageError where authority or reason is empty, or the gate is open already; CaseError where who asks does not
     own the case; ModelError or MissingPackageError where there is no such model.
     """
+    case.require("open face gate")
     authority, reason = _said("--authority", authority), _said("--reason", reason)
-    require_owner(case.path, "open or close its gate for faces")
+    case.require_owner("open or close its gate for faces")
     spec = model_spec(model)
     if not spec.of_faces:
         raise UsageError(f"{model}: no model of faces; see: imgmatch models list")
@@ -58,8 +58,9 @@ def close_gate(case: Case, reason: str, *, erase: bool) -> Closed:
     The files of vectors are overwritten before they are removed, and the catalogue overwrites what it lets go of; a
     disk may keep copies of its own. Raises UsageError where there is nothing to close and nothing to erase.
     """
+    case.require("close face gate")
     reason = _said("--reason", reason)
-    require_owner(case.path, "open or close its gate for faces")
+    case.require_owner("open or close its gate for faces")
     shelves = [shelf for shelf in case.every_shelf() if shelf.spec.of_faces]
     if gate_of(case.catalogue.meta.all()) is None and not (erase and shelves):
         raise UsageError(f"{case.path}: faces are not looked for in this case; nothing to do")

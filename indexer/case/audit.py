@@ -11,8 +11,7 @@ catalogue's write lock.
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -23,7 +22,8 @@ from imgmatch.locator import readable
 from imgmatch.vault.lines import LogFile
 from indexer.case.account import account, declared
 from indexer.case.chain import FIRST, Head, Met, Verified, lines_of, place_of, verify
-from indexer.case.redaction import digest, legible, line_of, redacted
+from indexer.case.readlog import LogReads
+from indexer.case.redaction import digest, line_of, redacted
 from indexer.catalogue import Catalogue, LogState, Writer
 from indexer.catalogue.clock import now_utc
 from indexer.index.disk import sync_folder
@@ -34,14 +34,15 @@ _MOST_WAITING_BYTES = 16_000
 """The catalogue writes all that waits again with each entry: more than this costs more than forcing the log to disk."""
 
 
-class AuditLog:
+class AuditLog(LogReads):
     """The log of one case: its file, and its head in the catalogue."""
 
     def __init__(self, path: Path, catalogue: Catalogue) -> None:
-        self.path = path
-        self.file = LogFile(path, catalogue.seal("log"))
+        super().__init__(LogFile(path, catalogue.seal("log")))
         self._catalogue = catalogue
         self._unsettled = False
+        self.wrote = False
+        """Was an entry committed through this?"""
         self.own: list[int] = []
         """The numbers of the entries that were committed through this, and not signed yet."""
 
@@ -75,6 +76,7 @@ class AuditLog:
             "version": imgmatch.__version__,
             "before": state.sha256,
         }
+        self.wrote = True
         line = line_of(entry)
         head = Head(state.entry + 1, digest(line))
         writer.custody.set_log_state(replace(state, entry=head.entry, sha256=head.sha256, waiting=state.waiting + line))
@@ -196,49 +198,6 @@ class AuditLog:
         place = place_of(lines[0]) if lines else None
         after = Head(place[0] - 1, place[1]) if place else Head(0, FIRST)
         return next(iter(verify(str(self.path), lines, state, after=after).faults), None)
-
-    def copy_to(self, file: IO[bytes]) -> int:
-        """Write every line as it stands, for ``verify_copy``; returns how many. Raises CaseError where the log can't be
-        read.
-        """
-        self.write_out()
-        try:
-            with self.path.open("rb") as log:
-                return sum(bool(file.write(line)) for line in lines_of(log, 1 << 62))
-        except OSError as error:
-            raise CaseError(f"{self.path}: the audit log can't be read ({error.strerror})") from error
-
-    def entries(
-        self, *, since: str | None = None, action: str | None = None, last: int | None = None
-    ) -> Iterator[dict[str, Any]]:
-        """Entries in their order: from a time (ISO 8601, UTC, any beginning of it) on, of one action, the last few.
-
-        A line that is no entry comes as one with ``action`` "unreadable" and the line. Raises CaseError where the log
-        can't be read.
-        """
-        found = (
-            entry
-            for entry in self._all()
-            if entry["action"] == "unreadable"
-            or (
-                (since is None or str(entry.get("time_utc", "")) >= since)
-                and (action is None or entry["action"] == action)
-            )
-        )
-        yield from found if last is None else deque(found, maxlen=last)
-
-    def _all(self) -> Iterator[dict[str, Any]]:
-        try:
-            with self.file.open() as file:
-                for line in lines_of(file, 1 << 62):
-                    try:
-                        entry = legible(line)
-                        yield {**entry, "action": str(entry["action"])}
-                    except (ValueError, TypeError, KeyError, RecursionError):
-                        text = line[:99_999].decode("ascii", "backslashreplace").rstrip("\n")
-                        yield {"action": "unreadable", "line": text}
-        except OSError as error:
-            raise CaseError(f"{self.path}: the audit log can't be read ({error.strerror})") from error
 
     def _now(self, writer: Writer) -> tuple[LogState, str | None]:
         """The state to go on from, and what is wrong with the file at a glance: its length and its last entry."""

@@ -20,14 +20,17 @@ from imgmatch.errors import CaseError, UsageError
 from imgmatch.locator import readable
 from imgmatch.types import ModelSpec
 from imgmatch.vault import ring as rings
-from imgmatch.vault.unlock import Unlock, remember
+from imgmatch.vault.ring import Secret
+from imgmatch.vault.unlock import Unlock, keys_of, remember
 from indexer.case import home
 from indexer.case.audit import EMPTY, AuditLog
 from indexer.case.ending import state_of
+from indexer.case.people import MAY_STAND_BY, Member, member_of, role_of
 from indexer.case.place import AUDIT, CATALOGUE, DRAFT, LOCK, ROOMS, Owner, Place, found
 from indexer.case.recorded import Recorded
 from indexer.case.signing import key_of_environment
-from indexer.case.terms import checked, require_future
+from indexer.case.summary import write_summary
+from indexer.case.terms import DATES, DEMANDS, checked, require_future
 from indexer.case.use import Entry
 from indexer.catalogue import Catalogue, RemoteRow
 from indexer.catalogue.clock import now_utc
@@ -44,6 +47,7 @@ class Case(Recorded):
     def __init__(self, place: Place, catalogue: Catalogue) -> None:
         super().__init__(place.folder, catalogue, AuditLog(place.room / AUDIT, catalogue))
         self.place = place
+        self.member = member_of(place)
         self._copied: tempfile.TemporaryDirectory[str] | None = None
 
     @classmethod
@@ -68,6 +72,7 @@ class Case(Recorded):
         key_of_environment()  # one that can't be used is named before there is a case
         about = checked(about or {})
         require_future(about.get("retain_until", ""))
+        _require_people(owner is not None, about)
         case_id = str(uuid.uuid4())
         place = Place(folder) if owner is None else owner.place(folder, case_id)
         try:
@@ -175,10 +180,20 @@ class Case(Recorded):
         """Let go of every file."""
         with contextlib.suppress(CaseError):  # what can't be written now waits in the catalogue for the next use
             self.sign()
+            self._sum_up()
             self.log.settle()
         self._catalogue.close()
         if self._copied is not None:
             self._copied.cleanup()
+
+    def _sum_up(self) -> None:
+        """Leave the numbers of an encrypted case for who may read its log alone."""
+        keys = self.place.keys
+        if keys is None or self.read_only or not self.log.wrote:
+            return
+        meta = self.catalogue.meta.all()
+        told = {name: meta[name] for name in ("created_utc", *DATES, DEMANDS) if name in meta}
+        write_summary(self.place.room, keys.of("log"), {**self.catalogue.counts(), **told})
 
     def __enter__(self) -> Self:
         return self
@@ -189,6 +204,20 @@ class Case(Recorded):
         self.close()
 
     # --- what it is
+
+    def stand_by(self, secret: Secret) -> None:
+        """Another person of an encrypted case stands by, for what two must do. Raises UsageError where the case is
+        plain, CaseError where it is nobody else, or who may not, and LockedError.
+        """
+        ring, keys = self.place.ring, self.place.keys
+        if ring is None or keys is None:
+            raise UsageError(f"{self.path}: is not encrypted, and has no people; two persons go with one that is")
+        number = keys_of(ring, self.path, secret).person
+        person = next(person for person in ring.people(keys) if person.number == number)
+        if number == keys.person or role_of(person) not in MAY_STAND_BY:
+            why = "is who opened it" if number == keys.person else f"is {role_of(person)} here"
+            raise CaseError(f"{self.path}: {person.name} {why}, and can't stand by; another person must")
+        self.second = Member(number, person.name, role_of(person))
 
     def require_believable(self) -> None:
         """Raises CaseError where its catalogue is not what this program writes: of a case of somebody else."""
@@ -284,6 +313,11 @@ def _remove_begun(folder: Path) -> None:
 def _require_kept_here(encrypted: bool, remote: RemoteRow | None) -> None:
     if encrypted and remote is not None:
         raise UsageError("a server of vectors keeps them in the clear: the index of an encrypted case stays its own")
+
+
+def _require_people(encrypted: bool, about: dict[str, str]) -> None:
+    if not encrypted and "two-persons" in about.get("demands", ""):
+        raise UsageError("two-persons: a plain case has no people; encrypt it (--encrypt)")
 
 
 def _require_of_pictures(spec: ModelSpec) -> None:

@@ -59,6 +59,7 @@ def decrypt(case: Case, progress: Progress | None = None) -> Converted:
     """Make a plain case of an encrypted one, which is closed then. Raises UsageError where it is plain, and CaseError,
     as ``encrypt``; LockedError where the keys are not all there.
     """
+    case.require("decrypt")
     _require_everything(case)
     return _convert(case, Place(case.path), "decrypt", {}, progress)
 

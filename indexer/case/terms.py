@@ -21,6 +21,7 @@ KEYS = (*TOLD, *DATES, DEMANDS)
 DEMANDED = {
     "reason": "every search says why",
     "release": "every export, and whatever shows pictures clearly in a file, says for whom and what for",
+    "two-persons": "showing a picture clearly, pictures that leave the case, and erasure need a second person's key",
 }
 """What a case can demand."""
 LONGEST = 4000

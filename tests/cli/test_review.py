@@ -218,9 +218,27 @@ def test_no_route_gives_or_does_anything_without_the_secret(live, made, method, 
     }
 
 
+def test_the_page_speaks_the_language_that_is_asked_for(made):
+    live = Live(made / "case", "--language", "de", env={"IMGMATCH_LANGUAGE": "fr"}).enter()
+    try:
+        empty = live.ask("GET", "/", headers={**NAVIGATES, "Authorization": ""})[2].decode()
+        assert '<html lang="de">' in empty
+        words = json.loads(empty.partition('id="words">')[2].partition("</script>")[0])
+        assert words["{0} of {1} taken"] == "{0} von {1} aufgenommen"
+        page = json.loads(live.ask("GET", "/pages/matches")[2])
+        assert page["title"].startswith("Treffer ")
+        assert "Bilder laden" in page["html"]
+        assert "noch keine prüfende Person geprüft" in page["html"]
+        assert "Upload pictures" not in page["html"]
+        assert "Eintrag" in json.loads(live.ask("GET", "/pages/audit")[2])["html"]
+    finally:
+        live.stop()
+
+
 @pytest.mark.claim("B4")
 def test_the_empty_page_is_given_to_a_tab_alone_and_holds_nothing_of_the_case(live):
     empty = (ROOT / "cli" / "review" / "static" / "page.html").read_bytes()
+    empty = empty.replace(b"{language}", b"en").replace(b"{words}", b"{}")
     for path in PAGES:
         assert live.ask("GET", path, headers={**NAVIGATES, "Authorization": ""})[::2] == (200, empty)
         for change in (

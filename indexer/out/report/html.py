@@ -19,6 +19,7 @@ import imgmatch
 from imgmatch.evidence.limits import AllLimits
 from imgmatch.evidence.read import Finder
 from imgmatch.locator import Locator
+from imgmatch.templating import Translated
 from imgmatch.types import Evidence, ModelSpec
 from imgmatch.vault import memory
 from indexer.case import receipt
@@ -238,6 +239,7 @@ def environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        extensions=[Translated],
     )
     made.filters |= {"plain": plain, "when": when, "place": place, "name": file_name}
     return made
