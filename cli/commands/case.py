@@ -26,6 +26,7 @@ from cli.render.journal import types
 from cli.render.notes import note
 from cli.render.progress import count_progress
 from imgmatch.errors import CaseError, UsageError
+from imgmatch.vault.keys import LockedError
 
 if TYPE_CHECKING:
     from indexer.case.case import Case
@@ -162,6 +163,8 @@ def _as_it_is(path: Path) -> Iterator[Case]:
     try:
         opened = open_case(path)
         opened.catalogue.counts()
+    except LockedError:  # it would be asked for again
+        raise
     except CaseError:
         opened = open_case(path, read_only=True)
     with opened:

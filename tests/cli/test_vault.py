@@ -93,10 +93,6 @@ def holds(folder, words):
     return found
 
 
-def shown(result):
-    return [(match["path"], match["score"], match["strength"]) for match in result["matches"]]
-
-
 def files(case):
     """Every file of an encrypted case that holds something, by what it is."""
     kinds = {"ring": NAME, "log": "audit.jsonl", "catalogue": "catalogue.sqlite", "manifest": "manifest.json"}
@@ -117,17 +113,15 @@ def faults(case):
 # --- use
 
 
+@pytest.mark.claim("D8")
 def test_it_is_used_as_any_other_and_tells_nothing(world, case, tmp_path):
     for words in (["init", tmp_path / "plain"], ["ingest", tmp_path / "plain", world / "in"]):
         assert run(*words).returncode == 0
     query = world / "in" / f"{SECRET}-2.jpg"
     ours = json.loads(ask(world, "search", case, query, "--format", "json").stdout)
     theirs = json.loads(run("search", tmp_path / "plain", query, "--format", "json").stdout)
-    assert ours["matches"][0]["path"] == str(query)
-    shown = [
-        [(match["path"], match["score"], match["strength"]) for match in each["matches"]] for each in (ours, theirs)
-    ]
-    assert shown[0] == shown[1]
+    assert ours["matches"] == theirs["matches"]
+    assert str(query) in json.dumps(ours["matches"][0])
     assert ask(world, "audit", "verify", case).returncode == 0
     assert SECRET in ask(world, "audit", "show", case, "--format", "json").stdout.decode()
     assert ask(world, "check", case, "--sources").returncode == 0
@@ -135,6 +129,7 @@ def test_it_is_used_as_any_other_and_tells_nothing(world, case, tmp_path):
     assert holds(tmp_path / "plain", [SECRET, "imgmatch-rooms", "ingest"]) == {SECRET, "imgmatch-rooms", "ingest"}
 
 
+@pytest.mark.claim("D9")
 def test_what_does_not_open_it_is_one_line_that_says_no_more(world, case):
     (world / "stranger").write_text(age.new_identity()[0])
     command = ("status", case)
@@ -157,6 +152,7 @@ def test_what_does_not_open_it_is_one_line_that_says_no_more(world, case):
     assert not (case / "unlock.tries").exists()
 
 
+@pytest.mark.claim("D10")
 def test_each_wrong_answer_takes_longer(filled, monkeypatch):
     waited = []
     monkeypatch.setattr("imgmatch.vault.unlock.time.sleep", waited.append)
@@ -206,6 +202,7 @@ def run_python(code, after):
 # --- what is altered is found
 
 
+@pytest.mark.claim("D11")
 @pytest.mark.parametrize("kind", ["ring", "log", "catalogue", "segment", "index", "manifest"])
 def test_a_flipped_bit_anywhere_is_found_and_the_file_named(filled, kind):
     path = files(filled)[kind]
@@ -224,6 +221,7 @@ def test_a_flipped_bit_anywhere_is_found_and_the_file_named(filled, kind):
     assert not faults(filled)
 
 
+@pytest.mark.claim("D12")
 @pytest.mark.parametrize("kind", ["ring", "log", "catalogue", "segment", "index", "manifest"])
 def test_a_file_of_another_case_is_refused(filled, tmp_path, kind):
     shutil.copytree(filled, tmp_path / "other")
@@ -250,6 +248,7 @@ def test_without_its_keys_it_is_no_plain_case_and_nothing_is_removed(filled):
     assert sorted(filled.rglob("*")) == before
 
 
+@pytest.mark.claim("D13")
 def test_a_case_that_was_cut_short_opens_to_its_last_commit(filled, tmp_path):
     child = os.fork()
     if child == 0:  # killed with commits in the write-ahead log
@@ -327,6 +326,7 @@ def test_while_it_is_written_to_it_is_left_alone(filled):
     assert not list(filled.glob("catalogue*"))
 
 
+@pytest.mark.claim("D15")
 def test_nothing_of_it_goes_into_a_plain_case_or_to_a_server(filled, tmp_path):
     with Case.create(tmp_path / "plain", model=SPEC) as plain, Case.open(filled, read_only=True) as other:
         with pytest.raises(UsageError, match="encrypted"):
@@ -348,6 +348,7 @@ def test_what_was_erased_is_looked_for_in_what_its_files_hold(world, case):
     assert not holds(case, [SECRET])
 
 
+@pytest.mark.claim("D16")
 def test_it_is_destroyed_keys_first_and_a_certificate_says_so(world, case, tmp_path):
     (case / "notes.txt").write_text("mine")
     refused = ask(world, "destroy", case, "--certificate", tmp_path / "out", "--reason", "over")
@@ -362,6 +363,7 @@ def test_it_is_destroyed_keys_first_and_a_certificate_says_so(world, case, tmp_p
     assert ask(world, "status", case).returncode == 1
 
 
+@pytest.mark.claim("D14")
 def test_killed_at_any_moment_it_is_in_one_state_or_the_other(tmp_path):
     found = vault_kills.run(10, tmp_path, seed=int(time.time()))
     assert sum(found["states"].values()) == 15
