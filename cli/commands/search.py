@@ -91,7 +91,6 @@ def search(
     out: Output,
 ) -> None:
     """Find the items of a case, or of several, that look most like each query photograph."""
-    from cli.render.search import emit_labels, emit_search
     from indexer.search import sets
     from indexer.search.names import require_names
     from indexer.search.request import SearchRequest
@@ -131,23 +130,28 @@ def search(
             embedder, matcher = one_model(opened, model, device), matcher_of(verification.verify_with)
             searcher = SeveralCases(searchers_of(opened, embedder, max_fmr, matcher), embedder)
         run = searcher.together if together else searcher.search
-        results = told.each(run(paths, request))
-        if by == "label":
-            ranked = told.ranked(sets.by_label(result, label_column, k) for result in results)
-            emit_labels(ranked, out.format, out.output)
-        else:
-            emit_search(results, out.format, out.output)
+        _emit(told, run(paths, request), out, (column, k))
         if report.report is not None:
             where = opened if len(opened) > 1 else opened[case]
             report_page(where, told.kept, embedder.spec, report.report, reveal=report.seen, no_images=report.no_images)
     if not is_address(case):
         told.hint()
-    if not told.searched:
-        what = told.failed[0].locator.path if told.failed else " ".join(map(str, queries))
-        why = _why_not(told.failed[0]) if len(told.failed) == 1 else what
-        raise UsageError(f"{why}: no query could be searched; give pictures")
+    told.require_one(queries)
     if strict and told.failed:
         raise typer.Exit(EXIT_UNREADABLE)
+
+
+def _emit(told: _Told, found: Iterator[SearchResult], out: Output, by: tuple[str | None, int]) -> None:
+    """Write results as they come: their items, or the labels of a column, so many."""
+    from cli.render.search import emit_labels, emit_search
+    from indexer.search import sets
+
+    column, k = by
+    if column is None:
+        emit_search(told.each(found), out.format, out.output)
+    else:
+        ranked = told.ranked(sets.by_label(result, column, k) for result in told.each(found))
+        emit_labels(ranked, out.format, out.output)
 
 
 def _service(
@@ -202,6 +206,13 @@ class _Told:
             if self._keep:
                 self.kept.append(result)
             yield result
+
+    def require_one(self, queries: Sequence[Path]) -> None:
+        """Raises UsageError where none of these could be searched."""
+        if not self.searched:
+            what = self.failed[0].locator.path if self.failed else " ".join(map(str, queries))
+            why = _why_not(self.failed[0]) if len(self.failed) == 1 else what
+            raise UsageError(f"{why}: no query could be searched; give pictures")
 
     def hint(self) -> None:
         """Of several cases: how an item is looked at in its own."""
