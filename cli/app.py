@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 import imgmatch
+from cli.options import second, unlocking
 from cli.options.lazy import Family, Row, Table, lazy, settings
+from cli.options.unlocking import FdOpt, IdentityOpt, PersonOpt
 from cli.render.notes import be_quiet
 
 COMMANDS: Table = {
@@ -16,6 +18,21 @@ COMMANDS: Table = {
     "show": Row("show.show", "Everything known of one item"),
     "import": Row("exchange.import_", "Bring in known media by hash"),
     "review": Row("review.review", "Look through matches in the browser, on this machine only"),
+    "serve": Family(
+        "A search service for a laboratory: imgmatch serve CASE... --people FILE --cert FILE --key FILE.",
+        {
+            "run": Row("serve.run", "Hold cases open for people with tokens"),
+            "token": Family(
+                "The people of a service: who may ask, for which cases.",
+                {
+                    "add": Row("serve.add", "Make a token for a person and print it, once"),
+                    "list": Row("serve.list_", "Who has tokens, for which cases, and whether they are valid"),
+                    "revoke": Row("serve.revoke", "End all tokens of a person"),
+                },
+            ),
+        },
+        "serve.RunByDefault",
+    ),
     "calibrate": Row(
         "matches.calibrate",
         "Measure how often different pictures score high, so that matches can say their false-match rate",
@@ -28,6 +45,10 @@ COMMANDS: Table = {
     ),
     "decide": Row("matches.decide", "Say what you make of a match"),
     "demo": Row("demo.demo", "Make a complete small case from rooms of rendered hotels"),
+    "exercise": Row(
+        "exercise.exercise",
+        "Make a case to learn with, of rendered hotels: a story, questions, and a key that marks the answers",
+    ),
     "doctor": Row(
         "doctor.doctor",
         "Say what is installed, what is missing for which sources, and whether this machine can do the work",
@@ -67,6 +88,24 @@ COMMANDS: Table = {
     "delete": Row("erasure.delete", "Erase items from a case for good"),
     "readmit": Row("erasure.readmit", "Let contents that were erased into a case again"),
     "erasures": Row("erasure.erasures", "List what was erased from a case"),
+    "encrypt": Row("vault.encrypt", "Encrypt a case"),
+    "decrypt": Row("vault.decrypt", "Make a plain case of an encrypted one"),
+    "destroy": Row("vault.destroy", "Destroy a case for good"),
+    "deliver": Row(
+        "access.deliver", "Hand pictures in to an encrypted case, without being able to read anything of it"
+    ),
+    "access": Family(
+        "Who can open an encrypted case, and as what.",
+        {
+            "list": Row("access.list_", "Who can open an encrypted case, as what, and which of its keys they hold"),
+            "grant": Row("access.grant", "Let somebody in, by their public key or a passphrase"),
+            "revoke": Row("access.revoke", "Put somebody out"),
+            "rotate": Row("access.rotate", "Seal the case anew, by new keys, for the same people"),
+            "key": Row("access.key", "The public key of an encrypted case"),
+            "take-in": Row("access.take_in", "Add what was handed in to a case"),
+        },
+        "index.EitherOrder",
+    ),
     "merge": Row("case.merge", "Add other cases' items, sightings, labels, issues, decisions, vectors"),
     "relocate": Row("relocate.relocate", "Sources lie on another disk, drive letter or machine now"),
     "models": Family(
@@ -183,6 +222,14 @@ def _options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only results, warnings and errors.")] = False,
+    person: PersonOpt = None,
+    identity: IdentityOpt = None,
+    passphrase_fd: FdOpt = None,
+    second_name: second.NameOpt = None,
+    second_identity: second.IdentityOpt = None,
+    second_fd: second.FdOpt = None,
 ) -> None:
+    unlocking.given(person, identity, passphrase_fd)
+    second.given(second_name, second_identity, second_fd)
     if quiet:
         be_quiet()

@@ -11,6 +11,7 @@ from typing import IO, Any, BinaryIO, ClassVar, Protocol, cast
 from imgmatch.errors import ImgmatchError, MachineError, over, why
 from imgmatch.limits import SourceLimits
 from imgmatch.locator import Locator
+from imgmatch.vault.memory import off_disk
 
 BLOCK_BYTES = 1 << 20
 # Unpacked content up to this size is kept in memory; more goes to a temporary file.
@@ -327,7 +328,7 @@ class Spool(tempfile.SpooledTemporaryFile[bytes]):
     _counting: ClassVar[threading.RLock] = threading.RLock()
 
     def __init__(self, limits: SourceLimits) -> None:
-        super().__init__(_MEMORY_BYTES)
+        super().__init__(0 if off_disk() else _MEMORY_BYTES)  # 0: all of it stays in memory
         self._limit = limits.max_temp_bytes
         self._taken = 0
 

@@ -173,6 +173,10 @@ Transform = tuple[tuple[float, float, float], tuple[float, float, float], tuple[
 """A 3 x 3 matrix by rows."""
 
 
+SIFT, LEARNED = "SIFT", "XFeat"
+"""Kinds of points by which pictures are verified."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verification:
     """What geometry says of a query and an item (docs/verification.md).
@@ -185,7 +189,8 @@ class Verification:
     outline for a homography, else by the hull of the inliers. ``outline`` are the four corners of the query in the item
     (homography only), ``lines`` the inliers (query x, y, item x, y), in full-size pixels of the pictures as they are.
     ``reason`` says in a plain sentence why it is verified or not. ``void``: what the two have in common is known to be
-    no evidence, as it is a template's, or as next to nothing can be seen in one of them.
+    no evidence, as it is a template's, or as next to nothing can be seen in one of them. ``features`` names the points
+    that geometry was sought among: ``SIFT``, or ``LEARNED`` where those were asked too.
     """
 
     verified: bool
@@ -200,6 +205,7 @@ class Verification:
     outline: tuple[tuple[float, float], ...] = ()
     lines: tuple[tuple[float, float, float, float], ...] = ()
     void: bool = False
+    features: str = SIFT
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,6 +151,7 @@ def test_importing_a_package_loads_nothing_heavy(package):
     assert not loaded & set(HEAVY)
 
 
+@pytest.mark.claim("O1")
 @pytest.mark.parametrize("command", ["ingest", "search"])
 def test_no_socket_is_ever_opened(case, command):
     script = (

@@ -18,7 +18,6 @@ from imgmatch.errors import CaseError, ImgmatchError, UsageError
 from imgmatch.models.faces import weights
 from imgmatch.models.faces.reader import FaceReader
 from imgmatch.workers import pictures
-from indexer.care import gate
 from indexer.care.gate import close_gate, open_gate
 from indexer.case.case import Case
 from indexer.intake.ingest import IngestConfig, ingest
@@ -93,6 +92,7 @@ def words(folder, rest, **places):
 # --- closed
 
 
+@pytest.mark.claim("F1")
 def test_every_command_on_faces_is_refused_and_leaves_nothing(folder, monkeypatch):
     monkeypatch.setattr(FaceReader, "read", None)  # nobody gets as far as looking for a face
     closed = folder / "closed"
@@ -106,6 +106,7 @@ def test_every_command_on_faces_is_refused_and_leaves_nothing(folder, monkeypatc
     assert faces_in(closed) == []
 
 
+@pytest.mark.claim("F2")
 def test_no_other_command_looks_for_a_face_where_the_gate_is_closed(folder, tmp_path, monkeypatch):
     """That none keeps or shows one is part of the walk of every command (test_recorded)."""
     monkeypatch.setattr(FaceReader, "read", None)
@@ -123,6 +124,7 @@ def test_no_other_command_looks_for_a_face_where_the_gate_is_closed(folder, tmp_
     assert set(every()) <= walked, "each is in the walk of what is recorded"
 
 
+@pytest.mark.claim("F4")
 @pytest.mark.parametrize("rest", [
     "init {new} --model sface",
     "search {case} {face} --model sface",
@@ -152,7 +154,7 @@ def test_the_gate_is_the_owners_to_open_and_says_on_what_authority(folder, tmp_p
                 open_gate(opened, authority, reason, model="sface")
         with pytest.raises(UsageError, match="no model of faces"):
             open_gate(opened, "court", "why", model="imgmatch-rooms")
-        monkeypatch.setattr(gate.os, "getuid", lambda: 4711)
+        monkeypatch.setattr("os.getuid", lambda: 4711)
         with pytest.raises(CaseError, match="only the account that owns the case"):
             open_gate(opened, "court", "why", model="sface")
         monkeypatch.undo()
@@ -160,11 +162,12 @@ def test_the_gate_is_the_owners_to_open_and_says_on_what_authority(folder, tmp_p
         open_gate(opened, "court", "why", model="sface")
         with pytest.raises(UsageError, match="faces are looked for since"):
             open_gate(opened, "court", "again", model="sface")
-        monkeypatch.setattr(gate.os, "getuid", lambda: 4711)
+        monkeypatch.setattr("os.getuid", lambda: 4711)
         with pytest.raises(CaseError, match="only the account that owns the case"):
             close_gate(opened, "why", erase=True)
 
 
+@pytest.mark.claim("F3")
 def test_the_review_page_looks_for_no_face_where_the_gate_is_closed(folder, tmp_path, monkeypatch):
     from cli.review.app import Bell, make_app
     from cli.review.door import Door
@@ -225,6 +228,7 @@ def test_every_use_of_a_face_has_an_entry_with_its_reason(folder, case):
     assert (opened["arguments"]["authority"], opened["arguments"]["reason"]) == ("court 12", "victims")
 
 
+@pytest.mark.claim("F5")
 @pytest.mark.parametrize("name", USES)
 def test_a_use_without_a_reason_is_refused_and_one_with_it_is_recorded(folder, case, tmp_path, name):
     rest, action = USES[name]
@@ -262,6 +266,7 @@ def test_the_gate_stands_in_status_report_and_statement(folder, case, tmp_path):
     assert "court 12" in (tmp_path / "r" / "index.html").read_text()
 
 
+@pytest.mark.claim("F6", "R12")
 @pytest.mark.parametrize("format", ["html", "vics", "case-uco", "jsonl", "pdq", "pack"])
 def test_nothing_of_a_face_is_in_an_export(folder, case, tmp_path, format):
     with Case.open(case) as opened:
@@ -284,6 +289,7 @@ def test_nothing_of_a_face_is_merged_or_linked(folder, case, tmp_path):
     assert faces_in(folder / "other") == []
 
 
+@pytest.mark.claim("F7")
 def test_closing_keeps_what_is_known_unused_and_erasing_removes_it_for_good(folder, case):
     with Case.open(case) as opened:
         rows = np.concatenate([rows for _, rows in opened.face_shelf().store().blocks()])

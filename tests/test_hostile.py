@@ -10,6 +10,7 @@ from benchmarks import attack_replies, hostile
 from benchmarks.hostile_files import bombs, mutate, seeds
 
 
+@pytest.mark.claim("M5")
 @pytest.mark.slow
 def test_mutants_and_bombs_end_as_items_or_issues_and_nothing_else_happens(tmp_path, monkeypatch):
     monkeypatch.setattr(hostile, "_BOMB_EVERY", 9)
@@ -31,6 +32,7 @@ def test_the_same_seed_makes_the_same_files():
         assert first != other
 
 
+@pytest.mark.claim("K6")
 @pytest.mark.slow
 def test_whatever_workers_say_the_run_goes_on_and_the_case_answers(tmp_path):
     figures = attack_replies.run(150, 7, tmp_path, chunk=80)

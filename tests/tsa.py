@@ -39,9 +39,9 @@ def tsa(folder):
     openssl("x509", "-req", "-in", "tsa.csr", *signed, "-out", "tsa.pem")
     (folder / "config").write_text(_CONFIG.format(folder=folder))
 
-    def answered(asked):
+    def answered(asked, chain=()):
         (folder / "query").write_bytes(asked)
-        openssl("ts", "-reply", "-config", "config", "-section", "tsa", "-queryfile", "query", "-out", "answer")
+        openssl("ts", "-reply", "-config", "config", "-section", "tsa", "-queryfile", "query", "-out", "answer", *chain)
         return (folder / "answer").read_bytes()
 
     return folder, answered

@@ -1,8 +1,8 @@
 """Everything that a machine without a network needs, in one folder: ``python tools/bundle.py OUT [--key KEY]``.
 
 Wheels of imgmatch and of all that `imgmatch[all]` requires, for this platform and Python; the sdist; the documentation;
-licence texts; a bill of materials (CycloneDX); SHA-256 sums, signed where a key is given; and ``install.py``, which
-checks the sums and installs from the folder alone. The folder is tried by installing from it.
+the guide; licence texts; a bill of materials (CycloneDX); SHA-256 sums, signed where a key is given; and
+``install.py``, which checks the sums and installs from the folder alone. The folder is tried by installing from it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ def main() -> None:
     """Make a bundle."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path, help="a new folder")
+    parser.add_argument("--without-guide", action="store_true", help="leave out the guide, which needs chromium")
     parser.add_argument("--key", type=Path, help="sign the sums with this Ed25519 private key (PEM)")
     asked = parser.parse_args()
     if asked.out.exists():
@@ -36,7 +37,9 @@ def main() -> None:
     _run(sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", asked.out.resolve())
     (own,) = wheels.glob("imgmatch-*.whl")
     _run(sys.executable, "-m", "pip", "download", "-q", "--only-binary=:all:", "-d", wheels, f"{own}[{EXTRAS}]")
-    shutil.copytree(ROOT / "docs", asked.out / "docs")
+    shutil.copytree(ROOT / "docs", asked.out / "docs", ignore=shutil.ignore_patterns("guide"))
+    if not asked.without_guide:
+        _run(sys.executable, ROOT / "tools" / "guide" / "build.py", (asked.out / "guide").resolve())
     for name in ("README.md", "CHANGELOG.md", "LICENSE"):
         shutil.copy(ROOT / name, asked.out)
     shutil.copy(ROOT / "tools" / "install.py", asked.out)

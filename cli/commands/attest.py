@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli.options.common import CaseArg, TsaOpt, open_case
+from cli.options.common import CaseArg, TsaOpt, open_case, open_log
 from cli.options.output import Output
 from cli.render.notes import note
 from imgmatch.errors import UsageError
@@ -20,8 +20,8 @@ def export(
     """Copy the log as it stands, for somebody without the case to verify: audit verify FILE."""
     from indexer.out.atomic import whole_file
 
-    with open_case(case) as opened, whole_file(output) as file:
-        count = opened.log.copy_to(file)
+    with open_log(case) as (log, _), whole_file(output) as file:
+        count = log.copy_to(file)
     note(f"{output}: {count:,} entries, as they stand; verify them with: imgmatch audit verify {output}")
 
 
@@ -45,8 +45,8 @@ def receipt(
     for target in (qr, request):
         if target is not None:
             refuse_existing(target)
-    with open_case(case) as opened:
-        head, case_id = opened.log.head(), opened.catalogue.meta.all().get("case_id", "")
+    with open_log(case) as (log, case_id):
+        head = log.head()
     text = receipts.text(case_id, head)
     if qr is not None:
         kind = qr.suffix.lower().removeprefix(".")

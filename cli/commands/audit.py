@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.options.common import CaseArg, TsaOpt, open_case
+from cli.options.common import CaseArg, TsaOpt, open_case, open_log
 from cli.options.output import Output
 from cli.render.formats import Format
 from cli.render.notes import note
@@ -53,9 +53,8 @@ def verify(
     if case.is_file():
         found = verify_copy(case, heads, said.met)
     else:
-        with open_case(case) as opened:
-            said.case_id = opened.catalogue.meta.all().get("case_id", "")
-            found = opened.log.verify(heads, said.met)
+        with open_log(case) as (log, said.case_id):
+            found = log.verify(heads, said.met)
     stamps = _stamps(said, tsa or ())
     unsigned = said.unsigned()
     faults, notes = found.faults + said.faults, [*found.notes, *said.notes()]
@@ -100,8 +99,8 @@ def _stamps(said: Attested, certificates: Sequence[Path]) -> list[dict[str, Any]
 
 def head(case: CaseArg, *, out: Output) -> None:
     """The number and SHA-256 of the last entry: noted elsewhere, they prove later that nothing before was changed."""
-    with open_case(case) as opened:
-        found = opened.log.head()
+    with open_log(case) as (log, _):
+        found = log.head()
     out.one({"entry": found.entry, "sha256": found.sha256, "expect": str(found)})
 
 
@@ -116,8 +115,8 @@ def show(
     """List the audit log: when, who, what, to what."""
     from indexer.catalogue import filters
 
-    with open_case(case) as opened:
-        entries = opened.log.entries(since=filters.date(since) if since else None, action=action, last=last)
+    with open_log(case) as (log, _):
+        entries = log.entries(since=filters.date(since) if since else None, action=action, last=last)
         programs = out.format in (Format.json, Format.jsonl)
         wanted = entries if programs else _rows(entries, narrow=out.format is Format.table)
         out.many(wanted, _COLUMNS, ["weights_sha256", "version", "more", "before"])
@@ -137,6 +136,8 @@ def _rows(entries: Iterator[dict[str, Any]], narrow: bool) -> Iterator[dict[str,
         if narrow and not any(parts.values()):
             parts["subject"] = more
         called = {"actor": f"{entry.get('actor')}, called {more['declared']}"} if "declared" in more else {}
+        if "person" in more:
+            called = {"actor": f"{more['person']}, by a service of {entry.get('actor')}"}
         yield {**entry, **parts, **called, "more": more}
 
 

@@ -7,7 +7,7 @@ import enum
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,12 +18,15 @@ from cli.commands.index import build_when_due
 from cli.options.common import CaseArg, JobsOpt, ModelOpt, open_case
 from cli.options.milvus import Kind, MilvusOptions
 from cli.options.output import Output
+from cli.options.service import ServiceOptions, is_address, one_service
 from cli.options.terms import TermOptions
+from cli.options.unlocking import EncryptOpt, RecipientOpt, new_owner, prepare
 from cli.render.formats import Format
 from cli.render.journal import types
 from cli.render.notes import note
 from cli.render.progress import count_progress
 from imgmatch.errors import CaseError, UsageError
+from imgmatch.vault.keys import LockedError
 
 if TYPE_CHECKING:
     from indexer.case.case import Case
@@ -39,6 +42,8 @@ def init(
     portable: Annotated[
         bool, typer.Option("--portable", help="Paths count from the case: a disk with case and sources may travel.")
     ] = False,
+    encrypt: EncryptOpt = False,
+    recipient: RecipientOpt = None,
     index: Annotated[Kind, typer.Option("--index", help="Files of the case (faiss), or a Milvus server.")] = Kind.faiss,
     *,
     terms: TermOptions,
@@ -58,25 +63,38 @@ def init(
     about = terms.told()
     if portable:
         about[HOME] = here(case)
-    Case.create(case, model=spec, about=about, remote=remote).close()
-    note(f"Made case {case} with model {spec.name}. Next: imgmatch ingest {case} FOLDER")
+    if recipient is not None and not encrypt:
+        raise UsageError("--recipient says who opens an encrypted case; give --encrypt too")
+    owner = new_owner(recipient) if encrypt else None
+    Case.create(case, model=spec, about=about, remote=remote, owner=owner).close()
+    note(
+        f"Made {'encrypted ' if encrypt else ''}case {case} with model {spec.name}. Next: imgmatch ingest {case} FOLDER"
+    )
 
 
 def status(
     cases: Annotated[
-        list[Path], typer.Argument(metavar="CASE...", help="Cases, or folders of cases: those are listed, a line each.")
+        list[str],
+        typer.Argument(metavar="CASE...", help="Cases, or folders of cases or https://HOST:PORT: a line for each."),
     ],
     *,
+    service: ServiceOptions,
     out: Output,
 ) -> None:
     """What a case holds: counts, model, sizes, last ingest; or which cases there are, and what they do."""
-    from indexer.case.case import CATALOGUE
+    from indexer.case.place import is_case
 
+    if any(map(is_address, cases)):
+        _of_service(cases, service, out)
+        return
     found: list[Path] = []
-    for path in cases:
-        below = [path] if (path / CATALOGUE).exists() or not path.is_dir() else _cases_below(path)
+    for path in map(Path, cases):
+        below = [path] if is_case(path) or not path.is_dir() else _cases_below(path)
         found += [case for case in below if case.absolute() not in {each.absolute() for each in found}]
-    if len(cases) == 1 and found == cases:
+    if len(cases) == 1 and found == [Path(cases[0])]:
+        if (numbers := _numbers_alone(found[0])) is not None:
+            out.one(numbers)
+            return
         with _as_it_is(found[0]) as opened:
             out.one(_status(found[0], opened, table=out.format is Format.table))
         return
@@ -84,6 +102,9 @@ def status(
     rows = []
     for path in found:
         try:
+            if (numbers := _numbers_alone(path)) is not None:
+                rows.append({**numbers, "state": "", "why": ""})
+                continue
             with _as_it_is(path) as opened:
                 record = _status(path, opened, table=False)
                 last = record["last_ingest"]
@@ -96,13 +117,27 @@ def status(
         raise CaseError(f"{faults} of {len(found)} cases can't be read; see the list above")
 
 
+def _of_service(addresses: Sequence[str], service: ServiceOptions, out: Output) -> None:
+    """The cases of a service, a line each."""
+    from cli.serve.client import Client
+
+    there, names = one_service(addresses)
+    client = Client(there, service.token(), service.ca)
+    told = client.cases()
+    client.close()
+    known = [one for one in told["cases"] if not names or one["case"] in names]
+    if missing := set(names) - {one["case"] for one in known}:
+        raise UsageError(f"{there}/{min(missing)}: no such case for {told['person']}")
+    out.many(known, ["case", "items", "sightings", "issues", "model", "purpose"], ["created_utc", "reveal"])
+
+
 def _cases_below(folder: Path) -> list[Path]:
     """Cases in a folder, and in folders of it that are none. Raises UsageError where there is none."""
-    from indexer.case.case import CATALOGUE
+    from indexer.case.place import is_case
 
     found = []
-    for path, folders, names in os.walk(folder):
-        if CATALOGUE in names:
+    for path, folders, _ in os.walk(folder):
+        if is_case(Path(path)):
             found.append(Path(path))
             folders.clear()
         elif len(Path(path).relative_to(folder).parts) >= _DEEP:
@@ -113,12 +148,23 @@ def _cases_below(folder: Path) -> list[Path]:
     return found
 
 
+def _numbers_alone(path: Path) -> dict[str, Any] | None:
+    """Of an encrypted case, for who holds the key of its log alone."""
+    from indexer.case.readlog import log_alone
+
+    prepare()
+    alone = log_alone(path)
+    return None if alone is None else {"case": str(path), "case_id": alone.case_id, **alone.numbers}
+
+
 @contextmanager
 def _as_it_is(path: Path) -> Iterator[Case]:
     """A case, opened without a change where its disk is full or it can't be written."""
     try:
         opened = open_case(path)
         opened.catalogue.counts()
+    except LockedError:  # it would be asked for again
+        raise
     except CaseError:
         opened = open_case(path, read_only=True)
     with opened:

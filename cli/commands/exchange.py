@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.options.asked import AskedOptions, remind
-from cli.options.common import CaseArg, IsolationOpt, ModelOpt, decode_soon, embedder_of, open_case
+from cli.options.common import CaseArg, IsolationOpt, LanguageOpt, ModelOpt, decode_soon, embedder_of, open_case
+from cli.options.filters import FilterOptions
 from cli.options.output import OutputOpt, format_of
+from cli.options.pack import PackOptions
 from cli.options.query import LeadsOpt, no_background
 from cli.options.report import NoImagesOpt, RevealFacesOpt, refuse_report, report_page
 from cli.render.formats import Format, emit_one
@@ -24,7 +26,7 @@ from indexer.out.atomic import refuse_existing
 if TYPE_CHECKING:
     from indexer.case.case import Case
     from indexer.index.protocol import Progress
-    from indexer.out.exchange.pack import Pack
+    from indexer.out.exchange.pack import PackConfig
     from indexer.out.exchange.portable import Portable
     from indexer.search.request import SearchResult
 
@@ -63,6 +65,11 @@ _OPTIONS = {
     "--labels": (ExportFormat.pack,),
     "--decisions": (ExportFormat.pack,),
     "--no-places": (ExportFormat.portable,),
+    "--to": (ExportFormat.pack,),
+    "--no-metadata": (ExportFormat.pack,),
+    "--pdq-only": (ExportFormat.pack,),
+    "--expires": (ExportFormat.pack,),
+    "a filter (--label, --item, --source, ...)": (ExportFormat.pack,),
 }
 """Which formats an option is for, in the order in which ``export`` has them."""
 
@@ -77,6 +84,7 @@ def export(
     ] = None,
     format: Annotated[ExportFormat, typer.Option("--format", help="What to write.")] = ExportFormat.html,
     k: LeadsOpt = 10,
+    language: LanguageOpt = None,
     model: ModelOpt = None,
     reveal: Annotated[
         bool, typer.Option("--reveal", help="html, pack, portable: pictures that can be seen, not blurred; recorded.")
@@ -95,36 +103,33 @@ def export(
     all_known: Annotated[
         bool, typer.Option("--all-known", help="vics: also imported media that the case has no picture of.")
     ] = False,
-    thumbnails: Annotated[
-        bool, typer.Option("--thumbnails", help="pack, portable: small pictures too, blurred; recorded.")
-    ] = False,
-    locators: Annotated[bool, typer.Option("--locators", help="pack: where pictures were found, too.")] = False,
-    labels: Annotated[bool, typer.Option("--labels", help="pack: labels too.")] = False,
-    decisions: Annotated[bool, typer.Option("--decisions", help="pack: decisions too, and who made them.")] = False,
     no_places: Annotated[bool, typer.Option("--no-places", help="portable: not where pictures were found.")] = False,
     *,
+    pack: PackOptions,
+    filters: FilterOptions,
     asked: AskedOptions,
 ) -> None:
     """Write a report, or what other programs and offices read: of a case, and of a search with each
-    query, verified and with false-match rates.
+    query, verified and with false-match rates. A pack holds what passes the filter alone.
     """
-
     seen = 2 if reveal_faces else int(reveal)
-    given = (queries, seen, no_images, table, all_known, thumbnails, locators, labels, decisions, no_places)
+    within = filters.filter()
+    given = (
+        queries, seen, no_images, table, all_known,
+        pack.thumbnails, pack.locators, pack.labels, pack.decisions, no_places,
+        pack.to, pack.no_metadata, pack.pdq_only, pack.expires, within,
+    )  # fmt: skip
     _check(format, dict(zip(_OPTIONS, given, strict=True)))
     (refuse_report if format is ExportFormat.html else refuse_existing)(output)
     with open_case(case) as opened, count_progress() as progress:
         asked.tell(opened)
         opened.require("report" if format is ExportFormat.html else "export", {"reveal": seen})
-        if queries or thumbnails:
+        if queries or pack.thumbnails:
             decode_soon(isolation)
         if format in (ExportFormat.vics, ExportFormat.pdq):
             _hashes(opened, output, format, data_model, all_known, progress)
         elif format is ExportFormat.pack:
-            from indexer.out.exchange.pack import PackConfig, write_pack
-
-            config = PackConfig(thumbnails, seen, locators, labels, decisions)
-            _tell_pack(output, write_pack(opened, output, config, progress=progress))
+            _pack(opened, output, pack.config(seen, within), progress)
             remind(opened, output)
         else:
             spec, results = _searched(opened, queries or [], k, model)
@@ -133,7 +138,7 @@ def export(
             elif format is ExportFormat.portable:
                 from indexer.out.exchange.portable import PortableConfig, write_portable
 
-                shown = PortableConfig(thumbnails, seen, places=not no_places)
+                shown = PortableConfig(pack.thumbnails, seen, places=not no_places)
                 _tell(output, write_portable(opened, output, shown, results=results, model=spec, progress=progress))
             elif format is ExportFormat.case_uco:
                 from indexer.out.exchange.caseuco import export_caseuco
@@ -165,8 +170,15 @@ def _hashes(
     note(f"{output}: {done['media']} media, {done['known_only']} of them known only from imported files")
 
 
-def _tell_pack(output: Path, made: Pack) -> None:
-    note(f"{output}: {made.items} items, {made.vectors} vectors, {made.thumbnails} thumbnails")
+def _pack(case: Case, output: Path, config: PackConfig, progress: Progress | None) -> None:
+    from indexer.out.exchange.pack import write_pack
+    from indexer.search.names import require_names
+
+    require_names([case], config.within)
+    made = write_pack(case, output, config, progress=progress)
+    kinds = {"vectors": made.vectors, "PDQ hashes": made.hashes, "thumbnails": made.thumbnails}
+    held = ", ".join(f"{count} {name}" for name, count in kinds.items() if count)
+    note(f"{output}: {made.items} items, {held}; {'encrypted' if config.to else 'in clear, for whoever gets it'}")
     note(f"SHA-256 of its manifest, to tell the receiver by another way: {made.manifest_sha256}")
 
 

@@ -34,7 +34,10 @@ class EitherOrder(typer.core.TyperGroup):
 
 def build(
     case: CaseArg,
-    kind: Annotated[str | None, typer.Option("--kind", help="exact, ivf or hnsw (default: by size).")] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option("--kind", help="exact, ivf or hnsw; on a server hnsw, ivf or diskann (default: by size)."),
+    ] = None,
     recall: Annotated[
         float, typer.Option("--recall", min=0.5, max=1.0, help="Share of the true ten nearest that must be found.")
     ] = 0.99,

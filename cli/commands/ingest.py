@@ -70,6 +70,7 @@ def ingest(
         inside, passwords, reread=reread, labels=labels, manifest=manifest, wait=wait, cluster=cluster.config()
     )
     with open_case(case) as opened, journal(taking.log, paths) as log:
+        _take_in_deliveries(opened)
         # Pictures are embedded side by side, one thread each: nothing waits for the slowest part of a layer.
         embedder = embedder_of(opened, taking.model, taking.device, threads=1)
         if wait and opened.is_written_to():
@@ -89,6 +90,19 @@ def ingest(
         }
         out.one({**report.counts(), "interrupted": report.interrupted, **kinds, "case": totals})
     _close(case, report, strict)
+
+
+def _take_in_deliveries(case: Case) -> None:
+    """What was handed in to an encrypted case comes first."""
+    from indexer.intake.delivery import deliveries
+
+    if case.place.ring is None or not deliveries(case.path):
+        return
+    from indexer.care.delivered import take_in as run_take_in
+
+    for one in run_take_in(case):
+        what = one.why if one.merged is None else f"{one.merged.items:,} new items"
+        note(f"imgmatch: delivery {one.delivery}: {what}")
 
 
 def take_in(

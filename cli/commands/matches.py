@@ -6,18 +6,22 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.options.asked import ReasonOptions, ReleaseOptions, tell
 from cli.options.common import CaseArg, IsolationOpt, ModelOpt, decode_soon, open_case, spec_of
 from cli.options.output import Output
+from cli.options.pack import IdentityOpt
 from cli.options.query import MaxFmrOpt, no_background
 from cli.render.formats import Format, emit
 from cli.render.notes import note
 from cli.render.progress import count_progress
 from imgmatch.errors import UsageError
+
+if TYPE_CHECKING:
+    from indexer.search.groups import Link
 
 VerifyOpt = Annotated[
     bool, typer.Option("--verify", help="Read the pictures again and say what geometry says of each pair.")
@@ -96,6 +100,7 @@ def groups(
 def link(
     case: CaseArg,
     other: Annotated[Path, typer.Argument(metavar="OTHER", help="The other case, or a pack of it; only read.")],
+    identity: IdentityOpt = None,
     least: Annotated[float, typer.Option(help="Least similarity of two items, 0..1.")] = 0.6,
     top: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many links, the nearest ones.")] = 1000,
     verify: VerifyOpt = False,
@@ -107,7 +112,6 @@ def link(
     out: Output,
 ) -> None:
     """Which items of a case match which of another, with their false-match rates."""
-    from imgmatch.match.calibration import false_match_text
     from indexer.out.exchange.unpack import open_other
     from indexer.search.background import background as background_of
     from indexer.search.closer import LinkRequest, find_links
@@ -120,7 +124,7 @@ def link(
                 "item_id": found.item.item_id,
                 "other_item_id": found.other.item_id,
                 "score": round(found.similarity, 6),
-                "by_chance": "identical content" if found.identical else false_match_text(rate),
+                "by_chance": _by_chance(found),
                 "path": found.place.path or "",
                 "other_path": found.other_place.path or "",
                 "label": found.labels[0],
@@ -142,10 +146,11 @@ def link(
         because.tell(opened)
         decode_soon(isolation)
         spec = spec_of(opened, model)
-        others = stack.enter_context(open_other(other, spec))
+        others = stack.enter_context(open_other(other, spec, identity))
         progress = stack.enter_context(count_progress())
+        about = others.catalogue.meta.all()
         background = background_of(opened, spec)
-        if background is None and max_fmr is None:
+        if background is None and max_fmr is None and "pack_pdq" not in about:
             no_background(opened)
         request = LinkRequest(least, top, verify, max_fmr)
         nearest, count = find_links(
@@ -153,10 +158,21 @@ def link(
         )
         if count > len(nearest):
             note(f"imgmatch: the {len(nearest):,} nearest of {count:,} links; more with --top, fewer with --least")
+        if nearest and "pack_anonymous" in about:
+            note("imgmatch: the other's items have numbers alone; its sender finds one by: imgmatch show CASE NUMBER")
         shown = [*columns, *(name for name in more if any(record[name] for record in records()))]
         csv_too = ["sha256", "other_sha256", *(["verified"] if verify else []), *more]
         table = out.format is Format.table
         out.many(records(), shown if table else columns, csv_too)
+
+
+def _by_chance(found: Link) -> str:
+    from imgmatch.match.calibration import false_match_text
+    from imgmatch.picture.pdq import BITS
+
+    if found.bits_apart is not None:
+        return f"{found.bits_apart} of {BITS} bits of the PDQ hashes differ"
+    return "identical content" if found.identical else false_match_text(found.false_match)
 
 
 def decide(

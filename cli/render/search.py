@@ -27,6 +27,7 @@ _LABEL_COLUMNS = (
 )  # fmt: skip
 
 if TYPE_CHECKING:
+    from imgmatch.locator import Locator
     from imgmatch.types import Match
     from indexer.search.request import SearchResult
     from indexer.search.sets import LabelResult
@@ -68,7 +69,7 @@ def _json(file: IO[str], objects: Iterator[str]) -> None:
 
 def _rows(result: SearchResult) -> Iterator[dict[str, Any]]:
     """The rows of a query: one a match, and one alone where there is none, so that no query goes without a word."""
-    head = {"query": result.locator.path, "answer": result.answer}
+    head = {"query": _at(result.locator), "answer": result.answer}
     yield from ({**head, **fields.cells(match, fields.CSV)} for match in result.matches)
     if not result.matches:
         yield head
@@ -101,11 +102,15 @@ def _name(result: SearchResult) -> str:
     return printable("; ".join(place.words for place in result.queries or (result.locator,)))
 
 
+def _at(locator: Locator) -> str:
+    return locator.path or locator.words
+
+
 def search_record(result: SearchResult) -> dict[str, Any]:
     """One query's result in the documented JSON form (docs/formats.md)."""
     record: dict[str, Any] = {
-        "query": result.locator.path,
-        "queries": [locator.path for locator in result.queries],
+        "query": _at(result.locator),
+        "queries": [_at(locator) for locator in result.queries],
         "locator": str(result.locator),
         "sha256": result.sha256,
         "model": result.model,

@@ -49,8 +49,17 @@ _SENTENCES = {
     "relocations": "listed where sources have moved",
     "report": "began a report {folder|file|output}",
     "report_written": "wrote a report {folder|file|output}",
-    "export": "began an export {format} {file|folder}",
-    "exported": "wrote an export {format} {file|folder}",
+    "export": "began an export {format} {file|folder}[, encrypted to {to}]",
+    "exported": "wrote an export {format} {file|folder}[, encrypted to {to}]",
+    "terms": "changed what the case says of itself[, {reason}]",
+    "extend": "let the case be used until {retain_until}[, {reason}]",
+    "releases": "listed what has left the case",
+    "refused": "was refused[: {why}]",
+    "signed": "signed what was written",
+    "signer": "changed who is known to sign",
+    "stamp": "attached a time-stamp of the log, {file}",
+    "followed": "found the case elsewhere than it lay[: {new}]",
+    "pack_key": "made the key of the numbers by which packs without metadata name items",
     "import": "imported {file}",
     "imported": "imported {file}",
     "import hash list": "imported the hash list {name|list}",
@@ -69,6 +78,14 @@ _SENTENCES = {
     "delete_planned": "looked at what a deletion would take out[, {reason}]",
     "erase": "began to clear the disk of what was deleted",
     "erased": "cleared the disk of what was deleted",
+    "encrypt": "encrypted the case",
+    "decrypt": "made the case one that is not encrypted",
+    "rotate": "sealed the case anew under new keys",
+    "grant": "began to let {name} in[ as {role}]",
+    "granted": "let {name} in[ as {role}]",
+    "revoke": "put {name} out",
+    "list access": "listed who can open the case",
+    "destroy": "destroyed the case, {reason}",
     "readmit": "let erased contents come in again[, {reason}]",
     "erasures": "listed what was erased",
     "certificate": "made a certificate of erasure",
@@ -79,6 +96,9 @@ _SENTENCES = {
     "index_move": "moved the index",
     "index_left": "left the former index",
     "statement": "made a statement of run {run_id}",
+    "serve": "held the case for a service[ at {host}][, port {port}][, as {case}]",
+    "serve_end": "ended the service ({why})[: {searches} searches]",
+    "picture": "was shown a blurred picture of item {item_id}",
     "review_start": "opened the review page[, examiner {examiner}]",
     "review_end": "ended the review page ({why})",
     "review_session": "came to the review page in a browser",
@@ -118,6 +138,8 @@ def sentence(entry: Mapping[str, Any]) -> str:
 
 def _who(entry: Mapping[str, Any], action: str, values: Mapping[str, Any]) -> str:
     actor = str(entry.get("actor") or "somebody")
+    if person := entry.get("person"):
+        return f"{person} (by a service of {actor})"
     named = values.get("examiner")
     if not named or action in ("review_examiner", "init", "review_start"):
         return actor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
@@ -19,6 +20,7 @@ from cli.review.handing import Handing
 from cli.review.lists import Lists
 from cli.review.searching import Searching
 from cli.review.views import Views
+from imgmatch import language, templating
 from imgmatch.errors import ImgmatchError, UsageError
 
 if TYPE_CHECKING:
@@ -76,7 +78,7 @@ class _Pages:
     # --- coming in
 
     def empty(self, request: Request) -> Response:
-        return HTMLResponse(_file("page.html"))
+        return HTMLResponse(_empty())
 
     def static(self, request: Request) -> Response:
         name = request.path_params["name"]
@@ -110,6 +112,16 @@ class _Pages:
         self._door.end()
         self._bell.end()
         return JSONResponse({"ended": True})
+
+
+def _empty() -> str:
+    """The page that fills itself, with what its script says in the language of the page."""
+    scripts = (_file(name).decode("utf-8") for name in sorted(_STATIC) if name.endswith(".js"))
+    words = {word: language.say(word) for script in scripts for word in templating.script_messages(script)}
+    said = {word: told for word, told in words.items() if told != word}
+    page = _file("page.html").decode("utf-8")
+    # Within a script element nothing may end it.
+    return page.replace("{language}", language.current()).replace("{words}", json.dumps(said).replace("<", "\\u003c"))
 
 
 def _file(name: str) -> bytes:

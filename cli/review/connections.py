@@ -29,10 +29,21 @@ _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class Connections:
-    """Those of one server. ``refused`` is told why one was closed at once."""
+    """Those of one server. ``refused`` is told why one was closed at once. ``ours``: none of another account of this
+    machine; ``most`` at once, so many ``unknown`` of them.
+    """
 
-    def __init__(self, refused: Callable[[str], None] = lambda why: None) -> None:
+    def __init__(
+        self,
+        refused: Callable[[str], None] = lambda why: None,
+        *,
+        ours: bool = True,
+        most: int = MOST,
+        unknown: int = UNKNOWN,
+    ) -> None:
         self.refused = refused
+        self.ours = ours
+        self._most, self._most_unknown = most, unknown
         self.unknown: dict[_Connection, None] = {}
         self._known: dict[_Connection, None] = {}
         self.protocol = type("Connection", (_Connection,), {"room": self})
@@ -40,7 +51,7 @@ class Connections:
     def arrived(self, one: _Connection) -> None:
         """Let one in, and the oldest unknown ones go where they are too many."""
         self.unknown[one] = None
-        while len(self.unknown) > UNKNOWN or len(self.unknown) + len(self._known) > MOST:
+        while len(self.unknown) > self._most_unknown or len(self.unknown) + len(self._known) > self._most:
             self._close(next(iter(self.unknown if len(self.unknown) > 1 else self._known)))
 
     def known(self, one: _Connection) -> None:
@@ -77,7 +88,8 @@ class _Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection of another account ends here."""
         super().connection_made(transport)
-        account = foreign(transport.get_extra_info("peername"), transport.get_extra_info("sockname"))
+        ends = (transport.get_extra_info("peername"), transport.get_extra_info("sockname"))
+        account = foreign(*ends) if self.room.ours else None
         if account is not None:
             self.room.refused(f"a connection of account {account}")
             transport.abort()

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from cli.render.trail import sentence
 from indexer.case import newest
-from indexer.case.case import AUDIT
 
 if TYPE_CHECKING:
     from cli.review.views import Views
@@ -67,7 +66,7 @@ class Lists:
 
     def audit(self, end: int | None) -> str:
         """Entries of the log, the newest first."""
-        entries, begin = newest.page(self._desk.case.path / AUDIT, _ENTRIES, end)
+        entries, begin = newest.page(self._desk.case.log.file, _ENTRIES, end)
         shown = [
             {
                 **{name: entry.get(name, "") for name in _ALWAYS},

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
@@ -25,6 +25,8 @@ from cli.review.refusals import Refusals
 from imgmatch.errors import ImgmatchError, UsageError
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
     from indexer.review import Desk
 
 LOOPBACK = "127.0.0.1"
@@ -44,17 +46,19 @@ class Terms:
     open_browser: bool = True
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """Stops without raising the signal again: an end by Ctrl-C is no failure."""
 
     why = "stopped"
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The process is told to end."""
         self.why = "Ctrl-C" if sig == signal.SIGINT else "told to stop"
         super().handle_exit(sig, frame)
         self._captured_signals.clear()
 
     def end(self, why: str) -> None:
+        """End it, and say why."""
         self.why = why
         self.should_exit = True
 
@@ -68,22 +72,52 @@ def listen(host: str, port: int) -> socket.socket:
     if host and not re.fullmatch(r"127(\.\d{1,3}){3}", host):
         raise UsageError(f"{host!r}: is no address of this machine alone; give one as 127.0.0.1, or leave it out")
     for tried in (host,) if host else (_random_host(), LOOPBACK):
-        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        if sys.platform == "win32":
-            # There the usual option lets another program take the same address.
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-        else:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listening.bind((tried, port))
-            listening.listen(AT_ONCE)  # who is told the address may ask at once, and waits until the page is there
-            return listening
+            return bound(tried, port)
         except OSError as error:
-            listening.close()
             failed = error
     raise UsageError(
         f"port {port}: can't be used ({failed.strerror}); leave --port and --host out for free ones"
     ) from failed
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A socket that listens: who is told the address may ask at once, and waits until there is an answer. Raises
+    OSError where the address can't be had.
+    """
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    if sys.platform == "win32":
+        # There the usual option lets another program take the same address.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+    else:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind(address)
+        listening.listen(AT_ONCE)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def settings(app: ASGIApp, connections: Connections, **more: Any) -> uvicorn.Config:
+    """How an application is served: no more than it needs, and nothing of it in a log."""
+    return uvicorn.Config(
+        app,
+        http=connections.protocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="error" if os.environ.get("IMGMATCH_DEBUG") else "critical",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=AT_ONCE,
+        timeout_keep_alive=KEPT_S,
+        timeout_graceful_shutdown=5,
+        **more,
+    )
 
 
 def _random_host() -> str:
@@ -118,21 +152,7 @@ def serve(desk: Desk, terms: Terms, say: Callable[[str, str], None]) -> str:
         desk.entered(host, port)
 
     app = make_app(desk, door, Bell(lambda: server.end("ended on the page"), entered, refusals.add))
-    config = uvicorn.Config(
-        Guard(app, door, f"{host}:{port}", refusals.add),
-        http=connections.protocol,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        log_level="error" if os.environ.get("IMGMATCH_DEBUG") else "critical",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        backlog=AT_ONCE,
-        timeout_keep_alive=KEPT_S,
-        timeout_graceful_shutdown=5,
-    )
-    server = _Server(config)
+    server = Server(settings(Guard(app, door, f"{host}:{port}", refusals.add), connections))
     say("address", address)
 
     async def run() -> None:
@@ -156,7 +176,7 @@ def serve(desk: Desk, terms: Terms, say: Callable[[str, str], None]) -> str:
     return server.why
 
 
-async def _end_when_over(server: _Server, door: Door) -> None:
+async def _end_when_over(server: Server, door: Door) -> None:
     while not (why := door.over):
         await asyncio.sleep(_LOOK_S)
     server.end(why)

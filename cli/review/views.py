@@ -10,10 +10,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 import imgmatch
 from cli.render.formats import size_text
 from cli.review.door import PAGES
+from imgmatch.language import phrase, say
 from imgmatch.match.calibration import false_match_text
 from imgmatch.match.faces import hides_faces
 from imgmatch.match.strength import Level, strength
 from imgmatch.picture.metadata import FIELDS, Metadata
+from imgmatch.templating import Translated
 from indexer.catalogue.decisions import READERS
 from indexer.out.report.html import plain
 from indexer.review.kept import counts
@@ -60,12 +62,13 @@ class Views:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            extensions=[Translated],
         )
         self._templates.filters.update(
             plain=plain,
             place=place,
             container=container,
-            chance=false_match_text,
+            chance=lambda rate: phrase(false_match_text(rate)),
             strength=strength,
             named=file_name,
             bytes=size_text,
@@ -101,7 +104,7 @@ class Views:
         last = next(iter(desk.searches()), None)
         return {
             "html": html,
-            "title": f"{_TITLES[here]} · {plain(case)} · imgmatch",
+            "title": f"{say(_TITLES[here])} · {plain(case)} · imgmatch",
             "examiner": desk.examiner,
             "search": last and last.search_id,
             "most_bytes": MAX_UPLOAD_BYTES,
@@ -169,7 +172,7 @@ class Views:
             "items": order,
             "said": self._said(kept, total, by),
             "name": kept.name,
-            "asked": "; ".join([*kept.asked, f"asked at {kept.asked_utc[11:16]} UTC"]),
+            "asked": "; ".join([*map(phrase, kept.asked), say("asked at {0} UTC").format(kept.asked_utc[11:16])]),
             "queries": [picture.query_id for picture in kept.queries],
             "verified": kept.verified,
         }
@@ -177,22 +180,23 @@ class Views:
     def _said(self, kept: KeptSearch, total: int, by: str) -> str:
         """How much is listed, and what it is worth."""
         if by == "label":
-            text = f"{total:,} label{'s' if total != 1 else ''} over {len(kept.result.matches):,} pictures"
+            text = say("1 label over {1} pictures" if total == 1 else "{0} labels over {1} pictures")
         else:
-            text = f"{total:,} of {len(kept.result.matches):,} pictures in this order"
+            text = say("{0} of {1} pictures in this order")
+        text = text.format(f"{total:,}", f"{len(kept.result.matches):,}")
         if kept.result.masked:
-            text += f", {kept.result.masked:.0%} of the query left out"
-        return f"{self._strengths(kept)}. Listed: {text}."
+            text += ", " + say("{0} of the query left out").format(f"{kept.result.masked:.0%}")
+        return say("{0}. Listed: {1}.").format(self._strengths(kept), text)
 
     def _strengths(self, kept: KeptSearch) -> str:
         """How many matches are of each strength, in words."""
         found = counts(kept.result.matches)
         convincing = sum(found[level] for level in _SAID)
-        said = ", ".join(f"{found[level]:,} {words}" for level, words in _SAID.items() if found[level])
-        text = f"{convincing:,} convincing ({said})" if convincing else "Nothing convincing"
+        said = ", ".join(f"{found[level]:,} {say(words)}" for level, words in _SAID.items() if found[level])
+        text = say("{0} convincing ({1})").format(f"{convincing:,}", said) if convincing else say("Nothing convincing")
         if found[Level.NOTHING]:
-            text += f", {found[Level.NOTHING]:,} more not convincing"
-        return text if kept.verified else f"{text}; geometry has not looked at them yet"
+            text += ", " + say("{0} more not convincing").format(f"{found[Level.NOTHING]:,}")
+        return text if kept.verified else say("{0}; geometry has not looked at them yet").format(text)
 
     def match(self, kept: KeptSearch, item_id: int) -> str:
         """A match side by side with its query, and all that is known of it."""
@@ -227,7 +231,7 @@ class Views:
             "item_px": compared.item.upright_size_px,
             "verified": found.verified,
             "kind": found.kind,
-            "reason": found.reason,
+            "reason": phrase(found.reason),
             "tentative": found.tentative,
             "inliers": found.inliers,
             "error_px": None if found.error_px is None else round(found.error_px, 1),

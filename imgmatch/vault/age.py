@@ -60,6 +60,15 @@ def identities(text: str, name: str = "the identity") -> list[Any]:
     return found
 
 
+def recipient_of(text: str, name: str = "the identity") -> str:
+    """The public half of the first X25519 key in a file of identities. Raises UsageError where there is none."""
+    pyrage = require("pyrage", "vault")
+    for identity in identities(text, name):
+        if isinstance(identity, pyrage.x25519.Identity):
+            return str(identity.to_public())
+    raise UsageError(f"{name}: holds keys of tokens only, which don't say their public half; give it by --recipient")
+
+
 def _recipient(text: str) -> Any:
     pyrage = require("pyrage", "vault")
     try:

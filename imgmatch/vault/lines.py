@@ -186,6 +186,10 @@ class LogFile:
         sealed: Any = SealedLog(file, self._seal)
         return cast(IO[bytes], sealed if adding else io.BufferedReader(sealed))
 
+    def at(self, path: Path) -> LogFile:
+        """A log of the same kind in another place."""
+        return LogFile(path, self._seal)
+
     def exists(self) -> bool:
         """Is there one?"""
         return self.path.exists()

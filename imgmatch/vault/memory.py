@@ -1,7 +1,7 @@
 """Memory in the place of temporary files: what this process keeps off the disk once it has opened an encrypted case.
 
 ``keep_off_disk`` is called once a process has such a case open, and never taken back. From then on ``file`` and
-``folder``, which everything that needs a temporary file asks, give memory; no core file is written; and as much of the
+``place``, which everything that needs a temporary file asks, give memory; no core file is written; and as much of the
 process as the system allows is kept from being swapped out.
 """
 
@@ -13,8 +13,6 @@ import io
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -62,21 +60,18 @@ def file(folder: str | os.PathLike[str] | None = None) -> IO[bytes]:
     return io.BytesIO() if _State.off_disk else tempfile.TemporaryFile(dir=folder)
 
 
-@contextmanager
-def folder(prefix: str) -> Iterator[Path]:
-    """A temporary folder that its owner alone may enter; in memory where nothing is to be on disk. Raises MachineError
-    where there is no such place then.
+def place() -> Path | None:
+    """Where temporary folders go: a file system in memory where nothing is to be on disk; None: where they do.
+    Raises MachineError where there is no such place then.
     """
-    where = None
-    if _State.off_disk:
-        where = _SHARED_MEMORY
-        if not _is_memory(where):
-            raise MachineError(
-                "no temporary folder can be made: an encrypted case is open, and this system has no file system in "
-                "memory (/dev/shm); decrypt a copy of the case on a disk that is encrypted itself"
-            )
-    with tempfile.TemporaryDirectory(prefix=prefix, dir=where) as made:
-        yield Path(made)
+    if not _State.off_disk:
+        return None
+    if not _is_memory(_SHARED_MEMORY):
+        raise MachineError(
+            "no temporary folder can be made: an encrypted case is open, and this system has no file system in memory "
+            "(/dev/shm); decrypt a copy of the case on a disk that is encrypted itself"
+        )
+    return _SHARED_MEMORY
 
 
 def _is_memory(path: Path) -> bool:

@@ -13,7 +13,20 @@ import struct
 from collections.abc import Callable, Iterator
 from math import isfinite
 from types import NoneType, UnionType
-from typing import IO, Annotated, Any, Literal, TypedDict, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import (
+    IO,
+    Annotated,
+    Any,
+    Literal,
+    NotRequired,
+    Required,
+    TypedDict,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
 
 from imgmatch.parsers.told import Name, Size, Word
 
@@ -126,8 +139,8 @@ def parse_each(text: bytes | bytearray) -> Iterator[Any]:
 
 def checked(kind: Any, told: Any) -> Any:
     """``told``, where it is what the type ``kind`` says: of None, bool, int (64 bits), finite float, str, Literal, Any,
-    unions, list, dict, tuple and TypedDict; and Annotated with a range that an int, or the length of a str, is in, or
-    with what a str matches. Raises WireError where it is not. JSON has lists for tuples.
+    unions, list, dict, tuple and TypedDict; and Annotated with a range that an int, or the length of a str or list, is
+    in, or with what a str matches. Raises WireError where it is not. JSON has lists for tuples.
     """
     if not _check(kind)(told):
         raise WireError("not what was to be told")
@@ -145,6 +158,8 @@ def _check(kind: Any) -> Callable[[Any], bool]:
         return lambda told: type(told) is float and isfinite(told)
     if kind in (NoneType, bool, str):
         return lambda told: type(told) is kind
+    if origin in (Required, NotRequired):
+        return _check(inside[0])
     if origin is Annotated:
         return _within(_check(inside[0]), inside[1])
     if origin is Literal:
@@ -176,7 +191,7 @@ def _check(kind: Any) -> Callable[[Any], bool]:
 
 def _within(check: Callable[[Any], bool], bound: range | re.Pattern[str]) -> Callable[[Any], bool]:
     if isinstance(bound, range):
-        return lambda told: check(told) and (len(told) if type(told) is str else told) in bound
+        return lambda told: check(told) and (len(told) if type(told) in (str, list) else told) in bound
     return lambda told: check(told) and bound.fullmatch(told) is not None
 
 

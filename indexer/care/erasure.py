@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,8 @@ import numpy as np
 
 from imgmatch.errors import CaseError
 from indexer.care.indexing import drop_generation
-from indexer.case.case import AUDIT, CATALOGUE, Case
+from indexer.case.case import Case
+from indexer.case.place import AUDIT, CATALOGUE, content
 from indexer.case.traces import Found, files_of, look
 from indexer.case.use import Use
 from indexer.catalogue.clock import now_utc
@@ -138,7 +141,7 @@ def _traces(use: Use, progress: Progress | None) -> Iterator[Found]:
 
     alive = _LiveRows(use)
     met: dict[bytes, list[Found]] = defaultdict(list)
-    for found in look(salt, known.traces(), counted()):
+    for found in look(salt, known.traces(), counted(), partial(content, use.catalogue)):
         if found.mark.kind == "hash" and found.path.name.startswith(_OF_HASHES):  # which are kept there
             continue
         met[found.mark.digest].append(found)
@@ -152,13 +155,14 @@ def _traced(use: Use) -> dict[int, set[bytes]]:
     """Entries of the audit log that name a place of something erased, or have a note on it, by their numbers, and what
     of it stands there.
     """
-    log = use.path / AUDIT
+    log = use.catalogue.called.parent / AUDIT
+    opened = partial(content, use.catalogue)
     known, salt = use.catalogue.erasures, use.catalogue.meta.all().get("case_id", "")
     places = [mark for mark in known.traces() if mark.kind in ("place", "note")]
-    traces = sorted(look(salt, places, [log]), key=lambda found: found.end) if places and log.exists() else []
+    traces = sorted(look(salt, places, [log], opened), key=lambda found: found.end) if places and log.exists() else []
     entries: dict[int, set[bytes]] = defaultdict(set)
     at, number, waiting = 0, 0, deque(traces)
-    with log.open("rb") as file:
+    with opened(log) as file:
         for line in file:
             number, at = number + 1, at + len(line)
             while waiting and waiting[0].end <= at:
@@ -194,16 +198,15 @@ class _LiveRows:
     """Is a trace of a vector a row of a segment that an item of the case owns: another content with equal pixels?"""
 
     def __init__(self, use: Use) -> None:
-        self._rows = {
-            shelf.path / SEGMENTS / row.name: (shelf, row) for shelf in use.every_shelf() for row in shelf.segments()
-        }
+        self._rows = {shelf.folder / row.name: (shelf, row) for shelf in use.every_shelf() for row in shelf.segments()}
         self._use = use
 
     def __call__(self, found: Found) -> bool:
         if found.mark.kind != "vector" or found.path not in self._rows:
             return False
         _, row = self._rows[found.path]
-        size = found.path.stat().st_size
+        with content(self._use.catalogue, found.path) as file:
+            size = file.seek(0, os.SEEK_END)
         width = 2 * row.dim
         place, rest = divmod(found.end - (size - row.rows * width), width)
         if rest or not 0 < place <= row.rows:

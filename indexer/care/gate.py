@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from imgmatch.errors import UsageError
 from imgmatch.models import model_spec, verify_model
 from indexer.case.account import account
 from indexer.case.case import Case, spec_json
 from indexer.case.gate import KEYS, Gate, gate_of
-from indexer.case.terms import require_owner
 from indexer.catalogue.clock import now_utc
+from indexer.index.disk import wipe
 from indexer.index.shelf import Shelf
-
-_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +31,9 @@ def open_gate(case: Case, authority: str, reason: str, *, model: str) -> Gate:
     Raises UsageError where authority or reason is empty, or the gate is open already; CaseError where who asks does not
     own the case; ModelError or MissingPackageError where there is no such model.
     """
+    case.require("open face gate")
     authority, reason = _said("--authority", authority), _said("--reason", reason)
-    require_owner(case.path, "open or close its gate for faces")
+    case.require_owner("open or close its gate for faces")
     spec = model_spec(model)
     if not spec.of_faces:
         raise UsageError(f"{model}: no model of faces; see: imgmatch models list")
@@ -61,8 +58,9 @@ def close_gate(case: Case, reason: str, *, erase: bool) -> Closed:
     The files of vectors are overwritten before they are removed, and the catalogue overwrites what it lets go of; a
     disk may keep copies of its own. Raises UsageError where there is nothing to close and nothing to erase.
     """
+    case.require("close face gate")
     reason = _said("--reason", reason)
-    require_owner(case.path, "open or close its gate for faces")
+    case.require_owner("open or close its gate for faces")
     shelves = [shelf for shelf in case.every_shelf() if shelf.spec.of_faces]
     if gate_of(case.catalogue.meta.all()) is None and not (erase and shelves):
         raise UsageError(f"{case.path}: faces are not looked for in this case; nothing to do")
@@ -75,13 +73,13 @@ def close_gate(case: Case, reason: str, *, erase: bool) -> Closed:
             done = Closed(faces, people if erase else 0, len(files))
             change.entry.counts = {"faces": done.faces, "people": done.people, "files": done.files}
         for file in files:
-            _overwrite(file)
+            wipe(file)
         case.tidy()
         if erase:
             case.catalogue.checkpoint()
-            for shelf in shelves:
+            for folder in {file.parent for file in files}:
                 with contextlib.suppress(OSError):
-                    (shelf.folder / shelf.spec.name).rmdir()
+                    folder.rmdir()  # where it is empty
     return done
 
 
@@ -98,12 +96,3 @@ def _refuse_another(shelves: Sequence[Shelf], name: str, case: Case) -> None:
             f"{case.path}: holds faces by another model than {name} or other weights, and the two can't be compared; "
             f"first: imgmatch faces disable {case.path} --erase"
         )
-
-
-def _overwrite(file: Path) -> None:
-    with file.open("r+b") as opened:
-        left = os.fstat(opened.fileno()).st_size
-        while left > 0:
-            left -= opened.write(bytes(min(left, _BLOCK)))
-        opened.flush()
-        os.fsync(opened.fileno())

@@ -14,7 +14,7 @@ from indexer.index import policy
 from indexer.index.build import BuildConfig, BuildStopped, Built, building, make, remove_unnamed
 from indexer.index.manifest import Manifest
 from indexer.index.protocol import Progress
-from indexer.index.remote import follow
+from indexer.index.remote import follow, make_again
 from indexer.index.shelf import Shelf
 from indexer.index.status import inspect
 
@@ -36,8 +36,13 @@ def build(
     the disk is full, and BuildStopped when ``stop`` is set.
     """
     shelf = case.shelf(spec)
-    if case.catalogue.indexes.remote() is not None:
+    remote = case.catalogue.indexes.remote()
+    if remote is not None:
         follow(case.shelves(), progress=progress)  # a server builds its index itself: what it needs is the rows
+        if config is not None and config.kind is not None:
+            make_again(shelf, remote, config.kind)
+            with case.change("index", arguments={"kind": config.kind, "server": remote.uri}, model=spec):
+                pass
         return None
     with building(case.path):
         remove_unnamed(shelf)

@@ -52,6 +52,8 @@ def merge(
     if case_id == case.catalogue.meta.all().get("case_id"):
         raise UsageError(f"{other.path}: is the same case as {case.path}; nothing to merge")
     other.require("merge")
+    if other.place.ring is not None and case.place.ring is None:
+        raise UsageError(f"{other.path}: is encrypted, and {case.path} is not; first: imgmatch encrypt {case.path}")
     other.require_believable()
     their_log = other.log.verify()
     # Their log stays with them; its head, noted in this chain, proves later that nothing in it was changed.

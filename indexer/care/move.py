@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from imgmatch.errors import CaseError
+from imgmatch.errors import CaseError, UsageError
 from indexer.care.indexing import build_if_due, drop_generations
 from indexer.case.case import Case
 from indexer.catalogue import RemoteRow
@@ -35,6 +35,8 @@ def move(
     meanwhile. After a kill, the same call goes on where it stopped. ``abandon`` leaves the rows in the old place, for a
     server that is gone. Raises CaseError when a server does not answer; what was done is kept.
     """
+    if target is not None and case.place.keys is not None:
+        raise UsageError("a server of vectors keeps them in the clear: the index of an encrypted case stays its own")
     with case.writing():
         current, coming = case.catalogue.indexes.remote(), case.catalogue.indexes.remote("coming")
         if coming is not None and not _same(coming, target):

@@ -8,7 +8,6 @@ from imgmatch.errors import UsageError
 from indexer.case.attested import signers_of
 from indexer.case.case import Case
 from indexer.case.signing import public_key
-from indexer.case.terms import require_owner
 
 
 def introduce(case: Case, name: str, key: Path, *, remove: bool = False) -> dict[str, str]:
@@ -17,7 +16,8 @@ def introduce(case: Case, name: str, key: Path, *, remove: bool = False) -> dict
 
     Raises UsageError where nothing changes by it, or the key is none; CaseError where who asks does not own the case.
     """
-    require_owner(case.path, "say who signs in it")
+    case.require_owner("say who signs in it")
+    case.require("signer")
     name = " ".join(name.split())
     if not name or len(name) > 200:
         raise UsageError("--name is empty or too long; say in up to 200 characters who signs")

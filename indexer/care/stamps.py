@@ -39,6 +39,7 @@ def attach(case: Case, file: Path, certificates: Sequence[Path] = ()) -> dict[st
 
     Raises UsageError where it is none, or of no head that this log ever had.
     """
+    case.require("stamp")
     try:
         with file.open("rb") as opened:
             token = opened.read(_MOST_BYTES + 1)
@@ -124,12 +125,50 @@ def _is_for_stamps(certificate: Any) -> bool:
 def _read(token: bytes, name: str) -> Any:
     client: Any = require("rfc3161_client", "sign")
     try:
-        told = client.decode_timestamp_response(token)
+        told = client.decode_timestamp_response(_in_order(token))
         if told.tst_info.message_imprint.hash_algorithm.dotted_string != _OURS:
             raise UsageError(f"{name}: is a time-stamp of another hash than SHA-256; ask for another")
     except (ValueError, TypeError) as error:
         raise UsageError(f"{name}: is no answer of a time-stamp authority (RFC 3161) that grants one") from error
     return told
+
+
+def _in_order(token: bytes) -> bytes:
+    """A token whose certificates stand in the order that DER asks of a set: many authorities send them in another, and
+    no signature is of their order. What is no such token comes as it is.
+    """
+    try:
+        response = _parts(token, *_inside(token, 0))
+        content = _parts(token, *_inside(token, response[1][0]))
+        signed = _inside(token, content[1][0])
+        data = _parts(token, *_inside(token, signed[0]))
+        (at,) = [start for start, _ in data if token[start] == 0xA0]
+        first, last = _inside(token, at)
+        found = sorted(token[start:end] for start, end in _parts(token, first, last))
+        return token[:first] + b"".join(found) + token[last:]
+    except (IndexError, ValueError):
+        return token
+
+
+def _parts(data: bytes, at: int, end: int) -> list[tuple[int, int]]:
+    """Where each element between two places begins and ends."""
+    found = []
+    while at < end:
+        last = _inside(data, at)[1]
+        found.append((at, last))
+        at = last
+    return found
+
+
+def _inside(data: bytes, at: int) -> tuple[int, int]:
+    """Where what is in an element begins and ends. Raises ValueError where it is longer than there is."""
+    size, start = data[at + 1], at + 2
+    if size & 0x80:
+        digits = size & 0x7F
+        size, start = int.from_bytes(data[start : start + digits], "big"), start + digits
+    if start + size > len(data):
+        raise ValueError("cut")
+    return start, start + size
 
 
 def _head_of(case: Case, case_id: str, imprint: bytes) -> Head | None:

@@ -33,7 +33,8 @@ from indexer.out.report.html import plain
 
 KIND = "imgmatch statement of a run"
 ERASURE = "imgmatch certificate of erasure"
-_TEXTS = {KIND: "statement.txt", ERASURE: "certificate.txt"}
+DESTRUCTION = "imgmatch certificate of destruction"
+_TEXTS = {KIND: "statement.txt", ERASURE: "certificate.txt", DESTRUCTION: "certificate.txt"}
 FORMAT = 1
 _MOST_BYTES = 64 << 20
 _LISTS = ("found", "skipped", "ignored")

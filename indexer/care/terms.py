@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from imgmatch.errors import UsageError
+from imgmatch.errors import CaseError, UsageError
 from indexer.case.case import Case
-from indexer.case.terms import KEYS, Terms, checked, require_future, require_owner
+from indexer.case.terms import KEYS, Terms, checked, require_future
 from indexer.case.use import Change
 
 
@@ -22,11 +22,16 @@ def set_terms(case: Case, told: Mapping[str, str], reason: str) -> dict[str, str
     Only the owner may, and a retention date is not set to a later day here: ``extend`` is for that. Raises UsageError
     where nothing changes, a term is none, or no reason is given; CaseError where who asks does not own the case.
     """
-    require_owner(case.path, "change its terms")
+    case.require_owner("change its terms")
     now = terms_of(case)
     new = {key: value for key, value in checked({**_kept(now), **told}).items() if value != now.get(key, "")}
     if not new:
         raise UsageError(f"{case.path}: has these terms already, or none was given; nothing to change")
+    if "two-persons" in now["demands"] and "two-persons" not in new.get("demands", "two-persons"):
+        if case.second is None:
+            raise CaseError(f"{case.path}: two persons take that back; give --second NAME beside your own")
+    elif "two-persons" in new.get("demands", "") and case.place.ring is None:
+        raise UsageError(f"{case.path}: a plain case has no people; first: imgmatch encrypt {case.path}")
     if "retain_until" in new and now["retain_until"] and (not new["retain_until"] or _later(new, now)):
         raise UsageError(
             f"{case.path}: kept until {now['retain_until']}: extend it with: "
@@ -44,7 +49,7 @@ def extend(case: Case, until: str, reason: str) -> dict[str, str]:
 
     Only the owner may. Raises UsageError where it is no later day, or no reason is given.
     """
-    require_owner(case.path, "extend it")
+    case.require_owner("extend it")
     now = terms_of(case)
     if not now["retain_until"]:
         raise UsageError(f"{case.path}: is kept without an end; nothing to extend")

@@ -11,8 +11,7 @@ catalogue's write lock.
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -20,9 +19,11 @@ from typing import IO, Any
 import imgmatch
 from imgmatch.errors import CaseError
 from imgmatch.locator import readable
+from imgmatch.vault.lines import LogFile
 from indexer.case.account import account, declared
 from indexer.case.chain import FIRST, Head, Met, Verified, lines_of, place_of, verify
-from indexer.case.redaction import digest, legible, line_of, redacted
+from indexer.case.readlog import LogReads
+from indexer.case.redaction import digest, line_of, redacted
 from indexer.catalogue import Catalogue, LogState, Writer
 from indexer.catalogue.clock import now_utc
 from indexer.index.disk import sync_folder
@@ -33,13 +34,15 @@ _MOST_WAITING_BYTES = 16_000
 """The catalogue writes all that waits again with each entry: more than this costs more than forcing the log to disk."""
 
 
-class AuditLog:
+class AuditLog(LogReads):
     """The log of one case: its file, and its head in the catalogue."""
 
     def __init__(self, path: Path, catalogue: Catalogue) -> None:
-        self.path = path
+        super().__init__(LogFile(path, catalogue.seal("log")))
         self._catalogue = catalogue
         self._unsettled = False
+        self.wrote = False
+        """Was an entry committed through this?"""
         self.own: list[int] = []
         """The numbers of the entries that were committed through this, and not signed yet."""
 
@@ -73,6 +76,7 @@ class AuditLog:
             "version": imgmatch.__version__,
             "before": state.sha256,
         }
+        self.wrote = True
         line = line_of(entry)
         head = Head(state.entry + 1, digest(line))
         writer.custody.set_log_state(replace(state, entry=head.entry, sha256=head.sha256, waiting=state.waiting + line))
@@ -99,8 +103,8 @@ class AuditLog:
         if state is None or not state.waiting:
             self._unsettled = False
             return
-        new = not self.path.exists()
-        with self.path.open("ab+") as file:
+        new = not self.file.exists()
+        with self.file.open(adding=True) as file:
             rest = _after(file, state.settled_bytes, len(state.waiting))
             as_left = rest is not None and state.waiting.startswith(rest)
             if rest is not None and as_left:
@@ -128,7 +132,8 @@ class AuditLog:
         try:
             with self._catalogue.log_transaction(durable=False) as writer:
                 self._settle(writer, 0)
-                with self.path.open("rb") as file, draft.open("wb") as new:
+                draft.unlink(missing_ok=True)  # of one that was killed
+                with self.file.open() as file, self.file.at(draft).open(adding=True) as new:
                     for line in lines_of(file, 1 << 62):
                         less = redacted(line, names_something)
                         if less != line and (place := place_of(line)) is not None:
@@ -150,14 +155,14 @@ class AuditLog:
         """Keep the head of the log from now on: of a case of a format that kept none."""
         with self._catalogue.log_transaction() as writer:
             if writer.custody.log_state() is None:
-                state, _ = _adopted(self.path)
+                state, _ = _adopted(self.file)
                 writer.custody.set_log_state(state)
 
     def head(self) -> Head:
         """The last entry, as the catalogue has it; where it has lost it, as the log has it."""
         state = self._catalogue.custody.log_state()
         if state is None:
-            state = _adopted(self.path)[0]
+            state = _adopted(self.file)[0]
         return Head(state.entry, state.sha256)
 
     def verify(self, expect: Iterable[Head] = (), met: Met | None = None) -> Verified:
@@ -167,7 +172,7 @@ class AuditLog:
         before = self._catalogue.custody.log_state()
         while True:
             try:
-                size = self.path.stat().st_size
+                size = self.file.size()
             except OSError:
                 size = -1
             now = self._catalogue.custody.log_state()
@@ -178,74 +183,31 @@ class AuditLog:
             why = f"{self.path}: the audit log is missing or can't be read"
             nothing = now is not None and (now.entry == 0 or now.settled_bytes == 0)
             return Verified(Head(0, FIRST), [] if nothing and not list(expect) else [why])
-        with self.path.open("rb") as file:
+        with self.file.open() as file:
             return verify(str(self.path), lines_of(file, size), now, expect, met=met)
 
     def suspect(self) -> str | None:
         """The first fault of the log, as far as its last part tells, which is soon read; never writes."""
-        size = self.path.stat().st_size if self.path.exists() else 0
+        size = self.file.size() if self.file.exists() else 0
         if size <= _LOOKED_AT_BYTES:
             return next(iter(self.verify().faults), None)
         state = self._catalogue.custody.log_state()
-        with self.path.open("rb") as file:
+        with self.file.open() as file:
             file.seek(size - _LOOKED_AT_BYTES)
             lines = list(lines_of(file, _LOOKED_AT_BYTES - len(file.readline())))
         place = place_of(lines[0]) if lines else None
         after = Head(place[0] - 1, place[1]) if place else Head(0, FIRST)
         return next(iter(verify(str(self.path), lines, state, after=after).faults), None)
 
-    def copy_to(self, file: IO[bytes]) -> int:
-        """Write every line as it stands, for ``verify_copy``; returns how many. Raises CaseError where the log can't be
-        read.
-        """
-        self.write_out()
-        try:
-            with self.path.open("rb") as log:
-                return sum(bool(file.write(line)) for line in lines_of(log, 1 << 62))
-        except OSError as error:
-            raise CaseError(f"{self.path}: the audit log can't be read ({error.strerror})") from error
-
-    def entries(
-        self, *, since: str | None = None, action: str | None = None, last: int | None = None
-    ) -> Iterator[dict[str, Any]]:
-        """Entries in their order: from a time (ISO 8601, UTC, any beginning of it) on, of one action, the last few.
-
-        A line that is no entry comes as one with ``action`` "unreadable" and the line. Raises CaseError where the log
-        can't be read.
-        """
-        found = (
-            entry
-            for entry in self._all()
-            if entry["action"] == "unreadable"
-            or (
-                (since is None or str(entry.get("time_utc", "")) >= since)
-                and (action is None or entry["action"] == action)
-            )
-        )
-        yield from found if last is None else deque(found, maxlen=last)
-
-    def _all(self) -> Iterator[dict[str, Any]]:
-        try:
-            with self.path.open("rb") as file:
-                for line in lines_of(file, 1 << 62):
-                    try:
-                        entry = legible(line)
-                        yield {**entry, "action": str(entry["action"])}
-                    except (ValueError, TypeError, KeyError, RecursionError):
-                        text = line[:99_999].decode("ascii", "backslashreplace").rstrip("\n")
-                        yield {"action": "unreadable", "line": text}
-        except OSError as error:
-            raise CaseError(f"{self.path}: the audit log can't be read ({error.strerror})") from error
-
     def _now(self, writer: Writer) -> tuple[LogState, str | None]:
         """The state to go on from, and what is wrong with the file at a glance: its length and its last entry."""
         state = writer.custody.log_state()
         if state is None:
-            state, fault = _adopted(self.path)
+            state, fault = _adopted(self.file)
             return state, fault or ("the catalogue had lost the log's head" if state.entry else None)
-        if not self.path.exists():
+        if not self.file.exists():
             return state, "the log was missing" if state.settled_bytes else None
-        with self.path.open("rb") as file:
+        with self.file.open() as file:
             rest = _after(file, state.settled_bytes, len(state.waiting))
             if rest is None:
                 return state, "the log was shorter than when it was last written"
@@ -256,13 +218,13 @@ class AuditLog:
         return state, None
 
 
-def _adopted(path: Path) -> tuple[LogState, str | None]:
+def _adopted(log: LogFile) -> tuple[LogState, str | None]:
     """The state of a log that the catalogue knows nothing of, and what is wrong with its chain."""
-    if not path.exists():
+    if not log.exists():
         return EMPTY, None
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        found = verify(path.name, lines_of(file, size), None)
+    size = log.size()
+    with log.open() as file:
+        found = verify(log.path.name, lines_of(file, size), None)
     fault = f"{found.faults[0]} ({len(found.faults)} faults when its head was first kept)" if found.faults else None
     return LogState(found.head.entry, found.head.sha256, size), fault
 

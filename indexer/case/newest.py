@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
+from imgmatch.vault.lines import LogFile
 from indexer.case.redaction import legible
 
 _MOST_BLOCKS = 2048
@@ -13,14 +13,14 @@ _MOST_BLOCKS = 2048
 _MOST_SHOWN = 10_000
 
 
-def page(path: Path, count: int, end: int | None = None) -> tuple[list[dict[str, Any]], int]:
+def page(log: LogFile, count: int, end: int | None = None) -> tuple[list[dict[str, Any]], int]:
     """The newest ``count`` entries that end at byte ``end`` (None: the log's end), newest first, and where they begin.
 
     Give that as the next ``end``; 0: there is no older one. Lines that are no entry are given as ``{"damaged": text}``.
     """
-    if not path.exists():
+    if not log.exists():
         return [], 0
-    with path.open("rb") as file:
+    with log.open() as file:
         size = file.seek(0, os.SEEK_END)
         stop = start = size if end is None else max(0, min(end, size))
         # One line end more than entries: that of the line before them.

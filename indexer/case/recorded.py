@@ -14,12 +14,14 @@ from imgmatch.errors import CaseError, ImgmatchError, UsageError
 from imgmatch.types import ModelSpec
 from indexer.case.account import account
 from indexer.case.audit import AuditLog
+from indexer.case.behalf import append_once, reason
 from indexer.case.chain import Head
 from indexer.case.ending import ending, held, this_process
 from indexer.case.operations import operations, shows_clearly
+from indexer.case.people import Member
 from indexer.case.run import Run
 from indexer.case.signing import Signature, key_of_environment, runs_of
-from indexer.case.terms import Asked, Terms
+from indexer.case.terms import Asked, Terms, require_owner
 from indexer.case.use import Change, Entry, Plain, Shelves, Use
 from indexer.catalogue import Catalogue, ReleaseRow
 from indexer.catalogue.clock import now_utc
@@ -36,16 +38,46 @@ class Recorded(Shelves):
         """Nothing of it may be changed, so that no use of it can be recorded."""
         self.signer = key_of_environment()
         """The Ed25519 key of who uses it: at the end their entries are signed."""
+        self.member: Member | None = None
+        """Whoever opened it, of an encrypted case; whoever opened a plain one may do everything."""
+        self.second: Member | None = None
+        """Another person of it, who stands by."""
         self.asked = Asked()
         """Why it is used, and for whom what leaves it is: whoever uses it says so, and each entry that it concerns."""
 
     def require(self, action: str, arguments: Mapping[str, Any] | None = None) -> None:
-        """Raises CaseError where this can't be done with the case now, and UsageError where it demands to be told why,
-        or for whom. Every use is asked for here; whoever does much before one asks first.
+        """Raises CaseError where this can't be done with the case now, or by whoever opened it, which is recorded; and
+        UsageError where it demands to be told why, or for whom. Every use is asked for here; whoever does much before
+        one asks first.
         """
+        try:
+            self._check(action, self._told(action, arguments or {}))
+        except CaseError as error:
+            refused = Entry("refused", {"action": action}, details={"why": str(error)})
+            if not self.read_only:
+                with contextlib.suppress(ImgmatchError):
+                    self.log.append("refused", refused.fields())
+            raise
+
+    def require_owner(self, what: str) -> None:
+        """Raises CaseError where who asks does not own a plain case, by the operating system's word; of an encrypted
+        one the role decides, at the use.
+        """
+        if self.member is None:
+            require_owner(self.path, what)
+
+    def _check(self, action: str, told: Mapping[str, Any]) -> None:
         terms = Terms.of(self._catalogue.meta.all())
-        told = self._told(action, arguments or {})
         for name, operation in operations(action, told):
+            if self.member is not None and self.member.role not in operation.roles:
+                raise CaseError(
+                    f"{self.path}: {self.member.name} is {self.member.role} here, and may not {action}"
+                    f"{f' ({name})' if name != action else ''}; ask an owner for the right"
+                )
+            if operation.two and "two-persons" in terms.demands and self.second is None:
+                raise CaseError(
+                    f"{self.path}: says that {name} needs a second person's key; give --second NAME beside your own"
+                )
             if not operation.outlives and (why := terms.over()):
                 raise CaseError(
                     f"{self.path}: {why}: it is verified, audited, erased or extended, and not used; its owner "
@@ -63,21 +95,16 @@ class Recorded(Shelves):
 
     def _told(self, action: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """How it is asked for, with what was said for all of this."""
-        said = {"reason": self.asked.reason}
+        said = {"reason": reason() or self.asked.reason}
         if shows_clearly(arguments) or any(operation.leaves for _, operation in operations(action, arguments)):
             said |= {"recipient": self.asked.recipient, "purpose": self.asked.purpose}
+        if self.second is not None and any(operation.two for _, operation in operations(action, arguments)):
+            said["second"] = self.second.name
         return {**{name: value for name, value in said.items() if value}, **arguments}
 
     def _allow(self, action: str, arguments: Mapping[str, Any] | None) -> dict[str, Any]:
-        """How it is asked for, where it may be done; a refusal is recorded."""
-        try:
-            self.require(action, arguments)
-        except CaseError as error:
-            refused = Entry("refused", {"action": action}, details={"why": str(error)})
-            if not self.read_only:
-                with contextlib.suppress(ImgmatchError):
-                    self.log.append("refused", refused.fields())
-            raise
+        """How it is asked for, where it may be done."""
+        self.require(action, arguments)
         return self._told(action, arguments or {})
 
     @contextmanager
@@ -119,7 +146,7 @@ class Recorded(Shelves):
     def _record(self, action: str, used: Use) -> Head:
         """The entry of a use that is done, and with it what leaves the case, if anything does."""
         if used.handed_out is None:
-            return self.log.append(action, used.entry.fields())
+            return append_once(self.log, action, used.entry.fields())
         left, told = used.handed_out, used.entry.arguments
         with self._catalogue.transaction() as writer:
             number = writer.releases.next_id()
@@ -148,7 +175,7 @@ class Recorded(Shelves):
         """This case as one that ``use``, of another, only reads: that one's log tells of it, and this one is left as it
         is, on whatever disk it lies. Its own terms hold.
         """
-        self.require(use.entry.action, use.entry.arguments)
+        self._check(use.entry.action, use.entry.arguments)
         return Use(self.path, self._catalogue, use.entry)
 
     @contextmanager

@@ -92,7 +92,7 @@ def require_future(until: str) -> None:
 
 def require_owner(path: Path, what: str) -> None:
     """Raises CaseError where who asks is not the account that owns a case, by the operating system's word."""
-    if hasattr(os, "getuid") and (path / "catalogue.sqlite").stat().st_uid != os.getuid():
+    if hasattr(os, "getuid") and path.stat().st_uid != os.getuid():
         raise CaseError(f"{path}: only the account that owns the case may {what}")
 
 

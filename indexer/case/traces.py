@@ -11,9 +11,10 @@ import hashlib
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -55,9 +56,15 @@ def marks(salt: str, sha256: str, kind: str, data: bytes) -> Iterator[TraceRow]:
             yield TraceRow(digest(salt, each), bytes.fromhex(sha256), kind, len(each), tail)
 
 
-def look(salt: str, known: Iterable[TraceRow], files: Iterable[Path]) -> Iterator[Found]:
-    """Every trace in the bytes of files. Memory: some tens of megabytes, and the marks. OSError where one can't be
-    read.
+def _as_it_lies(path: Path) -> IO[bytes]:
+    return path.open("rb")
+
+
+def look(
+    salt: str, known: Iterable[TraceRow], files: Iterable[Path], content: Callable[[Path], IO[bytes]] = _as_it_lies
+) -> Iterator[Found]:
+    """Every trace in what files hold, as ``content`` gives it. Memory: some tens of megabytes, and the marks. OSError
+    where one can't be read.
     """
     by_tail: dict[int, list[TraceRow]] = defaultdict(list)
     for mark in known:
@@ -69,7 +76,7 @@ def look(salt: str, known: Iterable[TraceRow], files: Iterable[Path]) -> Iterato
     maybe[tails & np.uint64((1 << _BITS) - 1)] = True
     longest = max(mark.length for marks_of in by_tail.values() for mark in marks_of)
     for path in files:
-        for start, data, fresh in _chunks(path, longest):
+        for start, data, fresh in _chunks(content(path), longest):
             for end in _ends(data, salt, maybe, tails):
                 if end <= fresh:  # was looked at with the chunk before
                     continue
@@ -88,9 +95,9 @@ def files_of(case: Path) -> list[Path]:
     return sorted(path for path in found if path.is_file() and not path.is_symlink())
 
 
-def _chunks(path: Path, longest: int) -> Iterator[tuple[int, bytes, int]]:
+def _chunks(opened: IO[bytes], longest: int) -> Iterator[tuple[int, bytes, int]]:
     """Parts of a file: where each begins, its bytes, and how many of them were in the one before."""
-    with path.open("rb") as file:
+    with opened as file:
         kept, start = b"", 0
         while block := file.read(_CHUNK_BYTES):
             data = kept + block

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from imgmatch.errors import CaseError
 from imgmatch.types import ModelSpec
 from imgmatch.workers.choice import isolated
+from indexer.case.behalf import behalf
 from indexer.case.chain import Head
 from indexer.case.gate import require_gate
 from indexer.catalogue import Catalogue, ReleasedFile, Writer
@@ -46,6 +47,7 @@ class Entry:
             "model": self.model.name if self.model else None,
             "weights_sha256": self.model.weights_sha256 if self.model else None,
             "counts": dict(self.counts),
+            **behalf(),
             **self.details,
         }
 

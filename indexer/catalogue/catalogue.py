@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from imgmatch.errors import CaseError
+from imgmatch.vault.keys import Keys, Seal
+from indexer.catalogue import cipher
 from indexer.catalogue.containers import ContainerReads
 from indexer.catalogue.custody import CustodyReads
 from indexer.catalogue.decisions import DecisionReads
@@ -41,10 +43,23 @@ _BUSY_MS = 30_000
 class Catalogue:
     """Connections to ``catalogue.sqlite``, one a thread. Raises CaseError, naming the file, when it is damaged."""
 
-    def __init__(self, path: Path, *, read_only: bool = False, copy_of: Path | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        read_only: bool = False,
+        copy_of: Path | None = None,
+        keys: Keys | None = None,
+        require_current: Callable[[], None] = lambda: None,
+    ) -> None:
         """``read_only``: of a file that nobody writes to meanwhile, and that has nothing in a write-ahead log; nothing
-        is made or changed beside it. ``copy_of``: what errors name, where this is a copy of it.
+        is made or changed beside it. ``copy_of``: what errors name, where this is a copy of it. ``keys``: of an
+        encrypted case. ``require_current`` raises CaseError where this file is the case's no more; asked before each
+        transaction.
         """
+        self.keys = keys
+        self._module = cipher.module(keys)
+        self._require_current = require_current
         self.path = path
         self.called = copy_of or path
         self._read_only = read_only
@@ -73,6 +88,10 @@ class Catalogue:
         self.relocations = RelocationReads(self)
         self.releases = ReleaseReads(self)
 
+    def seal(self, purpose: str) -> Seal | None:
+        """What seals the case's files for a purpose; None where it is not encrypted."""
+        return None if self.keys is None else self.keys.of(purpose)
+
     @property
     def _db(self) -> sqlite3.Connection:
         db: sqlite3.Connection | None = getattr(self._local, "db", None)
@@ -89,7 +108,7 @@ class Catalogue:
     def _connect(self) -> sqlite3.Connection:
         # Closed by whichever thread closes the case, hence check_same_thread.
         name = f"{self.path.absolute().as_uri()}{'?immutable=1' if self._read_only else ''}"
-        db = sqlite3.connect(
+        db: sqlite3.Connection = self._module.connect(
             name,
             timeout=_BUSY_MS / 1000,
             isolation_level=None,
@@ -97,6 +116,7 @@ class Catalogue:
             cached_statements=256,
             uri=True,
         )
+        cipher.unlock(db, self.keys)
         db.execute("PRAGMA foreign_keys = ON")
         db.execute("PRAGMA trusted_schema = OFF")  # a case may be somebody else's
         if self._read_only:
@@ -123,10 +143,12 @@ class Catalogue:
         """Errors of SQLite name the file and what to do."""
         try:
             yield
-        except sqlite3.OperationalError as error:
+        except self._module.OperationalError as error:
+            self._require_current()
             hint = "wait for the other program" if "locked" in str(error) else "check disk space and rights"
             raise CaseError(f"{self.called}: {_one_line(error)}; {hint}") from error
-        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # its messages quote what may be no text
+        except (self._module.DatabaseError, UnicodeDecodeError) as error:  # its messages quote what may be no text
+            self._require_current()
             what = f"damaged catalogue ({_one_line(error)})"
             raise CaseError(f"{self.called}: {what}; restore it from a copy of the case") from error
 
@@ -153,6 +175,7 @@ class Catalogue:
             db = self._writing
             db.execute("BEGIN IMMEDIATE")
             try:
+                self._require_current()
                 yield Writer(db)
                 db.execute("COMMIT")
             except BaseException:
@@ -231,6 +254,8 @@ class Catalogue:
     def integrity(self) -> list[str]:
         """What SQLite's own check finds wrong, and rows that point nowhere; empty when all is well."""
         faults = [str(row[0]) for row in self.rows("PRAGMA integrity_check(20)") if row[0] != "ok"]
+        if self.keys is not None:  # pages that hold nothing now, too
+            faults += [str(row[0]) for row in self.rows("PRAGMA cipher_integrity_check")]
         faults += [
             f"table {row[0]}, row {row[1]}: points to a missing row of {row[2]}"
             for row in self.rows("PRAGMA foreign_key_check")
@@ -243,7 +268,8 @@ class Catalogue:
 
     def bound(self, most_bytes: int) -> None:
         """Values and rows longer than this are an error where this thread reads them: no memory is made for them."""
-        self._db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, most_bytes)
+        if hasattr(self._db, "setlimit"):  # SQLCipher has none, and lets in only who was given a key
+            self._db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, most_bytes)
 
     def require_sound(self) -> None:
         """Raises CaseError where SQLite's own check finds a fault."""

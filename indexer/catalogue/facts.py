@@ -102,4 +102,8 @@ class FactWrites(Writes, FactReads):
             return
         self._run(_ADD_METADATA, {"item_id": row[0], "fields_json": to_json(facts.metadata)})
         if facts.pdq is not None:
-            self._run(_ADD_PDQ, {"item_id": row[0], "hash": facts.pdq.hash, "quality": facts.pdq.quality})
+            self.restore(row[0], facts.pdq)
+
+    def restore(self, item_id: int, pdq: Pdq) -> None:
+        """Keep the PDQ hash of an item. What is there stands."""
+        self._run(_ADD_PDQ, {"item_id": item_id, "hash": pdq.hash, "quality": pdq.quality})

@@ -27,7 +27,7 @@ _MOST_SAID = 300
 _MOST_SIDE_PX = 1 << 31
 _MOST_ID = 1 << 62
 _CASE_ID = re.compile(r"[\w.:-]{1,100}", re.ASCII)
-_SEGMENT = re.compile(r"(?!\.\.?/)[^/\\:\0]{1,255}/[0-9]{1,18}\.npy")
+_SEGMENT = re.compile(r"(?!\.\.?/)[^/\\:\0]{1,255}/([0-9]{1,18}\.npy|[0-9a-f]{32})")
 
 Check = Callable[[Any], object]
 """Raises ValueError, UsageError or WireError for a value that is none of a kind, or gives False."""

@@ -89,9 +89,11 @@ class ItemReads(Reads):
         sql = "SELECT item_id FROM items WHERE item_id > ?" + "".join(f" AND {part}" for part in where)
         return [row[0] for row in self._rows(f"{sql} ORDER BY item_id LIMIT ?", (after, *parameters, limit))]
 
-    def whole_rows(self, after: int, limit: int) -> list[tuple[Any, ...]]:
-        """Items with ids above ``after``, every column, for another case."""
-        return self._rows(f"SELECT {_COLUMNS} FROM items WHERE item_id > ? ORDER BY item_id LIMIT ?", (after, limit))
+    def whole_rows(self, after: int, limit: int, wanted: Filter | None = None) -> list[tuple[Any, ...]]:
+        """Items with ids above ``after`` that pass a filter, every column, for another case."""
+        where, parameters = conditions(wanted) if wanted else ([], [])
+        sql = f"SELECT {_COLUMNS} FROM items WHERE item_id > ?" + "".join(f" AND {part}" for part in where)
+        return self._rows(f"{sql} ORDER BY item_id LIMIT ?", (after, *parameters, limit))
 
     def unseen(self) -> list[int]:
         """Items without a sighting."""

@@ -31,13 +31,20 @@ TABLES = (
     ),
 )
 
+_OWN = "own:"
+
 
 class MetaReads(Reads):
     """What is said of a case."""
 
     def all(self) -> dict[str, str]:
-        """What was said of the case when it was made."""
-        return dict(self._rows("SELECT key, value FROM meta"))
+        """What was said of the case when it was made: handed on with reports and statements."""
+        return dict(self._rows(f"SELECT key, value FROM meta WHERE key NOT LIKE '{_OWN}%'"))
+
+    def own(self, key: str) -> str | None:
+        """What the case keeps to itself: it stands in no report, statement or export."""
+        row = self._one("SELECT value FROM meta WHERE key = ?", (_OWN + key,))
+        return None if row is None else str(row[0])
 
 
 class MetaWrites(Writes, MetaReads):
@@ -46,6 +53,10 @@ class MetaWrites(Writes, MetaReads):
     def set(self, values: dict[str, str]) -> None:
         """Say something of the case."""
         self._run_all("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
+
+    def set_own(self, key: str, value: str) -> None:
+        """Keep something that is told nobody."""
+        self.set({_OWN + key: value})
 
     def remove(self, keys: Iterable[str]) -> None:
         """Say nothing of these any more."""

@@ -112,6 +112,14 @@ class SegmentWrites(Writes, SegmentReads):
             (*segment[:5], now_utc, segment.ids),
         )
 
+    def rename(self, old: str, new: str, sha256: str) -> None:
+        """A segment lies in another file now, with the same rows."""
+        self._run("UPDATE segments SET name = ?, sha256 = ? WHERE name = ?", (new, sha256, old))
+
+    def forget_stamps(self) -> None:
+        """No file looks as it did."""
+        self._run("DELETE FROM verified")
+
     def set_stamps(self, stamps: dict[str, str]) -> None:
         """Note how verified segment files look."""
         self._run_all("INSERT OR REPLACE INTO verified VALUES (?, ?)", stamps.items())

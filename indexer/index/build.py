@@ -68,8 +68,8 @@ def building(path: Path) -> Iterator[None]:
 def remove_unnamed(shelf: Shelf) -> None:
     """Remove generations that are not in use: old ones, and drafts of a killed build. Only by the only builder."""
     named = shelf._catalogue.indexes.names()
-    for folder in (shelf.path / INDEXES).glob("*/*"):
-        if folder.relative_to(shelf.path / INDEXES).as_posix() not in named:
+    for folder in shelf.indexes.glob("*/*"):
+        if folder.relative_to(shelf.indexes).as_posix() not in named:
             # A file that another process still holds open can't be removed everywhere: the next build does.
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -85,8 +85,9 @@ def make(shelf: Shelf, config: BuildConfig, progress: Progress | None, stop: thr
         return None
     with shelf._catalogue.transaction() as writer:
         number = writer.meta.next_number("generations")
-    name = f"{shelf.spec.name}/{number:06d}"
-    draft = shelf.index_folder(f"{shelf.spec.name}/{_DRAFT}{number:06d}")
+    name = shelf.named(number)
+    above, _, last = name.rpartition("/")
+    draft = shelf.index_folder(f"{above}/{_DRAFT}{last}")
 
     def added(count: int) -> None:
         if progress:
@@ -103,7 +104,7 @@ def make(shelf: Shelf, config: BuildConfig, progress: Progress | None, stop: thr
             base = Base(kinds.build(chosen, shelf.spec.dim, sample, store.blocks(), added), _about(shelf, chosen, ids))
             tuned = tune(base, store, ids, config.target_recall)
         file = draft / _FILE
-        kinds.write(base.index, file)
+        kinds.write(base.index, file, shelf.seal, f"{INDEXES}/{name}/{_FILE}")
         sync_file(file)
         made = dataclasses.replace(
             base.manifest,
@@ -113,7 +114,7 @@ def make(shelf: Shelf, config: BuildConfig, progress: Progress | None, stop: thr
             file_sha256=file_sha256(file),
             build_seconds=round(time.perf_counter() - started, 2),
         )
-        digest = manifest.write(draft, made)
+        digest = manifest.write(draft, made, shelf.seal, f"{INDEXES}/{name}/{manifest.NAME}")
         draft.rename(shelf.index_folder(name))
         sync_folder(draft.parent)
     except BaseException as error:

@@ -7,7 +7,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
+
+from imgmatch.vault import sealed
+from imgmatch.vault.keys import Seal
+
+_BLOCK_BYTES = 1 << 20
 
 
 @contextmanager
@@ -55,6 +60,32 @@ def sync_folder(folder: Path) -> None:
     """Force a folder's entries to disk, where the system can."""
     if os.name == "posix":
         _sync(folder, os.O_RDONLY)
+
+
+@contextmanager
+def whole(path: Path, seal: Seal | None, name: str) -> Iterator[IO[bytes]]:
+    """A new file to write, on disk when the block ends; with ``seal`` it is sealed at the place ``name``."""
+    if seal is not None:
+        with sealed.writing(path, seal, name) as stream:
+            yield cast(IO[bytes], stream)
+        return
+    with path.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def wipe(path: Path) -> None:
+    """Overwrite a file where it lies, and remove it. What else a disk keeps of it (copies of its own, a journal, cells
+    of flash that are written elsewhere) is out of reach.
+    """
+    with path.open("r+b") as file:
+        left = os.fstat(file.fileno()).st_size
+        while left > 0:
+            left -= file.write(bytes(min(left, _BLOCK_BYTES)))
+        file.flush()
+        os.fsync(file.fileno())
+    path.unlink()
 
 
 def _sync(path: Path, flags: int) -> None:

@@ -11,6 +11,8 @@ import faiss as _faiss
 import numpy as np
 import numpy.typing as npt
 
+from imgmatch.vault import sealed
+from imgmatch.vault.keys import Seal
 from indexer.index.policy import Plan
 from indexer.index.protocol import Ids, Queries
 from indexer.index.segments import Rows
@@ -80,14 +82,20 @@ def build(
     return index
 
 
-def write(index: Any, path: Path) -> None:
-    """Write an index file."""
-    faiss.write_index(index, str(path))
+def write(index: Any, path: Path, seal: Seal | None = None, name: str = "") -> None:
+    """Write an index file; with ``seal``, sealed at the place ``name``: FAISS itself writes to memory only."""
+    if seal is None:
+        faiss.write_index(index, str(path))
+        return
+    with sealed.writing(path, seal, name) as file:
+        file.write(faiss.serialize_index(index))
 
 
-def read(path: Path) -> Any:
-    """Read an index file whose hash has been checked."""
-    return faiss.read_index(str(path))
+def read(path: Path, seal: Seal | None = None, name: str = "") -> Any:
+    """Read an index file whose hash has been checked. Raises SealError where it is not as it was sealed."""
+    if seal is None:
+        return faiss.read_index(str(path))
+    return faiss.deserialize_index(np.frombuffer(sealed.read(path, seal, name), dtype=np.uint8))
 
 
 def nearest(

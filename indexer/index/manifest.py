@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -14,8 +13,13 @@ from typing import Annotated, Any, Literal, get_type_hints
 from imgmatch.errors import CaseError
 from imgmatch.given import loads
 from imgmatch.types import ModelSpec
+from imgmatch.vault import sealed
+from imgmatch.vault.keys import Seal
+from imgmatch.vault.sealed import SealError
 from imgmatch.workers.wire import WireError, checked
-from indexer.index.disk import file_sha256, sync_folder
+from indexer.catalogue import GenerationRow
+from indexer.index.disk import file_sha256, sync_folder, whole
+from indexer.index.shelf import INDEXES, Shelf
 
 FORMAT = 1
 _MOST_BYTES = 64 << 20
@@ -66,23 +70,26 @@ class Manifest:
     made_utc: str
 
 
-def write(folder: Path, manifest: Manifest) -> str:
-    """Write the manifest into an index's folder and force it to disk; returns its SHA-256."""
+def write(folder: Path, manifest: Manifest, seal: Seal | None = None, name: str = NAME) -> str:
+    """Write the manifest into an index's folder, with ``seal`` sealed at the place ``name``, and force it to disk;
+    returns the SHA-256 of what it says.
+    """
     data = json.dumps(dataclasses.asdict(manifest), sort_keys=True, indent=1).encode("ascii")
-    with (folder / NAME).open("wb") as file:
+    with whole(folder / NAME, seal, name) as file:
         file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
     sync_folder(folder)
     return hashlib.sha256(data).hexdigest()
 
 
-def read(folder: Path, sha256: str, spec: ModelSpec) -> Manifest:
-    """Read a manifest that must have the hash which the catalogue names. Raises IndexFileError, naming the file."""
+def read(folder: Path, sha256: str, spec: ModelSpec, seal: Seal | None = None, name: str = NAME) -> Manifest:
+    """Read a manifest that must have the hash which the catalogue names (``seal``, ``name``: as ``write``). Raises
+    IndexFileError, naming the file."""
     path = folder / NAME
     try:
-        with path.open("rb") as file:
+        with path.open("rb") if seal is None else sealed.opened(path, seal, name) as file:
             data = file.read(_MOST_BYTES + 1)  # more is of no case, and its hash is another
+    except SealError as error:
+        raise IndexFileError(f"{error}; {REBUILD}") from error
     except OSError as error:
         raise IndexFileError(f"{path}: can't be read ({error.strerror}); {REBUILD}") from error
     if hashlib.sha256(data).hexdigest() != sha256:
@@ -98,6 +105,13 @@ def read(folder: Path, sha256: str, spec: ModelSpec) -> Manifest:
     if (manifest.model, manifest.weights_sha256, manifest.dim) != (spec.name, spec.weights_sha256, spec.dim):
         raise IndexFileError(f"{path}: made by another model ({manifest.model}, {manifest.dim}-d); {REBUILD}")
     return manifest
+
+
+def of(shelf: Shelf, generation: GenerationRow) -> Manifest:
+    """What the index of a generation is. Raises IndexFileError."""
+    where = shelf.index_folder(generation.name)
+    name = f"{INDEXES}/{generation.name}/{NAME}"
+    return read(where, generation.manifest_sha256, shelf.spec, shelf.seal, name)
 
 
 def _manifest(fields: dict[str, Any]) -> Manifest:

@@ -32,6 +32,7 @@ from imgmatch.types import ModelSpec
 from indexer.catalogue import RemoteRow
 from indexer.index.protocol import Ids, Queries
 from indexer.index.segments import Rows
+from indexer.index.served import Served, served
 
 TRIED = ("Milvus 2.3.5 (standalone)", "Milvus Lite 3.2")
 TOKEN = "IMGMATCH_MILVUS_TOKEN"
@@ -45,8 +46,9 @@ _ANSWER_S = 120.0
 _MADE_S = 5.0  # between a collection and its index, when another workstation makes them
 # Rows sent together: some megabytes, well below the 64 MiB that a server takes in one message.
 _ROWS = 4096
-_HNSW = {"M": 32, "efConstruction": 200}
-_EF = 128
+# A server's clock ticks five times a second, and to be sure of all that was sent a question waits for the next tick.
+# What was sent longer ago than a server may lag behind (5 s, its own "bounded") needs no such wait.
+_FRESH_S = 15.0
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 # No proxy; and no pings while nothing is asked: the client's default of ten seconds makes a server hang up.
 _GRPC = {"grpc.enable_http_proxy": 0, "grpc.keepalive_time_ms": 2**31 - 1, "grpc.keepalive_permit_without_calls": False}
@@ -83,21 +85,23 @@ class Collection:
     refuses the token, or keeps something else under that name.
     """
 
-    def __init__(self, remote: RemoteRow, spec: ModelSpec) -> None:
-        """Connect, and check or make the collection."""
+    def __init__(self, remote: RemoteRow, spec: ModelSpec, rows: int = 0) -> None:
+        """Connect, and check the collection, or make it, for so many rows at first."""
         self.remote = remote
         self.name = f"{remote.collection}_{re.sub(r'[^A-Za-z0-9]', '_', spec.name)}_{spec.weights_sha256[:12]}"
         self._part = f"part_{int(remote.namespace[:8], 16) % _PARTS:02}"
         self._spec = spec
         self._library = _pymilvus()
+        self._counted = time.monotonic()
         with self._naming():
             self._client = _connect(self._library, remote.uri)
             if not self._exists():
-                self._create()
+                self._create(served(rows))
             self._check(self._client.describe_collection(self.name, timeout=_ANSWER_S))
             self._soon(lambda: self._client.list_indexes(self.name, timeout=_ANSWER_S))
             self._make_part()
             self._client.load_collection(self.name, timeout=_ANSWER_S)
+            self.index = self._index()
 
     @property
     def where(self) -> str:
@@ -148,6 +152,7 @@ class Collection:
                 consistency_level="Strong",
                 timeout=_ANSWER_S,
             )
+            self._counted = time.monotonic()
             return int(answer[0]["count(*)"])
 
     def ids_between(self, first: int, last: int) -> Ids:
@@ -175,8 +180,8 @@ class Collection:
                 limit=count,
                 filter=self._own(),
                 partition_names=[self._part],
-                search_params={"metric_type": "IP", "params": {"ef": max(_EF, count)}},
-                consistency_level="Strong",
+                search_params={"metric_type": "IP", "params": self.index.breadth(count)},
+                consistency_level="Strong" if time.monotonic() - self._counted < _FRESH_S else "Bounded",
                 timeout=_ANSWER_S,
             )
         for row, hits in zip(near, answer, strict=True):
@@ -194,7 +199,50 @@ class Collection:
         spec = self._spec
         return {"imgmatch": _FORMAT, "model": spec.name, "weights_sha256": spec.weights_sha256, "dim": spec.dim}
 
-    def _create(self) -> None:
+    def make_again(self, kind: str, rows: int) -> None:
+        """Give the collection an index of another kind, for so many rows. Meanwhile nobody can search it. Raises
+        UsageError on a kind that there is not, and as every method where the server does not have it.
+        """
+        wanted, before = served(rows, kind), self.index
+        with self._naming():
+            self._client.release_collection(self.name, timeout=_ANSWER_S)
+            try:
+                for name in self._client.list_indexes(self.name, timeout=_ANSWER_S):
+                    self._client.drop_index(self.name, name, timeout=_ANSWER_S)
+                try:
+                    self._client.create_index(self.name, self._params(wanted), timeout=_ANSWER_S, sync=False)
+                except self._library.MilvusException:
+                    self._client.create_index(self.name, self._params(before), timeout=_ANSWER_S, sync=False)
+                    raise
+            finally:
+                self._client.load_collection(self.name, timeout=_ANSWER_S)
+            self.index = self._index()
+
+    def pending(self, rows: int) -> int:
+        """How many of so many rows, of all cases of the collection, the server has yet to seal or to bring into its
+        index.
+        """
+        with self._naming():
+            told = self._described()
+        done = int(told.get("indexed_rows", 0) or 0) - int(told.get("pending_index_rows", 0) or 0)
+        return max(0, rows - done)
+
+    def _described(self) -> dict[str, Any]:
+        for name in self._client.list_indexes(self.name, timeout=_ANSWER_S):
+            return dict(self._client.describe_index(self.name, name, timeout=_ANSWER_S) or {})
+        return {}
+
+    def _index(self) -> Served:
+        told = self._described()
+        return Served(str(told.get("index_type") or "HNSW"), told)
+
+    def _params(self, index: Served) -> Any:
+        made = self._library.MilvusClient.prepare_index_params()
+        built = {name: value for name, value in index.params.items() if name in ("M", "efConstruction", "nlist")}
+        made.add_index("vector", index_type=index.name, metric_type="IP", params=built)
+        return made
+
+    def _create(self, index: Served) -> None:
         types = self._library.DataType
         about = json.dumps(self._about(), sort_keys=True)
         schema = self._library.MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False, description=about)
@@ -202,11 +250,10 @@ class Collection:
         schema.add_field("namespace", types.VARCHAR, max_length=32)
         schema.add_field("vector_id", types.INT64)
         schema.add_field("vector", types.FLOAT_VECTOR, dim=self._spec.dim)
-        index = self._library.MilvusClient.prepare_index_params()
-        index.add_index("vector", index_type="HNSW", metric_type="IP", params=_HNSW)
+        params = self._params(index)
         try:
             self._client.create_collection(
-                self.name, schema=schema, index_params=index, consistency_level="Strong", timeout=_ANSWER_S
+                self.name, schema=schema, index_params=params, consistency_level="Strong", timeout=_ANSWER_S
             )
         except self._library.MilvusException:
             if not self._soon(self._exists):

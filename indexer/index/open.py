@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from imgmatch.vault.sealed import SealError
 from indexer.index import kinds, manifest
 from indexer.index.layered import Base, LayeredIndex
 from indexer.index.manifest import IndexFileError
 from indexer.index.protocol import Ids, Queries, Similarities
-from indexer.index.shelf import Shelf
+from indexer.index.shelf import INDEXES, Shelf
 
 if TYPE_CHECKING:
     from indexer.index.remote import RemoteIndex
@@ -31,6 +33,7 @@ class CaseIndex:
             self._catalogue.require_sound()
         self._base: tuple[str, Base | None] = ("", None)
         self._state: dict[str, int] = {}
+        self._loading = threading.Lock()
         self._now = self._load()
 
     @property
@@ -48,12 +51,20 @@ class CaseIndex:
         return self._latest().search(queries, k, within)
 
     def _latest(self) -> LayeredIndex | RemoteIndex:
-        if self._catalogue.state() != self._state:
-            self._now = self._load()
-        return self._now
+        if self._catalogue.state() == self._state:
+            return self._now
+        with self._loading:  # another thread may have loaded it meanwhile
+            if self._catalogue.state() != self._state:
+                self._now = self._load()
+            return self._now
 
     def _load(self) -> LayeredIndex | RemoteIndex:
-        self._state = self._catalogue.state()
+        state = self._catalogue.state()
+        self._now = self._loaded()
+        self._state = state  # after it: who finds this state finds what is of it
+        return self._now
+
+    def _loaded(self) -> LayeredIndex | RemoteIndex:
         store = self._shelf.store()
         remote = self._catalogue.indexes.remote()
         if remote is not None:
@@ -83,10 +94,10 @@ def open_base(shelf: Shelf) -> Base | None:
             return None
         where = shelf.index_folder(generation.name)
         try:
-            found = manifest.read(where, generation.manifest_sha256, shelf.spec)
+            found = manifest.of(shelf, generation)
             path = manifest.checked_file(where, found)
-            index = kinds.read(path)
-        except (IndexFileError, RuntimeError) as error:  # RuntimeError is what FAISS raises
+            index = kinds.read(path, shelf.seal, f"{INDEXES}/{generation.name}/{found.file}")
+        except (IndexFileError, SealError, RuntimeError) as error:  # RuntimeError is what FAISS raises
             if shelf.generation() != generation:
                 continue  # a build has just replaced it
             if isinstance(error, IndexFileError):

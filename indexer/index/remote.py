@@ -138,6 +138,13 @@ def empty(shelves: Iterable[Shelf], remote: RemoteRow) -> None:
                 raise CaseError(f"{collection.where}: the server still holds {left} of the case's rows")
 
 
+def make_again(shelf: Shelf, remote: RemoteRow, kind: str) -> None:
+    """Give a collection an index of another kind. Raises UsageError on one that no server has, CaseError where this
+    server does not.
+    """
+    Collection(remote, shelf.spec).make_again(kind, shelf.count())
+
+
 def describe(shelf: Shelf, remote: RemoteRow) -> dict[str, Any]:
     """What there is to say about a model's index on a server, as far as it holds what it should."""
     collection = Collection(remote, shelf.spec)
@@ -147,6 +154,7 @@ def describe(shelf: Shelf, remote: RemoteRow) -> dict[str, Any]:
         "kind": "milvus",
         "uri": remote.uri,
         "collection": collection.name,
+        "index": collection.index.name,
         "namespace": remote.namespace,
         "rows": live,
         "in_index": there,
@@ -171,7 +179,7 @@ class _Kept:
 
     def __init__(self, shelf: Shelf, remote: RemoteRow) -> None:
         self._shelf = shelf
-        self.collection = Collection(remote, shelf.spec)
+        self.collection = Collection(remote, shelf.spec, shelf.count())
 
     def bring_up(self, store: Store, progress: Progress | None) -> None:
         """Make the collection hold the rows of ``store`` and no other of this case. Takes the lock only where it

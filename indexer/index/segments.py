@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import io
 from pathlib import Path
 from tokenize import TokenError
 
@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from imgmatch.errors import CaseError
+from imgmatch.vault import sealed
+from imgmatch.vault.keys import Seal
 from indexer.catalogue import SegmentRow
-from indexer.index.disk import file_sha256, sync_folder
+from indexer.index.disk import file_sha256, sync_folder, whole
 from indexer.index.protocol import Ids
 
 MAX_ROWS = 65_536
@@ -29,8 +31,9 @@ def first_or_ids(segment: SegmentRow) -> int | Ids:
     return segment.first_vector_id if segment.ids is None else np.frombuffer(segment.ids, dtype="<i8")
 
 
-def write(folder: Path, name: str, vectors: npt.NDArray[np.float32] | Rows) -> str:
-    """Write (rows, dim) unit vectors as ``folder/name`` and force them to disk; returns the file's SHA-256.
+def write(folder: Path, name: str, vectors: npt.NDArray[np.float32] | Rows, seal: Seal | None = None) -> str:
+    """Write (rows, dim) unit vectors as ``folder/name``, with ``seal`` sealed, and force them to disk; returns the
+    file's SHA-256.
 
     The file counts only once the catalogue names it; one left by a killed run is overwritten.
     """
@@ -39,25 +42,26 @@ def write(folder: Path, name: str, vectors: npt.NDArray[np.float32] | Rows) -> s
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with path.open("wb") as file:
+        with whole(path, seal, f"{folder.name}/{name}") as file:
             np.save(file, vectors.astype(np.float16), allow_pickle=False)
-            file.flush()
-            os.fsync(file.fileno())
         sync_folder(path.parent)
     except OSError as error:
         raise CaseError(f"{path}: can't be written ({error.strerror}); check disk space and rights") from error
     return file_sha256(path)
 
 
-def read(folder: Path, segment: SegmentRow) -> Rows:
-    """Map a segment's (rows, dim) float16 vectors into memory. Raises CaseError, naming the file, when it is not as
-    the catalogue says; its bytes are checked by ``imgmatch check``.
+def read(folder: Path, segment: SegmentRow, seal: Seal | None = None) -> Rows:
+    """Map a segment's (rows, dim) float16 vectors into memory; with ``seal``, decrypt them into it. Raises CaseError,
+    naming the file, when it is not as the catalogue says; its bytes are checked by ``imgmatch check``.
     """
     path = folder / segment.name
     if path.exists() and not path.is_file():  # a pipe would be waited for
         raise CaseError(f"{path}: is no plain file, as a segment file is")
     try:
-        rows = np.load(path, mmap_mode="r", allow_pickle=False)
+        if seal is None:
+            rows = np.load(path, mmap_mode="r", allow_pickle=False)
+        else:
+            rows = _array(sealed.read(path, seal, f"{folder.name}/{segment.name}"))
     except FileNotFoundError as error:
         raise CaseError(f"{path}: segment file is missing") from error
     except (OSError, ValueError, EOFError, SyntaxError, TokenError, OverflowError) as error:  # a header of any bytes
@@ -80,11 +84,11 @@ def stamp(folder: Path, segment: SegmentRow) -> str:
     return f"{segment.sha256}:{info.st_size}:{info.st_mtime_ns}:{info.st_ctime_ns}:{info.st_ino}"
 
 
-def check(folder: Path, segment: SegmentRow) -> str | None:
+def check(folder: Path, segment: SegmentRow, seal: Seal | None = None) -> str | None:
     """Read the whole file: what is wrong with it (hash, finite, unit length), or None."""
     path = folder / segment.name
     try:
-        rows = np.asarray(read(folder, segment), dtype=np.float32)
+        rows = np.asarray(read(folder, segment, seal), dtype=np.float32)
         if file_sha256(path) != segment.sha256:
             return f"{path}: altered, its SHA-256 is not the recorded one"
     except CaseError as error:
@@ -93,6 +97,18 @@ def check(folder: Path, segment: SegmentRow) -> str | None:
         return f"{path}: can't be read ({error.strerror})"
     fault = fault_of(rows)
     return None if fault is None else f"{path}: {fault}"
+
+
+def _array(data: bytearray) -> Rows:
+    """The array of a NumPy file in memory, without a copy. Raises ValueError where it is none."""
+    head = io.BytesIO(data[:4096])
+    if np.lib.format.read_magic(head) != (1, 0):
+        raise ValueError("no NumPy file")
+    shape, by_columns, kind = np.lib.format.read_array_header_1_0(head)
+    if by_columns or kind.hasobject:
+        raise ValueError("no rows of numbers")
+    rows: Rows = np.frombuffer(data, kind, offset=head.tell()).reshape(shape)
+    return rows
 
 
 def fault_of(rows: npt.NDArray[np.float32]) -> str | None:
@@ -109,7 +125,7 @@ def remove_unnamed(folder: Path, segments: list[SegmentRow]) -> list[str]:
     """Remove files that no committed transaction names: what a killed run left. Returns their names."""
     named = {segment.name for segment in segments}
     removed = []
-    for path in sorted(folder.glob("*/*.npy")):
+    for path in sorted(folder.glob("*/*")):
         name = path.relative_to(folder).as_posix()
         if name not in named:
             try:

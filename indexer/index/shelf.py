@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 SEGMENTS = "segments"
 INDEXES = "indexes"
+_TELLS_NOTHING = "x"
 
 Owner = tuple[int, int | None, int | None, int | None, int | None]
 """Whose vector it is: the item, and the part of its picture (x, y, width, height in pixels; None of a whole one)."""
@@ -44,7 +46,10 @@ class Shelf:
         self._catalogue = catalogue
         self.spec = spec
         self.model_id = model_id
-        self.folder = path / SEGMENTS
+        # Where the files of the case lie, which ``path`` is too unless it is encrypted.
+        self.folder = catalogue.called.parent / SEGMENTS
+        self.indexes = catalogue.called.parent / INDEXES
+        self.seal = catalogue.seal("vectors")
 
     # --- what it holds
 
@@ -66,7 +71,13 @@ class Shelf:
 
     def index_folder(self, name: str) -> Path:
         """Where a generation of the index lies."""
-        return self.path / INDEXES / name
+        return self.indexes / name
+
+    def named(self, number: int, end: str = "") -> str:
+        """A new name for a file or folder of this model; of an encrypted case, one that tells nothing."""
+        return (
+            f"{self.spec.name}/{number:06d}{end}" if self.seal is None else f"{_TELLS_NOTHING}/{secrets.token_hex(16)}"
+        )
 
     def item_count(self, wanted: Filter | None = None) -> int:
         """How many items have a vector here, of those that pass a filter."""
@@ -135,12 +146,12 @@ class Shelf:
 
     def check(self, segment: SegmentRow) -> str | None:
         """Read a whole segment: what is wrong with it, what it held and what to do; or None."""
-        fault = segments.check(self.folder, segment)
+        fault = segments.check(self.folder, segment, self.seal)
         return None if fault is None else f"{fault}; {self._held(segment)}"
 
     def _read(self, segment: SegmentRow) -> Rows:
         try:
-            return segments.read(self.folder, segment)
+            return segments.read(self.folder, segment, self.seal)
         except CaseError as error:
             raise CaseError(f"{error}; {self._held(segment)}") from error
 
@@ -221,6 +232,20 @@ class Shelf:
             raise CaseError(fault)
         self._add(writer, made, owners)
 
+    def bring(self, writer: Writer, theirs: Shelf, segment: SegmentRow) -> str:
+        """Write a segment's rows, which lie elsewhere or under another key, into a file of this place, within a
+        transaction of a catalogue that names it already; returns its name. Raises CaseError where it is damaged.
+        """
+        fault = theirs.check(segment)
+        if fault is not None:
+            raise CaseError(fault)
+        rows = segments.read(theirs.folder, segment, theirs.seal)
+        name = self.named(writer.meta.next_number("segments"), ".npy")
+        sha256 = segments.write(self.folder, name, rows, self.seal)
+        writer.segments.rename(segment.name, name, sha256)
+        self._stamp(writer, segment._replace(name=name, sha256=sha256))
+        return name
+
     def set_profiles(self, writer: Writer, profiles: Iterable[tuple[int, str]]) -> None:
         """Note in which way beyond the whole picture items were read, within a transaction."""
         writer.vectors.set_profiles((item, self.model_id, profile) for item, profile in profiles)
@@ -246,7 +271,7 @@ class Shelf:
             all_ids = ids_of(segment)
             live = ~np.isin(all_ids, dead, assume_unique=True)
             ids.append(all_ids[live])
-            rows.append(segments.read(self.folder, segment)[live])
+            rows.append(segments.read(self.folder, segment, self.seal)[live])
         return self.replace(group, np.concatenate(ids), np.concatenate(rows))
 
     def replace(
@@ -270,8 +295,8 @@ class Shelf:
         return len(gone)
 
     def _written(self, number: int, ids: Ids, vectors: npt.NDArray[np.float32] | Rows) -> SegmentRow:
-        name = f"{self.spec.name}/{number:06d}.npy"
-        sha256 = segments.write(self.folder, name, vectors)
+        name = self.named(number, ".npy")
+        sha256 = segments.write(self.folder, name, vectors, self.seal)
         gapless = int(ids[-1] - ids[0]) == len(ids) - 1
         blob = None if gapless else ids.astype("<i8").tobytes()
         return SegmentRow(self.model_id, name, int(ids[0]), len(ids), sha256, self.spec.dim, blob)

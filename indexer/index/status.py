@@ -31,7 +31,7 @@ def inspect(shelf: Shelf) -> Status:
         return Status(None, None, live, 0, 0, None)
     try:
         where = shelf.index_folder(generation.name)
-        found = manifest.read(where, generation.manifest_sha256, shelf.spec)
+        found = manifest.of(shelf, generation)
         manifest.checked_file(where, found)
     except IndexFileError as fault:
         return Status(generation.name, None, live, 0, 0, str(fault))

@@ -7,13 +7,19 @@ import glob
 import os
 import secrets
 import shutil
+import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from imgmatch.errors import UsageError
+from imgmatch.vault import memory
+
+_YOUNG_S = 60
+"""A folder of less is perhaps not held yet by whoever has just made it."""
 
 
 def refuse_existing(target: Path) -> None:
@@ -41,7 +47,8 @@ def whole_folder(target: Path) -> Iterator[Path]:
     try:
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise UsageError(f"{target}: exists already; nothing is overwritten, give a new folder")
-        _remove_left(target)
+        for left in target.absolute().parent.glob(f".{glob.escape(target.name)}.*.part"):
+            _remove_left(left)
         draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.absolute().parent))
         try:
             with _held(draft):
@@ -56,6 +63,18 @@ def whole_folder(target: Path) -> Iterator[Path]:
         raise UsageError(
             f"{target}: can't be written ({error.strerror}); check disk space and rights, or choose another place"
         ) from error
+
+
+@contextmanager
+def passing_folder(prefix: str, place: str | None = None) -> Iterator[Path]:
+    """A folder for a while, for its owner only, in ``place`` (default: where temporary files lie), removed when the
+    block ends; what one that was killed has left there is removed first.
+    """
+    within = memory.place() or Path(place or tempfile.gettempdir())
+    for left in within.glob(f"{glob.escape(prefix)}*"):
+        _remove_left(left, _YOUNG_S)
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=within) as made, _held(Path(made)):
+        yield Path(made)
 
 
 @contextmanager
@@ -119,12 +138,12 @@ def _held(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _remove_left(target: Path) -> None:
-    """Remove folders that were to become a target when their process was killed."""
+def _remove_left(left: Path, older_than_s: float = 0) -> None:
+    """Remove a folder of this account that nobody holds any more: its process was killed."""
     if os.name == "nt":  # pragma: no cover
         return
-    for left in target.absolute().parent.glob(f".{glob.escape(target.name)}.*.part"):
-        with contextlib.suppress(OSError):
-            if left.is_dir() and left.stat().st_uid == os.getuid():
-                with _held(left):
-                    shutil.rmtree(left)
+    with contextlib.suppress(OSError):
+        told = left.lstat()
+        if stat.S_ISDIR(told.st_mode) and told.st_uid == os.getuid() and time.time() - told.st_mtime >= older_than_s:
+            with _held(left):
+                shutil.rmtree(left)

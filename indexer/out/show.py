@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgmatch.errors import UsageError
 from imgmatch.locator import Locator
+from indexer.catalogue import opaque
 from indexer.search.reasons import lies_in
 
 if TYPE_CHECKING:
@@ -21,12 +22,17 @@ _LEAST_PREFIX = 6
 
 
 def item_by_number_or_digits(use: Use, text: str, least: int) -> int | None:
-    """The item with this id, or whose SHA-256 begins with these hexadecimal digits, ``least`` or more; else None.
+    """The item with this id, or whose SHA-256 begins with these hexadecimal digits, ``least`` or more, or which a pack
+    without metadata calls by this number; else None.
 
     Digits alone are an id, unless there is no such item. Raises UsageError where more than one item begins so.
     """
-    if text.isascii() and text.isdecimal() and len(text) < 19 and use.catalogue.items.by_id([int(text)]):
-        return int(text)
+    if text.isascii() and text.isdecimal() and len(text) < 19:
+        key = use.catalogue.meta.own(opaque.KEY)
+        meant = opaque.item_of(bytes.fromhex(key), int(text)) if key else None
+        for item_id in (int(text), meant):
+            if item_id is not None and use.catalogue.items.by_id([item_id]):
+                return item_id
     if len(text) < least or not re.fullmatch(r"[0-9a-fA-F]{,64}", text):
         return None
     found = use.catalogue.items.by_prefix(text.lower(), 2)

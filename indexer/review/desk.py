@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from imgmatch.errors import CaseError, UsageError
 from imgmatch.match.faces import hides_faces
@@ -33,6 +34,9 @@ from indexer.search.request import LeaveOut, SearchRequest, SearchResult
 from indexer.search.searcher import Searcher
 from indexer.search.sets import LabelMatch, by_label, found_best, fused
 from indexer.search.verification import VERIFY_TOP
+
+if TYPE_CHECKING:
+    from imgmatch.models.xfeat.matcher import Matcher
 
 DEPTH = 500
 """So many matches does a search keep for paging through."""
@@ -59,12 +63,12 @@ class Shown:
 class Desk:
     """Everything that a review does. Raises CaseError when the case holds no vectors by this model."""
 
-    def __init__(self, case: Case, embedder: Embedder, examiner: str = "") -> None:
+    def __init__(self, case: Case, embedder: Embedder, examiner: str = "", matcher: Matcher | None = None) -> None:
         self.case = case
         self.embedder = embedder
         self.examiner = examiner or case.catalogue.meta.all().get("examiner", "")
         self.background = background(case, embedder.spec)
-        self._searcher = Searcher(case, embedder, background=self.background)
+        self._searcher = Searcher(case, embedder, background=self.background, matcher=matcher)
         self.stacks = Stacks(case, embedder.spec)
         self._ends = ExitStack()
         self.use = self._ends.enter_context(
@@ -192,7 +196,7 @@ class Desk:
         subject = {"query_sha256": [picture.sha256 for picture in kept.queries]}
         if len(kept.queries) == 1:
             subject = {"query_sha256": kept.query.sha256}  # type: ignore[dict-item]
-        arguments = {"examiner": self.examiner}
+        arguments = {"examiner": self.examiner, **self._searcher.asks()}
         parts = []
         with self.case.use("verify", arguments=arguments, subject=subject, model=self.embedder.spec) as use:
             looked_at, verified = 0, 0
@@ -269,7 +273,9 @@ class Desk:
                 subject = {"query": str(query.locator), "query_sha256": query.sha256, "item_id": item_id}
                 arguments = {"reveal": False, "examiner": self.examiner}
                 with self.case.use("explain", arguments=arguments, subject=subject, model=self.embedder.spec) as use:
-                    made = compare(use, self.embedder, query, item_id, lambda: self._searcher.index, known)
+                    made = compare(
+                        use, self.embedder, query, item_id, lambda: self._searcher.index, known, self._searcher.matcher
+                    )
                     use.entry.subject = {**subject, "item_sha256": made.sha256}
                 self._compared[key] = made
                 if len(self._compared) > _LOOKED_AT:

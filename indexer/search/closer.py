@@ -27,6 +27,7 @@ from indexer.index.protocol import Progress
 from indexer.search.background import Background, check_limit
 from indexer.search.copies import Copies
 from indexer.search.groups import LINK_SIMILARITY, LINKS, Compare, Group, Link, groups, links, nearest_links
+from indexer.search.hashes import pdq_links
 from indexer.search.order import standing
 from indexer.search.verification import ItemFeatures, unverified
 
@@ -97,6 +98,13 @@ def find_links(
         raise UsageError(
             f"{opened_from}: is the same case as {case.path}; near-copies within one: imgmatch groups {case.path}"
         )
+    by_pdq, anonymous = "pack_pdq" in about, "pack_anonymous" in about
+    if by_pdq and request.max_fmr is not None:
+        raise UsageError(
+            f"{opened_from}: holds PDQ hashes alone, of which no false-match rate is known; leave out --max-fmr"
+        )
+    if anonymous and request.verify:
+        raise UsageError(f"{opened_from}: its items have numbers alone, there is nothing to verify; leave out --verify")
     check_limit(case, background, request.max_fmr)
     other.asked = case.asked
     arguments = dataclasses.asdict(request)
@@ -106,15 +114,21 @@ def find_links(
     else:
         head = other.log.head()
         subject |= {"other_log_entries": head.entry, "other_log_sha256": head.sha256}
-    with case.use("link", arguments=arguments, subject=subject, model=spec) as use:
+    with case.use("link", arguments=arguments, subject=subject, model=None if by_pdq else spec) as use:
         theirs = other.beside(use)
-        streamed = links(
-            use, theirs, spec, request.least, background=background, max_fmr=request.max_fmr, progress=progress
+        streamed = (
+            pdq_links(use, theirs, request.least, progress)
+            if by_pdq
+            else links(
+                use, theirs, spec, request.least, background=background, max_fmr=request.max_fmr, progress=progress
+            )
         )
         found, count = nearest_links(streamed, request.top)
         if request.verify:
             found = verify_links(use, theirs, found, progress)
         found = _known(use, theirs, found)
+        if anonymous:  # what stands in place of their contents says nothing
+            found = [replace(link, other=link.other._replace(sha256="", md5="")) for link in found]
         use.entry.counts = {"links": len(found)}
     return found, count
 

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,6 +28,9 @@ from indexer.search.query import Query
 from indexer.search.request import ANYTHING, SearchRequest
 from indexer.search.searcher import Searcher
 from indexer.search.verification import ItemFeatures, verified_first
+
+if TYPE_CHECKING:
+    from imgmatch.models.xfeat.matcher import Matcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +66,11 @@ def compare(
     item_id: int,
     index: Callable[[], VectorIndex | None],
     known: Verification | None = None,
+    matcher: Matcher | None = None,
 ) -> Comparison:
     """Read an item again where it was found and compare it with a query as it was read for a search; what the query
     masks is not looked at. ``index`` gives what is searched, for the query's neighbours; ``known``: the verification of
-    that search, which then is not made again.
+    that search, which then is not made again; ``matcher``: learned points are asked too.
 
     Raises UsageError when no such item is in the case, or the model has not read it; EvidenceError when its picture is
     gone or has changed.
@@ -85,7 +90,7 @@ def compare(
     searched = index()
     match = pair(use, embedder, query, item_id, searched)
     if known is None:  # of the same pixels as in a search, so that both say the same
-        (match,) = verified_first(use, ItemFeatures(finder, embedder), query, searched, [match])
+        (match,) = verified_first(use, ItemFeatures(finder, embedder, matcher), query, searched, [match])
     else:
         match = replace(match, verification=known)
     assert match.verification is not None
@@ -112,6 +117,7 @@ def explain(
     output: Path,
     request: SearchRequest = ANYTHING,
     *,
+    matcher: Matcher | None = None,
     reveal: bool = False,
 ) -> Explanation:
     """Write a PNG that shows why ``query`` and an item match; ``reveal`` shows the pictures without hiding anything.
@@ -125,15 +131,15 @@ def explain(
     found = list(walk(query, options=SourceOptions(frames=False, limits=limits.source)))
     if len(found) != 1:
         raise UsageError(f"{query}: holds {len(found)} files; give one picture")
-    searcher = Searcher(case, embedder, background=background(case, embedder.spec))
+    searcher = Searcher(case, embedder, background=background(case, embedder.spec), matcher=matcher)
     read = searcher.read(found[0], request)
     if isinstance(read, Issue):
         raise UsageError(f"{query}: {read.message}; give a picture that can be read")
     subject = {"query": str(read.locator), "query_sha256": read.sha256, "item_id": item_id}
-    arguments = {**request.arguments(), "reveal": reveal, "output": str(output)}
+    arguments = {**request.arguments(), **searcher.asks(), "reveal": reveal, "output": str(output)}
     # Recorded before anything is shown: use that leaves no trace is none.
     with case.use("explain", arguments=arguments, subject=subject, model=embedder.spec) as use:
-        compared = compare(use, embedder, read, item_id, lambda: searcher.index)
+        compared = compare(use, embedder, read, item_id, lambda: searcher.index, matcher=matcher)
         (match,) = searcher.describe(use, read, searcher.judge(read, [compared.match], request))
         verification = compared.verification
         use.entry.subject = {**subject, "item_sha256": match.sha256}

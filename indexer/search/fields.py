@@ -13,7 +13,7 @@ from typing import Any
 
 from imgmatch.match.calibration import expected_text, false_match_text
 from imgmatch.match.strength import strength
-from imgmatch.types import Box, FalseMatchRate, Match, Sighting, Verification
+from imgmatch.types import SIFT, Box, FalseMatchRate, Match, Sighting, Verification
 
 # Kinds of columns: text, whole numbers, numbers, truth values, lists of texts, boxes (x, y, width, height in pixels of
 # the upright picture), and what has parts of its own.
@@ -126,19 +126,20 @@ FIELDS = {
     "expected_false_matches": Field(NUMBER, _of("false_match", "expected")),
     "by_chance": Field(TEXT, lambda m: false_match_text(m.false_match)),
     "expected": Field(TEXT, lambda m: expected_text(m.false_match) if m.false_match else ""),
-    "found_by": Field(TEXT, lambda m: m.query.path if m.query else None),
+    "found_by": Field(TEXT, lambda m: (m.query.path or m.query.words) if m.query else None),
     "reasons": Field(TEXTS, lambda m: list(m.reasons), "; ".join),
     "metadata": Field(PARTS, lambda m: m.metadata),
     "decision": Field(TEXT, _of("decision", "verdict")),
     "decided_by": Field(TEXT, _of("decision", "by")),
     "decided_utc": Field(TEXT, _of("decision", "decided_utc")),
     "decision_note": Field(TEXT, _of("decision", "note")),
+    "decision_waits": Field(TRUTH, _of("decision", "waits")),
     "decided": Field(TEXT, _of("decision", "words")),
 }
 JSON = (
     "rank", "score", "parts_score", "strength", "level", "item_id", "sha256", "label", "labels", "sightings",
     "candidates", "verification", "false_match", "found_by", "reasons", "metadata", "decision", "decided_by",
-    "decided_utc", "decision_note", "case",
+    "decided_utc", "decision_note", "decision_waits", "case",
 )  # fmt: skip
 CSV = (
     "rank", "score", "parts_score", "strength", "level", "item_id", "label", "path", "sightings", "reasons",
@@ -175,7 +176,8 @@ def cells(match: Match, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _verification_words(found: Verification) -> str:
-    return f"{found.inliers} points agree of {found.tentative} pairs; {found.overlap:.0%} of the item covered"
+    of = f" of {found.features}" if found.features != SIFT else ""
+    return f"{found.inliers} points{of} agree of {found.tentative} pairs; {found.overlap:.0%} of the item covered"
 
 
 def _rate_words(rate: FalseMatchRate) -> str:

@@ -89,6 +89,8 @@ class Link:
     """What either case calls it (the column ``label``)."""
     decision: Decision | None = None
     """What stands of the pair by the decisions of both cases."""
+    bits_apart: int | None = None
+    """In how many of 256 bits their PDQ hashes differ, where these are all that was compared."""
 
     @property
     def identical(self) -> bool:
@@ -119,7 +121,7 @@ def groups(
     three numbers an item that has anything alike. With a built index as few pairs are missed as the index misses
     neighbours.
     """
-    _check(least)
+    check_least(least)
     store, base = _opened(use.shelf(spec))
     joined = _Joined(told)
     for found in pairs_above(store, least, base=base, progress=progress):
@@ -202,7 +204,7 @@ def links(
     With a ``background`` each says its false-match rate, and how many false links to expect of all pairs of the two;
     ``max_fmr`` then leaves out those with a higher one. Of a pair that is not ``wanted`` nothing more is read.
     """
-    _check(least)
+    check_least(least)
     shelf = use.shelf(spec)
     store, base = _opened(shelf)
     others = None if other is use else other.shelf(spec).store()
@@ -358,6 +360,7 @@ def _opened(shelf: Shelf) -> tuple[Store, Base | None]:
     return shelf.store(), base
 
 
-def _check(least: float) -> None:
+def check_least(least: float) -> None:
+    """Raises UsageError on what is no similarity."""
     if not 0 < least <= 1:
         raise UsageError(f"{least} is no least similarity; give one above 0 and up to 1")

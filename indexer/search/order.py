@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from imgmatch.match.strength import Pair
-from imgmatch.types import Match
+from imgmatch.types import SIFT, Match
 
 NOT_VERIFIED = 2
 """Where ``standing`` puts what is neither identical nor verified."""
@@ -13,10 +13,11 @@ NOT_VERIFIED = 2
 
 def standing(found: Pair) -> tuple[int, int]:
     """To sort by, the lowest first: identical content, then what geometry verified, that with the most inliers
-    foremost, then the rest. Equal ones keep their order, which is that of their scores.
+    foremost, then the rest. Equal ones keep their order, which is that of their scores. What only learned points verify
+    is evidence, no rank: rooms of one design have many of them in common.
     """
     verification = found.verification
-    verified = verification is not None and verification.verified
+    verified = verification is not None and verification.verified and verification.features == SIFT
     inliers = verification.inliers if verification is not None and verified else 0
     return 0 if found.identical else 1 if verified else NOT_VERIFIED, -inliers
 

@@ -13,7 +13,7 @@ from imgmatch.errors import CaseError
 from imgmatch.evidence import SourceOptions, walk
 from imgmatch.evidence.read import Finder
 from imgmatch.models.base import Embedder
-from imgmatch.types import Evidence, Issue, Match
+from imgmatch.types import LEARNED, Evidence, Issue, Match
 from indexer.case.case import Case
 from indexer.case.use import Use
 from indexer.catalogue.filters import Filter
@@ -29,6 +29,7 @@ from indexer.search.request import ANYTHING, LeftOut, SearchRequest, SearchResul
 from indexer.search.verification import ItemFeatures, verified_first
 
 if TYPE_CHECKING:
+    from imgmatch.models.xfeat.matcher import Matcher
     from indexer.search.background import Background
 
 
@@ -42,9 +43,10 @@ class Searcher:
         index: VectorIndex | None = None,
         warn: Callable[[str], None] | None = None,
         background: Background | None = None,
+        matcher: Matcher | None = None,
     ) -> None:
         """Load the index; ``warn`` is told when a built one can't be used. ``background`` gives each match its
-        false-match rate.
+        false-match rate; with a ``matcher`` learned points are asked where SIFT's verify nothing.
 
         Raises CaseError when the case holds no vectors by this model, or a segment is damaged.
         """
@@ -55,11 +57,10 @@ class Searcher:
             raise CaseError(_no_vectors(case, embedder))
         self._shelf = shelf
         self._background = background
-        self._allowed_of: tuple[Any, ...] = ()
-        self._allowed_ids: Ids = np.empty(0, np.int64)
+        self._kept: tuple[tuple[Any, ...], Ids] = ((), np.empty(0, np.int64))
         finder = Finder(case.limits)
         self.limits = finder.limits
-        self._features = ItemFeatures(finder, embedder)
+        self._features = ItemFeatures(finder, embedder, matcher)
         self.index = index or CaseIndex(shelf, warn)
 
     def search(
@@ -88,7 +89,7 @@ class Searcher:
         """All further stages of a query that was read from ``started`` on (time.perf_counter); recorded."""
         self.require(request)
         model = self._embedder.spec
-        arguments, subject = request.arguments(), {"query": str(query.locator)}
+        arguments, subject = request.arguments() | self.asks(), {"query": str(query.locator)}
         with self._case.use("search", arguments=arguments, subject=subject, model=model) as use:
             if isinstance(query, Issue):
                 use.entry.details = {"issue": query.error}
@@ -112,6 +113,15 @@ class Searcher:
             left_out=left_out,
             background=reference,
         )
+
+    def asks(self) -> dict[str, Any]:
+        """What the audit log says of how this searches, besides what is asked."""
+        return {} if self.matcher is None else {"verify_with": LEARNED}
+
+    @property
+    def matcher(self) -> Matcher | None:
+        """What pairs learned points, where they are asked."""
+        return self._features.matcher
 
     def require(self, request: SearchRequest) -> None:
         """Raises UsageError when the false-match rate that is asked for can't be shown here."""
@@ -148,10 +158,11 @@ class Searcher:
         if not within:
             return None
         key = (within, *sorted(self._case.catalogue.state().items()), self._case.catalogue.data_version())
-        if self._allowed_of != key:
-            self._allowed_ids = self._shelf.matching(within)
-            self._allowed_of = key
-        return self._allowed_ids
+        of, ids = self._kept  # one thing: several threads may search at once
+        if of != key:
+            ids = self._shelf.matching(within)
+            self._kept = key, ids
+        return ids
 
 
 def _no_vectors(case: Case, embedder: Embedder) -> str:

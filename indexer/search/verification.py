@@ -13,6 +13,7 @@ from imgmatch.cores import one_thread_each, usable_cores
 from imgmatch.errors import EvidenceError
 from imgmatch.evidence.read import Finder
 from imgmatch.match.features import ITEM_PX, Features, extract, working
+from imgmatch.match.learned import ASKED, points, verify_learned
 from imgmatch.match.overlay import photographed
 from imgmatch.match.parts import has_parts, item_parts, parts_score
 from imgmatch.match.sharing import NEIGHBOURS, Flags, Look, by_the_rest, look, shared
@@ -28,6 +29,7 @@ from indexer.search.query import Query
 
 if TYPE_CHECKING:
     from imgmatch.models.base import Vectors
+    from imgmatch.models.xfeat.matcher import LearnedPoints, Matcher
 
 VERIFY_TOP = 50
 """Candidates of a query that are verified, the nearest ones."""
@@ -36,14 +38,16 @@ _KEPT = 128
 
 
 class ItemFeatures:
-    """Local features of items, and with an ``embedder`` that has some the vectors of their parts, from their pictures
-    as they are found again; those used last are kept in memory only.
+    """Local features of items, with an ``embedder`` that has some the vectors of their parts, and with a ``matcher``
+    the learned points of photographs, from their pictures as they are found again; those used last are kept in memory
+    only.
 
     May be used by several threads at once.
     """
 
-    def __init__(self, finder: Finder, embedder: Embedder | None = None) -> None:
-        self._finder = finder
+    def __init__(self, finder: Finder, embedder: Embedder | None = None, matcher: Matcher | None = None) -> None:
+        self._finder, self.matcher = finder, matcher
+        self._learned: dict[str, LearnedPoints] = {}
         self._embedder = embedder if embedder is not None and has_parts(embedder) else None
         self._parts: dict[str, Vectors] = {}
         self._kept: OrderedDict[str, Features | EvidenceError] = OrderedDict()
@@ -74,6 +78,10 @@ class ItemFeatures:
             raise
         made = extract(image.pixels, image.upright_size_px)
         parts = item_parts(self._embedder, image.pixels) if self._embedder is not None else None
+        if self.matcher is not None and photographed(made.grey):
+            learned = points(self.matcher, image.pixels, image.upright_size_px)
+            with self._lock:
+                self._learned[sha256] = learned
         self._keep(sha256, made, parts)
         return made
 
@@ -81,6 +89,11 @@ class ItemFeatures:
         """The vectors of parts of an item whose features are kept; None where there are none."""
         with self._lock:
             return self._parts.get(sha256)
+
+    def learned(self, sha256: str) -> LearnedPoints | None:
+        """The learned points of an item whose features are kept; None where it is no photograph."""
+        with self._lock:
+            return self._learned.get(sha256)
 
     def photographed(self, sha256: str, sightings: Sequence[Sighting]) -> bool:
         """Is an item a photograph, not drawn nor nearly empty? Raises EvidenceError as ``of``."""
@@ -99,7 +112,9 @@ class ItemFeatures:
             if parts is not None:
                 self._parts[sha256] = parts
             if len(self._kept) > _KEPT:
-                self._parts.pop(self._kept.popitem(last=False)[0], None)
+                oldest = self._kept.popitem(last=False)[0]
+                self._parts.pop(oldest, None)
+                self._learned.pop(oldest, None)
 
 
 class OneQuery:
@@ -124,7 +139,27 @@ class OneQuery:
                     doubtful, threads, lambda n, item: Look(by_the_rest(self._points, part, item, told[n]))
                 )
                 told |= {item_id: seen.found for item_id, seen in rest.items()}
-            return told
+            return told | self._by_learned(items, told, threads)
+
+    def _by_learned(
+        self, items: Mapping[int, str], told: Mapping[int, Verification], threads: ThreadPoolExecutor
+    ) -> dict[int, Verification]:
+        """What learned points verify of the nearest photographs that SIFT's do not, where there is a matcher; what is
+        known to be a template's stays that.
+        """
+        matcher, image = self._features.matcher, self._query.image
+        if matcher is None or not self._query.photographed:
+            return {}
+        near = list(items.items())[:ASKED]
+        asked = {item_id: sha256 for item_id, sha256 in near if not (told[item_id].verified or told[item_id].void)}
+        own = points(matcher, image.pixels, image.upright_size_px, self._query.mask)
+
+        def one(item_id: int, seen: Features) -> Look:
+            there = self._features.learned(items[item_id])
+            return Look(told[item_id] if there is None else verify_learned(matcher, own, there, seen))
+
+        looks = self._each(asked, threads, one)
+        return {item_id: seen.found for item_id, seen in looks.items() if seen.found.verified}
 
     def _looks(self, items: Mapping[int, str], threads: ThreadPoolExecutor) -> dict[int, Look]:
         return self._each(items, threads, lambda _, item: look(self._points, item))

@@ -125,6 +125,7 @@ def test_no_name_reaches_a_terminal_but_by_letters_that_can_be_seen(folder, tmp_
     assert not [letter for letter in HIDDEN if not letter.isprintable() and letter in missing.stderr.decode()]
 
 
+@pytest.mark.claim("H4")
 def test_what_was_asked_for_wrongly_reaches_a_terminal_by_letters_that_can_be_seen(folder, tmp_path):
     hidden = f"{HIDDEN}\r\x1b[2J\U000e0041\U000110bd\x85"
     wrong = (
@@ -145,6 +146,7 @@ def test_what_was_asked_for_wrongly_reaches_a_terminal_by_letters_that_can_be_se
         assert not [letter for letter in said if letter not in "\n\t" and not letter.isprintable()], said
 
 
+@pytest.mark.claim("H3")
 def test_whoever_writes_nothing_moves_the_cursor():
     drawn = io.StringIO()
     every = "".join(map(chr, (*range(0xD800), *range(0xE000, 0x110000))))

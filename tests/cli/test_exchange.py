@@ -56,6 +56,7 @@ def test_a_known_picture_says_so_in_a_search_and_can_be_filtered_by(folder):
     assert [match["item_id"] for match in found["matches"]] == [first["item_id"]]
 
 
+@pytest.mark.claim("X3")
 def test_a_broken_file_is_one_line_and_changes_nothing(folder):
     file = known(folder, "broken.json", 40, broken=True)
     before = run_json("status", folder / "two")

@@ -222,6 +222,7 @@ def test_everything_can_be_reached_by_keyboard_and_has_a_name(seen):
     assert nameless == []
 
 
+@pytest.mark.claim("H2")
 def test_nothing_left_this_machine_and_nothing_went_wrong(seen):
     """Last in this file: what the whole visit asked for."""
     hosts = {urllib.parse.urlsplit(url).netloc for url in seen.asked if not url.startswith(("blob:", "data:"))}

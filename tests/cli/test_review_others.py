@@ -26,6 +26,7 @@ def case(tmp_path_factory):
     return folder / "case"
 
 
+@pytest.mark.claim("B7")
 def test_other_pages_and_another_profile_get_nothing(case):
     """Another server of this machine, on the usual and on the very address; and a profile with the same cookies."""
     rows = attack_page.run([attack_page.browsers], case)
@@ -33,6 +34,7 @@ def test_other_pages_and_another_profile_get_nothing(case):
     assert [row for row in rows if row["ended"] != "held"] == []
 
 
+@pytest.mark.claim("B8")
 def test_a_reload_and_a_second_tab_go_on_and_a_typed_address_does_not(case):
     live = Live(case, "--examiner", "R. Example")
     with sync_api.sync_playwright() as playwright:

@@ -59,6 +59,7 @@ def everything_done_with_a_case(case, folder):
     return report
 
 
+@pytest.mark.claim("M1")
 def test_nothing_that_is_done_with_a_case_changes_a_source(tmp_path, sources):
     before = snapshot(sources)
     report = everything_done_with_a_case(tmp_path / "case", sources)
@@ -83,6 +84,7 @@ def untouched(tmp_path, sources):
     return sources, lambda: {path: path.lstat().st_atime_ns for path in paths if not path.is_symlink()}
 
 
+@pytest.mark.claim("M3")
 def test_access_times_stay_and_the_record_says_where_they_may_not(tmp_path, untouched):
     sources, access_times = untouched
     before = access_times()
@@ -95,6 +97,7 @@ def test_access_times_stay_and_the_record_says_where_they_may_not(tmp_path, unto
     assert [entry["counts"]["access_times"] for entry in entries if entry["action"] == "checked"] == [0]
 
 
+@pytest.mark.claim("M4")
 def test_what_another_account_owns_is_read_and_the_record_says_how_much(tmp_path, untouched, monkeypatch):
     sources, access_times = untouched
     given = os.open
@@ -113,6 +116,7 @@ def test_what_another_account_owns_is_read_and_the_record_says_how_much(tmp_path
     assert moved.count - count >= len(changed) + 1
 
 
+@pytest.mark.claim("M2")
 def test_a_disk_image_stays_as_it_is(tmp_path, sources):
     pytest.importorskip("pytsk3", reason="pytsk3 is not installed: pip install 'imgmatch[forensic]'")
     mke2fs = shutil.which("mke2fs") or shutil.which("mke2fs", path="/usr/sbin:/sbin")

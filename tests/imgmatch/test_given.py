@@ -51,6 +51,7 @@ WRONG = {
 }
 
 
+@pytest.mark.claim("X4")
 @pytest.mark.parametrize("name", WRONG)
 @pytest.mark.parametrize("size", [7, 1 << 16])
 def test_what_no_program_writes_is_refused_in_little_memory(name, size):

@@ -17,13 +17,13 @@ function chosenPictures() {
 function setGrey(grey) {
   state.grey = grey;
   $("#grey").setAttribute("aria-pressed", String(grey));
-  say(grey ? "Shown pictures will be grey" : "Shown pictures will be in colour");
+  say(grey ? t("Shown pictures will be grey") : t("Shown pictures will be in colour"));
 }
 // Bystanders too: faces in shown pictures stay hidden until they are asked for.
 function setFaces(faces) {
   state.faces = faces;
   $("#faces").setAttribute("aria-pressed", String(faces));
-  say(faces ? "Shown pictures will show faces (recorded)" : "Faces stay hidden in shown pictures");
+  say(faces ? t("Shown pictures will show faces (recorded)") : t("Faces stay hidden in shown pictures"));
 }
 let named = null;
 function head() {
@@ -34,9 +34,9 @@ function head() {
   $("#who").addEventListener("click", () => name());
   $("#name-cancel").addEventListener("click", () => $("#naming").close());
   $("#end").addEventListener("click", tried(async () => {
-    if (!confirm("End the review? Decisions are kept; uploaded pictures are forgotten.")) return;
+    if (!confirm(t("End the review? Decisions are kept; uploaded pictures are forgotten."))) return;
     await ask("/end", { body: {} });
-    over("The review has ended. This tab can be closed.");
+    over(t("The review has ended. This tab can be closed."));
   }));
   $("#naming").addEventListener("close", () => { named?.(state.examiner); named = null; });
   $("#name-form").addEventListener("submit", tried(async (event) => {

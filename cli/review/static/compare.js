@@ -75,11 +75,11 @@ function told(found) {
   const verdict = $("#geometry");
   verdict.textContent = found.reason;
   verdict.classList.toggle("good", found.verified);
-  let numbers = `${found.tentative} pairs of points, ${found.inliers} agree`;
-  if (found.error_px !== null) numbers += `, median error ${found.error_px} px`;
-  if (found.verified) numbers += `, ${Math.round(found.overlap * 100)} % of the item covered`;
+  let numbers = t("{0} pairs of points, {1} agree", found.tentative, found.inliers);
+  if (found.error_px !== null) numbers += `, ${t("median error {0} px", found.error_px)}`;
+  if (found.verified) numbers += `, ${t("{0} % of the item covered", Math.round(found.overlap * 100))}`;
   $("#numbers").hidden = false;
-  $("#numbers dd").textContent = `${numbers}; score ${found.score.toFixed(4)}`;
+  $("#numbers dd").textContent = `${numbers}; ${t("score {0}", found.score.toFixed(4))}`;
 }
 function draw() {
   const two = $("#two");
@@ -126,7 +126,7 @@ function draw() {
 addEventListener("resize", () => { sides().forEach((picture) => place(picture)); draw(); });
 document.addEventListener("fullscreenchange", () => {
   const button = $('[data-do="full"]');
-  if (button) button.textContent = document.fullscreenElement ? "Leave full screen" : "Full screen";
+  if (button) button.textContent = document.fullscreenElement ? t("Leave full screen") : t("Full screen");
   sides().forEach(reset);
   setTimeout(draw, 60);
 });

@@ -1,7 +1,7 @@
 // Decisions: on what is chosen or marked, with a note, and taking them back. The server asks that both were looked at.
 "use strict";
 
-const WORDS = { confirmed: "confirmed", possible: "called possible", rejected: "rejected", seen: "marked as seen", open: "open again" };
+const WORDS = { confirmed: t("confirmed"), possible: t("called possible"), rejected: t("rejected"), seen: t("marked as seen"), open: t("open again") };
 const deciding = { busy: false, last: null };
 
 async function decideOn(body, verdict) {
@@ -11,11 +11,11 @@ async function decideOn(body, verdict) {
     if (!state.examiner && !(await name())) return null;
     const given = await json("/decisions", { body: { ...body, verdict } });
     const many = given.decided.length;
-    const what = many === 1 ? `Item ${given.decided[0].item} ${WORDS[verdict]}` : `${many} items ${WORDS[verdict]}`;
-    const waits = given.decided.some((one) => one.waits) ? "; a second examiner has to agree" : "";
-    if (given.refused.length) fail(new Error(`${given.refused.length} not decided on: ${given.refused[0].why}`));
+    const what = many === 1 ? t("Item {0} {1}", given.decided[0].item, WORDS[verdict]) : t("{0} items {1}", many, WORDS[verdict]);
+    const waits = given.decided.some((one) => one.waits) ? t("; a second examiner has to agree") : "";
+    if (given.refused.length) fail(new Error(t("{0} not decided on: {1}", given.refused.length, given.refused[0].why)));
     deciding.last = given.decided.map((one) => ({ item: one.item, search: body.search }));
-    done(`${what} by ${given.examiner}${waits}`, body.search !== undefined);
+    done(`${t("{0} by {1}", what, given.examiner)}${waits}`, body.search !== undefined);
     return given;
   } finally {
     deciding.busy = false;
@@ -37,7 +37,7 @@ async function undo(pairs) {
     const stood = [];
     for (const one of pairs) stood.push({ ...one, ...await json("/decisions/undo", { body: { search: one.search, item: one.item } }) });
     deciding.last = null;
-    done(stood.length === 1 ? `Taken back: item ${stood[0].item} is ${WORDS[stood[0].stands]}` : `${stood.length} decisions taken back`, false);
+    done(stood.length === 1 ? t("Taken back: item {0} is {1}", stood[0].item, WORDS[stood[0].stands]) : t("{0} decisions taken back", stood.length), false);
     stood.forEach(tagged);
     if (state.comparing !== null) await compare(state.comparing, { keep: true });
   } finally {
@@ -52,9 +52,9 @@ function tagged({ item, stands, waits }) {
   $(".state", card)?.remove();
   const tag = document.createElement("span");
   tag.className = `state ${stands === "open" ? "looked" : stands}`;
-  tag.textContent = waits ? "confirmed once" : stands === "open" ? "looked at" : stands;
+  tag.textContent = waits ? t("confirmed once") : stands === "open" ? t("looked at") : t(stands);
   $(".frame", card).append(tag);
-  card.setAttribute("aria-label", card.getAttribute("aria-label").replace(/, [a-z]+$/, `, ${stands}`));
+  card.setAttribute("aria-label", card.getAttribute("aria-label").replace(/, [^,]+$/, `, ${t(stands)}`));
 }
 function markedCards() { return $$("#results .card").filter((card) => $(".marking", card)?.checked); }
 // What is marked, else the chosen one; closely, the one that is compared.
@@ -79,5 +79,5 @@ function marking() {
   const count = markedCards().length;
   cards.forEach((card) => card.classList.toggle("marked", Boolean($(".marking", card)?.checked)));
   $("#grading").hidden = !count || state.comparing !== null;
-  $("#marked").textContent = `${count} marked`;
+  $("#marked").textContent = t("{0} marked", count);
 }

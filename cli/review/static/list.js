@@ -67,9 +67,9 @@ function chosenQueries() {
 function several() {
   const count = withIt().length;
   $("#together").hidden = count < 1;
-  $("#together").textContent = count > 1 ? `${count} pictures are searched together, as one room or thing: whole, without boxes.`
-    : "Tick a second picture to search with both together.";
-  $("#go").textContent = count > 1 ? `Search with ${count} together` : "Search";
+  $("#together").textContent = count > 1 ? t("{0} pictures are searched together, as one room or thing: whole, without boxes.", count)
+    : t("Tick a second picture to search with both together.");
+  $("#go").textContent = count > 1 ? t("Search with {0} together", count) : t("Search");
 }
 function pick(query) {
   unpin();
@@ -84,7 +84,7 @@ function pick(query) {
   $("#draw").style.maxWidth = `${Math.round(260 * marks.width / marks.height)}px`;
   picture.src = blank;
   load(picture, `/queries/${query}/picture`);
-  $("#query-size").textContent = `The picture is ${marks.width} × ${marks.height} px.`;
+  $("#query-size").textContent = t("The picture is {0} × {1} px.", marks.width, marks.height);
   $("#marking").hidden = false;
   $("#go").disabled = false;
   clearMarks();
@@ -92,26 +92,26 @@ function pick(query) {
 }
 // Every file ends as taken or refused, in sight, with the reason.
 async function upload(files) {
-  const rows = [...files].map((file) => ({ file, row: outcome(file.name, "waiting…", "") }));
+  const rows = [...files].map((file) => ({ file, row: outcome(file.name, t("waiting…"), "") }));
   let taken = 0;
   for (const { file, row } of rows) {
-    told_(row, file.name, "taking it in…", "");
+    told_(row, file.name, t("taking it in…"), "");
     try {
-      if (file.size > state.mostBytes) throw new Error(`too large; up to ${state.mostBytes >> 20} MiB a picture`);
-      if (!file.size) throw new Error("empty");
-      const data = await file.arrayBuffer().catch(() => { throw new Error("can't be read (a folder?)"); });
+      if (file.size > state.mostBytes) throw new Error(t("too large; up to {0} MiB a picture", state.mostBytes >> 20));
+      if (!file.size) throw new Error(t("empty"));
+      const data = await file.arrayBuffer().catch(() => { throw new Error(t("can't be read (a folder?)")); });
       const given = await json(`/queries?name=${encodeURIComponent(file.name)}`, { raw: data });
       await takeTray(given);
       taken++;
-      const said = given.known ? `taken before, as ${given.known}` : "taken";
-      told_(row, file.name, given.partial ? `${said}; partly read: ${given.partial}` : said, given.partial ? "partly" : "good");
+      const said = given.known ? t("taken before, as {0}", given.known) : t("taken");
+      told_(row, file.name, given.partial ? t("{0}; partly read: {1}", said, given.partial) : said, given.partial ? "partly" : "good");
     } catch (error) {
       if (session.over) return;
       const why = error.message.startsWith(`${file.name}: `) ? error.message.slice(file.name.length + 2) : error.message;
-      told_(row, file.name, `refused: ${why}`, "bad");
+      told_(row, file.name, t("refused: {0}", why), "bad");
     }
   }
-  say(`${taken} of ${rows.length} taken`);
+  say(t("{0} of {1} taken", taken, rows.length));
 }
 function outcome(name, text, kind) {
   const row = document.createElement("li");
@@ -149,13 +149,13 @@ async function search() {
     const top = $(".found").getBoundingClientRect().top;
     if (top < 0 || top > innerHeight / 2) $(".found").scrollIntoView({ block: "start" });
     $(".card")?.focus({ preventScroll: true });
-    say("Verifying the nearest by geometry…");
+    say(t("Verifying the nearest by geometry…"));
     const verified = await json(`/searches/${given.search}/verify`, { body: {} });
     // A reader who is already looking closely is not pulled away.
     if (round !== state.asked || verified.search !== state.search) return;
     if (state.comparing === null && state.page === 0 && !markedCards().length) await list(state.search, here().asked, state.items[state.at]);
     else listed.address = "";
-    say("Verified: matches that geometry confirms come first");
+    say(t("Verified: matches that geometry confirms come first"));
   } finally {
     if (round === state.asked) $("#results")?.classList.remove("busy");
   }
@@ -181,11 +181,11 @@ async function list(search, asked, keep) {
   $("#results").classList.remove("busy");
   $("#bar").hidden = state.comparing !== null;
   $("#searched").textContent = given.name;
-  $("#asked").textContent = `Search ${search}: ${given.asked}`;
+  $("#asked").textContent = t("Search {0}: {1}", search, given.asked);
   $("#summary").textContent = given.said;
   $("#searches").value = search;
   $("#pages").hidden = given.pages < 2 || state.comparing !== null;
-  $("#page-of").textContent = `Page ${given.page + 1} of ${given.pages}`;
+  $("#page-of").textContent = t("Page {0} of {1}", given.page + 1, given.pages);
   $("#previous").disabled = given.page === 0;
   $("#next").disabled = given.page + 1 >= given.pages;
   $$("#results .look").forEach((button) => holdable(button, () => {

@@ -16,7 +16,7 @@ function marked() {
 function boxes(text) {
   return text.split(";").filter((part) => part.trim()).map((part) => {
     const box = part.split(",").map((number) => Number(number.trim()));
-    if (box.length !== 4 || !box.every(Number.isInteger)) throw new Error(`“${part.trim()}” is no box; write x, y, width, height`);
+    if (box.length !== 4 || !box.every(Number.isInteger)) throw new Error(t("“{0}” is no box; write x, y, width, height", part.trim()));
     return box;
   });
 }

@@ -102,12 +102,12 @@ const pagesOf = {
     form.addEventListener("submit", (event) => event.preventDefault());
     const frame = $("#face-picture"), picture = $("#face-picture img");
     let query = null;
-    const reason = () => { if (!form.reason.value.trim()) { form.reason.focus(); throw new Error("Say why this person is looked for"); } return form.reason.value; };
+    const reason = () => { if (!form.reason.value.trim()) { form.reason.focus(); throw new Error(t("Say why this person is looked for")); } return form.reason.value; };
     const find = tried(async (face) => {
       $$(".face", frame).forEach((one) => one.setAttribute("aria-pressed", String(one.dataset.face === String(face))));
-      $("#face-said").textContent = "Searching…";
+      $("#face-said").textContent = t("Searching…");
       const given = await json("/faces/found", { body: { query, face, reason: reason(), unfit: form.unfit.checked } });
-      $("#face-said").textContent = `Face ${face}: ${given.matches} leads`;
+      $("#face-said").textContent = t("Face {0}: {1} leads", face, given.matches);
       put($("#faces-found"), given.html);
       $$("#faces-found .card").forEach((card) => holdable($(".look", card), () => [pictureOf(card)]));
     });
@@ -122,17 +122,17 @@ const pagesOf = {
       await load(picture);
       $$(".face", frame).forEach((one) => one.remove());
       put($("#faces-found"), "");
-      $("#face-said").textContent = "Looking for faces…";
+      $("#face-said").textContent = t("Looking for faces…");
       const { faces } = await json("/faces/of", { body: { query, reason: why } });
-      $("#face-said").textContent = faces.length ? `${faces.length} faces: choose one` : "No face was found in this picture";
+      $("#face-said").textContent = faces.length ? t("{0} faces: choose one", faces.length) : t("No face was found in this picture");
       for (const { number, box, unfit } of faces) {
         const button = document.createElement("button");
         button.type = "button";
         button.className = unfit ? "face faint" : "face";
         button.dataset.face = number;
         button.textContent = number;
-        button.title = unfit ? `Not fit to be compared: ${unfit}` : "Search with this face";
-        button.setAttribute("aria-label", `Search with face ${number}${unfit ? `, not fit to be compared: ${unfit}` : ""}`);
+        button.title = unfit ? t("Not fit to be compared: {0}", unfit) : t("Search with this face");
+        button.setAttribute("aria-label", unfit ? t("Search with face {0}, not fit to be compared: {1}", number, unfit) : t("Search with face {0}", number));
         ["left", "top", "width", "height"].forEach((side, at) => { button.style[side] = `${100 * box[at]}%`; });
         button.addEventListener("click", () => find(number));
         frame.append(button);
@@ -184,7 +184,7 @@ const pagesOf = {
         const { query, item } = button.closest(".pair-row").dataset;
         if (!state.examiner && !(await name())) return;
         const given = await json("/decisions/undo", { body: { query_sha256: query, item_sha256: item } });
-        say(`Taken back; what stands now: ${given.stands}`);
+        say(t("Taken back; what stands now: {0}", t(given.stands)));
         await shown();
       }
       if (button?.dataset.do === "compare") {
@@ -265,7 +265,7 @@ const pagesOf = {
     $("#audit-verify").addEventListener("click", tried(async () => {
       const { faults } = await json("/audit/verify", { body: {} });
       const verdict = $("#audit-verdict");
-      verdict.textContent = faults.length ? `${faults.length} faults: ${faults[0]}` : "The chain is whole: no entry was changed, added or taken out.";
+      verdict.textContent = faults.length ? t("{0} faults: {1}", faults.length, faults[0]) : t("The chain is whole: no entry was changed, added or taken out.");
       verdict.className = faults.length ? "bad" : "good";
     }));
   },
@@ -276,11 +276,11 @@ const pagesOf = {
       const form = event.target;
       const button = $("button.main", form);
       button.disabled = true;
-      $("#exported").textContent = "Writing…";
+      $("#exported").textContent = t("Writing…");
       try {
         const given = await json("/export", { body: { folder: form.folder.value, k: Number(form.k.value), images: form.images.checked, reveal: form.reveal.checked, recipient: form.recipient.value, purpose: form.purpose.value,
           searches: $$("input[name=searches]:checked", form).map((box) => Number(box.value)) } });
-        $("#exported").textContent = `Written: ${given.written}`;
+        $("#exported").textContent = t("Written: {0}", given.written);
         $("#exported").className = "good";
       } catch (error) {
         $("#exported").textContent = error.message;

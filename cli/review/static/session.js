@@ -1,6 +1,10 @@
 // Who this tab is to the server, how it asks, and how its pictures come: with the secret, which no cookie holds.
 "use strict";
 
+// What a reader sees, in the language of the page: the words lie in the page itself. {0}, {1}, ... stand for what is given.
+const WORDS_OF = JSON.parse(document.getElementById("words").textContent);
+const t = (text, ...given) => (WORDS_OF[text] || text).replace(/\{(\d)\}/g, (_, at) => given[at]);
+
 const $ = (selector, from = document) => from.querySelector(selector);
 const $$ = (selector, from = document) => [...from.querySelectorAll(selector)];
 
@@ -20,13 +24,13 @@ async function enter() {
     }
   }
   if (!session.secret) {
-    throw new Error("This tab is not let in. Go on in the tab where the review was opened, or start it again with: imgmatch review CASE");
+    throw new Error(t("This tab is not let in. Go on in the tab where the review was opened, or start it again with: imgmatch review CASE"));
   }
 }
 addEventListener("hashchange", () => { if (location.hash.startsWith("#code=")) location.reload(); });
 
 // Nothing of the case stays in sight once the review is over.
-const ENDED = "The review has ended. Start it again with: imgmatch review CASE";
+const ENDED = t("The review has ended. Start it again with: imgmatch review CASE");
 function over(text) {
   session.over = true;
   session.secret = null;
@@ -80,7 +84,7 @@ async function fetched(path, options) {
       if (options.signal?.aborted || leaving) throw error;
       if (options.method === "POST") {
         await ask("/session", { quiet: true });
-        throw new Error("The connection was broken off; look whether it was done, or do it again");
+        throw new Error(t("The connection was broken off; look whether it was done, or do it again"));
       }
       if (wait) await new Promise((done) => setTimeout(done, wait));
     }

@@ -120,7 +120,7 @@ def unreached(address: str, error: BaseException) -> str:
     if "certificate" in said or "ssl" in said or "tls" in said.replace(address.lower(), ""):
         return (
             f"{address}: the scheduler and this machine do not trust each other's certificates; use those of the same "
-            "authority for both (--tls)"
+            "authority for both (--tls), and look at both clocks"
         )
     return f"{address}: no scheduler answers there; check the address, and whether it runs (imgmatch scheduler)"
 

@@ -124,7 +124,8 @@ class Crew:
 
     def _greet(self, address: str) -> None:
         with suppress(OSError):
-            self._greetings[address] = (self._connection.ask(greet, self.setup, worker=address), time.monotonic())
+            asked = self._connection.ask(greet, self.setup, self.workers[address].threads, worker=address)
+            self._greetings[address] = (asked, time.monotonic())
 
     def _greeted(self, address: str, now: float) -> None:
         future, since = self._greetings[address]

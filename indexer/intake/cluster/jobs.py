@@ -27,8 +27,8 @@ from indexer.intake.cluster.parcels import (
 )
 from indexer.intake.said import Said
 
-# A job has so many files, or one that is as large as many.
-_FILES, _BYTES = 32, 64 << 20
+# A job has so many files, or one that is as large as many; fewer where regions come back with each.
+_FILES, _FILES_THOROUGH, _BYTES = 32, 8, 64 << 20
 
 
 @dataclass(slots=True)
@@ -36,6 +36,8 @@ class Job:
     """A few files, what came of them, and how far it is."""
 
     number: int
+    most: int = 1
+    """Files that it takes."""
     files: list[File] = field(default_factory=list)
     events: deque[Event] = field(default_factory=deque)
     """Those that came, and were not taken yet."""
@@ -70,7 +72,7 @@ class Job:
     @property
     def is_full(self) -> bool:
         """Does it take no further file?"""
-        return len(self.files) >= _FILES or sum(file.evidence.size_bytes for file in self.files) >= _BYTES
+        return len(self.files) >= self.most or sum(file.evidence.size_bytes for file in self.files) >= _BYTES
 
     def take(self, events: Sequence[Event]) -> None:
         """These came."""
@@ -158,9 +160,10 @@ class Plan:
         unchanged = self._said.is_unchanged(entry) if self._asks else None
         file = File(stub(entry, entry.locator), root, unchanged)
         if _is_device(entry):  # of this machine alone
-            return Job(next(self.numbers), [file], own=True)
+            return Job(next(self.numbers), files=[file], own=True)
         if self._draft is None or self._draft.is_full:
-            self._draft = Job(next(self.numbers))
+            most = _FILES_THOROUGH if self._said.config.beyond else _FILES
+            self._draft = Job(next(self.numbers), most)
         self._draft.files.append(file)
         return self._draft
 

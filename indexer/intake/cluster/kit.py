@@ -10,14 +10,17 @@ import io
 import platform
 import re
 from importlib import metadata
+from pathlib import Path
 
 import numpy as np
 from packaging.requirements import Requirement
 from PIL import Image
 
+import imgmatch
 from imgmatch.errors import ImgmatchError
 from imgmatch.models.base import Embedder
 from imgmatch.workers.decode import ReadPicture, Request
+from indexer import intake
 from indexer.intake.cluster.parcels import Kit
 
 # What reads and computes in an ingest: packages that are always there but for these, and those of extras.
@@ -29,7 +32,7 @@ _PROBE_PX = 320
 @functools.cache
 def kit() -> Kit:
     """The packages of this installation."""
-    found = {"python": ".".join(platform.python_version_tuple()[:2])}
+    found = {"python": ".".join(platform.python_version_tuple()[:2]), "the code of imgmatch": _code()}
     try:
         required = [Requirement(line) for line in metadata.requires("imgmatch") or ()]
     except metadata.PackageNotFoundError:  # a source tree that was never installed
@@ -43,6 +46,17 @@ def kit() -> Kit:
         except metadata.PackageNotFoundError:
             found[each.name] = ""
     return tuple(sorted(found.items()))
+
+
+def _code() -> str:
+    """What the modules are that read and compute; versions between releases have one number."""
+    made = hashlib.sha256()
+    for package in (imgmatch, intake):
+        folder = Path(package.__path__[0])
+        for module in sorted(folder.rglob("*.py")):
+            made.update(f"{module.relative_to(folder).as_posix()}\n".encode())
+            made.update(module.read_bytes().replace(b"\r\n", b"\n"))
+    return made.hexdigest()[:12]
 
 
 def differs(theirs: Kit, ours: Kit) -> str:

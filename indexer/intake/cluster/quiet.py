@@ -4,6 +4,7 @@ the log; and who may speak with whom.
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import os
 import shutil
@@ -40,7 +41,6 @@ warnings.filterwarnings("ignore", module="distributed")
 
 from distributed import Client, Nanny, Scheduler, Security, SpecCluster, Worker  # noqa: E402  (settings come first)
 
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 CERTIFICATES = ("ca.pem", "cert.pem", "key.pem")
 
 
@@ -81,7 +81,12 @@ def checked(address: str, tls: Path | None) -> str:
 
 def is_loopback(host: str) -> bool:
     """Is it this machine, and nothing that another can reach?"""
-    return host in LOOPBACK or host.startswith("127.")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name, and who knows of what
+        return False
 
 
 def security(tls: Path | None) -> Security:
@@ -140,6 +145,7 @@ __all__ = [
     "QuietScheduler",
     "QuietWorker",
     "Scheduler",
+    "Security",
     "checked",
     "is_loopback",
     "local_cluster",

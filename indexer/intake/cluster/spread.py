@@ -17,7 +17,6 @@ from imgmatch.evidence import Reopener, SourceOptions, Walked
 from imgmatch.models.base import Embedder, FaceEmbedder
 from imgmatch.types import Evidence, Issue
 from imgmatch.workers.decode import read_picture
-from imgmatch.workers.pictures import PicturePool
 from indexer.intake.cluster.connecting import UnreadError, connected
 from indexer.intake.cluster.crew import Crew, Given, Worker
 from indexer.intake.cluster.jobs import Ends, Job, Met, OfJob, Plan
@@ -32,6 +31,7 @@ from indexer.intake.cluster.parcels import (
     LeftOut,
     OfContainer,
     Opened,
+    Read,
     Setup,
     Step,
     Told,
@@ -42,7 +42,7 @@ from indexer.intake.cluster.settle import Settling, delivered, opened
 from indexer.intake.cluster.station import join, leave
 from indexer.intake.delivered import Delivered
 from indexer.intake.finding import Entry
-from indexer.intake.outcomes import Outcome
+from indexer.intake.outcomes import Failed, Outcome
 from indexer.intake.said import Said
 
 # Jobs that are out, or came and were not taken: so many a thread of the workers, and some more.
@@ -298,7 +298,7 @@ class Spread:
         of_job = [met for met in self._line if isinstance(met, OfJob) and met.job is job][-len(left) :]
         for start in range(0, len(left), 1 if each else len(left)):
             part = slice(start, start + (1 if each else len(left)))
-            apart = Job(next(self._plan.numbers), left[part])
+            apart = Job(next(self._plan.numbers), files=left[part])
             for met in of_job[part]:
                 met.job = apart
             self._send(apart)
@@ -312,8 +312,9 @@ class Spread:
             raise MachineError(made.broken)
         self._waiting.remove(job)
         if made.missing:  # gone since it was walked
-            gone = Issue(job.files[job.ended].evidence.locator, "read", "unreadable", _GONE)
-            job.take([Found(gone), Ended()])
+            seen = job.files[job.ended].evidence
+            gone = Failed(Issue(seen.locator, "read", "unreadable", _GONE), seen)
+            job.take([Found(seen, Read(None, gone)), Ended()])
             job.done = True
             return
         job.take(made.events)
@@ -358,11 +359,6 @@ def spread(
 def _setup(said: Said, embedder: Embedder, faces: FaceEmbedder | None) -> Setup:
     config, assume = said.config, said.config.cluster
     picture = probe()
-    if config.isolation:
-        with PicturePool(1, config.worker_limits) as pool:
-            vectors = made_of(picture, embedder, pool.read_picture)
-    else:
-        vectors = made_of(picture, embedder, read_picture)
     counts = said.use.catalogue.counts()
     return Setup(
         run=uuid.uuid4().hex,
@@ -373,7 +369,7 @@ def _setup(said: Said, embedder: Embedder, faces: FaceEmbedder | None) -> Setup:
         device="cpu" if embedder.runtime.endswith("cpu") else "cuda",
         config=to_travel(config),
         probe=picture,
-        vectors=vectors,
+        vectors=made_of(picture, embedder, read_picture),  # no evidence: in this process
         facts_px=said.use.default_model.input_px,
         asks=any(counts[name] for name in ("items", "sightings", "issues")) or said.known.says_anything,
         containers=said.known.says_anything,

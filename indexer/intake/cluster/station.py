@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -18,10 +17,11 @@ from imgmatch.cores import usable_cores
 from imgmatch.errors import EvidenceError, ImgmatchError, UsageError
 from imgmatch.evidence import files
 from imgmatch.evidence.quiet import moved
+from imgmatch.limits import WorkerLimits
 from imgmatch.locator import Locator
 from imgmatch.models import load_model
 from imgmatch.models.base import Embedder
-from imgmatch.types import Evidence
+from imgmatch.types import Evidence, ModelSpec
 from imgmatch.workers.decode import read_picture
 from imgmatch.workers.pictures import PicturePool
 from indexer.intake.cluster.kit import differs, kit, made_of
@@ -88,36 +88,34 @@ class Session(Protocol):
 class Station:
     """What does a run's jobs on this machine. Safe to use from several threads."""
 
-    def __init__(self, setup: Setup, embedder: Embedder | None = None) -> None:
-        """Raises ImgmatchError where this machine does not fit. ``embedder``: loaded already."""
+    def __init__(self, setup: Setup, threads: int, embedder: Embedder | None = None) -> None:
+        """Raises ImgmatchError where this machine does not fit. ``embedder``: loaded already, by who commits."""
         self.setup = setup
         self.sessions: dict[int, Session] = {}
         self.lock = threading.Lock()
         self.used = time.monotonic()
-        # Where all is as the machine that commits names it, as this is that machine, nothing is mapped.
-        self._map = [] if embedder is not None else path_map(os.environ.get(PATH_MAP, ""))
+        # Here all is as the machine that commits names it, and read as it is by now, as this is that machine.
+        self._own = embedder is not None
+        self._map = [] if self._own else path_map(os.environ.get(PATH_MAP, ""))
         self._require_equal()
-        self.embedder = embedder or load_model(setup.model.name, device=setup.device, threads=1)
+        self.embedder = embedder or _loaded(setup.model, setup.device)
         if self.embedder.spec.weights_sha256 != setup.model.weights_sha256:
             raise ImgmatchError(
                 f"the weights of {setup.model.name} there are {self.embedder.spec.weights_sha256[:12]}... and "
                 f"{setup.model.weights_sha256[:12]}... here; install the same"
             )
-        self._stack = ExitStack()
         config = setup.config
-        self.width = usable_cores()
+        self.width = threads
         self.batch = 1 if config.beyond else EMBED_BATCH  # a picture with its regions is a batch, and large
-        decoder = read_picture
-        if config.isolation:
-            decoder = self._stack.enter_context(PicturePool(self.width, config.worker_limits)).read_picture
+        # Confined processes stay for the next run.
+        decoder = _pool(config.worker_limits, threads).read_picture if config.isolation else read_picture
         if not setup.mixed and made_of(setup.probe, self.embedder, decoder) != setup.vectors:
-            self.close()
             raise ImgmatchError(
                 "it computes other vectors than this machine: another processor or other libraries; "
                 "--mixed-workers takes it all the same, and says so in the audit log"
             )
         self.decoding = Decoding(setup.model.input_px, config, decoder, self._faces())
-        self._threads = self._stack.enter_context(ThreadPoolExecutor(self.width, "station"))
+        self._threads = ThreadPoolExecutor(self.width, "station")
 
     def _require_equal(self) -> None:
         setup = self.setup
@@ -142,7 +140,7 @@ class Station:
             sessions, self.sessions = list(self.sessions.values()), {}
         for session in sessions:
             session.close()
-        self._stack.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def map(self, work: Callable[[_In], _Out], given: Iterable[_In]) -> Iterator[_Out]:
         """As ``map``, on all cores: those of this machine are shared by its jobs."""
@@ -156,11 +154,13 @@ class Station:
             os.stat(path)
         except OSError as error:
             raise MissingError(seen.locator.at, "" if _is_there(mapped(file.root, self._map)) else file.root) from error
+        if not (self._own or os.access(path, os.R_OK)):  # others, or who commits, may read it
+            raise MissingError(seen.locator.at, "")
         try:
             here = files.reopen(Locator.file(path))
         except EvidenceError as error:
             raise MissingError(seen.locator.at, "") from error
-        if here.size_bytes != seen.size_bytes or not _near(here, seen):
+        if not self._own and (here.size_bytes != seen.size_bytes or not _near(here, seen)):
             raise MissingError(seen.locator.at, "")
         return replace(here, modified_utc=seen.modified_utc, modified_ns=seen.modified_ns, changed_ns=seen.changed_ns)
 
@@ -179,6 +179,18 @@ class Station:
         """Keep the session of a job for its next step."""
         with self.lock:
             self.sessions[ticket.job] = session
+
+
+@functools.lru_cache(maxsize=4)
+def _loaded(model: ModelSpec, device: str) -> Embedder:
+    """A model, for one run after the other."""
+    return load_model(model.name, device=device, threads=1)
+
+
+@functools.lru_cache(maxsize=4)
+def _pool(limits: WorkerLimits, threads: int) -> PicturePool:
+    """Confined processes; none is started before there is work."""
+    return PicturePool(threads, limits)
 
 
 def _is_there(root: str) -> bool:
@@ -204,14 +216,14 @@ _stations: dict[str, Station] = {}
 _lock = threading.Lock()
 
 
-def greet(setup: Setup) -> Greeting:
+def greet(setup: Setup, threads: int) -> Greeting:
     """On a worker: take part in a run, or say why not."""
     host = platform.node()
     try:
         with _lock:
             _let_go()
             if setup.run not in _stations:
-                _stations[setup.run] = Station(setup)
+                _stations[setup.run] = Station(setup, threads)
             return Greeting(host, _stations[setup.run].embedder.runtime)
     except ImgmatchError as error:
         return Greeting(host, fault=str(error))
@@ -221,7 +233,7 @@ def join(setup: Setup, embedder: Embedder) -> None:
     """Have this process itself do jobs of a run."""
     with _lock:
         if setup.run not in _stations:
-            _stations[setup.run] = Station(setup, embedder)
+            _stations[setup.run] = Station(setup, usable_cores(), embedder)
 
 
 def leave(run: str) -> None:

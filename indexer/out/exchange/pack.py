@@ -6,51 +6,46 @@ pack is and gives size and SHA-256 of every other member. Nothing in it needs un
 
 from __future__ import annotations
 
-import hashlib
+import datetime
 import json
 import os
+import secrets
 import zipfile
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any, cast
-
-import numpy as np
+from typing import Any
 
 import imgmatch
-from imgmatch.cores import usable_cores
-from imgmatch.evidence.read import Finder
+from imgmatch.errors import UsageError
 from indexer.case.case import Case
 from indexer.case.use import Use
+from indexer.catalogue import opaque
 from indexer.catalogue.clock import now_utc
+from indexer.catalogue.filters import EVERYTHING, Filter
 from indexer.index.protocol import Progress
-from indexer.index.shelf import Shelf
 from indexer.out.atomic import whole_file
-from indexer.out.exchange.snapshot import BATCH, item_batches, require_items
+from indexer.out.exchange import packed, sealed
+from indexer.out.exchange.packed import Chosen, Members, Numbered
+from indexer.out.exchange.snapshot import require_items
 from indexer.out.released import hand_out
-from indexer.out.report.pictures import faces_shown, thumbnails
+from indexer.out.report.pictures import faces_shown
 
 FORMAT = "imgmatch-pack"
-VERSION = 1
+VERSION = 2
+"""2: packs may be anonymous, may hold PDQ hashes alone, and may expire."""
 MANIFEST = "manifest.json"
-ITEMS = "items.jsonl"
-SIGHTINGS = "sightings.jsonl"
-LABELS = "labels.jsonl"
-DECISIONS = "decisions.jsonl"
-SPEC_FIELDS = ("name", "task", "dim", "input_px", "weights_sha256", "licence")
-"""What is told of a model: the rest may name a place on this machine."""
-
-
-_MADE_AT_ONCE = 256
-"""Small pictures that may wait in memory to be written."""
 
 
 @dataclass(frozen=True, slots=True)
 class PackConfig:
-    """What leaves the house beyond vectors and digests: small pictures (blurred, or clear with ``reveal``), where
-    pictures were found, labels, and decisions with who made them.
+    """What leaves the house, and to whom.
+
+    Of items ``within`` a filter. Beyond vectors and digests: small pictures (blurred, or clear with ``reveal``), where
+    pictures were found, labels, and decisions with who made them. Without ``metadata`` vectors of whole pictures alone,
+    under opaque numbers; ``pdq_only``: PDQ hashes alone, under such numbers. ``expires``: the last day, in UTC, as
+    2027-05-31, that imgmatch opens it ("": any). ``to``: public keys that it is encrypted to, or files of such (none:
+    it is in clear).
     """
 
     thumbnails: bool = False
@@ -58,11 +53,44 @@ class PackConfig:
     locators: bool = False
     labels: bool = False
     decisions: bool = False
+    within: Filter = EVERYTHING
+    metadata: bool = True
+    pdq_only: bool = False
+    expires: str = ""
+    to: tuple[str, ...] = ()
 
     @property
     def shown(self) -> str:
         """What small pictures are."""
         return "none" if not self.thumbnails else "clear" if self.reveal else "blurred"
+
+    @property
+    def anonymous(self) -> bool:
+        """Are items told by opaque numbers alone?"""
+        return self.pdq_only or not self.metadata
+
+    def require_fit(self) -> None:
+        """Raises UsageError where one choice contradicts another, or the day is none that comes."""
+        if self.anonymous and (self.thumbnails or self.locators or self.labels or self.decisions):
+            what = "--pdq-only" if self.pdq_only else "--no-metadata"
+            raise UsageError(f"{what} leaves out thumbnails, locators, labels and decisions; don't ask for them too")
+        if self.expires and day_of(self.expires) < now_utc()[:10]:
+            raise UsageError(f"{self.expires}: is over; a pack that expires then would open nowhere")
+
+    def told(self) -> dict[str, Any]:
+        """What a pack is said to hold, in its manifest and in the log."""
+        names = ("labels", "decisions", "locators", "anonymous", "pdq_only")
+        return {**{name: getattr(self, name) for name in names}, "expires": self.expires or None}
+
+
+def day_of(text: str) -> str:
+    """A day as 2027-05-31. Raises UsageError on anything else."""
+    try:
+        if len(text) == 10:
+            return datetime.date.fromisoformat(text).isoformat()
+    except ValueError:
+        pass
+    raise UsageError(f"{text[:40]!r} is no day; write it as 2027-05-31")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,45 +100,8 @@ class Pack:
     items: int
     vectors: int
     thumbnails: int
+    hashes: int
     manifest_sha256: str
-
-
-@dataclass(slots=True)
-class _Members:
-    """A ZIP under construction, and what its manifest will say of each member."""
-
-    archive: zipfile.ZipFile
-    written: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    @contextmanager
-    def member(self, name: str) -> Iterator[_Member]:
-        # A fixed time: the same case gives the same bytes.
-        with self.archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as file:
-            member = _Member(file)
-            yield member
-        self.written[name] = {"bytes": member.size, "sha256": member.digest.hexdigest()}
-
-    def array(self, name: str, array: np.ndarray[Any, Any]) -> str:
-        with self.member(name) as member:
-            np.save(cast(IO[bytes], member), array, allow_pickle=False)
-        return name
-
-
-class _Member:
-    """A file that counts and hashes what is written to it."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self.digest = hashlib.sha256()
-        self.size = 0
-
-    def write(self, data: bytes) -> int:
-        self.digest.update(data)
-        self.size += len(data)
-        return self._file.write(data)
-
-    def line(self, record: dict[str, Any]) -> None:
-        self.write(json.dumps(record, separators=(",", ":")).encode("ascii") + b"\n")
 
 
 def write_pack(
@@ -122,142 +113,89 @@ def write_pack(
 ) -> Pack:
     """Write a case's items and vectors, by every model, into one new file.
 
-    Recorded in the audit log before, with what is shown, and after, with the manifest's SHA-256. Paths of this machine
-    stay out unless ``config.locators``. Memory stays bounded but for the manifest, which has a line a thumbnail. Raises
-    UsageError where the file exists or can't be written, and where the case has no item.
+    Recorded in the audit log before, with what is shown and to whom it is encrypted, and after, with the manifest's
+    SHA-256. Paths of this machine stay out unless ``config.locators``. Memory stays bounded but for the manifest, which
+    has a line a thumbnail, and some bytes an item where not all of them go. Raises UsageError where the file exists or
+    can't be written, where choices contradict each other, and where no item is left.
     """
     config = config or PackConfig()
+    config.require_fit()
     path = Path(target)
     require_items(case)
-    told = {"labels": config.labels, "decisions": config.decisions, "locators": config.locators}
-    arguments = {"format": "pack", "thumbnails": config.shown, **told}
+    keys = sealed.recipients(config.to)
+    arguments: dict[str, Any] = {"format": "pack", "thumbnails": config.shown, **config.told(), "to": list(keys)}
+    if config.within:
+        arguments["within"] = {name: value for name, value in asdict(config.within).items() if value}
     if config.thumbnails and config.reveal:
         arguments["faces"] = faces_shown(config.reveal)
     subject = {"file": str(path.absolute())}
+    own = _own_key(case) if config.anonymous else b""
     recorded = case.use("export", arguments=arguments, subject=subject, ends="exported")
     with whole_file(path) as file, recorded as use, use.catalogue.snapshot():
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-            members = _Members(archive)
-            items = _write_items(use, members)
-            if config.locators:
-                _write_sightings(use, members)
-            if config.labels:
-                _write_labels(use, members)
-            if config.decisions:
-                _write_decisions(use, members)
-            models = [_write_model(use, members, shelf) for shelf in case.shelves()]
-            pictures = _write_thumbnails(use, members, config.reveal, progress) if config.thumbnails else 0
-            vectors = sum(block["rows"] for model in models for block in model["vectors"])
-            manifest = {
-                "format": FORMAT,
-                "version": VERSION,
-                "created_utc": now_utc(),
-                "created_by": f"imgmatch {imgmatch.__version__}",
-                "case_id": case.catalogue.meta.all()["case_id"],
-                "items": items,
-                "vectors": vectors,
-                "thumbnails": config.shown,
-                **told,
-                "models": models,
-                "members": members.written,
-            }
-            with _Members(archive).member(MANIFEST) as member:
-                member.write(json.dumps(manifest, indent=1).encode("ascii"))
-        made = Pack(items, vectors, pictures, member.digest.hexdigest())
+        with sealed.sealing(file, list(keys.values())) if keys else nullcontext(file) as into:
+            made = _write(case, use, config, own, zipfile.ZipFile(into, "w", zipfile.ZIP_STORED), progress)
         use.entry.subject = {**subject, "manifest_sha256": made.manifest_sha256}
-        use.entry.counts = {"items": items, "vectors": vectors, "thumbnails": pictures}
-        hand_out(use, "pack", path, cast(IO[bytes], file))
+        counts = {"items": made.items, "vectors": made.vectors, "thumbnails": made.thumbnails, "hashes": made.hashes}
+        use.entry.counts = counts
+        hand_out(use, "pack", path, file)
     return made
 
 
-def _write_items(use: Use, members: _Members) -> int:
-    after = count = 0
-    with members.member(ITEMS) as member:
-        while rows := use.catalogue.items.whole_rows(after, BATCH):
-            for item_id, sha256, md5, sha1, size, format, width, height, orientation, partial in rows:
-                member.line(
-                    {
-                        "item_id": item_id,
-                        "sha256": sha256.hex(),
-                        "md5": md5.hex(),
-                        "sha1": sha1.hex() if sha1 else None,
-                        "size_bytes": size,
-                        "format": format,
-                        "width_px": width,
-                        "height_px": height,
-                        "orientation": orientation,
-                        "partial": partial,
-                    }
-                )
-            after = rows[-1][0]
-            count += len(rows)
-    return count
+def _own_key(case: Case) -> bytes:
+    """The key of the numbers by which packs name this case's items, made when it is first asked for."""
+    if (known := case.catalogue.meta.own(opaque.KEY)) is None:
+        with case.change("pack_key") as change:
+            known = change.writer.meta.own(opaque.KEY) or secrets.token_hex(32)
+            change.writer.meta.set_own(opaque.KEY, known)
+    return bytes.fromhex(known)
 
 
-def _write_sightings(use: Use, members: _Members) -> None:
-    with members.member(SIGHTINGS) as member:
-        for _, item_id, _, locator, modified, _, _ in use.catalogue.sightings.table():
-            member.line({"item_id": item_id, "locator": locator, "modified_utc": modified})
-
-
-def _write_labels(use: Use, members: _Members) -> None:
-    """Columns and values, not the table that says so: its name may be a place."""
-    with members.member(LABELS) as member:
-        for item_id, _, _, name, value in use.catalogue.labels.table():
-            member.line({"item_id": item_id, "name": name, "value": value})
-
-
-def _write_decisions(use: Use, members: _Members) -> None:
-    """The whole history, as it can be told what stands."""
-    with members.member(DECISIONS) as member:
-        for row in use.catalogue.decisions.all():
-            record = asdict(row)
-            del record["decision_id"]
-            member.line(record)
-
-
-def _write_model(use: Use, members: _Members, shelf: Shelf) -> dict[str, Any]:
-    """A model's live vectors, a block a segment: rows (n, dim) float16, their items (n,) and regions (n, 4) int64, -1
-    where a vector is of the whole picture.
-    """
-    blocks: list[dict[str, Any]] = []
-    for ids, rows in shelf.store().blocks():
-        if not len(ids):
-            continue
-        vector_ids = ids.tolist()
-        owners = use.catalogue.vectors.owners(vector_ids)
-        regions = use.catalogue.vectors.regions(vector_ids)
-        whole = (-1, -1, -1, -1)
-        stem = f"vectors/{shelf.model_id:03d}/{len(blocks) + 1:06d}"
-        blocks.append(
-            {
-                "rows": len(ids),
-                "vectors": members.array(f"{stem}.npy", rows),
-                "items": members.array(f"{stem}.items.npy", np.array([owners[v] for v in vector_ids], np.int64)),
-                "regions": members.array(
-                    f"{stem}.regions.npy", np.array([regions.get(v, whole) for v in vector_ids], np.int64)
-                ),
-            }
-        )
-    return {"spec": {name: getattr(shelf.spec, name) for name in SPEC_FIELDS}, "vectors": blocks}
-
-
-def _write_thumbnails(use: Use, members: _Members, reveal: int, progress: Progress | None) -> int:
-    count = 0
-    finder = Finder(use.limits)
-    with ThreadPoolExecutor(usable_cores(), "pack") as pool:
-        for items in item_batches(use, progress):
-            seen = use.catalogue.sightings.of(items)
-            wanted = [(item.sha256, [one.locator for one in seen[item_id]]) for item_id, item in items.items()]
-            for start in range(0, len(wanted), _MADE_AT_ONCE):
-                some = wanted[start : start + _MADE_AT_ONCE]
-                # Never on a disk but in the pack: nothing lies around where this is killed.
-                made = pool.map(lambda entry: thumbnails(entry[0], entry[1], reveal, finder), some)
-                for (sha256, _), pictures in zip(some, made, strict=True):
-                    if pictures is None:
-                        continue
-                    blurred, clear = pictures
-                    with members.member(f"thumbnails/{sha256}.jpg") as member:
-                        member.write(clear or blurred)
-                    count += 1
-    return count
+def _write(
+    case: Case, use: Use, config: PackConfig, own: bytes, made: zipfile.ZipFile, progress: Progress | None
+) -> Pack:
+    with made as archive:
+        members = Members(archive)
+        pdq: dict[str, Any] | None = None
+        models: list[dict[str, Any]] = []
+        pictures = 0
+        if config.anonymous:
+            numbered = Numbered.of(use, config.within, own)
+            items = numbered.write_items(members)
+            if config.pdq_only:
+                pdq = numbered.write_pdqs(use, members)
+            else:
+                models = [numbered.write_model(members, shelf) for shelf in case.shelves()]
+        else:
+            chosen = Chosen.by(use, config.within)
+            items = packed.write_items(use, members, chosen)
+            if config.locators:
+                packed.write_sightings(use, members, chosen)
+            if config.labels:
+                packed.write_labels(use, members, chosen)
+            if config.decisions:
+                packed.write_decisions(use, members, chosen)
+            models = [packed.write_model(use, members, shelf, chosen) for shelf in case.shelves()]
+            if config.thumbnails:
+                pictures = packed.write_thumbnails(use, members, chosen, config.reveal, progress)
+        hashes = pdq["rows"] if pdq else 0
+        if not items or (config.pdq_only and not hashes):
+            lacking = "has a PDQ hash that can be compared" if items else "passes the filter"
+            raise UsageError(f"{case.path}: no item {lacking}; nothing is written")
+        vectors = sum(block["rows"] for model in models for block in model["vectors"])
+        manifest = {
+            "format": FORMAT,
+            "version": VERSION,
+            "created_utc": now_utc(),
+            "created_by": f"imgmatch {imgmatch.__version__}",
+            "case_id": case.catalogue.meta.all()["case_id"],
+            "items": items,
+            "vectors": vectors,
+            "thumbnails": config.shown,
+            **config.told(),
+            "models": models,
+            "pdq": pdq,
+            "members": members.written,
+        }
+        with Members(archive).member(MANIFEST) as member:
+            member.write(json.dumps(manifest, indent=1).encode("ascii"))
+    return Pack(items, vectors, pictures, hashes, member.digest.hexdigest())

@@ -8,14 +8,13 @@ import hashlib
 import os
 import re
 import struct
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,28 +23,26 @@ from imgmatch.errors import CaseError, ImgmatchError, UsageError
 from imgmatch.evidence.formats.zip_directory import directory_bytes
 from imgmatch.given import loads
 from imgmatch.locator import Locator
+from imgmatch.picture.pdq import BITS, Pdq
 from imgmatch.streams import Shared
 from imgmatch.types import ModelSpec
 from indexer.case.case import Case
 from indexer.catalogue import DecisionRow, Writer
 from indexer.catalogue.clock import now_utc
-from indexer.out.exchange.pack import (
-    DECISIONS,
-    FORMAT,
-    ITEMS,
-    LABELS,
-    MANIFEST,
-    SIGHTINGS,
-    SPEC_FIELDS,
-    VERSION,
-)
+from indexer.out.atomic import passing_folder
+from indexer.out.exchange import sealed
+from indexer.out.exchange.pack import FORMAT, MANIFEST, VERSION
+from indexer.out.exchange.packed import DECISIONS, ITEMS, LABELS, SIGHTINGS, SPEC_FIELDS
 
 MAX_MANIFEST_BYTES = 64 << 20
 MAX_LINE_BYTES = 1 << 20
+_MOST_SAID = 100
 _MAX_DIM = 65_536
 _MAX_DIRECTORY_BYTES = 24 << 20
 _BLOCK = 1 << 20
 _HEX = {name: re.compile(rf"[0-9a-f]{{{length}}}\Z") for name, length in (("sha256", 64), ("md5", 32), ("sha1", 40))}
+_DAY = re.compile(r"\d{4}-\d\d-\d\d\Z")
+_OF_ANONYMOUS = re.compile(rf"{re.escape(ITEMS)}|vectors/.*|pdq\.npy|pdq\.items\.npy")
 # Everything that a ZIP or NumPy file of any bytes makes their readers raise.
 _UNREADABLE = (
     zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, struct.error, EOFError, zlib.error,
@@ -57,7 +54,14 @@ def told_of(path: Path) -> str | None:
     """What a pack says that it is, in a sentence, with what can be done with it; None of what is no pack. Nothing of it
     is compared.
     """
+    if not path.is_file():
+        return None
     try:
+        if sealed.is_sealed(path):
+            return (
+                "is an encrypted file; if it is a pack, it can't be searched, reviewed or merged: compare it with a "
+                f"case of yours by: imgmatch link CASE {path} --identity FILE"
+            )
         with path.open("rb") as file:
             if directory_bytes(Shared(file)) > _MAX_DIRECTORY_BYTES:
                 return None
@@ -72,6 +76,7 @@ def told_of(path: Path) -> str | None:
         made, case_id = str(manifest["created_utc"]), str(manifest["case_id"])
         within = [f"{int(manifest['items']):,} items, {int(manifest['vectors']):,} vectors by {models}"]
         within += [f"{manifest['thumbnails']} small pictures"] if manifest["thumbnails"] != "none" else []
+        within += [f"to be used until {manifest['expires']}"] if manifest.get("expires") else []
         names = {"locators": "places", "labels": "labels", "decisions": "decisions"}
         within += [name for field, name in names.items() if manifest.get(field)]
     except (OSError, ImgmatchError, *_UNREADABLE):
@@ -83,11 +88,11 @@ def told_of(path: Path) -> str | None:
 
 
 @contextmanager
-def open_other(path: str | os.PathLike[str], spec: ModelSpec) -> Iterator[Case]:
-    """Another case to compare with: a case's folder, or a pack; both are only read."""
+def open_other(path: str | os.PathLike[str], spec: ModelSpec, identity: Path | None = None) -> Iterator[Case]:
+    """Another case to compare with: a case's folder, or a pack, encrypted or not; both are only read."""
     place = Path(path)
     if place.is_file():
-        with open_pack(place, spec) as case:
+        with open_pack(place, spec, identity) as case:
             yield case
         return
     with Case.open(place, read_only=True) as case:
@@ -96,33 +101,52 @@ def open_other(path: str | os.PathLike[str], spec: ModelSpec) -> Iterator[Case]:
 
 
 @contextmanager
-def open_pack(path: Path, spec: ModelSpec) -> Iterator[Case]:
-    """A pack as a case in a temporary folder of its own, gone when the block ends.
+def open_pack(path: Path, spec: ModelSpec, identity: Path | None = None) -> Iterator[Case]:
+    """A pack as a case in a temporary folder of its own, gone when the block ends; an encrypted one, which a secret key
+    in the file ``identity`` opens, in memory alone.
 
-    Its ``meta`` has the sender's ``case_id`` and ``pack_sha256`` (of the manifest). Item ids are the sender's; without
-    locators each item is "seen" at ``pack:SHA-256``. Raises UsageError, in a line that names the pack and the member at
-    fault, where it is no pack, damaged, altered, newer than this version, or without vectors by ``spec``.
+    Its ``meta`` has the sender's ``case_id`` and ``pack_sha256`` (of the manifest), ``pack_anonymous`` where items have
+    opaque numbers alone, ``pack_pdq`` where it holds PDQ hashes alone. Item ids are the sender's; without locators each
+    item is "seen" at ``pack:SHA-256`` or ``pack:NUMBER``. Raises UsageError, in a line that names the pack and the
+    member at fault, where it is no pack, damaged, altered, expired, newer than this version, or without vectors by
+    ``spec``.
     """
     with contextlib.ExitStack() as stack:
         try:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="imgmatch-pack-")))
-            case = stack.enter_context(contextlib.closing(_unpacked(path, spec, folder)))
+            folder = stack.enter_context(passing_folder("imgmatch-pack-", _place(path)))
+            case = stack.enter_context(contextlib.closing(_unpacked(path, identity, spec, folder)))
         except OSError as error:
             raise UsageError(f"{path}: can't be unpacked ({error.strerror}); check rights and disk space") from error
         yield case
 
 
-def _unpacked(path: Path, spec: ModelSpec, folder: Path) -> Case:
-    manifest, digest = _verified(path, folder)
+def _place(path: Path) -> str | None:
+    """Where a pack is unpacked: an encrypted one in memory, another one where temporary files lie."""
+    if not sealed.is_sealed(path):
+        return None
+    place = sealed.folder_in_memory()
+    if place is None:
+        raise UsageError(
+            f"{path}: is encrypted, and this system has no folder in memory to open it in; decrypt it by "
+            "age -d onto an encrypted disk, and compare with what that gives"
+        )
+    return place
+
+
+def _unpacked(path: Path, identity: Path | None, spec: ModelSpec, folder: Path) -> Case:
+    with sealed.opened(path, identity) if sealed.is_sealed(path) else path.open("rb") as file:
+        manifest, digest = _verified(path, file, folder)
     models = _models(path, manifest)
-    if not any(made.name == spec.name and made.weights_sha256 == spec.weights_sha256 for made, _ in models):
+    if "pdq" not in manifest and not any(
+        made.name == spec.name and made.weights_sha256 == spec.weights_sha256 for made, _ in models
+    ):
         names = ", ".join(f"{made.name} ({made.weights_sha256[:12]})" for made, _ in models) or "none"
         raise UsageError(
             f"{path}: holds vectors by {names}, not by {spec.name} ({spec.weights_sha256[:12]}); vectors of two models "
             "can't be compared: choose the model with --model, or ask for a pack by this one"
         )
     try:
-        return _filled(path, manifest, digest, models, folder)
+        return _filled(path, manifest, digest, models or [(spec, {"vectors": []})], folder)
     except _UNREADABLE as error:
         raise _damaged(path, f"its content does not fit together ({_line(error)})") from error
     except CaseError as error:
@@ -136,14 +160,14 @@ def _models(path: Path, manifest: dict[str, Any]) -> list[tuple[ModelSpec, dict[
     return [(_spec(path, model), model) for model in told]
 
 
-def _verified(path: Path, folder: Path) -> tuple[dict[str, Any], str]:
+def _verified(path: Path, file: IO[bytes], folder: Path) -> tuple[dict[str, Any], str]:
     """The manifest and its SHA-256; every member has the size and hash that it says, and lies in ``folder``."""
-    size = path.stat().st_size
+    source = Shared(file)
+    size = source.size
     try:
-        with path.open("rb") as file:
-            if directory_bytes(Shared(file)) > _MAX_DIRECTORY_BYTES:
-                raise _damaged(path, f"its directory is longer than {_MAX_DIRECTORY_BYTES >> 20} MiB")
-        with zipfile.ZipFile(path) as archive:
+        if directory_bytes(source) > _MAX_DIRECTORY_BYTES:
+            raise _damaged(path, f"its directory is longer than {_MAX_DIRECTORY_BYTES >> 20} MiB")
+        with zipfile.ZipFile(file) as archive:
             infos = {info.filename: info for info in archive.infolist()}
             if MANIFEST not in infos:
                 raise UsageError(f"{path}: no pack of imgmatch (it has no {MANIFEST}); give a case or a pack")
@@ -186,6 +210,13 @@ def _check_manifest(path: Path, manifest: Any) -> None:
         raise UsageError(
             f"{path}: written by a newer imgmatch (pack version {version}, this one knows {VERSION}); update imgmatch"
         )
+    if (expires := manifest.get("expires")) is not None:
+        if not isinstance(expires, str) or not _DAY.match(expires):
+            raise _damaged(path, f"{str(expires)[:40]!r} is no day")
+        if expires < now_utc()[:10]:
+            raise UsageError(f"{path}: was to be used until {expires} (UTC); ask its sender for a new one")
+    if manifest.get("pdq") is None:
+        manifest.pop("pdq", None)
 
 
 def _extract(archive: zipfile.ZipFile, name: str, target: Path | None) -> str:
@@ -216,18 +247,24 @@ def _filled(
 ) -> Case:
     """A case with the pack's items, sightings and vectors, all checked."""
     files = {name: member["file"] for name, member in manifest["members"].items()}
+    anonymous = manifest.get("anonymous") is True
+    if anonymous and not all(map(_OF_ANONYMOUS.fullmatch, files)):
+        raise _damaged(path, "it is anonymous, and says more of its items than their numbers")
     case = Case.create(folder / "case", model=models[0][0])
     try:
         shelves = [case.add_shelf(spec) for spec, _ in models]
         now = now_utc()
         with case.run("pack") as run, run.catalogue.transaction() as writer:
-            writer.meta.set({"case_id": str(manifest["case_id"]), "pack_sha256": digest})
+            told = {"pack_anonymous": anonymous, "pack_pdq": "pdq" in manifest}
+            said = {name: "yes" for name, so in told.items() if so}
+            writer.meta.set({"case_id": str(manifest["case_id"])[:_MOST_SAID], "pack_sha256": digest, **said})
             known: list[int] = []
-            for row in map(_item, _lines(path, ITEMS, files[ITEMS])):
+            for row in map(_numbered if anonymous else _item, _lines(path, ITEMS, files[ITEMS])):
                 writer.items.restore(row)
                 known.append(row[0])
                 if SIGHTINGS not in files:
-                    writer.sightings.restore(row[0], f"pack:{row[1].hex()}", None, now, run.run_id)
+                    place = f"pack:{row[0] if anonymous else row[1].hex()}"
+                    writer.sightings.restore(row[0], place, None, now, run.run_id)
             if SIGHTINGS in files:
                 for record in _lines(path, SIGHTINGS, files[SIGHTINGS]):
                     locator, modified = str(Locator.parse(record["locator"])), record["modified_utc"]
@@ -246,10 +283,23 @@ def _filled(
                     boxes = ([None] * 4 if box[0] < 0 else box for box in regions.tolist())
                     owners = [(item, *box) for item, box in zip(items.tolist(), boxes, strict=True)]
                     shelf.adopt(writer, files[block["vectors"]], owners)
+            _fill_pdqs(manifest, files, writer, all_items)
         return case
     except BaseException:
         case.close()
         raise
+
+
+def _fill_pdqs(manifest: dict[str, Any], files: dict[str, Path], writer: Writer, known: npt.NDArray[np.int64]) -> None:
+    if "pdq" not in manifest:
+        return
+    told = manifest["pdq"]
+    items = _array(files[told["items"]], (told["rows"],))
+    hashes = _array(files[told["hashes"]], (told["rows"], BITS // 8), np.uint8)
+    if not np.isin(items, known).all():
+        raise ValueError("PDQ hashes of items that it does not hold")
+    for item_id, hash in zip(items.tolist(), hashes, strict=True):
+        writer.facts.restore(item_id, Pdq(hash.tobytes(), 100))
 
 
 def _fill_labels(path: Path, files: dict[str, Path], writer: Writer) -> None:
@@ -270,10 +320,10 @@ def _fill_decisions(path: Path, files: dict[str, Path], writer: Writer) -> None:
         writer.decisions.add(row)
 
 
-def _array(file: Path, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
-    array: npt.NDArray[np.int64] = np.load(file, allow_pickle=False, mmap_mode="r")
-    if array.dtype != np.int64 or array.shape != shape:
-        raise ValueError(f"an array of {array.dtype} {array.shape} where int64 {shape} belongs")
+def _array(file: Path, shape: tuple[int, ...], kind: npt.DTypeLike = np.int64) -> npt.NDArray[Any]:
+    array: npt.NDArray[Any] = np.load(file, allow_pickle=False, mmap_mode="r")
+    if array.dtype != kind or array.shape != shape:
+        raise ValueError(f"an array of {array.dtype} {array.shape} where {np.dtype(kind)} {shape} belongs")
     return array
 
 
@@ -311,6 +361,14 @@ def _item(record: dict[str, Any]) -> tuple[Any, ...]:
         record["orientation"],
         None if record["partial"] is None else str(record["partial"]),
     )
+
+
+def _numbered(record: dict[str, Any]) -> tuple[Any, ...]:
+    """A row of items for one of which the number is all that is known: its content is nobody's."""
+    number = record["item_id"]
+    if not isinstance(number, int) or not 0 < number < 2**62 or len(record) != 1:
+        raise ValueError("an item of an anonymous pack is a number")
+    return (number, hashlib.sha256(b"pack:%d" % number).digest(), bytes(16), None, 0, "", 0, 0, 1, None)
 
 
 def _damaged(path: Path, what: str) -> UsageError:

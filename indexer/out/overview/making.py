@@ -99,6 +99,8 @@ def overviewed(
         case_id = one.catalogue.meta.all().get("case_id", path)
         if case_id in known:
             raise UsageError(f"{path}: is the same case as {known[case_id]}; give each case once")
+        if "pack_anonymous" in one.catalogue.meta.all():
+            raise UsageError(f"{path}: a pack without metadata, by which nothing is tied; compare it by: imgmatch link")
         known[case_id], one.asked = path, case.asked
     backgrounds = [background(one, spec) for one in cases]
     for one, its in zip(cases, backgrounds, strict=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -14,6 +13,7 @@ import imgmatch
 from imgmatch.cores import usable_cores
 from imgmatch.evidence.read import Finder
 from imgmatch.types import ModelSpec
+from imgmatch.vault import memory
 from indexer.case.account import account
 from indexer.catalogue.clock import now_utc
 from indexer.out.overview.drawing import graph, months
@@ -51,7 +51,7 @@ def write_page(overview: Overview, file: BinaryIO, target: Path, model: ModelSpe
     """
     digest = hashlib.sha256()
     with ExitStack() as ends:
-        kept = Within(ends.enter_context(tempfile.TemporaryFile(dir=target.absolute().parent)))
+        kept = Within(ends.enter_context(memory.file(target.absolute().parent)))
         shown = _keep(overview, kept) if thumbnails else frozenset()
         for part in (
             environment()

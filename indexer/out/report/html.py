@@ -6,7 +6,6 @@ import hashlib
 import itertools
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -20,7 +19,9 @@ import imgmatch
 from imgmatch.evidence.limits import AllLimits
 from imgmatch.evidence.read import Finder
 from imgmatch.locator import Locator
+from imgmatch.templating import Translated
 from imgmatch.types import Evidence, ModelSpec
+from imgmatch.vault import memory
 from indexer.case import receipt
 from indexer.case.account import account
 from indexer.case.case import Case
@@ -98,7 +99,7 @@ def write_report(
         draft = Path()
         if is_page(path):
             file: IO[bytes] = ends.enter_context(whole_file(path))
-            kept = Within(ends.enter_context(tempfile.TemporaryFile(dir=path.absolute().parent)))
+            kept = Within(ends.enter_context(memory.file(path.absolute().parent)))
         else:
             draft = ends.enter_context(whole_folder(path))
             file, kept = ends.enter_context((draft / "index.html").open("wb")), Beside(draft)
@@ -238,6 +239,7 @@ def environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        extensions=[Translated],
     )
     made.filters |= {"plain": plain, "when": when, "place": place, "name": file_name}
     return made

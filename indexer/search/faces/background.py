@@ -44,6 +44,7 @@ def calibrate_faces(
     case. Recorded. Raises UsageError where they show too few people, or are not of that layout.
     """
     shelf = case.face_shelf()
+    case.require("calibrate faces", {"reason": reason})
     faces = read_faces(background, layout)
     read = read_set(faces, reader, progress=progress)
     known = [one.person for one, there in zip(faces.pictures, read.there.tolist(), strict=True) if there]

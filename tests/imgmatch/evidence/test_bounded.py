@@ -115,6 +115,7 @@ def test_packed_streams_behind_each_other_are_one_and_what_is_none_is_passed_ove
         Inflated(io.BytesIO(module.compress(NOISE[:50_000])[:-20]), make, 0).read()
 
 
+@pytest.mark.claim("M15")
 def test_packed_in_packed_takes_no_more_memory_than_once(tmp_path):
     data = b"x"
     for _ in range(6):

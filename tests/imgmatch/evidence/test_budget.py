@@ -38,6 +38,7 @@ def tar(names, size=0) -> bytes:
     return buffer.getvalue()
 
 
+@pytest.mark.claim("M10")
 def test_more_members_than_a_small_file_can_mean_are_one_issue(tmp_path):
     (tmp_path / "many.tar.gz").write_bytes(gzip.compress(tar(f"{number}" for number in range(400)), 9))
     places, issues = given(tmp_path, members_per_kib_from=100)
@@ -75,6 +76,7 @@ def test_issues_count_as_what_they_are_of(tmp_path, monkeypatch):
     assert "at least 10,001 more" in issues[-1].message
 
 
+@pytest.mark.claim("M12")
 def test_long_names_count_as_several_and_in_bytes(tmp_path):
     names = [f"{number}{'x' * 20_000}" for number in range(50)]
     (tmp_path / "names.tar.gz").write_bytes(gzip.compress(tar(names), 9))
@@ -85,6 +87,7 @@ def test_long_names_count_as_several_and_in_bytes(tmp_path):
     assert [issue.what for issue in given(tmp_path, max_name_bytes=100_000)[1]] == ["max_name_bytes"]
 
 
+@pytest.mark.claim("M14")
 def test_time_is_said_to_be_time(tmp_path, monkeypatch):
     now = iter(range(0, 10**9, 100))
     monkeypatch.setattr("imgmatch.evidence.budget.time.monotonic", lambda: float(next(now)))
@@ -94,6 +97,7 @@ def test_time_is_said_to_be_time(tmp_path, monkeypatch):
     assert "took more time" in issues[0].message
 
 
+@pytest.mark.claim("M13")
 @pytest.mark.skipif(shutil.which("mke2fs") is None, reason="needs mke2fs")
 def test_a_file_out_of_proportion_to_its_image_is_an_issue_and_the_others_are_read(tmp_path):
     files = tmp_path / "files"
@@ -164,6 +168,7 @@ def test_what_is_stored_in_a_zip_without_its_directory_is_read_in_place(tmp_path
     assert [issue.error for issue in issues] == ["broken_archive"]
 
 
+@pytest.mark.claim("M11")
 def test_member_after_member_that_claims_too_much_is_one_issue(tmp_path):
     with zipfile.ZipFile(tmp_path / "zeros.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for number in range(400):

@@ -214,6 +214,7 @@ def opened(parser, files):
     return parser(lambda: None, images)
 
 
+@pytest.mark.claim("M17")
 @pytest.mark.parametrize("name", PARSERS)
 def test_of_an_altered_image_every_byte_is_right_or_said_to_be_damaged(made, disk, name):
     right = disk.read_bytes()

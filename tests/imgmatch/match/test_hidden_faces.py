@@ -59,6 +59,7 @@ def test_one_face_is_shown_and_bystanders_stay_hidden(reader):
     assert (made[:, 2 * SIZE :] != pixels[:, 2 * SIZE :]).any()
 
 
+@pytest.mark.claim("F8")
 def test_a_hidden_face_is_nobodys_for_the_network(reader):
     """Even where somebody knows where its points were."""
     from imgmatch.models.faces.chips import chip

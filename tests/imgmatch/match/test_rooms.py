@@ -3,13 +3,13 @@
 import pytest
 
 from imgmatch.match.rooms import room_or_hotel
-from imgmatch.types import Match, Verification
+from imgmatch.types import LEARNED, SIFT, Match, Verification
 
 MODEL = "imgmatch-rooms-int8"
 
 
-def verification(inliers, *, verified=True, mirrored=False):
-    return Verification(verified, "homography", mirrored, 3 * inliers, inliers, None, None, 0.5, "")
+def verification(inliers, *, verified=True, mirrored=False, features=SIFT):
+    return Verification(verified, "homography", mirrored, 3 * inliers, inliers, None, None, 0.5, "", features=features)
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,11 @@ def verification(inliers, *, verified=True, mirrored=False):
         (0.7, verification(40, mirrored=True), "same hotel likely, room not shown"),
         (0.7, verification(40, verified=False), "same hotel likely, room not shown"),
         (0.7, None, "same hotel likely, room not shown"),
-        (0.6, verification(29), ""),
+        (0.3, verification(29), "room not shown: geometry agrees in 1 of 30 pairs of different rooms of one hotel"),
+        (0.3, verification(40, mirrored=True), "room not shown: geometry agrees in 1 of 30"),
+        (0.7, verification(150, features=LEARNED), "room not shown: geometry agrees in 1 of 30"),
+        (0.7, verification(29, verified=False), "room not shown: 1 in 1,000 pairs of rooms of different hotels"),
+        (0.6, verification(29, verified=False), ""),
         (0.3, None, ""),
     ],
 )

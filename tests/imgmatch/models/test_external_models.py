@@ -285,6 +285,7 @@ def as_timm(file):
     return add_backbone(file, "timm", "test_resnet", input_px=64)
 
 
+@pytest.mark.claim("N2")
 @pytest.mark.parametrize("add", [as_sscd, as_torchvision, as_timm])
 def test_no_weight_file_runs_code(tmp_path, monkeypatch, add):
     import zipfile
@@ -391,6 +392,7 @@ def test_without_a_network_the_address_is_named(monkeypatch):
         download(offer("squeezenet1_1"), input_px=64)
 
 
+@pytest.mark.claim("O2")
 def test_only_the_download_module_can_fetch():
     """Names by which torch, torchvision, timm and the standard library fetch, anywhere else in the product."""
     words = ("get_state_dict", "load_state_dict_from_url", "urlopen", "urllib.request", "pretrained=True", "hf_hub")
@@ -483,6 +485,7 @@ def test_a_model_by_path_is_added_and_shown_by_the_command_line(plain):
     assert "model.onnx given by path" in record["source"]
 
 
+@pytest.mark.claim("N3")
 def test_a_graph_that_never_ends_is_not_added(plain, monkeypatch):
     """One that loops as often as it can count, over what takes long enough by itself."""
     onnx = pytest.importorskip("onnx")

@@ -173,6 +173,7 @@ def test_shipped_weights_are_right_and_small():
     assert total <= 25_000_000
 
 
+@pytest.mark.claim("N1")
 def test_altered_weights_are_never_loaded(tmp_path, monkeypatch):
     spec = next(iter(MODELS.values()))
     good = weights_path(spec).read_bytes()
@@ -292,6 +293,7 @@ def test_a_trained_model_can_be_added_and_used_by_name(trained):
         add_model(trained)
 
 
+@pytest.mark.claim("N4")
 @pytest.mark.parametrize(
     ("change", "message"),
     [

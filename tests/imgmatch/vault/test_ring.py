@@ -30,6 +30,7 @@ def made():
     return ring, keys, secret
 
 
+@pytest.mark.claim("C1")
 def test_each_person_opens_what_they_were_given_and_nothing_else(made, tmp_path):
     ring, keys, secret = made
     ring.write(tmp_path)
@@ -49,6 +50,7 @@ def test_each_person_opens_what_they_were_given_and_nothing_else(made, tmp_path)
     assert ring.person(grace).name == "Grace"
 
 
+@pytest.mark.claim("D2")
 def test_names_and_keys_do_not_stand_in_the_file(made, tmp_path):
     ring, keys, secret = made
     ring.write(tmp_path)
@@ -57,6 +59,7 @@ def test_names_and_keys_do_not_stand_in_the_file(made, tmp_path):
         assert known not in text
 
 
+@pytest.mark.claim("D3")
 def test_what_does_not_fit_is_refused_in_the_same_words_and_the_same_time(made):
     ring, _, _ = made
     stranger, _ = age.new_identity()
@@ -76,6 +79,7 @@ def test_what_does_not_fit_is_refused_in_the_same_words_and_the_same_time(made):
     assert min(a, b) > 0.6 * max(a, b)
 
 
+@pytest.mark.claim("C2")
 def test_only_who_has_the_cases_own_key_lets_people_in(made):
     ring, _, secret = made
     grace = ring.unlock(Identity(secret))
@@ -96,6 +100,7 @@ def test_nobody_is_let_in_twice_or_by_nothing(made):
             ring.granted(keys, "Eve", text)
 
 
+@pytest.mark.claim("C3")
 def test_a_flipped_bit_is_damage_and_a_forged_grant_is_no_grant(made, tmp_path):
     ring, _, _ = made
     ring.write(tmp_path)
@@ -118,6 +123,7 @@ def test_a_flipped_bit_is_damage_and_a_forged_grant_is_no_grant(made, tmp_path):
         Ring.read(tmp_path).unlock(Identity(secret))
 
 
+@pytest.mark.claim("C4")
 def test_who_is_put_out_opens_nothing_that_is_sealed_anew_and_nobody_else_is_asked(made):
     ring, keys, secret = made
     grace = next(person for person in ring.people(keys) if person.name == "Grace")
@@ -150,6 +156,7 @@ def test_a_phrase_is_the_same_however_its_letters_are_composed(made):
     assert newer.unlock(Passphrase("Zo\u00eb", "Stra\u00dfe u\u0308ber")).has("catalogue")
 
 
+@pytest.mark.claim("C5")
 def test_the_inbox_takes_from_anybody_and_gives_to_people_of_the_case(made):
     ring, keys, secret = made
     handed = age.encrypted(b"something", ring.inbox)

@@ -33,6 +33,7 @@ def test_what_was_sealed_is_read(tmp_path, size):
             assert stream.read(11) == data[place : place + 11]
 
 
+@pytest.mark.claim("D1")
 def test_a_file_tells_its_size_in_steps_only(tmp_path):
     sizes = {write(tmp_path / "x", bytes(size)).stat().st_size for size in range(100_400, 102_300, 50)}
     assert len(sizes) == 1
@@ -40,6 +41,7 @@ def test_a_file_tells_its_size_in_steps_only(tmp_path):
         assert size <= padded(size) <= max(4096, size * 1.12)
 
 
+@pytest.mark.claim("D4")
 @pytest.mark.parametrize("size", [10, 2 * CHUNK_BYTES + 100])
 def test_a_flipped_bit_anywhere_is_found_and_the_file_named(tmp_path, size):
     path = write(tmp_path / "x", os.urandom(size))
@@ -52,6 +54,7 @@ def test_a_flipped_bit_anywhere_is_found_and_the_file_named(tmp_path, size):
             sealed.read(path, SEAL, "a")
 
 
+@pytest.mark.claim("D5")
 def test_a_cut_moved_or_doubled_part_is_found(tmp_path):
     path = write(tmp_path / "x", os.urandom(3 * CHUNK_BYTES))
     right, part = path.read_bytes(), CHUNK_BYTES + 16
@@ -64,6 +67,7 @@ def test_a_cut_moved_or_doubled_part_is_found(tmp_path):
             sealed.read(path, SEAL, "a")
 
 
+@pytest.mark.claim("D6")
 @pytest.mark.parametrize(
     ("seal", "name"),
     [
@@ -79,6 +83,7 @@ def test_a_file_of_another_place_case_or_purpose_does_not_open(tmp_path, seal, n
         sealed.read(path, SEAL, "a")
 
 
+@pytest.mark.claim("D7")
 def test_nothing_of_a_damaged_part_is_handed_on(tmp_path):
     data = os.urandom(2 * CHUNK_BYTES)
     path = write(tmp_path / "x", data)

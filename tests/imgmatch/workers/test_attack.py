@@ -52,6 +52,7 @@ def folder(tmp_path, monkeypatch):
     return folder
 
 
+@pytest.mark.claim("K1")
 @needs_filter
 @pytest.mark.parametrize("kind", attack.ATTACKERS, ids=[kind.name for kind in attack.ATTACKERS])
 def test_a_worker_that_was_taken_over_can_do_nothing_but_compute(kind, folder):
@@ -74,6 +75,7 @@ def test_a_worker_that_was_taken_over_can_do_nothing_but_compute(kind, folder):
     assert (folder.parent / "log").read_bytes() == b""
 
 
+@pytest.mark.claim("K4")
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="core dumps as Linux makes them")
 @pytest.mark.parametrize("kind", attack.ATTACKERS, ids=[kind.name for kind in attack.ATTACKERS])
 def test_a_worker_that_aborts_leaves_nothing(kind, folder, monkeypatch):
@@ -105,6 +107,7 @@ OF_FILES = {
 }
 
 
+@pytest.mark.claim("K3")
 @pytest.mark.parametrize("kind", attack.ATTACKERS, ids=[kind.name for kind in attack.ATTACKERS])
 def test_without_a_filter_landlock_still_keeps_files_away(kind, folder, monkeypatch):
     monkeypatch.setattr(process, "syscall_filter", lambda: None)
@@ -119,6 +122,7 @@ def test_without_a_filter_landlock_still_keeps_files_away(kind, folder, monkeypa
     assert snapshot(folder).keys() == before.keys()
 
 
+@pytest.mark.claim("K2")
 def test_with_every_right_the_attack_would_succeed(folder):
     with subprocess.Popen([sys.executable, "-c", VICTIM], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as victim:
         address = victim.stdout.readline().decode().strip()

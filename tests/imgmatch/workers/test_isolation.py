@@ -119,6 +119,7 @@ def test_workers_say_that_they_are_confined(pool):
     assert held.dies_with_parent
 
 
+@pytest.mark.claim("K7")
 @posix
 def test_a_worker_that_hangs_costs_one_file_and_is_replaced():
     with PicturePool(1, WorkerLimits(decode_seconds=2)) as pool:
@@ -202,6 +203,7 @@ time.sleep(60)
 """
 
 
+@pytest.mark.claim("K8")
 @posix
 @pytest.mark.parametrize("busy", [False, True])
 def test_workers_end_with_a_parent_that_is_killed(busy):
@@ -248,6 +250,7 @@ def test_a_reply_that_is_right_is_taken():
     assert (refusal.kind, str(refusal)) == ("empty", "x")
 
 
+@pytest.mark.claim("K5")
 @pytest.mark.parametrize(
     "header",
     [

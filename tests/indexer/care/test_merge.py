@@ -36,6 +36,7 @@ def test_nothing_is_written_to_the_other_case(tmp_path, other):
     assert snapshot(other) == before
 
 
+@pytest.mark.claim("X11")
 def test_what_its_write_ahead_log_holds_comes_along_and_stays_there(tmp_path, other):
     with Case.open(other) as case:
         add(case, clouds(1, 2), start=10)
@@ -48,6 +49,7 @@ def test_what_its_write_ahead_log_holds_comes_along_and_stays_there(tmp_path, ot
     assert snapshot(tmp_path / "killed") == before
 
 
+@pytest.mark.claim("X15")
 @pytest.mark.parametrize("place", ["", "nonsense", "file", "FILE:/a", "file:/a|"])
 def test_a_place_that_is_none_is_named_and_nothing_comes_in(tmp_path, other, place):
     with sqlite3.connect(other / CATALOGUE) as db:
@@ -58,6 +60,7 @@ def test_a_place_that_is_none_is_named_and_nothing_comes_in(tmp_path, other, pla
         assert inside(case).counts()["items"] == 0
 
 
+@pytest.mark.claim("U6")
 def test_a_case_that_can_not_be_written_can_be_verified(tmp_path, other, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("indexer.case.case.os.access", lambda path, mode: False)
@@ -112,6 +115,7 @@ _ODD = [
 ]  # fmt: skip
 
 
+@pytest.mark.claim("X12")
 @pytest.mark.parametrize(("sql", "value"), _ODD)
 def test_what_no_case_says_is_one_line_and_nothing_comes_in(tmp_path, other, sql, value):
     with closing(sqlite3.connect(other / CATALOGUE)) as db:
@@ -133,6 +137,7 @@ def test_what_no_case_says_is_one_line_and_nothing_comes_in(tmp_path, other, sql
             pass
 
 
+@pytest.mark.claim("X14")
 def test_vectors_that_are_none_do_not_come_in(tmp_path, other):
     rows = np.load(segment := next(other.glob("segments/*/*.npy")))
     rows[1] = np.nan
@@ -145,6 +150,7 @@ def test_vectors_that_are_none_do_not_come_in(tmp_path, other):
         assert inside(case).counts()["items"] == inside(case).counts()["vectors"] == 0
 
 
+@pytest.mark.claim("X13")
 def test_no_memory_is_made_for_a_text_without_end(tmp_path, other, monkeypatch):
     monkeypatch.setattr("indexer.catalogue.foreign.MOST_BYTES", 1 << 20)
     with sqlite3.connect(other / CATALOGUE) as db:

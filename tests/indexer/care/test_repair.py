@@ -25,6 +25,7 @@ def damaged(case, embedder, photographs):
     return case, before
 
 
+@pytest.mark.claim("L14")
 def test_it_is_named_with_what_it_held_and_repaired_from_the_sources(damaged, embedder):
     case, before = damaged
     (finding,) = check(case)

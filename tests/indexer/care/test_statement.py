@@ -107,6 +107,7 @@ def test_a_killed_run_has_no_totals(filled, embedder, tmp_path):
     assert "not finished" in (tmp_path / "s" / "statement.txt").read_text()
 
 
+@pytest.mark.claim("L12")
 def test_any_change_of_it_is_found(filled, tmp_path):
     folder = tmp_path / "s"
     write_statement(filled, 1, folder)
@@ -208,6 +209,7 @@ def test_every_way_to_look_at_pictures_or_matches_is_recorded_from_the_command_l
     assert b"found.jsonl is not as it was made" in done.stderr
 
 
+@pytest.mark.claim("L15")
 def test_sources_are_told_gone_changed_and_unreadable_and_nothing_is_written(filled, photographs, tmp_path):
     (photographs / "00.jpg").write_bytes(encode(picture(60), "JPEG"))
     (photographs / "01.jpg").unlink()

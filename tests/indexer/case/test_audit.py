@@ -130,6 +130,7 @@ def _blank(lines, rng):
 CHANGES = (_edit, _cut, _cut_end, _swap, _double, _flip, _tear, _forge, _rechain, _blank)
 
 
+@pytest.mark.claim("L1")
 def test_a_thousand_random_changes_are_each_found(log):
     right = log.path.read_bytes()
     state = log._catalogue.custody.log_state()
@@ -162,6 +163,7 @@ def test_a_noted_head_is_found_again_and_a_wrong_one_is_not(log):
         Head.parse("5")
 
 
+@pytest.mark.claim("L3")
 def test_a_log_and_catalogue_put_back_together_is_told_by_the_noted_head(log, tmp_path):
     early = log.path.read_bytes()
     state = log._catalogue.custody.log_state()
@@ -242,6 +244,7 @@ def test_a_log_of_an_older_case_is_taken_over(tmp_path, log):
     old._catalogue.close()
 
 
+@pytest.mark.claim("L2")
 def test_a_head_that_is_gone_from_the_catalogue_is_a_fault(log):
     with log._catalogue.transaction() as writer:
         writer._db.execute("DELETE FROM audit_head")
@@ -250,6 +253,7 @@ def test_a_head_that_is_gone_from_the_catalogue_is_a_fault(log):
     assert "lost" in json.loads(log.path.read_bytes().splitlines()[-1])["log_fault"]
 
 
+@pytest.mark.claim("L4")
 @pytest.mark.parametrize(
     "waiting",
     [
@@ -283,11 +287,12 @@ def test_a_line_without_end_is_a_fault_and_is_read_in_pieces(log, monkeypatch):
     lengths = [len(entry.get("line", "")) for entry in log.entries()]
     assert len(lengths) > 16
     assert max(lengths) <= 1 << 16
-    entries, before = page(log.path, 5)
+    entries, before = page(log.file, 5)
     assert len(entries[-1]["damaged"]) == 10_000
     assert before > 0
 
 
+@pytest.mark.claim("U5")
 def test_the_system_says_who_it_was_and_the_environment_what_they_are_called(tmp_path):
     case = tmp_path / "case"
     called = {**os.environ, "LOGNAME": "chief.inspector", "USER": "chief.inspector"}
@@ -354,6 +359,7 @@ def test_processes_that_write_at_once_make_one_chain_and_verify_meanwhile_sees_n
     assert (found.faults, found.notes, found.head.entry) == ([], [], 80)
 
 
+@pytest.mark.claim("L5")
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 def test_kills_at_random_moments_never_look_like_tampering(tmp_path):
     log = make(tmp_path)

@@ -11,6 +11,7 @@ from tests.conftest import ROOT
 from tests.indexer.vectors import SPEC
 
 
+@pytest.mark.claim("U13")
 def test_a_case_is_for_its_owner_only_and_says_what_it_is(tmp_path, embedder):
     about = {"purpose": "test", "authority": "", "examiner": "A. N. Other"}
     with Case.create(tmp_path / "case", model=embedder.spec, about=about) as case:
@@ -93,6 +94,7 @@ for size in (0, 100, 5000, 40_000, 120_000, 200_000, 260_000, 300_000, 400_000, 
 """
 
 
+@pytest.mark.claim("U7")
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits the size of files as Linux does")
 def test_a_case_begun_on_a_full_disk_is_a_whole_one_or_none(tmp_path):
     done = subprocess.run(

@@ -77,6 +77,7 @@ def copied(case):
     return file
 
 
+@pytest.mark.claim("L9")
 @pytest.mark.parametrize("of", [lambda case: case, copied], ids=["a case", "a copy of its log"])
 def test_it_is_said_who_signed_what_and_what_nobody_did(case, keys, of):
     # 1 init 2 signed, 3 signer, 4 to 7 Ada's, 8 signed, 9 10 Bob's, 11 signed, 12 13 nobody's
@@ -117,6 +118,7 @@ def changed(lines, number, **fields):
     return b"".join(made)
 
 
+@pytest.mark.claim("L7")
 @pytest.mark.parametrize("number", [1, 4, 7, 9, 10])
 def test_a_chain_computed_anew_is_told_by_its_signatures(case, number):
     copy = copied(case)
@@ -142,6 +144,7 @@ def test_a_signature_that_is_none_is_a_fault_and_no_more(case, field, value):
     assert any(fault.startswith("entry 11:") for fault in said["faults"])
 
 
+@pytest.mark.claim("L8")
 def test_a_signature_of_one_case_is_none_in_another(case, keys, tmp_path, monkeypatch):
     Case.create(tmp_path / "other", model=SPEC).close()
     used(tmp_path / "other", *["search"] * 6, monkeypatch=monkeypatch)
@@ -178,6 +181,7 @@ def test_a_key_that_can_not_be_used_is_named_before_anything_is_done(case, tmp_p
         assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.claim("L11")
 def test_a_clock_that_was_set_back_is_noted(case, monkeypatch):
     monkeypatch.setattr("indexer.case.audit.now_utc", lambda: "2020-01-01T00:00:00.000Z")
     used(case, "search", monkeypatch=monkeypatch)
@@ -204,6 +208,7 @@ def test_words_say_88_bits_and_nothing_else_does():
         receipt.parse("abandn " * 8)
 
 
+@pytest.mark.claim("L6")
 def test_an_older_copy_put_in_the_place_of_a_case_is_found_by_its_receipt(case, monkeypatch):
     shutil.copytree(case, case.parent / "old")
     used(case, "search", monkeypatch=monkeypatch)
@@ -264,6 +269,16 @@ def test_a_time_stamp_goes_along_with_the_log_and_is_verified_offline(case, auth
         assert "its time-stamp: does not verify" in said["faults"][0]
 
 
+def test_an_authority_may_send_its_certificates_in_any_order(case, authority, tmp_path):
+    folder, answered = authority
+    with Case.open(case) as opened:
+        case_id, head = opened.catalogue.meta.all()["case_id"], opened.log.head()
+        for chain in (["ca.pem", "other.pem"], ["other.pem", "ca.pem"]):
+            (folder / "chain.pem").write_bytes(b"".join((folder / name).read_bytes() for name in chain))
+            (tmp_path / "token").write_bytes(answered(request(case_id, head), ("-chain", "chain.pem")))
+            attach(opened, tmp_path / "token", [folder / "ca.pem"])
+
+
 def test_what_is_no_time_stamp_of_this_log_is_not_attached(case, authority, tmp_path):
     folder, answered = authority
     with Case.open(case) as opened:
@@ -291,6 +306,7 @@ def test_what_is_no_time_stamp_of_this_log_is_not_attached(case, authority, tmp_
         attach(opened, tmp_path / "token")
 
 
+@pytest.mark.claim("L10")
 def test_a_stamp_moved_to_another_entry_is_a_fault(case, authority, tmp_path):
     _, answered = authority
     with Case.open(case) as opened:

@@ -24,6 +24,7 @@ PAST, FUTURE = "2020-01-31", "2999-01-01"
 OUTLIVES = {
     "status", "audit", "init", "terms", "extend", "close face gate", "delete", "erase", "delete_planned", "erasures",
     "certificate", "followed", "check", "statement", "releases", "signed", "signer", "stamp",
+    "encrypt", "rotate", "revoke", "decrypt", "grant", "list access", "destroy",
 }  # fmt: skip
 """What may still be done with a case that has expired: nothing here searches, brings in or hands out evidence."""
 LOOKS = {
@@ -52,6 +53,7 @@ def test_what_an_expired_case_still_allows_is_this_and_no_more():
     assert {name for name, operation in OPERATIONS.items() if operation.looks} == LOOKS
 
 
+@pytest.mark.claim("U8")
 @pytest.mark.parametrize("terms", [{"retain_until": PAST}, {"valid_from": FUTURE}, {"retain_until": "never"}])
 def test_a_case_that_may_not_be_used_now_refuses_every_operation_but_those(tmp_path, terms):
     with made(tmp_path, **terms) as case:
@@ -73,6 +75,7 @@ def test_a_case_that_may_not_be_used_now_refuses_every_operation_but_those(tmp_p
         assert not case.log.verify().faults
 
 
+@pytest.mark.claim("U9")
 def test_nor_is_it_read_beside_another(tmp_path):
     (tmp_path / "other").mkdir()
     with made(tmp_path, retain_until=PAST) as expired, Case.create(tmp_path / "other", model=SPEC) as case:
@@ -132,6 +135,7 @@ def test_an_owner_extends_an_expired_case_with_a_reason_and_the_log_keeps_what_w
         assert last(case)["subject"] == {"before": {"consent": "", "purpose": "rooms"}}
 
 
+@pytest.mark.claim("C6")
 def test_nobody_but_the_owner_changes_them(tmp_path, monkeypatch):
     with made(tmp_path, retain_until=PAST) as case:
         monkeypatch.setattr("os.getuid", lambda: 54321)
@@ -144,7 +148,8 @@ def test_nobody_but_the_owner_changes_them(tmp_path, monkeypatch):
 # --- demanded
 
 
-@pytest.mark.parametrize("action", LOOKS)
+@pytest.mark.claim("U10")
+@pytest.mark.parametrize("action", sorted(LOOKS))
 def test_a_search_without_a_reason_is_refused_where_it_is_demanded(tmp_path, action):
     with made(tmp_path, demands="reason") as case:
         for told in ({}, {"reason": " "}):
@@ -156,6 +161,7 @@ def test_a_search_without_a_reason_is_refused_where_it_is_demanded(tmp_path, act
         assert last(case)["arguments"]["reason"] == "for the victim of 2026-11"
 
 
+@pytest.mark.claim("U11")
 @pytest.mark.parametrize(
     ("action", "told"),
     [
@@ -240,6 +246,7 @@ FORMATS = [
 ]  # fmt: skip
 
 
+@pytest.mark.claim("U12")
 @pytest.mark.parametrize(("format", "ending", "more"), FORMATS)
 def test_a_file_that_turns_up_is_traced_to_its_release(folder, tmp_path, format, ending, more):
     case, target = folder / "case", tmp_path / f"out{ending}"

@@ -18,6 +18,7 @@ from tests.indexer.vectors import SPEC, add, clouds
 _DEEP = "[" * 50_000
 
 
+@pytest.mark.claim("L13")
 def test_what_was_changed_is_one_line(tmp_path):
     queries = clouds(1, 4)
     with Case.create(tmp_path / "case", model=SPEC) as case:

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from benchmarks.lite import free_port, lite
-from imgmatch.errors import CaseError
+from imgmatch.errors import CaseError, UsageError
 from indexer.care.delete import delete
-from indexer.care.indexing import build
+from indexer.care.indexing import BuildConfig, build
 from indexer.care.merge import merge
 from indexer.care.move import move
 from indexer.case.case import Case
@@ -123,6 +123,7 @@ def test_a_copy_of_a_case_moved_elsewhere_does_not_disturb_the_first(tmp_path, m
         search_as_files_would(case, vectors[:200])
 
 
+@pytest.mark.claim("O3")
 def test_rows_go_over_tls_to_a_server_whose_certificate_holds_and_to_no_other(tmp_path, milvus_uri):
     pytest.importorskip("cryptography", reason="cryptography is not installed: pip install cryptography")
     certificate, key = certified(tmp_path)
@@ -219,3 +220,18 @@ class tls_proxy:  # noqa: N801 - used as a function
                         there.settimeout(0.01)
         except OSError:
             return
+
+
+def test_the_index_of_a_collection_is_made_again_of_another_kind(tmp_path, milvus_uri):
+    vectors = clouds(14, 400)
+    with Case.create(tmp_path / "case", model=SPEC, remote=place(milvus_uri, "kinds")) as case:
+        add(case, vectors)
+        follow(case.shelves())
+        assert describe(case.shelf(SPEC))["index"] == "HNSW"
+        for kind, name in (("ivf", "IVF_SQ8"), ("hnsw", "HNSW")):
+            build(case, SPEC, BuildConfig(kind))
+            assert describe(case.shelf(SPEC))["index"] == name
+            search_as_files_would(case, vectors)
+        with pytest.raises(UsageError, match="hnsw, ivf, diskann"):
+            build(case, SPEC, BuildConfig("exact"))
+        search_as_files_would(case, vectors)

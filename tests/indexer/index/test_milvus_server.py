@@ -7,10 +7,13 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
+from benchmarks.index_fuzz import fill
 from benchmarks.server import QUICK, server
 from imgmatch.errors import CaseError
+from imgmatch.types import ModelSpec
 from indexer.case.case import Case
 from indexer.index.milvus import TOKEN, Collection
 from indexer.index.open import CaseIndex
@@ -168,3 +171,53 @@ def test_two_workstations_write_while_the_server_and_they_are_killed(tmp_path, g
         with Case.open(path) as case:
             follow(case.shelves())
             whole(case, clouds(seed, 600))
+
+
+WIDE = ModelSpec("wide", "objects", 512, 32, "x", "0" * 64, "", "")
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of its own that can be filled; skipped where none can be mounted."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=700m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no disk can be mounted here: run as root")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def _fill_up(file):
+    with file.open("wb") as stream:
+        while True:
+            stream.write(bytes(1 << 20))
+
+
+def test_a_server_whose_disk_is_full_says_so_and_has_every_row_once_there_is_room(tmp_path, small_disk, milvus_server):
+    vectors = np.random.default_rng(1).standard_normal((40_000, WIDE.dim), dtype=np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    filler = small_disk / "filler"
+    with (
+        server(small_disk, milvus_server.folder, QUICK) as full,
+        Case.create(tmp_path / "case", model=WIDE, remote=place(full.uri, "full")) as case,
+    ):
+        fill(case, vectors[:500], 0, WIDE)
+        follow(case.shelves())
+        with pytest.raises(OSError, match="No space left"):
+            _fill_up(filler)
+        fill(case, vectors[500:], 500, WIDE)
+        with pytest.raises(CaseError, match="the server is full; make room on it, then run: imgmatch index build CASE"):
+            follow(case.shelves())
+        filler.unlink()
+        full.kill()
+        full.start()
+        until = time.monotonic() + 120
+        while True:
+            try:
+                follow(case.shelves())
+                break
+            except CaseError:  # it reads again what it was sent
+                assert time.monotonic() < until
+        assert describe(case.shelf(WIDE))["in_index"] == len(vectors)
+        assert list(faults(case.shelf(WIDE), case.catalogue.indexes.remote())) == []

@@ -6,6 +6,7 @@ from unittest.mock import patch
 
 import pytest
 
+from imgmatch.workers import pictures
 from indexer.intake.cluster import spread, station
 from indexer.intake.cluster.connecting import UnreadError
 
@@ -145,16 +146,8 @@ class Unlucky(FakeConnection):
 @pytest.fixture
 def by(monkeypatch, embedder):
     """Has every ingest with a cluster use a certain connection."""
-    from contextlib import nullcontext
-
-    from imgmatch.workers import pictures
-
-    def pool(jobs, limits):
-        return nullcontext(pictures.pool(limits))
-
-    monkeypatch.setattr("indexer.intake.cluster.station.PicturePool", pool)
-    monkeypatch.setattr("indexer.intake.cluster.spread.PicturePool", pool)
-    monkeypatch.setattr("indexer.intake.cluster.station.load_model", lambda name, **_: embedder)
+    monkeypatch.setattr("indexer.intake.cluster.station._pool", lambda limits, threads: pictures.pool(limits))
+    monkeypatch.setattr("indexer.intake.cluster.station._loaded", lambda model, device: embedder)
     monkeypatch.setattr("indexer.intake.cluster.crew._LOOK_S", 0.0)
 
     def use(connection):

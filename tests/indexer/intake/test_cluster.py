@@ -172,7 +172,8 @@ def test_lists_and_erasures_are_asked_before_anything_is_decoded(pair, by, sourc
     pair.ingest([sources])
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.claim("O7")
+@pytest.mark.parametrize("seed", range(4))
 def test_whatever_becomes_of_workers_and_scheduler_nothing_is_lost_or_doubled(pair, by, sources, seed, monkeypatch):
     monkeypatch.setattr(session, "_PICTURES", 4)
     monkeypatch.setattr(station, "EMBED_BATCH", 2)
@@ -192,7 +193,7 @@ def test_a_step_that_is_asked_for_again_gives_the_same(sources, embedder, by, tm
     tickets = [given[0] for what, _, given in connection.asked if what == "step"]
     setup = next(given[0] for what, _, given in connection.asked if what == "greet")
     monkeypatch.setattr(station, "_stations", {})
-    assert station.greet(setup).fault == ""
+    assert station.greet(setup, 1).fault == ""
     everything = []
     first = tickets[0]
     ticket = first
@@ -261,7 +262,7 @@ def test_a_worker_without_the_sources_is_named_and_its_files_go_to_another(pair,
     assert pair.told == [
         f"imgmatch: worker {first} ({station.platform.node()}) does not see {sources}: its files go to others"
     ]
-    (named,) = _last_entry(pair.many)["workers"]["named"]
+    (named,) = last_entry(pair.many)["workers"]["named"]
     assert str(sources) in named
 
 
@@ -288,6 +289,36 @@ def test_a_file_that_workers_do_not_see_as_it_is_here_is_read_here(pair, by, sou
     }
 
 
+def test_what_changes_or_goes_meanwhile_is_read_here_or_said_to_be_gone(pair, by, sources, tmp_path):
+    folder = tmp_path / "sources"
+    shutil.copytree(sources, folder, symlinks=True)
+
+    class Late(FakeConnection):
+        def coming(self, what, worker, future):
+            if what == "step":
+                (folder / "05.jpg").write_bytes((folder / "30.jpg").read_bytes())
+                (folder / "07.jpg").unlink(missing_ok=True)
+            future.come()
+
+    (folder / "30.jpg").write_bytes(encode(picture(99), "PNG"))
+    by(Late(2))
+    config = IngestConfig(cluster=ClusterConfig("somewhere", tell=pair.told.append))
+    report = ingest(pair.many, [folder], pair.embedder, config)
+    assert report.issue_kinds["unreadable"] == 1
+    alone = ingest(pair.one, [folder], pair.embedder, IngestConfig())
+    assert "unreadable" not in alone.issue_kinds
+    assert [row[1:] for row in whole(pair.many)["items"]] == [row[1:] for row in whole(pair.one)["items"]]
+    assert len(pair.told) >= 2
+
+
+def test_a_file_that_a_worker_may_not_read_is_read_by_who_may(pair, by, sources, monkeypatch):
+    by(FakeConnection(2))
+    real = os.access
+    monkeypatch.setattr(station.os, "access", lambda path, how: not str(path).endswith("04.jpg") and real(path, how))
+    pair.ingest([sources])
+    assert all("04.jpg" in told for told in pair.told)
+
+
 @pytest.mark.parametrize(("change", "says"), [
     ({"version": "0.0.9"}, "imgmatch is .* there and 0.0.9 here"),
     ({"kit": tuple((name, "1.0" if name == "numpy" else now) for name, now in kit())}, "numpy is .* and 1.0 here"),
@@ -300,9 +331,9 @@ def test_a_worker_that_is_otherwise_is_refused_by_name(pair, by, sources, embedd
         change = {"model": dataclasses.replace(embedder.spec, weights_sha256="0" * 64)}
     real, first = station.Station.__init__, min(connection.stations)
 
-    def otherwise(self, setup, embedder=None):
+    def otherwise(self, setup, *rest):
         another = station._stations is connection.stations[first]
-        real(self, dataclasses.replace(setup, **change) if another else setup, embedder)
+        real(self, dataclasses.replace(setup, **change) if another else setup, *rest)
 
     monkeypatch.setattr(station.Station, "__init__", otherwise)
     pair.ingest([sources / "00.jpg", sources / "01.jpg"])
@@ -365,6 +396,6 @@ def test_a_run_that_is_stopped_goes_on_later(pair, by, sources, embedder):
     assert both[0] == both[1]
 
 
-def _last_entry(case):
+def last_entry(case):
     lines = (case.path / "audit.jsonl").read_text().splitlines()
     return json.loads(lines[-1])

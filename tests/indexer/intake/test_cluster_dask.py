@@ -1,24 +1,25 @@
 """Dask's own scheduler and workers: over TLS, killed, started again; and addresses that are wrong."""
 
 import json
-import os
+import shutil
 import signal
 import socket
 import ssl
 import subprocess
-import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack
 
 import psutil
 import pytest
 
+from benchmarks.machines import certificates, end, lab_of, machines, missing
 from imgmatch.errors import MachineError, UsageError
+from indexer.case.case import Case
 from indexer.intake.config import ClusterConfig
 from indexer.intake.ingest import IngestConfig, ingest
 from tests.conftest import ROOT, encode, picture, run
-from tests.indexer.intake.test_cluster import Pair, whole
+from tests.indexer.intake.test_cluster import Pair, last_entry, whole
 
 pytest.importorskip("distributed", reason="distributed is not installed: pip install 'imgmatch[cluster]'")
 pytest.importorskip("cryptography", reason="cryptography is not installed: pip install 'imgmatch[cluster]'")
@@ -31,15 +32,8 @@ from indexer.intake.cluster.quiet import local_cluster
 
 
 @pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    """A folder with certificates, as a laboratory has one."""
-    made = Security.temporary()
-    folder = tmp_path_factory.mktemp("tls")
-    (folder / "ca.pem").write_text(made.tls_ca_file)
-    (folder / "cert.pem").write_text(made.tls_client_cert)
-    (folder / "key.pem").write_text(made.tls_client_key)
-    (folder / "key.pem").chmod(0o600)
-    return folder
+def tls(tmp_path_factory):
+    return certificates(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +46,13 @@ def many(tmp_path_factory):
     return folder
 
 
+@pytest.mark.claim("O4")
 @pytest.mark.parametrize(("address", "says"), [
     ("tcp://10.1.2.3:8786", "without TLS can run programs"),
     ("tcp://[2001:db8::1]:8786", "without TLS can run programs"),
     ("tls://10.1.2.3:8786", "give --tls FOLDER"),
+    ("tcp://127.0.0.1.example:8786", "without TLS can run programs"),
+    ("tcp://localhost.example:8786", "without TLS can run programs"),
     ("tcp://0.0.0.0:8786", "without TLS can run programs"),
     ("http://127.0.0.1:8786", "no address of a scheduler"),
     ("tcp://127.0.0.1", "no address of a scheduler"),
@@ -72,7 +69,7 @@ def test_what_would_be_open_to_others_is_refused_in_one_line(address, says):
     assert "\n" not in str(error.value)
 
 
-def test_files_and_folders_that_are_none_are_one_line(tmp_path, certificates):
+def test_files_and_folders_that_are_none_are_one_line(tmp_path, tls):
     for text in (b"", b"[]", b'{"address": 3}', b"\xff" * 20, b'{"id": "Scheduler-1"}'):
         (tmp_path / "scheduler.json").write_bytes(text)
         with pytest.raises(UsageError, match="scheduler"), connected(ClusterConfig(str(tmp_path / "scheduler.json"))):
@@ -114,68 +111,20 @@ def test_the_command_says_it_in_one_line_and_changes_nothing(tmp_path):
     assert "give tls://HOST:PORT and --tls FOLDER" in line
 
 
-class Machines:
-    """A scheduler and workers, as commands."""
-
-    def __init__(self, folder, certificates):
-        self.file, self.tls = folder / "scheduler.json", ("--tls", str(certificates))
-        self.processes = []
-        self._folder = folder
-
-    def start(self, *arguments, **environment):
-        log = (self._folder / f"{len(self.processes)}.log").open("wb")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "cli.main", *map(str, arguments), *self.tls],
-            cwd=ROOT, stdout=log, stderr=log, env={**os.environ, **environment},
-        )  # fmt: skip
-        self.processes.append(process)
-        return process
-
-    def scheduler(self, port=0):
-        made = self.start("scheduler", "--port", port, "--file", self.file)
-        until = time.monotonic() + 60
-        while not self.file.exists():
-            assert made.poll() is None, (self._folder / "0.log").read_text()
-            assert time.monotonic() < until
-            time.sleep(0.1)
-        return made
-
-    @property
-    def address(self):
-        return json.loads(self.file.read_text())["address"]
-
-    def close(self):
-        for process in self.processes:
-            with_children = (
-                [process, *psutil.Process(process.pid).children(recursive=True)] if process.poll() is None else []
-            )
-            for each in with_children:
-                each.kill()
-            process.wait()
-
-
-@contextmanager
-def machines(folder, certificates):
-    made = Machines(folder, certificates)
-    try:
-        yield made
-    finally:
-        made.close()
-
-
 def listening(process):
     """Every port at which a process and its children listen."""
     tree = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
     return [each.laddr for one in tree for each in one.net_connections("tcp") if each.status == psutil.CONN_LISTEN]
 
 
-def test_a_scheduler_takes_nobody_without_a_certificate_and_serves_nothing_else(tmp_path, certificates, monkeypatch):
-    with machines(tmp_path, certificates) as lab:
+@pytest.mark.claim("O5")
+def test_a_scheduler_takes_nobody_without_a_certificate_and_serves_nothing_else(tmp_path, tls, monkeypatch):
+    with lab_of(tmp_path, tls) as lab:
         scheduler = lab.scheduler()
         host, port = lab.address.removeprefix("tls://").split(":")
         assert [(each.ip, each.port) for each in listening(scheduler)] == [("127.0.0.1", int(port))]
         monkeypatch.setattr("indexer.intake.cluster.connecting._CONNECT_S", 2.0)
-        with connected(ClusterConfig(str(lab.file), tls=certificates)) as connection:
+        with connected(ClusterConfig(str(lab.file), tls=tls)) as connection:
             assert connection.workers() == {}
         for security in (Security.temporary(), Security(require_encryption=False)):
             with pytest.raises(MachineError) as error:
@@ -191,6 +140,7 @@ def test_a_scheduler_takes_nobody_without_a_certificate_and_serves_nothing_else(
         assert not lab.file.exists()
 
 
+@pytest.mark.claim("O6")
 def test_local_workers_are_in_nobody_elses_hands():
     with local_cluster(1, 1) as (address, _):
         assert address.startswith("tls://127.0.0.1:")
@@ -200,13 +150,13 @@ def test_local_workers_are_in_nobody_elses_hands():
 
 @pytest.mark.slow
 def test_workers_that_are_killed_and_a_scheduler_that_is_started_again_lose_nothing(
-    tmp_path, certificates, many, embedder, monkeypatch
+    tmp_path, tls, many, embedder, monkeypatch
 ):
     monkeypatch.setattr("indexer.intake.cluster.jobs._FILES", 8)
-    with machines(tmp_path, certificates) as lab:
+    with lab_of(tmp_path, tls) as lab:
         scheduler = lab.scheduler()
         port = int(lab.address.rpartition(":")[2])
-        workers = [lab.start("worker", lab.address, "-j", 1) for _ in range(2)]
+        workers = [lab.worker() for _ in range(2)]
         moments = iter((10, 30, 50))
 
         def trouble(report):
@@ -216,9 +166,8 @@ def test_workers_that_are_killed_and_a_scheduler_that_is_started_again_lose_noth
             if trouble.next == 30:  # one worker's process, which its command starts again
                 psutil.Process(workers[0].pid).children()[-1].kill()
             elif trouble.next == 50:  # a whole machine
-                for each in [*psutil.Process(workers[1].pid).children(recursive=True), workers[1]]:
-                    each.kill()
-                lab.start("worker", lab.address, "-j", 1)
+                end(workers[1])
+                lab.worker()
             else:
                 scheduler.kill()
                 scheduler.wait()
@@ -227,10 +176,59 @@ def test_workers_that_are_killed_and_a_scheduler_that_is_started_again_lose_noth
 
         trouble.next = next(moments)
         pair = Pair(tmp_path, embedder)
-        cluster = ClusterConfig(lab.address, tls=certificates, tell=pair.told.append)
+        cluster = ClusterConfig(lab.address, tls=tls, tell=pair.told.append)
         config = IngestConfig(commit_items=8)
         ingest(pair.one, [many], embedder, config)
         ingest(pair.many, [many], embedder, IngestConfig(commit_items=8, cluster=cluster), progress=trouble)
         assert trouble.next == 10**9
         assert whole(pair.many) == whole(pair.one)
         pair.both(lambda case: case.close())
+
+
+@pytest.mark.slow
+def test_three_machines_of_which_one_dies_make_the_case_that_one_makes(tmp_path, tls, many, embedder):
+    if why := missing():
+        pytest.skip(why)
+    shutil.copytree(many, tmp_path / "mounted" / "there")
+    pair = Pair(tmp_path, embedder)
+    pair.both(lambda case: case.close())
+    running = []
+    with machines(3) as (first, second, third), ExitStack() as stack:
+
+        def start(machine, *arguments):
+            log = stack.enter_context((tmp_path / f"{len(running)}.log").open("wb"))
+            command = machine.imgmatch(*arguments, "--tls", tls)
+            running.append(subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log))
+            stack.callback(end, running[-1])
+            return running[-1]
+
+        address = f"tls://{first.address}:8786"
+        start(first, "scheduler", "--host", first.address, "--file", tmp_path / "scheduler.json")
+        until = time.monotonic() + 60
+        while not (tmp_path / "scheduler.json").exists():
+            assert time.monotonic() < until, (tmp_path / "0.log").read_text()
+            time.sleep(0.1)
+        doomed = start(second, "worker", address, "-j", 1)
+        start(third, "worker", address, "-j", 1, "--path-map", f"{many}={tmp_path / 'mounted' / 'there'}")
+        while not all("working for" in (tmp_path / f"{number}.log").read_text() for number in (1, 2)):
+            assert time.monotonic() < until + 60
+            time.sleep(0.1)
+        log = tmp_path / "log.jsonl"
+        ours = start(first, "ingest", tmp_path / "many", many, "--workers", address, "--no-index",
+                     "--log", log, "--every", 0.1, "-q")  # fmt: skip
+        while not _some_are_in(log):
+            assert ours.poll() is None, (tmp_path / "3.log").read_text()
+            time.sleep(0.05)
+        assert ours.poll() is None
+        end(doomed)
+        assert ours.wait(120) == 0, (tmp_path / "3.log").read_text()
+    with Case.open(pair.one.path) as one, Case.open(pair.many.path) as together:
+        ingest(one, [many], embedder, IngestConfig())
+        assert whole(together) == whole(one)
+        took_part = last_entry(together)["workers"]["took_part"]
+        assert any(third.address in worker for worker in took_part)
+
+
+def _some_are_in(log):
+    lines = log.read_text().splitlines() if log.exists() else []
+    return any(json.loads(line).get("read_bytes", 0) > 0 for line in lines if line.endswith("}"))

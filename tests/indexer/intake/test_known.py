@@ -125,6 +125,7 @@ def test_an_rds_database_is_read_from_its_table_and_never_written(tmp_path):
         read(path)
 
 
+@pytest.mark.claim("X16")
 def test_a_line_without_end_costs_no_memory_and_no_crash(tmp_path):
     path = tmp_path / "list.txt"
     path.write_text(f"{ABC['md5']}\n" + "x" * 1_000_000 + f"\n{XYZ['md5']}\n")

@@ -101,6 +101,7 @@ def test_a_carved_picture_longer_than_its_limit_is_not_found(tmp_path):
     assert carved(len(PICTURE) - 1) == []
 
 
+@pytest.mark.claim("M16")
 def test_every_limit_is_documented_with_its_default_and_has_a_file_that_hits_it():
     page = (ROOT / "docs" / "limits.md").read_text()
     rows = dict(re.findall(r"^\| `(\w+)` \| [^|]*?\(?([\d,]+)\)? \|", page, re.MULTILINE))
@@ -135,6 +136,7 @@ def test_limits_are_set_on_the_command_line(tmp_path, photographs):
     assert "decode_seconds" in json.dumps(entry)
 
 
+@pytest.mark.claim("M18")
 def test_temporary_files_have_no_name_and_are_gone_after_a_kill(tmp_path):
     """Unpacked content beyond 8 MiB lies in a file that no folder lists: nobody else can open it, nothing stays."""
     if os.name != "posix" or not os.path.isdir("/proc/self/fd"):

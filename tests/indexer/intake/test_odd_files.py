@@ -56,6 +56,7 @@ def test_a_file_of_another_century_that_is_no_picture_is_an_issue(case, embedder
         assert [kind for _, kind in issues(case).values()] == ["not_a_picture"]
 
 
+@pytest.mark.claim("M7")
 def test_a_name_that_no_text_can_hold_is_kept_and_found_again(case, embedder, tmp_path):
     names = ["utf-7''a+2AA-.jpg", "utf-7''+3/8-", "utf-7''b+3EE-+2D3eAA-.jpg", "unicode-escape''%5Cud800"]
     parts = [
@@ -75,6 +76,7 @@ def test_a_name_that_no_text_can_hold_is_kept_and_found_again(case, embedder, tm
     assert [finding.message for finding in check(case, sources=True) if finding.part == "source"] == []
 
 
+@pytest.mark.claim("M6")
 @pytest.mark.parametrize(
     "error", [OverflowError("x"), RecursionError("deep"), UnicodeError("x"), AssertionError(), KeyError(1)]
 )
@@ -159,6 +161,7 @@ FULL = (
 )
 
 
+@pytest.mark.claim("M8")
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a disk that is full")
 def test_a_full_temporary_disk_ends_the_run_with_what_came_before_and_says_nothing_of_the_file(tmp_path, photographs):
     whole = io.BytesIO()
@@ -235,6 +238,7 @@ def bad_disk(monkeypatch):
 needs_eio = pytest.mark.skipif(not os.path.exists(UNREADABLE), reason="needs a file that gives EIO")
 
 
+@pytest.mark.claim("M9")
 @needs_eio
 def test_what_a_disk_does_not_give_is_kept_as_no_issue_and_read_the_next_time(case, embedder, photographs, bad_disk):
     bad_disk.add("05.jpg")

@@ -3,6 +3,8 @@
 import shutil
 import zipfile
 
+import pytest
+
 from imgmatch.evidence import SourceOptions
 from indexer.care.check import check
 from indexer.care.repair import repair
@@ -44,6 +46,7 @@ def test_a_damaged_segment_is_made_again_from_an_archive(case, embedder, photogr
     assert list(check(case)) == []
 
 
+@pytest.mark.claim("M19")
 def test_passwords_are_used_and_never_written_down(photographs, tmp_path):
     import pytest
 

@@ -35,6 +35,7 @@ def within(most_bytes, work):
         assert most < most_bytes
 
 
+@pytest.mark.claim("X1")
 @pytest.mark.parametrize("reader", ["import", "known"])
 @pytest.mark.parametrize("name", [name for name in VICS if "empty lists" not in name and "fields" not in name])
 def test_a_vics_file_that_no_program_writes_is_refused(tmp_path, name, reader):

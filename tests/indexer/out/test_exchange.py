@@ -140,6 +140,7 @@ FIELDS_OF_MEDIA = (
 )  # fmt: skip
 
 
+@pytest.mark.claim("X2")
 def test_odd_values_of_any_field_are_faults_and_no_more(case, tmp_path):
     """Whatever stands in a field: a record is kept, or named, and goes out again."""
     pytest.importorskip("ijson", reason="ijson is not installed: pip install 'imgmatch[exchange]'")
@@ -326,6 +327,7 @@ def test_a_name_is_never_a_formula_and_never_out_of_sight(case, tmp_path):
     assert seen["file_name"] == "'=cmd|calc!\\u202egpj.1"
 
 
+@pytest.mark.claim("X17")
 @pytest.mark.parametrize(
     ("value", "written"),
     [

@@ -104,7 +104,7 @@ def extra_member(members, manifest):
 
 
 def newer(members, manifest):
-    manifest["version"] = 2
+    manifest["version"] = 3
 
 
 def foreign(members, manifest):
@@ -162,12 +162,13 @@ def no_members(members, manifest):
     del manifest["members"]
 
 
+@pytest.mark.claim("X7")
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (altered_vectors, r"000001\.npy' does not have the SHA-256"),
         (extra_member, "members are not those"),
-        (newer, "newer imgmatch .*pack version 2"),
+        (newer, "newer imgmatch .*pack version 3"),
         (foreign, "no pack of imgmatch"),
         (pickled, "Python objects"),
         (not_unit, "not of unit length"),
@@ -204,6 +205,7 @@ def places(value, at=()):
         yield from places(part, (*at, name))
 
 
+@pytest.mark.claim("X8")
 def test_odd_values_anywhere_in_a_manifest_are_one_line(pair, tmp_path):
     _, other = pair
     write_pack(other, tmp_path / "a.pack")
@@ -230,6 +232,7 @@ def test_odd_values_anywhere_in_a_manifest_are_one_line(pair, tmp_path):
     assert refused > 20
 
 
+@pytest.mark.claim("X9")
 def test_bombs_are_refused_before_they_are_unpacked(pair, tmp_path):
     with zipfile.ZipFile(tmp_path / "bomb.pack", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("manifest.json", "{}")
@@ -238,6 +241,7 @@ def test_bombs_are_refused_before_they_are_unpacked(pair, tmp_path):
         pass
 
 
+@pytest.mark.claim("X10")
 def test_any_flipped_or_missing_byte_is_found_or_harmless(pair, tmp_path):
     case, other = pair
     write_pack(other, tmp_path / "other.pack")

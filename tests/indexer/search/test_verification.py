@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -9,6 +10,8 @@ from benchmarks import templates
 from imgmatch.errors import UsageError
 from imgmatch.evidence.read import Finder
 from imgmatch.locator import Locator
+from imgmatch.match.strength import strength
+from imgmatch.models.xfeat.matcher import LearnedPoints
 from imgmatch.types import FalseMatchRate, Match, Sighting, Verification
 from indexer.intake.ingest import ingest
 from indexer.search import verification
@@ -16,7 +19,7 @@ from indexer.search.comparison import explain
 from indexer.search.request import LeaveOut, SearchRequest, SearchResult
 from indexer.search.searcher import Searcher
 from indexer.search.sets import by_label, together
-from tests.conftest import encode, textured
+from tests.conftest import encode, picture, textured
 
 COUNT = 6
 
@@ -224,3 +227,83 @@ def test_what_every_page_of_a_case_has_verifies_none_in_any_search_nor_in_a_clos
     assert all(m.verification == told[m.item_id] for m in one if m.verification)
     for item_id in [m.item_id for m in several[:2]]:
         assert explain(case, embedder, query, item_id, tmp_path / "e.png").verification == told[item_id]
+
+
+# --- learned points
+
+
+class Learned:
+    """Stands in for the networks: every picture has points of one scene, which pair as one says."""
+
+    def __init__(self, likely):
+        self.likely, self.masks, self.places = likely, [], {}
+
+    def read(self, pixels, size_px, side_px, limit, mask=None):
+        self.masks.append(mask)
+        step = self.places.setdefault(pixels.tobytes(), len(self.places))  # each was taken from a place of its own
+        rng = np.random.default_rng(0)
+        scene = rng.uniform((-0.8, -0.6, 3), (0.8, 0.6, 6), (60, 3))
+        scene += (0.15 * step, 0.02 * step, 0)
+        at = scene[:, :2] / scene[:, 2:] * 260 + (160, 120)
+        return LearnedPoints(at.astype(np.float32), np.zeros((60, 64), np.float32), (320, 240), size_px)
+
+    def pair(self, a, b, least):
+        rows = np.arange(60)
+        return rows, rows, np.full(60, self.likely, np.float32)
+
+
+@pytest.fixture
+def photographs(case, embedder, tmp_path):
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    rng = np.random.default_rng(8)
+    for seed in range(COUNT):
+        light = np.asarray(picture(seed + 50, (320, 240))) * 0.5
+        pixels = np.asarray(textured(seed)) * 0.5 + light + rng.normal(0, 12, (240, 320, 3))
+        write(folder / f"{seed}.png", Image.fromarray(pixels.clip(0, 255).astype(np.uint8)))
+    ingest(case, [folder], embedder)
+    return folder
+
+
+def learned_search(case, embedder, query, matcher, **options):
+    searcher = Searcher(case, embedder, matcher=matcher)
+    (result,) = searcher.search([query], SearchRequest(2 * COUNT, verify_top=50, **options))
+    return result.matches
+
+
+def test_learned_points_are_evidence_and_no_rank(case, embedder, photographs):
+    query = photographs / "1.png"
+    plain = learned_search(case, embedder, query, None)
+    found = learned_search(case, embedder, query, Learned(0.9))
+    assert [m.item_id for m in found] == [m.item_id for m in plain]
+    own, *others = found
+    assert (own.verification.features, own.verification.verified) == ("SIFT", True)
+    assert {(m.verification.verified, m.verification.features) for m in others} == {(True, "XFeat")}
+    assert all("points of XFeat agree as two views of one scene" in m.reasons[0] for m in others)
+    assert all(str(strength(m)).startswith("geometry agrees, ") for m in others)
+    assert learned_search(case, embedder, query, Learned(0.05)) == plain, "SIFT's answer stands where they say nothing"
+
+
+def test_learned_points_are_not_asked_about_what_is_drawn_or_a_template(case, embedder, filled, folder, photographs):
+    for query in (folder / "1.png", photographs / "1.png"):
+        found = learned_search(case, embedder, query, Learned(0.9))
+        drawn = [m for m in found if "/in/" in m.sightings[0].locator.at]
+        assert len(drawn) > 0
+        assert {m.verification.features for m in drawn} == {"SIFT"}
+
+
+def test_a_search_with_learned_points_leaves_the_mask_out_and_says_so_in_the_log(case, embedder, photographs):
+    matcher = Learned(0.9)
+    learned_search(case, embedder, photographs / "2.png", matcher, leave_out=LeaveOut(boxes=((0, 0, 50, 240),)))
+    (mask,) = [mask for mask in matcher.masks if mask is not None]
+    assert mask[:, :50].all()
+    (entry,) = [entry for entry in case.log.entries() if entry["action"] == "search"]
+    assert entry["arguments"]["verify_with"] == "XFeat"
+
+
+def test_a_closer_look_says_what_the_search_said(case, embedder, photographs, tmp_path):
+    query, matcher = photographs / "3.png", Learned(0.9)
+    match = learned_search(case, embedder, query, matcher)[-1]
+    said = explain(case, embedder, query, match.item_id, tmp_path / "why.png", matcher=matcher)
+    assert said.verification == match.verification
+    assert (tmp_path / "why.png").stat().st_size > 10_000

@@ -1,0 +1,99 @@
+"""The language of what people read: the review page, the lead sheet, the overview. Everything for programs is English.
+
+    choose("de"); say("No match")
+
+English is built in. The others are compiled catalogues beside this module (``languages/de.mo``), read by the standard
+library. A word that no catalogue has stays English.
+"""
+
+from __future__ import annotations
+
+import gettext
+import locale
+import os
+import re
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from imgmatch.errors import UsageError
+
+ENGLISH: Final = "en"
+LANGUAGES: Final = {ENGLISH: "English", "de": "Deutsch", "es": "español", "fr": "français"}
+VARIABLE: Final = "IMGMATCH_LANGUAGE"
+UNCHECKED: Final = "This translation was not yet checked by an examiner who speaks the language."
+"""Stands, translated, where anything else than English is shown."""
+_FOLDER: Final = Path(__file__).with_name("languages")
+_PLACE: Final = re.compile(r"{(\d)}")
+
+_chosen: list[str] = []
+
+
+def choose(name: str | None) -> None:
+    """Take a language, ``auto`` for that of the system; None for what IMGMATCH_LANGUAGE says, else English.
+
+    Raises UsageError on one that there is not.
+    """
+    name = name or os.environ.get(VARIABLE) or ENGLISH
+    wanted = _of_the_system() if name == "auto" else re.split(r"[_.\-@]", name.lower())[0]
+    if wanted not in LANGUAGES:
+        raise UsageError(f"no language {name!r}; there are: auto, {', '.join(LANGUAGES)}")
+    _chosen[:] = [wanted]
+
+
+def current() -> str:
+    """The language that was taken, by its two letters."""
+    if not _chosen:
+        choose(None)
+    return _chosen[0]
+
+
+def say(message: str) -> str:
+    """A message in the language that was taken."""
+    found = _catalogue(current())
+    return message if found is None or not message else found.gettext(message)
+
+
+def phrase(text: str) -> str:
+    """A sentence that another part made of a message and its values, in the language that was taken: each part
+    between ``; `` by itself. What is not known stays as it is.
+    """
+    if current() == ENGLISH:
+        return text
+    return "; ".join(_whole(part) for part in text.split("; "))
+
+
+def _whole(text: str) -> str:
+    said = say(text)
+    if said != text:
+        return said
+    for pattern, message in _phrases(current()):
+        if found := pattern.fullmatch(text):
+            return say(message).format(*map(_whole, found.groups()))
+    return text
+
+
+@cache
+def _catalogue(name: str) -> gettext.GNUTranslations | None:
+    if name == ENGLISH:
+        return None
+    with (_FOLDER / f"{name}.mo").open("rb") as file:
+        return gettext.GNUTranslations(file)
+
+
+@cache
+def _phrases(name: str) -> list[tuple[re.Pattern[str], str]]:
+    """Messages of ``phrases.txt`` that hold values, the longest first, as patterns."""
+    lines = (_FOLDER / "phrases.txt").read_text(encoding="utf-8").splitlines()
+    wanted = sorted((line for line in lines if _PLACE.search(line)), key=len, reverse=True)
+    return [(re.compile(r"(.+?)".join(map(re.escape, _PLACE.split(line)[::2]))), line) for line in wanted]
+
+
+def _of_the_system() -> str:
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        if said := os.environ.get(name):
+            break
+    else:
+        said = locale.getlocale()[0] or ""
+    found = re.split(r"[_.\-@]", said.lower())[0]
+    return found if found in LANGUAGES else ENGLISH

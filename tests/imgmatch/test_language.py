@@ -1,0 +1,136 @@
+"""The words of the pages: every one is translated, values and tags are kept, and English is as it would be without."""
+
+import pytest
+from jinja2 import Environment
+from markupsafe import Markup
+
+from imgmatch import language
+from imgmatch.errors import UsageError
+from imgmatch.match.strength import Level, Strength, answer
+from imgmatch.templating import Translated, _rewritten, messages
+from tests.conftest import ROOT
+
+OTHERS = [name for name in language.LANGUAGES if name != language.ENGLISH]
+
+
+@pytest.fixture(autouse=True)
+def english_again(monkeypatch):
+    monkeypatch.delenv(language.VARIABLE, raising=False)
+    yield
+    language.choose("en")
+
+
+@pytest.fixture(scope="module")
+def words():
+    pytest.importorskip("babel", reason="Babel is not installed: pip install babel")
+    from tools import words
+
+    return words
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_every_message_is_translated_with_its_values_and_tags(words, name):
+    assert len(words.said()) > 500
+    assert words.faults(name) == []
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_is_shipped_is_what_was_written(words, name):
+    assert (words.FOLDER / f"{name}.mo").read_bytes() == words.compiled(name), "run: python tools/words.py"
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_hardly_anything_is_left_in_english(words, name):
+    same = [m.id for m in words.catalogue(name) if m.id and m.id == m.string and len(m.id.split()) > 2]
+    assert len(same) < 15, same
+
+
+def test_no_translation_ends_an_attribute(words):
+    for name in OTHERS:
+        for message in words.catalogue(name):
+            if message.id and '"' not in message.id:
+                assert '"' not in message.string, message.string
+                assert "<" in message.id or "<" not in message.string
+
+
+def rendered(source, **values):
+    made = Environment(autoescape=True, extensions=[Translated])
+    made.filters["plain"] = str
+    return made.from_string(made.preprocess(source, "x.html.j2")).render(values)
+
+
+def test_a_template_says_the_same_in_english_as_without():
+    """Each template of the product: what is marked and put together again is what stood there."""
+    files = [
+        file
+        for folder in (ROOT / "cli" / "review" / "templates", ROOT / "indexer" / "out" / "report" / "templates")
+        for file in folder.rglob("*.html.j2")
+    ]
+    assert len(files) > 25
+
+    def put_back(message, values):
+        return message.format(*(f"{{{{{value}}}}}" for value in values))
+
+    for file in files:
+        assert "".join(_rewritten(file.read_text(), put_back)) == file.read_text(), file.name
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("<p>Two words</p>", ["Two words"]),
+        ('<a href="{{ x }}"{% if y %} class="on"{% endif %}>Back</a>', ["Back"]),
+        ("<p>Hold <kbd>s</kbd>, {{ n }} times.</p>", ["Hold <kbd>s</kbd>, {0} times."]),
+        ("<p><strong>All of it.</strong></p>", ["All of it."]),
+        ("<p>{% if y %}one{% else %}many{% endif %}</p>", ["one", "many"]),
+        ('<i title="Say {{ n }}" class="no words">{{ n }}</i>', ["Say {0}"]),
+        ("<style>.a { color: red }</style><!-- no --><br>", []),
+        ('{{ x or _("none at all") }}', ["none at all"]),
+        ('<input placeholder="{{ n }} px">x', ["{0} px"]),
+    ],
+)
+def test_messages_are_what_a_reader_reads(source, found):
+    assert messages(source) == found
+
+
+def test_values_are_escaped_and_the_words_are_not():
+    language.choose("de")
+    shown = rendered("<p>Hold <kbd>s</kbd> {{ x }}</p><b title='{{ x }}'>No match</b>", x="<script>&\"'{0}")
+    assert "<script>" not in shown
+    assert "<kbd>s</kbd>" in shown
+    assert "Kein Treffer" in shown
+    assert "{0}" in shown
+
+
+def test_what_the_engine_says_is_translated_by_its_shape():
+    language.choose("fr")
+    for said in (
+        Strength(Level.IDENTICAL), Strength(Level.GEOMETRY, 1234), Strength(Level.ALIKE, 9), Strength(Level.ALIKE),
+        Strength(Level.ALIKE, asked=False), Strength(Level.NOTHING), answer([]),
+    ):  # fmt: skip
+        assert language.phrase(str(said)) != str(said)
+    assert "1,234" in language.phrase(str(Strength(Level.GEOMETRY, 1234)))
+    both = language.phrase("verified: 16 points agree as one plane, mirrored; camera X")
+    assert both == "vérifié : 16 points s'accordent comme un plan, en miroir; camera X"
+    language.choose("en")
+    assert language.phrase("verified: 16 points agree as one plane") == "verified: 16 points agree as one plane"
+
+
+def test_which_language_is_a_choice(monkeypatch):
+    language.choose(None)
+    assert language.current() == "en"
+    monkeypatch.setenv("LC_ALL", "es_ES.UTF-8")
+    language.choose(None)
+    assert language.current() == "en"
+    language.choose("auto")
+    assert language.current() == "es"
+    monkeypatch.setenv("LC_ALL", "ja_JP.UTF-8")
+    language.choose("auto")
+    assert language.current() == "en"
+    monkeypatch.setenv(language.VARIABLE, "de")
+    language.choose(None)
+    assert language.say("No match") == "Kein Treffer"
+    language.choose("fr-CA")
+    assert Markup(language.say("No match")) == "Aucun résultat"
+    with pytest.raises(UsageError, match="there are: auto, en, de"):
+        language.choose("tlh")
