@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC
 from email.errors import MissingHeaderBodySeparatorDefect
 from email.message import Message
+from email.policy import Compat32
 from typing import BinaryIO, cast
 
 from imgmatch import times
@@ -20,6 +21,19 @@ from imgmatch.streams import one_line
 
 _MAX_MESSAGE_BYTES = 512 << 20  # a message is parsed in memory
 _LOOKED_AT_BYTES = 4096
+_MOST_HEADER = 32 << 10
+
+
+class _Bounded(Compat32):
+    """Of a header no more than any program writes: what its parameters are takes the square of their length."""
+
+    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
+        """Name and value."""
+        name, value = super().header_source_parse(sourcelines)
+        return name, value[:_MOST_HEADER]
+
+
+_BOUNDED = _Bounded()
 
 
 def _too_long() -> EvidenceError:
@@ -42,7 +56,7 @@ def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iter
                 yield Trouble.of("mail", str(number), _too_long())
                 continue
             try:
-                yield from _parts(email.message_from_bytes(raw), f"{number}/", clock)
+                yield from _parts(email.message_from_bytes(raw, policy=_BOUNDED), f"{number}/", clock)
             except (RecursionError, ValueError, LookupError, TypeError) as error:
                 yield Trouble("mail", str(number), "broken_document", f"the message can't be read: {one_line(error)}")
         return
@@ -53,7 +67,7 @@ def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iter
     if len(raw) > _MAX_MESSAGE_BYTES:
         raise _too_long()
     try:
-        yield from _parts(email.message_from_bytes(raw.removeprefix(b"\xef\xbb\xbf")), "", clock)
+        yield from _parts(email.message_from_bytes(raw.removeprefix(b"\xef\xbb\xbf"), policy=_BOUNDED), "", clock)
     except (RecursionError, ValueError, LookupError, TypeError) as error:
         raise EvidenceError("broken_document", f"the message can't be read: {one_line(error)}") from error
 

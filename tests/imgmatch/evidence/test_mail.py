@@ -2,12 +2,13 @@
 
 import base64
 import binascii
+import dataclasses
 import time
 from email.message import EmailMessage
 
 import pytest
 
-from imgmatch.evidence import walk
+from imgmatch.evidence import SourceLimits, SourceOptions, walk
 from tests.conftest import encode, picture
 from tests.imgmatch.evidence.test_documents import split
 
@@ -149,3 +150,15 @@ def test_a_text_that_begins_as_a_header_does_is_looked_at_quickly(tmp_path):
     began = time.monotonic()
     list(walk(tmp_path))
     assert time.monotonic() - began < 5
+
+
+def test_a_header_without_end_takes_no_time(tmp_path):
+    jpeg = encode(picture(77), "JPEG")
+    long = b"Content-Type: image/jpeg; name=a.jpg; " + b"a;" * (8 << 20)
+    head = b"From: a@b\r\nTo: c@d\r\nSubject: x\r\nContent-Transfer-Encoding: base64\r\n"
+    (tmp_path / "a.eml").write_bytes(head + long + b"\r\n\r\n" + base64.encodebytes(jpeg))
+    limits = dataclasses.replace(SourceLimits(), max_cpu_seconds=20)
+    (found,) = walk(tmp_path, options=SourceOptions(limits=limits))
+    assert found.locator.at == "1/a.jpg"
+    with found.open() as stream:
+        assert stream.read() == jpeg
