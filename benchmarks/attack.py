@@ -95,6 +95,7 @@ def tried(attack: Attack, cap_mb: int, limit_s: float) -> dict[str, Any]:
             found["ended"] = f"afterwards issues: {after['ended']}"
         if "ingest" in command and after["code"] == 0 and json.loads(after["out"]):
             found["said"] = " ".join(after["out"].split())[:300]
+        found["said"] = found["said"].replace(f"{folder}{os.sep}", "")
         del found["out"]
         return {"attack": attack.name, "file_bytes": _size(file), **found}
 

@@ -311,6 +311,7 @@ def test_lzma_by_itself_and_flash_are_unpacked(tmp_path):
         stream.read()
 
 
+@pytest.mark.claim("M22")
 def test_what_a_zip_holds_and_its_directory_does_not_name_is_found(tmp_path):
     jpegs = [encode(picture(200 + n), "JPEG") for n in range(6)]
     buffer = io.BytesIO()

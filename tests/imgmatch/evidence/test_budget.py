@@ -179,6 +179,7 @@ def test_member_after_member_that_claims_too_much_is_one_issue(tmp_path):
     assert "the rest is left" in issues[-1].message
 
 
+@pytest.mark.claim("M20")
 def test_what_packed_members_unpack_to_counts_whatever_they_say(tmp_path):
     """A packer says nothing of sizes: one after the other, each within its own limit, and all of them far beyond."""
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:

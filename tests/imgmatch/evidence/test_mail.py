@@ -152,6 +152,7 @@ def test_a_text_that_begins_as_a_header_does_is_looked_at_quickly(tmp_path):
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.claim("M21")
 def test_a_header_without_end_takes_no_time(tmp_path):
     jpeg = encode(picture(77), "JPEG")
     long = b"Content-Type: image/jpeg; name=a.jpg; " + b"a;" * (8 << 20)

@@ -49,6 +49,7 @@ def test_their_time_is_that_of_the_message(tmp_path):
     assert {member.modified_utc for member in walk(tmp_path)} == {"2024-01-17T21:20:00.000000Z"}
 
 
+@pytest.mark.claim("M23")
 @pytest.mark.parametrize("version", [15, 23, 36])
 def test_of_a_damaged_one_every_picture_is_right_or_said_to_be_damaged(tmp_path, version):
     whole, rng = pst(MESSAGES[:3], Form(version)), random.Random(version)
