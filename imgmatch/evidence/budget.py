@@ -77,6 +77,18 @@ class Budget:
         if self._bytes > self.limits.max_total_bytes:
             raise over("max_total_bytes", f"unpacks to more than max_total_bytes ({self.limits.max_total_bytes:,})")
 
+    def unpacked(self, more: int) -> None:
+        """Count bytes that came out of a member which did not say how many they would be. Raises where, all in all,
+        they are out of proportion to what is stored.
+        """
+        limits = self.limits
+        self._content_bytes += more
+        if self.stored_bytes and self._content_bytes > max(
+            limits.ratio_from_bytes, limits.max_ratio * self.stored_bytes
+        ):
+            says = f"what a file of {self.stored_bytes:,} bytes unpacks to is more than max_ratio ({limits.max_ratio})"
+            raise over("max_ratio", f"{says} times as much; not read further")
+
     def claims_too_much(self, entry: Evidence, *, whole: bool) -> EvidenceError | None:
         """Why a member, which would be read ``whole`` or looked into, is not: with it, what is read is out of
         proportion to what is stored. Else it is counted. Raises where that is so of member after member.

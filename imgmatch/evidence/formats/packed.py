@@ -44,12 +44,18 @@ class Packed(Container):
         if dot and ending.lower() in ("tgz", "tbz", "tbz2", "txz", "tlz", "tzst"):
             stem += ".tar"
 
+        counted = 0
+
         def open_it() -> BinaryIO:
             packed = self.outer.open()
             limits = self.options.limits
             stream = type(self).unpack(packed)
 
             def check(unpacked: int) -> None:
+                nonlocal counted
+                if unpacked > counted:  # however often it is read
+                    more, counted = unpacked - counted, unpacked
+                    self.budget.unpacked(more)
                 if unpacked > limits.ratio_from_bytes:
                     check_ratio(limits, unpacked, place_of(packed))
 

@@ -1,5 +1,6 @@
 """What one outermost file may cost: whatever it claims to hold, there is an end, and one issue says what is left."""
 
+import contextlib
 import dataclasses
 import gzip
 import io
@@ -11,6 +12,7 @@ import zipfile
 
 import pytest
 
+from imgmatch.errors import EvidenceError
 from imgmatch.evidence import SourceLimits, SourceOptions, walk
 from imgmatch.evidence.budget import Budget
 from imgmatch.evidence.formats.zips import Zip
@@ -174,4 +176,24 @@ def test_member_after_member_that_claims_too_much_is_one_issue(tmp_path):
     _, issues = given(tmp_path, max_ratio=1, ratio_from_bytes=1 << 12)
     assert len(issues) == 101
     assert (issues[-1].what, issues[-1].locator.at) == ("max_ratio", str(tmp_path / "zeros.zip"))
+    assert "the rest is left" in issues[-1].message
+
+
+def test_what_packed_members_unpack_to_counts_whatever_they_say(tmp_path):
+    """A packer says nothing of sizes: one after the other, each within its own limit, and all of them far beyond."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(400):
+            archive.writestr(f"{number}.gz", gzip.compress(bytes(1 << 20)))
+    limits = dataclasses.replace(SourceLimits(), ratio_from_bytes=8 << 20, max_ratio=20)
+    whole, issues = 0, []
+    for entry in walk(tmp_path, options=SourceOptions(limits=limits)):
+        if isinstance(entry, Issue):
+            issues.append(entry)
+            continue
+        for _ in range(2):  # reading it again costs nothing
+            with entry.open() as stream, contextlib.suppress(EvidenceError):
+                whole += len(stream.read())
+    assert 14 << 20 <= whole <= 16 << 20
+    assert {issue.what for issue in issues} == {"max_ratio"}
+    assert len(issues) == 101
     assert "the rest is left" in issues[-1].message
