@@ -153,7 +153,7 @@ def _numbers_alone(path: Path) -> dict[str, Any] | None:
     from indexer.case.readlog import log_alone
 
     prepare()
-    alone = log_alone(path)
+    alone = log_alone(path) if path.is_dir() else None
     return None if alone is None else {"case": str(path), "case_id": alone.case_id, **alone.numbers}
 
 

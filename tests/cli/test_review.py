@@ -20,6 +20,7 @@ from PIL import Image
 
 from imgmatch.errors import UsageError
 from imgmatch.models import DEFAULT_MODEL, model_spec
+from imgmatch.vault.lines import LogFile
 from indexer.case import newest
 from indexer.case.case import Case
 from tests.conftest import ROOT, encode, picture, run, run_json
@@ -453,12 +454,13 @@ def test_an_export_is_written_once_and_never_over_anything(live, made):
 
 def test_the_log_is_paged_from_its_end(live, made):
     path = made / "case" / "audit.jsonl"
-    first, begin = newest.page(path, 3)
-    second, _ = newest.page(path, 2, begin)
+    log = LogFile(path)
+    first, begin = newest.page(log, 3)
+    second, _ = newest.page(log, 2, begin)
     numbers = [entry["entry"] for entry in first + second]
     assert numbers == list(range(numbers[0], numbers[0] - 5, -1))
     last = len(path.read_text().splitlines())
-    assert newest.page(path, last + 5)[1] == 0
+    assert newest.page(log, last + 5)[1] == 0
     assert json.loads(live.post("/audit/verify", {})[1]) == {"faults": []}
 
 

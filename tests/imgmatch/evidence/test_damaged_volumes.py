@@ -400,7 +400,6 @@ def test_a_sparse_image_of_android(tmp_path, volumes):
 @pytest.mark.parametrize(
     ("at", "magic", "name"),
     [
-        (0, b"LUKS\xba\xbe\0\2", "LUKS2 volume (encrypted)"),
         (65600, b"_BHRfS_M", "btrfs file system"),
         (1024, b"\x10\x20\xf5\xf2", "F2FS file system"),
         (0, b"hsqs", "SquashFS file system"),

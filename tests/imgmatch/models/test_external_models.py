@@ -462,7 +462,7 @@ def test_speed_is_measured_when_asked_for_only(plain):
     [
         (["{file}"], "say what this file is"),
         (["{file}", "--timm", "resnet18", "--torchvision", "resnet18"], "say what this file is"),
-        (["{file}", "--as", "dino"], "--as takes the name 'sscd' only"),
+        (["{file}", "--as", "dino"], "--as takes the name 'sscd' (without --input-px) or 'xfeat'"),
         (["{folder}", "--name", "x"], "a folder says all in its spec.json"),
         (["{folder}/none"], "no such file or folder"),
         (["{file}", "--as", "sscd", "--name", "a/b"], "must be a plain name"),

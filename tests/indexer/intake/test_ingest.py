@@ -284,7 +284,7 @@ def test_a_case_that_cant_be_written_is_one_error(case, embedder, photographs, m
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("indexer.index.segments.os.fsync", full)
+    monkeypatch.setattr("indexer.index.disk.os.fsync", full)
     with pytest.raises(CaseError, match="No space left on device"):
         ingest(case, [photographs], embedder)
     monkeypatch.undo()

@@ -505,7 +505,7 @@ def test_every_entry_says_how_what_and_how_many_in_the_fields_for_it(case, known
     for line in (case.path / "audit.jsonl").open():
         entry = json.loads(line)
         entries.setdefault(entry["action"], []).append(entry)
-        assert set(entry) - ALWAYS <= {"run_id", "runtime", "state"}
+        assert set(entry) - ALWAYS <= {"run_id", "runtime", "state", "salts", "release"}
     assert [e["arguments"]["format"] for e in entries["export"]] == ["vics", "csv", "case-uco", "pdq", "pack"]
     for entry in entries["export"] + entries["exported"]:
         assert entry["subject"].get("file", entry["subject"].get("folder")).startswith(str(tmp_path))
