@@ -66,4 +66,7 @@ def destroy(
         with open_case(case) as opened:
             begin(opened, reason)
     made = finish(case, certificate, key)
+    if not made:
+        note(f"imgmatch: {case}: was destroyed before, with a certificate; what was left of it is gone now")
+        return
     out.one({"case": made["case"]["case_id"], "certificate": str(certificate), "files_left": made["files_left"]})
