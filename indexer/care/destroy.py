@@ -28,7 +28,7 @@ from indexer.case.place import DESTROYED, LOCK, ROOMS, plain, wipe_all
 from indexer.case.signing import private_key
 from indexer.catalogue.clock import now_utc
 from indexer.index.build import building
-from indexer.index.disk import sync_folder, wipe
+from indexer.index.disk import sync_folder, whole, wipe
 from indexer.out.atomic import refuse_existing, whole_folder
 from indexer.out.report.html import plain as words
 
@@ -123,10 +123,8 @@ def is_begun(folder: Path) -> bool:
 def _write(path: Path, told: dict[str, Any]) -> None:
     draft = path.with_name(f"{path.name}.new")
     try:
-        with draft.open("w", encoding="ascii") as file:
-            json.dump(told, file, sort_keys=True)
-            file.flush()
-            os.fsync(file.fileno())
+        with whole(draft, None, DESTROYED) as file:
+            file.write(json.dumps(told, sort_keys=True).encode("ascii"))
         os.replace(draft, path)
         sync_folder(path.parent)
     except OSError as error:
