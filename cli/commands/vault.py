@@ -22,9 +22,10 @@ def encrypt(case: CaseArg, recipient: RecipientOpt = None, *, out: Output) -> No
     """
     from indexer.case.sealing import encrypt as run_encrypt
 
-    owner = new_owner(recipient)
-    with open_case(case) as opened, count_progress() as progress:
-        done = run_encrypt(opened, owner, progress)
+    with open_case(case) as opened:
+        owner = new_owner(recipient)
+        with count_progress() as progress:
+            done = run_encrypt(opened, owner, progress)
     out.one({"case": str(case), "state": "encrypted", **dataclasses.asdict(done)})
     note("Lose the passphrase or key, and nobody opens this case again: let a second person in, or keep a copy safe")
 

@@ -32,8 +32,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="looks at files as th
 
 @pytest.fixture(autouse=True)
 def in_this_process(monkeypatch):
-    """What opens a case here is forgotten, and this process goes on writing temporary files as others do."""
-    monkeypatch.setattr("imgmatch.vault.unlock.keep_off_disk", lambda: None)
+    """What opens a case here is forgotten."""
     monkeypatch.setattr("imgmatch.vault.ring._ARGON2ID", {"memory_kib": 8192, "iterations": 1, "lanes": 1})
     yield
     unlock.ask_by(unlock.from_environment)
@@ -379,3 +378,8 @@ def test_a_destruction_that_was_cut_off_behind_its_certificate_is_ended(tmp_path
     assert b"was destroyed before" in done.stderr
     assert not (tmp_path / "case").exists()
     assert not (tmp_path / "again").exists()
+
+
+def test_a_case_that_is_not_there_is_named_before_anybody_is_asked(tmp_path):
+    done = run("encrypt", tmp_path / "nowhere")
+    assert (done.returncode, b"no such folder" in done.stderr) == (1, True)

@@ -33,12 +33,6 @@ FIRST = 38
 """Content number of the sender's first item; its last ten vectors are the receiver's last ten."""
 
 
-@pytest.fixture(autouse=True)
-def in_this_process(monkeypatch):
-    """What opens a pack here leaves this process as it was: it may write core files still, as others do."""
-    monkeypatch.setattr("imgmatch.vault.memory.keep_off_disk", lambda: None)
-
-
 def hashed(number):
     """A PDQ hash of a content: far from that of any other."""
     return hashlib.sha256(b"pdq %d" % number).digest()
