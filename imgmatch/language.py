@@ -21,8 +21,6 @@ from imgmatch.errors import UsageError
 ENGLISH: Final = "en"
 LANGUAGES: Final = {ENGLISH: "English", "de": "Deutsch", "es": "español", "fr": "français"}
 VARIABLE: Final = "IMGMATCH_LANGUAGE"
-UNCHECKED: Final = "This translation was not yet checked by an examiner who speaks the language."
-"""Stands, translated, where anything else than English is shown."""
 _FOLDER: Final = Path(__file__).with_name("languages")
 _PLACE: Final = re.compile(r"{(\d)}")
 

@@ -26,6 +26,17 @@ def isolated_again():
     set_isolated(True)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def on_disk():
+    """This process opens cases and packs that are encrypted, and goes on as others do: with core files, and with
+    temporary files on the disk. What a command keeps off it, processes of their own show.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("memory", "unlock"):
+            patch.setattr(f"imgmatch.vault.{name}.keep_off_disk", lambda: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The development photographs; the test is skipped where there are none."""

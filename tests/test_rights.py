@@ -40,11 +40,10 @@ EVERYBODY = [*INSIDE, Role.auditor, Role.contributor]
 
 @pytest.fixture(scope="module", autouse=True)
 def soon():
-    """No wrong key is waited for, passphrases are stretched for a moment, and this process stays as it is."""
+    """No wrong key is waited for, and passphrases are stretched for a moment."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("imgmatch.vault.ring._ARGON2ID", {"memory_kib": 8192, "iterations": 2, "lanes": 1})
         patch.setattr("imgmatch.vault.unlock._wait", lambda place: None)
-        patch.setattr("imgmatch.vault.unlock.keep_off_disk", lambda: None)
         yield
     unlock.ask_by(unlock.from_environment)
 

@@ -22,9 +22,10 @@ def encrypt(case: CaseArg, recipient: RecipientOpt = None, *, out: Output) -> No
     """
     from indexer.case.sealing import encrypt as run_encrypt
 
-    owner = new_owner(recipient)
-    with open_case(case) as opened, count_progress() as progress:
-        done = run_encrypt(opened, owner, progress)
+    with open_case(case) as opened:
+        owner = new_owner(recipient)
+        with count_progress() as progress:
+            done = run_encrypt(opened, owner, progress)
     out.one({"case": str(case), "state": "encrypted", **dataclasses.asdict(done)})
     note("Lose the passphrase or key, and nobody opens this case again: let a second person in, or keep a copy safe")
 
@@ -66,4 +67,7 @@ def destroy(
         with open_case(case) as opened:
             begin(opened, reason)
     made = finish(case, certificate, key)
+    if not made:
+        note(f"imgmatch: {case}: was destroyed before, with a certificate; what was left of it is gone now")
+        return
     out.one({"case": made["case"]["case_id"], "certificate": str(certificate), "files_left": made["files_left"]})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from cli.review.server import Server, bound, settings
 from cli.serve.app import Service
 from cli.serve.door import Gate
 from cli.serve.pace import Pace, Seats, Uploads
+from imgmatch.addresses import is_loopback
 from imgmatch.cores import usable_cores
 from imgmatch.errors import UsageError
 
@@ -62,14 +62,6 @@ class Place:
                 )
                 why = "another one's key, or no PEM" if isinstance(error, ssl.SSLError) else why
                 raise UsageError(f"{self.cert}, {self.key}: can't be used as certificate and key ({why})") from error
-
-
-def is_loopback(host: str) -> bool:
-    """Is this an address of this machine alone?"""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def run(holding: Holding, people: People, place: Place, say: Callable[[str, str], None]) -> str:

@@ -19,13 +19,13 @@ def new_identity() -> tuple[str, str]:
 
 def encrypted(data: bytes, recipient: str) -> bytes:
     """``data`` for whoever has the secret half of a public key (age1...). Raises UsageError where it is none."""
-    made: bytes = require("pyrage", "vault").encrypt(data, [_recipient(recipient)])
+    made: bytes = require("pyrage", "vault").encrypt(data, [_required(recipient)])
     return made
 
 
 def require_recipient(text: str) -> None:
     """Raises UsageError where this is no public key."""
-    _recipient(text)
+    _required(text)
 
 
 def decrypted(data: bytes, identities: Sequence[Any]) -> bytes | None:
@@ -69,14 +69,20 @@ def recipient_of(text: str, name: str = "the identity") -> str:
     raise UsageError(f"{name}: holds keys of tokens only, which don't say their public half; give it by --recipient")
 
 
-def _recipient(text: str) -> Any:
+def recipient(text: str) -> Any | None:
+    """A public key (age1...), or that of a plugin (age1NAME1...); None where it is none."""
     pyrage = require("pyrage", "vault")
     try:
-        if text.startswith("age1") and "1" in text[4:]:  # age1NAME1...: of a plugin
+        if text.startswith("age1") and "1" in text[4:]:
             plugin = pyrage.plugin.Recipient.from_str(text)
             return pyrage.plugin.RecipientPluginV1(plugin.plugin(), [plugin], [])
         return pyrage.x25519.Recipient.from_str(text)
-    except (pyrage.RecipientError, pyrage.EncryptError, ValueError, OSError, TypeError) as error:
-        raise UsageError(
-            f"{text[:80]!r}: is no public key of age; give one as age-keygen prints it (age1...)"
-        ) from error
+    except (pyrage.RecipientError, pyrage.EncryptError, ValueError, OSError, TypeError):
+        return None
+
+
+def _required(text: str) -> Any:
+    found = recipient(text)
+    if found is None:
+        raise UsageError(f"{text[:80]!r}: is no public key of age; give one as age-keygen prints it (age1...)")
+    return found

@@ -20,7 +20,8 @@ from imgmatch.errors import MachineError
 
 _PR_SET_DUMPABLE = 4
 _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
-_SHARED_MEMORY = Path("/dev/shm")
+_SHARED_MEMORY = "/dev/shm"
+_IN_MEMORY = {"tmpfs", "ramfs"}
 
 
 class _State:
@@ -66,18 +67,28 @@ def place() -> Path | None:
     """
     if not _State.off_disk:
         return None
-    if not _is_memory(_SHARED_MEMORY):
+    found = folder_in_memory()
+    if found is None:
         raise MachineError(
             "no temporary folder can be made: an encrypted case is open, and this system has no file system in memory "
             "(/dev/shm); decrypt a copy of the case on a disk that is encrypted itself"
         )
-    return _SHARED_MEMORY
+    return found
 
 
-def _is_memory(path: Path) -> bool:
-    """Is it a file system in memory, by the system's own list?"""
+def folder_in_memory() -> Path | None:
+    """A folder that lies in memory, none on a disk; None where this system has none that is known. What it holds may be
+    swapped, as any memory may.
+    """
     try:
-        lines = Path("/proc/self/mounts").read_text("utf-8", "replace").splitlines()
+        mounts = [line.split(" ") for line in Path("/proc/self/mounts").read_text("utf-8", "replace").splitlines()]
     except OSError:
-        return False
-    return any(line.split(" ")[1:3] == [str(path), "tmpfs"] for line in lines)
+        return None
+    kinds = {os.fsencode(mount[1]).decode("unicode_escape"): mount[2] for mount in mounts if len(mount) > 2}
+    for folder in (tempfile.gettempdir(), _SHARED_MEMORY):
+        place = os.path.realpath(folder)
+        within = [at for at in kinds if place == at or place.startswith(f"{at.rstrip('/')}/")]
+        with contextlib.suppress(OSError):
+            if within and kinds[max(within, key=len)] in _IN_MEMORY and os.access(place, os.W_OK):
+                return Path(place)
+    return None

@@ -28,7 +28,7 @@ from indexer.case.place import DESTROYED, LOCK, ROOMS, plain, wipe_all
 from indexer.case.signing import private_key
 from indexer.catalogue.clock import now_utc
 from indexer.index.build import building
-from indexer.index.disk import sync_folder, wipe
+from indexer.index.disk import sync_folder, whole, wipe
 from indexer.out.atomic import refuse_existing, whole_folder
 from indexer.out.report.html import plain as words
 
@@ -67,11 +67,14 @@ def begin(case: Case, reason: str) -> None:
 
 def finish(folder: Path, certificate: Path, key: Path | None = None) -> dict[str, Any]:
     """End the keys of a case that ``begin`` has marked, then its files, and write its certificate into a new folder;
-    returns it. What lies in the folder and is none of the case stays, and is named. Run again after a kill, it goes on.
+    returns it, and nothing where it was written before a kill that left the marker alone. What lies in the folder and
+    is none of the case stays, and is named. Run again after a kill, it goes on.
     """
     marker = folder / DESTROYED
     if not marker.is_file():
         raise UsageError(f"{folder}: no case that is being destroyed")
+    if not marker.read_bytes().strip(b"\0"):  # cut off as this was wiped, behind the certificate
+        return _ended(folder, {})
     told = _read(marker)
     signer = None if key is None else private_key(key)
     refuse_existing(certificate)
@@ -101,8 +104,13 @@ def finish(folder: Path, certificate: Path, key: Path | None = None) -> dict[str
     with whole_folder(certificate) as draft:
         (draft / "certificate.txt").write_bytes(text)
         (draft / "certificate.json").write_text(json.dumps(made, indent=2, sort_keys=True) + "\n", encoding="ascii")
-    wipe(marker)
-    if not left:
+    return _ended(folder, made)
+
+
+def _ended(folder: Path, made: dict[str, Any]) -> dict[str, Any]:
+    """The last of it: the marker goes, and the folder where nothing else is in it."""
+    wipe(folder / DESTROYED)
+    if not any(folder.iterdir()):
         folder.rmdir()
     return made
 
@@ -115,10 +123,8 @@ def is_begun(folder: Path) -> bool:
 def _write(path: Path, told: dict[str, Any]) -> None:
     draft = path.with_name(f"{path.name}.new")
     try:
-        with draft.open("w", encoding="ascii") as file:
-            json.dump(told, file, sort_keys=True)
-            file.flush()
-            os.fsync(file.fileno())
+        with whole(draft, None, DESTROYED) as file:
+            file.write(json.dumps(told, sort_keys=True).encode("ascii"))
         os.replace(draft, path)
         sync_folder(path.parent)
     except OSError as error:

@@ -25,7 +25,7 @@ GONE = "(erased)"
 """What stands for it where an entry is read."""
 LEAST_LETTERS = 8
 """Shorter texts have no salt: they are words of the program, or too short to name anything."""
-_SALT_BYTES = 16
+_SALT_BYTES, _COMMITMENT_LETTERS = 16, 44
 _NEVER = {"entry", "time_utc", "actor", "declared", "action", "version", "before", "model", "weights_sha256", SALTS}
 _DIGEST = re.compile(r"[0-9a-fA-F]+\Z")
 
@@ -40,12 +40,20 @@ def digest(line: bytes) -> str:
     """The SHA-256 that the next entry names of a line: of its commitments where it has salts, else of the line as it
     stands, which is so too of one that is not what this module writes.
     """
-    entry = _salted(line)
+    entry = _written(line)
     if entry is None:
         return hashlib.sha256(line).hexdigest()
     salts = entry.pop(SALTS)
-    committed = _replaced(entry, lambda way, text: _commitment(salts[way], text) if way in salts else text)
-    return hashlib.sha256(_dumped(committed) + b"\n").hexdigest()
+    met: set[str] = set()
+
+    def committed(way: str, text: str) -> Any:
+        if way not in salts:
+            return text
+        met.add(way)
+        return _commitment(salts[way], text)
+
+    made = {name: value if name in _NEVER else _replaced(value, committed, name) for name, value in entry.items()}
+    return hashlib.sha256(_dumped(made) + b"\n" if met == set(salts) else line).hexdigest()
 
 
 def redacted(line: bytes, names_something: Callable[[dict[str, Any], str, str], bool]) -> bytes:
@@ -76,6 +84,12 @@ def legible(line: bytes) -> dict[str, Any]:
 
 
 def _salted(line: bytes) -> dict[str, Any] | None:
+    """An entry all of whose salts are of texts in it; None of anything else."""
+    entry = _written(line)
+    return entry if entry is not None and set(entry[SALTS]) <= dict(_texts(entry)).keys() else None
+
+
+def _written(line: bytes) -> dict[str, Any] | None:
     """An entry that has salts and is written as this module writes it; None of anything else."""
     if b'"' + SALTS.encode() + b'"' not in line:
         return None
@@ -84,10 +98,8 @@ def _salted(line: bytes) -> dict[str, Any] | None:
         as_written = isinstance(entry, dict) and line.rstrip(b" \n") == _dumped(entry)
     except (ValueError, TypeError, RecursionError):
         return None
-    if not as_written or not isinstance(entry.get(SALTS), dict):
-        return None
-    known = dict(_texts(entry))
-    right = all(way in known and isinstance(salt, str) for way, salt in entry[SALTS].items())
+    salts = entry.get(SALTS) if as_written else None
+    right = isinstance(salts, dict) and all(isinstance(salt, str) for salt in salts.values())
     return entry if right else None
 
 
@@ -98,6 +110,12 @@ def _may_name(text: str) -> bool:
 def _commitment(salt: str, text: str) -> dict[str, str]:
     of = salt.encode() + b"\0" + text.encode("utf-8", "surrogatepass")
     return {REDACTED: base64.b64encode(hashlib.sha256(of).digest()).decode()}
+
+
+def _is_commitment(value: Mapping[Any, Any]) -> bool:
+    """Does it stand for a text that was redacted? Something else may bear that name too."""
+    held = value.get(REDACTED)
+    return len(value) == 1 and isinstance(held, str) and len(held) == _COMMITMENT_LETTERS
 
 
 def _texts(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -117,7 +135,7 @@ def _replaced(value: Any, by: Callable[[str, str], Any], way: str = "", *, hide:
         return by(way, value)
     below = f"{way}/" if way else ""
     if isinstance(value, Mapping):
-        if set(value) == {REDACTED}:
+        if _is_commitment(value):
             return GONE if hide else value
         return {str(name): _replaced(each, by, below + str(name), hide=hide) for name, each in value.items()}
     if isinstance(value, list | tuple):

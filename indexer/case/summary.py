@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from imgmatch.given import loads
 from imgmatch.vault import keys
 from imgmatch.vault.keys import Seal
+from indexer.index.disk import whole
 
 NAME = "summary"
 _STEP_BYTES = 4096
@@ -25,10 +25,8 @@ def write_summary(room: Path, seal: Seal, told: Mapping[str, Any]) -> None:
     data = json.dumps(told, sort_keys=True).encode("ascii")
     data = data.ljust(-(-len(data) // _STEP_BYTES) * _STEP_BYTES)  # their size tells nothing
     draft = room / f"{NAME}.new"
-    with draft.open("wb") as file:
+    with whole(draft, None, NAME) as file:
         file.write(keys.seal(seal.key, data, f"{seal.case_id} {NAME}"))
-        file.flush()
-        os.fsync(file.fileno())
     draft.replace(room / NAME)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from tokenize import TokenError
 
@@ -17,6 +18,7 @@ from indexer.index.disk import file_sha256, sync_folder, whole
 from indexer.index.protocol import Ids
 
 MAX_ROWS = 65_536
+_SEALED_NAME = re.compile(r"[0-9a-f]{32}")  # of an encrypted case; see the shelf
 Rows = npt.NDArray[np.float16]
 
 
@@ -122,12 +124,14 @@ def fault_of(rows: npt.NDArray[np.float32]) -> str | None:
 
 
 def remove_unnamed(folder: Path, segments: list[SegmentRow]) -> list[str]:
-    """Remove files that no committed transaction names: what a killed run left. Returns their names."""
+    """Remove segment files that no committed transaction names: what a killed run left. Returns their names. What is
+    called otherwise than segments are is somebody else's.
+    """
     named = {segment.name for segment in segments}
     removed = []
     for path in sorted(folder.glob("*/*")):
         name = path.relative_to(folder).as_posix()
-        if name not in named:
+        if name not in named and (path.suffix == ".npy" or _SEALED_NAME.fullmatch(path.name)):
             try:
                 path.unlink()
             except PermissionError:  # Windows: a search has it open; the next writer removes it

@@ -66,7 +66,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def passing_folder(prefix: str, place: str | None = None) -> Iterator[Path]:
+def passing_folder(prefix: str, place: Path | None = None) -> Iterator[Path]:
     """A folder for a while, for its owner only, in ``place`` (default: where temporary files lie), removed when the
     block ends; what one that was killed has left there is removed first.
     """

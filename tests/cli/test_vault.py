@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -31,8 +32,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="looks at files as th
 
 @pytest.fixture(autouse=True)
 def in_this_process(monkeypatch):
-    """What opens a case here is forgotten, and this process goes on writing temporary files as others do."""
-    monkeypatch.setattr("imgmatch.vault.unlock.keep_off_disk", lambda: None)
+    """What opens a case here is forgotten."""
     monkeypatch.setattr("imgmatch.vault.ring._ARGON2ID", {"memory_kib": 8192, "iterations": 1, "lanes": 1})
     yield
     unlock.ask_by(unlock.from_environment)
@@ -155,7 +155,7 @@ def test_what_does_not_open_it_is_one_line_that_says_no_more(world, case):
 @pytest.mark.claim("D10")
 def test_each_wrong_answer_takes_longer(filled, monkeypatch):
     waited = []
-    monkeypatch.setattr("imgmatch.vault.unlock.time.sleep", waited.append)
+    monkeypatch.setattr("imgmatch.vault.unlock.time", SimpleNamespace(sleep=waited.append))
     for _ in range(9):
         with pytest.raises(CaseError, match="can't be opened"):
             Case.open(filled, unlock=Passphrase("Ada", "guessed"))
@@ -368,3 +368,18 @@ def test_killed_at_any_moment_it_is_in_one_state_or_the_other(tmp_path):
     found = vault_kills.run(10, tmp_path, seed=int(time.time()))
     assert sum(found["states"].values()) == 15
     assert {state.split(":")[0] for state in found["states"]} == {"encrypt", "decrypt", "rotate", "revoke", "destroy"}
+
+
+def test_a_destruction_that_was_cut_off_behind_its_certificate_is_ended(tmp_path):
+    (tmp_path / "case").mkdir()
+    (tmp_path / "case" / "destroyed.json").write_bytes(bytes(80))
+    done = run("destroy", tmp_path / "case", "--yes", "--reason", "over", "--certificate", tmp_path / "again")
+    assert done.returncode == 0, done.stderr
+    assert b"was destroyed before" in done.stderr
+    assert not (tmp_path / "case").exists()
+    assert not (tmp_path / "again").exists()
+
+
+def test_a_case_that_is_not_there_is_named_before_anybody_is_asked(tmp_path):
+    done = run("encrypt", tmp_path / "nowhere")
+    assert (done.returncode, b"no such folder" in done.stderr) == (1, True)

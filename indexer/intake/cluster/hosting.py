@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from imgmatch.addresses import is_loopback
 from imgmatch.cores import usable_cores
 from imgmatch.errors import MachineError, UsageError
 from imgmatch.optional import require
@@ -20,7 +21,6 @@ from imgmatch.streams import one_line
 from indexer.intake.cluster.connecting import address_of, unreached
 from indexer.intake.cluster.station import PATH_MAP, path_map
 
-DEFAULT_PORT = 8786
 _JOIN_S = 20.0
 _AGAIN_S = 3.0
 _LOOK_S = 0.2
@@ -35,13 +35,12 @@ def run_scheduler(
     machine, where it is wanted. Raises UsageError where it would be open to others, MachineError where it can't listen.
     """
     require("distributed", "cluster")
-    from indexer.intake.cluster import quiet
 
-    if tls is None and not quiet.is_loopback(host):
+    if tls is None and not is_loopback(host):
         raise UsageError(
             f"--host {host}: whoever reaches a scheduler without TLS can run programs on its workers; give --tls FOLDER"
         )
-    if dashboard is not None and not quiet.is_loopback(urlsplit(f"//{dashboard}").hostname or ""):
+    if dashboard is not None and not is_loopback(urlsplit(f"//{dashboard}").hostname or ""):
         raise UsageError(f"--dashboard {dashboard}: the page has no password; give an address of this machine alone")
     asyncio.run(_scheduler(_Place(host, port, tls), file, dashboard, stop, tell))
 
@@ -119,7 +118,7 @@ async def _worker(
 
     folder, stop, tell = around
     security = quiet.security(tls)
-    own = host or ("127.0.0.1" if quiet.is_loopback(urlsplit(address).hostname or "") else None)
+    own = host or ("127.0.0.1" if is_loopback(urlsplit(address).hostname or "") else None)
     joined = False
     while not stop.is_set():
         nanny = quiet.Nanny(

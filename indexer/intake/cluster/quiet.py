@@ -4,7 +4,6 @@ the log; and who may speak with whom.
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import os
 import shutil
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 
 import dask
 
+from imgmatch.addresses import is_loopback
 from imgmatch.errors import UsageError
 
 _SETTINGS = {
@@ -79,16 +79,6 @@ def checked(address: str, tls: Path | None) -> str:
     return address
 
 
-def is_loopback(host: str) -> bool:
-    """Is it this machine, and nothing that another can reach?"""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:  # a name, and who knows of what
-        return False
-
-
 def security(tls: Path | None) -> Security:
     """Both sides show a certificate of the laboratory's own authority, which lie in a folder. None: no TLS. Raises
     UsageError where they are not there.
@@ -147,7 +137,6 @@ __all__ = [
     "Scheduler",
     "Security",
     "checked",
-    "is_loopback",
     "local_cluster",
     "security",
 ]

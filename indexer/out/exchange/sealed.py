@@ -6,9 +6,7 @@ chunk's tag compared, before a byte of it is used.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -26,7 +24,6 @@ _MOST_HEADER_BYTES = 1 << 20
 _MOST_KEY_BYTES = 1 << 20
 _MOST_SHOWN = 80
 _SECRET = "that is a secret key, to be shown to nobody; --to takes the public one, which begins with age1"
-_IN_MEMORY = {"tmpfs", "ramfs"}
 
 
 def is_sealed(path: Path) -> bool:
@@ -54,17 +51,20 @@ def recipients(given: Sequence[str]) -> dict[str, Any]:
 
 
 def _recipient(line: str, given: str) -> Any:
-    pyrage = require("pyrage", EXTRA)
     if line.upper().startswith("AGE-SECRET-KEY-"):
         raise UsageError(f"{given}: {_SECRET}")
-    kind = pyrage.ssh if line.startswith("ssh-") else pyrage.x25519
+    found = _ssh_recipient(line) if line.startswith("ssh-") else age.recipient(line)
+    if found is None:
+        raise UsageError(f"{line[:_MOST_SHOWN]}: is no public key of age or SSH; ask for it again")
+    return found
+
+
+def _ssh_recipient(line: str) -> Any | None:
+    pyrage = require("pyrage", EXTRA)
     try:
-        if line.startswith("age1") and "1" in line[4:]:  # age1NAME1...: of a plugin, with a key on a token
-            plugin = pyrage.plugin.Recipient.from_str(line)
-            return pyrage.plugin.RecipientPluginV1(plugin.plugin(), [plugin], [])
-        return kind.Recipient.from_str(line)
-    except (pyrage.RecipientError, pyrage.EncryptError, ValueError, OSError, TypeError) as error:
-        raise UsageError(f"{line[:_MOST_SHOWN]}: is no public key of age or SSH; ask for it again") from error
+        return pyrage.ssh.Recipient.from_str(line)
+    except (pyrage.RecipientError, pyrage.EncryptError, ValueError, OSError, TypeError):
+        return None
 
 
 def identities(path: Path) -> list[Any]:
@@ -167,21 +167,3 @@ def _why(error: Exception, identity: Path) -> str:
     if "No matching keys" in str(error):
         return f"no key in {identity} opens it; it was encrypted to others, ask the sender for one encrypted to you"
     return "damaged, cut off or altered encrypted file; ask the sender for it again"
-
-
-def folder_in_memory() -> str | None:
-    """A folder that lies in memory, none on a disk; None where this system has none that is known. What it holds may be
-    swapped, as any memory may.
-    """
-    try:
-        mounts = [line.split(" ") for line in Path("/proc/self/mounts").read_text("utf-8", "replace").splitlines()]
-    except OSError:
-        return None
-    kinds = {os.fsencode(mount[1]).decode("unicode_escape"): mount[2] for mount in mounts if len(mount) > 2}
-    for folder in (tempfile.gettempdir(), "/dev/shm"):
-        place = os.path.realpath(folder)
-        within = [at for at in kinds if place == at or place.startswith(f"{at.rstrip('/')}/")]
-        with contextlib.suppress(OSError):
-            if within and kinds[max(within, key=len)] in _IN_MEMORY and os.access(place, os.W_OK):
-                return place
-    return None

@@ -26,6 +26,7 @@ from imgmatch.locator import Locator
 from imgmatch.picture.pdq import BITS, Pdq
 from imgmatch.streams import Shared
 from imgmatch.types import ModelSpec
+from imgmatch.vault import memory
 from indexer.case.case import Case
 from indexer.catalogue import DecisionRow, Writer
 from indexer.catalogue.clock import now_utc
@@ -120,11 +121,11 @@ def open_pack(path: Path, spec: ModelSpec, identity: Path | None = None) -> Iter
         yield case
 
 
-def _place(path: Path) -> str | None:
+def _place(path: Path) -> Path | None:
     """Where a pack is unpacked: an encrypted one in memory, another one where temporary files lie."""
     if not sealed.is_sealed(path):
         return None
-    place = sealed.folder_in_memory()
+    place = memory.folder_in_memory()
     if place is None:
         raise UsageError(
             f"{path}: is encrypted, and this system has no folder in memory to open it in; decrypt it by "

@@ -4,7 +4,7 @@ import hashlib
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from indexer.case.redaction import GONE, digest, legible, line_of, redacted
@@ -31,6 +31,7 @@ def everything(entry, way, text):
     return True
 
 
+@example({"#": {"#": None}, "a": {"#": "a text of its own"}})
 @given(st.dictionaries(st.text(max_size=9), _TEXTS, max_size=3))
 def test_whatever_is_redacted_line_and_chain_keep_their_length_and_digest(subject):
     line = line_of({"action": "show", "entry": 1, "before": "0" * 64, "subject": subject})

@@ -68,5 +68,15 @@ def test_values_that_are_no_unit_vectors_are_found(tmp_path, value, fault):
 def test_files_that_nothing_names_are_removed(written):
     folder, vectors, row = written
     segments.write(folder, "m/000002.npy", vectors)
-    assert segments.remove_unnamed(folder, [row]) == ["m/000002.npy"]
+    sealed = f"m/{'0f' * 16}"
+    segments.write(folder, sealed, vectors)
+    assert segments.remove_unnamed(folder, [row]) == ["m/000002.npy", sealed]
     assert [path.name for path in (folder / "m").iterdir()] == ["000001.npy"]
+
+
+def test_what_is_no_segment_by_its_name_stays(written):
+    folder, _, row = written
+    (folder / "m" / "kept by somebody").mkdir()
+    (folder / "m" / "notes.txt").write_text("somebody's")
+    assert segments.remove_unnamed(folder, [row]) == []
+    assert (folder / "m" / "notes.txt").exists()

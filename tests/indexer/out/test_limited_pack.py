@@ -15,6 +15,7 @@ import pytest
 from imgmatch.errors import UsageError
 from imgmatch.picture.facts import Facts
 from imgmatch.picture.pdq import Pdq
+from imgmatch.vault import memory
 from indexer.case.case import Case
 from indexer.catalogue import opaque
 from indexer.catalogue.filters import Filter
@@ -30,12 +31,6 @@ from tests.indexer.vectors import SPEC, add, clouds, digests, label, looking
 pyrage = pytest.importorskip("pyrage", reason="needs the extra vault (pyrage)")
 FIRST = 38
 """Content number of the sender's first item; its last ten vectors are the receiver's last ten."""
-
-
-@pytest.fixture(autouse=True)
-def in_this_process(monkeypatch):
-    """What opens a pack here leaves this process as it was: it may write core files still, as others do."""
-    monkeypatch.setattr("imgmatch.vault.memory.keep_off_disk", lambda: None)
 
 
 def hashed(number):
@@ -139,7 +134,7 @@ def test_in_clear_nothing_touches_a_disk(pair, keys, monkeypatch):
         }  # fmt: skip
     assert not place.exists()
     # Where there is no such folder it is not opened at all.
-    monkeypatch.setattr(sealed, "folder_in_memory", lambda: None)
+    monkeypatch.setattr("imgmatch.vault.memory.folder_in_memory", lambda: None)
     with pytest.raises(UsageError, match="no folder in memory"), open_pack(keys / "x.pack", SPEC, keys / "ours.key"):
         pass
     assert list((keys / "scratch").iterdir()) == []
@@ -446,7 +441,7 @@ def test_hashes_that_are_all_alike_take_little_memory(pair, tmp_path):
 @pytest.mark.claim("R11")
 def test_what_a_killed_process_left_in_memory_is_removed(pair, keys, monkeypatch):
     write_pack(pair[1], keys / "x.pack", PackConfig(to=(str(keys / "ours.pub"),)))
-    room = sealed.folder_in_memory()
+    room = memory.folder_in_memory()
     left = f"{room}/imgmatch-pack-left"
     os.mkdir(left)
     os.utime(left, (1, 1))
