@@ -58,6 +58,9 @@ class About(TypedDict):
     block_bytes: Annotated[int, range(1, 1 << 31)]
 
 
+Kept = Literal["", "packed by Windows (CompactOS)", "encrypted by Windows (EFS)", "encrypted (fscrypt)"]
+
+
 class Meta(TypedDict):
     """What an inode is. ``streams``: name, size and number of NTFS's named streams. ``kept``: how what lies in the file
     is not what TSK reads there.
@@ -70,7 +73,7 @@ class Meta(TypedDict):
     size: Size
     modified: int | None
     streams: list[tuple[Name, Size, int]]
-    kept: Literal["", "packed by Windows (CompactOS)", "encrypted by Windows (EFS)", "encrypted (fscrypt)"]
+    kept: Kept
 
 
 class Entry(TypedDict):
@@ -247,6 +250,7 @@ class FileSystem:
     def _meta(self, entry: Any) -> Meta:
         tsk, meta = self._tsk, entry.info.meta
         regular = meta.type == tsk.TSK_FS_META_TYPE_REG
+        streams, kept = self._kept(entry, meta.addr, regular)
         return {
             "inode": meta.addr,
             "folder": meta.type == tsk.TSK_FS_META_TYPE_DIR,
@@ -254,13 +258,16 @@ class FileSystem:
             "allocated": bool(meta.flags & tsk.TSK_FS_META_FLAG_ALLOC),
             "size": meta.size,
             "modified": self._ext.modified(meta.addr) if self._ext is not None else meta.mtime or None,
-            **self._kept(entry, meta.addr, regular),
+            "streams": streams,
+            "kept": kept,
         }
 
-    def _kept(self, entry: Any, inode: int, regular: bool) -> dict[str, Any]:
+    def _kept(self, entry: Any, inode: int, regular: bool) -> tuple[list[tuple[str, int, int]], Kept]:
         """Its streams, and what keeps its content from being read."""
         streams: list[tuple[str, int, int]] = []
-        kept = "encrypted (fscrypt)" if regular and self._ext is not None and self._ext.is_encrypted(inode) else ""
+        kept: Kept = (
+            "encrypted (fscrypt)" if regular and self._ext is not None and self._ext.is_encrypted(inode) else ""
+        )
         for attribute in entry if regular and self._ntfs else ():
             kind, name = int(attribute.info.type), attribute.info.name
             if kind == _NTFS_DATA and name == b"WofCompressedData":
@@ -271,7 +278,7 @@ class FileSystem:
                 )
             elif kind == _NTFS_LOGGED and name == b"$EFS":
                 kept = "encrypted by Windows (EFS)"
-        return {"streams": streams, "kept": kept}
+        return streams, kept
 
 
 def _entries(block: bytes) -> Iterator[tuple[str, int]]:
