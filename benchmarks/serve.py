@@ -5,8 +5,9 @@ python -m benchmarks.serve [--items 1000000] [--clients 20] [--seconds 60] [--pa
 
 The case holds mixtures of real embeddings under the default model's name, one item and one sighting a vector, and the
 index that its size asks for; ``--case`` keeps it between runs. The service is a process of its own, as a laboratory
-runs it, and clients are those of ``imgmatch search https://...``, each with a token and a connection of its own: a
-photograph is sent, then searched with, without verification. What is timed is both together, as whoever waits for it.
+runs it. Each client has a token and a connection of its own, sends a photograph, then searches with it, without
+verification, and asks again, under the same id, where it was cut off or told to come later. What is timed is all of
+that, as whoever waits for it.
 
 - ``alone``: one client, one search after the other.
 - ``people``: all clients; each looks for ``--pause-s`` on average (exponential) at what was found, then searches again.
@@ -21,13 +22,16 @@ Load and service share the cores. Every pattern ends after ``--seconds`` and aft
 from __future__ import annotations
 
 import argparse
+import http.client
 import io
 import json
+import ssl
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -43,15 +47,11 @@ from benchmarks.certificate import certificate
 from benchmarks.index_fuzz import fill
 from benchmarks.mixtures import anchors, mixture
 from benchmarks.photographs import rooms
-from cli.options.service import address
-from cli.serve import people
-from cli.serve.client import Client, new_key
-from cli.serve.messages import SearchTold
-from imgmatch.errors import ImgmatchError
 from imgmatch.models import DEFAULT_MODEL, model_spec
 from indexer.care.indexing import BuildConfig, build
 from indexer.case.case import Case
 
+_PATIENCE_S = 60.0
 _SIDE_PX = 1600
 """The longer side of a query, as of a photograph that was sent by a phone."""
 Pictures = Iterator[bytes]
@@ -101,13 +101,13 @@ class Served:
                 [*map(str, self.command), str(port)], stdout=subprocess.PIPE, stderr=log, text=True
             )
         assert self.process.stdout is not None
-        self.address = address(self.process.stdout.readline().strip())
+        self.port = int(self.process.stdout.readline().rpartition(":")[2])
 
     def kill(self) -> None:
         """Kill it, and start it again at the same place."""
         self.process.kill()
         self.process.wait()
-        self.start(self.address.port)
+        self.start(self.port)
 
     def processor_s(self) -> float:
         """What it has used, with its workers."""
@@ -134,6 +134,66 @@ def served(folder: Path, case: Path) -> Iterator[Served]:
         made.process.wait(60)
 
 
+class Client:
+    """Somebody's connection."""
+
+    def __init__(self, port: int, token: str, ca: Path) -> None:
+        self._headers = {"authorization": f"Bearer {token}"}
+        context = ssl.create_default_context(cafile=ca)
+        self._connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=120, context=context)
+
+    def search(self, data: bytes, key: str) -> int:
+        """Send a photograph and search with it; how many matches were told."""
+        sha256 = self._asked("/v1/pictures", data, {})["sha256"]
+        asked = {"queries": [{"sha256": sha256, "name": "file:query.jpg"}], "k": 10, "verify_top": 0}
+        headers = {"idempotency-key": key}
+        try:
+            told = self._asked("/v1/searches", json.dumps(asked).encode(), headers)
+        except _MissingError:  # the service was started again since
+            self._asked("/v1/pictures", data, {})
+            told = self._asked("/v1/searches", json.dumps(asked).encode(), headers)
+        (result,) = told["results"]
+        return len(result["matches"])
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._connection.close()
+
+    def _asked(self, path: str, body: bytes, headers: dict[str, str]) -> Any:
+        until = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                self._connection.request("POST", path, body, {**self._headers, **headers})
+                answer = self._connection.getresponse()
+                told = json.loads(answer.read())
+            except (OSError, http.client.HTTPException):
+                self._connection.close()
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.5)
+                continue
+            if answer.status == 200:
+                return told
+            if answer.status == 409:
+                raise _MissingError
+            if answer.status not in (429, 503) or time.monotonic() > until:
+                raise RuntimeError(told["error"])
+            time.sleep(float(answer.headers["retry-after"]))
+
+
+class _MissingError(Exception):
+    """A picture is to be sent again."""
+
+
+def tokens_of(file: Path, names: list[str]) -> list[str]:
+    """A token for each of these people, for every case."""
+    code = (
+        "import sys; from pathlib import Path; from cli.serve import people\n"
+        "for name in sys.argv[2:]: print(people.add(Path(sys.argv[1]), name, [people.ALL]))"
+    )
+    return subprocess.check_output([sys.executable, "-c", code, str(file), *names], text=True).split()
+
+
 class Load:
     """Clients that search, until their time is over or there have been enough."""
 
@@ -152,19 +212,19 @@ class Load:
 
         def run(number: int) -> None:
             rng = np.random.default_rng(number)
-            client = Client(self._service.address, self._tokens[number], self._ca)
+            client = Client(self._service.port, self._tokens[number], self._ca)
             for data in pictures(number):
                 pause = rng.exponential(pause_s) if pause_s else 0.0
                 if time.monotonic() + pause > until:
                     break
                 time.sleep(pause)
-                began, key = time.monotonic(), new_key()
+                began, key = time.monotonic(), uuid.uuid4().hex
                 try:
-                    found = search(client, data, key)
-                except ImgmatchError as error:
+                    found = client.search(data, key)
+                except (OSError, http.client.HTTPException, RuntimeError) as error:
                     found = 0
                     with lock:
-                        failed[str(error)] += 1
+                        failed[f"{type(error).__name__}: {error}"] += 1
                 with lock:
                     if found == 10:
                         times.append(time.monotonic() - began)
@@ -196,13 +256,6 @@ class Load:
             "processor_ms_of_clients": round((time.process_time() - own) / max(1, len(times)) * 1000, 1),
             "load_average": report.load(),
         }
-
-
-def search(client: Client, data: bytes, key: str) -> int:
-    """Send a photograph and search with it; how many matches were told."""
-    asked = {"queries": [{"sha256": client.send(data), "name": "file:query.jpg"}], "k": 10, "verify_top": 0}
-    (result,) = client.ask(SearchTold, "/v1/searches", asked, key)["results"]
-    return len(result["matches"])
 
 
 def patterns(load: Load, service: Served, arguments: Any) -> dict[str, Any]:
@@ -284,7 +337,7 @@ def main() -> None:
         if not case.exists():
             make(case, arguments.items, arguments.anchors, arguments.photographs)
         names = [f"Person {number}" for number in range(arguments.clients)]
-        tokens = [people.add(folder / "people", name, [people.ALL]) for name in names]
+        tokens = tokens_of(folder / "people", names)
         ca, _ = certificate(folder)
         began = time.monotonic()
         with served(folder, case) as service:
