@@ -59,7 +59,7 @@ class Overview:
         """What is not in it and why, a sentence each."""
         found, gathered = self.found, self.gathered
         cut = ", of parts too, further apart than those looked at (--top), or likelier by chance than asked for"
-        counts: Sequence[tuple[str, str, int]] = (
+        counts: Sequence[tuple[str, str, str, int]] = (
             ("match", "matches", " rejected by an examiner", len(found.rejected)),
             ("tie", "ties", " gone with them", gathered.gone),
             ("pair", "pairs", cut, found.cut),
