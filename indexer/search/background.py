@@ -96,11 +96,11 @@ class Background:
             judged.append(replace(match, false_match=told))
         return judged
 
-    def rate(self, sha256: str, vector: Vector, similarity: float, compared: int) -> FalseMatchRate:
-        """The rate of one pair of an item (its content and vector) and another one, and the false ones to expect among
-        all pairs compared.
+    def rate(self, above: float, similarity: float, compared: int) -> FalseMatchRate:
+        """The rate of one pair of an item and another one, and the false ones to expect among all pairs compared.
+        ``above`` is the item's ``normalise`` of 0.
         """
-        value = self.normalise(sha256, vector, similarity)
+        value = above + similarity
         return _among(self.calibration.rate(value), compared, value)
 
     def check(self, max_fmr: float) -> None:
