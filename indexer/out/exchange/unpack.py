@@ -39,6 +39,7 @@ MAX_MANIFEST_BYTES = 64 << 20
 MAX_LINE_BYTES = 1 << 20
 _MOST_SAID = 100
 _MAX_DIM = 65_536
+_OF_BLOCK = "vectors", "items", "regions"
 _MAX_DIRECTORY_BYTES = 24 << 20
 _BLOCK = 1 << 20
 _HEX = {name: re.compile(rf"[0-9a-f]{{{length}}}\Z") for name, length in (("sha256", 64), ("md5", 32), ("sha1", 40))}
@@ -275,6 +276,9 @@ def _filled(
             if run.catalogue.items.unseen():
                 raise _damaged(path, f"{SIGHTINGS} leaves out items")
             all_items = np.array(known, dtype=np.int64)
+            named = {block[name] for _, model in models for block in model["vectors"] for name in _OF_BLOCK}
+            if left := {name for name in files if name.startswith("vectors/")} - named:
+                raise _damaged(path, f"{min(left)!r} is of none of the models that {MANIFEST} names")
             for shelf, (_, model) in zip(shelves, models, strict=True):
                 for block in model["vectors"]:
                     items = _array(files[block["items"]], (block["rows"],))
