@@ -24,9 +24,9 @@ class TrainConfig:
     takes the installed reference package. ``teachers`` are further reference files, each with its backbone's name, that
     join in the place part's target. ``labels`` is a CSV with the columns file,label. ``hotels`` is a
     collection of rendered hotels to train on too, ``room_share`` in how many of the batches. ``copy_weight`` (0..1) is
-    the copy part's share of the cosine of two vectors. ``kept`` (0..1) is the share of the weights it began with that the
-    model keeps; ``evened`` evens out the copy part's directions at the end, which weights of an earlier run have behind
-    them. ``threads`` 0 takes every core. The losses' weights are named after their losses.
+    the copy part's share of the cosine of two vectors. ``kept`` (0..1) is the share of the weights it began with that
+    the model keeps; ``evened`` evens out the copy part's directions at the end, which weights of an earlier run have
+    behind them. ``threads`` 0 takes every core. The losses' weights are named after their losses.
     """
 
     data: tuple[Path, ...]
