@@ -276,9 +276,6 @@ def _filled(
             if run.catalogue.items.unseen():
                 raise _damaged(path, f"{SIGHTINGS} leaves out items")
             all_items = np.array(known, dtype=np.int64)
-            named = {block[name] for _, model in models for block in model["vectors"] for name in _OF_BLOCK}
-            if left := {name for name in files if name.startswith("vectors/")} - named:
-                raise _damaged(path, f"{min(left)!r} is of none of the models that {MANIFEST} names")
             for shelf, (_, model) in zip(shelves, models, strict=True):
                 for block in model["vectors"]:
                     items = _array(files[block["items"]], (block["rows"],))
@@ -288,6 +285,9 @@ def _filled(
                     boxes = ([None] * 4 if box[0] < 0 else box for box in regions.tolist())
                     owners = [(item, *box) for item, box in zip(items.tolist(), boxes, strict=True)]
                     shelf.adopt(writer, files[block["vectors"]], owners)
+            named = {block[name] for _, model in models for block in model["vectors"] for name in _OF_BLOCK}
+            if left := {name for name in files if name.startswith("vectors/")} - named:
+                raise _damaged(path, f"{min(left)!r} is of none of the models that {MANIFEST} names")
             _fill_pdqs(manifest, files, writer, all_items)
         return case
     except BaseException:
