@@ -66,7 +66,7 @@ def target(output: Path | None) -> Iterator[IO[str]]:
         yield sys.stdout
         sys.stdout.flush()
         return
-    with whole_file(output, replace=True) as raw:
+    with whole_file(output) as raw:
         file = io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", newline="")
         yield file
         file.detach()  # flushed, and left to whole_file to close
