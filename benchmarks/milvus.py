@@ -1,8 +1,8 @@
 """A case's index on a Milvus server beside the one in files: what sending, building, searching and filtering cost, and
 how much is found.
 
-python -m benchmarks.milvus [--uri https://HOST:19530 | --server] [--rows 20000] [--dim 256] [--kinds hnsw,ivf,diskann]
-                            [--files] [--anchors FILE] [--json FILE]
+python -m benchmarks.milvus [--uri https://HOST:19530 | --server [--set NAME=VALUE]] [--rows 20000[,100000...]]
+                            [--dim 256] [--kinds hnsw,ivf,diskann] [--files] [--anchors FILE] [--json FILE]
 
 ``--server`` starts that of the package ``milvus``, in a network namespace of its own (benchmarks/server.py); without it
 and ``--uri`` Milvus Lite is started on this machine: a stand-in, not for size. The token comes from the environment, as
@@ -36,7 +36,7 @@ from indexer.care.move import move
 from indexer.case.case import Case
 from indexer.index.milvus import Collection
 from indexer.index.open import CaseIndex
-from indexer.index.remote import follow, place
+from indexer.index.remote import follow, make_again, place
 
 _SETTLED_S = 20.0
 Search = Callable[[Any, int], Any]
@@ -72,7 +72,7 @@ def indexed(collection: Collection, rows: int, limit_s: float) -> None:
         time.sleep(0.5)
 
 
-def served(uri: str, folder: Path, arguments: Any, memory: Callable[[], float]) -> dict[str, Any]:
+def served(uri: str, folder: Path, arguments: Any, taken: Callable[[], dict[str, float]]) -> dict[str, Any]:
     """Send; then for each kind build, and search one at a time, together, and within a tenth; take out again."""
     spec = ModelSpec("benchmark", "objects", arguments.dim, 32, "x", "0" * 64, "", "")
     rows = np.load(folder / "rows.npy", mmap_mode="r")
@@ -82,16 +82,19 @@ def served(uri: str, folder: Path, arguments: Any, memory: Callable[[], float]) 
         try:
             for start in range(0, len(rows), BLOCK):
                 fill(case, rows[start : start + BLOCK].astype(np.float32), start, spec)
+            remote = case.catalogue.indexes.remote()
+            assert remote is not None
+            kinds = arguments.kinds.split(",")
+            make_again(case.shelf(spec), remote, kinds[0])  # an index that is taken away again would be built first
             started = time.perf_counter()
             follow(case.shelves())
             figures["rows_sent_per_s"] = round(len(rows) / (time.perf_counter() - started), 1)
-            remote = case.catalogue.indexes.remote()
-            assert remote is not None
-            for number, kind in enumerate(arguments.kinds.split(",")):
+            print(f"  sent {len(rows):,} rows, {figures['rows_sent_per_s']:,} a second", flush=True)
+            for number, kind in enumerate(kinds):
                 print(f"  {kind}...", flush=True)
                 try:
                     began = time.perf_counter()
-                    if number or kind != "hnsw":
+                    if number:
                         build(case, spec, BuildConfig(kind))
                     collection = Collection(remote, spec)
                     indexed(collection, len(rows), arguments.limit_s)
@@ -103,7 +106,7 @@ def served(uri: str, folder: Path, arguments: Any, memory: Callable[[], float]) 
                     def search(queries: Any, k: int, index: CaseIndex = index) -> Any:
                         return index.search(queries, k)[1] - 1
 
-                    found |= searched(search, asked, truth) | {"server_mb": round(memory())}
+                    found |= searched(search, asked, truth) | taken()
                     tenth = np.arange(1, len(rows) + 1, 10)
                     started = time.perf_counter()
                     for query in asked[:20]:
@@ -127,22 +130,59 @@ def in_files(folder: Path, arguments: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def started(folder: Path, arguments: Any) -> Iterator[tuple[str, str, Callable[[], float]]]:
-    """The address of a server, what it is, and how much memory it takes in MB (0: not known)."""
+def started(folder: Path, arguments: Any) -> Iterator[tuple[str, str, Callable[[], dict[str, float]]]]:
+    """The address of a server, what it is, and what it has taken up to now, where that is known."""
     if arguments.uri:
-        yield arguments.uri, "given", lambda: 0.0
+        yield arguments.uri, "given", dict
     elif arguments.server:
         (folder / "server").mkdir()
-        with server(folder / "server", folder / "server") as made:
-            yield made.uri, "Milvus 2.3.5 standalone, on this machine", _memory_mb
+        settings = dict(each.split("=", 1) for each in arguments.set)
+        with server(folder / "server", folder / "binaries", settings) as made:
+            yield made.uri, "Milvus 2.3.5 standalone, on this machine", lambda: _taken(folder / "server")
     else:
         with lite(folder) as uri:
-            yield uri, "Milvus Lite", lambda: 0.0
+            yield uri, "Milvus Lite", dict
 
 
-def _memory_mb() -> float:
-    mine = (each for each in psutil.Process().children(recursive=True) if each.name() == "milvus")
-    return sum(each.memory_info().rss for each in mine) / 1e6
+def _taken(folder: Path) -> dict[str, float]:
+    """Memory, processor time and room on disk of the server below this process; its log of messages goes by itself
+    after three days.
+    """
+    mine = [each for each in psutil.Process().children(recursive=True) if each.name() == "milvus"]
+    found: dict[str, float] = {"server_mb": round(sum(each.memory_info().rss for each in mine) / 1e6)}
+    found["server_processor_s"] = round(sum(sum(each.cpu_times()[:2]) for each in mine))
+    kept = {"rocksmq": "server_messages_mb", "etcd.data": "server_catalogue_mb"}
+    for below in (folder / "data").iterdir():
+        name = kept.get(below.name, "server_data_mb")
+        found[name] = round(found.get(name, 0) + sum(_size(path) for path in below.rglob("*")) / 1e6)
+    return found
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size if path.is_file() else 0
+    except OSError:  # gone since it was listed
+        return 0
+
+
+def measured(rows: int, arguments: Any) -> tuple[str, dict[str, Any]]:
+    """What the server is, and all figures at one size."""
+    with tempfile.TemporaryDirectory(dir=arguments.scratch) as scratch:
+        folder = Path(scratch)
+        make(folder, rows, arguments)
+        with started(folder, arguments) as (uri, name, taken):
+            figures = served(uri, folder, arguments, taken)
+        if arguments.files:
+            figures["files"] = in_files(folder, arguments)
+    ways = [way for way, found in figures.items() if isinstance(found, dict) and "refused" not in found]
+    names = ("index", "build_s", "recall_at_10", "one_query_ms", "one_query_p99_ms", "batch_queries_per_s")
+    report.table(
+        f"{rows:,} rows of {arguments.dim} dimensions ({name})",
+        ["way", *names],
+        [[way, *(figures[way][each] for each in names)] for way in ways],
+    )
+    print(f"  rows sent a second: {figures['rows_sent_per_s']:,}", flush=True)
+    return name, {**figures, "load_average": report.load()}
 
 
 def main() -> None:
@@ -150,32 +190,24 @@ def main() -> None:
     parser = report.parser("The index on a Milvus server")
     parser.add_argument("--uri", default="", help="address of a server (default: Milvus Lite, started here)")
     parser.add_argument("--server", action="store_true", help="start the server of the package milvus here")
+    parser.add_argument("--set", action="append", default=[], help="NAME=VALUE of that server's configuration")
     parser.add_argument("--files", action="store_true", help="measure the index in files too")
     parser.add_argument("--kinds", default="hnsw")
-    parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--rows", default="20000", help="sizes, separated by commas")
     parser.add_argument("--dim", type=int, default=256)
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--photographs", type=int, default=600, help="of which real embeddings are made")
     parser.add_argument("--limit-s", type=float, default=1800.0, help="for the server to build an index")
     parser.add_argument("--anchors", type=Path, help="keep the real embeddings in this file between runs")
+    parser.add_argument("--scratch", type=Path, help="folder for vectors and server: 10 GB for a million rows")
     arguments: argparse.Namespace = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        make(folder, arguments.rows, arguments)
-        with started(folder, arguments) as (uri, name, memory):
-            figures = served(uri, folder, arguments, memory)
-        if arguments.files:
-            figures["files"] = in_files(folder, arguments)
-    ways = [way for way, found in figures.items() if isinstance(found, dict) and "refused" not in found]
-    names = ("index", "build_s", "recall_at_10", "one_query_ms", "one_query_p99_ms", "batch_queries_per_s")
-    report.table(
-        f"{arguments.rows:,} rows of {arguments.dim} dimensions ({name})",
-        ["way", *names],
-        [[way, *(figures[way][each] for each in names)] for way in ways],
-    )
-    print(f"  rows sent a second: {figures['rows_sent_per_s']:,}")
-    given = {each: getattr(arguments, each) for each in ("rows", "dim", "queries")}
-    report.finish("milvus", {"server": name, **given, **figures, "load_average": report.load()}, arguments.json)
+    given = {each: getattr(arguments, each) for each in ("dim", "queries")}
+    sizes: dict[str, Any] = {}
+    for rows in map(int, arguments.rows.split(",")):
+        name, sizes[str(rows)] = measured(rows, arguments)
+        figures = {"server": name, "settings": arguments.set, **given, "sizes": sizes}
+        report.save("milvus", figures, arguments.json)
+    report.finish("milvus", figures, arguments.json)
 
 
 if __name__ == "__main__":
