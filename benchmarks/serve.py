@@ -16,7 +16,8 @@ that, as whoever waits for it.
 - ``killed``: as people, and the service is killed and started again so many times.
 
 Load and service share the cores. Every pattern ends after ``--seconds`` and after ``--most`` searches. Nothing but
-127.0.0.1 is spoken to. At the end the log of the case must hold each answered search once.
+127.0.0.1 is spoken to. The service sets no pace (``--rate 0``): one client alone asks more often than a person may.
+At the end the log of the case must hold each answered search once.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ class Served:
     def __init__(self, folder: Path, case: Path) -> None:
         self._folder, cert, key = folder, folder / "service.pem", folder / "service.key"
         self.command = [sys.executable, "-m", "cli.main", "serve", f"measured={case}", "--people", folder / "people"]
-        self.command += ["--cert", cert, "--key", key, "--port"]
+        self.command += ["--cert", cert, "--key", key, "--rate", "0", "--port"]
         self.start(0)
 
     def start(self, port: int) -> None:
@@ -327,6 +328,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=3)
     parser.add_argument("--patterns", default="alone,people,again,rush,killed")
     parser.add_argument("--photographs", type=int, default=1500, help="different queries, and the anchors of vectors")
+    parser.add_argument("--note", default="", help="what else is to be known of this run: kept with the figures")
     parser.add_argument("--anchors", type=Path, help="keep the real embeddings in this file between runs")
     parser.add_argument("--case", type=Path, help="keep the case there between runs")
     parser.add_argument("--scratch", type=Path, help="folder for the case, 2 GB for a million")
@@ -350,7 +352,9 @@ def main() -> None:
     rows = [[name, *(figures.get(column, "") for column in columns)] for name, figures in found.items()]
     report.table(f"{arguments.items:,} items, {arguments.clients} clients", ["pattern", *columns], rows)
     print(f"  {log}")
-    given = {name: getattr(arguments, name) for name in ("items", "clients", "seconds", "pause_s", "photographs")}
+    given = {
+        name: getattr(arguments, name) for name in ("note", "items", "clients", "seconds", "pause_s", "photographs")
+    }
     report.finish("serve", {**given, "open_s": opened, "resident_mb": memory, **found, **log}, arguments.json)
     lost = log["not_recorded"] or log["recorded_twice"] or any(figures["not_answered"] for figures in found.values())
     sys.exit(1 if lost else 0)

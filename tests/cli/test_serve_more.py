@@ -95,6 +95,31 @@ def test_an_encrypted_case_is_served_to_people_and_opens_to_who_runs_it(tmp_path
     assert entry["person"] == "Ada"
 
 
+def test_an_answer_is_sent_as_soon_as_it_is_made():
+    import asyncio
+    import socket
+
+    from cli.review.server import bound
+
+    async def options():
+        told = asyncio.get_running_loop().create_future()
+
+        class Connection(asyncio.Protocol):
+            def connection_made(self, transport):
+                own = transport.get_extra_info("socket")
+                told.set_result(own.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+        listening = bound("127.0.0.1", 0)
+        server = await asyncio.get_running_loop().create_server(Connection, sock=listening)
+        _, writer = await asyncio.open_connection(*listening.getsockname())
+        found = await told
+        writer.close()
+        server.close()
+        return found
+
+    assert asyncio.run(options())
+
+
 def test_who_comes_when_all_seats_are_taken_and_many_wait_is_told_to_come_again():
     import asyncio
 
