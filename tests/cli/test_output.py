@@ -250,3 +250,14 @@ def test_a_report_that_cannot_be_what_its_name_says_is_refused_before_the_search
 
 def test_a_case_that_is_named_twice_is_listed_once(folder):
     assert len(run_json("status", folder / "case", folder, folder / "case")) == 1
+
+
+def test_a_record_stands_field_by_field_and_no_hash_is_broken(folder):
+    shown = on_terminal(80, "decide", folder / "case", folder / "q1.jpg", "1", "possible", "--note", "a word " * 20)
+    lines = shown.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any(line.split() == ["verdict", "possible"] for line in lines)
+    digests = [word for line in lines for word in line.split() if len(word) == 64]
+    assert len(digests) == 2
+    listed = on_terminal(80, "decide", folder / "case", "--list")
+    assert set(digests) <= {word for line in listed.splitlines() for word in line.split()}
