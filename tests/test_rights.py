@@ -114,7 +114,13 @@ def test_an_auditor_reads_the_log_and_numbers_and_opens_nothing_else(case, ids):
     with pytest.raises(LockedError, match="does not open the catalogue"):
         Case.open(case, unlock=ids[Role.auditor][0])
     alone = log_alone(case, ids[Role.auditor][0])
-    assert [entry["action"] for entry in alone.entries()] == ["init", *["grant", "granted"] * 4, "search"]
+    assert [entry["action"] for entry in alone.entries()] == [
+        "init",
+        *["grant", "granted"] * 4,
+        "signed",
+        "search",
+        "signed",
+    ]
     assert alone.verify().faults == []
     assert alone.numbers["items"] == 0
     assert not {"purpose", "authority", "consent", "examiner"} & set(alone.numbers)

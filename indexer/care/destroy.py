@@ -50,6 +50,7 @@ def begin(case: Case, reason: str) -> None:
             meta = use.catalogue.meta.all()
             use.entry.subject = {"case_id": meta["case_id"]}
             use.entry.counts = counts
+        case.sign()
         head = case.log.head()
         about = {name: words(meta[name]) for name in ("case_id", "purpose", "authority", "examiner") if name in meta}
         told: dict[str, Any] = {

@@ -301,7 +301,7 @@ def test_there_and_back_everything_is_as_it_was(tmp_path, monkeypatch):
     ):
         with Case.open(tmp_path / "case") as case:
             act(case)
-        actions = [*actions, entry]
+        actions = [*actions, entry, "signed"]
         assert told() == (rows, counts, meta, actions)
         assert not faults(tmp_path / "case")
         assert bool(holds(tmp_path / "case", ["/media/a/"])) == (entry == "decrypt")
