@@ -331,6 +331,8 @@ def pages(full, ids, tmp_path_factory):
             page = make_app(desk, door, bell)
             for item in ("1", "2"):
                 ask(page, "POST", "/queries/item", {"item": item})
+            if recorded.weights.installed():
+                desk.upload("face.png", full[1]["face"].read_bytes())
             ask(page, "POST", "/searches", {"query": 1})
             ask(page, "POST", "/groups/start", {"least": "0.5"})
             desk.stacks.wait()
@@ -343,8 +345,8 @@ def pages(full, ids, tmp_path_factory):
 @pytest.mark.parametrize("role", INSIDE)
 def test_every_route_does_what_the_role_may_and_no_more(pages, tmp_path, role):
     desk, page, door = pages[role]
-    for route, request, leaves in ROUTES:
-        if route in ("POST /end",) or "/remove" in route or route.startswith("POST /faces"):
+    for route, request, leaves in sorted(ROUTES, key=lambda row: row[0] == "POST /end"):  # which ends it
+        if route.startswith("POST /faces") and not recorded.weights.installed():
             continue
         path, body = request if isinstance(request, tuple) else (request, None)
         body = encode(textured(7), "JPEG") if route == "POST /queries" else body
