@@ -47,11 +47,14 @@ class Gallery:
         """(n,) scores of a query, each way; ``left_out`` (n,) bool are not there."""
         embedder = self.embedder
         read = {side: (embedder.prepare(pixels, side), None) for side in embedder.spec.query_sides_px}
-        near = np.max([embedder.embed(seen[np.newaxis])[0] @ self.vectors.T for seen, _ in read.values()], axis=0)
+        if self.parts:
+            vectors, query = query_parts(embedder, read)
+        else:
+            vectors = [embedder.embed(seen[np.newaxis])[0] for seen, _ in read.values()]
+        near = np.max([vector @ self.vectors.T for vector in vectors], axis=0)
         near[left_out] = -np.inf
         found = {WAYS[0]: near}
         if self.parts:
-            query = query_parts(embedder, read)
             closely = near - 10.0  # below all that was looked at
             for number in np.argsort(-near, kind="stable")[:VERIFY_TOP]:
                 if np.isfinite(near[number]):

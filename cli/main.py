@@ -24,7 +24,7 @@ def main() -> None:
         logging.basicConfig()
         logging.getLogger("imgmatch").setLevel(logging.DEBUG)
     try:
-        app()
+        app(prog_name="imgmatch")
     except ImgmatchError as error:
         note(f"imgmatch: {error}")
         sys.exit(error.exit_code)

@@ -3,7 +3,8 @@
     choose("de"); say("No match")
 
 English is built in. The others are compiled catalogues beside this module (``languages/de.mo``), read by the standard
-library. A word that no catalogue has stays English.
+library. A word that no catalogue has stays English. What depends on a number is written ``{0} [0 picture|pictures]``:
+the first for one, the second for more of the value 0, in every language by itself (``counted``).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import gettext
 import locale
 import os
 import re
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -23,6 +25,9 @@ LANGUAGES: Final = {ENGLISH: "English", "de": "Deutsch", "es": "español", "fr":
 VARIABLE: Final = "IMGMATCH_LANGUAGE"
 _FOLDER: Final = Path(__file__).with_name("languages")
 _PLACE: Final = re.compile(r"{(\d)}")
+_CHOICE: Final = re.compile(r"\[(\d) ([^\[\]|]*)\|([^\[\]|]*)\]")
+_ONE: Final = {"fr": ("0", "1")}
+"""Numbers that a language treats as one; elsewhere that is 1 alone."""
 
 _chosen: list[str] = []
 
@@ -52,6 +57,17 @@ def say(message: str) -> str:
     return message if found is None or not message else found.gettext(message)
 
 
+def counted(message: str, values: Sequence[object]) -> str:
+    """A message with the words that its values ask for: ``[0 picture|pictures]`` becomes one of the two."""
+    one = _ONE.get(current(), ("1",))
+    return _CHOICE.sub(lambda found: found[2 if str(values[int(found[1])]) in one else 3], message)
+
+
+def filled(message: str, *values: object) -> str:
+    """A message in the language that was taken, with its values and the words that they ask for."""
+    return counted(say(message), values).format(*values)
+
+
 def phrase(text: str) -> str:
     """A sentence that another part made of a message and its values, in the language that was taken: each part
     between ``; `` by itself. What is not known stays as it is.
@@ -67,7 +83,7 @@ def _whole(text: str) -> str:
         return said
     for pattern, message in _phrases(current()):
         if found := pattern.fullmatch(text):
-            return say(message).format(*map(_whole, found.groups()))
+            return filled(message, *map(_whole, found.groups()))
     return text
 
 
@@ -84,7 +100,18 @@ def _phrases(name: str) -> list[tuple[re.Pattern[str], str]]:
     """Messages of ``phrases.txt`` that hold values, the longest first, as patterns."""
     lines = (_FOLDER / "phrases.txt").read_text(encoding="utf-8").splitlines()
     wanted = sorted((line for line in lines if _PLACE.search(line)), key=len, reverse=True)
-    return [(re.compile(r"(.+?)".join(map(re.escape, _PLACE.split(line)[::2]))), line) for line in wanted]
+    return [(re.compile("".join(_pattern(line))), line) for line in wanted]
+
+
+def _pattern(line: str) -> Iterator[str]:
+    """A message as a pattern: values are groups, and either word of a choice will do."""
+    for part in re.split(r"({\d}|\[\d [^\[\]]*\])", line):
+        if _PLACE.fullmatch(part):
+            yield "(.+?)"
+        elif choice := _CHOICE.fullmatch(part):
+            yield f"(?:{re.escape(choice[2])}|{re.escape(choice[3])})"
+        else:
+            yield re.escape(part)
 
 
 def _of_the_system() -> str:

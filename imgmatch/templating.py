@@ -1,8 +1,9 @@
 """Words of HTML templates, marked as they are loaded: no template needs a mark, so none can be forgotten.
 
 What stands between two tags of a page, or in an attribute that is read (``title``, ``alt``, ``aria-label``,
-``placeholder``), is one message. Tags within a sentence stay in it; ``{{ ... }}`` become ``{0}``, ``{1}``, ... in it.
-Words inside an expression are marked by hand: ``_("...")``.
+``placeholder``), is one message. Tags within a sentence stay in it; ``{{ ... }}`` become ``{0}``, ``{1}``, ... in it;
+``[0 picture|pictures]`` is the one or the other by the first of them (``language.counted``). Words inside an
+expression are marked by hand: ``_("...")``.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class Translated(Extension):
 
 def say(message: str, *values: Any) -> Markup:
     """A message of a template in the language that is chosen, its values escaped."""
-    return Markup(language.say(message)).format(*values)
+    return Markup(language.counted(language.say(message), values)).format(*values)
 
 
 def marked(source: str) -> str:

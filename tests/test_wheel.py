@@ -11,6 +11,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from cli.completion import PLACES
+
 pytest.importorskip("hatchling", reason="hatchling is not installed: pip install 'imgmatch[dev]'")
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.slow
@@ -62,7 +64,9 @@ def run(installed, tmp_path):
     return go
 
 
-def test_the_manual_pages_come_along(installed):
+def test_manual_pages_and_completion_come_along(installed):
+    for place in PLACES.values():
+        assert "_IMGMATCH_COMPLETE" in (installed.parents[1] / place).read_text()
     made = installed.parents[1] / "share" / "man" / "man1"
     assert (made / "imgmatch.1").is_file()
     assert "--exclude".replace("-", "\\-") in (made / "imgmatch-ingest.1").read_text()

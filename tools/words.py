@@ -78,9 +78,23 @@ def faults(language: str) -> list[str]:
     for message in have:
         if message.id and message.id not in wanted:
             found.append(f"nobody says: {message.id}")
-        elif message.id and message.string and _fixed(message.id) != _fixed(message.string):
+        elif (
+            message.id
+            and message.string
+            and any(
+                _fixed(_of_number(message.id, number)) != _fixed(_of_number(message.string, number))
+                for number in (1, 2)
+            )
+        ):
             found.append(f"other values or tags: {message.id}")
     return found
+
+
+def _of_number(text: str, number: int) -> str:
+    """A message as it is where all its values are a number: of ``[0 picture|pictures]`` the one or the other."""
+    from imgmatch.language import counted
+
+    return counted(text, [number] * 10)
 
 
 def _fixed(text: str) -> list[str]:

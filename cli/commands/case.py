@@ -122,7 +122,7 @@ def _of_service(addresses: Sequence[str], service: ServiceOptions, out: Output) 
     from cli.serve.client import Client
 
     there, names = one_service(addresses)
-    client = Client(there, service.token(), service.ca)
+    client = Client(there, service.token(), service.ca, lambda words: note(f"imgmatch: {words}"))
     told = client.cases()
     client.close()
     known = [one for one in told["cases"] if not names or one["case"] in names]

@@ -157,7 +157,7 @@ def link(
             opened, others, spec, request, opened_from=other, background=background, progress=progress
         )
         if count > len(nearest):
-            note(f"imgmatch: the {len(nearest):,} nearest of {count:,} links; more with --top, fewer with --least")
+            note(f"imgmatch: the {len(nearest):,} nearest of some {count:,} links; more with --top, fewer with --least")
         if nearest and "pack_anonymous" in about:
             note("imgmatch: the other's items have numbers alone; its sender finds one by: imgmatch show CASE NUMBER")
         shown = [*columns, *(name for name in more if any(record[name] for record in records()))]

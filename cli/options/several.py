@@ -15,6 +15,7 @@ from cli.options.common import embedder_of, open_case
 from cli.options.query import no_background
 from cli.render.notes import note
 from imgmatch.errors import CaseError, UsageError
+from imgmatch.vault.keys import LockedError
 
 if TYPE_CHECKING:
     from imgmatch.models.base import Embedder
@@ -70,7 +71,15 @@ def opened_cases(paths: Sequence[str]) -> Iterator[dict[str, Case]]:
             raise UsageError(f"{path}: is the same case as {seen[real]}; name each case once")
         seen[real] = path
     with ExitStack() as stack:
-        yield {path: stack.enter_context(open_case(Path(path))) for path in paths}
+        yield {path: stack.enter_context(_opened(path)) for path in paths}
+
+
+def _opened(path: str) -> Case:
+    """One of several: what does not open it says which it is."""
+    try:
+        return open_case(Path(path))
+    except LockedError as error:
+        raise error if path in str(error) else LockedError(f"{path}: {error}") from error
 
 
 def one_model(cases: dict[str, Case], model: str | None, device: str, threads: int | None = None) -> Embedder:

@@ -85,8 +85,9 @@ def bound(host: str, port: int) -> socket.socket:
     """A socket that listens: who is told the address may ask at once, and waits until there is an answer. Raises
     OSError where the address can't be had.
     """
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    # With its protocol named: else asyncio leaves it to the system to wait for more to send, 40 ms an answer.
+    listening = socket.socket(family, kind, protocol)
     if sys.platform == "win32":
         # There the usual option lets another program take the same address.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 import imgmatch
 from cli.render.formats import size_text
 from cli.review.door import PAGES
-from imgmatch.language import phrase, say
+from imgmatch.language import filled, phrase, say
 from imgmatch.match.calibration import false_match_text
 from imgmatch.match.faces import hides_faces
 from imgmatch.match.strength import Level, strength
@@ -180,10 +180,10 @@ class Views:
     def _said(self, kept: KeptSearch, total: int, by: str) -> str:
         """How much is listed, and what it is worth."""
         if by == "label":
-            text = say("1 label over {1} pictures" if total == 1 else "{0} labels over {1} pictures")
+            message = "{0} [0 label|labels] over {1} [1 picture|pictures]"
         else:
-            text = say("{0} of {1} pictures in this order")
-        text = text.format(f"{total:,}", f"{len(kept.result.matches):,}")
+            message = "{0} of {1} [1 picture|pictures] in this order"
+        text = filled(message, f"{total:,}", f"{len(kept.result.matches):,}")
         if kept.result.masked:
             text += ", " + say("{0} of the query left out").format(f"{kept.result.masked:.0%}")
         return say("{0}. Listed: {1}.").format(self._strengths(kept), text)

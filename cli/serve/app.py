@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from cli.serve import messages
 from cli.serve.described import Described, openapi
 from cli.serve.door import OPEN, PERSON, refusal
 from cli.serve.pace import NotNowError, Seats, Uploads
+from cli.serve.readings import Readings
 from imgmatch.errors import CaseError, EvidenceError, ImgmatchError, MachineError, UsageError
 from imgmatch.given import loads
 from imgmatch.locator import Locator
@@ -31,6 +33,7 @@ from imgmatch.match.faces import hides_faces
 from imgmatch.types import Evidence
 from imgmatch.workers.wire import WireError, checked
 from indexer.case.behalf import on_behalf_of
+from indexer.index.kinds import one_thread
 from indexer.out.show import show
 from indexer.search.names import require_names
 from indexer.search.request import LeaveOut, SearchRequest
@@ -69,6 +72,7 @@ class Service:
         """``seats`` is called once, inside the server's loop."""
         self._holding, self._make_seats, self._uploads = holding, seats, uploads
         self._seats: Seats | None = None
+        self._readings = Readings()
         self.searches = 0
         answers = (self.health, self.description, self.cases, self.take, self.search, self.item, self.picture)
         self.app = Starlette(
@@ -142,7 +146,10 @@ class Service:
                 self._holding.case(name).require("search")
             require_names((self._holding.case(name) for name in names), request.within, asked.get("column"))
             if not asked.get("together"):
-                return [search_record(several.search_one(found[0], request))]
+                started, (one,) = time.perf_counter(), found
+                of = person.name, asked["queries"][0]["sha256"], one.locator, request.leave_out, request.regions
+                query = self._readings.of((*of, several.limits), lambda: several.read(one, request))
+                return [search_record(several.answer(query, request, started))]
 
         def each() -> Iterator[Evidence]:
             for number, one in enumerate(found, start=1):
@@ -192,7 +199,7 @@ class Service:
         if self._seats is None:
             self._seats = self._make_seats()
         async with self._seats.one():
-            return await run_in_threadpool(work)
+            return await run_in_threadpool(_alone, work)
 
     def _of(self, person: Person) -> list[str]:
         return [name for name in self._holding.names if person.may(name)]
@@ -201,6 +208,12 @@ class Service:
         if name not in self._of(person):  # said alike of one that is not there: names of cases tell something
             raise _ForbiddenError(f"{name}: there is no such case here, or you have no right to it")
         return name
+
+
+def _alone(work: Callable[[], Any]) -> Any:
+    """Done on this thread's core alone: there are as many seats as cores, and threads of threads only wait."""
+    one_thread()
+    return work()
 
 
 def _person(request: Request) -> Person:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email.utils
 import http.client
 import json
 import socket
@@ -9,6 +10,7 @@ import ssl
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,10 @@ _CONNECT_S = 10.0
 _MOST_BYTES = 512 << 20
 _CUT_OFF = (ConnectionError, http.client.RemoteDisconnected, http.client.IncompleteRead, http.client.BadStatusLine)
 _AGAIN = (429, 503)
+_OUT_OF_TIME = (9, 10)
+"""OpenSSL's numbers of a certificate that is not valid yet, or no more."""
+_APART_S = 90.0
+"""So far may clocks be apart without a word."""
 
 
 class ServiceError(ImgmatchError):
@@ -47,6 +53,7 @@ class Client:
         self._context = None if address.scheme == "http" else _context(ca)
         self._connection: http.client.HTTPConnection | None = None
         self._met = False
+        self._apart = ""
 
     def cases(self) -> CasesTold:
         """Who this is there, and the cases that may be searched. Raises ServiceError, in one line, where there is no
@@ -54,6 +61,8 @@ class Client:
         """
         told: CasesTold = self._json(CasesTold, "GET", "/v1/cases")
         self._met = True
+        if self._apart:
+            self._told(f"{self.address}: {self._apart}; times in the logs are those of its clock")
         return told
 
     def send(self, data: bytes) -> str:
@@ -105,7 +114,9 @@ class Client:
         data = answer.read(_MOST_BYTES + 1)
         if answer.will_close or len(data) > _MOST_BYTES:
             self.close()
-        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, data
+        told = {name.lower(): value for name, value in answer.getheaders()}
+        self._apart = _clocks_apart(told.get("date", ""))
+        return answer.status, told, data
 
     def _opened(self) -> http.client.HTTPConnection:
         host, port = self.address.host, self.address.port
@@ -134,7 +145,8 @@ class Client:
         except (ValueError, WireError) as error:
             raise ServiceError(f"{here}: its answer makes no sense ({error}); ask its operator", status) from error
         missing = tuple(refused.get("missing", ()))
-        raise ServiceError(f"{here}: {refused['error']}", status, missing)
+        clock = f" ({self._apart})" if status == 401 and self._apart else ""  # by which tokens end
+        raise ServiceError(f"{here}: {refused['error']}{clock}", status, missing)
 
     def _again(self, why: str, wait_s: float) -> None:
         self._told(f"{self.address}: {why}; tried again")
@@ -144,6 +156,9 @@ class Client:
         """What kept it from being asked, in words."""
         if isinstance(error, ssl.SSLCertVerificationError):
             why = error.verify_message or str(error)
+            if error.verify_code in _OUT_OF_TIME:
+                now = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+                return f"{why}, as this machine's clock says {now}; set the clock, or have its operator renew it"
             return f"its certificate is not one to trust ({why}); name the authority's with --ca FILE"
         if isinstance(error, ssl.SSLError):
             return f"speaks no TLS there ({error.reason or error}); check the address and port"
@@ -158,6 +173,19 @@ _CHECK = "check the address, and that the service runs"
 def new_key() -> str:
     """An id for a request."""
     return uuid.uuid4().hex
+
+
+def _clocks_apart(date: str) -> str:
+    """How far the clock of who answered at this ``date`` (RFC 9110) and this machine's differ, in words, where that is
+    much; empty where it is not told.
+    """
+    try:
+        seconds = (email.utils.parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds()
+    except (ValueError, TypeError):  # no date, or one without a zone
+        return ""
+    if abs(seconds) < _APART_S:
+        return ""
+    return f"its clock is {abs(seconds) / 60:,.0f} minutes {'ahead of' if seconds > 0 else 'behind'} this machine's"
 
 
 def _context(ca: Path | None) -> ssl.SSLContext:

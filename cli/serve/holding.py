@@ -87,7 +87,7 @@ class Holding:
 
     def _searcher(self, held: Held) -> Searcher:
         """What searches it now; with its background measured again where the case has grown by a tenth."""
-        items = held.case.catalogue.counts()["items"]
+        items = held.searcher.items
         if abs(items - held.items) > _GROWN * held.items:
             with held.lock:
                 if abs(items - held.items) > _GROWN * held.items:
@@ -130,7 +130,7 @@ def held_cases(paths: Sequence[str], model: str | None, arguments: Mapping[str, 
         for name, case in cases.items():
             about = {**arguments, "case": name}
             use = uses.enter_context(case.use("serve", arguments=about, model=embedder.spec, ends="serve_end"))
-            items = case.catalogue.counts()["items"]
+            items = searchers[name].items
             held[name] = Held(name, case, use, searchers[name], Pictures(use), items)
             note(f"Holds {name}: {items:,} items, {searchers[name].index.rows:,} vectors")
         yield Holding(held, embedder)

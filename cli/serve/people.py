@@ -9,7 +9,8 @@ import re
 import secrets
 import stat
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TypedDict
@@ -18,6 +19,7 @@ from imgmatch import given
 from imgmatch.errors import UsageError
 from imgmatch.workers.wire import WireError, checked
 from indexer.catalogue.clock import now_utc
+from indexer.index.disk import locked
 from indexer.out.atomic import whole_file
 
 ALL = "*"
@@ -123,21 +125,35 @@ def add(path: Path, name: str, cases: Iterable[str], *, reveal: bool = False, un
     if not _NAME.match(name) or name != name.strip():
         raise UsageError(f"{name!r} is no name; give up to 200 letters that can be read")
     token = f"imt_{secrets.token_urlsafe(32)}"
-    people = read(path) if path.exists() else []
-    people.append(Person(name, _hashed(token), tuple(sorted(set(cases))), reveal, now_utc(), until))
-    _write(path, people)
+    with _alone(path):
+        people = read(path) if path.exists() else []
+        people.append(Person(name, _hashed(token), tuple(sorted(set(cases))), reveal, now_utc(), until))
+        _write(path, people)
     return token
 
 
 def revoke(path: Path, name: str) -> int:
     """End all tokens of a person; returns how many. Raises UsageError where they have none that is valid."""
-    now, people = now_utc(), read(path)
-    ended = [person.name == name and not person.revoked_utc for person in people]
-    if not any(ended):
-        known = ", ".join(sorted({person.name for person in people if not person.revoked_utc})) or "nobody"
-        raise UsageError(f"{name!r}: has no token in {path}; there: {known}")
-    _write(path, [replace(one, revoked_utc=now) if end else one for one, end in zip(people, ended, strict=True)])
+    with _alone(path):
+        now, people = now_utc(), read(path)
+        ended = [person.name == name and not person.revoked_utc for person in people]
+        if not any(ended):
+            known = ", ".join(sorted({person.name for person in people if not person.revoked_utc})) or "nobody"
+            raise UsageError(f"{name!r}: has no token in {path}; there: {known}")
+        _write(path, [replace(one, revoked_utc=now) if end else one for one, end in zip(people, ended, strict=True)])
     return sum(ended)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Nobody else changes the file meanwhile: of two who read it at once, the one would undo what the other wrote."""
+    lock = path.with_name(f".{path.name}.lock")
+    try:
+        file = os.fdopen(os.open(lock, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
+    except OSError as error:
+        raise UsageError(f"{path}: can't be written ({error.strerror}); give a file in a folder of yours") from error
+    with file, locked(file):
+        yield
 
 
 def _write(path: Path, people: Iterable[Person]) -> None:

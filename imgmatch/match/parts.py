@@ -18,7 +18,7 @@ from imgmatch.models.windows import of_item, of_query
 
 if TYPE_CHECKING:
     from imgmatch.models.base import Cells, Vectors
-    from imgmatch.types import Pixels
+    from imgmatch.types import Pixels, Vector
 
 _WINDOW_COST = 0.05
 """What is taken off the cosine of the whole query and a window before it is held against that of both wholes."""
@@ -45,13 +45,16 @@ def item_parts(embedder: Embedder, pixels: Pixels) -> Vectors:
     return _copy_part(embedder, vectors).astype(np.float16)
 
 
-def query_parts(embedder: Embedder, wholes_of: Mapping[int, tuple[Pixels, Cells | None]]) -> QueryParts:
-    """The wholes and windows of a query: ``wholes_of`` each side that it is read at, the picture prepared for it,
-    (S, S, 3) uint8, and how much of each cell is to be seen, (h, w) in 0..1 (None: all of all).
+def query_parts(
+    embedder: Embedder, wholes_of: Mapping[int, tuple[Pixels, Cells | None]]
+) -> tuple[list[Vector], QueryParts]:
+    """The vector of a query at each of its sides, (dim,) as ``Embedder.embed`` gives it; and its wholes and windows, by
+    the same runs of the network. ``wholes_of`` each side that it is read at, the picture prepared for it, (S, S, 3)
+    uint8, and how much of each cell is to be seen, (h, w) in 0..1 (None: all of all).
 
     Sides above the network's input give their whole only: their windows gained nothing.
     """
-    wholes, parts = [], []
+    vectors, wholes, parts = [], [], []
     for side, (pixels, left) in wholes_of.items():
         rows, columns = (cells * side // embedder.spec.input_px for cells in embedder.grid)
         whole_and_windows = of_query((rows, columns))
@@ -60,11 +63,13 @@ def query_parts(embedder: Embedder, wholes_of: Mapping[int, tuple[Pixels, Cells 
         kept[0] = True
         if side > embedder.spec.input_px:
             kept[1:] = False
-        found = _copy_part(embedder, embedder.embed_parts(pixels, weights[kept]))
+        full = embedder.embed_parts(pixels, weights[kept])
+        vectors.append(full[0])
+        found = _copy_part(embedder, full)
         wholes.append(found[:1])
         if side <= embedder.spec.input_px:
             parts.append(found)
-    return QueryParts(np.concatenate(wholes), np.concatenate(parts))
+    return vectors, QueryParts(np.concatenate(wholes), np.concatenate(parts))
 
 
 def parts_score(similarity: float, query: QueryParts, item: Vectors) -> float:

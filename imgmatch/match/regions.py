@@ -8,7 +8,7 @@ The tiles were chosen by measurement (docs/regions.md).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -77,10 +77,11 @@ def trimmed(pixels: Pixels) -> Box | None:
     None when there are no such bars, or nothing but one colour.
     """
     height, width = pixels.shape[:2]
-    grey = pixels.astype(np.int16)
+    whole = np.ascontiguousarray(pixels)
     spans = []
-    for axis in (1, 0):
-        flat = (grey.max(axis=axis) - grey.min(axis=axis)).max(axis=-1) < 2 * _EDGE
+    for axis in (1, 0):  # by OpenCV, in a tenth of the time that NumPy takes
+        most, least = (cv2.reduce(whole, axis, how) for how in (cv2.REDUCE_MAX, cv2.REDUCE_MIN))
+        flat = _most(most - least).ravel() < 2 * _EDGE
         busy = np.flatnonzero(~flat)
         if not len(busy):
             return None
@@ -138,7 +139,7 @@ def frames(pixels: Pixels, limit: int) -> list[Box]:
 
 def _edges(pixels: npt.NDArray[np.int16]) -> npt.NDArray[np.bool_]:
     """(H, W + 1) bool: a step in colour between columns x - 1 and x that is as steep as those beside it."""
-    step = np.abs(np.diff(pixels, axis=1)).max(axis=2)
+    step = _most(np.abs(np.diff(pixels, axis=1)))
     step = np.pad(step, ((0, 0), (1, 1)))
     beside = np.maximum(np.pad(step, ((0, 0), (2, 0)))[:, :-2], np.pad(step, ((0, 0), (0, 2)))[:, 2:])
     edge = (step >= _EDGE) & (step >= beside)
@@ -147,16 +148,18 @@ def _edges(pixels: npt.NDArray[np.int16]) -> npt.NDArray[np.bool_]:
     return edge
 
 
+def _most(colours: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The largest of the three channels, which come last: NumPy reduces so short an axis slowly."""
+    return np.maximum(np.maximum(colours[..., 0], colours[..., 1]), colours[..., 2])
+
+
 def _lines(edge: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """The columns with the longest straight edges (both borders too), and sums of edges down each column."""
     sums = np.pad(np.cumsum(edge, axis=0, dtype=np.int64), ((1, 0), (0, 0)))
     least = max(2, round(_FRAME_SIDE * len(edge)))
-    # Edges less what a stretch without them would need: long unbroken lines come first.
-    best = np.zeros(edge.shape[1])
-    run = np.zeros(edge.shape[1])
-    for row in edge:
-        run = np.maximum(0.0, run + np.where(row, 1.0, -2.0))
-        best = np.maximum(best, run)
+    # Edges less what a stretch without them would need, from where that began: long unbroken lines come first.
+    height = np.cumsum(np.where(edge, np.int32(1), np.int32(-2)), axis=0, dtype=np.int32)
+    best = (height - np.minimum.accumulate(np.minimum(height, 0), axis=0)).max(axis=0, initial=0)
     chosen: list[int] = []
     for column in np.argsort(-best, kind="stable").tolist():
         if best[column] < least * 0.6 or len(chosen) == _LINES:

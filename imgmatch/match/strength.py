@@ -49,7 +49,7 @@ class Strength:
             return f"geometry agrees, {self.points:,} points"
         if self.level is Level.ALIKE:
             if self.points:
-                return f"looks alike, only {self.points:,} points agree"
+                return f"looks alike, only {self.points:,} {'point agrees' if self.points == 1 else 'points agree'}"
             return "looks alike, not verified" if self.asked else "looks alike, geometry not asked"
         return "nothing convincing"
 

@@ -135,7 +135,7 @@ def _one_way(query: Features, item: Features, mirrored: bool, least: float = 0.0
     rows, columns = pairs(query, item)
     tentative = len(rows)
     if tentative < _LEAST or tentative <= least:
-        reason = f"not verified: only {tentative} pairs of points"
+        reason = f"not verified: only {tentative} pair{'s' * (tentative != 1)} of points"
         return Verification(False, "none", mirrored, tentative, 0, None, None, 0.0, reason)
     reading = _Reading(
         query,
@@ -254,7 +254,7 @@ def _fault(plane: _Plane, reading: _Reading) -> str | None:
     """Why a homography is no match, as a plain phrase; None when it may be one."""
     inner, outer = reading.source[plane.flags], reading.target[plane.flags]
     if plane.spots < _LEAST or plane.evidence < _EVIDENCE:
-        return f"only {plane.spots} points agree, which chance can give"
+        return f"only {plane.spots} point{'s agree' if plane.spots != 1 else ' agrees'}, which chance can give"
     if not (_spread(inner, reading.query) and _spread(outer, reading.item)):
         return "the points that agree lie close together or in a line"
     height, width = reading.query.grey.shape

@@ -109,8 +109,16 @@ class Collection:
         return f"{self.remote.uri} collection {self.name}"
 
     def send(self, ids: Ids, rows: Rows) -> None:
-        """Put (n, dim) rows under their ids; those that are there are replaced by the same."""
+        """Put (n, dim) rows under their ids, ascending; those that are there are replaced by the same.
+
+        Where none of them can be there they are inserted: a row that replaces another is a deleted row too, for a
+        server that does not look, and it builds a segment's index again where many are.
+        """
+        if not len(ids):
+            return
+        new = not self.count(int(ids[0]), int(ids[-1]))
         with self._naming():
+            put = self._client.insert if new else self._client.upsert
             for start in range(0, len(ids), _ROWS):
                 part = slice(start, start + _ROWS)
                 vectors = np.asarray(rows[part], dtype=np.float32)
@@ -118,7 +126,7 @@ class Collection:
                     {"key": self._key(i), "namespace": self.remote.namespace, "vector_id": i, "vector": vector}
                     for i, vector in zip(ids[part].tolist(), vectors, strict=True)
                 ]
-                self._client.upsert(self.name, data, partition_name=self._part, timeout=_ANSWER_S)
+                put(self.name, data, partition_name=self._part, timeout=_ANSWER_S)
 
     def settle(self) -> None:
         """Ask the server to seal what was sent, so that it is indexed; searches see it before that too."""
@@ -141,12 +149,13 @@ class Collection:
             chosen = f"{self._own()} and vector_id > {vector_id}"
             self._client.delete(self.name, filter=chosen, partition_name=self._part, timeout=_ANSWER_S)
 
-    def count(self) -> int:
-        """How many rows of this case are there."""
+    def count(self, first: int = 0, last: int | None = None) -> int:
+        """How many rows of this case are there, of all ids, or of those from ``first`` to ``last``."""
+        among = "" if last is None else f" and vector_id >= {first} and vector_id <= {last}"
         with self._naming():
             answer = self._client.query(
                 self.name,
-                filter=self._own(),
+                filter=self._own() + among,
                 partition_names=[self._part],
                 output_fields=["count(*)"],
                 consistency_level="Strong",

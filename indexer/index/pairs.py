@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,9 @@ _BLOCK = 4096
 # Queries of an index at a time, and the most candidates that are scored for each at once.
 _QUERIES = 1024
 _FIRST = 64
+
+Floor = Callable[[], float]
+"""How alike two must be by now to be of use; it may rise as pairs are found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ def pairs_above(
     *,
     other: Store | None = None,
     base: Base | None = None,
+    floor: Floor | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Pairs]:
     """Yield every pair of rows of ``store`` with a cosine of at least ``least``; with ``other``, pairs of a row of
@@ -42,13 +46,14 @@ def pairs_above(
     Without ``base`` every pair is compared, by matrix products: complete, and time grows with the square of the rows.
     With ``base``, an index over rows of ``store``, each row's neighbours come from the index, as many as are near
     enough, and rows that it does not cover are compared one by one: time grows little more than with the rows, and as
-    few pairs are missed as the index misses neighbours. Similarities are exact in both. ``progress`` is told how many
-    of the rows (of ``other``, where given) are done.
+    few pairs are missed as the index misses neighbours. Similarities are exact in both. An index is not asked for
+    more neighbours of a row than are above the ``floor`` of the moment: of pairs below it some may then be missed.
+    ``progress`` is told how many of the rows (of ``other``, where given) are done.
     """
     if base is None:
         yield from _by_products(store, least, other, progress)
     else:
-        yield from _by_index(store, least, other, base, progress)
+        yield from _by_index(store, least, other, base, floor or (lambda: least), progress)
 
 
 def _by_products(store: Store, least: float, other: Store | None, progress: Progress | None) -> Iterator[Pairs]:
@@ -73,7 +78,7 @@ def _by_products(store: Store, least: float, other: Store | None, progress: Prog
 
 
 def _by_index(
-    store: Store, least: float, other: Store | None, base: Base, progress: Progress | None
+    store: Store, least: float, other: Store | None, base: Base, floor: Floor, progress: Progress | None
 ) -> Iterator[Pairs]:
     queried = other or store
     query_ids = queried.ids()
@@ -82,14 +87,15 @@ def _by_index(
     for start in range(0, len(query_ids), _QUERIES):
         seconds = query_ids[start : start + _QUERIES]
         queries = queried.gather(seconds)[0].astype(np.float32)
-        for found in (_near(store, base, queries, seconds, least), _compare(store, tail, queries, seconds, least)):
+        near = _near(store, base, queries, seconds, least, floor)
+        for found in (near, _compare(store, tail, queries, seconds, least)):
             for pairs in found:
                 yield pairs if other else _once(pairs)
         if progress:
             progress("pairs", min(start + _QUERIES, len(query_ids)), len(query_ids))
 
 
-def _near(store: Store, base: Base, queries: Queries, seconds: Ids, least: float) -> Iterator[Pairs]:
+def _near(store: Store, base: Base, queries: Queries, seconds: Ids, least: float, floor: Floor) -> Iterator[Pairs]:
     """Neighbours by the index; for rows whose candidates are all near enough, ask for four times as many."""
     manifest = base.manifest
     left = np.arange(len(queries))
@@ -102,7 +108,9 @@ def _near(store: Store, base: Base, queries: Queries, seconds: Ids, least: float
             visit = policy.probes(count // 4, manifest.nprobe)
             near = kinds.nearest(base.index, manifest.kind, queries[part], count, visit)
             similarities, ids = store.score(queries[part], near)
-            more = (near >= 0).all(axis=1) & (np.sort(similarities, axis=1)[:, near.shape[1] // 2] >= least)
+            more = (near >= 0).all(axis=1) & (
+                np.sort(similarities, axis=1)[:, near.shape[1] // 2] >= max(least, floor())
+            )
             more &= count < manifest.rows
             row, column = np.nonzero((similarities >= least) & ~more[:, None])
             if len(row):

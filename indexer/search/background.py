@@ -65,7 +65,9 @@ class Background:
         """A score of a query (its content and vector) less what is usual for it: one figure a pair, whatever else is
         found, which falls with the score.
         """
-        similarities = np.where([content == sha256 for content in self.sha256], -2, self.vectors @ vector)
+        similarities = np.einsum("nd,d->n", self.vectors, vector)  # BLAS would wake threads for so little
+        if sha256 in self.sha256:
+            similarities[self.sha256.index(sha256)] = -2
         return score - float(usual(similarities[np.newaxis].astype(np.float32))[0])
 
     def judge(
@@ -94,11 +96,11 @@ class Background:
             judged.append(replace(match, false_match=told))
         return judged
 
-    def rate(self, sha256: str, vector: Vector, similarity: float, compared: int) -> FalseMatchRate:
-        """The rate of one pair of an item (its content and vector) and another one, and the false ones to expect among
-        all pairs compared.
+    def rate(self, above: float, similarity: float, compared: int) -> FalseMatchRate:
+        """The rate of one pair of an item and another one, and the false ones to expect among all pairs compared.
+        ``above`` is the item's ``normalise`` of 0.
         """
-        value = self.normalise(sha256, vector, similarity)
+        value = above + similarity
         return _among(self.calibration.rate(value), compared, value)
 
     def check(self, max_fmr: float) -> None:

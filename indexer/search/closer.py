@@ -26,7 +26,7 @@ from indexer.catalogue.decisions import standing_of
 from indexer.index.protocol import Progress
 from indexer.search.background import Background, check_limit
 from indexer.search.copies import Copies
-from indexer.search.groups import LINK_SIMILARITY, LINKS, Compare, Group, Link, groups, links, nearest_links
+from indexer.search.groups import LINK_SIMILARITY, LINKS, Compare, Group, Link, NearestLinks, groups, links, rated
 from indexer.search.hashes import pdq_links
 from indexer.search.order import standing
 from indexer.search.verification import ItemFeatures, unverified
@@ -89,7 +89,8 @@ def find_links(
     progress: Progress | None = None,
 ) -> tuple[list[Link], int]:
     """The nearest links to another case, which was ``opened_from`` its folder or a pack and is only read; and how many
-    links there are in all. Recorded before they are given.
+    there are in all, about: what is further apart than so many others is counted unread, and no index is asked for it.
+    Recorded before they are given.
 
     Raises UsageError when both are one case, and when the false-match rate that is asked for can't be shown.
     """
@@ -116,21 +117,31 @@ def find_links(
         subject |= {"other_log_entries": head.entry, "other_log_sha256": head.sha256}
     with case.use("link", arguments=arguments, subject=subject, model=None if by_pdq else spec) as use:
         theirs = other.beside(use)
+        nearest = NearestLinks(request.top)
         streamed = (
             pdq_links(use, theirs, request.least, progress)
             if by_pdq
             else links(
-                use, theirs, spec, request.least, background=background, max_fmr=request.max_fmr, progress=progress
+                use,
+                theirs,
+                spec,
+                request.least,
+                background=background,
+                max_fmr=request.max_fmr,
+                wanted=nearest,
+                progress=progress,
             )
         )
-        found, count = nearest_links(streamed, request.top)
+        found = nearest.take(streamed)
+        if not by_pdq:
+            found = rated(use, theirs, spec, found, background)
         if request.verify:
             found = verify_links(use, theirs, found, progress)
         found = _known(use, theirs, found)
         if anonymous:  # what stands in place of their contents says nothing
             found = [replace(link, other=link.other._replace(sha256="", md5="")) for link in found]
         use.entry.counts = {"links": len(found)}
-    return found, count
+    return found, nearest.count
 
 
 def _known(use: Use, theirs: Use, found: Sequence[Link]) -> list[Link]:

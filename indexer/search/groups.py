@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -201,21 +201,43 @@ def links(
     """Pairs of an item of ``use`` and one of ``other``, which is only read, that are near enough; in no order. Where
     both are one use, pairs within the case, each once.
 
-    With a ``background`` each says its false-match rate, and how many false links to expect of all pairs of the two;
-    ``max_fmr`` then leaves out those with a higher one. Of a pair that is not ``wanted`` nothing more is read.
+    ``max_fmr`` leaves out those with a higher false-match rate by the ``background``; without, ``rated`` says the rates
+    of those that are kept. Of a pair that is not ``wanted`` nothing more is read.
     """
     check_least(least)
     shelf = use.shelf(spec)
     store, base = _opened(shelf)
     others = None if other is use else other.shelf(spec).store()
-    compared = _compared(use, other, spec)
-    blocks = pairs_above(store, least, other=others, base=base, progress=progress)
+    floor = None if wanted is None else wanted.floor
+    blocks = pairs_above(store, least, other=others, base=base, floor=floor, progress=progress)
     for found in blocks if wanted is None else _near(blocks, wanted):
         pairs = [pair for pair in _items(use, other, found) if wanted is None or wanted.wanted(*pair)]
-        ours = _whole(shelf, store, {pair[0] for pair in pairs}) if background is not None else {}
-        for link in _links(use, other, pairs, ours, background, compared):
-            if rare_enough(link, max_fmr):
-                yield link
+        near = _links(use, other, pairs)
+        yield from near if max_fmr is None else _rare(rated(use, other, spec, near, background), max_fmr)
+
+
+def rated(use: Use, other: Use, spec: ModelSpec, found: Iterable[Link], background: Background | None) -> list[Link]:
+    """Links with their false-match rates by a ``background``, and how many false ones to expect of all pairs of the
+    two; those that have one keep it, and identical contents have none.
+    """
+    links = list(found)
+    if background is None:
+        return links
+    bare = {link.item.item_id for link in links if link.false_match is None and not link.identical}
+    shelf = use.shelf(spec)
+    vectors, compared = _whole(shelf, shelf.store(), bare), _compared(use, other, spec)
+    contents = {link.item.item_id: link.item.sha256 for link in links}
+    above = {item: background.normalise(contents[item], vector, 0.0) for item, vector in vectors.items()}
+    return [
+        link
+        if link.identical or link.false_match is not None
+        else replace(link, false_match=background.rate(above[link.item.item_id], link.similarity, compared))
+        for link in links
+    ]
+
+
+def _rare(found: Iterable[Link], max_fmr: float) -> Iterator[Link]:
+    return (link for link in found if rare_enough(link, max_fmr))
 
 
 def _near(blocks: Iterable[Pairs], wanted: Wanted) -> Iterator[Pairs]:
@@ -230,36 +252,24 @@ def _near(blocks: Iterable[Pairs], wanted: Wanted) -> Iterator[Pairs]:
                 yield Pairs(found.first[near], found.second[near], found.similarity[near])
 
 
-def chosen_links(
-    use: Use, other: Use, spec: ModelSpec, pairs: Collection[ItemPair], background: Background | None = None
-) -> Iterator[Link]:
+def chosen_links(use: Use, other: Use, spec: ModelSpec, pairs: Collection[ItemPair]) -> Iterator[Link]:
     """Chosen pairs as ``links``, however alike they are; those that the model has not read are left out."""
     shelf, other_shelf = use.shelf(spec), other.shelf(spec)
     ours = _whole(shelf, shelf.store(), {pair[0] for pair in pairs})
     kept_out = _erased_here(use, other, {pair[1] for pair in pairs})
     theirs = _whole(other_shelf, other_shelf.store(), {pair[1] for pair in pairs} - kept_out)
     near = [(one, two, float(ours[one] @ theirs[two])) for one, two in sorted(pairs) if one in ours and two in theirs]
-    yield from _links(use, other, near, ours, background, _compared(use, other, spec))
+    yield from _links(use, other, near)
 
 
-def _links(
-    use: Use,
-    other: Use,
-    pairs: Sequence[tuple[int, int, float]],
-    vectors: Mapping[int, Vector],
-    background: Background | None,
-    compared: int,
-) -> Iterator[Link]:
-    """Links of pairs of items with their similarities; ``vectors`` of the first ones, where there is a background."""
+def _links(use: Use, other: Use, pairs: Sequence[tuple[int, int, float]]) -> Iterator[Link]:
+    """Links of pairs of items with their similarities."""
     ours = use.catalogue.items.by_id({pair[0] for pair in pairs})
     theirs = other.catalogue.items.by_id({pair[1] for pair in pairs})
     seen, seen_there = use.catalogue.sightings.of(ours), other.catalogue.sightings.of(theirs)
     for first, second, similarity in pairs:
-        rate = None
-        if background is not None and ours[first].sha256 != theirs[second].sha256:
-            rate = background.rate(ours[first].sha256, vectors[first], similarity, compared)
         places = seen[first][0].locator, seen_there[second][0].locator
-        yield Link(ours[first], theirs[second], min(1.0, similarity), *places, rate)
+        yield Link(ours[first], theirs[second], min(1.0, similarity), *places, None)
 
 
 def _compared(use: Use, other: Use, spec: ModelSpec) -> int:
@@ -276,20 +286,38 @@ def _whole(shelf: Shelf, store: Store, items: Collection[int]) -> dict[int, Vect
     return {owner[int(number)]: row for number, row in zip(ids, rows, strict=True)}
 
 
-def nearest_links(found: Iterable[Link], top: int = LINKS) -> tuple[list[Link], int]:
-    """The ``top`` nearest links, the nearest first, equal ones in the order of their items, and how many there were.
+class NearestLinks:
+    """The ``top`` nearest links of all that are given, the nearest first, equal ones in the order of their items.
 
-    Memory: ``top`` links, however many there are.
+    Memory: so many links. ``count`` is how many there were, those included that were passed over unread.
     """
-    count = 0
 
-    def counted() -> Iterator[Link]:
-        nonlocal count
+    def __init__(self, top: int = LINKS) -> None:
+        self._top = top
+        self._heap: list[tuple[float, int, int, int, Link]] = []
+        self.count = 0
+
+    def floor(self) -> float:
+        """How alike two must be to be among the nearest so far."""
+        return self._heap[0][0] if len(self._heap) == self._top else -1.0
+
+    def passed(self, count: int) -> None:
+        """So many were less alike than that."""
+        self.count += count
+
+    def wanted(self, first: int, second: int, similarity: float) -> bool:
+        """Is a link of two items near enough? One that is not is counted here."""
+        near = similarity >= self.floor()
+        self.count += not near
+        return near
+
+    def take(self, found: Iterable[Link]) -> list[Link]:
+        """Keep the nearest of these; returns the nearest of all so far."""
         for link in found:
-            count += 1
-            yield link
-
-    return heapq.nsmallest(top, counted(), key=lambda k: (-k.similarity, k.item.item_id, k.other.item_id)), count
+            self.count += 1
+            entry = (link.similarity, -link.item.item_id, -link.other.item_id, -self.count, link)
+            (heapq.heappushpop if len(self._heap) == self._top else heapq.heappush)(self._heap, entry)
+        return [entry[-1] for entry in sorted(self._heap, reverse=True)]
 
 
 def _group(use: Use, number: int, ids: Sequence[int], compare: Compare | None) -> Group:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,7 +41,7 @@ MOST_MASKED = 0.5
 """A region with more than this covered is not searched."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Query:
     """A query photograph: where it is, what it is, and its vectors (n, dim) float32.
 
@@ -76,12 +77,12 @@ class Query:
         """The vector of all that was asked for, (dim,) float32."""
         return self.vectors[0]
 
-    @property
+    @cached_property
     def empty(self) -> bool:
         """Does it show next to nothing, as a blank page does?"""
         return overlay.empty(working(self.image.pixels, ITEM_PX))
 
-    @property
+    @cached_property
     def photographed(self) -> bool:
         """Is it a photograph, not drawn nor nearly empty?"""
         return overlay.photographed(working(self.image.pixels, ITEM_PX))
@@ -128,8 +129,11 @@ def _embedded(locator: Locator, sha256: str, decoded: Decoded, embedder: Embedde
     wholes = {
         side: _seen(larger if side > side_px else image, mask, embedder, side) for side in embedder.spec.query_sides_px
     }
-    vectors = [_vector(embedder, *seen) for seen in wholes.values()]
-    parts = query_parts(embedder, wholes) if has_parts(embedder) else None
+    parts = None
+    if has_parts(embedder):
+        vectors, parts = query_parts(embedder, wholes)
+    else:
+        vectors = [_vector(embedder, *seen) for seen in wholes.values()]
     boxes: list[Box | None] = [None] * len(vectors)
     if request.regions:
         for box in query_boxes(larger):

@@ -21,6 +21,8 @@ def describe(use: Use, query: Query, matches: Sequence[Match], model: str) -> tu
     """Number matches in their order, and say of each where it was seen, its labels, its metadata and the reasons. Items
     that were deleted since they were found are left out.
     """
+    if not matches:
+        return ()
     ids = [match.item_id for match in matches]
     sightings = use.catalogue.sightings.of(ids)
     labels = use.catalogue.labels.of(ids)

@@ -58,6 +58,7 @@ class Searcher:
         self._shelf = shelf
         self._background = background
         self._kept: tuple[tuple[Any, ...], Ids] = ((), np.empty(0, np.int64))
+        self._counted: tuple[dict[str, int], int] = ({}, 0)
         finder = Finder(case.limits)
         self.limits = finder.limits
         self._features = ItemFeatures(finder, embedder, matcher)
@@ -123,6 +124,16 @@ class Searcher:
         """What pairs learned points, where they are asked."""
         return self._features.matcher
 
+    @property
+    def items(self) -> int:
+        """How many items it searches. Counting a million takes longer than a search: kept until the case changes."""
+        state = self._case.catalogue.state()
+        of, count = self._counted  # one thing: several threads may search at once
+        if of != state:
+            count = self._shelf.item_count()
+            self._counted = state, count
+        return count
+
     def require(self, request: SearchRequest) -> None:
         """Raises UsageError when the false-match rate that is asked for can't be shown here."""
         check_limit(self._case, self._background, request.max_fmr)
@@ -145,7 +156,7 @@ class Searcher:
         """The first ``k``, each with its false-match rate, where there is a background."""
         first = matches[: request.k]
         if self._background is not None:
-            gallery = self._shelf.item_count(request.within)
+            gallery = self._shelf.item_count(request.within) if request.within else self.items
             first = self._background.judge(query.sha256, query.vector, first, gallery, query.tries, query.empty)
         return list(first)
 

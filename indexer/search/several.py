@@ -43,7 +43,11 @@ class SeveralCases:
     def search_one(self, found: Evidence | Issue, request: SearchRequest = ANYTHING) -> SearchResult:
         """As ``Searcher.search_one``."""
         started = time.perf_counter()
-        return merged(self._each(self.read(found, request), request, started), request)
+        return self.answer(self.read(found, request), request, started)
+
+    def answer(self, query: Query | Issue, request: SearchRequest, started: float) -> SearchResult:
+        """As ``Searcher.answer``."""
+        return merged(self._each(query, request, started), request)
 
     def together(
         self, queries: Sequence[str | os.PathLike[str]], request: SearchRequest = ANYTHING

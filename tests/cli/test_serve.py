@@ -23,6 +23,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import imgmatch.models
+from benchmarks.certificate import certificate
 from cli.app import app
 from cli.serve import people
 from cli.serve.app import ROUTES
@@ -34,36 +35,6 @@ from tests.test_recorded import SERVICE
 pytest.importorskip("cryptography", reason="cryptography is not installed: pip install 'imgmatch[sign]'")
 LOAD = functools.cache(imgmatch.models.load_model)
 WHO = {"Ada": ["--all-cases"], "Bob": ["--case", "one"], "Eve": ["--all-cases", "--reveal"], "Flo": ["--all-cases"]}
-
-
-def certificate(folder, name="service"):
-    """A certificate of 127.0.0.1 that is its own authority, and its key."""
-    import datetime
-    import ipaddress
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=2))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    private = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    (folder / f"{name}.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    (folder / f"{name}.key").write_bytes(key.private_bytes(serialization.Encoding.PEM, *private))
-    return folder / f"{name}.pem", folder / f"{name}.key"
 
 
 class Live:
@@ -266,6 +237,14 @@ def test_a_token_ends_on_its_day_and_what_is_no_file_of_people_is_said(tmp_path)
     (tmp_path / "p").chmod(0o600)
     with pytest.raises(ImgmatchError, match="has no token"):
         people.revoke(tmp_path / "p", "Nobody")
+
+
+def test_two_who_make_tokens_at_once_lose_none(tmp_path):
+    command = [sys.executable, "-c", "import sys; from pathlib import Path; from cli.serve import people\n"
+               "for n in range(8): people.add(Path(sys.argv[1]), f'{sys.argv[2]} {n}', ['*'])"]  # fmt: skip
+    both = [subprocess.Popen([*command, tmp_path / "people", who], cwd=ROOT) for who in ("Ada", "Bob")]
+    assert [process.wait(60) for process in both] == [0, 0]
+    assert len({one.name for one in people.read(tmp_path / "people")}) == 16
 
 
 # --- what is recorded

@@ -1,5 +1,7 @@
 """The words of the pages: every one is translated, values and tags are kept, and English is as it would be without."""
 
+import re
+
 import pytest
 from jinja2 import Environment
 from markupsafe import Markup
@@ -114,6 +116,48 @@ def test_what_the_engine_says_is_translated_by_its_shape():
     assert both == "vérifié : 16 points s'accordent comme un plan, en miroir; camera X"
     language.choose("en")
     assert language.phrase("verified: 16 points agree as one plane") == "verified: 16 points agree as one plane"
+
+
+@pytest.mark.parametrize(
+    ("name", "one", "more"),
+    [
+        ("en", "only 1 point agrees", "only 2 points agree"),
+        ("de", "nur 1 Punkt stimmt überein", "nur 2 Punkte stimmen überein"),
+        ("es", "solo coincide 1 punto", "solo coinciden 2 puntos"),
+        ("fr", "seul 1 point s'accorde", "seuls 2 points s'accordent"),
+    ],
+)
+def test_one_is_one_and_more_are_more_in_each_language(name, one, more):
+    language.choose(name)
+    for number, expected in ((1, one), (2, more)):
+        assert language.phrase(str(Strength(Level.ALIKE, number))).endswith(expected)
+
+
+def test_what_a_template_counts_stands_in_the_number_of_its_value():
+    source = "<p>{{ a }} [0 picture|pictures] at {{ b }} [1 place|places]</p>"
+    assert rendered(source, a=1, b="1,000") == "<p>1 picture at 1,000 places</p>"
+    language.choose("fr")
+    assert rendered(source, a="0", b=1) == "<p>0 image à 1 endroit</p>"
+
+
+def test_no_message_counts_without_its_number(words):
+    """A number before a noun brings a choice of words, but where it is more than one, or no number."""
+    nouns = "pictures|pairs|places|items|matches|leads|groups|labels|faces|faults|fields|ties|points of|points agree"
+    found = {message for message in words.said() if re.search(rf"{{\d}} (?:\w+ )?(?:{nouns})\b", message)}
+    assert found == {
+        ", {0} places",
+        "· {0} places",
+        "Group {0}: {1} pictures",
+        "; only the first {0} groups were taken, raise the least similarity",
+        "{0} items {1}",
+        "{0} pictures are searched together, as one room or thing: whole, without boxes.",
+        ". <small>Background: {0} pictures, {1} pairs, {2}</small>",
+        "{0} pairs of {1} unrelated pictures of {2}, {3}",
+        "not verified: {0} pairs of points share no geometry",
+        "verified: {0} points agree as {1}",
+        "{0} unrelated pairs score this high",
+        "{0} unrelated pairs of pictures score this high",
+    }
 
 
 def test_which_language_is_a_choice(monkeypatch):

@@ -75,7 +75,7 @@ function told(found) {
   const verdict = $("#geometry");
   verdict.textContent = found.reason;
   verdict.classList.toggle("good", found.verified);
-  let numbers = t("{0} pairs of points, {1} agree", found.tentative, found.inliers);
+  let numbers = t("{0} [0 pair|pairs] of points, {1} [1 agrees|agree]", found.tentative, found.inliers);
   if (found.error_px !== null) numbers += `, ${t("median error {0} px", found.error_px)}`;
   if (found.verified) numbers += `, ${t("{0} % of the item covered", Math.round(found.overlap * 100))}`;
   $("#numbers").hidden = false;

@@ -107,7 +107,7 @@ const pagesOf = {
       $$(".face", frame).forEach((one) => one.setAttribute("aria-pressed", String(one.dataset.face === String(face))));
       $("#face-said").textContent = t("Searching…");
       const given = await json("/faces/found", { body: { query, face, reason: reason(), unfit: form.unfit.checked } });
-      $("#face-said").textContent = t("Face {0}: {1} leads", face, given.matches);
+      $("#face-said").textContent = t("Face {0}: {1} [1 lead|leads]", face, given.matches);
       put($("#faces-found"), given.html);
       $$("#faces-found .card").forEach((card) => holdable($(".look", card), () => [pictureOf(card)]));
     });
@@ -124,7 +124,7 @@ const pagesOf = {
       put($("#faces-found"), "");
       $("#face-said").textContent = t("Looking for faces…");
       const { faces } = await json("/faces/of", { body: { query, reason: why } });
-      $("#face-said").textContent = faces.length ? t("{0} faces: choose one", faces.length) : t("No face was found in this picture");
+      $("#face-said").textContent = faces.length ? t("{0} [0 face|faces]: choose one", faces.length) : t("No face was found in this picture");
       for (const { number, box, unfit } of faces) {
         const button = document.createElement("button");
         button.type = "button";
@@ -265,7 +265,7 @@ const pagesOf = {
     $("#audit-verify").addEventListener("click", tried(async () => {
       const { faults } = await json("/audit/verify", { body: {} });
       const verdict = $("#audit-verdict");
-      verdict.textContent = faults.length ? t("{0} faults: {1}", faults.length, faults[0]) : t("The chain is whole: no entry was changed, added or taken out.");
+      verdict.textContent = faults.length ? t("{0} [0 fault|faults]: {1}", faults.length, faults[0]) : t("The chain is whole: no entry was changed, added or taken out.");
       verdict.className = faults.length ? "bad" : "good";
     }));
   },

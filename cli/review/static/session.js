@@ -1,9 +1,13 @@
 // Who this tab is to the server, how it asks, and how its pictures come: with the secret, which no cookie holds.
 "use strict";
 
-// What a reader sees, in the language of the page: the words lie in the page itself. {0}, {1}, ... stand for what is given.
+// What a reader sees, in the language of the page: the words lie in the page itself. {0}, {1}, ... stand for what is given,
+// [0 picture|pictures] for the one or the other by the number that {0} is (imgmatch.language.counted).
 const WORDS_OF = JSON.parse(document.getElementById("words").textContent);
-const t = (text, ...given) => (WORDS_OF[text] || text).replace(/\{(\d)\}/g, (_, at) => given[at]);
+const ONE = document.documentElement.lang === "fr" ? ["0", "1"] : ["1"];
+const t = (text, ...given) => (WORDS_OF[text] || text)
+  .replace(/\[(\d) ([^[\]|]*)\|([^[\]|]*)\]/g, (_, at, one, more) => (ONE.includes(String(given[at])) ? one : more))
+  .replace(/\{(\d)\}/g, (_, at) => given[at]);
 
 const $ = (selector, from = document) => from.querySelector(selector);
 const $$ = (selector, from = document) => [...from.querySelectorAll(selector)];

@@ -17,7 +17,7 @@ from indexer.out.exchange.snapshot import item_batches
 from indexer.out.overview.entities import Entity, Named, day_of, is_date, kind_of, of_labels, of_metadata, of_places
 from indexer.search.background import Background
 from indexer.search.closer import standing_in, verify_links
-from indexer.search.groups import LINK_SIMILARITY, Link, chosen_links, links
+from indexer.search.groups import LINK_SIMILARITY, Link, chosen_links, links, rated
 
 Items = tuple[int, int]
 """Two items, of a case or of one each of two."""
@@ -270,12 +270,24 @@ def find_pairs(
         found.cut += between.seen
         found.within += between.within
         kept = [pair for pair, said in chosen.items() if said != REJECTED]
-        standing = chosen_links(uses[one], uses[other], spec, kept, backgrounds[one])
+        standing = chosen_links(uses[one], uses[other], spec, kept)
         chosen_pairs += [Pair((one, other), link) for link in standing]
     alike = nearest.all()
     found.cut -= len(alike)
-    _look(uses, found, [*chosen_pairs, *alike], decided, request, progress)
+    pairs = _rated(uses, spec, [*chosen_pairs, *alike], backgrounds)
+    _look(uses, found, pairs, decided, request, progress)
     return found
+
+
+def _rated(
+    uses: Sequence[Use], spec: ModelSpec, pairs: Sequence[Pair], backgrounds: Sequence[Background | None]
+) -> list[Pair]:
+    """Pairs with their false-match rates by the background of the first case of each, those of two cases together."""
+    told: list[Pair] = []
+    for cases, some in itertools.groupby(sorted(pairs, key=lambda pair: pair.cases), key=lambda pair: pair.cases):
+        one, other = (uses[number] for number in cases)
+        told += [Pair(cases, link) for link in rated(one, other, spec, [p.link for p in some], backgrounds[cases[0]])]
+    return told
 
 
 def _decided(

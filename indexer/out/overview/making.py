@@ -58,17 +58,16 @@ class Overview:
     def left_out(self) -> list[str]:
         """What is not in it and why, a sentence each."""
         found, gathered = self.found, self.gathered
-        counts: Mapping[str, int] = {
-            "matches rejected by an examiner": len(found.rejected),
-            "ties gone with them": gathered.gone,
-            "pairs, of parts too, further apart than those looked at (--top), or likelier by chance than asked for": (
-                found.cut
-            ),
-            "pairs in which nothing is convincing": found.nothing,
-            "pairs of pictures that stand for the same": found.within,
-            "ties by one picture beyond the most that are kept": gathered.uncounted,
-        }
-        said = [f"{count:,} {why}" for why, count in counts.items() if count]
+        cut = ", of parts too, further apart than those looked at (--top), or likelier by chance than asked for"
+        counts: Sequence[tuple[str, str, str, int]] = (
+            ("match", "matches", " rejected by an examiner", len(found.rejected)),
+            ("tie", "ties", " gone with them", gathered.gone),
+            ("pair", "pairs", cut, found.cut),
+            ("pair", "pairs", " in which nothing is convincing", found.nothing),
+            ("pair", "pairs", " of pictures of the same", found.within),
+            ("tie", "ties", " by one picture beyond the most that are kept", gathered.uncounted),
+        )
+        said = [f"{count:,} {one if count == 1 else more}{why}" for one, more, why, count in counts if count]
         if self.pictures.unused:
             said.append(f"columns that were not asked about (--column): {', '.join(self.pictures.unused)}")
         return said

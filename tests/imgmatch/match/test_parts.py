@@ -29,7 +29,7 @@ def test_a_small_crop_is_found_by_its_place_in_the_picture(embedder):
         pixels = alter("crop_tenth", pictures[number], number)
         read = wholes(embedder, pixels)
         near = np.max([embedder.embed(seen[None]) @ gallery.T for seen, _ in read.values()], axis=0)[0]
-        query = query_parts(embedder, read)
+        query = query_parts(embedder, read)[1]
         by_whole += near.argmax() == number
         by_parts += np.argmax([parts_score(s, query, p) for s, p in zip(near, parts, strict=True)]) == number
     assert by_parts >= by_whole + 2
@@ -37,7 +37,7 @@ def test_a_small_crop_is_found_by_its_place_in_the_picture(embedder):
 
 def test_a_picture_meets_itself_best(embedder):
     pictures = [view.pixels() for view in views(SAMPLE)][:6]
-    query = query_parts(embedder, wholes(embedder, pictures[2]))
+    query = query_parts(embedder, wholes(embedder, pictures[2]))[1]
     scores = [parts_score(0.0, query, item_parts(embedder, pixels)) for pixels in pictures]
     assert np.argmax(scores) == 2
 
@@ -47,11 +47,23 @@ def test_windows_under_a_mask_say_nothing(embedder):
     left = {side: np.ones((side // 32,) * 2, np.float32) for side in embedder.spec.query_sides_px}
     for cells in left.values():
         cells[: len(cells) // 2] = 0
-    whole = query_parts(embedder, wholes(embedder, pixels))
-    half = query_parts(embedder, wholes(embedder, pixels, left))
+    whole = query_parts(embedder, wholes(embedder, pixels))[1]
+    half = query_parts(embedder, wholes(embedder, pixels, left))[1]
     assert len(half.wholes) == len(whole.wholes) == 3
     assert len(half.parts) < len(whole.parts) == 20
     assert np.isfinite(half.parts).all()
+
+
+def test_the_wholes_have_the_vectors_that_an_ingest_gives_them(embedder):
+    pixels = next(views(SAMPLE)).pixels()
+    left = {side: np.full((side // 32,) * 2, 0.5, np.float32) for side in embedder.spec.query_sides_px}
+    for cells in left.values():
+        cells[0] = 1
+    for weights in (None, left):
+        read = wholes(embedder, pixels, weights)
+        vectors, _ = query_parts(embedder, read)
+        for vector, (seen, some) in zip(vectors, read.values(), strict=True):
+            assert np.array_equal(vector, embedder.embed(seen[None], None if some is None else some[None])[0])
 
 
 def test_the_score_by_hand():

@@ -1,6 +1,5 @@
 """A case on a Milvus server through what befalls it: merging, building, moving, kills, a server that is gone, TLS."""
 
-import datetime
 import os
 import shutil
 import signal
@@ -13,6 +12,7 @@ import threading
 import numpy as np
 import pytest
 
+from benchmarks.certificate import certificate
 from benchmarks.lite import free_port, lite
 from imgmatch.errors import CaseError, UsageError
 from indexer.care.delete import delete
@@ -126,8 +126,8 @@ def test_a_copy_of_a_case_moved_elsewhere_does_not_disturb_the_first(tmp_path, m
 @pytest.mark.claim("O3")
 def test_rows_go_over_tls_to_a_server_whose_certificate_holds_and_to_no_other(tmp_path, milvus_uri):
     pytest.importorskip("cryptography", reason="cryptography is not installed: pip install cryptography")
-    certificate, key = certified(tmp_path)
-    with tls_proxy(certificate, key, int(milvus_uri.rpartition(":")[2])) as port:
+    pem, key = certificate(tmp_path, hosts=["localhost"])
+    with tls_proxy(pem, key, int(milvus_uri.rpartition(":")[2])) as port:
         code = (
             "import sys; from indexer.case.case import Case; from indexer.index.open import CaseIndex\n"
             "from indexer.index.remote import place; from tests.indexer.vectors import SPEC, add, clouds\n"
@@ -141,38 +141,11 @@ def test_rows_go_over_tls_to_a_server_whose_certificate_holds_and_to_no_other(tm
             environment = {**os.environ, **more, "IMGMATCH_MILVUS_TOKEN": "user:password"}
             return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
 
-        trusted = run("trusted", GRPC_DEFAULT_SSL_ROOTS_FILE_PATH=str(certificate))
+        trusted = run("trusted", GRPC_DEFAULT_SSL_ROOTS_FILE_PATH=str(pem))
         assert trusted.stdout.strip() == "1", trusted.stderr
         unknown = run("unknown")
         assert unknown.returncode == 1
         assert "can't be reached" in unknown.stderr
-
-
-def certified(folder):
-    """A certificate of its own authority for this machine, and its key, as PEM files."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "certificate.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / "key.pem").write_bytes(key.private_bytes(*form))
-    return folder / "certificate.pem", folder / "key.pem"
 
 
 class tls_proxy:  # noqa: N801 - used as a function

@@ -133,6 +133,45 @@ def test_a_server_that_is_killed_comes_back_with_every_row(tmp_path, guarded, to
         whole(case, vectors)
 
 
+def test_rows_that_are_there_twice_become_one(tmp_path, milvus_server):
+    vectors = clouds(21, 300)
+    with Case.create(tmp_path / "case", model=SPEC, remote=place(milvus_server.uri, "twice")) as case:
+        add(case, vectors)
+        follow(case.shelves())
+        collection = Collection(case.catalogue.indexes.remote(), SPEC)
+        rows = [
+            {
+                "key": collection._key(i),
+                "namespace": collection.remote.namespace,
+                "vector_id": i,
+                "vector": vectors[i - 1],
+            }
+            for i in (7, 250)
+        ]
+        collection._client.insert(collection.name, rows, partition_name=collection._part)
+        assert collection.count() == 302
+        follow(case.shelves())
+        whole(case, vectors)
+
+
+def test_new_rows_are_inserted_and_what_may_be_there_is_replaced(tmp_path, milvus_server, monkeypatch):
+    asked = []
+    with Case.create(tmp_path / "case", model=SPEC, remote=place(milvus_server.uri, "inserted")) as case:
+        collection = Collection(case.catalogue.indexes.remote(), SPEC)
+        for name in ("insert", "upsert"):
+            put = getattr(type(collection._client), name)
+            monkeypatch.setattr(
+                type(collection._client), name, lambda *a, name=name, put=put, **k: asked.append(name) or put(*a, **k)
+            )
+        vectors = clouds(22, 200)
+        add(case, vectors)
+        follow(case.shelves())
+        assert asked == ["insert"]
+        collection.send(np.arange(150, 260), vectors[:110])  # as after a kill
+        assert asked == ["insert", "upsert"]
+        assert collection.count() == 259
+
+
 WORKSTATION = (
     "import sys; from indexer.case.case import Case; from indexer.index.remote import follow_commit\n"
     "from tests.indexer.vectors import add, clouds\n"

@@ -75,3 +75,18 @@ def test_links_between_two_cases(case, other, assisted):
     found = collect(pairs_above(store, 0.99, other=others, base=base))
     assert set(found) == expected
     assert {(n, n) for n in range(1, 101)} <= expected
+
+
+def test_an_index_is_not_asked_for_neighbours_below_the_floor(case, monkeypatch):
+    """However many pairs are near enough: the nearest are found, with few questions."""
+    asked = []
+    nearest = pairs.kinds.nearest
+    monkeypatch.setattr(
+        pairs.kinds, "nearest", lambda *given: (asked.append(len(given[2]) * given[3]), nearest(*given))[1]
+    )
+    store, base = case.shelf(SPEC).store(), open_base(case.shelf(SPEC))
+    every = collect(pairs_above(store, 0.01, base=base))
+    without, asked[:] = sum(asked), []
+    found = collect(pairs_above(store, 0.01, base=base, floor=lambda: 0.999))
+    assert {pair for pair, alike in every.items() if alike >= 0.999} <= found.keys()
+    assert sum(asked) < without / 4

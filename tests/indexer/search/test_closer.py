@@ -7,7 +7,7 @@ from indexer.case.case import Case
 from indexer.intake.ingest import ingest
 from indexer.search.closer import closer_look, verify_links
 from indexer.search.copies import Copies
-from indexer.search.groups import Link, groups, links, nearest_links
+from indexer.search.groups import Link, NearestLinks, groups, links
 from tests.conftest import encode, textured
 from tests.indexer.vectors import inside, looking
 
@@ -93,12 +93,14 @@ def test_links_are_in_one_order_and_verified_ones_first(filled, embedder, tmp_pa
     write(folder / "copy.png", ORIGINAL.crop((30, 20, 460, 340)))
     with Case.create(tmp_path / "other", model=embedder.spec) as other:
         ingest(other, [folder], embedder)
-        every, count = nearest_links(links(looking(filled), looking(other), embedder.spec, 0.01))
-        assert count == len(every) > 3
+        every = NearestLinks().take(links(looking(filled), looking(other), embedder.spec, 0.01))
+        count = len(every)
+        assert count > 3
         keys = [(-link.similarity, link.item.item_id, link.other.item_id) for link in every]
         assert keys == sorted(keys)
-        few, again = nearest_links(reversed(every), 3)
-        assert (few, again) == (every[:3], count)
+        for order in (every, every[::-1]):
+            nearest = NearestLinks(3)
+            assert (nearest.take(order), nearest.count) == (every[:3], count)
         judged = verify_links(looking(filled), looking(other), every)
         flags = [link.verification.verified for link in judged]
         assert flags == sorted(flags, reverse=True)

@@ -11,8 +11,10 @@ from imgmatch.types import Match, Sighting
 from indexer.case.case import Case
 from indexer.search import background as background_module
 from indexer.search import decisions
+from indexer.search import groups as groups_module
 from indexer.search.background import background, check_limit, set_background
-from indexer.search.groups import groups, links
+from indexer.search.closer import LinkRequest, find_links
+from indexer.search.groups import groups, links, rated
 from indexer.search.order import rare_enough
 from indexer.search.request import SearchResult
 from indexer.search.sets import by_label
@@ -191,14 +193,34 @@ def test_links_between_cases_say_their_rates(filled, tmp_path):
         theirs[4] = units(0, 200)[100]
         add(other, theirs, start=10_000)
         made = background(filled, SPEC)
-        (found,) = links(looking(filled), looking(other), SPEC, least=0.95, background=made)
+        (found,) = rated(
+            looking(filled), looking(other), SPEC, links(looking(filled), looking(other), SPEC, least=0.95), made
+        )
         assert (found.item.item_id, found.other.item_id) == (101, 5)
         assert found.false_match.rate is None
         assert found.false_match.expected_upper == pytest.approx(200 * 50 * made.calibration.bound)
-        many = list(links(looking(filled), looking(other), SPEC, least=0.3, background=made))
+        many = list(links(looking(filled), looking(other), SPEC, least=0.3))
         few = list(links(looking(filled), looking(other), SPEC, least=0.3, background=made, max_fmr=0.001))
         assert len(few) < len(many)
         assert all(link.false_match.stated <= 0.001 for link in few)
+
+
+def test_of_many_links_the_nearest_alone_are_read(filled, tmp_path, monkeypatch):
+    with Case.create(tmp_path / "other", model=SPEC) as other:
+        add(other, units(7, 150), start=10_000)
+        every = sorted(
+            links(looking(filled), looking(other), SPEC, least=0.01),
+            key=lambda link: (-link.similarity, link.item.item_id, link.other.item_id),
+        )
+        assert len(every) > 5000
+        monkeypatch.setattr(groups_module, "_SLICE", 100)
+        read, made = [], groups_module._links
+        monkeypatch.setattr(groups_module, "_links", lambda *given: (read.extend(given[2]), made(*given))[1])
+        asked = LinkRequest(0.01, top=20)
+        found, count = find_links(filled, other, SPEC, asked, opened_from=other.path)
+    pairs = [[(link.item.item_id, link.other.item_id) for link in some] for some in (found, every)]
+    assert (pairs[0], count) == (pairs[1][:20], len(every))
+    assert len(read) <= 500
 
 
 def test_cases_of_one_picture_and_of_none(tmp_path):
