@@ -141,7 +141,7 @@ def made(folder: Path, rows: int, owner: Owner, kind: str = "") -> tuple[Path, P
             block = rng.standard_normal((min(BLOCK, rows - start), spec.dim), np.float32)
             fill(case, block / np.linalg.norm(block, axis=1, keepdims=True), start, spec)
         if kind:
-            build(case, spec, BuildConfig(kind, jobs=2))  # type: ignore[arg-type]
+            build(case, spec, BuildConfig(kind, jobs=2))
     shutil.copytree(plain, sealed)
     with Case.open(sealed) as case:
         encrypt(case, owner)

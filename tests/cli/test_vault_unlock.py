@@ -89,6 +89,7 @@ def tokens(tmp_path):
     return {**os.environ, "PATH": path, "FAKE_TOKEN": str(tmp_path / "token")}
 
 
+@pytest.mark.claim("D18")
 def test_a_token_opens_it_by_its_plugin_and_another_does_not(tokens, tmp_path):
     case, identity = tmp_path / "case", ("--identity", tmp_path / "identity")
     recipient = bech32("age1fake", b"slot one")
@@ -167,6 +168,7 @@ def test_whoever_sits_there_is_asked_and_what_they_type_is_not_shown(tmp_path):
     assert (code, (case / "unlock.tries").stat().st_size) == (1, 3)
 
 
+@pytest.mark.claim("D19")
 def test_no_argument_of_any_command_is_a_passphrase():
     everything = [*commands(), ("imgmatch", typer.main.get_command(app))]
     options = [option for _, command in everything for option in command.params]

@@ -11,7 +11,7 @@ from cli.app import app
 from imgmatch.vault import age, unlock
 from imgmatch.vault.ring import Identity, Ring
 from indexer.care.access import grant, revoke, rotate
-from indexer.care.destroy import begin
+from indexer.care.destroy import begin, finish
 from indexer.case.case import Case
 from indexer.case.operations import Role
 from indexer.case.place import Owner
@@ -121,10 +121,12 @@ def test_encrypted_decrypted_under_new_keys_and_destroyed_it_is_signed_who_did_i
     with Case.open(tmp_path / "case") as opened:
         encrypt(opened, Owner("Ada", keys["Ada"][1]))
     with Case.open(tmp_path / "case", unlock=keys["Ada"][0]) as opened:
-        begin(opened, "over")
-    assert (
-        json.loads((tmp_path / "case" / "destroyed.json").read_text())["audit"]["entry"] == 11
-    )  # 10 and its signature
+        begun = begin(opened, "a reason that no disk keeps")
+    assert begun["reason"] == "a reason that no disk keeps"
+    assert "no disk keeps" not in (tmp_path / "case" / "destroyed.json").read_text()
+    made = finish(tmp_path / "case", tmp_path / "out", reason="said again")  # as after a kill
+    assert (made["reason"], made["case"]) == ("said again", {"case_id": begun["case"]["case_id"]})
+    assert made["audit"]["entry"] == 11  # 10 and its signature
 
 
 def test_nobody_signs_for_another(case, keys):
