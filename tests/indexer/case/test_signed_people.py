@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import shutil
 
 import pytest
 from typer.testing import CliRunner
@@ -151,3 +152,16 @@ def test_a_key_in_a_file_goes_before_that_of_the_case(case, keys, tmp_path, monk
     monkeypatch.setenv(KEY, str(tmp_path / "pem"))
     used(case, keys["Bob"], "search")
     assert told(case, tmp_path)[0][1:] == [("", False, "7")]
+
+
+def test_an_older_copy_of_an_encrypted_case_put_in_its_place_is_found_by_its_receipt(case, keys, tmp_path):
+    shutil.copytree(case, tmp_path / "old")
+    used(case, keys["Bob"], "search")
+    env = {unlock.IDENTITY: str(tmp_path / "Cy"), KEY: ""}  # an auditor's key is enough
+    receipt = json.loads(CliRunner().invoke(app, ["audit", "receipt", str(case), "--format", "json"], env=env).stdout)
+    shutil.rmtree(case)
+    shutil.copytree(tmp_path / "old", case)
+    for words, code in ((receipt["words"], 1), (receipt["text"], 1)):
+        done = CliRunner().invoke(app, ["audit", "verify", str(case), "--receipt", words], env=env)
+        assert done.exit_code == code, done.output
+    assert CliRunner().invoke(app, ["audit", "verify", str(case)], env=env).exit_code == 0
