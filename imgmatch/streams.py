@@ -227,14 +227,14 @@ class Chained(io.RawIOBase):
 
 class Inflated(io.RawIOBase):
     """What a decompressor makes of a stream, forwards only: one packed stream after the other, never more bytes at once
-    than are asked for. What follows and is none is passed over, unless ``strict``. Raises as the decompressors do, and
-    EOFError at a cut.
+    than are asked for. What follows and is none is passed over; where it begins as ``strict``, it is a damaged one.
+    Raises as the decompressors do, and EOFError at a cut.
 
     ``make`` gives a decompressor. ``memory_bytes`` is what one takes; what itself has to be unpacked takes more.
     Raises EvidenceError of kind ``limit`` where it is too much.
     """
 
-    def __init__(self, source: IO[bytes], make: Callable[[], Any], memory_bytes: int, *, strict: bool = False) -> None:
+    def __init__(self, source: IO[bytes], make: Callable[[], Any], memory_bytes: int, *, strict: bytes = b"") -> None:
         self._source, self._make, self._strict = source, make, strict
         self.held_bytes = memory_bytes + held_bytes(source)
         """Memory that unpacking takes, at every depth."""
@@ -242,7 +242,7 @@ class Inflated(io.RawIOBase):
             says = f"{self.held_bytes:,} bytes of memory, more than {_MOST_UNPACKING_BYTES:,}"
             raise over("memory to unpack by", f"needs {says}, to be unpacked; unpack it by another program")
         self._packer: Any = make()
-        self._first, self._ended = True, False
+        self._first, self._ended, self._foreign = True, False, False
 
     def readable(self) -> bool:
         """True."""
@@ -257,9 +257,11 @@ class Inflated(io.RawIOBase):
                     rest = more.lstrip(b"\0")  # what fills up a block of a tape
                 if not rest:
                     break
-                self._packer, self._first = self._make(), False
+                self._packer, self._first, self._foreign = self._make(), False, not rest.startswith(self._strict)
             elif self._packer.needs_input:
                 rest = self._source.read(_PIECE_BYTES)
+                if not rest and self._foreign:
+                    break
                 if not rest:
                     raise EOFError("the packed data ends too early")
             else:
@@ -267,7 +269,7 @@ class Inflated(io.RawIOBase):
             try:
                 data = self._packer.decompress(rest, len(buffer))
             except Exception:
-                if self._first or self._strict or not rest:
+                if self._first or not rest or (self._strict and not self._foreign):
                     raise
                 break
             self._first = self._first or bool(data)

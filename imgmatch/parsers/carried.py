@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 
 import numpy as np
 
-from imgmatch.parsers import digits, plist
+from imgmatch.parsers import digits, escaped, plist
 from imgmatch.parsers.embedded import decoded
 from imgmatch.picture.extents import BEGIN, length_of
 
@@ -52,7 +52,10 @@ _MAGIC = (
 )
 _URI = rb"data:([\w.+-]{0,80}/?[\w.+-]{0,80})((?:;[\w.=+\"'%-]{0,80}){0,8})(?:\\?,|%2[Cc])"
 _LETTERS = rb"(?:[A-Za-z0-9+/=_%\\\s-]|&#?\w+;)"
-_START = re.compile(_URI + rb"|(" + _MAGIC + rb")|(" + digits.HEX + rb")|(" + digits.LIST + rb")")
+_START = re.compile(
+    _URI + rb"|(" + rb")|(".join((_MAGIC, digits.HEX, digits.LIST, digits.HEX_LIST, escaped.START)) + rb")", re.DOTALL
+)
+_AS_BASE64, _AS_HEX, _AS_LIST, _AS_HEX_LIST, _AS_ESCAPED = 3, 4, 5, 6, 7
 _PROOF = re.compile(rb"(?:data:(?:image/|application/octet|;|,)[^,\s]{0,100},|" + _MAGIC + rb")" + _LETTERS + rb"{32}")
 _RUN = re.compile(rb"(?:[A-Za-z0-9+/=_%\\\s-]|&#?\w+;)*")
 _PLAIN = re.compile(rb"[^\"'<>()\s]*")
@@ -105,7 +108,7 @@ _HINT = re.compile(
     + b"|bplist0|\x1f\x8b\x08|\\A\x78[\x01\x5e\x9c\xda]"
     + b"|PK\x03\x04|%PDF-|\xd0\xcf\x11\xe0\xa1|II[*+]\0|MM\0[*+]|8BPS|JXL |Rar!|SQLite f|\xff\x0a"
     + b"|7z\xbc\xaf|!BDN|\xfd7zXZ\0|[(]\xb5\x2f\xfd"
-    + b"".join(b"|" + re.escape(needle) for needle in (*NEEDLES, *digits.NEEDLES)),
+    + b"".join(b"|" + re.escape(needle) for needle in (*NEEDLES, *digits.NEEDLES, *escaped.NEEDLES)),
     re.DOTALL,
 )
 
@@ -117,7 +120,7 @@ def looks_like(data: bytes) -> bool:
 
 def in_this_text(text: bytes) -> bool:
     """Does a text carry what begins as a picture does, in base64, as a ``data:`` URI or by numbers? Quick where not."""
-    if digits.in_list(text):
+    if digits.in_list(text) or escaped.stands_in(text):
         return True
     if not _has_run(text) and b"data:image/" not in text:
         return False
@@ -159,7 +162,8 @@ def in_text(text: bytes, depth: int = 0) -> Iterator[Carried]:
     """
     if text.startswith((b"\xff\xfe", b"\xfe\xff")):
         text = text.decode("utf-16", "replace").encode("utf-8")
-    if not any(needle in text for needle in NEEDLES) and not digits.in_list(text) and not digits.in_hex(text):
+    numbers = digits.in_list(text) or digits.in_hex(text) or escaped.stands_in(text)
+    if not numbers and not any(needle in text for needle in NEEDLES):
         return
     for at, _, data in runs(text):
         for found in in_value(data, depth + 1):
@@ -170,10 +174,14 @@ def runs(text: bytes, start: int = 0) -> Iterator[tuple[int, int, bytes]]:
     """Where each piece that may be a picture begins and ends in a text, and what it is."""
     at = start
     while (match := _START.search(text, at)) is not None:
-        numbers = match[4] is not None or match[5] is not None
-        uri = match[3] is None and not numbers
-        if numbers:
-            at, data = digits.read(text, match.start(), as_list=match[5] is not None)
+        by = match.lastindex  # group 3 is base64, those behind it are digits and escapes
+        uri = by is None or by < _AS_BASE64
+        if by == _AS_HEX_LIST:
+            at, data = digits.read_hex_list(text, match.start())
+        elif by == _AS_ESCAPED:
+            at, data = escaped.read(text, match.start())
+        elif by in (_AS_HEX, _AS_LIST):
+            at, data = digits.read(text, match.start(), as_list=by == _AS_LIST)
         elif uri and b"base64" not in match[2].lower():
             body = _PLAIN.match(text, match.end())
             data = unquote_to_bytes(unescape(body[0].decode("latin-1")).encode("latin-1", "ignore")) if body else b""

@@ -1,4 +1,4 @@
-"""Times in inodes of ext2, ext3 and ext4, which The Sleuth Kit reads as 32 bits without a sign."""
+"""Times and flags in inodes of ext2, ext3 and ext4, which The Sleuth Kit reads as 32 bits without a sign."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from imgmatch.streams import RandomAccess
 
 _SUPERBLOCK_AT = 1024
 _META_GROUPS, _64_BIT = 0x10, 0x80  # s_feature_incompat
+_FLAGS_AT, _ENCRYPTED = 0x20, 0x800
 _MODIFIED_AT, _EXTRA_SIZE_AT, _MODIFIED_EXTRA_AT = 0x10, 0x80, 0x88
 
 
@@ -33,14 +34,7 @@ class ExtTimes:
 
     def modified(self, inode: int) -> int | None:
         """Seconds since 1970, before it too: 34 bits where the inode has room; None where unknown."""
-        if not self._known:
-            return None
-        block_bytes = 1024 << self._block_shift
-        group, number = divmod(inode - 1, self._inodes_per_group)
-        at = (self._first_block + 1) * block_bytes + group * self._group_bytes
-        group_head = self._source.read_at(at, self._group_bytes).ljust(64, b"\0")
-        table = int.from_bytes(group_head[8:12] + (group_head[40:44] if self._group_bytes >= 64 else b""), "little")
-        found = self._source.read_at(table * block_bytes + number * self._inode_bytes, min(self._inode_bytes, 256))
+        found = self._inode(inode)
         if len(found) < 128:
             return None
         seconds: int = struct.unpack_from("<i", found, _MODIFIED_AT)[0]
@@ -49,3 +43,19 @@ class ExtTimes:
             if _EXTRA_SIZE_AT + extra_bytes >= _MODIFIED_EXTRA_AT + 4:
                 seconds += (struct.unpack_from("<I", found, _MODIFIED_EXTRA_AT)[0] & 3) << 32
         return seconds
+
+    def is_encrypted(self, inode: int) -> bool:
+        """Does the kernel encrypt its content (fscrypt)?"""
+        found = self._inode(inode)
+        return len(found) >= 128 and bool(struct.unpack_from("<I", found, _FLAGS_AT)[0] & _ENCRYPTED)
+
+    def _inode(self, inode: int) -> bytes:
+        """What stands in the table of inodes; nothing where it is not known where that lies."""
+        if not self._known:
+            return b""
+        block_bytes = 1024 << self._block_shift
+        group, number = divmod(inode - 1, self._inodes_per_group)
+        at = (self._first_block + 1) * block_bytes + group * self._group_bytes
+        group_head = self._source.read_at(at, self._group_bytes).ljust(64, b"\0")
+        table = int.from_bytes(group_head[8:12] + (group_head[40:44] if self._group_bytes >= 64 else b""), "little")
+        return self._source.read_at(table * block_bytes + number * self._inode_bytes, min(self._inode_bytes, 256))

@@ -81,8 +81,8 @@ def _of_windows(data: bytes) -> Iterator[bytes | None]:
 
 def _of_apple(data: bytes) -> Iterator[bytes | None]:
     """Each element as a file of its own; None for what is no picture."""
-    at = 8
-    while at + 8 <= len(data):
+    at, end = 8, min(len(data), struct.unpack_from(">I", data, 4)[0])  # others may stand behind it
+    while at + 8 <= end:
         (length,) = struct.unpack_from(">I", data, at + 4)
         if length < 8:
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import email.utils
 import quopri
+import re
 from collections.abc import Iterator
 from datetime import UTC
 from email.errors import MissingHeaderBodySeparatorDefect
@@ -13,15 +14,18 @@ from email.policy import Compat32
 from typing import BinaryIO, cast
 
 from imgmatch import times
-from imgmatch.errors import EvidenceError, over
+from imgmatch.errors import EvidenceError, over, unsupported
 from imgmatch.locator import Names
-from imgmatch.parsers import embedded
+from imgmatch.parsers import cms, embedded
 from imgmatch.parsers.pieces import Clock, Piece, Settings, Trouble
 from imgmatch.streams import one_line
 
 _MAX_MESSAGE_BYTES = 512 << 20  # a message is parsed in memory
 _LOOKED_AT_BYTES = 4096
 _MOST_HEADER = 32 << 10
+_MOST_SIGNED = 4
+_SIGNATURES = ("pkcs7-signature", "x-pkcs7-signature")  # of what stands beside them
+_HEADER = re.compile(rb"[!-9;-~]+:[ \t]")
 
 
 class _Bounded(Compat32):
@@ -61,6 +65,9 @@ def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iter
                 yield Trouble("mail", str(number), "broken_document", f"the message can't be read: {one_line(error)}")
         return
     size = _MAX_MESSAGE_BYTES + 1
+    if start[:1] == b"\x30":  # signed, and nothing around it
+        yield from _signed("1", None, stream.read(size), None, clock, 0)
+        return
     if start[:1].isdigit():  # Apple's .emlx: how long the message is, then it, then a list of its properties
         size = min(size, int(stream.readline(20)))
     raw = stream.read(size)
@@ -93,7 +100,7 @@ def _messages(stream: BinaryIO) -> Iterator[bytes | None]:
         yield b"".join(lines) if size <= _MAX_MESSAGE_BYTES else None
 
 
-def _parts(message: Message, before: str, clock: Clock) -> Iterator[Piece | Trouble]:
+def _parts(message: Message, before: str, clock: Clock, depth: int = 0) -> Iterator[Piece | Trouble]:
     when = _when(message)
     waiting: list[tuple[str, Message, str | None]] = [("1", message, when)]
     if message.is_multipart() and not _is_packed_message(message):
@@ -109,10 +116,24 @@ def _parts(message: Message, before: str, clock: Clock) -> Iterator[Piece | Trou
             ]
             waiting = inner + waiting
             continue
-        yield from _part(f"{before}{number}", part, when)
+        yield from _part(f"{before}{number}", part, when, clock, depth)
 
 
-def _part(at: str, part: Message, when: str | None) -> Iterator[Piece | Trouble]:
+def _signed(
+    at: str, name: str | None, data: bytes, when: str | None, clock: Clock, depth: int
+) -> Iterator[Piece | Trouble]:
+    """What lies in a signature: a message, or a file that is called as this one without its ending."""
+    content = cms.content_of(data)
+    if content is None or depth >= _MOST_SIGNED:
+        yield Trouble.of("mail", at, unsupported("message signed by S/MIME", "what it is around is not in it"))
+    elif _HEADER.match(content):
+        yield from _parts(email.message_from_bytes(content, policy=_BOUNDED), f"{at}.", clock, depth + 1)
+    else:
+        stem = name.removesuffix(".p7m") if name else "signed"
+        yield Piece("mail", f"{at}/{stem}", content, when)
+
+
+def _part(at: str, part: Message, when: str | None, clock: Clock, depth: int) -> Iterator[Piece | Trouble]:
     """A part that has no parts: itself, or what its text carries."""
     try:
         name = part.get_filename()
@@ -130,6 +151,8 @@ def _part(at: str, part: Message, when: str | None) -> Iterator[Piece | Trouble]
         place_of = Names()
         for carried_name, carried in embedded.in_text(data):
             yield Piece("mail", place_of(f"{at}/{carried_name}"), carried, when)
+    elif cms.is_signed(data[:_LOOKED_AT_BYTES]) and part.get_content_subtype() not in _SIGNATURES:
+        yield from _signed(at, name, data, when, clock, depth)
     elif data:
         yield Piece("mail", named, data, when)
     else:

@@ -15,6 +15,7 @@ from PIL import Image as Pillow
 from imgmatch.errors import EvidenceError, locked, over, unsupported
 from imgmatch.locator import Names
 from imgmatch.optional import require
+from imgmatch.parsers import pdf_colours, pdf_inline
 from imgmatch.parsers.pieces import Clock, Piece, Settings, Trouble, at_most, png
 from imgmatch.picture.image import load_pixels, to_srgb
 from imgmatch.streams import one_line
@@ -50,14 +51,14 @@ def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iter
     pages, fault = _pages_of(reader)
     fault = cut_off or fault
     clock = Clock(settings)
-    pictures, masks, attached = _listed(pypdf, reader, numbers, clock)
+    pictures, masks, instructions, attached = _listed(pypdf, reader, numbers, clock)
     # A mask says where another picture is transparent.
     for number, generation in at_most((found for found in pictures if found[0] not in masks), settings):
         clock.check()
         found = pypdf.generic.IndirectObject(number, generation, reader).get_object()
         name = f"page-{pages[number]}/image-{number}" if number in pages else f"image-{number}"
         try:
-            data, missing = _picture(found, settings)
+            data, missing = _picture(pypdf, found, settings)
             yield Piece("pdf", name, data)
             if missing is not None:
                 yield Trouble("pdf", name, "broken_document", f"a part of the picture is missing: {missing}")
@@ -66,16 +67,46 @@ def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iter
         except Exception as error:  # noqa: BLE001  (pypdf and Pillow raise about everything on broken data)
             yield Trouble("pdf", name, "broken_document", f"the picture can't be taken out: {one_line(error)}")
         _forget(reader, number, generation)
+    for number, generation in instructions:
+        clock.check()
+        yield from at_most(_inline(pypdf, reader, (number, generation), pages, settings), settings)
+        _forget(reader, number, generation)
     yield from _attachments(attached)
     if fault is not None:
         raise EvidenceError("broken_document", f"the PDF is damaged ({fault}); what was found in it is kept")
 
 
+def _inline(
+    pypdf: Any, reader: Any, at: tuple[int, int], pages: dict[int, int], settings: Settings
+) -> Iterator[Piece | Trouble]:
+    """Pictures in instructions, called by the object that these are, and their number in it."""
+    page = reader.pages[pages[at[0]] - 1] if at[0] in pages else None
+    before, count = f"page-{pages[at[0]]}/inline-{at[0]}" if page is not None else f"inline-{at[0]}", 0
+    try:
+        found = pypdf.generic.IndirectObject(*at, reader).get_object()
+        resources = found.get("/Resources") or (None if page is None else page.get("/Resources"))
+        resources = None if resources is None else resources.get_object()
+        for one in pdf_inline.in_stream(pypdf, reader, found, resources):
+            count += 1
+            if one.get("/ImageMask"):
+                continue
+            data, missing = _picture(pypdf, one, settings)
+            yield Piece("pdf", f"{before}.{count}", data)
+            if missing is not None:
+                says = f"a part of the picture is missing: {missing}"
+                yield Trouble("pdf", f"{before}.{count}", "broken_document", says)
+    except EvidenceError as error:
+        yield Trouble.of("pdf", f"{before}.{count}", error)
+    except Exception as error:  # noqa: BLE001
+        says = f"the picture can't be taken out: {one_line(error)}"
+        yield Trouble("pdf", f"{before}.{count}", "broken_document", says)
+
+
 def _listed(
     pypdf: Any, reader: Any, numbers: list[tuple[int, int]], clock: Clock
-) -> tuple[list[tuple[int, int]], set[int], list[tuple[str, Any]]]:
-    """Which objects are pictures, which are masks of pictures, and what files are attached."""
-    pictures, masks, attached = [], set[int](), []
+) -> tuple[list[tuple[int, int]], set[int], list[tuple[int, int]], list[tuple[str, Any]]]:
+    """Which objects are pictures, which masks of them, which instructions with pictures in them; what is attached."""
+    pictures, masks, instructions, attached = [], set[int](), [], []
     for number, generation in numbers:
         clock.check()
         try:
@@ -84,14 +115,18 @@ def _listed(
                 continue
             if "/EF" in found:
                 attached.append((str(found.get("/UF") or found.get("/F") or f"file-{number}"), found["/EF"]))
-            if isinstance(found, pypdf.generic.StreamObject) and found.get("/Subtype") == "/Image":
+            if not isinstance(found, pypdf.generic.StreamObject):
+                pass
+            elif found.get("/Subtype") == "/Image" or {"/Width", "/Height"} <= found.keys():  # a page's thumbnail
                 masks |= {mask.idnum for name in ("/SMask", "/Mask") if (mask := _reference(found, name)) is not None}
                 if not found.get("/ImageMask"):  # a stencil shows nothing of its own
                     pictures.append((number, generation))
+            elif pdf_inline.may_hold(found) and pdf_inline.holds(found):
+                instructions.append((number, generation))
         except Exception:  # noqa: BLE001  (an object that can't be read is not known to be a picture)
             continue
         _forget(reader, number, generation)
-    return pictures, masks, attached
+    return pictures, masks, instructions, attached
 
 
 def _forget(reader: Any, number: int, generation: int) -> None:
@@ -129,13 +164,20 @@ def _objects(reader: Any) -> list[tuple[int, int]]:
 
 
 def _pages_of(reader: Any) -> tuple[dict[int, int], str | None]:
-    """The first page, from 1, that names each picture; and what is wrong with the pages."""
+    """The first page, from 1, that names each picture, form or instructions; and what is wrong with the pages."""
     pages: dict[int, int] = {}
     try:
         for number, page in enumerate(reader.pages, start=1):
             if number > _MAX_PAGES:
                 break
             waiting, seen = [page.get("/Resources")], set[int]()
+            content = dict.get(page, "/Contents")
+            if content is not None and not hasattr(content, "idnum"):
+                pages.update((one.idnum, number) for one in content if one.idnum not in pages)
+            elif content is not None:
+                told = content.get_object()
+                for one in told if isinstance(told, list) else (content,):
+                    pages.setdefault(one.idnum, number)
             while waiting:
                 resources = waiting.pop(0)
                 resources = None if resources is None else resources.get_object()
@@ -145,11 +187,10 @@ def _pages_of(reader: Any) -> tuple[dict[int, int], str | None]:
                     if not hasattr(raw, "idnum") or raw.idnum in seen:
                         continue
                     seen.add(raw.idnum)
+                    pages.setdefault(raw.idnum, number)
                     form = raw.get_object()
                     if isinstance(form, dict) and form.get("/Subtype") == "/Form":
                         waiting.append(form.get("/Resources"))
-                    else:
-                        pages.setdefault(raw.idnum, number)
     except RecursionError:
         return pages, "its pages lie in each other"
     except Exception as error:  # noqa: BLE001
@@ -167,7 +208,7 @@ def _reference(found: Any, name: str) -> Any:
     return raw if hasattr(raw, "idnum") else None
 
 
-def _picture(found: Any, settings: Settings) -> tuple[bytes, str | None]:
+def _picture(pypdf: Any, found: Any, settings: Settings) -> tuple[bytes, str | None]:
     """A picture as a file of its own, and what of it can't be read, where that would not show any more."""
     filters = found.get("/Filter")
     filters = [] if filters is None else filters.get_object()
@@ -183,7 +224,7 @@ def _picture(found: Any, settings: Settings) -> tuple[bytes, str | None]:
         data = found.get_data()
         data = data if isinstance(data, bytes) else bytes(data, "latin-1")
         return (data, None) if names[-1] == _JPEG_2000 else _jpeg(found, data, most)
-    picture = found.decode_as_image()
+    picture = pdf_colours.plain(pypdf, found).decode_as_image()
     if picture is None:
         raise EvidenceError("broken_document", "the picture can't be taken out")
     return png(to_srgb(picture)), None

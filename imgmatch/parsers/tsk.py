@@ -10,7 +10,7 @@ import itertools
 import struct
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from typing import Annotated, Any, TypedDict, TypeVar
+from typing import Annotated, Any, Literal, TypedDict, TypeVar
 
 from imgmatch.optional import require
 from imgmatch.parsers import ext
@@ -18,7 +18,7 @@ from imgmatch.parsers.ntfs import initialised
 from imgmatch.parsers.told import Name, Number, Size
 from imgmatch.streams import RandomAccess
 
-_DEFAULT_DATA, _NTFS_DATA = 1, 128
+_DEFAULT_DATA, _NTFS_DATA, _NTFS_LOGGED = 1, 128, 256
 _MFT = 0
 _KEPT_OPEN = 64
 _KEPT_LISTINGS = 8
@@ -58,8 +58,13 @@ class About(TypedDict):
     block_bytes: Annotated[int, range(1, 1 << 31)]
 
 
+Kept = Literal["", "packed by Windows (CompactOS)", "encrypted by Windows (EFS)", "encrypted (fscrypt)"]
+
+
 class Meta(TypedDict):
-    """What an inode is. ``streams``: name, size and number of NTFS's named streams."""
+    """What an inode is. ``streams``: name, size and number of NTFS's named streams. ``kept``: how what lies in the file
+    is not what TSK reads there.
+    """
 
     inode: Number
     folder: bool
@@ -68,6 +73,7 @@ class Meta(TypedDict):
     size: Size
     modified: int | None
     streams: list[tuple[Name, Size, int]]
+    kept: Kept
 
 
 class Entry(TypedDict):
@@ -244,6 +250,7 @@ class FileSystem:
     def _meta(self, entry: Any) -> Meta:
         tsk, meta = self._tsk, entry.info.meta
         regular = meta.type == tsk.TSK_FS_META_TYPE_REG
+        streams, kept = self._kept(entry, meta.addr, regular)
         return {
             "inode": meta.addr,
             "folder": meta.type == tsk.TSK_FS_META_TYPE_DIR,
@@ -251,15 +258,27 @@ class FileSystem:
             "allocated": bool(meta.flags & tsk.TSK_FS_META_FLAG_ALLOC),
             "size": meta.size,
             "modified": self._ext.modified(meta.addr) if self._ext is not None else meta.mtime or None,
-            "streams": self._streams(entry) if regular and self._ntfs else [],
+            "streams": streams,
+            "kept": kept,
         }
 
-    def _streams(self, entry: Any) -> list[tuple[str, int, int]]:
-        return [
-            (a.info.name.decode("utf-8", "surrogateescape"), int(a.info.size), int(a.info.id))
-            for a in entry
-            if int(a.info.type) == _NTFS_DATA and a.info.name
-        ]
+    def _kept(self, entry: Any, inode: int, regular: bool) -> tuple[list[tuple[str, int, int]], Kept]:
+        """Its streams, and what keeps its content from being read."""
+        streams: list[tuple[str, int, int]] = []
+        kept: Kept = (
+            "encrypted (fscrypt)" if regular and self._ext is not None and self._ext.is_encrypted(inode) else ""
+        )
+        for attribute in entry if regular and self._ntfs else ():
+            kind, name = int(attribute.info.type), attribute.info.name
+            if kind == _NTFS_DATA and name == b"WofCompressedData":
+                kept = "packed by Windows (CompactOS)"
+            elif kind == _NTFS_DATA and name:
+                streams.append(
+                    (name.decode("utf-8", "surrogateescape"), int(attribute.info.size), int(attribute.info.id))
+                )
+            elif kind == _NTFS_LOGGED and name == b"$EFS":
+                kept = "encrypted by Windows (EFS)"
+        return streams, kept
 
 
 def _entries(block: bytes) -> Iterator[tuple[str, int]]:

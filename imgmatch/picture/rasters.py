@@ -12,6 +12,17 @@ _MAPPED, _COLOUR, _GREY, _PACKED = 1, 2, 3, 8
 _DEPTHS = {_MAPPED: (8, 16), _COLOUR: (15, 16, 24, 32), _GREY: (8, 16)}
 _ALPHA = {8: (0,), 15: (0,), 16: (0, 1, 8), 24: (0,), 32: (0, 8)}
 _MOST_PIXELS = 1 << 28
+# What a file that hides behind one may begin with.
+_OTHERS = (
+    b"PK\3\4",
+    b"\xff\xd8\xff",
+    b"\x89PNG\r\n",
+    b"7z\xbc\xaf\x27",
+    b"Rar!\x1a",
+    b"%PDF-1",
+    b"GIF8",
+    b"\x1f\x8b\x08",
+)
 _PCX = struct.Struct("<BBBB4H")
 
 
@@ -28,14 +39,14 @@ def is_tga(data: bytes) -> bool:
         return False
     if mapped and (colour_bits not in (15, 16, 24, 32) or not colours or first):
         return False
-    if data.endswith(_FOOTER):
+    if data.rfind(_FOOTER) >= _TGA.size:  # something may stand behind it
         return True
     if not mapped and (first or colours or colour_bits):
         return False
     start = _TGA.size + id_bytes + colours * ((colour_bits + 7) // 8)
     pixel = (depth + 7) // 8
     end = _packed_end(data, start, pixel, width * height) if kind & _PACKED else start + width * height * pixel
-    return end == len(data)
+    return end == len(data) or (0 < end < len(data) and data.startswith(_OTHERS, end))
 
 
 def _packed_end(data: bytes, at: int, pixel: int, left: int) -> int:

@@ -79,7 +79,7 @@ DOCUMENTS = Kind(
 ARCHIVES = Kind(
     "archives",
     "imgmatch.workers.serving:extract",
-    ("sevenzip", "unfolded"),
+    ("sevenzip", "unfolded", "zipped"),
     ("backports.zstd", "compression.zstd", "Cryptodome.Cipher._mode_cbc", "inflate64", "bcj", "libarchive.entry"),
     ("brotli", "encodings", "py7zr", "pyppmd"),
     uses=500,

@@ -26,7 +26,7 @@ from imgmatch.workers.process import GoneError, Process, StartError
 
 _MOST_IDLE = 8  # of a kind
 # What takes as long as it is large, and how much of it the slowest is got through in a second.
-_AS_LONG_AS_IT_IS = {"sevenzip"}
+_AS_LONG_AS_IT_IS = {"sevenzip", "zipped"}
 _LEAST_BYTES_A_SECOND = 256 << 10
 
 

@@ -17,7 +17,7 @@ from imgmatch.errors import UsageError
 from imgmatch.given import legible, loads
 from indexer.intake.labels import KEY_COLUMNS, LabelRow, UnusedRow
 from indexer.intake.places import on_disk
-from indexer.intake.tablefile import open_table, records
+from indexer.intake.tablefile import MOST_NONE, NOTHING_FURTHER, open_table, records
 
 _URL_SCHEMES = ("http://", "https://", "ftp://", "data:", "//")
 _MOST_LINE = 1 << 20
@@ -78,9 +78,12 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str] | str]]:
 
 def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, str] | str]]:
     with open_table(path) as (file, _):
-        number = 0
+        number = none = 0
         while line := file.readline(_MOST_LINE):
-            number += 1
+            number, none = number + 1, none + 1
+            if none > MOST_NONE:
+                yield number, NOTHING_FURTHER
+                return
             if not line.endswith(("\n", "\r")) and len(line) == _MOST_LINE:
                 while (rest := file.readline(_MOST_LINE)) and not rest.endswith("\n"):
                     pass
@@ -96,6 +99,7 @@ def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, str] | str]]:
             if not isinstance(row, dict) or len(row) > _MOST_COLUMNS:
                 yield number, f"no JSON object of at most {_MOST_COLUMNS} fields"
                 continue
+            none = 0
             yield number, {_column(name): _text(value)[:_MOST_TEXT] for name, value in row.items() if name.strip()}
 
 

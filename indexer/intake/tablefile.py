@@ -19,6 +19,9 @@ from imgmatch.workers.parse import extract
 _ZIP, _OLD_EXCEL = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _LIMITS = SourceLimits()
 _MOST_TEXT = 4096
+MOST_NONE = 100_000
+"""So many rows on end that have a single cell, where the first line has several, are no table any more."""
+NOTHING_FURTHER = f"{MOST_NONE:,} rows before it, one after the other, are none; from here on nothing is read"
 
 
 class Table(NamedTuple):
@@ -75,6 +78,7 @@ def records(
     ``keys`` name what a row is of: these columns, and ``label``, may be in upper or lower case; their cells are as they
     stand. A column without a name is called by its number. Empty rows are left out. Raises UsageError, saying what is
     ``needed``, where the header names none of the keys, or not those that there must be ``also``.
+    What comes behind very many rows on end that are none is left, which the last of them says.
     """
     with open_table(path) as table:
         rows = Rows(table.text)
@@ -89,7 +93,9 @@ def records(
             raise UsageError(f"{path}: {needed}; {why}")
         for sheet in table.unread:
             yield 0, f"the sheet {sheet!r} was not read: only the first that holds something is"
-        while True:
+        none = 0
+        while none < MOST_NONE:
+            none += 1
             try:
                 cells = next(rows)
             except StopIteration:
@@ -97,6 +103,8 @@ def records(
             except csv.Error as error:
                 yield rows.line_num, f"no row of a CSV: {error}"
                 continue
+            if len(cells) > 1 or len(header) == 1:
+                none = 0
             while len(cells) > len(header) and not cells[-1].strip():
                 cells.pop()
             if len(cells) > len(header):
@@ -104,6 +112,7 @@ def records(
             elif any(cell.strip() for cell in cells):
                 named = zip(header, cells, strict=False)
                 yield rows.line_num, {name: _cell(cell, name in keys) for name, cell in named}
+        yield rows.line_num, NOTHING_FURTHER
 
 
 def _cell(text: str, as_it_stands: bool) -> str:

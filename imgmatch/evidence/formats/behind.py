@@ -9,7 +9,7 @@ from typing import BinaryIO, ClassVar, cast
 
 from imgmatch.errors import EvidenceError
 from imgmatch.evidence.container import Container
-from imgmatch.evidence.formats.ends import Ahead, end_of, program_end
+from imgmatch.evidence.formats.ends import BEGINNINGS, Ahead, end_of, program_end
 from imgmatch.evidence.formats.zip_directory import DamagedError, Directory
 from imgmatch.evidence.look import HEAD_BYTES, Look
 from imgmatch.evidence.naming import signature_of
@@ -29,8 +29,16 @@ _STARTS = re.compile(
     rb"|8BPS\0[\1\2]|\0\0\0\x0cJXL \r\n|\0\0\0\x0cjP  \r\n|\xfd7zXZ\0",
     re.DOTALL,
 )
-_LONGEST = 64
+# What stands right behind an end may be of these too, which are too short to be looked for.
+_PACKED = re.compile(rb"\x1f\x8b\x08[\0-\x1f]|BZh[1-9]1AY&SY|\x28\xb5\x2f\xfd|.{257}ustar", re.DOTALL)
+_LONGEST, _HEADER_OF_TAR = 64, 512
 _ARCHIVES = re.compile(rb"PK\x03\x04|7z\xbc\xaf\x27\x1c|Rar!\x1a\x07|MSCF\0\0\0\0")
+# Behind the last line of a script.
+_IN_SCRIPT = re.compile(
+    rb"\n(\x1f\x8b\x08[\0-\x1f]|BZh[1-9]1AY&SY|\xfd7zXZ\0|\x28\xb5\x2f\xfd|7z\xbc\xaf\x27\x1c|Rar!\x1a\x07|PK\x03\x04|\x5d\0\0.{2}\xff"
+    rb"|[^\n\0]{1,99}\0[^\n]{157}ustar|\xff\xd8\xff[\xdb\xe0-\xef]|\x89PNG\r)",
+    re.DOTALL,
+)
 _END_OF_ZIP, _END_BYTES, _TAIL = b"PK\5\6", 22, 278
 _PADDING = b"\0\xff\t\n\r "
 _NEAR = 1 << 18
@@ -66,7 +74,7 @@ class Behind(Container):
                 end = end_of(ahead)
                 if end is not None:
                     return end != ahead.size and _is_more_than_padding(ahead, end)
-        return _zip_at_end(look) or (look.head[:2] == b"MZ" and _unpacks_itself(look))
+        return _zip_at_end(look) or _unpacks_itself(look)
 
     def members(self) -> Iterator[Evidence | Issue]:
         """What begins there, and an issue for what is of no known kind."""
@@ -130,7 +138,7 @@ class Behind(Container):
 
 
 def _may_have_end(head: bytes) -> bool:
-    return head.startswith((b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"BM", b"%PDF-")) or head[4:8] == b"ftyp"
+    return head.startswith(BEGINNINGS) or head[4:8] in (b"ftyp", b"jP  ", b"JXL ")
 
 
 def _is_more_than_padding(ahead: Ahead, at: int) -> bool:
@@ -144,6 +152,10 @@ def _is_more_than_padding(ahead: Ahead, at: int) -> bool:
 
 
 def _unpacks_itself(look: Look) -> bool:
+    if look.head.startswith(b"#!"):
+        return _IN_SCRIPT.search(look.at(0, _NEAR)) is not None
+    if look.head[:2] != b"MZ":
+        return False
     with look.stream() as stream:
         ahead = Ahead(stream, look.evidence.size_bytes)
         end = program_end(ahead)
@@ -166,6 +178,9 @@ def _archive_in(source: RandomAccess, program_ends: int | None) -> int | None:
             return first
     except DamagedError:
         pass
+    if source.read_at(0, 2) == b"#!":
+        match = _IN_SCRIPT.search(source.read_at(0, _NEAR))
+        return None if match is None else match.start(1)
     if program_ends is None:
         return None
     found = _ARCHIVES.search(source.read_at(program_ends, _NEAR))
@@ -187,8 +202,8 @@ def _without_padding(source: RandomAccess, at: int) -> int:
 
 
 def _known(source: RandomAccess, at: int) -> bool:
-    head = source.read_at(at, _LONGEST)
-    if _STARTS.match(head):
+    head = source.read_at(at, _HEADER_OF_TAR)
+    if _STARTS.match(head) or _PACKED.match(head):
         return True
     return signature_of(lambda offset, size: source.read_at(at + offset, size) if offset >= 0 else b"") is not None
 

@@ -16,6 +16,9 @@ _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)
 _EOF = b"%%EOF"
 _PDF_TAIL = 1024
 _MOST_SECTIONS = 256
+_MOST_ICONS = 1_000
+_MOST_ROWS = 4 << 20
+_QOI_END = bytes(7) + b"\1"
 
 
 class Ahead:
@@ -63,7 +66,7 @@ def end_of(ahead: Ahead) -> int | None:
     for magic, end in _ENDS:
         if head.startswith(magic):
             return end(ahead)
-    return _boxes(ahead) if head[4:8] == b"ftyp" else None
+    return _boxes(ahead) if head[4:8] in (b"ftyp", b"jP  ", b"JXL ") else None
 
 
 def _jpeg(ahead: Ahead) -> int | None:
@@ -201,19 +204,64 @@ def _pdf(ahead: Ahead) -> int | None:
     return None
 
 
+def _icons(ahead: Ahead) -> int | None:
+    """Of Windows: where the last of its sizes ends."""
+    (count,) = struct.unpack("<H", ahead.at(4, 2).ljust(2, b"\0"))
+    table = ahead.at(6, 16 * count)
+    if not 0 < count <= _MOST_ICONS or len(table) < 16 * count:
+        return None
+    places = [struct.unpack_from("<II", table, entry + 8) for entry in range(0, len(table), 16)]
+    return max(size + at for size, at in places) if all(at >= 6 + len(table) and size for size, at in places) else None
+
+
+def _apple_icons(ahead: Ahead) -> int | None:
+    return int.from_bytes(ahead.at(4, 4), "big") or None
+
+
+def _qoi(ahead: Ahead) -> int | None:
+    """By its end, which no pixels look like."""
+    at = 14
+    while len(block := ahead.at(at, _BLOCK)) >= len(_QOI_END):
+        found = block.find(_QOI_END)
+        if found >= 0:
+            return at + found + len(_QOI_END)
+        at += len(block) - len(_QOI_END) + 1
+    return None
+
+
+def _photoshop(ahead: Ahead) -> int | None:
+    """By the lengths of its parts, and of its rows (Adobe Photoshop File Formats Specification)."""
+    head = ahead.at(0, 26)
+    if len(head) < 26:
+        return None
+    version, channels, height, width, depth = struct.unpack_from(">H6xHIIH", head, 4)
+    at, large = 26, version == 2
+    for number in range(3):  # colours, resources, layers
+        size = 8 if large and number == 2 else 4
+        at += size + int.from_bytes(ahead.at(at, size), "big")
+    packed, rows = int.from_bytes(ahead.at(at, 2), "big"), channels * height
+    if packed == 0:
+        return at + 2 + rows * ((width * depth + 7) // 8)
+    each = 4 if large else 2
+    if packed != 1 or rows > _MOST_ROWS or len(counts := ahead.at(at + 2, rows * each)) < rows * each:
+        return None
+    return at + 2 + len(counts) + int(np.frombuffer(counts, f">u{each}").sum(dtype=np.uint64))
+
+
 def program_end(ahead: Ahead) -> int | None:
-    """Where the parts of a Windows program end that are loaded (PE/COFF)."""
+    """Where the parts of a Windows program end that are loaded (PE/COFF), or those of one for DOS."""
     head = ahead.at(0, 64)
     if head[:2] != b"MZ" or len(head) < 64:
         return None
     (at,) = struct.unpack_from("<I", head, 60)
     coff = ahead.at(at, 24)
     if coff[:4] != b"PE\0\0" or len(coff) < 24:
-        return None
+        last, pages = struct.unpack_from("<HH", head, 2)
+        return max(64, (pages - 1) * 512 + (last or 512)) if pages else None
     sections, optional = struct.unpack_from("<H12xH", coff, 6)
     table = ahead.at(at + 24 + optional, 40 * min(sections, _MOST_SECTIONS))
     ends = [sum(struct.unpack_from("<II", table, entry + 16)) for entry in range(0, len(table) - 39, 40)]
-    return max(ends, default=None)
+    return max(ends, default=at + 24 + optional)
 
 
 _ENDS: tuple[tuple[bytes, Callable[[Ahead], int | None]], ...] = (
@@ -223,4 +271,11 @@ _ENDS: tuple[tuple[bytes, Callable[[Ahead], int | None]], ...] = (
     (b"RIFF", _riff),
     (b"BM", _bmp),
     (b"%PDF-", _pdf),
+    (b"\0\0\1\0", _icons),
+    (b"\0\0\2\0", _icons),
+    (b"icns", _apple_icons),
+    (b"qoif", _qoi),
+    (b"8BPS", _photoshop),
 )
+BEGINNINGS = tuple(magic for magic, _ in _ENDS)
+"""What a file begins with whose end can be told, but for those that are made of boxes."""

@@ -6,19 +6,20 @@ holds it up costs one issue."""
 from __future__ import annotations
 
 import itertools
+import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, ClassVar, cast
 
 from imgmatch import times
-from imgmatch.errors import EvidenceError, SourceDiskError, over
+from imgmatch.errors import EvidenceError, SourceDiskError, over, unsupported
 from imgmatch.evidence.formats import boot_sectors
 from imgmatch.evidence.formats.boot_sectors import where_it_can
 from imgmatch.evidence.formats.carve import Carvable, carve
 from imgmatch.evidence.formats.partitions import bytes_at, gaps, may_be_disk
 from imgmatch.evidence.look import Look
 from imgmatch.parsers import tsk
-from imgmatch.streams import DamagedError, Window, damage_of, one_line
+from imgmatch.streams import DamagedError, RandomAccess, Window, damage_of, one_line
 from imgmatch.types import Evidence, Issue
 from imgmatch.workers import session
 
@@ -64,6 +65,8 @@ class FileSystem(Carvable):
         except OSError as error:
             if self.options.carve:
                 yield from carve(self, source, [(0, source.size)])
+            if (name := _beyond_tsk(source)) is not None:
+                raise unsupported(name, "it is not read") from error
             raise EvidenceError("broken_image", f"the file system can't be read: {one_line(error)}") from error
         # FAT's "inodes" are every 32 bytes that might be a folder's entry: TSK looks through them itself, by folder.
         self._slots: bool = about["slots"]  # exFAT too
@@ -226,7 +229,10 @@ class FileSystem(Carvable):
         if gone and size == 0:
             yield self.issue(at, "lost", "deleted; the file system no longer says where its content lies", kind)
             return
-        yield self.entry(at, size, lambda: self._open(inode), when, kind)
+        if meta["kept"]:
+            yield self.failed(at, unsupported(f"file {meta['kept']}", "not read"), kind)
+        else:
+            yield self.entry(at, size, lambda: self._open(inode), when, kind)
         for name, length, number in meta["streams"]:
             yield self.entry(f"{at}:{name}", length, lambda n=number: self._open(inode, n), when, kind)  # type: ignore[misc]
 
@@ -282,6 +288,17 @@ class FileSystem(Carvable):
                         yield from self._step_by_step(question, step[: error.done])
                     yield _Lost(step[error.done], error)
                     step = step[error.done + 1 :]
+
+
+def _beyond_tsk(source: RandomAccess) -> str | None:
+    """What an ext file system is called that has what The Sleuth Kit does not know (fs/ext4/ext4.h of Linux)."""
+    head = source.read_at(1024, 1024).ljust(1024, b"\0")
+    incompatible, read_only = struct.unpack_from("<II", head, 0x60)
+    if head[0x38:0x3A] != b"\x53\xef":
+        return None
+    known = {"bigalloc": read_only & 0x200, "journal device": incompatible & 8, "compression": incompatible & 1}
+    found = [name for name, there in known.items() if there]
+    return f"ext file system with {', '.join(found)}" if found else None
 
 
 class _OfACutImage:

@@ -6,6 +6,7 @@ import re
 
 from imgmatch.evidence.formats.extracted import Extracted
 from imgmatch.evidence.look import Look
+from imgmatch.parsers import cms
 
 _HEADER = re.compile(rb"[!-9;-~]+:[ \t]")
 _MAIL_HEADERS = frozenset(
@@ -29,6 +30,8 @@ class Mail(Extracted):
         """One header may stand at the start of any text; a message has several, behind those that servers put before
         them.
         """
+        if cms.is_signed(look.head):
+            return True
         text = _message(look.head)
         if not _HEADER.match(text):
             return False

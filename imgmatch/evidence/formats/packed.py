@@ -9,7 +9,7 @@ import os
 import struct
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, ClassVar, cast
 
 from imgmatch.errors import over
@@ -28,6 +28,11 @@ _ZLIB_BYTES, _AS_GZIP = 1 << 18, 16 + zlib.MAX_WBITS
 _XZ_BYTES = (10 << 20, 80 << 20, 140 << 20)
 _LEAST_WINDOW_BYTES, _MOST_WINDOW_BYTES = 8 << 20, 128 << 20
 _HEAD_BYTES = 1 << 16
+_ZSTD_FRAME, _SKIPPED, _MOST_SKIPPED = (
+    b"\x28\xb5\x2f\xfd",
+    tuple(bytes([low]) + b"\x2a\x4d\x18" for low in range(0x50, 0x60)),
+    64,
+)
 _NOT_SAID, _MOST_LZMA_BYTES = (1 << 64) - 1, 1 << 38  # as xz has it
 
 
@@ -79,7 +84,7 @@ class Gzip(Packed):
     magic = (b"\x1f\x8b\x08",)
     # zlib reads headers in no time that Python's own reads letter by letter, however long a name in them is.
     unpack: ClassVar[Any] = staticmethod(
-        lambda stream: Inflated(stream, functools.partial(_Zlib, _AS_GZIP), _ZLIB_BYTES, strict=True)
+        lambda stream: Inflated(stream, functools.partial(_Zlib, _AS_GZIP), _ZLIB_BYTES, strict=b"\x1f")
     )
 
 
@@ -117,7 +122,7 @@ class Xz(Packed):
     name = "xz"
     kinds = ("xz",)
     magic = (b"\xfd7zXZ\0",)
-    unpack: ClassVar[Any] = staticmethod(lambda stream: _xz(stream))
+    unpack: ClassVar[Any] = staticmethod(lambda stream: unpack_xz(stream))
 
 
 class Lzma(Packed):
@@ -126,7 +131,7 @@ class Lzma(Packed):
     name = "LZMA"
     kinds = ("lzma",)
     begins = (b"\x5d\0",)
-    unpack: ClassVar[Any] = staticmethod(lambda stream: _xz(stream))
+    unpack: ClassVar[Any] = staticmethod(lambda stream: unpack_xz(stream))
 
     @classmethod
     def recognise(cls, look: Look) -> bool:
@@ -159,15 +164,34 @@ class Zstd(Packed):
 
     name = "Zstandard"
     kinds = ("zst",)
-    magic = (b"\x28\xb5\x2f\xfd",)
+    begins = (_ZSTD_FRAME, *_SKIPPED)
     needs = _ZSTD
-    unpack: ClassVar[Any] = staticmethod(lambda stream: _zstd(stream))
+    unpack: ClassVar[Any] = staticmethod(lambda stream: unpack_zstd(stream))
+
+    @classmethod
+    def recognise(cls, look: Look) -> bool:
+        """By its first frame, behind those that are to be skipped (RFC 8878, 3.1.2)."""
+        return look.head.startswith(_ZSTD_FRAME) or (look.head.startswith(_SKIPPED) and _frame_in(look.at) is not None)
 
 
-def _zstd(stream: BinaryIO) -> Inflated:
+def _frame_in(at: Callable[[int, int], bytes]) -> int | None:
+    """Where the first frame begins that has content."""
+    place = 0
+    for _ in range(_MOST_SKIPPED):
+        head = at(place, 8)
+        if head.startswith(_ZSTD_FRAME):
+            return place
+        if not head.startswith(_SKIPPED) or len(head) < 8:
+            return None
+        place += 8 + int.from_bytes(head[4:], "little")
+    return None
+
+
+def unpack_zstd(stream: BinaryIO) -> Inflated:
     """With the window that its first frame asks for, or that most do."""
     zstd = require(*_ZSTD)
-    head = stream.read(_HEAD_BYTES)
+    whole = stream.read(_HEAD_BYTES)
+    head = whole[_frame_in(lambda place, size: whole[place : place + size]) or 0 :]
     window = _LEAST_WINDOW_BYTES
     if head[4:5] and not head[4] & 0x20 and head[5:6]:  # a window and not just all of it (RFC 8878, 3.1.1.1)
         base = 1 << 10 + (head[5] >> 3)
@@ -179,10 +203,10 @@ def _zstd(stream: BinaryIO) -> Inflated:
             "window to unpack by", f"needs a window of {window:,} bytes to be unpacked; unpack it by another program"
         )
     options = {zstd.DecompressionParameter.window_log_max: (window - 1).bit_length()}
-    return Inflated(cast(BinaryIO, Chained(head, stream)), lambda: zstd.ZstdDecompressor(options=options), window)
+    return Inflated(cast(BinaryIO, Chained(whole, stream)), lambda: zstd.ZstdDecompressor(options=options), window)
 
 
-def _xz(stream: BinaryIO) -> Inflated:
+def unpack_xz(stream: BinaryIO) -> Inflated:
     """With as much memory as its beginning says that it needs, of two sizes."""
     head = stream.read(_HEAD_BYTES)
     for memory in _XZ_BYTES:
@@ -205,7 +229,7 @@ def _flash(stream: BinaryIO) -> Chained:
         return Chained(plain, cast(BinaryIO, Inflated(stream, _Zlib, _ZLIB_BYTES)))
     settings = stream.read(9)[4:]
     whole = cast(BinaryIO, Chained(settings + struct.pack("<Q", _NOT_SAID), stream))
-    return Chained(plain, cast(BinaryIO, _xz(whole)))
+    return Chained(plain, cast(BinaryIO, unpack_xz(whole)))
 
 
 class _Zlib:

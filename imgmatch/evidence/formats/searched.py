@@ -30,8 +30,13 @@ class SearchedPartitions(Partitions):
 
     @classmethod
     def recognise(cls, look: Look) -> bool:
-        """By the first volume where one may begin; nothing is looked for in what can't be read at any place."""
+        """By the first volume where one may begin; nothing is looked for in what can't be read at any place. What
+        begins as another format does (an image that keeps blocks in an order of its own) would give wrong bytes.
+        """
         if not may_be_disk(look) or look.evidence.size_bytes < _MIB:
+            return False
+        known = signature_of(look.at)
+        if known is not None and known.at == 0:
             return False
         with look.evidence.open() as stream:
             return stream.seekable() and bool(_found(Shared(stream)))

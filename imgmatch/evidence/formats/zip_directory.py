@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import IO, Any, cast
 
 from imgmatch import times
+from imgmatch.evidence.formats.packed import unpack_xz, unpack_zstd
 from imgmatch.optional import require
 from imgmatch.streams import BLOCK_BYTES, Inflated, Joined, RandomAccess, Shared, Window
 
@@ -29,7 +30,9 @@ _LOCATOR64 = struct.Struct("<4sIQI")
 _LONGEST_COMMENT = 0xFFFF
 _ABOUT_PHONES, _MOST_ABOUT_PHONES = ("report.xml", "Manifest.db", "Manifest.mbdb"), 16
 _AES_METHOD = 99  # WinZip's AES encryption (AE-x)
-_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+_ZSTD, _XZ = 93, 95
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, _ZSTD, _XZ)
+_IN_A_WORKER = {9: "Deflate64", 98: "PPMd"}
 _ENCRYPTED, _DESCRIPTOR, _PATCH, _STRONG, _UTF8 = 1, 8, 0x20, 0x40, 0x800
 
 
@@ -75,9 +78,14 @@ class Entry:
         """As what it can't be unpacked, whatever the password."""
         if self.flags & _STRONG:
             return "ZIP member encrypted in PKWARE's way"
-        if self.method in _METHODS and not self.flags & _PATCH:
+        if (self.method in _METHODS or self.in_a_worker) and not self.flags & _PATCH:
             return None
         return f"ZIP member packed by method {self.method}"
+
+    @property
+    def in_a_worker(self) -> bool:
+        """Is what unpacks it no part of this process? Then ``packed`` has what is unpacked."""
+        return self.method in _IN_A_WORKER and not self.encrypted
 
     @property
     def is_folder(self) -> bool:
@@ -86,11 +94,7 @@ class Entry:
 
     def open(self, source: RandomAccess, password: bytes | None = None) -> IO[bytes]:
         """What it unpacks to. Raises about everything on broken headers, and RuntimeError for most wrong passwords."""
-        header = source.read_at(self.offset, _LOCAL.size)
-        if header[:4] != LOCAL_HEADER:
-            raise OSError("nothing begins where the directory says that it does")
-        name_bytes, extra_bytes = _LOCAL.unpack(header)[-2:]
-        data = Window(source, self.offset + _LOCAL.size + name_bytes + extra_bytes, self.packed_bytes)
+        data = self.packed(source)
         if self.method in _BOUNDED:
             # The library would unpack all that is in a block at once.
             salt = 12 if self.encrypted else 0
@@ -102,6 +106,14 @@ class Entry:
             plain = _BOUNDED[self.method](packed, self.size_bytes)
             return cast(IO[bytes], _Checked(plain, self.size_bytes, None if self.aes else self.crc))
         return cast(IO[bytes], self._by_library(data, password))
+
+    def packed(self, source: RandomAccess) -> Window:
+        """What of it lies in the archive. OSError where that is no entry."""
+        header = source.read_at(self.offset, _LOCAL.size)
+        if header[:4] != LOCAL_HEADER:
+            raise OSError("nothing begins where the directory says that it does")
+        name_bytes, extra_bytes = _LOCAL.unpack(header)[-2:]
+        return Window(source, self.offset + _LOCAL.size + name_bytes + extra_bytes, self.packed_bytes)
 
     def _by_library(self, data: Window, password: bytes | None) -> Any:
         if self.aes is None:
@@ -161,6 +173,8 @@ def _lzma(packed: IO[bytes], size: int) -> Inflated:
 _BOUNDED = {
     zipfile.ZIP_BZIP2: lambda packed, size: Inflated(packed, bz2.BZ2Decompressor, 4 << 20),
     zipfile.ZIP_LZMA: _lzma,
+    _ZSTD: lambda packed, _: unpack_zstd(packed),
+    _XZ: lambda packed, _: unpack_xz(packed),
 }
 
 

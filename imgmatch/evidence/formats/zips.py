@@ -24,15 +24,21 @@ from imgmatch.evidence.formats import phones
 from imgmatch.evidence.formats.zip_directory import LOCAL_HEADER, DamagedError, Directory, Entry, local_entry
 from imgmatch.evidence.look import read
 from imgmatch.locator import Locator, Names
+from imgmatch.parsers import carried
+from imgmatch.parsers.pieces import Settings
 from imgmatch.picture.extents import BEGIN
 from imgmatch.streams import BLOCK_BYTES, RandomAccess, Shared, Spool, Unpacked, Window, access, check_ratio, one_line
 from imgmatch.types import Evidence, Issue
+from imgmatch.workers import parse
+from imgmatch.workers.parse import Found
 
 _PICTURE = re.compile(r"(^|/)(media|pictures|thumbnails?|docProps/thumbnail[^/]*)(/|$)", re.IGNORECASE)
 _MARKUP = re.compile(r"\.(xml|rels|vml|rdf|fpage|fdoc|fdseq)\Z", re.IGNORECASE)
 _OWN = ("mimetype", "layout-cache")
 _STORED, _DEFLATED = 0, 8
 _MOST_ARCHIVES = 1_000
+_MOST_MARKUP = 32 << 20
+"""A longer part is looked into as any file is."""
 _OF_AFF4 = "information.turtle"
 _LEAST_GAP = 64
 _DESCRIPTOR_MAGIC = b"PK\x07\x08"
@@ -160,6 +166,8 @@ class Zip(Container):
         limit = self.options.limits.max_member_bytes
 
         def open_it() -> BinaryIO:
+            if entry.in_a_worker:
+                return self._by_worker(entry, source)
             try:
                 stream = entry.open(source, password)
             except Exception as error:
@@ -167,6 +175,21 @@ class Zip(Container):
             return cast(BinaryIO, Unpacked(stream, limit))
 
         return self.entry(at, entry.size_bytes, open_it, entry.modified)
+
+    def _by_worker(self, entry: Entry, source: RandomAccess) -> BinaryIO:
+        """What libraries unpack that are kept out of this process; OSError where it is damaged."""
+        settings = Settings(self.options.frames_per_minute, self.options.limits)
+        packed, how = Shared(cast(IO[bytes], entry.packed(source))), f"{entry.method}+{entry.size_bytes}+{entry.crc}"
+        try:
+            for found in parse.extract("zipped", packed, settings, how):
+                if isinstance(found, Found):
+                    found.content.seek(0)
+                    return cast(BinaryIO, found.content)
+        except EvidenceError as error:
+            if error.kind == "broken_archive":
+                raise OSError(str(error)) from error
+            raise
+        raise OSError("nothing of it can be unpacked")
 
     def _salvage(self, source: RandomAccess, place_of: Names, reason: str) -> Iterator[Evidence | Issue]:
         """What the local headers of an archive without a readable directory still give."""
@@ -188,7 +211,8 @@ class Zip(Container):
                 yield self.failed(at, unsupported(f"ZIP member {what}, without a directory", "not unpacked"))
                 continue
             if entry.method == _STORED:
-                size = max(0, min(entry.packed_bytes, source.size - offset, self.options.limits.max_member_bytes))
+                packed = entry.packed_bytes or (self._stored_bytes(source, offset) if entry.described else 0)
+                size = max(0, min(packed, source.size - offset, self.options.limits.max_member_bytes))
                 kept, used = cast(IO[bytes], Window(source, offset, size)), size
             else:
                 kept, used = self._unpack(source, entry, offset)
@@ -202,6 +226,17 @@ class Zip(Container):
             else:
                 yield self.issue(at, "broken_archive", "nothing of it can be unpacked")
         raise EvidenceError("broken_archive", f"the archive is damaged ({reason}); what was found of it is kept")
+
+    def _stored_bytes(self, source: RandomAccess, start: int) -> int:
+        """How long a stored member is of which that is told behind it alone, if it is; else up to the next, or all."""
+        at = start
+        while (at := self._next(source, at, _DESCRIPTOR_MAGIC)) >= 0:
+            told = source.read_at(at + 8, 8)
+            if at - start in (int.from_bytes(told[:4], "little"), int.from_bytes(told, "little")):
+                return at - start
+            at += 1
+        at = self._next(source, start)
+        return (source.size if at < 0 else at) - start
 
     def _unpack(self, source: RandomAccess, entry: Entry, start: int) -> tuple[IO[bytes], int]:
         """What can be inflated from a place on, and how many bytes a whole member took there."""
@@ -230,16 +265,16 @@ class Zip(Container):
             told = int.from_bytes(behind[4:8] if behind.startswith(_DESCRIPTOR_MAGIC) else behind[:4], "little")
         return checksum == told
 
-    def _next(self, source: RandomAccess, start: int) -> int:
-        """The next place of a local header at or after ``start``, or -1."""
+    def _next(self, source: RandomAccess, start: int, magic: bytes = LOCAL_HEADER) -> int:
+        """The next place of a local header, or of another ``magic``, at or after ``start``, or -1."""
         while block := source.read_at(start, BLOCK_BYTES):
             self.budget.check()
-            at = block.find(LOCAL_HEADER)
+            at = block.find(magic)
             if at >= 0:
                 return start + at
             if len(block) < BLOCK_BYTES:
                 break
-            start += len(block) - len(LOCAL_HEADER) + 1
+            start += len(block) - len(magic) + 1
         return -1
 
 
@@ -284,15 +319,19 @@ class _Keys:
 
 
 def _is_own_part(entry: Entry, source: RandomAccess) -> bool:
-    """Of a document: is it what makes the document (its text, its styles), and not something in it?"""
+    """Of a document: is it what makes the document (its text, its styles), and nothing in it that carries pictures?"""
     if entry.encrypted or _PICTURE.search(entry.name):
         return False
     if entry.name in _OWN:
         return True
     try:
         with entry.open(source) as stream:
-            head = read(cast(BinaryIO, stream), 64).replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")
+            text = read(cast(BinaryIO, stream), _MOST_MARKUP)
     except Exception as error:  # noqa: BLE001  (opening it again says why)
         raise_if_machine(error)
         return False
-    return head.startswith(b"<?xml") or (head.startswith(b"<") and bool(_MARKUP.search(entry.name)))
+    text = text.replace(b"\0", b"") if b"\0" in text[:64] else text
+    head = text[:64].lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")
+    if not head.startswith(b"<?xml") and not (head.startswith(b"<") and _MARKUP.search(entry.name)):
+        return False
+    return len(text) < _MOST_MARKUP and not carried.in_this_text(text)

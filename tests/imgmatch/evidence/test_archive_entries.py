@@ -1,8 +1,10 @@
 """Archives give each of their entries, whatever it is called, whatever locks it and whenever it says it was made."""
 
+import base64
 import gzip
 import hashlib
 import io
+import lzma
 import struct
 import tarfile
 import warnings
@@ -269,7 +271,7 @@ def test_a_time_is_utc_only_where_the_archive_says_so(tmp_path, monkeypatch, zon
 
 def test_what_can_not_be_unpacked_is_said_of_the_entry(tmp_path):
     data = bytearray(make_zip([(b"a.jpg", PICTURES[0], {}), (b"b.jpg", PICTURES[1], {})]))
-    data[data.index(b"PK\1\2") + 10] = 9  # Deflate64
+    data[data.index(b"PK\1\2") + 10] = 97  # WavPack
     found = walked(tmp_path, bytes(data))
     assert (found[0].locator.at, found[0].error) == ("a.jpg", "unsupported")
     assert content(found[1]) == PICTURES[1]
@@ -379,3 +381,80 @@ def test_a_name_of_a_7z_that_is_longer_than_any_costs_itself_alone(tmp_path):
             archive.writestr(data, f"{'x' * 90_000 if number == 1 else 'Q'}{number}.jpg")
     found = walked(tmp_path, buffer.getvalue())
     assert [content(one) for one in found if not isinstance(one, Issue)] == PICTURES
+
+
+def one_entry(method: int, packed: bytes, data: bytes, streamed: bool = False) -> bytes:
+    """An archive of one file that is packed in some way; ``streamed``: its sizes follow it, and no directory does."""
+    crc, name = zlib.crc32(data), b"a.jpg"
+    said = (0, 0, 0) if streamed else (crc, len(packed), len(data))
+    head = struct.pack("<4s5H3I2H", b"PK\3\4", 63, 8 * streamed, method, 0, 0x5A21, *said, len(name), 0) + name
+    if streamed:
+        return head + packed + struct.pack("<4s3I", b"PK\7\x08", crc, len(packed), len(data))
+    told = (b"PK\1\2", 63, 63, 0, method, 0, 0x5A21, *said, len(name), 0, 0, 0, 0, 0, 0)
+    directory = struct.pack("<4s6H3I5H2I", *told) + name
+    end = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 1, 1, len(directory), len(head) + len(packed), 0)
+    return head + packed + directory + end
+
+
+def ppmd(data: bytes) -> bytes:
+    """Behind the two bytes that say how (APPNOTE.TXT, 5.10)."""
+    encoder = pytest.importorskip("pyppmd").Ppmd8Encoder(6, 1 << 24)
+    return struct.pack("<H", 5 | 15 << 4) + encoder.encode(data) + encoder.flush()
+
+
+def deflate64(data: bytes) -> bytes:
+    """As Windows packs what is large."""
+    deflater = pytest.importorskip("inflate64").Deflater()
+    return deflater.deflate(data) + deflater.flush()
+
+
+def zstandard(data: bytes) -> bytes:
+    """RFC 8878."""
+    return pytest.importorskip("backports.zstd").compress(data)
+
+
+@pytest.mark.parametrize(("method", "pack"), [(9, deflate64), (93, zstandard), (95, lzma.compress), (98, ppmd)])
+@pytest.mark.parametrize("data", [PICTURES[0], encode(picture(64, (900, 700)), "BMP")], ids=["small", "large"])
+def test_members_are_unpacked_whatever_packed_them(tmp_path, method, pack, data):
+    path = tmp_path / "a.zip"
+    packed = pack(data)
+    path.write_bytes(one_entry(method, packed, data))
+    (found,) = walk(path)
+    assert content(found) == data
+    assert content(Reopener(SourceOptions()).reopen(found.locator)) == data
+    middle = len(packed) // 2
+    path.write_bytes(one_entry(method, packed[:middle] + bytes(8) + packed[middle + 8 :], data))
+    (found,) = walk(path)
+    with pytest.raises(OSError, match=r"\w"):
+        content(found)
+
+
+def test_a_small_member_that_unpacks_to_very_much_is_no_more_than_it_says(tmp_path):
+    path = tmp_path / "a.zip"
+    path.write_bytes(one_entry(9, deflate64(bytes(60_000_000)), bytes(1_000)))
+    (found,) = walk(path)
+    assert content(found) == bytes(1_000)
+
+
+@pytest.mark.parametrize("cut", [0, 1, 200])
+def test_stored_members_whose_length_follows_them_are_found_without_a_directory(tmp_path, cut):
+    whole = one_entry(0, PICTURES[0], PICTURES[0], streamed=True) + one_entry(
+        0, PICTURES[1], PICTURES[1], streamed=True
+    )
+    (tmp_path / "a.zip").write_bytes(whole[: len(whole) - cut])
+    found = list(walk(tmp_path / "a.zip"))
+    contents = [content(one) for one in found if isinstance(one, Evidence)]
+    assert contents[0] == PICTURES[0]
+    assert PICTURES[1].startswith(contents[1][: len(PICTURES[1]) - cut])
+    assert [one.error for one in found if isinstance(one, Issue)].count("unproven") == (cut == 200)
+
+
+def test_base64_in_the_markup_of_a_document_is_looked_into(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.docx", "w") as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+        archive.writestr("word/document.xml", "<?xml version='1.0'?><a/>")
+        text = base64.b64encode(PICTURES[0]).decode()
+        archive.writestr("customXml/item1.xml", f"<?xml version='1.0'?><a>{text}</a>")
+    found = {str(one.locator).partition("|")[2]: content(one) for one in walk(tmp_path) if isinstance(one, Evidence)}
+    assert found["zip:customXml/item1.xml|carried:@24"] == PICTURES[0]
+    assert "zip:word/document.xml" not in found

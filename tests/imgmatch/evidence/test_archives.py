@@ -334,3 +334,14 @@ def test_what_a_zip_holds_and_its_directory_does_not_name_is_found(tmp_path):
             info.extra = struct.pack("<HH", 0xCAFE, 3000) + bytes(3000)  # as zipalign fills up
             archive.writestr(info, jpeg)
     assert not [f for f in walk(tmp_path) if isinstance(f, Issue)]
+
+
+def test_a_zstandard_file_behind_frames_to_be_skipped(tmp_path):
+    zstd = pytest.importorskip("backports.zstd")
+    data = b"\xff\xd8\xff" + bytes(range(256)) * 40
+    skipped = b"\x50\x2a\x4d\x18\4\0\0\0abcd" + b"\x5f\x2a\x4d\x18\0\0\0\0"
+    (tmp_path / "a.jpg.zst").write_bytes(skipped + zstd.compress(data[:5_000]) + skipped + zstd.compress(data[5_000:]))
+    (tmp_path / "b.lz4").write_bytes(skipped + b"\x04\x22\x4d\x18")
+    found = list(walk(tmp_path))
+    assert [str(one.locator).partition("|")[2] for one in found] == ["zst:a.jpg", ""]
+    assert content(found[0]) == data

@@ -1,8 +1,12 @@
 """What stands behind the end of a file is looked into, or named; nothing that cameras leave there is."""
 
+import bz2
+import gzip
 import io
+import lzma
 import os
 import struct
+import tarfile
 import zipfile
 
 import pytest
@@ -30,6 +34,15 @@ def zipped(*contents):
     with zipfile.ZipFile(buffer, "w") as archive:
         for number, content in enumerate(contents):
             archive.writestr(f"{number}.jpg", content)
+    return buffer.getvalue()
+
+
+def tarred(content):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        entry = tarfile.TarInfo("a.jpg")
+        entry.size = len(content)
+        archive.addfile(entry, io.BytesIO(content))
     return buffer.getvalue()
 
 
@@ -188,3 +201,74 @@ def test_a_preview_behind_a_photograph_is_no_second_picture(tmp_path):
     contents, said = found(tmp_path, photograph + preview + other + again)
     assert list(contents.values()) == [photograph + preview + other + again, other, again]
     assert not said
+
+
+def photoshop(rows):
+    """A grey picture without layers, its rows as they are or packed."""
+    height, width = 16, 24
+    head = b"8BPS" + struct.pack(">H6xHIIHH", 1, 1, height, width, 8, 1) + bytes(12)
+    if rows == "bare":
+        return head + b"\0\0" + bytes(range(24)) * height
+    return head + b"\0\1" + struct.pack(">16H", *[25] * 16) + (b"\x17" + bytes(range(24))) * height
+
+
+BEFORE = {
+    "ICO": encode(picture(12), "ICO"),
+    "CUR": b"\0\0\2\0" + encode(picture(12), "ICO")[4:],
+    "ICNS": encode(picture(12, (128, 128)), "ICNS"),
+    "QOI": encode(picture(12), "QOI"),
+    "JPEG 2000": encode(picture(12), "JPEG2000"),
+    "PSD": photoshop("bare"),
+    "PSD, packed": photoshop("packed"),
+}
+
+
+@pytest.mark.parametrize("name", BEFORE)
+@pytest.mark.parametrize("behind", [JPEG, zipped(OTHER)], ids=["picture", "archive"])
+def test_behind_other_pictures_too(tmp_path, name, behind):
+    path = tmp_path / "a"
+    path.write_bytes(BEFORE[name])
+    assert len(list(walk(path))) == 1
+    path.write_bytes(BEFORE[name] + behind)
+    found = list(walk(path))
+    assert not [one for one in found if isinstance(one, Issue)]
+    assert (JPEG if behind == JPEG else OTHER) in [b"".join(iter(one.open().read, b"")) for one in found]
+    assert any(str(one.locator) == f"file:{path}" for one in found)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_tga_before_an_archive_stays_a_picture(tmp_path, version):
+    tga = encode(picture(13), "TGA")
+    (tmp_path / "a.tga").write_bytes((tga if version == 2 else tga.removesuffix(tga[-26:])) + zipped(OTHER))
+    run("init", tmp_path / "case")
+    assert run_json("ingest", tmp_path / "case", tmp_path / "a.tga")["new_items"] == 2
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, bytes])
+def test_scripts_that_unpack_themselves(tmp_path, pack):
+    path = tmp_path / "install.run"
+    path.write_bytes(b"#!/bin/sh\ntail -n +4 $0 | tar x\nexit\n" + pack(tarred(JPEG)))
+    assert JPEG in [b"".join(iter(one.open().read, b"")) for one in walk(path) if not isinstance(one, Issue)]
+
+
+def test_a_packed_file_right_behind_an_end_is_unpacked(tmp_path):
+    for name, packed in (("gz", gzip.compress(OTHER)), ("bz2", bz2.compress(OTHER)), ("tar", tarred(OTHER))):
+        (tmp_path / f"{name}.gif").write_bytes(GIF + packed)
+    found = list(walk(tmp_path))
+    assert not [one for one in found if isinstance(one, Issue)]
+    assert [b"".join(iter(one.open().read, b"")) for one in found].count(OTHER) == 3
+
+
+def test_what_stands_behind_a_gzip_file_does_not_cost_it(tmp_path):
+    for name, behind in (("zip", zipped(OTHER)), ("noise", NOISE), ("line", b"\n")):
+        (tmp_path / f"{name}.jpg.gz").write_bytes(gzip.compress(JPEG) + behind)
+    (tmp_path / "damaged.jpg.gz").write_bytes(gzip.compress(JPEG) + b"\x1f\x8c" + gzip.compress(b"more")[2:])
+    read = {}
+    for one in walk(tmp_path):
+        try:
+            read[str(one.locator).rpartition("/")[2]] = b"".join(iter(one.open().read, b""))
+        except OSError as error:
+            read[str(one.locator).rpartition("/")[2]] = error
+    assert [read[f"{name}.jpg.gz|gz:{name}.jpg"] for name in ("zip", "noise", "line")] == [JPEG] * 3
+    assert OTHER in read.values()
+    assert isinstance(read["damaged.jpg.gz|gz:damaged.jpg"], OSError)

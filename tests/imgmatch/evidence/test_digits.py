@@ -87,3 +87,51 @@ def test_zlib_in_a_value_and_as_a_file(tmp_path):
     (tmp_path / "2.plist").write_bytes(plistlib.dumps({"a": zlib.compress(b"head" + PNG)}, fmt=plistlib.FMT_BINARY))
     (tmp_path / "3.txt").write_bytes(b"x\x9c is no zlib")
     assert list(found_in(tmp_path)[0].values()) == [JPEG, PNG]
+
+
+@pytest.mark.parametrize("between", [", ", ",", " ", ",\\\r\n  ", ",\n"])
+@pytest.mark.parametrize("before", ["", "0x"])
+@pytest.mark.parametrize("upper", [False, True])
+def test_hexadecimal_numbers_one_by_one(between, before, upper):
+    texts = []
+    for data in (JPEG, PNG):
+        numbers = [f"{before}{byte:02X}" if upper else f"{before}{byte:02x}" for byte in data]
+        usual = ", " if between.strip(" \\\r\n") and len(between) > 1 else between
+        lines = [usual.join(numbers[at : at + 16]) for at in range(0, len(numbers), 16)]
+        texts.append("= {" + between.join(lines) + "};\n")
+    text = "".join(texts).encode()
+    assert carried.in_this_text(text)
+    assert [found.data for found in carried.in_text(text)] == [JPEG, PNG]
+
+
+def mysql(data):
+    """As mysqldump writes a BLOB."""
+    escapes = {0: b"\\0", 10: b"\\n", 13: b"\\r", 26: b"\\Z", 34: b'\\"', 39: b"\\'", 92: b"\\\\"}
+    return b"_binary '" + b"".join(escapes.get(byte, bytes([byte])) for byte in data) + b"'"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"INSERT INTO `a` VALUES (1," + mysql(JPEG) + b"),(2," + mysql(PNG) + b",'it\\'s');\n",
+        f"a = {JPEG!r}\nb = {PNG!r}\n".encode(),
+        b'a = "'
+        + b"".join(b"\\x%02x" % byte for byte in JPEG)
+        + b'"; b = "'
+        + b"".join(b"\\x%02X" % b for b in PNG)
+        + b'";',
+    ],
+    ids=["MySQL", "Python", "C"],
+)
+def test_bytes_between_quotes(tmp_path, text):
+    (tmp_path / "a.txt").write_bytes(text)
+    found, _ = found_in(tmp_path)
+    assert list(found.values()) == [JPEG, PNG]
+
+
+def test_numbers_and_quotes_that_begin_so_are_none():
+    rng = random.Random(2)
+    text = b"it's 'GIF89a' that begins so, 'ff d8' too; 89 50 " + b" ".join(
+        b"%02x" % rng.randrange(256) for _ in range(9_000)
+    )
+    assert not list(carried.in_text(text))

@@ -390,3 +390,28 @@ def test_a_listing_that_is_deadly_at_a_later_entry_loses_and_repeats_nothing(ful
     found = list(walk(image))
     assert sorted(each.locator.at for each in found if not isinstance(each, Issue)) == sorted(names)
     assert {each.locator.at for each in found if isinstance(each, Issue)} == {"/", "/00", "/10", "/20"}
+
+
+def test_what_a_file_system_keeps_packed_or_encrypted_is_named(tmp_path):
+    (tmp_path / "content").mkdir()
+    for name, data in PICTURES.items():
+        (tmp_path / "content" / name).write_bytes(data)
+    first, second = list(PICTURES)[:2]
+    ntfs, ext = _empty(tmp_path / "ntfs.dd"), tmp_path / "ext.dd"
+    call("mkfs.ntfs", "-F", "-q", ntfs)
+    for name in (first, second):
+        call("ntfscp", "-f", ntfs, tmp_path / "content" / name, name)
+    (tmp_path / "packed").write_bytes(b"\1" * 3_000)
+    call("ntfscp", "-f", "-N", "WofCompressedData", ntfs, tmp_path / "packed", first)
+    call("mkfs.ext4", "-q", "-F", "-O", "^has_journal", "-d", tmp_path / "content", ext, "8M")
+    call("debugfs", "-w", "-R", f"set_inode_field /{first} flags 0x80800", ext)
+    call("mkfs.ext4", "-q", "-F", "-O", "bigalloc", "-C", "16384", tmp_path / "large.dd", "32M")
+    told = [
+        {(one.locator.at, one.error, one.what) for one in walk(path) if isinstance(one, Issue)}
+        for path in (ntfs, ext, tmp_path / "large.dd")
+    ]
+    assert told == [
+        {(f"/{first}", "unsupported", "file packed by Windows (CompactOS)")},
+        {(f"/{first}", "unsupported", "file encrypted (fscrypt)")},
+        {(str(tmp_path / "large.dd"), "unsupported", "ext file system with bigalloc")},
+    ]

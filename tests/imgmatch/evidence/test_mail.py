@@ -3,6 +3,8 @@
 import base64
 import binascii
 import dataclasses
+import shutil
+import subprocess
 import time
 from email.message import EmailMessage
 
@@ -163,3 +165,50 @@ def test_a_header_without_end_takes_no_time(tmp_path):
     assert found.locator.at == "1/a.jpg"
     with found.open() as stream:
         assert stream.read() == jpeg
+
+
+@pytest.fixture(scope="module")
+def signed(tmp_path_factory):
+    """Signs some bytes, which then lie in the signature (``openssl``)."""
+    folder = tmp_path_factory.mktemp("keys")
+    new = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=a"]
+    subprocess.run(
+        ["openssl", *new, "-keyout", folder / "key", "-out", folder / "crt"], check=True, capture_output=True
+    )
+
+    def sign(data, *options):
+        (folder / "in").write_bytes(data)
+        keys = ["-signer", folder / "crt", "-inkey", folder / "key", "-in", folder / "in", "-binary"]
+        command = ["openssl", "cms", "-sign", *keys, *options]
+        return subprocess.run(command, check=True, capture_output=True).stdout
+
+    return sign
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
+@pytest.mark.parametrize("options", [["-outform", "SMIME"], ["-outform", "DER"], ["-outform", "DER", "-stream"]])
+def test_what_a_signature_is_around_is_read(tmp_path, signed, options):
+    message = html("<p>a</p>")
+    message.add_attachment(JPEGS[0], maintype="image", subtype="jpeg", filename="a.jpg")
+    (tmp_path / "a.p7m").write_bytes(signed(bytes(message), "-nodetach", *options))
+    inside, issues = split(tmp_path / "a.p7m")
+    assert list(inside.values()).count(JPEGS[0]) == 1
+    assert not issues
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
+def test_a_signed_file_is_read_and_a_signature_alone_is_named(tmp_path, signed):
+    (tmp_path / "1.jpg.p7m").write_bytes(signed(JPEGS[1], "-nodetach", "-outform", "DER"))
+    (tmp_path / "2.p7m").write_bytes(signed(JPEGS[1], "-outform", "DER"))
+    inside, issues = split(tmp_path)
+    assert JPEGS[1] in inside.values()
+    assert [(issue.error, issue.what) for issue in issues] == [("unsupported", "message signed by S/MIME")]
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
+def test_a_cut_or_changed_signature_ends(tmp_path, signed):
+    whole = signed(JPEGS[1], "-nodetach", "-outform", "DER")
+    for number in range(0, 64):
+        (tmp_path / f"{number}").write_bytes(whole[:number] + b"\xff" + whole[number + 1 :])
+        (tmp_path / f"{number}.cut").write_bytes(whole[: 17 + number * 8])
+    split(tmp_path)

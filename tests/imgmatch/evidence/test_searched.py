@@ -162,3 +162,16 @@ def test_a_dmg_that_lost_pieces_or_is_packed_by_what_is_not_read_says_so(tmp_pat
     path.write_bytes(data[: len(data) // 3] + data[-512:])
     (issue,) = pictures_of_damaged(path)[1]
     assert issue.startswith("broken_image")
+
+
+@pytest.mark.parametrize("kind", ["parallels", "qed", "qcow"])
+def test_an_image_that_keeps_its_blocks_in_another_order_is_named_and_nothing_in_it_is_taken_for_a_volume(
+    tmp_path, volumes, kind
+):
+    if shutil.which("qemu-img") is None:
+        pytest.skip("needs qemu-img")
+    (tmp_path / "raw").write_bytes(bytes(MIB) + volumes["fat16"])
+    subprocess.run(["qemu-img", "convert", "-O", kind, tmp_path / "raw", tmp_path / "disk"], check=True)
+    (tmp_path / "raw").unlink()
+    found, _ = pictures_of(tmp_path / "disk")
+    assert set(found.values()) <= {f"file:{tmp_path / 'disk'}"}  # it is nothing but itself

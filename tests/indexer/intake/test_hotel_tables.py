@@ -5,6 +5,7 @@ import unicodedata
 import pytest
 
 from indexer.intake.ingest import IngestConfig, ingest
+from indexer.intake.manifests import read_manifest
 from tests.conftest import encode, picture, run, run_json
 from tests.indexer.vectors import inside
 
@@ -119,3 +120,27 @@ def test_a_workbook_labels_and_is_a_manifest(case, embedder, folder):
     assert labels_of(case) == RIGHT
     assert any("row 6: gone.jpg" in told for told in report.tables_told)
     assert any("the sheet 'Notes' was not read" in told for told in report.tables_told)
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "row"),
+    [
+        ("a.csv", 'file,label\na.jpg,B\nb.jpg,"', "aaaaaaaaa\n"),
+        ("a.csv", "file,label\na.jpg,B\n", "\n"),
+        ("a.jsonl", '{"file": "a.jpg"}\n', "[]\n"),
+        ("a.jsonl", '{"file": "a.jpg"}\n', "{\n"),
+    ],
+)
+def test_rows_without_end_that_are_none_are_left_with_one_line(tmp_path, name, head, row):
+    path = tmp_path / name
+    path.write_text(head + row * 250_000)
+    rows = list(read_manifest(path))
+    assert next(getattr(one, "key", None) for one in rows) == "a.jpg"
+    assert "from here on nothing is read" in rows[-1].what
+    assert len(rows) < 200_000
+
+
+def test_a_long_table_of_what_is_elsewhere_is_read_to_its_end(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("file,label\n" + "elsewhere.jpg,B\n" * 120_000 + "\n" * 9 + "last.jpg,C\n")
+    assert list(read_manifest(path))[-1].key == "last.jpg"
