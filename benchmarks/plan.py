@@ -88,13 +88,17 @@ def plan() -> Iterator[dict[str, Any]]:
 
 def tables() -> dict[str, str]:
     """Both tables, as Markdown."""
-    head = ("rows", "where", "index", "build s", "recall@10", "one query ms", "queries/s together", "MB in memory",
-            "MB on disk")  # fmt: skip
-    first = _markdown(head, sorted(measured(), key=lambda row: (row[0], row[1])))
-    head = ("rows", "index", "GB in memory", "GB on the nodes' disks", f"query nodes of {NODE_GB} GB", "GB in cases")
-    second = _markdown(head, [tuple(row[name] for name in (
-        "rows", "kind", "memory_gb", "node_disk_gb", "query_nodes", "case_gb")) for row in plan()])  # fmt: skip
-    return {"measured": first, "plan": second}
+    first = (
+        "rows", "where", "index", "build s", "recall@10", "one query ms", "queries/s together", "MB in memory",
+        "MB on disk",
+    )  # fmt: skip
+    second = (
+        "rows", "index", "GB in memory", "GB on the nodes' disks", f"query nodes of {NODE_GB} GB", "GB in cases",
+    )  # fmt: skip
+    return {
+        "measured": _markdown(first, sorted(measured(), key=lambda row: (row[0], row[1]))),
+        "plan": _markdown(second, [tuple(row.values()) for row in plan()]),
+    }
 
 
 def _markdown(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
