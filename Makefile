@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export MPLBACKEND = Agg
 
-.PHONY: demo test lint install bundle guide words clean
+.PHONY: demo test lint install bundle pex matrix guide words clean
 
 install: $(VENV)/.installed
 
@@ -42,6 +42,20 @@ test: lint $(VENV)/.reference-pdq
 bundle: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bundle]'
 	$(BIN)/python tools/bundle.py dist/bundle $(if $(KEY),--key $(KEY))
+
+# One file that runs with any Python of this version and system, without installing: dist/imgmatch.pex. It unpacks itself into
+# the user's cache when it first runs (PEX_ROOT says where).
+pex: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'hatchling>=1.26' 'pex>=2.60'
+	rm -rf dist/pex
+	$(BIN)/python -m hatchling build -t wheel -d dist/pex
+	$(BIN)/pex --venv prepend --sh-boot -c imgmatch --constraints constraints.txt -o dist/imgmatch.pex dist/pex/*.whl
+	rm -rf dist/pex
+
+# Does it install and work with each Python that is here?
+matrix: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'hatchling>=1.26'
+	$(BIN)/python tools/matrix.py
 
 # The guide as a folder for any browser, in dist/guide; its pictures are made anew, by chromium.
 guide: install

@@ -69,8 +69,9 @@ def is_date(column: str) -> bool:
 
 def of_labels(labels: Mapping[str, Sequence[str]], kinds: Mapping[str, str]) -> Iterator[Named]:
     """The entities that labels name, by the kinds of their columns. A column of telephones that holds no numbers names
-    devices.
+    devices. A room is one of the place that stands beside it, as every hotel has a room 5.
     """
+    house = _house(labels, kinds)
     for column, values in labels.items():
         kind = kinds.get(column)
         if kind is None:
@@ -81,7 +82,20 @@ def of_labels(labels: Mapping[str, Sequence[str]], kinds: Mapping[str, str]) -> 
                 if name:
                     number = _number(name) if kind == TELEPHONE else ""
                     known = DEVICE if kind == TELEPHONE and not number else kind
+                    if kind == ROOM and house:
+                        name = f"{house}, {name}"[:MOST_NAME]
                     yield Entity(known, number or folded(name)), name
+
+
+def _house(labels: Mapping[str, Sequence[str]], kinds: Mapping[str, str]) -> str:
+    """The place that a picture's rooms are in: of several columns the one that most likely names it."""
+    order = _WORDS[PLACE].split()
+    columns = [column for column, values in labels.items() if kinds.get(column) == PLACE and any(values)]
+    ranks = {column: min((order.index(w) for w in words_of(column) if w in order), default=99) for column in columns}
+    if not columns:
+        return ""
+    values = labels[min(columns, key=lambda column: (ranks[column], column))]
+    return " / ".join(sorted({" ".join(value.split()) for value in values if value.strip()}, key=folded))
 
 
 def folded(name: str) -> str:
