@@ -82,8 +82,10 @@ def measure(
     return figures
 
 
-def of_rooms(embedder: Embedder, arguments: argparse.Namespace, others: Sequence[Pixels]) -> dict[str, Any]:
-    """Rooms and hotels, by every view of the hotels kept aside."""
+def of_rooms(
+    embedder: Embedder, arguments: argparse.Namespace, others: Sequence[Pixels]
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """Rooms and hotels, by every view of the hotels kept aside; and what score tells a hotel."""
     found = [view for view in views(arguments.hotels) if kept_aside(view)]
     pictures = [view.pixels() for view in found]
     gallery = Gallery(embedder, [*pictures, *others])
@@ -93,7 +95,28 @@ def of_rooms(embedder: Embedder, arguments: argparse.Namespace, others: Sequence
     itself = np.eye(len(found), len(places), dtype=bool)
     room, hotel = (of[: len(found), None] == of[np.newaxis] for of in (places, hotels))
     queries = [alter("person", pixels, SEED + number) for number, pixels in enumerate(pictures)]
-    return measure(gallery, queries, room & ~itself, itself, hotel)
+    kinds = np.array([view.kind for view in found])
+    return measure(gallery, queries, room & ~itself, itself, hotel), levels(gallery, pictures, room, hotel, kinds)
+
+
+def levels(
+    gallery: Gallery, pictures: Sequence[Pixels], room: np.ndarray, hotel: np.ndarray, kinds: np.ndarray
+) -> dict[str, float]:
+    """The score that 1 in 1,000 pairs of views of one kind of room in different hotels reach (what `match.rooms` takes
+    for a hotel's), and how many pairs of one room, and of different rooms of one hotel, do.
+    """
+    count = len(pictures)
+    nothing = np.zeros(len(gallery.vectors), bool)
+    scores = np.stack([gallery.scores(pixels, nothing)[WAYS[0]][:count] for pixels in pictures])
+    room, hotel, kind = room[:, :count], hotel[:, :count], kinds[:, None] == kinds[np.newaxis]
+    reached = float(np.quantile(scores[~hotel & kind], 0.999))
+    itself = np.eye(count, dtype=bool)
+    return {
+        "pairs_of_different_hotels": int((~hotel & kind).sum()),
+        "score_of_1_in_1000": reached,
+        "one_room_share": float((scores[room & ~itself] >= reached).mean()),
+        "other_rooms_share": float((scores[hotel & ~room & kind] >= reached).mean()),
+    }
 
 
 def of_places(embedder: Embedder, arguments: argparse.Namespace, others: Sequence[Pixels]) -> dict[str, Any]:
@@ -139,12 +162,14 @@ def main() -> None:
     embedder = load_model(arguments.model, device="cpu")
     side = embedder.spec.input_px
     others = [image.pixels for image in photographs.pictures(photographs.rooms(arguments.distractors), side)]
-    figures: dict[str, Any] = {"rooms": of_rooms(embedder, arguments, others)}
+    rooms, by_score = of_rooms(embedder, arguments, others)
+    figures: dict[str, Any] = {"rooms": rooms, "levels": by_score}
     figures["hard_pairs"] = of_places(embedder, arguments, others)
     figures["copies"] = of_copies(embedder, arguments, others)
     sets = {"rooms": figures["rooms"]} | {f"hard pairs, {name}": f for name, f in figures["hard_pairs"].items()}
     for name, by_way in (sets | figures["copies"]).items():
         report.table(name, ["ordered", *next(iter(by_way.values()))], [[way, *f.values()] for way, f in by_way.items()])
+    print(by_score)
     about = {"model": embedder.spec.name, "weights_sha256": embedder.spec.weights_sha256, "seed": SEED}
     report.finish("rooms", {**about, "distractors": len(others), **figures}, arguments.json)
 

@@ -22,7 +22,7 @@ _ROOMS = ModelSpec(
     dim=384,
     input_px=256,
     weights_file="imgmatch-rooms.onnx",
-    weights_sha256="e758e95b99c5f07409cd718c35c7ef3300a89e1dcedac19339ef786ba0f27d86",
+    weights_sha256="626d0429c8bee45cbdcd50c121fd9cec335749f4ed0c01ac07308079b8b76221",
     licence="Apache-2.0",
     source="trained by the imgmatch project; see docs/model-card.md",
     description="EfficientNet-Lite0; a copy part of 224 and a place part of 160 dimensions",
@@ -38,7 +38,7 @@ MODELS = {
             _ROOMS,
             name="imgmatch-rooms-int8",
             weights_file="imgmatch-rooms-int8.onnx",
-            weights_sha256="f658b1fa76e41236cce99179cf11a14d73b676553024ca73f46423f22e3bfdb3",
+            weights_sha256="ce368f4a9804c73f1e13bf6722cae12a9e98d34a0162ea614812b69390919b16",
             source="8-bit version of imgmatch-rooms, made by imgmatch models quantise; see docs/model-card.md",
             description="imgmatch-rooms in 8 bits: twice as fast on processors with VNNI",
             network="",  # the float network in torch would give other vectors

@@ -24,8 +24,9 @@ class TrainConfig:
     takes the installed reference package. ``teachers`` are further reference files, each with its backbone's name, that
     join in the place part's target. ``labels`` is a CSV with the columns file,label. ``hotels`` is a
     collection of rendered hotels to train on too, ``room_share`` in how many of the batches. ``copy_weight`` (0..1) is
-    the copy part's share of the cosine of two vectors. ``threads`` 0 takes every core. The losses' weights are named
-    after their losses.
+    the copy part's share of the cosine of two vectors. ``kept`` (0..1) is the share of the weights it began with that
+    the model keeps; ``evened`` evens out the copy part's directions at the end, which weights of an earlier run have
+    behind them. ``threads`` 0 takes every core. The losses' weights are named after their losses.
     """
 
     data: tuple[Path, ...]
@@ -59,6 +60,8 @@ class TrainConfig:
     hotel: float = 0.3
     label: float = 0.3
     ema: float = 0.995
+    kept: float = 0.0
+    evened: bool = True
     mix: PairMix = field(default_factory=PairMix)
     validation_share: float = 0.1
     validate_every: int = 400
@@ -92,7 +95,7 @@ class TrainConfig:
             size = getattr(self, name)
             if size % 32 or not 64 <= size <= 512:
                 raise UsageError(f"{name} is {size}: it must be a multiple of 32 from 64 to 512")
-        for name in ("copy_weight", "final_share", "room_share", "ema"):
+        for name in ("copy_weight", "final_share", "room_share", "ema", "kept"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"{name} is {getattr(self, name)}: it must lie between 0 and 1")
         if not 0.0 < self.validation_share < 0.9:

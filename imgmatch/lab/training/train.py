@@ -96,7 +96,9 @@ def _train(config: TrainConfig, progress: Progress) -> TrainResult:
         if last or run.step % config.checkpoint_every == 0:
             run.save(config.output / CHECKPOINT)
             draw_curve(run.history, run.evaluations, config.output / "loss.png")
-    network = even_out(run.averaged(), config, pictures, chosen)
+    network = run.averaged()
+    if config.evened:
+        network = even_out(network, config, pictures, chosen)
     return write_model(network, config, pictures, run.history, run.evaluations)
 
 
@@ -293,9 +295,16 @@ class Run:
         return figures
 
     def averaged(self) -> DescriptorNetwork:
-        """The network with averaged weights, unfolded, on the CPU, its parts joined as the configuration says."""
+        """The network with averaged weights, unfolded, on the CPU, its parts joined as the configuration says.
+
+        A share ``kept`` of the weights that the run began with is mixed in (WiSE-FT, arXiv 2109.01903).
+        """
         folded = fold(self.plain)
-        folded.load_state_dict({name: value.cpu() for name, value in self.average.items()})
+        begun = folded.state_dict()
+        kept = self.config.kept
+        folded.load_state_dict(
+            {name: value.cpu() * (1 - kept) + begun[name] * kept for name, value in self.average.items()}
+        )
         network = unfold(folded, self.plain)
         share = self.config.copy_weight
         network.part_weights.copy_(torch.tensor([share, 1 - share]).sqrt())

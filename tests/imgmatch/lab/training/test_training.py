@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from imgmatch.errors import ModelError, UsageError
 from imgmatch.lab.hotels.views import SAMPLE
@@ -113,6 +114,19 @@ class TestRun:
     def test_begins_from_its_own_weights(self, whole, tiny, tmp_path, without_onnx):
         further = train(replace(tiny, output=tmp_path, weights=whole.weights, steps=1))
         assert json.loads(further.record.read_text())["steps"] == 1
+
+    def test_a_share_of_the_weights_it_began_with_is_kept(self, whole, tiny, tmp_path, without_onnx):
+        learned, half, begun = (
+            load_file(
+                train(
+                    replace(tiny, output=tmp_path / str(kept), weights=whole.weights, steps=2, kept=kept, evened=False)
+                ).weights
+            )
+            for kept in (0.0, 0.5, 1.0)
+        )
+        assert any(not torch.equal(value, begun[name]) for name, value in learned.items())
+        for name, value in half.items():
+            torch.testing.assert_close(value.float(), (learned[name] + begun[name]) / 2)
 
     def test_a_damaged_checkpoint_is_named(self, whole, tiny, tmp_path):
         (tmp_path / "checkpoint.pt").write_bytes(b"not a checkpoint")
