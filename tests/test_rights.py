@@ -25,8 +25,10 @@ from indexer.case.readlog import log_alone
 from indexer.case.recorded import Recorded
 from indexer.case.sealing import decrypt, encrypt
 from indexer.intake.delivery import deliver, deliveries
+from indexer.search import decisions
 from tests import test_recorded as recorded
 from tests.conftest import ROOT, encode, textured
+from tests.indexer import vectors
 from tests.indexer.vectors import SPEC
 from tests.test_recorded import COMMANDS, NOT_RECORDED, ROUTES, ask, folder, invoke  # noqa: F401 (a fixture)
 
@@ -142,6 +144,21 @@ def test_only_who_holds_the_case_s_key_lets_in_and_puts_out(case, ids):
                 one.place.ring.granted(keys, "another", public)
             with pytest.raises(LockedError):
                 one.place.ring.rekeyed(keys)
+
+
+def test_two_readers_are_told_apart_by_the_keys_that_opened_the_case(case, ids):
+    said = []
+    with opened(case, ids, Role.owner) as one:
+        vectors.add(one, vectors.clouds(0, 2))
+        decisions.want_second_reader(one, True)
+        for name in ("Ada", "Grace"):  # one person, two names
+            row = decisions.decide(one, "1", "2", "confirmed", examiner=name, warn=said.append)
+        assert row.account.endswith("key of the owner")
+        assert [entry["stands"] for entry in decisions.history(one)] == ["possible"] * 2
+    assert "Ada confirmed it under the same account" in said.pop()
+    with opened(case, ids, Role.examiner) as one:
+        decisions.decide(one, "1", "2", "confirmed", examiner="Edsger", warn=said.pop)
+        assert [entry["stands"] for entry in decisions.history(one)] == ["confirmed"] * 3
 
 
 # --- by the library, for what the keys open

@@ -48,6 +48,7 @@ def delete(
     """Erase items from a case for good: nothing of them is left, and no ingest, merge or import brings them back until
     they are readmitted. Evidence is never touched.
     """
+    from indexer.care.certificate import WORDS
     from indexer.care.delete import Wanted, would_delete
     from indexer.care.delete import delete as run_delete
     from indexer.catalogue import filters
@@ -77,6 +78,8 @@ def delete(
         if certificate is not None and told.get("erasure"):
             _certify(opened, told["erasure"], certificate, key)
     counts = {name: value for name, value in told.items() if name != "contents"}
+    if out.format.value == "table":
+        counts = {WORDS.get(name, name): value for name, value in counts.items() if value not in (0, [])}
     out.one(told if out.format.value in ("json", "jsonl") else counts)
     if told.get("kept"):
         note(f"{told['kept']:,} items were found elsewhere too, and stay; --everywhere erases them as well")

@@ -236,6 +236,12 @@ def group(
     with open_case(case) as opened:
         done = group_faces(opened, reason, least)
     out.one(done)
+    if done.alike_in_one_picture:
+        shown = ", ".join(map(str, done.alike_in_one_picture[:10])) + (", ..." * (len(done.alike_in_one_picture) > 10))
+        note(
+            f"imgmatch: two faces of one picture are alike in items {shown}: a mirror, a collage or twins? They stay "
+            f"two people, unless you put them together: imgmatch faces join {case} --help"
+        )
 
 
 def people(case: CaseArg, reason: ReasonOpt, *, out: Output) -> None:

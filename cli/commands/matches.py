@@ -201,6 +201,12 @@ def decide(
             help="From now on two examiners must agree before 'confirmed' stands, or not.",
         ),
     ] = None,
+    by_name: Annotated[
+        bool,
+        typer.Option(
+            "--by-name", help="With --second-reader: two names will do, also under one account of the system."
+        ),
+    ] = False,
     *,
     release: ReleaseOptions,
     out: Output,
@@ -215,16 +221,22 @@ def decide(
             "give a query, an item and confirmed, possible, rejected or seen, or --undo; or --list, --labels OUT.csv "
             "or --second-reader alone"
         )
+    if by_name and not second_reader:
+        raise UsageError("--by-name says how two examiners are told apart; give --second-reader too")
     columns = ["decision_id", "verdict", "stands", "query_sha256", "item_sha256", "examiner", "account", "decided_utc"]
     with open_case(case) as opened:
         tell(opened, "", release.recipient, release.purpose)
         if undo:
             out.one(dataclasses.asdict(decisions.withdraw(opened, given[0], given[1], note_, examiner)))
         elif given:
-            out.one(dataclasses.asdict(decisions.decide(opened, given[0], given[1], given[2], note_, examiner)))
+            said = decisions.decide(
+                opened, given[0], given[1], given[2], note_, examiner, warn=lambda words: note(f"imgmatch: {words}")
+            )
+            out.one(dataclasses.asdict(said))
         if second_reader is not None:
-            decisions.want_second_reader(opened, second_reader)
-            note(f"{case}: {'two examiners' if second_reader else 'one examiner'} can confirm from now on")
+            decisions.want_second_reader(opened, second_reader, by_name=by_name)
+            two = f"two examiners, told apart by their {'names' if by_name else 'accounts or keys'},"
+            note(f"{case}: {two if second_reader else 'one examiner'} can confirm from now on")
         if labels is not None:
             emit(decisions.labels(opened, lambda rows: _handed_out(rows, labels)), _LABELS, Format.csv, labels)
         if list_:

@@ -193,7 +193,9 @@ def quantise(
     from imgmatch.evidence import PLAIN_FILES, walk
     from imgmatch.lab.training.quantise import quantised_model
     from imgmatch.types import Evidence
+    from indexer.out.atomic import refuse_existing
 
+    refuse_existing(output)
     found = (found for path in data for found in walk(path, options=PLAIN_FILES))
     files = [Path(one.locator.at) for one in found if isinstance(one, Evidence)]
     made = quantised_model(name, files, output)
@@ -224,7 +226,10 @@ def evaluate(
 ) -> None:
     """Measure a model on a public data set that you hold."""
     from imgmatch.lab.evaluation import run_evaluation
+    from indexer.out.atomic import refuse_existing
 
+    if output is not None:
+        refuse_existing(output)
     with count_progress() as progress:
         evaluation = run_evaluation(name, dataset, path, output, reveal=reveal, progress=progress)
     emit_one(evaluation.figures, format, None)

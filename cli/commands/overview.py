@@ -61,7 +61,7 @@ def overview(
     """Which places, cameras, advertisements, telephone numbers and accounts are tied by which matches: leads, as a
     graph and tables, in one case or several.
     """
-    from indexer.out.atomic import refuse_existing, whole_file
+    from indexer.out.atomic import whole_file
     from indexer.out.exchange.unpack import open_other
     from indexer.out.overview.gathering import OverviewRequest
     from indexer.out.overview.making import overviewed
@@ -74,8 +74,6 @@ def overview(
         raise UsageError("--format html is one file; name it with --output FILE.html")
     if thumbnails and written is not OverviewFormat.html:
         raise UsageError(f"--thumbnails is for --format html, not {written}; leave it out")
-    if output is not None:
-        refuse_existing(output)
     request = OverviewRequest(least, top, verify, max_fmr, tuple(column or ()))
     arguments = {"format": written.value, "thumbnails": thumbnails, "output": str(output) if output else None}
     with open_case(cases[0]) as case, ExitStack() as stack:

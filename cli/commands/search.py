@@ -41,6 +41,7 @@ from cli.options.several import AlsoOpt, CasesFirst, one_model, opened_cases, pa
 from cli.render.formats import Format, emit_one
 from cli.render.notes import EXIT_UNREADABLE, note
 from imgmatch.errors import UsageError
+from indexer.out.atomic import refuse_existing
 
 if TYPE_CHECKING:
     from cli.serve.asking import Asking
@@ -243,7 +244,7 @@ def explain(
     case: CaseArg,
     query: Annotated[Path, typer.Argument(metavar="QUERY", help="The query photograph.")],
     item: Annotated[int, typer.Argument(metavar="ITEM", help="The item_id of a match.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the picture (PNG).")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the picture (PNG); a new file.")],
     *,
     leave_out: LeaveOutOptions,
     regions: RegionsOpt = True,
@@ -262,6 +263,7 @@ def explain(
     from indexer.search.comparison import explain as run_explain
     from indexer.search.request import SearchRequest
 
+    refuse_existing(output)
     with open_case(case) as opened:
         asked.tell(opened)
         decode_soon(isolation)

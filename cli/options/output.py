@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.render.formats import Format, Record, emit, emit_one
+from indexer.out.atomic import refuse_existing
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -21,7 +22,18 @@ ByNameOpt = Annotated[
     typer.Option("--format", help="How to write the result (default: as the name of --output ends, else a table)."),
 ]
 _ENDINGS = ("csv", "json", "jsonl", "ndjson")
-OutputOpt = Annotated[Path | None, typer.Option("--output", "-o", help="Write the result to this file.")]
+
+
+def _new(output: Path | None) -> Path | None:
+    if output is not None:
+        refuse_existing(output)
+    return output
+
+
+OutputOpt = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", callback=_new, help="Write the result to this new file; none is overwritten."),
+]
 
 
 def format_of(output: Path | None) -> Format:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from cli.render.table import text_table
+from cli.render.table import record_table, text_table
 from indexer.intake.csvfile import cell, write_csv
 from indexer.out.atomic import whole_file
 from indexer.out.jsontext import json_text
@@ -48,10 +48,10 @@ def emit(records: Iterable[Record], columns: Sequence[str], format: Format, outp
 
 
 def emit_one(record: Record, format: Format, output: Path | None) -> None:
-    """Write one record: a two-column table, one JSON object, or a CSV of one row."""
+    """Write one record: its fields and their values, one JSON object, or a CSV of one row."""
     if format is Format.table:
-        rows = [{"field": name, "value": value} for name, value in record.items()]
-        emit(rows, ["field", "value"], format, output)
+        with target(output) as file:
+            file.write(record_table([(name, cell(value)) for name, value in record.items()]))
     elif format is Format.csv:
         emit([record], list(record), format, output)
     else:
@@ -66,7 +66,7 @@ def target(output: Path | None) -> Iterator[IO[str]]:
         yield sys.stdout
         sys.stdout.flush()
         return
-    with whole_file(output, replace=True) as raw:
+    with whole_file(output) as raw:
         file = io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", newline="")
         yield file
         file.detach()  # flushed, and left to whole_file to close

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -91,10 +92,34 @@ def _hanging(row: list[str], columns: Sequence[str], below: set[int], width: int
         if columns[index] in _PATHS:
             lines += [head + shortened(text, width - len(head))] * bool(text)
         else:
-            lines += (
-                textwrap.wrap(text, max(20, width), initial_indent=head, subsequent_indent="      ") if text else []
-            )
+            lines += _wrapped(text, width, head, "      ")
     return lines
+
+
+def _wrapped(text: str, width: int, first: str, rest: str) -> list[str]:
+    """Lines of a text, no word of it broken: a hash is copied whole. None of an empty one."""
+    return textwrap.wrap(
+        text, max(20, width), initial_indent=first, subsequent_indent=rest, break_long_words=False,
+        break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def record_table(rows: Sequence[tuple[str, str]]) -> str:
+    """Fields and their values; on a terminal a value that has no room beside its field stands below it."""
+    width = _terminal()
+    wide = _wide(name for name, _ in rows)
+    lines = []
+    for name, value in rows:
+        beside = _wrapped(value, width, f" {name:<{wide}}   ", " " * (wide + 4)) or [f" {name}"]
+        if value and (len(beside) > 2 or max(map(len, beside)) > width):
+            beside = [f" {name}", *_wrapped(value, width, "     ", "     ")]
+        lines += beside
+    return "\n".join(lines) + "\n"
+
+
+def _terminal() -> int:
+    """How wide the terminal is; in a pipe nothing is cut or folded."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 100_000
 
 
 def shortened(path: str, most: int) -> str:

@@ -25,7 +25,7 @@ _SENTENCES = {
     "overview_written": "wrote an overview",
     "link": "looked for what {other|path|case} has in common with this case[: {links} links]",
     "decide": "decided on item {item} and {query}",
-    "second_reader": "set whether two examiners must agree before a match is confirmed: {wanted}",
+    "second_reader": "set whether two examiners must agree before a match is confirmed: {wanted}[, by name: {by_name}]",
     "decisions": "listed the decisions",
     "decisions_shown": "was shown {decisions|labels} decisions",
     "calibrate": "measured how often unrelated pictures score high",

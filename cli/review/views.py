@@ -99,7 +99,7 @@ class Views:
             lists=[row.name for row in desk.use.catalogue.lists.all()],
             fields=FIELDS,
             rated=desk.background is not None,
-            two=meta.get(READERS) == "yes",
+            two=meta.get(READERS, "no") != "no",
         )
         last = next(iter(desk.searches()), None)
         return {

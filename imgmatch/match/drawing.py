@@ -61,7 +61,7 @@ def hidden(pixels: Pixels) -> Pixels:
     """
     height, width = pixels.shape[:2]
     longer = max(height, width)
-    coarse, fine = (_blocks(pixels, max(least, longer // parts)) for least, parts in ((8, 14), (3, 110)))
+    coarse, fine = (_blocks(pixels, max(least, longer // parts)) for least, parts in ((8, 14), (6, 110)))
     faces = faces_to_hide(pixels)
     people = _skin(pixels) if faces is None else people_mask(faces, (width, height))
     return np.where(people[..., None], coarse, fine).astype(np.uint8)

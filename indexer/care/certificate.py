@@ -24,7 +24,7 @@ from indexer.catalogue.clock import now_utc
 from indexer.out.atomic import whole_folder
 from indexer.out.report.html import plain
 
-_COUNTS = {
+COUNTS = {
     "items": "contents erased",
     "unknown": "contents kept out that were not in the case",
     "vectors": "vectors removed",
@@ -37,6 +37,13 @@ _COUNTS = {
     "files_looked_at": "files of the case looked at, byte by byte",
     "bytes_looked_at": "bytes looked at",
 }
+WORDS = {
+    **COUNTS,
+    "erasures": "erasures whose traces were cleared",
+    "log_entries_redacted": "log entries that texts were taken out of",
+    "log_entries": "log entries that still say something of it",
+}
+"""What is counted of an erasure, for a person."""
 
 
 def write_certificate(case: Case, erasure_id: int, folder: Path, key: Path | None = None) -> dict[str, Any]:
@@ -78,7 +85,7 @@ def _body(use: Use, erasure_id: int, case: Case) -> dict[str, Any]:
         "erased_utc": row.erased_utc,
         "erased_under_account": row.account,
         "cleared_utc": row.finished_utc,
-        "counts": {name: row.told[name] for name in _COUNTS if name in row.told},
+        "counts": {name: row.told[name] for name in COUNTS if name in row.told},
         "contents": use.catalogue.erasures.contents(erasure_id),
         "nothing_left": not faults,
         "left": faults,
@@ -104,7 +111,7 @@ def _text(body: dict[str, Any]) -> str:
         f"Erased        {body['erased_utc']} under the account {plain(body['erased_under_account'])}",
         f"Cleared       {body['cleared_utc'] or 'NOT YET'}",
         "",
-        *(f"  {_COUNTS[name]:<46}{value:>16,}" for name, value in body["counts"].items()),
+        *(f"  {COUNTS[name]:<46}{value:>16,}" for name, value in body["counts"].items()),
         "",
         "NOTHING IS LEFT of it in the files of the case, looked at byte by byte:"
         if body["nothing_left"]

@@ -66,6 +66,10 @@ class Recorded(Shelves):
         if self.member is None:
             require_owner(self.path, what)
 
+    def whose(self) -> str:
+        """The account that asks; of an encrypted case, whose key opened it besides."""
+        return account() if self.member is None else f"{account()}, key of {self.member.name}"
+
     def _check(self, action: str, told: Mapping[str, Any]) -> None:
         terms = Terms.of(self._catalogue.meta.all())
         for name, operation in operations(action, told):

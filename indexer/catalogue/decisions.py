@@ -14,7 +14,8 @@ from indexer.catalogue.table import Copied, Gone, Kept, Table
 _COLUMNS = ("query_sha256", "item_sha256", "verdict", "note", "examiner", "account", "decided_utc")
 
 READERS = "second_reader"
-"""Set in what is said of a case: two examiners must agree before "confirmed" stands."""
+"""Set in what is said of a case: two examiners must agree before "confirmed" stands, and how they are told apart."""
+BY_ACCOUNT, BY_NAME = "yes", "by name"
 CONFIRMED, POSSIBLE, REJECTED, SEEN = VERDICTS = ("confirmed", "possible", "rejected", "seen")
 WITHDRAWN = "withdrawn"
 """Takes back the newest verdict of the same examiner on the same pair that was not taken back yet."""
@@ -104,12 +105,13 @@ class DecisionRow:
         return Decision(self.verdict, self.examiner, self.account, self.decided_utc, self.note)
 
 
-def standing_of(rows: Iterable[DecisionRow], second_reader: bool = False) -> Decision | None:
+def standing_of(rows: Iterable[DecisionRow], second_reader: str = "") -> Decision | None:
     """What stands of the rows of one pair, oldest first; None: nothing, as nobody decided or all was taken back.
 
     An examiner's "withdrawn" takes back what the same one said last. The newest verdict that is left stands, but that
     "seen" says nothing against what anybody decided. Where a second reader is wanted, "confirmed" stands once two
-    examiners last said so, and is "possible" until then.
+    examiners last said so, and is "possible" until then: two names, and, unless they are told apart by name alone, two
+    accounts or persons of an encrypted case.
     """
     said = _left(rows)
     if not said:
@@ -118,7 +120,8 @@ def standing_of(rows: Iterable[DecisionRow], second_reader: bool = False) -> Dec
     if newest.verdict != CONFIRMED:
         return newest.decision
     last = {who(row): row for row in said[:-1] if who(row) != who(newest)}
-    others = tuple(row.examiner for row in last.values() if row.verdict == CONFIRMED)
+    apart = [row for row in last.values() if second_reader != BY_ACCOUNT or row.account != newest.account]
+    others = tuple(row.examiner for row in apart if row.verdict == CONFIRMED)
     if second_reader and not others:
         return replace(newest.decision, verdict=POSSIBLE, waits=True)
     return replace(newest.decision, others=others)
@@ -186,9 +189,10 @@ class DecisionReads(Reads):
             found.setdefault((one, other), []).append(row)
         return found
 
-    def second_reader(self) -> bool:
-        """Must two examiners agree in this case before "confirmed" stands?"""
-        return self._one("SELECT 1 FROM meta WHERE key = ? AND value = 'yes'", (READERS,)) is not None
+    def second_reader(self) -> str:
+        """How two examiners who must agree before "confirmed" stands are told apart; empty where one will do."""
+        said = self._one("SELECT value FROM meta WHERE key = ?", (READERS,))
+        return str(said[0]) if said is not None and said[0] != "no" else ""
 
 
 class DecisionWrites(Writes, DecisionReads):

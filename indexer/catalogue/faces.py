@@ -251,7 +251,7 @@ class FaceReads(Reads):
         for query_box, item_box, *row in self._stream(sql):
             yield FaceDecisionRow(tuple(json.loads(query_box)), tuple(json.loads(item_box)), DecisionRow(*row))
 
-    def standing(self, face: OneFace, *, second_reader: bool) -> dict[OneFace, Decision]:
+    def standing(self, face: OneFace, *, second_reader: str) -> dict[OneFace, Decision]:
         """What stands of a face with each other one, either way round."""
         pairs: dict[OneFace, list[DecisionRow]] = {}
         for said in self.decisions():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import itertools
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +12,7 @@ from dataclasses import dataclass
 
 from imgmatch.errors import EvidenceError, UsageError
 from imgmatch.evidence.read import Content, Finder, read
-from imgmatch.locator import Locator
+from imgmatch.locator import Locator, named
 from imgmatch.types import Evidence
 from indexer.case.use import Use
 from indexer.out.show import item_by_number_or_digits
@@ -46,6 +48,7 @@ class Queries:
         self._finder = Finder(use.limits)
         self._last = 0
         self._held: dict[int, QueryPicture] = {}
+        self._names: dict[str, str] = {}
         self._coming = 0
         self._lock = threading.Lock()
 
@@ -90,9 +93,20 @@ class Queries:
 
     def upload(self, name: str, data: bytes) -> QueryPicture:
         """Take in a picture's bytes, for which there is ``room``. Raises UsageError when they are no picture."""
-        name = name or "unnamed"
+        name = named(name) or "unnamed"
+        name = self._own_name(name, hashlib.sha256(data).hexdigest())
         content = read(Evidence(Locator("upload", name), len(data), None, None, None, lambda: io.BytesIO(data)))
         return self._add(name, self._use.catalogue.items.id_of(content.digests.sha256), True, content)
+
+    def _own_name(self, name: str, sha256: str) -> str:
+        """A name that no other picture of this sitting came by: it is all that is said of its place."""
+        stem, dot, ending = name.rpartition(".") if "." in name[1:] else (name, "", "")
+        with self._lock:
+            for number in itertools.count(2):
+                if self._names.setdefault(name, sha256) == sha256:
+                    break
+                name = f"{stem} ({number}){dot}{ending}"
+        return name
 
     def choose(self, text: str) -> QueryPicture:
         """Take an item of the case: its id, or the beginning of its SHA-256 (four digits or more).

@@ -126,9 +126,11 @@ def explain(
     ``request`` leaves out parts of the query, and says whether its regions are searched, as it does in a search: the
     match is the same.
 
-    Raises UsageError when the query or the output can't be used or no such item is in the case; EvidenceError when the
-    item's picture is gone or has changed.
+    Raises UsageError when the query can't be used, the output is there already or can't be written, or no such item is
+    in the case; EvidenceError when the item's picture is gone or has changed.
     """
+    if os.path.lexists(output):
+        raise UsageError(f"{output}: exists already; nothing is overwritten, give a new file")
     limits = case.limits
     found = list(walk(query, options=SourceOptions(frames=False, limits=limits.source)))
     if len(found) != 1:

@@ -13,28 +13,45 @@ from imgmatch.errors import EvidenceError, UsageError
 from imgmatch.evidence import reopen
 from imgmatch.evidence.read import hashed
 from imgmatch.locator import Locator
-from indexer.case.account import account
 from indexer.case.case import Case
-from indexer.case.use import HandedOut, Use
+from indexer.case.use import Change, HandedOut, Use
 from indexer.catalogue import DecisionRow
 from indexer.catalogue.clock import now_utc
-from indexer.catalogue.decisions import CONFIRMED, READERS, REJECTED, VERDICTS, WITHDRAWN, standing_of, who
+from indexer.catalogue.decisions import (
+    BY_ACCOUNT,
+    BY_NAME,
+    CONFIRMED,
+    READERS,
+    REJECTED,
+    VERDICTS,
+    WITHDRAWN,
+    standing_of,
+    who,
+)
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}\Z")
 
 
 def decide(
-    case: Case, query: str | os.PathLike[str], item: str, verdict: str, note: str = "", examiner: str = ""
+    case: Case,
+    query: str | os.PathLike[str],
+    item: str,
+    verdict: str,
+    note: str = "",
+    examiner: str = "",
+    *,
+    warn: Callable[[str], None] = lambda words: None,
 ) -> DecisionRow:
     """Add a decision on a query (a picture file, an item id or a SHA-256) and an item (id or SHA-256).
 
     Both are kept by their SHA-256: a decision outlives the file's name and place. ``examiner`` defaults to the case's.
+    ``warn`` is told why a confirmation does not stand yet.
     Raises UsageError on a verdict that is none, on what the case does not hold, on an item with itself, and where
     nobody is named though two examiners must agree.
     """
     if verdict not in VERDICTS:
         raise UsageError(f"{verdict!r} is no verdict; say {', '.join(VERDICTS[:-1])} or {VERDICTS[-1]}")
-    return _add(case, query, item, verdict, note, examiner)
+    return _add(case, query, item, verdict, note, examiner, warn)
 
 
 def withdraw(case: Case, query: str | os.PathLike[str], item: str, note: str = "", examiner: str = "") -> DecisionRow:
@@ -42,17 +59,25 @@ def withdraw(case: Case, query: str | os.PathLike[str], item: str, note: str = "
 
     Raises UsageError where there is nothing of theirs to take back.
     """
-    return _add(case, query, item, WITHDRAWN, note, examiner)
+    return _add(case, query, item, WITHDRAWN, note, examiner, lambda words: None)
 
 
-def _add(case: Case, query: str | os.PathLike[str], item: str, verdict: str, note: str, examiner: str) -> DecisionRow:
+def _add(
+    case: Case,
+    query: str | os.PathLike[str],
+    item: str,
+    verdict: str,
+    note: str,
+    examiner: str,
+    warn: Callable[[str], None],
+) -> DecisionRow:
     named = examiner or case.catalogue.meta.all().get("examiner", "")
     arguments = {"query": os.fspath(query), "item": item, "note": note, "examiner": named}
     with case.change("decide", arguments=arguments) as change:
         first, second = _query(change, query), _item(change, item)
         if first == second:
             raise UsageError(f"{query}: has the same content as item {item}; nothing to decide")
-        row = DecisionRow(0, first, second, verdict, note, named, account(), now_utc())
+        row = DecisionRow(0, first, second, verdict, note, named, case.whose(), now_utc())
         if not who(row) and change.catalogue.decisions.second_reader():
             raise UsageError("two examiners must agree in this case; say who decides with --examiner")
         if verdict == WITHDRAWN:
@@ -62,13 +87,34 @@ def _add(case: Case, query: str | os.PathLike[str], item: str, verdict: str, not
         row = replace(row, decision_id=change.writer.decisions.add(row))
         change.entry.details = {"decision_id": row.decision_id, "verdict": verdict}
         change.entry.subject = {"query_sha256": first, "item_sha256": second}
+        why = _waits(change, row)
+    if why:
+        warn(f"it does not stand yet: {why}")
     return row
 
 
-def want_second_reader(case: Case, wanted: bool) -> None:
-    """Must two examiners agree from now on before "confirmed" stands? Recorded; holds of what was said before too."""
-    with case.change("second_reader", arguments={"wanted": wanted}) as change:
-        change.writer.meta.set({READERS: "yes" if wanted else "no"})
+def _waits(change: Change, row: DecisionRow) -> str:
+    """Why a confirmation that was just added does not stand yet; empty where it does, or is none."""
+    rows = change.catalogue.decisions.on(row.query_sha256, row.item_sha256)
+    stands = standing_of(rows, change.catalogue.decisions.second_reader())
+    if row.verdict != CONFIRMED or stands is None or not stands.waits:
+        return ""
+    by_name = standing_of(rows, BY_NAME)
+    if by_name is None or not by_name.others:
+        return "a second examiner must confirm it too"
+    return (
+        f"{' and '.join(by_name.others)} confirmed it under the same account ({row.account}); a second examiner has an "
+        "account of their own, or opens an encrypted case by their own key"
+    )
+
+
+def want_second_reader(case: Case, wanted: bool, *, by_name: bool = False) -> None:
+    """Must two examiners agree from now on before "confirmed" stands? They have two accounts, or open an encrypted case
+    as two persons; ``by_name``: two names will do. Recorded; holds of what was said before too.
+    """
+    apart = BY_NAME if by_name else BY_ACCOUNT
+    with case.change("second_reader", arguments={"wanted": wanted, "by_name": wanted and by_name}) as change:
+        change.writer.meta.set({READERS: apart if wanted else "no"})
 
 
 def history(case: Case) -> Iterator[dict[str, Any]]:

@@ -12,7 +12,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 from cli.render.table import shortened, text_table
+from imgmatch.errors import UsageError
 from tests.conftest import ROOT, encode, run, run_json, textured
+from tests.test_recorded import commands, invoke
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +62,42 @@ def test_an_output_that_exists_is_refused_before_the_search(folder, command):
     assert done.stdout == b""
     if before is not None:
         assert (folder / "case" / "audit.jsonl").stat().st_size == before
+
+
+OTHERWISE = {
+    "explain": "{case} {query} 1",
+    "export": "{case} {query}",
+    "audit statement": "{case} 1",
+    "audit export": "{case}",
+    "models quantise": "imgmatch-rooms {query}",
+    "models evaluate": "imgmatch-rooms {query} --dataset inria-holidays",
+}
+"""Commands whose -o is not that of all others, and how they are called."""
+GOES_ON = {"models train", "deliver"}
+"""A run that goes on in its folder; one that puts a new folder into it."""
+
+
+def test_no_output_of_any_command_replaces_what_is_there(folder, tmp_path):
+    writes = {
+        name: next(one for one in command.params if "-o" in one.opts)
+        for name, command in commands()
+        if any("-o" in one.opts for one in command.params)
+    }
+    assert len(writes) > 40
+    for name, option in writes.items():
+        own = option.callback is None
+        assert own == (name in {*OTHERWISE, *GOES_ON}), f"{name}: its -o is to be OutputOpt, or tried here"
+    there = tmp_path / "there.png"
+    for name, rest in {**OTHERWISE, "search": "{case} {query}", "overview": "{case}"}.items():
+        there.write_text("mine")
+        words = rest.format(case=folder / "case", query=folder / "q0.jpg").split()
+        refused = invoke(*name.split(), *words, "-o", there).exception
+        assert isinstance(refused, UsageError), name
+        assert "exists already" in str(refused), name
+        assert there.read_text() == "mine", name
+    picture = (folder / "q0.jpg").read_bytes()
+    assert run("explain", folder / "case", folder / "q0.jpg", 1, "-o", folder / "q0.jpg").returncode == 1
+    assert (folder / "q0.jpg").read_bytes() == picture, "evidence was written over"
 
 
 def test_labels_say_what_is_verified_and_sets_name_all_queries(folder):
@@ -212,3 +250,14 @@ def test_a_report_that_cannot_be_what_its_name_says_is_refused_before_the_search
 
 def test_a_case_that_is_named_twice_is_listed_once(folder):
     assert len(run_json("status", folder / "case", folder, folder / "case")) == 1
+
+
+def test_a_record_stands_field_by_field_and_no_hash_is_broken(folder):
+    shown = on_terminal(80, "decide", folder / "case", folder / "q1.jpg", "1", "possible", "--note", "a word " * 20)
+    lines = shown.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any(line.split() == ["verdict", "possible"] for line in lines)
+    digests = [word for line in lines for word in line.split() if len(word) == 64]
+    assert len(digests) == 2
+    listed = on_terminal(80, "decide", folder / "case", "--list")
+    assert set(digests) <= {word for line in listed.splitlines() for word in line.split()}

@@ -80,7 +80,7 @@ def test_decisions_need_a_look_and_can_be_taken_back(rooms):
 
 
 def test_two_examiners_must_agree_where_that_is_wanted(rooms):
-    assert run("decide", rooms / "case", "--second-reader").returncode == 0
+    assert run("decide", rooms / "case", "--second-reader", "--by-name").returncode == 0
     with opened(rooms / "case") as page:
         search(page, rooms / "query2.jpg")
         for examiner, tag, stands in (

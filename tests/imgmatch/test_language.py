@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from imgmatch import language
 from imgmatch.errors import UsageError
+from imgmatch.match import rooms, verify
 from imgmatch.match.strength import Level, Strength, answer
 from imgmatch.templating import Translated, _rewritten, messages
 from tests.conftest import ROOT
@@ -131,6 +132,22 @@ def test_one_is_one_and_more_are_more_in_each_language(name, one, more):
     language.choose(name)
     for number, expected in ((1, one), (2, more)):
         assert language.phrase(str(Strength(Level.ALIKE, number))).endswith(expected)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_every_reason_that_geometry_and_rooms_give_is_translated(name):
+    """Each sentence that stands in their code, whatever its numbers: a new one needs its phrase."""
+    code = "".join((ROOT / "imgmatch" / "match" / f"{module}.py").read_text() for module in ("verify", "learned"))
+    faults = re.findall(r'return f?"((?:the |of |only )[^"]*)"', code)
+    given = [f"not verified: {re.sub(r'{[^}]*}', '7', fault)}" for fault in (*faults, *verify._SHARED)]
+    given += [rooms._ROOM_WORDS, rooms._DESIGN_WORDS, rooms._HOTEL_WORDS]
+    assert len(given) > 12
+    language.choose(name)
+    known = [pattern for pattern, _ in language._phrases(name)]
+    for text in given:
+        text = text.replace("7 point7", "7 points agree")
+        assert language.say(text) != text or any(pattern.fullmatch(text) for pattern in known), text
+        assert language.phrase(text) != text
 
 
 def test_what_a_template_counts_stands_in_the_number_of_its_value():

@@ -34,6 +34,7 @@ def folded(content: bytes, *, pictures: bool) -> bytes:
         graph.initializer.append(numpy_helper.from_array(values, node.output[0]))
     del graph.node[:]
     graph.node.extend(kept)
+    _rectify(graph)
     _only_what_is_used(graph)
     given = graph.input[0]
     if pictures:
@@ -66,6 +67,27 @@ def _dequantised(values: Any, scale: Any, zero: Any = None, *, axis: int) -> Wei
         scale, zero = scale.reshape(shape), zero.reshape(shape)
     made: Weights = (values.astype(np.float32) - zero.astype(np.float32)) * scale.astype(np.float32)
     return made
+
+
+def _rectify(graph: onnx.GraphProto) -> None:
+    """PRelu as four plain steps, of which ONNX Runtime is a third faster and gives the same bits: of ``max(x, 0)`` and
+    ``slope * (x - max(x, 0))`` one is 0.
+    """
+    nodes = []
+    for node in graph.node:
+        if node.op_type != "PRelu":
+            nodes.append(node)
+            continue
+        (given, slope), made = node.input, node.output[0]
+        above, below, bent = (f"{made}_{part}" for part in ("above", "below", "bent"))
+        nodes += [
+            helper.make_node("Relu", [given], [above]),
+            helper.make_node("Sub", [given, above], [below]),
+            helper.make_node("Mul", [below, slope], [bent]),
+            helper.make_node("Add", [above, bent], [made]),
+        ]
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 def _only_what_is_used(graph: onnx.GraphProto) -> None:

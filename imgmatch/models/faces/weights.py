@@ -57,7 +57,7 @@ YUNET = _File(
 _SFACE_FILE = _File(
     SFACE.weights_file,
     SFACE.weights_sha256,
-    "5b9bf82a2cb874538bba6a1839d3181929f5db224532ec4eca5b55ad0b212768",
+    "75119b9209596b9051c940b70ddfdd4fdbcaea19c1c6f090ec40680bdb6833cd",
 )
 
 

@@ -37,7 +37,7 @@ def decide_faces(
         if verdict != WITHDRAWN:
             for name, face in ((one, first), (other, second)):
                 _require_seen(case, name, face)
-        row = DecisionRow(0, first.sha256, second.sha256, verdict, reason, named, account(), now_utc())
+        row = DecisionRow(0, first.sha256, second.sha256, verdict, reason, named, case.whose(), now_utc())
         wants_two = change.catalogue.decisions.second_reader()
         if not who(row) and wants_two:
             raise UsageError("two examiners must agree in this case; say who decides with --examiner")

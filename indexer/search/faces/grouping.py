@@ -56,6 +56,19 @@ def grouped(
     return sorted(found)
 
 
+def alike_in_one(rows: Rows, items: Ids, least: float = EDGE) -> list[int]:
+    """Items in which two faces are at least so alike: a mirror, a collage, a frame of a frame, or twins."""
+    by_item: dict[int, list[int]] = {}
+    for place, item in enumerate(items.tolist()):
+        by_item.setdefault(item, []).append(place)
+    found = []
+    for item, places in by_item.items():
+        near = rows[places].astype(np.float32)
+        if len(places) > 1 and float(np.triu(near @ near.T, 1).max()) >= least:
+            found.append(item)
+    return sorted(found)
+
+
 def _started(rows: Rows, items: Ids, pinned: Mapping[int, int]) -> _Groups:
     """A group a face; those that an examiner put together are one from the start."""
     groups = _Groups([])

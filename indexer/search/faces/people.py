@@ -15,7 +15,7 @@ from indexer.case.case import Case
 from indexer.case.use import Change, Use
 from indexer.catalogue.clock import now_utc
 from indexer.search.faces.asked import date_of, require_reason
-from indexer.search.faces.grouping import EDGE, grouped
+from indexer.search.faces.grouping import EDGE, alike_in_one, grouped
 from indexer.search.faces.tracks import frame_of
 
 
@@ -26,6 +26,8 @@ class Grouped:
     people: int
     faces: int
     alone: int
+    alike_in_one_picture: tuple[int, ...] = ()
+    """Items in which two faces are alike, and two people all the same until an examiner joins them."""
 
 
 def group_faces(case: Case, reason: str, least: float = EDGE) -> Grouped:
@@ -56,8 +58,9 @@ def group_faces(case: Case, reason: str, least: float = EDGE) -> Grouped:
             change.writer.faces.put(new, person, by_examiner=False)
         change.writer.faces.drop_empty()
         joined = sum(map(len, groups))
-        done = Grouped(len(groups), joined, len(ids) - joined)
-        change.entry.counts = asdict(done)
+        alike = tuple(alike_in_one(rows[there], items, least))
+        done = Grouped(len(groups), joined, len(ids) - joined, alike)
+        change.entry.counts = {**asdict(done), "alike_in_one_picture": len(alike)}
     return done
 
 

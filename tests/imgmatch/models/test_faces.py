@@ -144,6 +144,82 @@ def test_a_face_that_fills_the_picture_and_one_in_a_tile_of_a_large_one_are_foun
     assert 2610 < found.face.box[0] < 2682
 
 
+def odd(what):
+    """A face that is shown oddly."""
+    from PIL import Image as Pillow
+    from PIL import ImageDraw, ImageFilter, ImageOps
+
+    face = portrait(3)
+    made = face.copy()
+    pen = ImageDraw.Draw(made)
+    if what == "mirror":
+        made = Pillow.new("RGB", (520, 256), (90, 90, 90))
+        made.paste(face, (0, 0))
+        made.paste(ImageOps.mirror(face), (264, 0))
+    elif what == "mask":
+        pen.rectangle([60, 140, 196, 230], fill=(120, 170, 210))
+    elif what == "bar over the eyes":
+        pen.rectangle([60, 95, 196, 130], fill=(5, 5, 5))
+    elif what == "statue":
+        made = face.convert("L").convert("RGB")
+    elif what == "line drawing":
+        made = face.convert("L").filter(ImageFilter.CONTOUR)
+    elif what == "16 px":
+        made = Pillow.new("RGB", (800, 600), (100, 110, 90))
+        made.paste(portrait(3, size=26), (300, 300))
+    elif what == "less than half of it":
+        made = face.crop((0, 0, 100, 256))
+    elif what == "upside down":
+        made = face.rotate(180)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("what", "thorough", "answers"),
+    [
+        ("mirror", False, ["", ""]),
+        ("mask", False, ["hardly a face"]),
+        ("bar over the eyes", True, []),
+        ("statue", False, [""]),
+        ("line drawing", False, []),
+        ("16 px", True, ["too small"]),
+        ("less than half of it", False, []),
+        ("upside down", True, [""]),
+    ],
+)
+def test_what_is_shown_oddly_gets_an_honest_answer(reader, what, thorough, answers):
+    """A statue and a mirror are faces to a detector, and documented so; what can't be compared says why."""
+    found = [one.face.unfit for one in reader.read(shown(odd(what)), thorough=thorough)]
+    assert len(found) == len(answers)
+    assert all(why in said and bool(why) == bool(said) for why, said in zip(answers, found, strict=True)), found
+
+
+def test_a_network_is_folded_to_one_that_gives_the_same_bits():
+    import onnx
+    import onnxruntime
+    from onnx import helper, numpy_helper
+
+    from imgmatch.models.faces import folding
+
+    slope = np.array([-0.4, 0.0, 0.3, 1.2], np.float32).reshape(4, 1, 1)
+    graph = helper.make_graph(
+        [helper.make_node("PRelu", ["x", "slope"], ["y"])],
+        "bent",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, 4, 8, 8])],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1, 4, 8, 8])],
+        [numpy_helper.from_array(slope, "slope")],
+    )
+    given = np.random.default_rng(0).normal(size=(1, 4, 8, 8)).astype(np.float32)
+    made = []
+    for change in (lambda graph: None, folding._rectify):
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+        change(model.graph)
+        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        made.append(session.run(None, {"x": given})[0])
+    assert "PRelu" not in {node.op_type for node in model.graph.node}
+    assert (made[0] == made[1]).all()
+
+
 def test_a_small_face_is_found_and_not_fit_to_be_compared(reader):
     (found,) = reader.read(shown(portrait(3, size=32)))
     assert "too small" in found.face.unfit

@@ -7,7 +7,7 @@ import pytest
 from imgmatch.errors import UsageError
 from indexer.case.case import Case
 from indexer.catalogue import DecisionRow, registry
-from indexer.catalogue.decisions import standing_of
+from indexer.catalogue.decisions import BY_ACCOUNT, BY_NAME, standing_of
 from indexer.search import decisions
 from tests.conftest import run, run_json
 from tests.indexer.vectors import SPEC, add, clouds
@@ -21,9 +21,10 @@ def made(tmp_path):
 
 
 def said(*pairs):
+    """Rows of (examiner, verdict), or of (examiner, verdict, account)."""
     return [
-        DecisionRow(number, "0" * 64, "1" * 64, verdict, "", examiner, "a", f"2026-01-01T00:00:{number:02}Z")
-        for number, (examiner, verdict) in enumerate(pairs)
+        DecisionRow(number, "0" * 64, "1" * 64, verdict, "", examiner, *(more or "a"), f"2026-01-01T00:00:{number:02}Z")
+        for number, (examiner, verdict, *more) in enumerate(pairs)
     ]
 
 
@@ -47,13 +48,30 @@ def said(*pairs):
     ],
 )
 def test_what_stands_of_a_pair_with_one_reader_and_with_two(rows, one, two):
-    for wanted, expected in ((False, one), (True, two)):
+    for wanted, expected in (("", one), (BY_NAME, two)):
         stands = standing_of(said(*rows), wanted)
         assert (stands.verdict if stands else None) == expected
-        assert (stands is not None and stands.waits) == (wanted and one == "confirmed" and two == "possible")
+        assert (stands is not None and stands.waits) == (bool(wanted) and one == "confirmed" and two == "possible")
 
 
-def test_what_stands_is_what_every_use_goes_by(made):
+@pytest.mark.parametrize(
+    ("rows", "verdict"),
+    [
+        ([("A", "confirmed", "x"), ("B", "confirmed", "x")], "possible"),
+        ([("A", "confirmed", "x"), ("A", "confirmed", "y")], "possible"),
+        ([("A", "confirmed", "x"), ("B", "confirmed", "y")], "confirmed"),
+        ([("A", "confirmed", "x"), ("B", "confirmed", "x"), ("C", "confirmed", "y")], "confirmed"),
+        ([("A", "confirmed", "x"), ("B", "confirmed", "y"), ("B", "withdrawn", "y")], "possible"),
+    ],
+)
+def test_a_second_name_that_one_account_typed_is_no_second_reader(rows, verdict):
+    stands = standing_of(said(*rows), BY_ACCOUNT)
+    assert (stands.verdict, stands.waits) == (verdict, verdict == "possible")
+
+
+def test_what_stands_is_what_every_use_goes_by(made, monkeypatch):
+    told = []
+
     def found():
         with made.use("show") as use:
             sha256 = use.catalogue.items.by_id([1])[1].sha256
@@ -67,7 +85,12 @@ def test_what_stands_is_what_every_use_goes_by(made):
     decisions.decide(made, "1", "3", "confirmed", examiner="Ada")
     assert found() == (set(), 0)
     assert list(decisions.labels(made)) == []
-    decisions.decide(made, "3", "1", "confirmed", examiner="Grace")
+    decisions.decide(made, "3", "1", "confirmed", examiner="Grace", warn=told.append)
+    assert found() == (set(), 0)
+    assert "Ada confirmed it under the same account" in told.pop()
+    monkeypatch.setattr("indexer.case.recorded.account", lambda: "grace (uid 2)")
+    decisions.decide(made, "3", "1", "confirmed", examiner="Grace", warn=told.append)
+    assert told == []
     assert found() == (set(), 1)
     assert len(list(decisions.labels(made))) == 2
 
@@ -110,8 +133,14 @@ def test_decisions_of_an_older_case_come_along_and_still_can_not_be_changed(tmp_
 def test_the_command_line_undoes_and_asks_for_a_second_reader(made):
     path = made.path
     made.close()
+    assert run("decide", path, "--by-name").returncode == 1
     assert run("decide", path, "--second-reader").returncode == 0
     assert run("decide", path, 1, 2, "confirmed").returncode == 1
+    for examiner in ("Ada", "Grace"):
+        done = run("decide", path, 1, 3, "confirmed", "--examiner", examiner)
+    assert b"it does not stand yet: Ada confirmed it under the same account" in done.stderr
+    assert run("decide", path, "--second-reader", "--by-name").returncode == 0
+    assert run_json("decide", path, "--list")[-1]["stands"] == "confirmed"
     for examiner, stands in (("Ada", ("possible", True)), ("Grace", ("confirmed", False))):
         run_json("decide", path, 1, 2, "confirmed", "--examiner", examiner)
         last = run_json("decide", path, "--list")[-1]

@@ -116,7 +116,7 @@ def test_a_decision_wants_both_faces_looked_at_and_two_examiners_where_the_case_
     with pytest.raises(UsageError, match=r"item:1#1: look at both faces"):
         decide_faces(again, reader, query, item, "confirmed", "x", examiner="Ada")
     show_faces(again, reader, "item:1", "x", tmp_path / "3.png", (1,))
-    want_second_reader(again, True)
+    want_second_reader(again, True, by_name=True)
     told = decide_faces(again, reader, query, item, "confirmed", "x", examiner="Ada")
     assert (told["stands"], told["waits_for_a_second_examiner"]) == ("possible", True)
     told = decide_faces(again, reader, item, query, "confirmed", "x", examiner="Ben")

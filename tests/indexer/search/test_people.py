@@ -8,7 +8,7 @@ pytest.importorskip("onnx")
 from imgmatch.errors import UsageError
 from imgmatch.models.faces import weights
 from indexer.case.case import Case
-from indexer.search.faces.grouping import grouped
+from indexer.search.faces.grouping import alike_in_one, grouped
 from indexer.search.faces.people import group_faces, join_people, list_people, name_person, show_person, split_person
 from tests.indexer.search.test_faces import case, folder, reader  # noqa: F401  (fixtures)
 from tests.indexer.vectors import inside
@@ -65,6 +65,13 @@ def test_two_faces_of_one_picture_are_two_people():
     for group in found:
         assert not {0, 1} <= set(group)
     assert grouped(rows, np.array([1, 1, 1, 1]), {}) == []
+
+
+def test_two_faces_of_one_picture_that_are_alike_are_told():
+    rows = np.eye(4, dtype=np.float16)[[0, 0, 1, 2, 3]]
+    assert alike_in_one(rows, np.array([7, 7, 8, 8, 9])) == [7]
+    assert alike_in_one(rows, np.array([1, 2, 3, 4, 5])) == []
+    assert alike_in_one(rows[:0], np.array([], np.int64)) == []
 
 
 def test_what_an_examiner_put_together_or_apart_stays():
