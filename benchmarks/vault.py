@@ -43,14 +43,6 @@ Timed = tuple[float, float]
 """Seconds of processor and wall."""
 
 
-class Whole(Table):
-    """A table whose pictures have their one vector in each of their parts."""
-
-    def embed_parts(self, picture: Any, cell_weights: Any) -> Any:
-        """That vector, for each part."""
-        return np.repeat(self.embed(picture[None]), len(cell_weights), axis=0)
-
-
 def timed(work: Callable[[], object]) -> Timed:
     """What some work of this process takes."""
     wall, cpu = time.perf_counter(), time.process_time()
@@ -160,7 +152,7 @@ def searched(folder: Path, rows: int, count: int, owner: Owner) -> dict[str, Any
     paths = sorted((folder / "queries").iterdir())
     one, other = made(folder, rows, owner)
     with Case.open(one) as plain, Case.open(other) as sealed:
-        open_ones = [Searcher(case, Whole(spec, vectors)) for case in (plain, sealed)]
+        open_ones = [Searcher(case, Table(spec, vectors)) for case in (plain, sealed)]
 
         def once(side: int, number: int) -> Timed:
             return timed(lambda: list(open_ones[side].search([paths[number]])))
