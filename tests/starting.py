@@ -109,8 +109,9 @@ def serve(asked: socket.socket) -> None:
             if pid == 0:
                 _become(request["arguments"], request["cwd"], descriptors)
             answer = socket.socket(fileno=descriptors[3])
-            answer.send(str(pid).encode())
-            answer.send(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])).encode())
+            with contextlib.suppress(OSError):  # whoever asked waits no more: it was killed
+                answer.send(str(pid).encode())
+                answer.send(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])).encode())
             os._exit(0)
         for descriptor in descriptors:
             os.close(descriptor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,9 +20,13 @@ from cli.render.formats import Format, emit
 from cli.render.notes import note
 from cli.render.progress import count_progress
 from imgmatch.errors import UsageError
+from indexer.intake.csvfile import write_csv
 
 if TYPE_CHECKING:
+    from indexer.case.use import HandedOut
     from indexer.search.groups import Link
+
+_LABELS = ["sha256", "label"]
 
 VerifyOpt = Annotated[
     bool, typer.Option("--verify", help="Read the pictures again and say what geometry says of each pair.")
@@ -233,6 +238,15 @@ def decide(
             two = f"two examiners, told apart by their {'names' if by_name else 'accounts or keys'},"
             note(f"{case}: {two if second_reader else 'one examiner'} can confirm from now on")
         if labels is not None:
-            emit(decisions.labels(opened), ["sha256", "label"], Format.csv, labels)
+            emit(decisions.labels(opened, lambda rows: _handed_out(rows, labels)), _LABELS, Format.csv, labels)
         if list_:
             out.many(decisions.history(opened), [*columns, "note"], ["waits"])
+
+
+def _handed_out(rows: list[dict[str, str]], target: Path) -> HandedOut:
+    """The label table as it leaves the case."""
+    from indexer.case.handed import handed_out
+
+    text = io.StringIO()
+    write_csv(text, rows, _LABELS)
+    return handed_out("labels", target, io.BytesIO(text.getvalue().encode("utf-8", "backslashreplace")))

@@ -63,10 +63,11 @@ def destroy(
         from indexer.case.signing import private_key
 
         private_key(key)  # before anything is gone
+    told = None
     if not is_begun(case):
         with open_case(case) as opened:
-            begin(opened, reason)
-    made = finish(case, certificate, key)
+            told = begin(opened, reason)
+    made = finish(case, certificate, key, told, reason)
     if not made:
         note(f"imgmatch: {case}: was destroyed before, with a certificate; what was left of it is gone now")
         return

@@ -46,6 +46,7 @@ class _Given:
     identity: Path | None = None
     descriptor: int | None = None
     phrase: str | None = None
+    prepared: bool = False
 
 
 _given = _Given()
@@ -58,10 +59,14 @@ def given(person: str | None, identity: Path | None, descriptor: int | None) -> 
 
 
 def prepare() -> None:
-    """From now on what opens a case is asked for in this way."""
+    """From now on what opens a case is asked for in this way, once a case and command."""
     from imgmatch.vault.unlock import ask_by
 
+    if _given.prepared:
+        return
+    _given.prepared = True
     ask_by(_ask)
+    _speak_for_tokens()
 
 
 def person() -> str:
@@ -126,6 +131,22 @@ def _without_asking() -> Secret | None:
     if phrase := os.environ.get(PASSPHRASE):
         return Passphrase(person(), phrase)
     return None
+
+
+def _speak_for_tokens() -> None:
+    """What the plugin of a token says is shown to whoever sits here, and what it asks is asked."""
+    from cli.render.notes import note
+    from imgmatch.vault.age import Talk, talk_by
+    from indexer.intake.csvfile import printable
+
+    class Here(Talk):
+        def display_message(self, message: str) -> None:
+            note(f"imgmatch: {message}")
+
+        def request_passphrase(self, description: str) -> str | None:
+            return prompt(f"imgmatch: {printable(description)}: ") if _somebody_there() else None
+
+    talk_by(Here())
 
 
 def _in_keyring(folder: Path) -> Secret | None:

@@ -11,6 +11,34 @@ from imgmatch.optional import require
 _MOST_IDENTITIES = 64
 
 
+class Talk:
+    """What a plugin says and asks, as of a token that wants to be touched or unlocked; here nobody is there to hear."""
+
+    def display_message(self, message: str) -> None:
+        """Something for whoever sits here."""
+
+    def confirm(self, message: str, yes_string: str, no_string: str | None) -> bool | None:
+        """A question with two answers; None: nobody answers."""
+        return None
+
+    def request_public_string(self, description: str) -> str | None:
+        """A text that anybody may see; None: nobody answers."""
+        return None
+
+    def request_passphrase(self, description: str) -> str | None:
+        """A secret, as the PIN of a token; None: nobody answers."""
+        return None
+
+
+class _State:
+    talk = Talk()
+
+
+def talk_by(talk: Talk) -> None:
+    """From now on plugins speak to whoever sits here in this way."""
+    _State.talk = talk
+
+
 def new_identity() -> tuple[str, str]:
     """A new X25519 key: its secret half (AGE-SECRET-KEY-1...) and its public one (age1...)."""
     identity = require("pyrage", "vault").x25519.Identity.generate()
@@ -50,7 +78,7 @@ def identities(text: str, name: str = "the identity") -> list[Any]:
         try:
             if line.upper().startswith("AGE-PLUGIN-"):
                 plugin = pyrage.plugin.Identity.from_str(line)
-                found.append(pyrage.plugin.IdentityPluginV1(plugin.plugin(), [plugin]))
+                found.append(_of_plugin(name, plugin.plugin(), pyrage.plugin.IdentityPluginV1, [plugin]))
             else:
                 found.append(pyrage.x25519.Identity.from_str(line))
         except (pyrage.IdentityError, pyrage.DecryptError, ValueError, OSError, TypeError) as error:
@@ -75,10 +103,18 @@ def recipient(text: str) -> Any | None:
     try:
         if text.startswith("age1") and "1" in text[4:]:
             plugin = pyrage.plugin.Recipient.from_str(text)
-            return pyrage.plugin.RecipientPluginV1(plugin.plugin(), [plugin], [])
+            return _of_plugin(text[:80], plugin.plugin(), pyrage.plugin.RecipientPluginV1, [plugin], [])
         return pyrage.x25519.Recipient.from_str(text)
     except (pyrage.RecipientError, pyrage.EncryptError, ValueError, OSError, TypeError):
         return None
+
+
+def _of_plugin(called: str, plugin: str, make: Any, *keys: Sequence[Any]) -> Any:
+    """Keys that a plugin has. Raises UsageError where it is not installed."""
+    try:
+        return make(plugin, *keys, _State.talk)
+    except Exception as error:
+        raise UsageError(f"{called}: needs the program age-plugin-{plugin}, which is not found; install it") from error
 
 
 def _required(text: str) -> Any:

@@ -7,7 +7,7 @@ that what one case sealed is nothing in another.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,13 +68,15 @@ class Seal:
 @dataclass(frozen=True, slots=True)
 class Keys:
     """What somebody can open in a case. ``person``: their number in its ring; ``master``: the case's key, of whoever
-    has everything.
+    has everything; ``signing``: the secret half of the Ed25519 key by which this person signs, empty where they have
+    none.
     """
 
     case_id: str
     person: str
     held: Mapping[str, bytes] = field(repr=False)
     master: bytes | None = field(default=None, repr=False)
+    signing: bytes = field(default=b"", repr=False)
 
     def of(self, purpose: str) -> Seal:
         """What seals for a purpose. Raises LockedError where that key is not held."""
@@ -87,17 +89,27 @@ class Keys:
         """Are all of these keys held?"""
         return all(purpose in self.held for purpose in purposes)
 
-    def only(self, purposes: Iterable[str]) -> Keys:
-        """The same with no more than the keys for some purposes."""
-        return Keys(self.case_id, self.person, {purpose: self.held[purpose] for purpose in purposes})
+    def person_signer(self) -> Any:
+        """The Ed25519 key by which this person signs; None where they have none in this case."""
+        return _ed25519(self.signing) if self.signing else None
 
 
-def derived(master: bytes, case_id: str, person: str = "") -> Keys:
+def derived(master: bytes, case_id: str, person: str = "", signing: bytes = b"") -> Keys:
     """Every key of a case, by its own."""
-    return Keys(case_id, person, {name: hkdf(master, f"imgmatch {case_id} {name}") for name in PURPOSES}, master)
+    held = {name: hkdf(master, f"imgmatch {case_id} {name}") for name in PURPOSES}
+    return Keys(case_id, person, held, master, signing)
 
 
 def signer(master: bytes, case_id: str) -> Any:
     """The Ed25519 key by which a case's ring is signed: of whoever has the case's key."""
+    return _ed25519(hkdf(master, f"imgmatch {case_id} ring"))
+
+
+def signing_public(signing: bytes) -> str:
+    """The public half of a key by which a person signs, as hexadecimal digits."""
+    return str(_ed25519(signing).public_key().public_bytes_raw().hex())
+
+
+def _ed25519(secret: bytes) -> Any:
     ed25519: Any = require("cryptography.hazmat.primitives.asymmetric.ed25519", "vault")
-    return ed25519.Ed25519PrivateKey.from_private_bytes(hkdf(master, f"imgmatch {case_id} ring"))
+    return ed25519.Ed25519PrivateKey.from_private_bytes(secret)

@@ -5,6 +5,8 @@ some of those derived from it. The secret half is the person's own (a file, a to
 that Argon2id (RFC 9106) makes of name and passphrase together: no name stands here in the clear, and an unknown name
 and a wrong passphrase are one thing, in time and in words. Whoever has the case's key signs the ring (Ed25519), and
 everybody who opens it finds the key of that signature among their own: no grant, no revocation is anybody else's.
+Each person also has an Ed25519 key of their own, made as they are let in and wrapped for them alone: with it they
+sign what they do (indexer.case.signing).
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ import hashlib
 import json
 import os
 import secrets
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +26,8 @@ from imgmatch.errors import CaseError, UsageError
 from imgmatch.given import loads
 from imgmatch.optional import require
 from imgmatch.vault import age
-from imgmatch.vault.keys import KEY_BYTES, PURPOSES, Keys, LockedError, derived, seal, signer, unsealed
+from imgmatch.vault.keys import KEY_BYTES, PURPOSES, Keys, LockedError, derived, seal, signer, signing_public, unsealed
+from imgmatch.vault.phrase import stretched
 
 NAME = "vault.json"
 FORMAT = 1
@@ -58,6 +60,7 @@ Secret = Passphrase | Identity
 class Person:
     """Somebody who can open a case. ``purposes``: which keys they hold; ``everything``: the case's own, with which
     people are let in and put out. ``details``: what else is kept of them, signed and for the people of the case alone.
+    ``signs``: the public half of the key by which they sign, as hexadecimal digits.
     """
 
     number: str
@@ -67,6 +70,7 @@ class Person:
     everything: bool
     by_passphrase: bool
     details: Mapping[str, Any]
+    signs: str
 
 
 class Ring:
@@ -122,9 +126,11 @@ class Ring:
         access: str | Passphrase,
         purposes: Iterable[str] | None = None,
         details: Mapping[str, Any] | None = None,
+        signing: bytes = b"",
     ) -> Ring:
         """With one more person, who opens it by a public key (age1...) or a passphrase, and then holds the keys for
-        some purposes (None: the case's own). Raises UsageError where there is one of that name, or the key is none.
+        some purposes (None: the case's own) and one to sign by (a new one, but of whoever makes the ring). Raises
+        UsageError where there is one of that name, or the key is none.
         """
         if any(person.name == name for person in self.people(keys)):
             raise UsageError(f"{name!r}: is a person of this case already; revoke the old key first")
@@ -135,12 +141,15 @@ class Ring:
             identity = self._locked_up(secret, number, Passphrase(name, access.phrase))
         else:
             recipient = access
+        signing = signing or new_signing()
         entry = {"number": number, "recipient": recipient, "identity": identity, "keys": ""}
+        entry["signing"] = _text(age.encrypted(signing, recipient))
         held = list(PURPOSES) if purposes is None else sorted({*purposes, "names"})
         entry["keys"] = _wrapped(keys, recipient, number, held, whole=purposes is None)
         body = {**self._body, "people": [*self._body["people"], entry]}
         known = self._members(keys)
         known[number] = {"name": name, "keys": held, "everything": purposes is None, "details": dict(details or {})}
+        known[number]["signs"] = signing_public(signing)
         return Ring(body, "", self.called)._named(keys, known)
 
     def rekeyed(self, keys: Keys, without: Iterable[str] = ()) -> tuple[Ring, Keys]:
@@ -165,7 +174,9 @@ class Ring:
             if entry["number"] in known
         ]  # fmt: skip
         person = keys.person if keys.person in known else ""
-        return Ring(body, "", self.called)._named(new, known), derived(_master(new), self.case_id, person)
+        return Ring(body, "", self.called)._named(new, known), derived(
+            _master(new), self.case_id, person, keys.signing if person else b""
+        )
 
     def rephrased(self, keys: Keys, identity: str, new: Passphrase) -> Ring:
         """With another passphrase for the person of these keys, whose ``identity`` (see ``identity_of``) stays what it
@@ -191,7 +202,8 @@ class Ring:
         for entry in self._body["people"]:
             bundle = age.decrypted(_bytes(entry["keys"]), found) if found else None
             if bundle is not None:
-                return self._opened(bundle, entry["number"])
+                signing = age.decrypted(_bytes(entry["signing"]), found) if "signing" in entry else None
+                return self._opened(bundle, entry["number"], signing or b"")
         raise LockedError(f"{self.called.parent}: {_REFUSED}")
 
     def identity_of(self, secret: Passphrase) -> str | None:
@@ -222,6 +234,7 @@ class Ring:
                 bool(members[entry["number"]]["everything"]),
                 bool(entry["identity"]),
                 members[entry["number"]]["details"],
+                members[entry["number"]].get("signs", ""),
             )
             for entry in self._body["people"]
             if entry["number"] in members
@@ -308,14 +321,15 @@ class Ring:
             raise self._altered()
         return dict(json.loads(plain))
 
-    def _opened(self, bundle: bytes, number: str) -> Keys:
+    def _opened(self, bundle: bytes, number: str, signing: bytes) -> Keys:
         told = json.loads(bundle)
         if told["case_id"] != self.case_id or told["number"] != number:
             raise self._altered()
         self._require_signed(bytes.fromhex(told["signer"]))
         if "master" in told:
-            return derived(bytes.fromhex(told["master"]), self.case_id, number)
-        return Keys(self.case_id, number, {name: bytes.fromhex(key) for name, key in told["keys"].items()})
+            return derived(bytes.fromhex(told["master"]), self.case_id, number, signing)
+        held = {name: bytes.fromhex(key) for name, key in told["keys"].items()}
+        return Keys(self.case_id, number, held, signing=signing)
 
     def _require_signed(self, public: bytes) -> None:
         ed25519: Any = require("cryptography.hazmat.primitives.asymmetric.ed25519", "vault")
@@ -330,27 +344,17 @@ class Ring:
         return CaseError(f"{self.called}: altered, or of another case: it is not what an owner signed; restore it")
 
     def _stretched(self, secret: Passphrase) -> bytes:
-        kdf: Any = require("cryptography.hazmat.primitives.kdf.argon2", "vault")
-        cost = self._body["argon2id"]
-        name, phrase = (
-            unicodedata.normalize("NFC", text).encode("utf-8", "surrogatepass")
-            for text in (secret.person, secret.phrase)
-        )
-        salt = hashlib.sha256(bytes.fromhex(self._body["salt"]) + name).digest()
-        stretched = kdf.Argon2id(
-            salt=salt,
-            length=KEY_BYTES,
-            iterations=cost["iterations"],
-            lanes=cost["lanes"],
-            memory_cost=cost["memory_kib"],
-        )
-        made: bytes = stretched.derive(phrase)
-        return made
+        return stretched(secret.person, secret.phrase, bytes.fromhex(self._body["salt"]), self._body["argon2id"])
 
     def _locked_up(self, identity: str, number: str, secret: Passphrase) -> str:
         if not secret.phrase:
             raise UsageError("an empty passphrase opens to everybody; give another")
         return _text(seal(self._stretched(secret), identity.encode("ascii"), f"{self.case_id} {number}"))
+
+
+def new_signing() -> bytes:
+    """The secret half of a new key by which a person signs."""
+    return secrets.token_bytes(KEY_BYTES)
 
 
 def _wrapped(keys: Keys, recipient: str, number: str, purposes: Iterable[str], *, whole: bool) -> str:

@@ -11,7 +11,7 @@ from imgmatch.vault.ring import Passphrase, Ring
 from imgmatch.vault.unlock import remember
 from indexer.case.case import Case
 from indexer.case.operations import Role
-from indexer.case.people import KEYS, ROLE, role_of
+from indexer.case.people import KEYS, ROLE, introduced, role_of
 from indexer.case.sealing import Converted, rekey
 from indexer.index.protocol import Progress
 from indexer.intake.delivery import deliveries
@@ -54,10 +54,11 @@ def grant(case: Case, name: str, role: Role, access: str | Passphrase | None) ->
             else f"a key or a passphrase is needed for {role}"
         )
     opened(case)
-    with case.writing(), case.use("grant", arguments={"name": name, "role": role.value}, ends="granted"):
+    with case.writing(), case.use("grant", arguments={"name": name, "role": role.value}, ends="granted") as use:
         ring, keys = opened(case)
         if access is not None:
             _write(case, Ring.read(case.path).granted(keys, name, access, KEYS[role], {ROLE: role.value}), keys)
+            use.entry.details = introduced(opened(case)[0].people(keys)[-1])
     return ring.inbox
 
 

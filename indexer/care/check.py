@@ -16,6 +16,7 @@ from imgmatch.models import verify_model
 from indexer.care.containers import image_faults
 from indexer.care.erasure import left
 from indexer.case.case import Case
+from indexer.case.summary import summary_fault
 from indexer.case.use import Use
 from indexer.catalogue import SightingRow
 from indexer.index.protocol import Progress
@@ -79,6 +80,9 @@ def _catalogue(case: Case) -> Iterator[Finding]:
         yield Finding("catalogue", f"{case.catalogue.path}: {fault}")
     for fault in case.log.verify().faults:
         yield Finding("audit", fault)
+    keys = case.place.keys
+    if keys is not None and (altered := summary_fault(case.place.room, keys.of("log"))):
+        yield Finding("catalogue", altered)
     for _, spec in case.catalogue.models.all():
         try:
             installed = verify_model(spec.name)

@@ -37,8 +37,9 @@ _OWN = (TRIES, RUN_LOCK, RESERVE, LOCK, "build.lock", "remote.lock")
 _MOST_BYTES = 1 << 20
 
 
-def begin(case: Case, reason: str) -> None:
-    """Record that a case is destroyed, close it, and mark its folder: nobody opens it from then on. Raises CaseError
+def begin(case: Case, reason: str) -> dict[str, Any]:
+    """Record that a case is destroyed, close it, and mark its folder: nobody opens it from then on. Returns what the
+    certificate is to say; the marker of an encrypted case has no text of that, and so no disk has. Raises CaseError
     where a writer or a build is at work, and UsageError without a reason.
     """
     reason = " ".join(reason.split())
@@ -50,6 +51,7 @@ def begin(case: Case, reason: str) -> None:
             meta = use.catalogue.meta.all()
             use.entry.subject = {"case_id": meta["case_id"]}
             use.entry.counts = counts
+        case.sign()
         head = case.log.head()
         about = {name: words(meta[name]) for name in ("case_id", "purpose", "authority", "examiner") if name in meta}
         told: dict[str, Any] = {
@@ -62,20 +64,28 @@ def begin(case: Case, reason: str) -> None:
             "destroyed_under_account": account(),
         }
         case.close()
-        _write(case.path / DESTROYED, told)
+        kept = {"case": {"case_id": meta["case_id"]}, "reason": "", "destroyed_under_account": ""}
+        _write(case.path / DESTROYED, {**told, **kept} if told["encrypted"] else told)
+    return told
 
 
-def finish(folder: Path, certificate: Path, key: Path | None = None) -> dict[str, Any]:
+def finish(
+    folder: Path, certificate: Path, key: Path | None = None, told: dict[str, Any] | None = None, reason: str = ""
+) -> dict[str, Any]:
     """End the keys of a case that ``begin`` has marked, then its files, and write its certificate into a new folder;
     returns it, and nothing where it was written before a kill that left the marker alone. What lies in the folder and
-    is none of the case stays, and is named. Run again after a kill, it goes on.
+    is none of the case stays, and is named. Run again after a kill, it goes on: without what ``begin`` had ``told``,
+    for a ``reason`` that is said again where none is kept.
     """
     marker = folder / DESTROYED
     if not marker.is_file():
         raise UsageError(f"{folder}: no case that is being destroyed")
     if not marker.read_bytes().strip(b"\0"):  # cut off as this was wiped, behind the certificate
         return _ended(folder, {})
-    told = _read(marker)
+    told = told or _read(marker)
+    if not told["reason"]:
+        again = " ".join(reason.split()) or "(said before a kill, and not kept)"
+        told = {**told, "reason": again, "destroyed_under_account": account()}
     signer = None if key is None else private_key(key)
     refuse_existing(certificate)
     if folder.absolute() in certificate.absolute().parents:

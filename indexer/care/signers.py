@@ -22,11 +22,11 @@ def introduce(case: Case, name: str, key: Path, *, remove: bool = False) -> dict
     if not name or len(name) > 200:
         raise UsageError("--name is empty or too long; say in up to 200 characters who signs")
     digits = public_key(key)
-    known = signers_of(case.log.entries(action="signer"))
+    known = signers_of(case.log.entries())
     if (digits in known) != remove:
         what = "is no signer of this case" if remove else f"is known already, as {known[digits]}"
         raise UsageError(f"{key}: {what}; nothing to change")
     told = {"public_key": digits, "name": name, **({"removed": True} if remove else {})}
     with case.use("signer") as use:
         use.entry.details = {"signer": told}
-    return signers_of(case.log.entries(action="signer"))
+    return signers_of(case.log.entries())

@@ -18,7 +18,9 @@ from indexer.case.signing import ACTION, Signature, is_signed, runs_of, words_of
 
 SIGNER = "signer"
 STAMP = "stamp"
-_OURS = re.compile(rb'"action": "(?:%s|%s|%s|init)"' % (ACTION.encode(), SIGNER.encode(), STAMP.encode()))
+INTRODUCE = (SIGNER, "init", "encrypt", "granted", "revoke")
+"""Entries that may say by which key somebody signs: those of people of an encrypted case are made with it."""
+_OURS = re.compile(rb'"action": "(?:%s)"' % "|".join((ACTION, STAMP, *INTRODUCE)).encode())
 _TIME = re.compile(rb'"time_utc": "([0-9T:.Z-]{10,40})"')
 _SHA256_BYTES = 32
 
@@ -80,11 +82,11 @@ class Attested:
             action = entry["action"]
             if action == "init" and number == 1:
                 self.case_id = str(entry["subject"]["case_id"])
-            elif action == ACTION:
+            if action == ACTION:
                 self._signatures.add(number)
                 self._check(number, entry)
-            elif action == SIGNER:
-                self._introduce(entry["signer"])
+            elif action == SIGNER or (action in INTRODUCE and SIGNER in entry):
+                self._introduce(entry[SIGNER])
             elif action == STAMP:
                 head = Head(int(entry["stamps"]["entry"]), str(entry["stamps"]["sha256"]))
                 if not self._has(head):
@@ -157,11 +159,11 @@ class Attested:
 
 
 def signers_of(entries: Iterable[dict[str, Any]]) -> dict[str, str]:
-    """Who may sign, by their public keys, as entries of a log introduce them."""
+    """Who may sign, by their public keys, as entries of a log make them known."""
     found: dict[str, str] = {}
     for entry in entries:
         told = entry.get(SIGNER)
-        if entry.get("action") == SIGNER and isinstance(told, dict):
+        if entry.get("action") in INTRODUCE and isinstance(told, dict):
             found.pop(str(told.get("public_key")), None)
             if not told.get("removed"):
                 found[str(told.get("public_key"))] = str(told.get("name"))

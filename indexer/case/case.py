@@ -25,7 +25,7 @@ from imgmatch.vault.unlock import Unlock, keys_of, remember
 from indexer.case import home
 from indexer.case.audit import EMPTY, AuditLog
 from indexer.case.ending import state_of
-from indexer.case.people import MAY_STAND_BY, Member, member_of, role_of
+from indexer.case.people import MAY_STAND_BY, Member, member_of, role_of, signer_of
 from indexer.case.place import AUDIT, CATALOGUE, DRAFT, LOCK, ROOMS, Owner, Place, found
 from indexer.case.recorded import Recorded
 from indexer.case.signing import key_of_environment
@@ -48,6 +48,8 @@ class Case(Recorded):
         super().__init__(place.folder, catalogue, AuditLog(place.room / AUDIT, catalogue))
         self.place = place
         self.member = member_of(place)
+        if self.signer is None and place.keys is not None:
+            self.signer = place.keys.person_signer()
         self._copied: tempfile.TemporaryDirectory[str] | None = None
 
     @classmethod
@@ -106,7 +108,7 @@ class Case(Recorded):
         meta |= {"created_utc": now, "created_by": f"imgmatch {imgmatch.__version__}"}
         meta |= {key: value for key, value in about.items() if value}
         encrypted = {"encrypted": True} if place.ring else {}
-        made = Entry("init", {**about, **encrypted}, {"case_id": meta["case_id"]}, model)
+        made = Entry("init", {**about, **encrypted}, {"case_id": meta["case_id"]}, model, details=signer_of(place))
         log = AuditLog(place.room / AUDIT, draft)
         with draft.transaction() as writer:
             writer.meta.set(meta)

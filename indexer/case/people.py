@@ -6,7 +6,7 @@ A plain case has no people: whoever can read its folder can do everything.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from imgmatch.vault.ring import Person
 from indexer.case.operations import Role
@@ -40,6 +40,21 @@ def role_of(person: Person) -> Role:
         return Role.owner
     told = str(person.details.get(ROLE, ""))
     return Role(told) if told in set(Role) and told != Role.owner else Role.auditor
+
+
+def signer_of(place: Place) -> dict[str, Any]:
+    """Details of an entry that says by which key whoever opened an encrypted case signs; nothing of a plain one."""
+    if place.ring is None or place.keys is None:
+        return {}
+    return introduced(place.ring.person(place.keys))
+
+
+def introduced(person: Person, *, removed: bool = False) -> dict[str, Any]:
+    """Details of an entry that makes known by which key a person signs, or that they sign no more."""
+    if not person.signs:
+        return {}
+    told = {"public_key": person.signs, "name": person.name}
+    return {"signer": {**told, "removed": True} if removed else told}
 
 
 def member_of(place: Place) -> Member | None:

@@ -46,8 +46,9 @@ class Owner:
     def place(self, folder: Path, case_id: str) -> Place:
         """A new room for a case, with new keys that this person holds."""
         ring, keys = Ring.create(case_id)
-        ring = ring.granted(keys, self.name, self.access, details=self.details)
-        return Place(folder, ring, replace(keys, person=ring.people(keys)[0].number))
+        signing = rings.new_signing()
+        ring = ring.granted(keys, self.name, self.access, details=self.details, signing=signing)
+        return Place(folder, ring, replace(keys, person=ring.people(keys)[0].number, signing=signing))
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from imgmatch.vault import ring as rings
 from imgmatch.vault.unlock import remember
 from indexer.case.audit import AuditLog
 from indexer.case.case import Case
+from indexer.case.people import introduced, signer_of
 from indexer.case.place import AUDIT, CATALOGUE, DRAFT, Owner, Place, content, left_over, plain, wipe_all
 from indexer.case.use import Entry
 from indexer.catalogue import Catalogue, Writer, cipher
@@ -52,7 +53,7 @@ def encrypt(case: Case, owner: Owner, progress: Progress | None = None) -> Conve
             f"{case.path}: its index lies on a server, in the clear; first: imgmatch index move {case.path} --to faiss"
         )
     target = owner.place(case.path, case.catalogue.meta.all()["case_id"])
-    return _convert(case, target, "encrypt", {}, progress)
+    return _convert(case, target, Entry("encrypt", details=signer_of(target)), progress)
 
 
 def decrypt(case: Case, progress: Progress | None = None) -> Converted:
@@ -61,7 +62,7 @@ def decrypt(case: Case, progress: Progress | None = None) -> Converted:
     """
     case.require("decrypt")
     _require_everything(case)
-    return _convert(case, Place(case.path), "decrypt", {}, progress)
+    return _convert(case, Place(case.path), Entry("decrypt"), progress)
 
 
 def rekey(
@@ -78,7 +79,8 @@ def rekey(
     ring, keys = _require_everything(case)
     target = Place(case.path, *ring.rekeyed(keys, without or {}))
     told = {**(arguments or {}), **({"without": sorted(without.values())} if without else {})}
-    return _convert(case, target, action, told, progress)
+    left = [introduced(person, removed=True) for person in ring.people(keys) if person.number in (without or {})]
+    return _convert(case, target, Entry(action, told, details=left[0] if left else {}), progress)
 
 
 def _require_everything(case: Case) -> tuple[Any, Any]:
@@ -90,11 +92,8 @@ def _require_everything(case: Case) -> tuple[Any, Any]:
     return ring, keys
 
 
-def _convert(
-    case: Case, target: Place, action: str, arguments: Mapping[str, Any], progress: Progress | None
-) -> Converted:
-    case.require(action, arguments)
-    entry = Entry(action, arguments)
+def _convert(case: Case, target: Place, entry: Entry, progress: Progress | None) -> Converted:
+    case.require(entry.action, entry.arguments)
     with building(case.path), case.writing():
         case.sign()
         case.log.settle()
@@ -115,6 +114,7 @@ def _convert(
         case.close()
         with Case(target, target.catalogue()) as now:  # whoever did it signs it, where it is recorded now
             now.log.own.append(written.entry)
+            now.signer = case.signer or now.signer
         wipe_all(left_over(case.path))
         sync_folder(case.path)
     return done

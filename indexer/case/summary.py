@@ -39,3 +39,17 @@ def summary_in(room: Path, seal: Seal) -> dict[str, Any]:
         if isinstance(told, dict):
             return told
     return {}
+
+
+def summary_fault(room: Path, seal: Seal) -> str:
+    """What is wrong with what was kept; empty where nothing is, or nothing was kept."""
+    try:
+        with (room / NAME).open("rb") as file:
+            plain = keys.unsealed(seal.key, file.read(_MOST_BYTES), f"{seal.case_id} {NAME}")
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        return f"{room / NAME}: can't be read ({error.strerror}); check disk and rights"
+    if plain is not None:
+        return ""
+    return f"{room / NAME}: damaged, or of another case; it is written anew when the case is used next"

@@ -234,7 +234,7 @@ class Collection:
         with self._naming():
             told = self._described()
         done = int(told.get("indexed_rows", 0) or 0) - int(told.get("pending_index_rows", 0) or 0)
-        return max(0, rows - done)
+        return min(rows, max(0, rows - done))
 
     def _described(self) -> dict[str, Any]:
         for name in self._client.list_indexes(self.name, timeout=_ANSWER_S):

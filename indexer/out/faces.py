@@ -15,6 +15,7 @@ from imgmatch.models.base import FaceEmbedder
 from imgmatch.models.face import DECODED_PX, Face
 from imgmatch.types import Image
 from indexer.case.case import Case
+from indexer.case.handed import handed_out
 from indexer.case.use import Use
 from indexer.catalogue import FaceRow
 from indexer.out.atomic import whole_file
@@ -48,6 +49,8 @@ def show_faces(
         use.entry.subject = {"picture": picture, "sha256": sha256}
         use.entry.counts = {"faces": len(faces)}
         drawn = None if draw is None or image is None else _drawn(image, faces, reveal)
+        if draw is not None and drawn is not None:
+            use.handed_out = handed_out("faces", draw, io.BytesIO(drawn))
     if draw is not None and drawn is not None:
         with whole_file(draw) as file:
             file.write(drawn)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from imgmatch.errors import UsageError
-from imgmatch.locator import readable
 from indexer.case.case import Case
-from indexer.case.use import HandedOut, Use
-from indexer.catalogue import ReleasedFile
+from indexer.case.handed import handed_out
+from indexer.case.use import Use
 
 
 def hand_out(use: Use, what: str, target: str | os.PathLike[str], made: IO[bytes] | Path) -> None:
@@ -20,22 +18,6 @@ def hand_out(use: Use, what: str, target: str | os.PathLike[str], made: IO[bytes
     use, in one transaction with its entry.
     """
     use.handed_out = handed_out(what, target, made)
-
-
-def handed_out(what: str, target: str | os.PathLike[str], made: IO[bytes] | Path) -> HandedOut:
-    """The same, for each of several uses that make one thing."""
-    path = os.path.abspath(target)
-    if isinstance(made, Path):
-        files = [
-            _file(file.relative_to(made).as_posix(), opened)
-            for file in sorted(made.rglob("*"))
-            if file.is_file()
-            for opened in _opened(file)
-        ]
-    else:
-        made.flush()
-        files = [_file(os.path.basename(path), made)]
-    return HandedOut(what, readable(path), files)
 
 
 def releases(case: Case, sha256: str | None = None) -> list[dict[str, Any]]:
@@ -66,14 +48,3 @@ def sha256_of(file: Path) -> str:
         raise UsageError(
             f"{file}: can't be read ({error.strerror}); give a file that may have left the case"
         ) from error
-
-
-def _opened(file: Path) -> Iterator[IO[bytes]]:
-    with file.open("rb") as opened:
-        yield opened
-
-
-def _file(name: str, file: IO[bytes]) -> ReleasedFile:
-    file.seek(0)
-    digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
-    return ReleasedFile(readable(name), digest, file.seek(0, os.SEEK_END))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from imgmatch.match.strength import strength
 from imgmatch.models.base import Embedder
 from imgmatch.types import Image, Issue, Match, Verification
 from indexer.case.case import Case
+from indexer.case.handed import handed_out
 from indexer.case.use import Use
 from indexer.index.protocol import VectorIndex
 from indexer.search.background import background
@@ -147,21 +149,24 @@ def explain(
         use.entry.subject = {**subject, "item_sha256": match.sha256}
         use.entry.details = {"score": round(match.score, 6), "verified": verification.verified}
         use.entry.counts = {"tentative": verification.tentative, "inliers": verification.inliers}
-    item = compared.item
-    seen = (read.image.pixels, item.pixels)
-    shown = seen if reveal else (hidden(seen[0]), hidden(seen[1]))
-    picture = draw(
-        *shown,
-        verification,
-        compared.heat,
-        _lines(case, embedder, query, match, verification, reveal),
-        (read.image.upright_size_px, item.upright_size_px),
-    )
+        item = compared.item
+        seen = (read.image.pixels, item.pixels)
+        shown = seen if reveal else (hidden(seen[0]), hidden(seen[1]))
+        picture = draw(
+            *shown,
+            verification,
+            compared.heat,
+            _lines(case, embedder, query, match, verification, reveal),
+            (read.image.upright_size_px, item.upright_size_px),
+        )
+        made = io.BytesIO()
+        picture.save(made, format="PNG")
+        use.handed_out = handed_out("explain", output, made)
     try:
         with tempfile.NamedTemporaryFile(dir=output.parent, suffix=".png", delete=False) as file:
             draft = Path(file.name)
             try:
-                picture.save(file, format="PNG")
+                file.write(made.getvalue())
             except BaseException:
                 draft.unlink()
                 raise

@@ -14,7 +14,7 @@ from imgmatch.evidence import reopen
 from imgmatch.evidence.read import hashed
 from imgmatch.locator import Locator
 from indexer.case.case import Case
-from indexer.case.use import Change, Use
+from indexer.case.use import Change, HandedOut, Use
 from indexer.catalogue import DecisionRow
 from indexer.catalogue.clock import now_utc
 from indexer.catalogue.decisions import (
@@ -145,16 +145,20 @@ def confirmed(use: Use, sha256: str) -> set[str]:
     return set(_those(use, sha256, CONFIRMED))
 
 
-def labels(case: Case) -> Iterator[dict[str, str]]:
+def labels(case: Case, left: Callable[[list[dict[str, str]]], HandedOut] | None = None) -> Iterator[dict[str, str]]:
     """Confirmed pairs as rows of a label table (sha256, label): contents joined by confirmations bear one label.
 
     The label is that of the case where all that have one agree, else ``confirmed-`` and the lowest SHA-256's beginning.
-    Recorded before and after.
+    Recorded before and after; ``left`` makes of all rows what leaves the case by them.
     """
     with case.use("decisions", arguments={"labels": True}, ends="decisions_shown") as use:
-        for number, row in enumerate(_labels(use), start=1):
-            use.entry.counts = {"labels": number}
+        rows = []
+        for row in _labels(use):
+            rows.append(row)
+            use.entry.counts = {"labels": len(rows)}
             yield row
+        if left is not None:
+            use.handed_out = left(rows)
 
 
 def _labels(use: Use) -> Iterator[dict[str, str]]:

@@ -34,11 +34,11 @@ PAGES = ("/", "/decisions", "/groups", "/faces", "/map", "/issues", "/audit", "/
 class Live:
     """A running review and what its address says."""
 
-    def __init__(self, case, *options, browser="--no-browser", env=None):
+    def __init__(self, case, *options, browser="--no-browser", env=None, cwd=ROOT):
         self.process = subprocess.Popen(
             [sys.executable, "-m", "cli.main", "review", str(case), browser, *options],
-            cwd=ROOT,
-            env={**os.environ, **(env or {})},
+            cwd=cwd,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

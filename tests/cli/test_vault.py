@@ -96,6 +96,7 @@ def holds(folder, words):
 def files(case):
     """Every file of an encrypted case that holds something, by what it is."""
     kinds = {"ring": NAME, "log": "audit.jsonl", "catalogue": "catalogue.sqlite", "manifest": "manifest.json"}
+    kinds["summary"] = "summary"
     found = {kind: next(case.rglob(name)) for kind, name in kinds.items()}
     return found | {"segment": next(case.rglob("segments/*/*")), "index": next(case.rglob("index.faiss"))}
 
@@ -203,7 +204,7 @@ def run_python(code, after):
 
 
 @pytest.mark.claim("D11")
-@pytest.mark.parametrize("kind", ["ring", "log", "catalogue", "segment", "index", "manifest"])
+@pytest.mark.parametrize("kind", ["ring", "log", "catalogue", "segment", "index", "manifest", "summary"])
 def test_a_flipped_bit_anywhere_is_found_and_the_file_named(filled, kind):
     path = files(filled)[kind]
     right = path.read_bytes()
@@ -222,7 +223,7 @@ def test_a_flipped_bit_anywhere_is_found_and_the_file_named(filled, kind):
 
 
 @pytest.mark.claim("D12")
-@pytest.mark.parametrize("kind", ["ring", "log", "catalogue", "segment", "index", "manifest"])
+@pytest.mark.parametrize("kind", ["ring", "log", "catalogue", "segment", "index", "manifest", "summary"])
 def test_a_file_of_another_case_is_refused(filled, tmp_path, kind):
     shutil.copytree(filled, tmp_path / "other")
     with Case.open(tmp_path / "other") as other:
@@ -301,7 +302,7 @@ def test_there_and_back_everything_is_as_it_was(tmp_path, monkeypatch):
     ):
         with Case.open(tmp_path / "case") as case:
             act(case)
-        actions = [*actions, entry]
+        actions = [*actions, entry, "signed"]
         assert told() == (rows, counts, meta, actions)
         assert not faults(tmp_path / "case")
         assert bool(holds(tmp_path / "case", ["/media/a/"])) == (entry == "decrypt")

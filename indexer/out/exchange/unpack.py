@@ -39,6 +39,7 @@ MAX_MANIFEST_BYTES = 64 << 20
 MAX_LINE_BYTES = 1 << 20
 _MOST_SAID = 100
 _MAX_DIM = 65_536
+_OF_BLOCK = "vectors", "items", "regions"
 _MAX_DIRECTORY_BYTES = 24 << 20
 _BLOCK = 1 << 20
 _HEX = {name: re.compile(rf"[0-9a-f]{{{length}}}\Z") for name, length in (("sha256", 64), ("md5", 32), ("sha1", 40))}
@@ -284,6 +285,9 @@ def _filled(
                     boxes = ([None] * 4 if box[0] < 0 else box for box in regions.tolist())
                     owners = [(item, *box) for item, box in zip(items.tolist(), boxes, strict=True)]
                     shelf.adopt(writer, files[block["vectors"]], owners)
+            named = {block[name] for _, model in models for block in model["vectors"] for name in _OF_BLOCK}
+            if left := {name for name in files if name.startswith("vectors/")} - named:
+                raise _damaged(path, f"{min(left)!r} is of none of the models that {MANIFEST} names")
             _fill_pdqs(manifest, files, writer, all_items)
         return case
     except BaseException:

@@ -25,6 +25,7 @@ from imgmatch.vault import memory
 from indexer.case import receipt
 from indexer.case.account import account
 from indexer.case.case import Case
+from indexer.case.handed import handed_out
 from indexer.case.use import Use
 from indexer.catalogue import IssueRow
 from indexer.catalogue.clock import now_utc
@@ -33,7 +34,6 @@ from indexer.intake.csvfile import printable
 from indexer.out.atomic import whole_file, whole_folder
 from indexer.out.codes import inline_code
 from indexer.out.places import file_name
-from indexer.out.released import handed_out
 from indexer.out.report.leads import sheet
 from indexer.out.report.pairs import fitted
 from indexer.out.report.pictures import Beside, Kept, Thumbnail, Within, faces_shown, keep_thumbnail

@@ -17,7 +17,7 @@ from indexer.case.case import Case
 from indexer.case.operations import OPERATIONS
 from indexer.case.terms import Asked, Terms, checked
 from indexer.out.released import releases
-from tests.conftest import ROOT, encode, picture, run
+from tests.conftest import ROOT, encode, picture, run, run_json, textured
 from tests.indexer.vectors import SPEC
 
 PAST, FUTURE = "2020-01-31", "2999-01-01"
@@ -300,3 +300,23 @@ def test_an_expired_case_is_refused_by_its_commands_and_verified_by_others(folde
 def test_the_documentation_on_consent_names_its_sources():
     text = (ROOT / "docs" / "consent.md").read_text()
     assert len(re.findall(r"^\[\w+\]: https://", text, re.MULTILINE)) >= 5
+
+
+def test_drawings_and_label_tables_are_listed_as_releases_by_their_bytes(tmp_path):
+    for name, seed in (("one", 1), ("two", 1), ("three", 2)):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        (tmp_path / "in" / f"{name}.png").write_bytes(encode(textured(seed, (320, 240 + len(name))), "PNG"))
+    case, query = tmp_path / "case", tmp_path / "in" / "one.png"
+    for words in (
+        ["init", case],
+        ["ingest", case, tmp_path / "in"],
+        ["explain", case, query, 2, "-o", tmp_path / "why.png", "--reveal"],
+        ["decide", case, "1", "2", "confirmed", "--examiner", "Ada"],
+        ["decide", case, "--labels", tmp_path / "labels.csv", "--recipient", "Office"],
+    ):
+        done = run(*words)
+        assert done.returncode == 0, done.stderr
+    for file, what, clear in (("why.png", "explain", True), ("labels.csv", "labels", False)):
+        (row,) = run_json("releases", case, "--of", tmp_path / file)
+        assert (row["what"], row["clear"]) == (what, clear), row
+    assert row["recipient"] == "Office"

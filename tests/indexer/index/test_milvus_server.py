@@ -176,8 +176,8 @@ WORKSTATION = (
     "import sys; from indexer.case.case import Case; from indexer.index.remote import follow_commit\n"
     "from tests.indexer.vectors import add, clouds\n"
     "with Case.open(sys.argv[1]) as case:\n"
-    "    done, vectors = case.catalogue.counts()['vectors'], clouds(int(sys.argv[2]), 600)\n"
-    "    while done < 600:\n"
+    "    done, vectors = case.catalogue.counts()['vectors'], clouds(int(sys.argv[2]), 300)\n"
+    "    while done < 300:\n"
     "        add(case, vectors[done:done + 30], start=done); follow_commit(case.shelves()); done += 30\n"
     "        print(done, flush=True)\n"
 )
@@ -209,7 +209,7 @@ def test_two_workstations_write_while_the_server_and_they_are_killed(tmp_path, g
     for path, seed in zip(cases, seeds, strict=True):
         with Case.open(path) as case:
             follow(case.shelves())
-            whole(case, clouds(seed, 600))
+            whole(case, clouds(seed, 300))
 
 
 WIDE = ModelSpec("wide", "objects", 512, 32, "x", "0" * 64, "", "")

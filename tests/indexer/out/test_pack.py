@@ -298,3 +298,19 @@ def test_thumbnails_are_blurred_unless_they_are_to_be_seen(tmp_path, photographs
     assert sharpness["blurred"][0] == "L"
     assert sharpness["clear"][0] == "RGB"
     assert sharpness["blurred"][1] < sharpness["clear"][1]
+
+
+@pytest.mark.parametrize("vectors", ["", [], {}, "last"])
+def test_a_pack_whose_manifest_leaves_vectors_out_is_refused(pair, tmp_path, vectors):
+    write_pack(pair[1], tmp_path / "other.pack")
+    with zipfile.ZipFile(tmp_path / "other.pack") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    manifest = json.loads(members["manifest.json"])
+    said = manifest["models"][0]
+    said["vectors"] = said["vectors"][:-1] if vectors == "last" else vectors
+    members["manifest.json"] = json.dumps(manifest).encode()
+    with zipfile.ZipFile(tmp_path / "left.pack", "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    with pytest.raises(UsageError, match="is of none of the models"), open_pack(tmp_path / "left.pack", SPEC):
+        pass
