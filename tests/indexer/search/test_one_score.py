@@ -76,7 +76,7 @@ def test_rates_never_fall_with_the_score_and_are_those_of_any_other_list(filled,
 def test_a_closer_look_says_what_the_search_says(filled, embedder, sheet, tmp_path, asked):
     found = search(filled, embedder, sheet, asked)
     for match in (found[0], found[3]):
-        told = explain(filled, embedder, sheet, match.item_id, tmp_path / "why.png", asked)
+        told = explain(filled, embedder, sheet, match.item_id, tmp_path / f"{match.item_id}.png", asked)
         assert figures(told.match) == figures(match)
         assert told.match.verification == match.verification
 
