@@ -72,6 +72,10 @@ class CaseError(ImgmatchError):
     """A case can't be created, opened or written, or its files are damaged."""
 
 
+class RefusedError(CaseError):
+    """What is asked of a case may not be done: not by whoever asks, not alone, or not any more."""
+
+
 class UsageError(ImgmatchError):
     """An argument is out of range or does not fit the case."""
 

@@ -26,7 +26,7 @@ from cli.serve.described import Described, openapi
 from cli.serve.door import OPEN, PERSON, refusal
 from cli.serve.pace import NotNowError, Seats, Uploads
 from cli.serve.readings import Readings
-from imgmatch.errors import CaseError, EvidenceError, ImgmatchError, MachineError, UsageError
+from imgmatch.errors import CaseError, EvidenceError, ImgmatchError, MachineError, RefusedError, UsageError
 from imgmatch.given import loads
 from imgmatch.locator import Locator
 from imgmatch.match.faces import hides_faces
@@ -59,10 +59,6 @@ ROUTES = (
         query={"reveal": "yes: as it is, for who has that right; recorded", "px": "the longer side of such a one"},
     ),
 )  # fmt: skip
-
-
-class _ForbiddenError(ImgmatchError):
-    """Nothing that this person has a right to."""
 
 
 class Service:
@@ -123,7 +119,7 @@ class Service:
             raise UsageError("the request is not as /v1/openapi.json describes it") from error
         names = [self._require(person, name) for name in asked.get("cases") or self._of(person)]
         if not names:
-            raise _ForbiddenError("there is no case that you may search; ask the operator")
+            raise RefusedError("there is no case that you may search; ask the operator")
         if len(asked["queries"]) > 1 and not asked.get("together"):
             raise UsageError("several queries that are no set (together): ask with each of them")
         data = {one["sha256"]: self._uploads.get(person.name, one["sha256"]) for one in asked["queries"]}
@@ -177,7 +173,7 @@ class Service:
         if reveal not in ("yes", "no") or not item.isdecimal() or len(item) > 18 or not px.isdecimal() or len(px) > 5:
             raise UsageError("give the number of an item, reveal=yes or no, and px as a whole number")
         if reveal == "yes" and not person.reveal:
-            raise _ForbiddenError("pictures are shown blurred to you; who may see them as they are, the operator says")
+            raise RefusedError("pictures are shown blurred to you; who may see them as they are, the operator says")
         clear_px = int(px) if reveal == "yes" else None
 
         def made() -> bytes:
@@ -206,7 +202,7 @@ class Service:
 
     def _require(self, person: Person, name: str) -> str:
         if name not in self._of(person):  # said alike of one that is not there: names of cases tell something
-            raise _ForbiddenError(f"{name}: there is no such case here, or you have no right to it")
+            raise RefusedError(f"{name}: there is no such case here, or you have no right to it")
         return name
 
 
@@ -263,7 +259,8 @@ def _failed(request: Request, error: Exception) -> Response:
     if isinstance(error, NotNowError):
         return refusal(error.status, str(error), error.again_s)
     faults = (MachineError, CaseError)
-    status = 403 if isinstance(error, _ForbiddenError) else 500 if isinstance(error, faults) else 400
+    # Of the person, or of the key that the service runs by: the role, the case's terms.
+    status = 403 if isinstance(error, RefusedError) else 500 if isinstance(error, faults) else 400
     return refusal(404 if isinstance(error, EvidenceError) else status, str(error))
 
 

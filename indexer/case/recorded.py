@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import imgmatch
-from imgmatch.errors import CaseError, ImgmatchError, UsageError
+from imgmatch.errors import CaseError, ImgmatchError, RefusedError, UsageError
 from imgmatch.types import ModelSpec
 from indexer.case.account import account
 from indexer.case.audit import AuditLog
@@ -74,16 +74,16 @@ class Recorded(Shelves):
         terms = Terms.of(self._catalogue.meta.all())
         for name, operation in operations(action, told):
             if self.member is not None and self.member.role not in operation.roles:
-                raise CaseError(
+                raise RefusedError(
                     f"{self.path}: {self.member.name} is {self.member.role} here, and may not {action}"
                     f"{f' ({name})' if name != action else ''}; ask an owner for the right"
                 )
             if operation.two and "two-persons" in terms.demands and self.second is None:
-                raise CaseError(
+                raise RefusedError(
                     f"{self.path}: says that {name} needs a second person's key; give --second NAME beside your own"
                 )
             if not operation.outlives and (why := terms.over()):
-                raise CaseError(
+                raise RefusedError(
                     f"{self.path}: {why}: it is verified, audited, erased or extended, and not used; its owner "
                     f"extends it with: imgmatch terms extend {self.path} --until DATE --reason TEXT"
                 )

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from imgmatch.errors import CaseError, UsageError
+from imgmatch.errors import CaseError, RefusedError, UsageError
 from indexer.catalogue.clock import now_utc
 
 TOLD = ("purpose", "authority", "consent", "examiner")
@@ -91,9 +91,9 @@ def require_future(until: str) -> None:
 
 
 def require_owner(path: Path, what: str) -> None:
-    """Raises CaseError where who asks is not the account that owns a case, by the operating system's word."""
+    """Raises RefusedError where who asks is not the account that owns a case, by the operating system's word."""
     if hasattr(os, "getuid") and path.stat().st_uid != os.getuid():
-        raise CaseError(f"{path}: only the account that owns the case may {what}")
+        raise RefusedError(f"{path}: only the account that owns the case may {what}")
 
 
 def _date(key: str, text: str) -> str:

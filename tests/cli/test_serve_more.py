@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import threading
+import urllib.error
+import urllib.request
 from collections import Counter
 from pathlib import Path
 from typing import ClassVar
@@ -50,6 +52,16 @@ def started():
         process.communicate()
 
 
+def asked(address, token, path):
+    """What a service answers, as a number."""
+    request = urllib.request.Request(address + path, headers={"Authorization": f"Bearer {token}"})
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="looks at files as they lie")
 def test_an_encrypted_case_is_served_to_people_and_opens_to_who_runs_it(tmp_path, started):
@@ -74,7 +86,7 @@ def test_an_encrypted_case_is_served_to_people_and_opens_to_who_runs_it(tmp_path
     ):
         done = run(*words)
         assert done.returncode == 0, done.stderr
-    token = people.add(tmp_path / "people", "Ada", ["*"])
+    token = people.add(tmp_path / "people", "Ada", ["*"], reveal=True)
     serve = ("serve", case, "--people", tmp_path / "people", "--http", "--host", "::1", "--port", "0")
     done = run("--identity", tmp_path / "auditor", *serve)  # who may not search
     said = done.stderr.decode()
@@ -88,11 +100,20 @@ def test_an_encrypted_case_is_served_to_people_and_opens_to_who_runs_it(tmp_path
     assert json.loads(done.stdout)["matches"][0]["sightings"][0]["path"] == str(query)
     for path in case.rglob("*"):
         assert not path.is_file() or SECRET.encode() not in path.read_bytes()
+    # The token has the right; the key that the service runs by has not, and nobody reaches further than that.
+    item = "/v1/cases/case/items/1"
+    assert [asked(address, token, path) for path in (item, f"{item}/picture", f"{item}/picture?reveal=yes")] == [
+        200, 200, 403,
+    ]  # fmt: skip
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 0
-    shown = run(*own, "audit", "show", case, "--format", "json").stdout
-    (entry,) = [entry for entry in json.loads(shown) if entry["action"] == "search"]
-    assert entry["person"] == "Ada"
+    process, address = started(*map(str, own), *serve)
+    assert asked(address, token, f"{item}/picture?reveal=yes") == 200
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+    shown = json.loads(run(*own, "audit", "show", case, "--format", "json").stdout)
+    of_ada = [entry["action"] for entry in shown if entry.get("person") == "Ada"]
+    assert of_ada == ["search", "show", "picture", "refused", "reveal"]
 
 
 def test_an_answer_is_sent_as_soon_as_it_is_made():
