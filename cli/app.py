@@ -100,6 +100,7 @@ COMMANDS: Table = {
             "list": Row("access.list_", "Who can open an encrypted case, as what, and which of its keys they hold"),
             "grant": Row("access.grant", "Let somebody in, by their public key or a passphrase"),
             "revoke": Row("access.revoke", "Put somebody out"),
+            "passphrase": Row("access.passphrase", "Change the passphrase by which you open a case"),
             "rotate": Row("access.rotate", "Seal the case anew, by new keys, for the same people"),
             "key": Row("access.key", "The public key of an encrypted case"),
             "take-in": Row("access.take_in", "Add what was handed in to a case"),

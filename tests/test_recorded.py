@@ -142,7 +142,10 @@ NOT_RECORDED = {  # command: its arguments, and why it leaves nothing
 }
 OF_THE_WHOLE = {"encrypt", "decrypt", "destroy"}
 """After these the log lies elsewhere or is gone: tests/cli/test_vault.py looks at what they leave."""
-OF_ENCRYPTED = {"deliver", *(f"access {name}" for name in ("list", "grant", "revoke", "rotate", "key", "take-in"))}
+OF_ENCRYPTED = {
+    "deliver",
+    *(f"access {name}" for name in ("list", "grant", "passphrase", "revoke", "rotate", "key", "take-in")),
+}
 """A plain case refuses these: tests/test_rights.py looks at what they leave."""
 OF_NO_CASE = ("models", "validate", "exercise", "faces evaluate", "scheduler", "worker", "serve token")
 """These know no case of the user's: networks, pictures to train and measure them with, validations, an exercise,

@@ -242,6 +242,7 @@ ROWS += [(name, rest, "") for name, (rest, _) in NOT_RECORDED.items()]
 ROWS += [
     ("access list", "", "list access"),
     ("access grant", "Ann --role auditor --recipient {age}", "grant"),
+    ("access passphrase", "", "passphrase"),
     ("access revoke", "{reviewer}", "revoke"),
     ("access rotate", "", "rotate"),
     ("access take-in", "", "merge"),

@@ -12,7 +12,7 @@ from cli.options.common import CaseArg, decode_soon, open_case
 from cli.options.intake import TakingOptions
 from cli.options.output import Output
 from cli.options.sources import InsideOptions, PasswordOptions
-from cli.options.unlocking import RecipientOpt, prompt, read_phrase
+from cli.options.unlocking import RecipientOpt, own_phrase, person, prompt, read_phrase
 from cli.render.notes import note
 from cli.render.progress import count_progress, ingest_progress
 from imgmatch.errors import CaseError, UsageError
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from imgmatch.vault.ring import Passphrase
 
 NameArg = Annotated[str, typer.Argument(metavar="NAME", help="Who: as they are called in the case.")]
+
+NewFdOpt = Annotated[
+    int | None,
+    typer.Option("--new-passphrase-fd", metavar="N", min=0, help="Read the new passphrase from this descriptor."),
+]
 
 
 def list_(case: CaseArg, *, out: Output) -> None:
@@ -37,10 +42,7 @@ def grant(
     name: NameArg,
     role: Annotated[str, typer.Option(metavar="ROLE", help="owner, examiner, reviewer, contributor or auditor.")],
     recipient: RecipientOpt = None,
-    new_fd: Annotated[
-        int | None,
-        typer.Option("--new-passphrase-fd", metavar="N", min=0, help="Read their passphrase from this descriptor."),
-    ] = None,
+    new_fd: NewFdOpt = None,
 ) -> None:
     """Let somebody in, by their public key or a passphrase. Only an owner may."""
     from indexer.care.access import grant as run_grant
@@ -58,6 +60,16 @@ def grant(
     note(f"{case}: {name} is {role} from now on")
     if wanted is Role.contributor:
         note(f"They hand pictures in by the case's public key: imgmatch deliver --to {key} -o FOLDER PATH")
+
+
+def passphrase(case: CaseArg, new_fd: NewFdOpt = None) -> None:
+    """Change the passphrase by which you open a case: the one before opens it no more."""
+    from indexer.care.access import rephrase
+
+    with open_case(case) as opened:
+        opened.require("passphrase")
+        rephrase(opened, own_phrase(case), _new_phrase(person(), new_fd))
+    note(f"{case}: the new passphrase of {person()} opens it from now on")
 
 
 def revoke(case: CaseArg, name: NameArg, *, out: Output) -> None:

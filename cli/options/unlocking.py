@@ -14,7 +14,7 @@ import typer
 from imgmatch.errors import UsageError
 
 if TYPE_CHECKING:
-    from imgmatch.vault.ring import Secret
+    from imgmatch.vault.ring import Passphrase, Secret
     from indexer.case.place import Owner
 
 KEYRING = "IMGMATCH_KEYRING"
@@ -99,6 +99,16 @@ def new_owner(recipient: str | None, details: Mapping[str, Any] | None = None) -
     if not secret.phrase:
         raise UsageError("an empty passphrase opens to everybody; give another")
     return Owner(person(), secret, details)
+
+
+def own_phrase(folder: Path) -> Passphrase:
+    """The passphrase by which this person opens a case: what they gave, or what they are asked for once more."""
+    from imgmatch.vault.ring import Identity, Passphrase
+
+    secret = _without_asking() or _in_keyring(folder)
+    if isinstance(secret, Identity):
+        raise UsageError(f"{folder}: you open it by a key, and have no passphrase to change")
+    return secret or Passphrase(person(), prompt(f"Passphrase of {person()} for {folder}, as it is now: "))
 
 
 def _ask(folder: Path, attempt: int) -> Secret | None:

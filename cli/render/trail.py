@@ -83,6 +83,7 @@ _SENTENCES = {
     "rotate": "sealed the case anew under new keys",
     "grant": "began to let {name} in[ as {role}]",
     "granted": "let {name} in[ as {role}]",
+    "passphrase": "changed the passphrase by which they open the case",
     "revoke": "put {name} out",
     "list access": "listed who can open the case",
     "destroy": "destroyed the case, {reason}",

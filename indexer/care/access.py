@@ -62,6 +62,22 @@ def grant(case: Case, name: str, role: Role, access: str | Passphrase | None) ->
     return ring.inbox
 
 
+def rephrase(case: Case, old: Passphrase, new: Passphrase) -> None:
+    """Another passphrase for whoever opened a case, who says the one before once more. Recorded.
+
+    Raises UsageError where they open it by a key, LockedError where ``old`` is not theirs.
+    """
+    ring, keys = opened(case)
+    case.require("passphrase")
+    if not ring.person(keys).by_passphrase:
+        raise UsageError(f"{case.path}: you open it by a key, and have no passphrase to change")
+    identity = ring.identity_of(old) if ring.unlock(old).person == keys.person else None
+    if identity is None:
+        raise UsageError(f"{case.path}: that is somebody else's passphrase; give your own")
+    with case.writing(), case.use("passphrase"):
+        _write(case, Ring.read(case.path).rephrased(keys, identity, new), keys)
+
+
 def revoke(case: Case, name: str, progress: Progress | None = None) -> Converted:
     """Put somebody out: the case is sealed anew, by keys that they don't have. It is closed then.
 

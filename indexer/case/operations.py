@@ -59,6 +59,7 @@ def _rows() -> Iterator[tuple[str, Operation]]:
     yield from row("encrypt, rotate, revoke", "encrypt it, by other keys, for fewer people", _OWNER, outlives=True)
     yield from row("decrypt", "make a plain case of it", _OWNER, outlives=True, two=True)
     yield from row("grant", "let somebody in", _OWNER, outlives=True)
+    yield from row("passphrase", "change the passphrase by which one opens it oneself", _REVIEWERS, outlives=True)
     yield from row("list access", "say who can open the case", _EXAMINERS, outlives=True)
     yield from row("destroy", "end its keys and all its files", _OWNER, outlives=True, two=True)
     yield from row("open face gate", "let faces be looked for", _OWNER)

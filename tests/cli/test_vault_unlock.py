@@ -168,6 +168,22 @@ def test_whoever_sits_there_is_asked_and_what_they_type_is_not_shown(tmp_path):
     assert (code, (case / "unlock.tries").stat().st_size) == (1, 3)
 
 
+def test_who_opens_a_case_changes_their_own_passphrase(tmp_path):
+    case, old, new = tmp_path / "case", "open sesame", "another word"
+    assert at_a_terminal("init", case, "--encrypt", answers=[old, old])[1] == 0
+    before = (case / "vault.json").read_bytes()
+    for answers in ([old, "not that", new, new], [old, old, new, "new"]):
+        assert at_a_terminal("access", "passphrase", case, answers=answers)[1] == 1
+        assert (case / "vault.json").read_bytes() == before
+    shown, code = at_a_terminal("access", "passphrase", case, answers=[old, old, new, new])
+    assert code == 0, shown
+    assert new not in shown
+    assert at_a_terminal("status", case, answers=[old, old, old])[1] == 1
+    shown, code = at_a_terminal("audit", "show", case, "--format", "json", answers=[new])
+    assert code == 0, shown
+    assert re.findall('"action": "([a-z]+)"', shown)[:4] == ["init", "signed", "passphrase", "signed"]
+
+
 @pytest.mark.claim("D19")
 def test_no_argument_of_any_command_is_a_passphrase():
     everything = [*commands(), ("imgmatch", typer.main.get_command(app))]
