@@ -16,7 +16,7 @@ from tests.conftest import encode, textured
 def ask(*words, code=0):
     """A command, in this process; of an overview only copies count, as all drawn pictures are somewhat alike."""
     if words[0] in ("overview", "ingest"):
-        words = (*words, "--no-isolation", *(("--least", "0.9") if words[0] == "overview" else ()))
+        words = (*words, "--no-isolation", *(("--least", "0.85") if words[0] == "overview" else ()))
     done = CliRunner().invoke(app, [str(word) for word in words])
     if code == 0:
         assert done.exit_code == 0, (done.output, done.exception)

@@ -184,10 +184,10 @@ def test_what_is_not_supported_is_counted_by_what_it_is(tmp_path):
         data = (folder / name).read_bytes()
         for magic, at in ((b"PK\3\4", 8), (b"PK\1\2", 10)):  # the first member's method
             place = data.index(magic) + at
-            data = data[:place] + b"\x62\0" + data[place + 2 :]
+            data = data[:place] + b"\x61\0" + data[place + 2 :]
         (folder / name).write_bytes(data)
     assert run("init", case).returncode == 0
-    what = "ZIP member packed by method 98"
+    what = "ZIP member packed by method 97"
     done = run("ingest", case, folder, "--limit", "max_depth=1", "--format", "json")
     told = json.loads(done.stdout)
     assert (told["issue_kinds"], told["unsupported"]) == ({"unsupported": 2}, {what: 2})
