@@ -10,6 +10,7 @@ from indexer.care.access import opened
 from indexer.care.merge import Merged, merge
 from indexer.case.case import Case
 from indexer.case.place import wipe_all
+from indexer.case.summary import summary_fault
 from indexer.index.protocol import Progress
 from indexer.intake.delivery import deliveries
 
@@ -36,6 +37,7 @@ def take_in(case: Case, folders: list[Path] | None = None, *, progress: Progress
     for folder in folders if folders is not None else deliveries(case.path):
         try:
             with Case.open(folder, read_only=True, unlock=identity) as other:
+                _require_whole(other)
                 done = merge(case, other, progress=progress)
         except (CaseError, UsageError) as error:
             taken.append(Taken(str(folder), None, str(error)))
@@ -44,6 +46,17 @@ def take_in(case: Case, folders: list[Path] | None = None, *, progress: Progress
             wipe_all([folder])
         taken.append(Taken(str(folder), done))
     return taken
+
+
+def _require_whole(delivery: Case) -> None:
+    """Raises CaseError where its log, or what was kept of it in numbers, is not as it was sealed: the rest of it is
+    proven as it is read.
+    """
+    faults = delivery.log.verify().faults
+    if keys := delivery.place.keys:
+        faults += filter(None, [summary_fault(delivery.place.room, keys.of("log"))])
+    if faults:
+        raise CaseError(f"{faults[0]}; ask for the delivery again")
 
 
 def records(taken: list[Taken]) -> list[dict[str, Any]]:

@@ -222,6 +222,29 @@ def test_a_flipped_bit_anywhere_is_found_and_the_file_named(filled, kind):
     assert not faults(filled)
 
 
+@pytest.mark.claim("D11")
+@pytest.mark.slow
+def test_a_flipped_bit_anywhere_in_a_delivery_keeps_it_out(tmp_path):
+    env = {**os.environ, "IMGMATCH_PASSPHRASE": "secret"}
+    (tmp_path / "a.jpg").write_bytes(encode(textured(1), "JPEG"))
+    case = tmp_path / "case"
+    for words in (["init", case, "--encrypt"], ["deliver", "--case", case, tmp_path / "a.jpg"]):
+        assert run(*words, env=env).returncode == 0
+    paths = [path for path in (case / "inbox").rglob("*") if path.is_file() and path.stat().st_size]
+    assert len(paths) == 5, paths
+    for path in paths:
+        right = path.read_bytes()
+        altered = bytearray(right)
+        altered[len(right) - 20] ^= 4
+        path.write_bytes(altered)
+        done = run("access", "take-in", case, "--format", "json", env=env)
+        assert done.returncode == 1
+        assert path.name in json.loads(done.stdout)[0]["why"], path
+        path.write_bytes(right)
+    done = run("access", "take-in", case, "--format", "json", env=env)
+    assert [row["items"] for row in json.loads(done.stdout)] == [1]
+
+
 @pytest.mark.claim("D12")
 @pytest.mark.parametrize("kind", ["ring", "log", "catalogue", "segment", "index", "manifest", "summary"])
 def test_a_file_of_another_case_is_refused(filled, tmp_path, kind):
