@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 RESULTS = Path(__file__).with_name("results")
 _FIELD = re.compile(r"{([a-z_0-9-]+):([^|}]+)\|([^}]*)}")
 _HEAD = "| what | figure | script |\n|---|---|---|\n"
-_APART = ("crop_tenth", "collage_inset", "paste_inset")
+_APART = ("crop_fifth", "crop_tenth", "collage_inset", "paste_inset")
 
 
 class Claim(NamedTuple):

@@ -23,7 +23,7 @@ from tests.indexer.vectors import SPEC
 PAST, FUTURE = "2020-01-31", "2999-01-01"
 OUTLIVES = {
     "status", "audit", "init", "terms", "extend", "close face gate", "delete", "erase", "delete_planned", "erasures",
-    "certificate", "followed", "check", "statement", "releases", "signed", "signer", "stamp",
+    "certificate", "followed", "passphrase", "check", "statement", "releases", "signed", "signer", "stamp",
     "encrypt", "rotate", "revoke", "decrypt", "grant", "list access", "destroy",
 }  # fmt: skip
 """What may still be done with a case that has expired: nothing here searches, brings in or hands out evidence."""

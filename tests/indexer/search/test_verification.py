@@ -226,7 +226,7 @@ def test_what_every_page_of_a_case_has_verifies_none_in_any_search_nor_in_a_clos
     told = {m.item_id: m.verification for m in several}
     assert all(m.verification == told[m.item_id] for m in one if m.verification)
     for item_id in [m.item_id for m in several[:2]]:
-        assert explain(case, embedder, query, item_id, tmp_path / "e.png").verification == told[item_id]
+        assert explain(case, embedder, query, item_id, tmp_path / f"{item_id}.png").verification == told[item_id]
 
 
 # --- learned points
