@@ -80,9 +80,8 @@ def _catalogue(case: Case) -> Iterator[Finding]:
         yield Finding("catalogue", f"{case.catalogue.path}: {fault}")
     for fault in case.log.verify().faults:
         yield Finding("audit", fault)
-    keys = case.place.keys
-    if keys is not None and (altered := summary_fault(case.place.room, keys.of("log"))):
-        yield Finding("catalogue", altered)
+    if altered := summary_fault(case.place):
+        yield Finding("catalogue", f"{altered}; it is written anew when the case is used next")
     for _, spec in case.catalogue.models.all():
         try:
             installed = verify_model(spec.name)

@@ -52,11 +52,9 @@ def _require_whole(delivery: Case) -> None:
     """Raises CaseError where its log, or what was kept of it in numbers, is not as it was sealed: the rest of it is
     proven as it is read.
     """
-    faults = delivery.log.verify().faults
-    if keys := delivery.place.keys:
-        faults += filter(None, [summary_fault(delivery.place.room, keys.of("log"))])
-    if faults:
-        raise CaseError(f"{faults[0]}; ask for the delivery again")
+    for fault in [*delivery.log.verify().faults, summary_fault(delivery.place)]:
+        if fault:
+            raise CaseError(f"{fault}; ask for the delivery again")
 
 
 def records(taken: list[Taken]) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from typing import Any
 from imgmatch.given import loads
 from imgmatch.vault import keys
 from imgmatch.vault.keys import Seal
+from indexer.case.place import Place
 from indexer.index.disk import whole
 
 NAME = "summary"
@@ -41,15 +42,16 @@ def summary_in(room: Path, seal: Seal) -> dict[str, Any]:
     return {}
 
 
-def summary_fault(room: Path, seal: Seal) -> str:
-    """What is wrong with what was kept; empty where nothing is, or nothing was kept."""
+def summary_fault(place: Place) -> str:
+    """What is wrong with what was kept of a case; empty where nothing is, or nothing was kept, as of a plain one."""
+    if place.keys is None:
+        return ""
+    path, seal = place.room / NAME, place.keys.of("log")
     try:
-        with (room / NAME).open("rb") as file:
+        with path.open("rb") as file:
             plain = keys.unsealed(seal.key, file.read(_MOST_BYTES), f"{seal.case_id} {NAME}")
     except FileNotFoundError:
         return ""
     except OSError as error:
-        return f"{room / NAME}: can't be read ({error.strerror}); check disk and rights"
-    if plain is not None:
-        return ""
-    return f"{room / NAME}: damaged, or of another case; it is written anew when the case is used next"
+        return f"{path}: can't be read ({error.strerror}); check disk and rights"
+    return "" if plain is not None else f"{path}: damaged, or of another case"
