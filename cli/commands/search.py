@@ -92,17 +92,20 @@ def search(
     out: Output,
 ) -> None:
     """Find the items of a case, or of several, that look most like each query photograph."""
-    from indexer.search import sets
-    from indexer.search.names import require_names
-    from indexer.search.request import SearchRequest
-    from indexer.search.several import SeveralCases
-
     if by not in ("item", "label"):
         raise UsageError(f"--by {by}: say item or label")
     if report.report is not None:
         refuse_report(report.report)
     cases, queries = parted(ctx, case, queries, also or ())
     paths = query_paths(queries)
+    served = any(map(is_address, cases))
+    if not served:
+        decode_soon(isolation)  # they come up while what follows is loaded
+    from indexer.search import sets
+    from indexer.search.names import require_names
+    from indexer.search.request import SearchRequest
+    from indexer.search.several import SeveralCases
+
     wanted = sets.depth(k) if by == "label" else k
     request = SearchRequest(
         wanted,
@@ -115,11 +118,11 @@ def search(
     )
     unsaid = by == "label" or out.format is Format.csv  # what was left out has no place there
     told = _Told(report.report is not None, unsaid)
-    if verification.verify_with != "sift" and any(map(is_address, cases)):
+    if verification.verify_with != "sift" and served:
         raise UsageError(f"--verify-with {verification.verify_with}: is done on a case alone; leave it out")
     column = label_column if by == "label" else None
     with ExitStack() as stack:
-        if any(map(is_address, cases)):
+        if served:
             searcher: SeveralCases | Asking = _service(stack, cases, service, model, report, (asked.reason, column))
         else:
             opened = stack.enter_context(opened_cases(cases))
@@ -127,7 +130,6 @@ def search(
             report.require(*opened.values())
             require_searchable(opened)
             require_names(opened.values(), request.within, column)
-            decode_soon(isolation)
             embedder, matcher = one_model(opened, model, device), matcher_of(verification.verify_with)
             searcher = SeveralCases(searchers_of(opened, embedder, max_fmr, matcher), embedder)
         run = searcher.together if together else searcher.search
