@@ -163,7 +163,8 @@ def _close(case: Path, report: IngestReport, strict: bool) -> None:
         note(f"imgmatch: {told}")
     broken = report.issues
     if broken:
-        note(f"{broken} files could not be used; see: imgmatch issues {case}, or count them with --by kind")
+        where = f"see: imgmatch issues {case}, or count them with --by kind"
+        note(f"{broken} files or parts of files could not be used; {where}")
     for what, files in report.unsupported.items():
         note(f"unsupported: {what} ({files})")
     if report.access_times:

@@ -119,7 +119,7 @@ def summary(case: Path, report: IngestReport, totals: Mapping[str, int], seconds
     )
     lines += [f"  {count:>12,}  {what}" for count, what in told if count]
     held = f"The case holds {totals['items']:,} pictures at {totals['sightings']:,} places"
-    lines.append(f"{held}; {totals['issues'] - totals['not_pictures']:,} files could not be used.")
+    lines.append(f"{held}; {totals['issues'] - totals['not_pictures']:,} files or parts of files could not be used.")
     if report.interrupted:
         following = "the same command goes on where it stopped"
     elif broken or report.unread:

@@ -44,7 +44,7 @@ def test_a_summary_says_how_much_how_fast_of_what_and_what_to_do_next(tmp_path, 
     assert "5 no pictures (txt 3, no ending 1, xyz 1)" in lines
     assert any(line.startswith("1 could not be used") for line in lines)
     assert "imgmatch issues" in lines[-1]
-    assert "1 files could not be used" in done.stderr.decode()
+    assert "1 files or parts of files could not be used" in done.stderr.decode()
     # What is simply no picture is one line of the list.
     listed = run("issues", tmp_path / "case")
     assert "damaged.jpg" in listed.stdout.decode()
@@ -196,7 +196,7 @@ def test_what_is_called_a_picture_and_is_none_is_listed(tmp_path, mixed, only):
         (mixed / name).write_bytes(b"\x91\x05" * 600)
     done = run("ingest", tmp_path / "case", mixed, *only)
     assert "not_a_picture 5" in done.stdout.decode()
-    assert "6 files could not be used" in done.stderr.decode()
+    assert "6 files or parts of files could not be used" in done.stderr.decode()
     listed = run("issues", tmp_path / "case").stdout.decode()
     assert not [name for name in claims if name not in listed]
     assert "a.txt" not in listed
