@@ -61,7 +61,7 @@ def _ppmd(stream: BinaryIO, size: int) -> Callable[[int], bytes]:
     how = int.from_bytes(stream.read(2), "little")
     order, memory, restore = (how & 15) + 1, (how >> 4 & 255) + 1, how >> 12
     if memory > _MOST_MEMORY_MB:
-        raise EvidenceError("broken_archive", f"it needs {memory} MB to be unpacked")
+        raise EvidenceError("limit", f"it needs {memory} MB to be unpacked, more than {_MOST_MEMORY_MB}; not opened")
     decoder: Any = require("pyppmd", "archives").Ppmd8Decoder(order, memory << 20, restore_method=restore)
 
     def unpack(wanted: int) -> bytes:
