@@ -98,17 +98,15 @@ def search(
         refuse_report(report.report)
     cases, queries = parted(ctx, case, queries, also or ())
     paths = query_paths(queries)
-    served = any(map(is_address, cases))
-    if not served:
+    if not (served := any(map(is_address, cases))):
         decode_soon(isolation)  # they come up while what follows is loaded
     from indexer.search import sets
     from indexer.search.names import require_names
     from indexer.search.request import SearchRequest
     from indexer.search.several import SeveralCases
 
-    wanted = sets.depth(k) if by == "label" else k
     request = SearchRequest(
-        wanted,
+        sets.depth(k) if by == "label" else k,
         leave_out.leave_out(),
         filters.filter(),
         regions,
@@ -116,8 +114,8 @@ def search(
         max_fmr=max_fmr,
         with_rejected=with_rejected,
     )
-    unsaid = by == "label" or out.format is Format.csv  # what was left out has no place there
-    told = _Told(report.report is not None, unsaid)
+    # What was left out has no place in labels and CSV.
+    told = _Told(report.report is not None, by == "label" or out.format is Format.csv)
     if verification.verify_with != "sift" and served:
         raise UsageError(f"--verify-with {verification.verify_with}: is done on a case alone; leave it out")
     column = label_column if by == "label" else None
