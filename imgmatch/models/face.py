@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from imgmatch.types import Box
 
@@ -21,6 +21,20 @@ LEAST_SURE = 0.7
 """Finds of less confidence are faces about as often as they are none."""
 # What is as good as it gets: beyond it more pixels or detail make no better match.
 _FULL_PX, _FULL_SHARPNESS = 64, 0.3
+
+
+class Likeness(NamedTuple):
+    """From which cosine on two faces are alike by a model: ``alike``, the makers' threshold for one person's; ``edge``
+    and ``mean``, the least of two faces that a group is joined by, and of all pairs of two groups that are joined.
+    """
+
+    alike: float
+    edge: float
+    mean: float
+
+
+LIKENESS = {"sface": Likeness(0.363, 0.5, 0.45), "dlib-resnet": Likeness(0.915, 0.96, 0.94)}
+"""By model (docs/faces.md). dlib's author gives a distance, 0.6, of vectors whose length is about 1.45."""
 
 
 @dataclass(frozen=True, slots=True)

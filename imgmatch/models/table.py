@@ -69,7 +69,7 @@ def weights_path(spec: ModelSpec) -> Path:
     extra, where that is not installed.
     """
     if spec.name in faces.MODELS:
-        return faces.package_path(spec.weights_file)
+        return faces.weights_path(spec)
     if spec.name in OPTIONAL:
         return sscd.weights_path()
     folder = SHIPPED if spec.name in MODELS else models_folder() / spec.name

@@ -15,10 +15,14 @@ if TYPE_CHECKING:
     Numbers = npt.NDArray[np.float32]
 
 CHIP_PX = 112
-# Where the five points lie in a chip: those that SFace was trained with (as ArcFace, arXiv 1801.07698).
-_PLACES = np.array(
-    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]], np.float64
-)
+# Where the five points lie in a chip of each side: those that SFace was trained with (as ArcFace, arXiv 1801.07698);
+# where they lie in what dlib cuts out by five points of its own (the median of 37 faces, made even on both sides).
+_PLACES = {
+    CHIP_PX: np.array(
+        [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]], np.float64
+    ),
+    150: np.array([[48.2, 45.0], [99.8, 45.0], [74.1, 76.5], [50.4, 101.9], [97.6, 101.9]], np.float64),
+}
 _SHARPNESS_PX = 56
 
 
@@ -33,9 +37,12 @@ class Pose:
     roll: float
 
 
-def chip(pixels: Pixels, points: Numbers) -> Pixels:
-    """(112, 112, 3) uint8: the face with its points where the network wants them, turned and scaled, not sheared."""
-    matrix = _similarity(points.astype(np.float64), _PLACES)
+def chip(pixels: Pixels, points: Numbers, side_px: int = CHIP_PX) -> Pixels:
+    """(S, S, 3) uint8: the face with its points where the network of this side wants them, turned and scaled, not
+    sheared.
+    """
+    places = _PLACES[side_px]
+    matrix = _similarity(points.astype(np.float64), places)
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     if scale < 0.5:  # averaged first: a warp alone would skip pixels
         smaller = 2 * scale
@@ -44,9 +51,9 @@ def chip(pixels: Pixels, points: Numbers) -> Pixels:
         across, down = size[0] / pixels.shape[1], size[1] / pixels.shape[0]
         pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
         moved = (points.astype(np.float64) - (left, top)) * (across, down)
-        matrix = _similarity(moved, _PLACES)
+        matrix = _similarity(moved, places)
     kind = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_LINEAR
-    made = cv2.warpAffine(pixels, matrix, (CHIP_PX, CHIP_PX), flags=kind, borderMode=cv2.BORDER_CONSTANT)
+    made = cv2.warpAffine(pixels, matrix, (side_px, side_px), flags=kind, borderMode=cv2.BORDER_CONSTANT)
     return made.astype(np.uint8, copy=False)
 
 

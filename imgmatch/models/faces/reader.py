@@ -9,7 +9,7 @@ import numpy as np
 
 from imgmatch.errors import UnknownNameError
 from imgmatch.models.face import Face, FoundFace
-from imgmatch.models.faces.chips import chip, pose, sharpness
+from imgmatch.models.faces.chips import CHIP_PX, chip, pose, sharpness
 from imgmatch.models.faces.detector import Detection, Detector
 from imgmatch.models.faces.weights import MODELS, SFACE, detector_path, network_path
 from imgmatch.models.runtimes.plain_onnx import PlainOnnxModel
@@ -47,7 +47,9 @@ class FaceReader:
         chips = [chip(image.pixels, hit.points) for hit in found]
         if not chips:
             return []
-        vectors = self.network.embed(np.stack(chips))
+        side = self.spec.input_px
+        fed = chips if side == CHIP_PX else [chip(image.pixels, hit.points, side) for hit in found]
+        vectors = self.network.embed(np.stack(fed))
         return [
             FoundFace(face_of(image, hit, face), vector)
             for hit, face, vector in zip(found, chips, vectors, strict=True)

@@ -10,8 +10,6 @@ import numpy.typing as npt
 
 from indexer.index.protocol import Ids
 
-EDGE, MEAN = 0.5, 0.45
-"""Least cosine of two faces that are joined, and of the mean of all pairs of two groups that are (docs/faces.md)."""
 _BLOCK = 2048
 _NEIGHBOURS = 64
 
@@ -38,11 +36,10 @@ class _Groups:
     of: list[int] = field(default_factory=list)
 
 
-def grouped(
-    rows: Rows, items: Ids, pinned: Mapping[int, int], edge: float = EDGE, mean: float = MEAN
-) -> list[list[int]]:
+def grouped(rows: Rows, items: Ids, pinned: Mapping[int, int], edge: float, mean: float) -> list[list[int]]:
     """Places of the faces of each person with two or more, by the rows (n, dim) of all and the items that they are in;
-    ``pinned`` are places that an examiner gave to a person. The same faces give the same groups.
+    ``pinned`` are places that an examiner gave to a person; ``edge`` and ``mean`` as in
+    ``imgmatch.models.face.Likeness``. The same faces give the same groups.
 
     A wrong join is worse than a split: two faces of one picture are never joined, nor are people whom an examiner keeps
     apart; and a chain of faces, each near the next, is cut where its ends are not alike.
@@ -56,7 +53,7 @@ def grouped(
     return sorted(found)
 
 
-def alike_in_one(rows: Rows, items: Ids, least: float = EDGE) -> list[int]:
+def alike_in_one(rows: Rows, items: Ids, least: float) -> list[int]:
     """Items in which two faces are at least so alike: a mirror, a collage, a frame of a frame, or twins."""
     by_item: dict[int, list[int]] = {}
     for place, item in enumerate(items.tolist()):

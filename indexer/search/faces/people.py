@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from imgmatch.errors import UsageError
+from imgmatch.models.face import LIKENESS
 from imgmatch.picture.metadata import values
 from indexer.case.case import Case
 from indexer.case.use import Change, Use
 from indexer.catalogue.clock import now_utc
 from indexer.search.faces.asked import date_of, require_reason
-from indexer.search.faces.grouping import EDGE, alike_in_one, grouped
+from indexer.search.faces.grouping import alike_in_one, grouped
 from indexer.search.faces.tracks import frame_of
 
 
@@ -30,13 +31,16 @@ class Grouped:
     """Items in which two faces are alike, and two people all the same until an examiner joins them."""
 
 
-def group_faces(case: Case, reason: str, least: float = EDGE) -> Grouped:
+def group_faces(case: Case, reason: str, least: float | None = None) -> Grouped:
     """Put the faces of a case together to people. What an examiner joined, split or named stays; a person keeps the
-    number. Faces that are not fit to be compared stay out. Recorded. Raises UsageError for a ``least`` out of range.
+    number. Faces that are not fit to be compared stay out. Recorded. ``least`` None: what suits the model of faces.
+    Raises UsageError where it is out of range.
     """
+    shelf = case.face_shelf()
+    likeness = LIKENESS[shelf.spec.name]
+    least = likeness.edge if least is None else least
     if not 0.3 <= least <= 1:
         raise UsageError(f"--least is {least}; it must be between 0.3 and 1")
-    shelf = case.face_shelf()
     arguments = {"reason": require_reason(reason), "least": least}
     with case.writing(), case.change("group faces", arguments=arguments, model=shelf.spec) as change:
         catalogue = change.catalogue
@@ -47,7 +51,7 @@ def group_faces(case: Case, reason: str, least: float = EDGE) -> Grouped:
         owners = catalogue.faces.owners()
         items = np.array([owners[face] for face in ids], np.int64)
         pinned = {place: before[face][0] for place, face in enumerate(ids) if face in before and before[face][1]}
-        groups = grouped(rows[there], items, pinned, least, least - 0.05)
+        groups = grouped(rows[there], items, pinned, least, least - (likeness.edge - likeness.mean))
         change.writer.faces.ungroup()
         used: set[int] = set()
         for places in groups:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imgmatch.models.base import FaceEmbedder
+from imgmatch.models.face import LIKENESS
 from imgmatch.picture.metadata import values
 from imgmatch.types import Decision
 from indexer.case.case import Case
@@ -28,9 +29,6 @@ from indexer.search.faces.found import FaceMatch, FaceResult
 from indexer.search.faces.scores import Rates, rates_of
 from indexer.search.faces.tracks import folded
 
-ALIKE = 0.363
-"""Cosine from which the makers of SFace take two faces for one person's (OpenCV Zoo; on LFW, adults): who is NOT to be
-in a picture is in it from here on. No decision of this program's."""
 _SPARE = 50
 _BLOCK = 65_536
 
@@ -93,7 +91,7 @@ class FaceSearcher:
                 **({"without": [[face.told() for face in one.faces] for one in barred]} if barred else {}),
             }
             faces, unfit = self._allowed(use, request, within)
-            ranked = _ranked(faces, people, barred, request.k * 5 + _SPARE)
+            ranked = _ranked(faces, people, barred, request.k * 5 + _SPARE, LIKENESS[shelf.spec.name].alike)
             matches = _described(use, faces, people, ranked, request, rates)
             use.entry.counts = {"matches": len(matches), "compared": len(faces.ids)}
         notes = [f"{face.locator.path or face.locator} face {face.number}: {face.unfit}; what it finds says little"
@@ -156,7 +154,10 @@ _Ranked = list[tuple[int, float, tuple[tuple[int, float], ...]]]
 """Items, best first: id, score, and for each person the place of a face among all and its similarity."""
 
 
-def _ranked(faces: _Faces, people: Sequence[Person], barred: Sequence[Person], most: int) -> _Ranked:
+def _ranked(faces: _Faces, people: Sequence[Person], barred: Sequence[Person], most: int, alike: float) -> _Ranked:
+    """Items with a face for each of the people; without those with one that the makers of the model would take for that
+    of somebody who is ``barred`` (``alike`` or more: no decision of this program's).
+    """
     if not len(faces.ids):
         return []
     order = np.lexsort((faces.ids, faces.items))
@@ -167,7 +168,7 @@ def _ranked(faces: _Faces, people: Sequence[Person], barred: Sequence[Person], m
     ends = np.r_[starts[1:], len(items)]
     if barred:
         met = similarities(faces.rows, np.stack([one.vector for one in barred]))[order]
-        best[np.maximum.reduceat(met, starts, axis=0).max(axis=1) >= ALIKE] = -np.inf
+        best[np.maximum.reduceat(met, starts, axis=0).max(axis=1) >= alike] = -np.inf
     best[ends - starts < len(people)] = -np.inf
     found: _Ranked = []
     for place in np.argsort(-best, kind="stable").tolist():

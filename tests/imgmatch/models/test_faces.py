@@ -27,32 +27,69 @@ def shown(picture, full_px=None, orientation=1):
     return Image(pixels, full_px or (pixels.shape[1], pixels.shape[0]), orientation, "JPEG")
 
 
-# --- the network, as every model
+# --- the networks, as every model
+
+
+@pytest.fixture(scope="module", params=list(weights.MODELS))
+def each(request):
+    if not weights.installed(request.param):
+        pytest.skip("not installed: pip install 'imgmatch[faces-dlib]'")
+    return load_faces(request.param, threads=1)
 
 
 @pytest.fixture(scope="module")
-def batch(reader):
-    return np.stack([np.asarray(portrait(number).resize((112, 112))) for number in range(6)])
+def batch(each):
+    side = each.spec.input_px
+    return np.stack([np.asarray(portrait(number).resize((side, side))) for number in range(6)])
 
 
-def test_vectors_are_float32_of_unit_length_and_none_of_nothing(reader, batch):
-    vectors = reader.network.embed(batch)
-    assert (vectors.shape, vectors.dtype) == ((6, reader.spec.dim), np.float32)
+def test_vectors_are_float32_of_unit_length_and_none_of_nothing(each, batch):
+    vectors = each.network.embed(batch)
+    assert (vectors.shape, vectors.dtype) == ((6, each.spec.dim), np.float32)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
-    assert reader.network.embed(batch[:0]).shape == (0, reader.spec.dim)
+    assert each.network.embed(batch[:0]).shape == (0, each.spec.dim)
 
 
-def test_a_vector_is_bit_identical_in_any_batch_and_with_any_threads(reader, batch):
-    whole = reader.network.embed(batch)
-    one_by_one = np.concatenate([reader.network.embed(batch[n : n + 1]) for n in range(6)])
+def test_a_vector_is_bit_identical_in_any_batch_and_with_any_threads(each, batch):
+    whole = each.network.embed(batch)
+    one_by_one = np.concatenate([each.network.embed(batch[n : n + 1]) for n in range(6)])
     assert (whole == one_by_one).all()
-    assert (load_faces(threads=3).network.embed(batch[::-1])[::-1] == whole).all()
+    assert (load_faces(each.spec.name, threads=3).network.embed(batch[::-1])[::-1] == whole).all()
 
 
-def test_wrong_input_is_refused(reader, batch):
+def test_wrong_input_is_refused(each, batch):
+    side = each.spec.input_px
     for wrong in (batch[:, :100], batch.astype(np.float32), batch[..., :1]):
-        with pytest.raises(ModelError, match="takes uint8 pictures of 112 x 112"):
-            reader.network.embed(wrong)
+        with pytest.raises(ModelError, match=f"takes uint8 pictures of {side} x {side}"):
+            each.network.embed(wrong)
+
+
+def test_the_same_person_is_nearer_than_another_and_what_is_found_is_no_matter_of_the_network(each, reader):
+    people = [0, 3, 6, 7, 9, 12]
+    first, second = ([each.read(shown(portrait(number, look)))[0] for number in people] for look in (0, 1))
+    near = np.stack([one.vector for one in first]) @ np.stack([one.vector for one in second]).T
+    assert (near.argmax(axis=1) == np.arange(len(people))).all()
+    assert first[0].face == reader.read(shown(portrait(0, 0)))[0].face
+
+
+def test_the_file_of_dlib_is_read_without_dlib_and_gives_its_vectors():
+    """Against dlib itself, where it is installed."""
+    from imgmatch.models.faces import resnet
+
+    for wrong in (
+        b"",
+        b"input_rgb_image_sized",
+        b"input_rgb_image_sized\x05con_4\x01\x02\x02\xff\xff\x01\x01\x01\x01\x01\x01",
+    ):
+        with pytest.raises(ModelError, match="not as dlib writes it"):
+            resnet.as_onnx(wrong)
+    dlib = pytest.importorskip("dlib")
+    each = load_faces("dlib-resnet", threads=1)
+    theirs = dlib.face_recognition_model_v1(str(weights.weights_path(each.spec)))
+    for pixels in (np.asarray(portrait(3).resize((150, 150))), np.asarray(textured(1, (150, 150)).convert("RGB"))):
+        vector = np.array(theirs.compute_face_descriptor(np.ascontiguousarray(pixels)))
+        near = each.network.embed(pixels[np.newaxis])[0]
+        np.testing.assert_allclose(near, vector / np.linalg.norm(vector), atol=1e-6)
 
 
 def test_a_model_of_faces_is_none_of_pictures(reader):
@@ -75,7 +112,7 @@ def test_weights_are_checked_and_folded_once(tmp_path, monkeypatch):
     monkeypatch.setattr(weights, "YUNET", weights.YUNET._replace(sha256="0" * 64, folded_sha256="1" * 64))
     with pytest.raises(ModelError, match=r"yunet.*altered, its SHA-256 is"):
         weights.detector_path()
-    monkeypatch.setattr(weights, "_PACKAGE", "no_such_package")
+    monkeypatch.setattr(weights, "YUNET", weights.YUNET._replace(package=("no_such_package", "faces")))
     with pytest.raises(MissingPackageError, match=r"pip install 'imgmatch\[faces\]'"):
         load_detector()
 
@@ -95,14 +132,6 @@ def test_faces_are_found_from_left_to_right_in_pixels_of_the_full_picture(reader
         assert all(right_eye[1] < nose[1] < corner[1] for corner in mouth)
         assert one.face.unfit == ""
         assert one.face.size_px < 256, "of the pixels that were looked at"
-
-
-def test_the_same_person_is_nearer_than_another(reader):
-    people = [0, 3, 6, 7, 9, 12]
-    first, second = (
-        np.stack([reader.read(shown(portrait(number, look)))[0].vector for number in people]) for look in (0, 1)
-    )
-    assert ((first @ second.T).argmax(axis=1) == np.arange(len(people))).all()
 
 
 def test_a_face_has_the_same_vector_whatever_else_is_read(reader):

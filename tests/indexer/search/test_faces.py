@@ -11,6 +11,7 @@ pytest.importorskip("onnx")
 import imgmatch.models
 from imgmatch.errors import CaseError, UsageError
 from imgmatch.locator import Locator
+from imgmatch.models.face import LIKENESS
 from imgmatch.models.faces import weights
 from imgmatch.models.faces.reader import FaceReader, load_detector, load_faces
 from imgmatch.types import FACES, Sighting
@@ -138,7 +139,8 @@ def test_the_same_person_twice_needs_two_faces(case, folder, reader):
 
 
 def test_who_is_not_to_be_in_a_picture_is_not(case, folder, reader, monkeypatch):
-    monkeypatch.setattr("indexer.search.faces.searcher.ALIKE", 0.8)  # drawings are more alike than people
+    more = LIKENESS["sface"]._replace(alike=0.8)  # drawings are more alike than people
+    monkeypatch.setitem(LIKENESS, "sface", more)
     without = [[str(folder / "queries" / "ben1.png")]]
     found = FaceSearcher(case, reader).search([[str(folder / "queries" / "ann1.png")]], WHY, without=without)
     assert names(found, case)[0] == "ann"

@@ -8,13 +8,18 @@ pytest.importorskip("onnx")
 from imgmatch.errors import UsageError
 from imgmatch.models.faces import weights
 from indexer.case.case import Case
-from indexer.search.faces.grouping import alike_in_one, grouped
+from indexer.search.faces import grouping
+from indexer.search.faces.grouping import alike_in_one
 from indexer.search.faces.people import group_faces, join_people, list_people, name_person, show_person, split_person
 from tests.indexer.search.test_faces import case, folder, reader  # noqa: F401  (fixtures)
 from tests.indexer.vectors import inside
 
 ALIKE = 0.8
 """Drawings of different people are more alike than their photographs."""
+
+
+def grouped(rows, items, pinned):
+    return grouping.grouped(rows, items, pinned, 0.5, 0.45)
 
 
 def unit(rows):
@@ -69,9 +74,9 @@ def test_two_faces_of_one_picture_are_two_people():
 
 def test_two_faces_of_one_picture_that_are_alike_are_told():
     rows = np.eye(4, dtype=np.float16)[[0, 0, 1, 2, 3]]
-    assert alike_in_one(rows, np.array([7, 7, 8, 8, 9])) == [7]
-    assert alike_in_one(rows, np.array([1, 2, 3, 4, 5])) == []
-    assert alike_in_one(rows[:0], np.array([], np.int64)) == []
+    assert alike_in_one(rows, np.array([7, 7, 8, 8, 9]), 0.5) == [7]
+    assert alike_in_one(rows, np.array([1, 2, 3, 4, 5]), 0.5) == []
+    assert alike_in_one(rows[:0], np.array([], np.int64), 0.5) == []
 
 
 def test_what_an_examiner_put_together_or_apart_stays():
