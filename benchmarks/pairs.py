@@ -1,6 +1,7 @@
 """What `groups` and `link` cost over a million items: time, processor time, peak memory.
 
-python -m benchmarks.pairs [--rows N] [--others N] [--copies N] [--anchors FILE] [--scratch FOLDER] [--json FILE]
+python -m benchmarks.pairs [--only groups|link] [--rows N] [--others N] [--copies N] [--anchors FILE] [--scratch FOLDER]
+                           [--json FILE]
 
 Two cases of mixtures of real embeddings under the default model's name, each with the index that its size asks for.
 So many rows are copies of others (nearly the same vector, and a PDQ hash a few bits away), within the first case and
@@ -95,6 +96,7 @@ def timed(*arguments: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
 def main() -> None:
     """Measure and report."""
     parser = report.parser("Near-copies within a case and links between two")
+    parser.add_argument("--only", choices=("groups", "link"))
     parser.add_argument("--rows", type=int, default=1_000_000, help=f"more than {BLOCK:,}")
     parser.add_argument("--others", type=int, default=1_000_000, help="of the case that is linked to, likewise")
     parser.add_argument("--copies", type=int, default=10_000)
@@ -109,17 +111,22 @@ def main() -> None:
         one, other = (Path(scratch) / name for name in ("one", "other"))
         taken = make(one, spec, real, arguments.rows, arguments.copies, None)
         make(other, spec, real, arguments.others, arguments.copies, taken)
-        cost, members = timed("groups", str(one))
-        number = {record["item_id"]: record["group"] for record in members}
-        together = sum(number.get(row + 1, -1) == number.get(row + 1 + BLOCK, -2) for row in range(arguments.copies))
-        figures["groups"] = {**cost, "members": len(members), "copies_together": together}
-        report.save("pairs", figures, arguments.json)
-        cost, found = timed("link", str(one), str(other), "--top", str(arguments.copies))
-        copies = {(row + 1, row + 1 + BLOCK) for row in range(arguments.copies)}
-        right = sum((record["item_id"], record["other_item_id"]) in copies for record in found)
-        figures["link"] = {**cost, "links": len(found), "copies_among_them": right}
-    report.table("Pairs", ["command", *figures["groups"]], [["groups", *figures["groups"].values()],
-                                                           ["link", *figures["link"].values()]])  # fmt: skip
+        if arguments.only != "link":
+            cost, members = timed("groups", str(one))
+            number = {record["item_id"]: record["group"] for record in members}
+            together = sum(
+                number.get(row + 1, -1) == number.get(row + 1 + BLOCK, -2) for row in range(arguments.copies)
+            )
+            figures["groups"] = {**cost, "members": len(members), "copies_together": together}
+            report.save("pairs", figures, arguments.json)
+        if arguments.only != "groups":
+            cost, found = timed("link", str(one), str(other), "--top", str(arguments.copies))
+            copies = {(row + 1, row + 1 + BLOCK) for row in range(arguments.copies)}
+            right = sum((record["item_id"], record["other_item_id"]) in copies for record in found)
+            figures["link"] = {**cost, "links": len(found), "copies_among_them": right}
+    costs = {name: figures[name] for name in ("groups", "link") if name in figures}
+    for name, cost in costs.items():
+        report.table("Pairs", ["command", *cost], [[name, *cost.values()]])
     report.finish("pairs", {**figures, "load_average": report.load()}, arguments.json)
 
 

@@ -65,3 +65,16 @@ def test_sums_that_somebody_else_signed_are_refused(bundle):
     code, told = check(bundle, "--public-key", bundle.parent / "other")
     assert code == 1
     assert "is no signature" in told
+
+
+@pytest.mark.slow
+def test_what_can_not_be_installed_says_so_in_words(bundle):
+    """With another Python than the bundle is for, and of what is no bundle: no traceback."""
+    command = [sys.executable, bundle / "install.py", bundle.parent / "target"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False).stderr
+    assert "say for which Python (cp311: 3.11)" in told
+    assert "Traceback" not in told
+    (bundle / "SHA256SUMS").unlink()
+    code, told = check(bundle)
+    assert code == 1
+    assert told.endswith("SHA256SUMS: is missing; get the bundle again\n")

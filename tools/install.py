@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import shutil
 import subprocess
 import sys
 import venv
@@ -24,7 +25,11 @@ def main() -> None:
     parser.add_argument("--public-key", type=Path, help="who must have signed the sums: an Ed25519 public key (PEM)")
     parser.add_argument("--check", action="store_true", help="check only")
     asked = parser.parse_args()
+    if not (HERE / SUMS).is_file():
+        raise SystemExit(f"{HERE / SUMS}: is missing; get the bundle again")
     if asked.public_key is not None:
+        if shutil.which("openssl") is None:
+            raise SystemExit("openssl is not installed: it checks the signature; install it, or leave out --public-key")
         words = ["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", asked.public_key, "-rawin"]
         words += ["-in", HERE / SUMS, "-sigfile", HERE / f"{SUMS}.sig"]
         if subprocess.run(words, capture_output=True, check=False).returncode:
@@ -38,9 +43,19 @@ def main() -> None:
     venv.create(asked.folder, with_pip=True)
     scripts = asked.folder / ("Scripts" if sys.platform == "win32" else "bin")
     pip = [scripts / "python", "-m", "pip", "install", "-q", "--no-index", f"--find-links={HERE / 'wheels'}"]
-    subprocess.run([str(word) for word in [*pip, "imgmatch[all]"]], check=True)
+    if subprocess.run([str(word) for word in [*pip, "imgmatch[all]"]], check=False).returncode:
+        python = ".".join(map(str, sys.version_info[:2]))
+        raise SystemExit(
+            f"it can't be installed with Python {python} on this system: the names in {HERE / 'wheels'} say for which "
+            f"Python (cp311: 3.11) and system the bundle is; run install.py with that Python, and remove {asked.folder}"
+        )
     subprocess.run([str(scripts / "imgmatch"), "doctor"], check=False)
-    sys.stdout.write(f"imgmatch is here: {scripts / 'imgmatch'}\n")
+    here = scripts.absolute()
+    sys.stdout.write(
+        f'imgmatch is here: {here / "imgmatch"}\nSo that a terminal knows it: export PATH="{here}:$PATH"\n'
+    )
+    guide = HERE.absolute() / "guide" / "index.html"
+    sys.stdout.write(f"The guide is here: {guide}\n" if guide.exists() else "")
 
 
 def faults() -> list[str]:

@@ -41,8 +41,7 @@ def run(
     from indexer.case.signing import private_key
 
     signer = None if key is None else private_key(key)
-    made = validate(folder, own=own, examiner=examiner, signer=signer, tell=note)
-    report.write(made, folder)
+    made = report.write(validate(folder, own=own, examiner=examiner, tell=note), folder, signer)
     totals = made["totals"]
     sys.stdout.write(
         f"{totals['passed']} requirements passed, {totals['deviates']} deviate, {totals['not tested']} not tested: "

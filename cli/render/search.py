@@ -169,34 +169,55 @@ def _short(words: str) -> str:
 
 def emit_labels(results: Iterable[LabelResult], format: Format, output: Path | None) -> None:
     """Write rankings of labels: one row a label, with its best pictures; JSON has those pictures in full."""
+    if format is Format.table:
+        with target(output) as file:
+            for found in results:
+                file.write(_labels_table(found))
+        return
 
     def records() -> Iterator[dict[str, Any]]:
         for found in results:
-            head = search_record(found.result)
-            for label in found.labels:
-                best = label.matches[0]
-                shown = {(match.case or None, match.item_id) for match in label.matches}
-                yield {
-                    "query": _name(found.result),
-                    "queries": head["queries"],
-                    "rank": label.rank,
-                    "column": found.column,
-                    "value": label.label,
-                    **fields.values(best, ["strength", "level", "verified", "inliers"]),
-                    "score": round(label.score, 6),
-                    "as_rooms": "".join(_short(reason) for reason in best.reasons if reason.startswith(BEGINS)),
-                    "by_chance": false_match_text(best.false_match),
-                    "decision": "; ".join(_decisions(label.matches)),
-                    "pictures": label.pictures,
-                    "items": [match.item_id for match in label.matches],
-                    "cases": [match.case for match in label.matches if match.case],
-                    "path": best.sightings[0].locator.path,
-                    "place": best.sightings[0].locator.words,
-                    "matches": [m for m in head["matches"] if (m["case"], m["item_id"]) in shown],
-                }
+            yield from _label_records(found)
 
     every = records()
     first = next(every, None)
     own = ["cases"] if first is not None and first["cases"] else []
     columns = [*_LABEL_COLUMNS, *own, "path"]
     emit(() if first is None else itertools.chain([first], every), columns, format, output)
+
+
+def _label_records(found: LabelResult) -> Iterator[dict[str, Any]]:
+    head = search_record(found.result)
+    for label in found.labels:
+        best = label.matches[0]
+        shown = {(match.case or None, match.item_id) for match in label.matches}
+        yield {
+            "query": _name(found.result),
+            "queries": head["queries"],
+            "rank": label.rank,
+            "column": found.column,
+            "value": label.label,
+            **fields.values(best, ["strength", "level", "verified", "inliers"]),
+            "score": round(label.score, 6),
+            "as_rooms": "".join(_short(reason) for reason in best.reasons if reason.startswith(BEGINS)),
+            "by_chance": false_match_text(best.false_match),
+            "decision": "; ".join(_decisions(label.matches)),
+            "pictures": label.pictures,
+            "items": [match.item_id for match in label.matches],
+            "cases": [match.case for match in label.matches if match.case],
+            "path": best.sightings[0].locator.path,
+            "place": best.sightings[0].locator.words,
+            "matches": [m for m in head["matches"] if (m["case"], m["item_id"]) in shown],
+        }
+
+
+def _labels_table(found: LabelResult) -> str:
+    """For people: the query above, what the column is called, and no column in which nothing stands."""
+    columns = {name: found.column if name == "value" else name for name in (*_LABEL_COLUMNS[1:], "cases")}
+    columns |= {"as_rooms": "as rooms go", "by_chance": "by chance", "place": "found at"}
+    every = [{**record, "score": f"{record['score']:.4f}"} for record in _label_records(found)]
+    rows = [[cell(record[name]) for name in columns] for record in every]
+    shown = [number for number in range(len(columns)) if any(row[number] for row in rows)]
+    headings = list(columns.values())
+    table = text_table([[row[n] for n in shown] for row in rows], [headings[n] for n in shown])
+    return f"{_name(found.result)}   by {found.column}\n{table}\n"

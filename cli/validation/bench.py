@@ -19,6 +19,14 @@ _SECONDS = 3600
 """What hangs is found in the end, also on a machine that has much else to do."""
 
 
+KEPT = 4000
+"""Letters of what a command gave, from the beginning, and of what it said beside, to the end, that are kept."""
+_PEAK = (
+    "import resource, subprocess, sys\n"
+    "done = subprocess.run(sys.argv[2:])\n"
+    "open(sys.argv[1], 'w').write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))\n"
+    "sys.exit(done.returncode)"
+)
 PROGRAM = (sys.executable, "-m", "cli.main")
 
 
@@ -79,11 +87,20 @@ class Bench:
             timeout=_SECONDS,
             check=False,
         )
-        self.steps.append({"command": ["imgmatch", *told], "exit_code": done.returncode, "said": done.stderr[-2000:]})
+        gave, said = done.stdout[:KEPT], done.stderr[-KEPT:]
+        self.steps.append({"command": ["imgmatch", *told], "exit_code": done.returncode, "gave": gave, "said": said})
         require("Traceback" not in done.stderr, f"imgmatch {told[0]} gave a traceback")
         if ends is not None:
             require(done.returncode == ends, f"imgmatch {told[0]} ended with {done.returncode}: {done.stderr[-300:]}")
         return Ran(done.returncode, done.stdout, done.stderr)
+
+    def peak_mb(self, *words: object) -> float:
+        """Run imgmatch; the most memory that one of its processes had, in MB. Raises NotTestedError on Windows."""
+        if sys.platform == "win32":
+            raise NotTestedError("this system does not say how much memory a program had")
+        told = self.folder / "peak"
+        self.imgmatch(*words, under=(sys.executable, "-c", _PEAK, str(told)))
+        return int(told.read_text()) * (1 if sys.platform == "darwin" else 1024) / 1e6
 
     def case(self, *sources: Path, options: tuple[str, ...] = ()) -> Path:
         """A case of these sources."""
@@ -96,6 +113,7 @@ class Bench:
     def photographs(self, count: int, under: str = "evidence") -> list[Path]:
         """Copies of some of the demonstration's photographs, under names of their own, in a folder of the case."""
         found = sorted((self.shared / "photographs").rglob("*.jpg"))[:count]
+        require(len(found) == count, "the demonstration that the case works with was not made")
         folder = self.folder / under
         folder.mkdir(exist_ok=True)
         return [Path(shutil.copy(file, folder / f"{file.parent.name}-{file.name}")) for file in found]

@@ -134,18 +134,19 @@ def _among(rate: FalseMatchRate, compared: int, normalised: float) -> FalseMatch
     return replace(rate, expected=expected, expected_upper=rate.upper * compared, normalised=normalised)
 
 
-def background(case: Case, spec: ModelSpec) -> Background | None:
+def background(case: Case, spec: ModelSpec, use: Use | None = None) -> Background | None:
     """The case's background by a model: the stored one, made again when its source grew or shrank by a tenth.
 
-    None where there are too few unrelated pictures. Raises CaseError when the named reference case is gone.
+    Of a case that is only read, with the ``use`` of it, what is made is not stored. None where there are too few
+    unrelated pictures. Raises CaseError when the named reference case is gone.
     """
     case.require("search")  # which may have to measure one first
     shelf = case.find_shelf(spec)
     stored = None if shelf is None else shelf.calibration()
     if stored is not None and stored.background:
         with Case.open(stored.background) as other:
-            return _background(case, other, spec, stored)
-    return _background(case, case, spec, stored)
+            return _background(case, other, spec, stored, use=use)
+    return _background(case, case, spec, stored, use=use)
 
 
 def set_background(case: Case, spec: ModelSpec, reference: Path | None = None, pictures: int = SAMPLE) -> Background:
@@ -167,7 +168,12 @@ def set_background(case: Case, spec: ModelSpec, reference: Path | None = None, p
 
 
 def _background(
-    case: Case, source: Case, spec: ModelSpec, stored: CalibrationRow | None, pictures: int = SAMPLE
+    case: Case,
+    source: Case,
+    spec: ModelSpec,
+    stored: CalibrationRow | None,
+    pictures: int = SAMPLE,
+    use: Use | None = None,
 ) -> Background | None:
     shelf = source.find_shelf(spec)
     if shelf is None:
@@ -195,24 +201,34 @@ def _background(
         made, made_utc = Calibration.of(known), stored.made_utc
     else:
         where, made_utc = "" if source is case else str(source.path.resolve()), now_utc()
-        about = {"background": where or "this case", "case_id": source.catalogue.meta.all().get("case_id")}
-        recorded = case.change("calibrate", arguments={"pictures": pictures}, subject=about, model=spec)
         try:
-            ours = case.add_shelf(spec)
-            with recorded as change:
-                use = change if source is case else source.beside(change)
-                similarities = vectors @ vectors.T
-                related, looked_at = _related(use, sample, similarities)
-                made = calibrate(normalised(similarities, related))
-                change.entry.counts = {
-                    "pictures": made.pictures, "pairs": made.pairs, "left_out": made.left_out, "looked_at": looked_at
-                }  # fmt: skip
-                table = made.record() | {"looked_at": looked_at, "method": _METHOD}
-                ours.set_calibration(change.writer, CalibrationRow(where, items, table, made_utc))
+            if use is not None:
+                made, looked_at = _measured(use if source is case else source.beside(use), sample, vectors)
+            else:
+                about = {"background": where or "this case", "case_id": source.catalogue.meta.all().get("case_id")}
+                recorded = case.change("calibrate", arguments={"pictures": pictures}, subject=about, model=spec)
+                ours = case.add_shelf(spec)
+                with recorded as change:
+                    made, looked_at = _measured(change if source is case else source.beside(change), sample, vectors)
+                    change.entry.counts = {
+                        "pictures": made.pictures,
+                        "pairs": made.pairs,
+                        "left_out": made.left_out,
+                        "looked_at": looked_at,
+                    }
+                    table = made.record() | {"looked_at": looked_at, "method": _METHOD}
+                    ours.set_calibration(change.writer, CalibrationRow(where, items, table, made_utc))
         except UsageError:
             return None
     case_name = "this case" if source is case else str(source.path)
     return Background(made, vectors, tuple(content for _, content in sample), case_name, made_utc, looked_at)
+
+
+def _measured(use: Use, sample: Sequence[tuple[int, str]], vectors: Matrix) -> tuple[Calibration, int]:
+    """The scores of a sample's unrelated pairs, and how many pairs were looked at to tell copies."""
+    similarities = vectors @ vectors.T
+    related, looked_at = _related(use, sample, similarities)
+    return calibrate(normalised(similarities, related)), looked_at
 
 
 def _related(use: Use, sample: Sequence[tuple[int, str]], similarities: Matrix) -> tuple[Flags, int]:

@@ -102,12 +102,13 @@ def test_no_output_of_any_command_replaces_what_is_there(folder, tmp_path):
 
 def test_labels_say_what_is_verified_and_sets_name_all_queries(folder):
     done = run("search", folder / "case", folder / "q0.jpg", folder / "q1.jpg", "--together", "--by", "label")
-    head, first, *_ = done.stdout.decode().splitlines()[0::1]
     table = done.stdout.decode()
-    assert "strength" in head
+    name, head, *_ = table.splitlines()
+    assert name == f"{folder / 'q0.jpg'}; {folder / 'q1.jpg'}   by label"
+    assert {"rank", "label", "strength", "score"} <= set(head.split())
+    assert not {"query", "decision"} & set(head.split())
+    assert table.count("q0.jpg") == 1, "the query stands once, above its labels"
     assert "geometry agrees, " in table
-    assert f"{folder / 'q0.jpg'}; {folder / 'q1.jpg'}" in table
-    assert first
 
 
 def test_many_queries_end_with_an_overview(folder):

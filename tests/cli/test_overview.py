@@ -10,7 +10,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from cli.app import app
-from tests.conftest import encode, textured
+from tests.conftest import encode, snapshot, textured
 
 
 def ask(*words, code=0):
@@ -127,7 +127,7 @@ def test_decisions_count_those_of_the_other_case_too(folder, tmp_path):
     assert "the same lamp" in first["pairs"][0]["decided"]
     page = tmp_path / "o.html"
     ask("overview", cases["hotels"], cases["web"], "-o", page)
-    assert page.read_text().count('class="tie confirmed"') > 1
+    assert page.read_text().count('class="tie confirmed') > 1
     ask("decide", cases["web"], room0, 1, "--undo")
     assert frozenset(("Hotel A", "A-1")) in ties(overview(tmp_path, tmp_path, "hotels", "web"))
 
@@ -203,3 +203,27 @@ def test_a_pack_ties_too_and_one_case_twice_does_not(folder, tmp_path):
     done = ask("overview", folder / "hotels", folder / "hotels", code=2)
     assert "is the same case" in str(done.exception)
     assert before == {path: path.read_bytes() for path in before}
+
+
+def test_a_case_that_is_only_read_has_rates_too_without_being_written(tmp_path):
+    """So many pictures that rates are stated, and nobody calibrated either case before."""
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        rows = ["path,phone"]
+        for number in range(55):
+            seed = number if number < 3 or name == "one" else 100 + number
+            (tmp_path / name / f"{number}.jpg").write_bytes(
+                taken(seed, size=(96, 72), quality=95 if name == "one" else 60)
+            )
+            rows.append(f"{name}/{number}.jpg,+49 30 {name == 'one':d}{number:05}")
+        (tmp_path / f"{name}.csv").write_text("\n".join(rows))
+        ask("init", tmp_path / f"{name}-case")
+        ask("ingest", tmp_path / f"{name}-case", tmp_path / name, "--manifest", tmp_path / f"{name}.csv")
+    before = snapshot(tmp_path / "other-case")
+    target = tmp_path / "told.json"
+    ask("overview", tmp_path / "one-case", tmp_path / "other-case", "--no-verify", "-o", target)
+    told = json.loads(target.read_text())
+    pairs = [pair for tie in told["ties"] for pair in tie["pairs"]]
+    assert any(pair["picture"]["case"] != pair["other"]["case"] for pair in pairs)
+    assert all(pair["by_chance"] for pair in pairs)
+    assert snapshot(tmp_path / "other-case") == before

@@ -24,7 +24,8 @@ OUTPUT = {
     "by-label.txt": "search case queries/advertisement.jpg --by label -k 4",
 }
 """What commands say, by the name that chapters include it by."""
-_COLUMNS = 96
+_COLUMNS = 78
+"""As many as a page of the guide is wide."""
 _SIZE = (1280, 780)
 _WAIT_MS = 300_000
 

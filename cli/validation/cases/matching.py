@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,24 @@ def absent(bench: Bench) -> str:
     return "0 of 100 verified"
 
 
+@case("R22.2", "The demonstration's other views of rooms, searched with among all hotels but their own",
+      "no match is called verified")  # fmt: skip
+def elsewhere(bench: Bench) -> str:
+    """A room like those of the case, and none of them."""
+    made = bench.copy_of_demonstration()
+    with (bench.shared / "labels.csv").open(newline="", encoding="utf-8") as file:
+        hotels = {row["room"]: row["label"] for row in csv.DictReader(file)}
+    compared, wrong = 0, []
+    for query in (query for query in bench.queries() if "other-view" in query.name):
+        hotel = next(hotels[room] for room in hotels if query.name.startswith(f"{room}-"))
+        words = ("search", made, query, "--exclude-label", f"label={hotel}", "-k", 5, "--format", "json")
+        matches = bench.imgmatch(*words).object()["matches"]
+        compared += len(matches)
+        wrong += [query.name for match in matches if (match["verification"] or {}).get("verified")]
+    require(compared >= 20 and not wrong, f"verified, of {compared}: {wrong}")
+    return f"0 of {compared} verified"
+
+
 @case("R23.1", "explain of a mirrored copy and its original", "a PNG, more than ten points that agree, mirrored")
 def explained(bench: Bench) -> str:
     """A drawing of what agrees."""
@@ -122,4 +141,4 @@ def explained(bench: Bench) -> str:
     return f"{checked['inliers']} points, mirrored"
 
 
-CASES: tuple[Assertion, ...] = (identical, altered, other_views, repeated, filtered, absent, explained)
+CASES: tuple[Assertion, ...] = (identical, altered, other_views, repeated, filtered, absent, elsewhere, explained)

@@ -13,8 +13,6 @@ from PIL import Image
 
 from cli.validation.bench import Assertion, Bench, NotTestedError, case, drawing, require
 
-_NAMES = ("a.jpg", "b.JPG", "c", "d.txt", "e.png", "f.jpeg", "g.tmp", ".h", "i j.jpg", "k.bin")
-
 
 @case("R1.1", "Ten JPEGs in nested folders, three without an ending or with a wrong one", "ten items")
 def subfolders(bench: Bench) -> str:
@@ -202,6 +200,7 @@ def unsupported(bench: Bench) -> str:
         Path(issue["path"]).name: f"{issue['error']} {issue['what']} {issue['message']}" for issue in bench.issues(made)
     }
     require("LUKS" in told.get("luks", "") and "BitLocker" in told.get("blocker", ""), f"issues {told}")
+    require("not_a_picture" not in " ".join(told.values()), f"issues {told}")
     return "LUKS and BitLocker are named"
 
 
@@ -240,7 +239,8 @@ def odd_names(bench: Bench) -> str:
     made = bench.case(folder)
     require(bench.items(made) == 3, f"{bench.items(made)} items")
     shown = bench.imgmatch("search", made, folder, "-k", 3)
-    require(not any(letter in shown.out + shown.err for letter in "\x1b\u202e"), "an escape reached the terminal")
+    reached = [letter for letter in ("\x1b", "\u202e", "line\nend") if letter in shown.out + shown.err]
+    require(not reached, f"reached the terminal: {reached}")
     return "3 items, no escape shown"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from indexer.out.overview.entities import Entity
@@ -14,8 +14,8 @@ EDGES = 160
 ROWS = 40
 """So many entities are drawn, so many ties between them, and so many rows of months."""
 _RADIUS = 250.0
-_ROOM = 270.0
-"""For the names around the circle, in pixels."""
+_MARGIN, _LETTER = 24.0, 7.3
+"""For the names around the circle: between them and it, and a letter, in pixels."""
 _ROUNDS = 12
 
 
@@ -32,10 +32,13 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A tie between two places, as the path of a curve; ``number`` is the tie's in the table."""
+    """A tie between two places, as the path of a curve; ``number`` is the tie's in the table, ``ends`` those of the
+    two in ``Graph.nodes``, from 1.
+    """
 
     tie: Tie
     number: int
+    ends: tuple[int, int]
     path: str
 
 
@@ -50,9 +53,9 @@ class Graph:
     more_edges: int
 
 
-def graph(ties: Sequence[Tie], entities: int) -> Graph:
+def graph(ties: Sequence[Tie], entities: int, letters: Callable[[Entity], int]) -> Graph:
     """The strongest ties and their ends on a circle, those that are tied beside each other; ``entities``: how many
-    there are.
+    there are, ``letters``: how long a name is drawn.
     """
     chosen: list[tuple[int, Tie]] = []
     ends: dict[Entity, None] = {}
@@ -61,7 +64,7 @@ def graph(ties: Sequence[Tie], entities: int) -> Graph:
         if len(chosen) < EDGES and len(ends) + len(more) <= NODES:
             ends.update(dict.fromkeys(more))
             chosen.append((number, tie))
-    middle = _RADIUS + _ROOM
+    middle = _RADIUS + _MARGIN + _LETTER * max(map(letters, ends), default=0)
     nodes = {}
     for at, entity in enumerate(_round(list(ends), [tie for _, tie in chosen])):
         angle = 2 * math.pi * at / len(ends) - math.pi / 2
@@ -70,11 +73,19 @@ def graph(ties: Sequence[Tie], entities: int) -> Graph:
         turn = math.degrees(angle) + (180 if left else 0)
         nodes[entity] = Node(entity, round(x, 1), round(y, 1), round(turn, 1), "end" if left else "start")
     edges = []
+    places = {entity: place for place, entity in enumerate(nodes, start=1)}
     for number, tie in reversed(chosen):  # the strongest on top
         one, other = (nodes[end] for end in tie.ends)
         pull = 0.35
         x, y = ((a + b) / 2 * (1 - pull) + middle * pull for a, b in ((one.x, other.x), (one.y, other.y)))
-        edges.append(Edge(tie, number, f"M{one.x} {one.y}Q{x:.1f} {y:.1f} {other.x} {other.y}"))
+        edges.append(
+            Edge(
+                tie,
+                number,
+                (places[one.entity], places[other.entity]),
+                f"M{one.x} {one.y}Q{x:.1f} {y:.1f} {other.x} {other.y}",
+            )
+        )
     return Graph(list(nodes.values()), edges, 2 * middle, entities - len(nodes), len(ties) - len(edges))
 
 

@@ -101,12 +101,14 @@ def overviewed(
         if "pack_anonymous" in one.catalogue.meta.all():
             raise UsageError(f"{path}: a pack without metadata, by which nothing is tied; compare it by: imgmatch link")
         known[case_id], one.asked = path, case.asked
-    backgrounds = [background(one, spec) for one in cases]
-    for one, its in zip(cases, backgrounds, strict=True):
-        check_limit(one, its, request.max_fmr)
+    backgrounds = [background(case, spec)]
+    check_limit(case, backgrounds[0], request.max_fmr)
     asked = {**dataclasses.asdict(request), **arguments}
     with case.use("overview", arguments=asked, subject=subject, model=spec, ends="overview_written") as use:
         uses = [use, *(other.beside(use) for other in others.values())]
+        for other, its in zip(others.values(), uses[1:], strict=True):
+            backgrounds.append(background(other, spec, its))
+            check_limit(other, backgrounds[-1], request.max_fmr)
         pictures, ties, names = pictures_of(uses, request.columns), Ties(), _names(known.values())
         _require(uses, request.columns)
         for number, one_use in enumerate(uses):

@@ -98,7 +98,7 @@ def _about(overview: Overview, model: ModelSpec) -> Mapping[str, Any]:
             for case, its in zip(overview.cases, overview.backgrounds, strict=True)
             if its is not None
         ],
-        "graph": graph(overview.ties, len(tied)),
+        "graph": graph(overview.ties, len(tied), lambda entity: len(short(entity))),
         "months": months({entity: overview.told(entity).days for entity in tied}),
         "ties": (record(overview, at, tie) for at, tie in enumerate(overview.ties[:LISTED], start=1)),
         "summary": list(enumerate(overview.ties[:LISTED], start=1)),
