@@ -32,6 +32,7 @@ USES = {  # command on an open gate: its arguments, and the action that bears th
     "faces disable": ("--reason {reason}", "close face gate"),
     "faces show": ("{face} --reason {reason}", "show faces"),
     "faces search": ("{face} --reason {reason}", "search faces"),
+    "faces link": ("{pack} --reason {reason}", "link faces"),
     "faces group": ("--reason {reason}", "group faces"),
     "faces people": ("--reason {reason}", "list people"),
     "faces person": ("1 --reason {reason}", "show person"),
@@ -67,13 +68,16 @@ def folder(tmp_path_factory):
     embedder = imgmatch.models.load_model(device="cpu", threads=1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("indexer.intake.ingest.PicturePool", lambda _, limits: nullcontext(pictures.pool(limits)))
-        for name in ("closed", "open", "other"):
+        for name in ("closed", "open", "other", "sender"):
             with Case.create(folder / name, model=embedder.spec) as case:
                 ingest(case, [folder / "in"], embedder, IngestConfig(jobs=1))
-                if name == "open":
+                if name in ("open", "sender"):
                     open_gate(case, "court 12", "victims", model="sface")
-    found = invoke("faces", "find", folder / "open", "--format", "json")
-    assert json.loads(found.stdout)["faces"] == 2
+    for name in ("open", "sender"):
+        found = invoke("faces", "find", folder / name, "--format", "json")
+        assert json.loads(found.stdout)["faces"] == 2
+    made = invoke("export", folder / "sender", "--format", "pack", "-o", folder / "pack", "--faces", "--reason", REASON)
+    assert made.exit_code == 0, made.output
     return folder
 
 
@@ -85,7 +89,7 @@ def case(folder, tmp_path):
 
 def words(folder, rest, **places):
     """The words of a command after the case; the reason is one of them."""
-    places = {"face": folder / "face.png", "crowd": folder / "in", "apart": 1, **places}
+    places = {"face": folder / "face.png", "pack": folder / "pack", "crowd": folder / "in", "apart": 1, **places}
     return [REASON if part == "{reason}" else part.format(**places) for part in rest.split()]
 
 
@@ -281,6 +285,77 @@ def test_nothing_of_a_face_is_in_an_export(folder, case, tmp_path, format):
         assert not any(row.tobytes() in content for row in rows)
         assert b"sface" not in content or format == "html", "a report says that the gate is open"
         assert b"face_id" not in content
+
+
+@pytest.mark.claim("F9")
+def test_faces_go_in_a_pack_when_asked_for_by_name_with_a_reason(folder, case, tmp_path):
+    export = ("export", "--format", "pack", "--faces", "-o", tmp_path / "out")
+    for more in ((), ("--reason", " ")):
+        refused = invoke(*export, case, *more)
+        assert isinstance(refused.exception, UsageError), refused.output
+        assert "--reason is empty" in str(refused.exception)
+    refused = invoke(*export, folder / "closed", "--reason", REASON)
+    assert "faces are not looked for in this case" in str(refused.exception)
+    for alone in ("--no-metadata", "--pdq-only"):
+        assert isinstance(invoke(*export, case, "--reason", REASON, alone).exception, UsageError)
+    refused = invoke("export", case, "--format", "csv", "--faces", "-o", tmp_path / "out", "--reason", REASON)
+    assert "--faces is for --format pack" in str(refused.exception)
+    assert not (tmp_path / "out").exists()
+    assert invoke(*export, case, "--reason", REASON).exit_code == 0
+    said = [entry for entry in entries(case) if entry["action"] == "export"][-1]
+    assert (said["arguments"]["face_vectors"], said["arguments"]["reason"]) == (True, REASON)
+    assert entries(case)[-1]["counts"]["faces"] == 2
+
+
+@pytest.mark.claim("F10")
+def test_faces_of_a_pack_are_read_where_the_gate_is_open_and_kept_nowhere(folder, case, tmp_path):
+    before = held(case)[0].keys()
+    found = invoke("faces", "link", case, folder / "pack", "--reason", REASON, "--format", "json")
+    assert found.exit_code == 0, found.output
+    links = json.loads(found.stdout)
+    pairs = {(link["face"], link["other_face"]): link["score"] for link in links}
+    assert pairs[(1, 1)] > 0.99, "the same picture in both"
+    assert pairs[(2, 2)] > 0.99
+    assert held(case)[0].keys() == before
+    assert not faces_in(folder / "closed")
+    refused = invoke("faces", "link", folder / "closed", folder / "pack", "--reason", REASON)
+    assert "faces are not looked for in this case" in str(refused.exception)
+    refused = invoke("faces", "link", case, folder / "sender", "--reason", REASON)
+    assert "no pack" in str(refused.exception)
+    assert invoke("export", folder / "other", "--format", "pack", "-o", tmp_path / "none").exit_code == 0
+    refused = invoke("faces", "link", case, tmp_path / "none", "--reason", REASON)
+    assert "holds no faces" in str(refused.exception)
+    refused = invoke("faces", "link", folder / "sender", folder / "pack", "--reason", REASON)
+    assert "is of the same case" in str(refused.exception)
+    linked = invoke("link", folder / "closed", folder / "pack")
+    assert linked.exit_code == 0, linked.output
+    assert not faces_in(folder / "closed"), "what is alike by its rooms says nothing of faces"
+
+
+@pytest.mark.parametrize("change", [
+    lambda line: {**line, "number": 0}, lambda line: {**line, "points": [[0, 0]]}, lambda line: {**line, "yaw": "1"},
+    lambda line: {**line, "item_id": 99}, lambda line: {**line, "quality": float("inf")}, lambda line: None,
+])  # fmt: skip
+def test_a_pack_whose_faces_are_none_is_refused(folder, case, tmp_path, change):
+    """Whoever makes a pack can give it the SHA-256 that fits."""
+    import hashlib
+    import zipfile
+
+    with zipfile.ZipFile(folder / "pack") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    first, *rest = members["faces.jsonl"].splitlines()
+    changed = change(json.loads(first))
+    members["faces.jsonl"] = b"\n".join([*([] if changed is None else [json.dumps(changed).encode()]), *rest])
+    manifest = json.loads(members["manifest.json"])
+    made = members["faces.jsonl"]
+    manifest["members"]["faces.jsonl"] = {"bytes": len(made), "sha256": hashlib.sha256(made).hexdigest()}
+    members["manifest.json"] = json.dumps(manifest).encode()
+    with zipfile.ZipFile(tmp_path / "pack", "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    refused = invoke("faces", "link", case, tmp_path / "pack", "--reason", REASON)
+    assert isinstance(refused.exception, UsageError), refused.output
+    assert "damaged or altered pack" in str(refused.exception)
 
 
 def test_nothing_of_a_face_is_merged_or_linked(folder, case, tmp_path):

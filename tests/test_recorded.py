@@ -117,6 +117,7 @@ COMMANDS = [  # command, its arguments after the case, what it leaves in the log
     ("faces show", "{face} --reason why --draw {out}", "show faces"),
     ("faces search", "{face} --reason why", "search faces"),
     ("faces search", "{face} --reason why --report {out}", "search faces, report, report_written"),
+    ("faces link", "{faced} --reason why", "link faces"),
     ("faces group", "--reason why", "group faces"),
     ("faces people", "--reason why", "list people"),
     ("faces person", "1 --reason why", "show person"),
@@ -268,6 +269,12 @@ def folder(tmp_path_factory):
     (folder / "office").write_text(f"{key.to_public()}\n")
     for name, *limits in (("pack",), ("sealed", "--to", folder / "office", "--no-metadata"), ("hashed", "--pdq-only")):
         invoke("export", folder / "other", "--format", "pack", *limits, "-o", folder / name)
+    (folder / "faced").write_bytes(b"")
+    if weights.installed():
+        shutil.copytree(folder / "other", folder / "met")
+        invoke("faces", "enable", folder / "met", "--authority", "court", "--reason", "victims")
+        (folder / "faced").unlink()
+        invoke("export", folder / "met", "--format", "pack", "--faces", "--reason", "why", "-o", folder / "faced")
     return folder
 
 

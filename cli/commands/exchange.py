@@ -69,6 +69,7 @@ _OPTIONS = {
     "--no-metadata": (ExportFormat.pack,),
     "--pdq-only": (ExportFormat.pack,),
     "--expires": (ExportFormat.pack,),
+    "--faces": (ExportFormat.pack,),
     "a filter (--label, --item, --source, ...)": (ExportFormat.pack,),
 }
 """Which formats an option is for, in the order in which ``export`` has them."""
@@ -117,13 +118,15 @@ def export(
     given = (
         queries, seen, no_images, table, all_known,
         pack.thumbnails, pack.locators, pack.labels, pack.decisions, no_places,
-        pack.to, pack.no_metadata, pack.pdq_only, pack.expires, within,
+        pack.to, pack.no_metadata, pack.pdq_only, pack.expires, pack.faces, within,
     )  # fmt: skip
     _check(format, dict(zip(_OPTIONS, given, strict=True)))
     (refuse_report if format is ExportFormat.html else refuse_existing)(output)
     with open_case(case) as opened, count_progress() as progress:
         asked.tell(opened)
-        opened.require("report" if format is ExportFormat.html else "export", {"reveal": seen})
+        opened.require(
+            "report" if format is ExportFormat.html else "export", {"reveal": seen, "face_vectors": pack.faces}
+        )
         if queries or pack.thumbnails:
             decode_soon(isolation)
         if format in (ExportFormat.vics, ExportFormat.pdq):
@@ -176,7 +179,7 @@ def _pack(case: Case, output: Path, config: PackConfig, progress: Progress | Non
 
     require_names([case], config.within)
     made = write_pack(case, output, config, progress=progress)
-    kinds = {"vectors": made.vectors, "PDQ hashes": made.hashes, "thumbnails": made.thumbnails}
+    kinds = {"vectors": made.vectors, "faces": made.faces, "PDQ hashes": made.hashes, "thumbnails": made.thumbnails}
     held = ", ".join(f"{count} {name}" for name, count in kinds.items() if count)
     note(f"{output}: {made.items} items, {held}; {'encrypted' if config.to else 'in clear, for whoever gets it'}")
     note(f"SHA-256 of its manifest, to tell the receiver by another way: {made.manifest_sha256}")

@@ -14,6 +14,7 @@ from cli.options.common import CaseArg, IsolationOpt, JobsOpt, decode_soon, open
 from cli.options.faces import ReasonOpt, UnfitOpt, reader_of
 from cli.options.filters import FilterOptions
 from cli.options.output import Output
+from cli.options.pack import IdentityOpt
 from cli.options.query import LeadsOpt, MaxFmrOpt
 from cli.options.report import ReportOptions, refuse_report, report_page
 from cli.options.sources import PasswordOptions
@@ -220,88 +221,40 @@ def _numbered(pictures: Sequence[str], numbers: Sequence[int] | None) -> list[st
     return [f"{one}#{number}" for one, number in zip(pictures, numbers, strict=True)] if numbers else list(pictures)
 
 
-PersonArg = Annotated[int, typer.Argument(metavar="PERSON", help="A number that `faces people` shows.")]
-
-
-def group(
+def link(
     case: CaseArg,
+    pack: Annotated[Path, typer.Argument(metavar="PACK", help="A pack that holds faces (export --faces); only read.")],
     reason: ReasonOpt,
+    identity: IdentityOpt = None,
     least: Annotated[
-        float | None,
-        typer.Option(help="Least similarity of two faces of one person, 0.3..1 (default: what suits the model)."),
+        float | None, typer.Option(help="Least similarity of two faces, 0..1 (default: the threshold of its makers).")
     ] = None,
+    top: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many links, the nearest ones.")] = 100,
     *,
     out: Output,
 ) -> None:
-    """Put the faces of a case together to people, without names; what an examiner joined, split or named stays."""
-    from indexer.search.faces.people import group_faces
+    """Which faces of a case are like those of a pack; both its maker and this case opened their gates."""
+    from indexer.out.exchange.unpack import open_pack
+    from indexer.search.faces.found import WARNING
+    from indexer.search.faces.linked import link_faces
 
     with open_case(case) as opened:
-        done = group_faces(opened, reason, least)
-    out.one(done)
-    if done.alike_in_one_picture:
-        shown = ", ".join(map(str, done.alike_in_one_picture[:10])) + (", ..." * (len(done.alike_in_one_picture) > 10))
-        note(
-            f"imgmatch: two faces of one picture are alike in items {shown}: a mirror, a collage or twins? They stay "
-            f"two people, unless you put them together: imgmatch faces join {case} --help"
-        )
+        spec = opened.face_shelf().spec
+        opened.require("link faces")
+        tell(opened, reason)
+        if not pack.is_file():
+            raise UsageError(
+                f"{pack}: no pack; faces of another case come in one: imgmatch export --format pack --faces"
+            )
+        with open_pack(pack, spec, identity, faces=True) as theirs:
+            found, count = link_faces(opened, theirs, reason, opened_from=pack, least=least, top=top)
+        out.many([one.record() for one in found], _LINKED, ["sha256", "other_sha256"])
+        if count > len(found):
+            note(f"imgmatch: the {len(found):,} nearest of {count:,} links; more with --top, fewer with --least")
+        note(WARNING)
 
 
-def people(case: CaseArg, reason: ReasonOpt, *, out: Output) -> None:
-    """Who is in a case: groups of faces, the most seen first."""
-    from indexer.search.faces.people import list_people
-
-    with open_case(case) as opened:
-        out.many(list_people(opened, reason), ["person_id", "label", "faces", "items", "by_hand", "first", "last"])
-
-
-def person(case: CaseArg, number: PersonArg, reason: ReasonOpt, *, out: Output) -> None:
-    """Where else a person is: dates, places, rooms and who else is there, in the order of dates."""
-    from indexer.search.faces.people import show_person
-
-    with open_case(case) as opened:
-        found = show_person(opened, number, reason)
-    out.many(found, ["date", "item_id", "face", "face_id", "quality", "with", "labels", "path"], ["video", "at_ms"])
-
-
-def name(
-    case: CaseArg,
-    number: PersonArg,
-    label: Annotated[str, typer.Argument(metavar="LABEL", help="Your own label; an empty one takes it back.")],
-    reason: ReasonOpt,
-) -> None:
-    """Give a person your own label; the group is kept from then on."""
-    from indexer.search.faces.people import name_person
-
-    with open_case(case) as opened:
-        name_person(opened, number, label, reason)
-
-
-def join(
-    case: CaseArg,
-    numbers: Annotated[list[int], typer.Argument(metavar="PERSON PERSON...", help="Who is one person.")],
-    reason: ReasonOpt,
-) -> None:
-    """Say that two or more people are one; kept."""
-    from indexer.search.faces.people import join_people
-
-    with open_case(case) as opened:
-        count = join_people(opened, numbers, reason)
-    note(f"Person {numbers[0]} has {count} faces now")
-
-
-def split(
-    case: CaseArg,
-    number: PersonArg,
-    face: Annotated[list[int], typer.Option("--face", metavar="FACE_ID", help="A face that is another's; repeatable.")],
-    reason: ReasonOpt,
-) -> None:
-    """Say that some faces of a person are another's; the two stay apart."""
-    from indexer.search.faces.people import split_person
-
-    with open_case(case) as opened:
-        new = split_person(opened, number, face, reason)
-    note(f"They are person {new} now")
+_LINKED = ["item_id", "face", "other_item_id", "other_face", "score", "by_chance", "quality", "path", "other_path"]
 
 
 def calibrate(

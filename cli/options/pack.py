@@ -44,12 +44,17 @@ class PackOptions:
         str | None, typer.Option("--expires", metavar="DAY", help="pack: the last day that imgmatch opens it, in UTC.")
     ] = None
 
+    faces: Annotated[
+        bool,
+        typer.Option("--faces", help="pack: vectors of faces too, where the gate of the case is open; with --reason."),
+    ] = False
+
     def config(self, reveal: int, within: Filter) -> PackConfig:
         """What the options say, of what passes a filter. Raises UsageError where they contradict each other."""
         from indexer.out.exchange.pack import PackConfig
 
         held = self.thumbnails, reveal, self.locators, self.labels, self.decisions
-        limits = not self.no_metadata, self.pdq_only, self.expires or "", tuple(self.to or ())
+        limits = not self.no_metadata, self.pdq_only, self.expires or "", tuple(self.to or ()), self.faces
         config = PackConfig(*held, within, *limits)
         config.require_fit()
         return config

@@ -53,6 +53,8 @@ def _rows() -> Iterator[tuple[str, Operation]]:
     yield from row("reveal", "a picture shown clearly, in whatever way", _EXAMINERS, two=True)
     yield from row("pictures", "small pictures that leave the case, blurred or clear", _EXAMINERS, two=True)
 
+    yield from row("face vectors", "faces that leave the case in a pack, where its gate is open", _EXAMINERS, two=True)
+
     yield from row("init", "make the case", _OWNER, outlives=True)
     yield from row("terms", "change what a case says of itself and demands", _OWNER, outlives=True)
     yield from row("extend", "let an expired case be used again", _OWNER, outlives=True)
@@ -104,6 +106,7 @@ def _rows() -> Iterator[tuple[str, Operation]]:
     yield from row("review_session, review_refused, review_examiner", "who is at the page", _REVIEWERS)
     yield from row("review_query", "choose what to search with", _REVIEWERS)
     yield from row("search faces", "look for a person, where the gate is open", _REVIEWERS, looks=True)
+    yield from row("link faces", "faces that a pack has too, where the gate is open", _REVIEWERS, looks=True)
     yield from row("show faces", "the faces of a picture, listed or drawn", _REVIEWERS, looks=True, leaves=True)
     yield from row("list people, show person, list face decisions, decide faces", "people, by faces", _REVIEWERS)
 
@@ -120,6 +123,8 @@ def operations(action: str, arguments: Mapping[str, Any]) -> Iterator[tuple[str,
         yield "reveal", OPERATIONS["reveal"]
     if arguments.get("thumbnails") not in (None, False, "none"):
         yield "pictures", OPERATIONS["pictures"]
+    if arguments.get("face_vectors"):
+        yield "face vectors", OPERATIONS["face vectors"]
     if action == "decisions" and arguments.get("labels"):
         yield "export", OPERATIONS["export"]
 

@@ -218,8 +218,10 @@ class Shelf:
         self.set_profiles(writer, ((items[item], profile) for item, profile in profiles))
         return len(wanted)
 
-    def adopt(self, writer: Writer, file: Path, owners: Sequence[Owner]) -> None:
-        """Take a file that has the form of a segment as one, within a transaction. Raises CaseError when it is none."""
+    def adopt(self, writer: Writer, file: Path, owners: Sequence[Owner]) -> int:
+        """Take a file that has the form of a segment as one, within a transaction; returns the id of its first vector.
+        Raises CaseError when it is none.
+        """
         number, first = writer.segments.next()
         # By the model's number: in what comes from elsewhere, its name may be any.
         name = f"{self.model_id}/{number:06d}.npy"
@@ -231,6 +233,7 @@ class Shelf:
         if fault is not None:
             raise CaseError(fault)
         self._add(writer, made, owners)
+        return first
 
     def bring(self, writer: Writer, theirs: Shelf, segment: SegmentRow) -> str:
         """Write a segment's rows, which lie elsewhere or under another key, into a file of this place, within a

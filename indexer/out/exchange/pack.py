@@ -25,15 +25,16 @@ from indexer.catalogue.clock import now_utc
 from indexer.catalogue.filters import EVERYTHING, Filter
 from indexer.index.protocol import Progress
 from indexer.out.atomic import whole_file
-from indexer.out.exchange import packed, sealed
+from indexer.out.exchange import packed, packed_faces, sealed
 from indexer.out.exchange.packed import Chosen, Members, Numbered
 from indexer.out.exchange.snapshot import require_items
 from indexer.out.released import hand_out
 from indexer.out.report.pictures import faces_shown
+from indexer.search.faces.asked import require_reason
 
 FORMAT = "imgmatch-pack"
-VERSION = 2
-"""2: packs may be anonymous, may hold PDQ hashes alone, and may expire."""
+VERSION = 3
+"""2: packs may be anonymous, may hold PDQ hashes alone, and may expire. 3: those that hold faces."""
 MANIFEST = "manifest.json"
 
 
@@ -45,7 +46,7 @@ class PackConfig:
     pictures were found, labels, and decisions with who made them. Without ``metadata`` vectors of whole pictures alone,
     under opaque numbers; ``pdq_only``: PDQ hashes alone, under such numbers. ``expires``: the last day, in UTC, as
     2027-05-31, that imgmatch opens it ("": any). ``to``: public keys that it is encrypted to, or files of such (none:
-    it is in clear).
+    it is in clear). ``faces``: vectors of faces too, with boxes and points, of a case whose gate is open.
     """
 
     thumbnails: bool = False
@@ -58,6 +59,7 @@ class PackConfig:
     pdq_only: bool = False
     expires: str = ""
     to: tuple[str, ...] = ()
+    faces: bool = False
 
     @property
     def shown(self) -> str:
@@ -71,16 +73,19 @@ class PackConfig:
 
     def require_fit(self) -> None:
         """Raises UsageError where one choice contradicts another, or the day is none that comes."""
-        if self.anonymous and (self.thumbnails or self.locators or self.labels or self.decisions):
+        if self.anonymous and (self.thumbnails or self.locators or self.labels or self.decisions or self.faces):
             what = "--pdq-only" if self.pdq_only else "--no-metadata"
-            raise UsageError(f"{what} leaves out thumbnails, locators, labels and decisions; don't ask for them too")
+            raise UsageError(
+                f"{what} leaves out thumbnails, locators, labels, decisions and faces; don't ask for them too"
+            )
         if self.expires and day_of(self.expires) < now_utc()[:10]:
             raise UsageError(f"{self.expires}: is over; a pack that expires then would open nowhere")
 
     def told(self) -> dict[str, Any]:
         """What a pack is said to hold, in its manifest and in the log."""
         names = ("labels", "decisions", "locators", "anonymous", "pdq_only")
-        return {**{name: getattr(self, name) for name in names}, "expires": self.expires or None}
+        held = {"face_vectors": True} if self.faces else {}
+        return {**{name: getattr(self, name) for name in names}, **held, "expires": self.expires or None}
 
 
 def day_of(text: str) -> str:
@@ -95,12 +100,15 @@ def day_of(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """What was written. ``thumbnails`` may be fewer than items: sources can be gone."""
+    """What was written. ``thumbnails`` may be fewer than items: sources can be gone. ``faces`` are not among the
+    ``vectors``.
+    """
 
     items: int
     vectors: int
     thumbnails: int
     hashes: int
+    faces: int
     manifest_sha256: str
 
 
@@ -116,7 +124,8 @@ def write_pack(
     Recorded in the audit log before, with what is shown and to whom it is encrypted, and after, with the manifest's
     SHA-256. Paths of this machine stay out unless ``config.locators``. Memory stays bounded but for the manifest, which
     has a line a thumbnail, and some bytes an item where not all of them go. Raises UsageError where the file exists or
-    can't be written, where choices contradict each other, and where no item is left.
+    can't be written, where choices contradict each other, where no item is left, and where faces are to go without a
+    reason; CaseError where they are and the gate of the case is closed.
     """
     config = config or PackConfig()
     config.require_fit()
@@ -124,6 +133,9 @@ def write_pack(
     require_items(case)
     keys = sealed.recipients(config.to)
     arguments: dict[str, Any] = {"format": "pack", "thumbnails": config.shown, **config.told(), "to": list(keys)}
+    if config.faces:
+        case.face_shelf()
+        arguments["reason"] = require_reason(case.asked.reason)
     if config.within:
         arguments["within"] = {name: value for name, value in asdict(config.within).items() if value}
     if config.thumbnails and config.reveal:
@@ -136,7 +148,7 @@ def write_pack(
             made = _write(case, use, config, own, zipfile.ZipFile(into, "w", zipfile.ZIP_STORED), progress)
         use.entry.subject = {**subject, "manifest_sha256": made.manifest_sha256}
         counts = {"items": made.items, "vectors": made.vectors, "thumbnails": made.thumbnails, "hashes": made.hashes}
-        use.entry.counts = counts
+        use.entry.counts = counts | ({"faces": made.faces} if config.faces else {})
         hand_out(use, "pack", path, file)
     return made
 
@@ -158,6 +170,7 @@ def _write(
         pdq: dict[str, Any] | None = None
         models: list[dict[str, Any]] = []
         pictures = 0
+        faces: dict[str, Any] = {}
         if config.anonymous:
             numbered = Numbered.of(use, config.within, own)
             items = numbered.write_items(members)
@@ -175,6 +188,8 @@ def _write(
             if config.decisions:
                 packed.write_decisions(use, members, chosen)
             models = [packed.write_model(use, members, shelf, chosen) for shelf in case.shelves()]
+            if config.faces:
+                faces = {packed_faces.MODEL: packed_faces.write_faces(use, members, chosen)}
             if config.thumbnails:
                 pictures = packed.write_thumbnails(use, members, chosen, config.reveal, progress)
         hashes = pdq["rows"] if pdq else 0
@@ -184,7 +199,7 @@ def _write(
         vectors = sum(block["rows"] for model in models for block in model["vectors"])
         manifest = {
             "format": FORMAT,
-            "version": VERSION,
+            "version": VERSION if faces else 2,
             "created_utc": now_utc(),
             "created_by": f"imgmatch {imgmatch.__version__}",
             "case_id": case.catalogue.meta.all()["case_id"],
@@ -193,9 +208,11 @@ def _write(
             "thumbnails": config.shown,
             **config.told(),
             "models": models,
+            **faces,
             "pdq": pdq,
             "members": members.written,
         }
         with Members(archive).member(MANIFEST) as member:
             member.write(json.dumps(manifest, indent=1).encode("ascii"))
-    return Pack(items, vectors, pictures, hashes, member.digest.hexdigest())
+    held = sum(block["rows"] for model in faces.values() for block in model["vectors"])
+    return Pack(items, vectors, pictures, hashes, held, member.digest.hexdigest())

@@ -34,6 +34,7 @@ from indexer.out.atomic import passing_folder
 from indexer.out.exchange import sealed
 from indexer.out.exchange.pack import FORMAT, MANIFEST, VERSION
 from indexer.out.exchange.packed import DECISIONS, ITEMS, LABELS, SIGHTINGS, SPEC_FIELDS
+from indexer.out.exchange.packed_faces import FACES, MODEL, require_faces, restore, shelf_of_faces
 
 MAX_MANIFEST_BYTES = 64 << 20
 MAX_LINE_BYTES = 1 << 20
@@ -79,7 +80,7 @@ def told_of(path: Path) -> str | None:
         within = [f"{int(manifest['items']):,} items, {int(manifest['vectors']):,} vectors by {models}"]
         within += [f"{manifest['thumbnails']} small pictures"] if manifest["thumbnails"] != "none" else []
         within += [f"to be used until {manifest['expires']}"] if manifest.get("expires") else []
-        names = {"locators": "places", "labels": "labels", "decisions": "decisions"}
+        names = {"locators": "places", "labels": "labels", "decisions": "decisions", "face_vectors": "faces"}
         within += [name for field, name in names.items() if manifest.get(field)]
     except (OSError, ImgmatchError, *_UNREADABLE):
         return None
@@ -103,20 +104,21 @@ def open_other(path: str | os.PathLike[str], spec: ModelSpec, identity: Path | N
 
 
 @contextmanager
-def open_pack(path: Path, spec: ModelSpec, identity: Path | None = None) -> Iterator[Case]:
+def open_pack(path: Path, spec: ModelSpec, identity: Path | None = None, *, faces: bool = False) -> Iterator[Case]:
     """A pack as a case in a temporary folder of its own, gone when the block ends; an encrypted one, which a secret key
     in the file ``identity`` opens, in memory alone.
 
     Its ``meta`` has the sender's ``case_id`` and ``pack_sha256`` (of the manifest), ``pack_anonymous`` where items have
     opaque numbers alone, ``pack_pdq`` where it holds PDQ hashes alone. Item ids are the sender's; without locators each
-    item is "seen" at ``pack:SHA-256`` or ``pack:NUMBER``. Raises UsageError, in a line that names the pack and the
+    item is "seen" at ``pack:SHA-256`` or ``pack:NUMBER``. With ``faces``, ``spec`` is a model of faces, and the pack's
+    are there too: only for a case whose own gate is open. Raises UsageError, in a line that names the pack and the
     member at fault, where it is no pack, damaged, altered, expired, newer than this version, or without vectors by
     ``spec``.
     """
     with contextlib.ExitStack() as stack:
         try:
             folder = stack.enter_context(passing_folder("imgmatch-pack-", _place(path)))
-            case = stack.enter_context(contextlib.closing(_unpacked(path, identity, spec, folder)))
+            case = stack.enter_context(contextlib.closing(_unpacked(path, identity, spec, folder, faces)))
         except OSError as error:
             raise UsageError(f"{path}: can't be unpacked ({error.strerror}); check rights and disk space") from error
         yield case
@@ -135,20 +137,22 @@ def _place(path: Path) -> Path | None:
     return place
 
 
-def _unpacked(path: Path, identity: Path | None, spec: ModelSpec, folder: Path) -> Case:
+def _unpacked(path: Path, identity: Path | None, spec: ModelSpec, folder: Path, faces: bool) -> Case:
     with sealed.opened(path, identity) if sealed.is_sealed(path) else path.open("rb") as file:
         manifest, digest = _verified(path, file, folder)
     models = _models(path, manifest)
-    if "pdq" not in manifest and not any(
+    if faces:
+        require_faces(path, manifest, spec)
+    elif "pdq" not in manifest and not any(
         made.name == spec.name and made.weights_sha256 == spec.weights_sha256 for made, _ in models
     ):
         names = ", ".join(f"{made.name} ({made.weights_sha256[:12]})" for made, _ in models) or "none"
         raise UsageError(
-            f"{path}: holds vectors by {names}, not by {spec.name} ({spec.weights_sha256[:12]}); vectors of two models "
-            "can't be compared: choose the model with --model, or ask for a pack by this one"
+            f"{path}: holds vectors by {names}, not by {spec.name} ({spec.weights_sha256[:12]}); those of two models "
+            "can't be compared: choose one with --model, or ask for a pack by this one"
         )
     try:
-        return _filled(path, manifest, digest, models or [(spec, {"vectors": []})], folder)
+        return _filled(path, manifest, digest, models or [(spec, {"vectors": []})], folder, spec if faces else None)
     except _UNREADABLE as error:
         raise _damaged(path, f"its content does not fit together ({_line(error)})") from error
     except CaseError as error:
@@ -245,20 +249,25 @@ def _spec(path: Path, model: dict[str, Any]) -> ModelSpec:
 
 
 def _filled(
-    path: Path, manifest: dict[str, Any], digest: str, models: list[tuple[ModelSpec, dict[str, Any]]], folder: Path
+    path: Path,
+    manifest: dict[str, Any],
+    digest: str,
+    models: list[tuple[ModelSpec, dict[str, Any]]],
+    folder: Path,
+    faces: ModelSpec | None,
 ) -> Case:
-    """A case with the pack's items, sightings and vectors, all checked."""
+    """A case with the pack's items, sightings and vectors, all checked; and with its faces by the model ``faces``."""
     files = {name: member["file"] for name, member in manifest["members"].items()}
     anonymous = manifest.get("anonymous") is True
     if anonymous and not all(map(_OF_ANONYMOUS.fullmatch, files)):
         raise _damaged(path, "it is anonymous, and says more of its items than their numbers")
     case = Case.create(folder / "case", model=models[0][0])
     try:
-        shelves = [case.add_shelf(spec) for spec, _ in models]
+        shelves = [(case.add_shelf(spec), model) for spec, model in models]
+        shelves += [] if faces is None else [(shelf_of_faces(case, faces), manifest[MODEL])]
         now = now_utc()
         with case.run("pack") as run, run.catalogue.transaction() as writer:
-            told = {"pack_anonymous": anonymous, "pack_pdq": "pdq" in manifest}
-            said = {name: "yes" for name, so in told.items() if so}
+            said = {f"pack_{name}": "yes" for name, so in (("anonymous", anonymous), ("pdq", "pdq" in manifest)) if so}
             writer.meta.set({"case_id": str(manifest["case_id"])[:_MOST_SAID], "pack_sha256": digest, **said})
             known: list[int] = []
             for row in map(_numbered if anonymous else _item, _lines(path, ITEMS, files[ITEMS])):
@@ -276,7 +285,8 @@ def _filled(
             if run.catalogue.items.unseen():
                 raise _damaged(path, f"{SIGHTINGS} leaves out items")
             all_items = np.array(known, dtype=np.int64)
-            for shelf, (_, model) in zip(shelves, models, strict=True):
+            for shelf, model in shelves:
+                lines = _lines(path, FACES, files[FACES]) if shelf.spec.of_faces else iter(())
                 for block in model["vectors"]:
                     items = _array(files[block["items"]], (block["rows"],))
                     regions = _array(files[block["regions"]], (block["rows"], 4))
@@ -284,8 +294,13 @@ def _filled(
                         raise _damaged(path, f"{block['items']!r} names items that it does not hold")
                     boxes = ([None] * 4 if box[0] < 0 else box for box in regions.tolist())
                     owners = [(item, *box) for item, box in zip(items.tolist(), boxes, strict=True)]
-                    shelf.adopt(writer, files[block["vectors"]], owners)
-            named = {block[name] for _, model in models for block in model["vectors"] for name in _OF_BLOCK}
+                    first = shelf.adopt(writer, files[block["vectors"]], owners)
+                    if shelf.spec.of_faces:
+                        restore(writer, first, owners, lines)
+                if next(lines, None) is not None:
+                    raise _damaged(path, f"{FACES} has more faces than there are vectors")
+            blocks = [*manifest["models"], manifest.get(MODEL, {"vectors": []})]
+            named = {block[name] for model in blocks for block in model["vectors"] for name in _OF_BLOCK}
             if left := {name for name in files if name.startswith("vectors/")} - named:
                 raise _damaged(path, f"{min(left)!r} is of none of the models that {MANIFEST} names")
             _fill_pdqs(manifest, files, writer, all_items)

@@ -104,7 +104,7 @@ def extra_member(members, manifest):
 
 
 def newer(members, manifest):
-    manifest["version"] = 3
+    manifest["version"] = 4
 
 
 def foreign(members, manifest):
@@ -168,7 +168,7 @@ def no_members(members, manifest):
     [
         (altered_vectors, r"000001\.npy' does not have the SHA-256"),
         (extra_member, "members are not those"),
-        (newer, "newer imgmatch .*pack version 3"),
+        (newer, "newer imgmatch .*pack version 4"),
         (foreign, "no pack of imgmatch"),
         (pickled, "Python objects"),
         (not_unit, "not of unit length"),
