@@ -20,6 +20,7 @@ from benchmarks.rivals import hard
 from imgmatch.lab.alterations import alter
 from imgmatch.lab.hotels.views import kept_aside, views
 from imgmatch.lab.metrics import mean_average_precision, recall_at_k
+from imgmatch.match.masking import Mask, prepared
 from imgmatch.match.parts import has_parts, item_parts, parts_score, query_parts
 from imgmatch.models import DEFAULT_MODEL, load_model
 from imgmatch.models.base import Embedder
@@ -43,14 +44,17 @@ class Gallery:
         self.vectors = embed_all(embedder, pictures)
         self.parts = [item_parts(embedder, pixels) for pixels in pictures] if has_parts(embedder) else []
 
-    def scores(self, pixels: Pixels, left_out: np.ndarray) -> dict[str, np.ndarray]:
-        """(n,) scores of a query, each way; ``left_out`` (n,) bool are not there."""
+    def scores(self, pixels: Pixels, left_out: np.ndarray, mask: Mask | None = None) -> dict[str, np.ndarray]:
+        """(n,) scores of a query, each way, but for what a mask covers; ``left_out`` (n,) bool are not there."""
         embedder = self.embedder
-        read = {side: (embedder.prepare(pixels, side), None) for side in embedder.spec.query_sides_px}
+        read = {side: prepared(embedder, pixels, mask, side) for side in embedder.spec.query_sides_px}
         if self.parts:
             vectors, query = query_parts(embedder, read)
         else:
-            vectors = [embedder.embed(seen[np.newaxis])[0] for seen, _ in read.values()]
+            vectors = [
+                embedder.embed(seen[np.newaxis], None if left is None else left[np.newaxis])[0]
+                for seen, left in read.values()
+            ]
         near = np.max([vector @ self.vectors.T for vector in vectors], axis=0)
         near[left_out] = -np.inf
         found = {WAYS[0]: near}
@@ -64,11 +68,18 @@ class Gallery:
 
 
 def measure(
-    gallery: Gallery, queries: Sequence[Pixels], right: np.ndarray, left_out: np.ndarray, also: np.ndarray | None = None
+    gallery: Gallery,
+    queries: Sequence[Pixels],
+    right: np.ndarray,
+    left_out: np.ndarray,
+    also: np.ndarray | None = None,
+    masks: Sequence[Mask | None] | None = None,
 ) -> dict[str, dict[str, float]]:
     """First place and mAP each way, of queries with something ``right`` (q, n); first place of what is ``also`` so."""
     asked = [number for number in range(len(queries)) if right[number].any()]
-    all_scores = [gallery.scores(queries[number], left_out[number]) for number in asked]
+    all_scores = [
+        gallery.scores(queries[number], left_out[number], None if masks is None else masks[number]) for number in asked
+    ]
     figures = {}
     for way in all_scores[0]:
         scores = np.stack([of[way] for of in all_scores])

@@ -15,6 +15,7 @@ from imgmatch.picture.image import decode
 from imgmatch.types import Box
 
 if TYPE_CHECKING:
+    from imgmatch.models.base import Embedder
     from imgmatch.types import Pixels
 
 Mask = npt.NDArray[np.bool_]
@@ -125,3 +126,17 @@ def filled(pixels: Pixels, mask: Mask) -> Pixels:
         known += new
     painted += (1 - known) * (result * free).sum((0, 1)) / max(float(free.sum()), 1e-6)
     return np.clip(np.rint(result * free + painted * covered), 0, 255).astype(np.uint8)
+
+
+def prepared(
+    embedder: Embedder, pixels: Pixels, mask: Mask | None, side_px: int
+) -> tuple[Pixels, npt.NDArray[np.float32] | None]:
+    """A picture as it is prepared for ``side_px``, (S, S, 3) uint8, and how much of each cell the mask leaves (None:
+    all of all).
+    """
+    if mask is None or not mask.any():
+        return embedder.prepare(pixels, side_px), None
+    rows, columns = embedder.grid
+    share = side_px / embedder.spec.input_px
+    left = cell_weights(mask, (round(rows * share), round(columns * share)))
+    return embedder.prepare(filled(pixels, mask), side_px), left

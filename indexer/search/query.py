@@ -15,7 +15,7 @@ from imgmatch.evidence.read import reading
 from imgmatch.locator import Locator
 from imgmatch.match import overlay
 from imgmatch.match.features import ITEM_PX, working
-from imgmatch.match.masking import Mask, boxes_mask, cell_weights, checked_box, cut_mask, filled
+from imgmatch.match.masking import Mask, boxes_mask, checked_box, cut_mask, prepared
 from imgmatch.match.parts import QueryParts, has_parts, query_parts
 from imgmatch.match.regions import cut, query_boxes
 from imgmatch.match.verify import QueryFeatures, query_features
@@ -127,7 +127,8 @@ def _embedded(locator: Locator, sha256: str, decoded: Decoded, embedder: Embedde
         image = larger
     # The whole at several sizes: a crop shows larger what the picture it was cut from shows small.
     wholes = {
-        side: _seen(larger if side > side_px else image, mask, embedder, side) for side in embedder.spec.query_sides_px
+        side: prepared(embedder, (larger if side > side_px else image).pixels, mask, side)
+        for side in embedder.spec.query_sides_px
     }
     parts = None
     if has_parts(embedder):
@@ -139,7 +140,8 @@ def _embedded(locator: Locator, sha256: str, decoded: Decoded, embedder: Embedde
         for box in query_boxes(larger):
             if mask is None or cut_mask(mask, box).mean() < MOST_MASKED:
                 boxes.append(box)
-                vectors.append(_vector(embedder, *_seen(*_part(larger, mask, box), embedder, side_px)))
+                part, left = _part(larger, mask, box)
+                vectors.append(_vector(embedder, *prepared(embedder, part.pixels, left, side_px)))
     if only is not None:
         boxes = [only if b is None else (b[0] + only[0], b[1] + only[1], b[2], b[3]) for b in boxes]
     metadata, found = decoded.facts.metadata, np.stack(vectors)
@@ -151,16 +153,6 @@ def _part(image: Image, mask: Mask | None, box: Box) -> tuple[Image, Mask | None
     pixels = cut(image.pixels, image.upright_size_px, box)
     part = dataclasses.replace(image, pixels=pixels, stored_size_px=(box[2], box[3]), orientation=1)
     return part, None if mask is None else cut_mask(mask, box)
-
-
-def _seen(image: Image, mask: Mask | None, embedder: Embedder, side_px: int) -> tuple[Pixels, Cells | None]:
-    """A picture as it is prepared for ``side_px``, and how much of each cell the mask leaves (None: all of all)."""
-    if mask is None or not mask.any():
-        return embedder.prepare(image.pixels, side_px), None
-    rows, columns = embedder.grid
-    share = side_px / embedder.spec.input_px
-    left = cell_weights(mask, (round(rows * share), round(columns * share)))
-    return embedder.prepare(filled(image.pixels, mask), side_px), left
 
 
 def _vector(embedder: Embedder, pixels: Pixels, left: Cells | None) -> Vector:
