@@ -10,7 +10,7 @@ from cli.app import app
 from cli.render.notes import EXIT_ERROR, EXIT_INTERRUPTED, note
 from cli.render.progress import end_on_sigterm
 from cli.render.terminal import guard
-from imgmatch.errors import ImgmatchError
+from imgmatch.errors import ImgmatchError, raise_if_machine
 
 
 def main() -> None:
@@ -38,9 +38,17 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("IMGMATCH_DEBUG"):
             raise
-        kind = type(error).__name__
-        note(f"imgmatch: internal error ({kind}: {error}); please report it; IMGMATCH_DEBUG=1 shows where")
+        note(f"imgmatch: {_unforeseen(error)}")
         sys.exit(EXIT_ERROR)
+
+
+def _unforeseen(error: Exception) -> str:
+    """A line for what nobody caught: of the machine, such as output that has no room, or a fault of imgmatch."""
+    try:
+        raise_if_machine(error)
+    except ImgmatchError as fault:
+        return str(fault)
+    return f"internal error ({type(error).__name__}: {error}); please report it; IMGMATCH_DEBUG=1 shows where"
 
 
 if __name__ == "__main__":

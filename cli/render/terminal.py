@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterable
@@ -34,7 +35,12 @@ class Seen:
 
 
 def guard() -> None:
-    """From now on standard output and standard error are ``Seen``; names of any bytes can be printed."""
+    """From now on standard output and standard error are ``Seen``; names of any bytes can be printed. What was closed
+    leads nowhere, and no file that is opened later takes its place.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  (for as long as the program runs)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if hasattr(stream, "reconfigure"):

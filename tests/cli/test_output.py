@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pty
+import shlex
 import subprocess
 import sys
 
@@ -262,3 +263,27 @@ def test_a_record_stands_field_by_field_and_no_hash_is_broken(folder):
     assert len(digests) == 2
     listed = on_terminal(80, "decide", folder / "case", "--list")
     assert set(digests) <= {word for line in listed.splitlines() for word in line.split()}
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+def test_what_was_closed_leads_nowhere(folder, closed):
+    """Nothing that is opened later, as a case's catalogue, takes its place either."""
+    done = _in_shell("status", folder / "case", closed)
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    assert ("items" in done.stdout) == (">&-" not in closed.split())
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device without room")
+@pytest.mark.parametrize("words", [("status", "case"), ("search", "case", "q0.jpg", "--no-verify"), ("--version",)])
+def test_output_without_room_is_no_fault_of_imgmatch(folder, words):
+    done = _in_shell(*(folder / word if (folder / word).exists() else word for word in words), "> /dev/full")
+    assert done.returncode == 1
+    line = "imgmatch: this machine can't go on: no space left on device; free some, and run it again"
+    assert (done.stderr.splitlines()[-1], "internal" in done.stderr) == (line, False)
+
+
+def _in_shell(*words):
+    *words, redirected = words
+    said = " ".join(map(shlex.quote, map(str, (sys.executable, "-m", "cli.main", *words))))
+    return subprocess.run(["sh", "-c", f"{said} {redirected}"], cwd=ROOT, capture_output=True, text=True, check=False)
