@@ -45,9 +45,9 @@ NEEDLES = (
     b"N3q8rycc",
 )
 """One of these stands in each text that carries a picture: what is quickly looked for."""
-_SLASH = rb"(?:/|\\/|_|%2[Ff]|&#47;|&#x2[Ff];)"
+_SLASH = rb"(?:/|\\/|_|%2[Ff]|\\u002[Ff]|&#47;|&#x2[Ff];)"
 _MAGIC = (
-    rb"(?<![A-Za-z0-9+/=])(?:" + _SLASH + rb"9j" + rb"(?:" + _SLASH + rb")(?=[\w\\/+%])|iVBORw0KGgo|R0lGOD(?:dh|lh)"
+    rb"(?<![A-Za-z0-9+/])(?:" + _SLASH + rb"9j" + rb"(?:" + _SLASH + rb")(?=[\w\\/+%])|iVBORw0KGgo|R0lGOD(?:dh|lh)"
     rb"|UklGR|AAAA[A-Z]GZ0eXB|SUkq[AK]|TU0AK|Qk[\w+/]{6}AAAA|YnBsaXN0MD|UEsDB[AB]|H4sI[AC]|JVBERi0x|N3q8rycc)"
 )
 _URI = rb"data:([\w.+-]{0,80}/?[\w.+-]{0,80})((?:;[\w.=+\"'%-]{0,80}){0,8})(?:\\?,|%2[Cc])"
@@ -61,6 +61,7 @@ _RUN = re.compile(rb"(?:[A-Za-z0-9+/=_%\\\s-]|&#?\w+;)*")
 _PLAIN = re.compile(rb"[^\"'<>()\s]*")
 _NO_PICTURE = re.compile(rb"text/(?!html|xml)|font/|audio/|application/(?:x-)?(?:font|javascript|json)", re.IGNORECASE)
 _JSON_LETTER = re.compile(rb"\\u00([0-9A-Fa-f]{2})")
+_SETTING = re.compile(rb"=[A-Za-z0-9+/]")  # padding is at an end, of what else follows is no base64
 _BEHIND = frozenset(b"\"'<)&,;}]\\")
 _BACK = {b"9j": (1, 2, 3, 5, 6), b"GZ0eXB": (5,)}  # where it begins before the needle
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -211,6 +212,8 @@ def _base64(text: bytes, start: int) -> tuple[int, bytes]:
         last = number == len(lines) - 1
         behind = text[run.end() : run.end() + 1]
         if number and (not bare or (last and not folded and behind and behind[0] not in _BEHIND)):
+            break
+        if number and _SETTING.search(bare):
             break
         if number > 2 and not folded and len(taken[-1]) < len(taken[-2]):
             break  # the one before was shorter, thus the last

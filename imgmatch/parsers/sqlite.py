@@ -32,6 +32,7 @@ from imgmatch.parsers.sqlite_rows import (
 
 MAGIC = b"SQLite format 3\0"
 WAL_MAGIC = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
+_SECTOR = 512
 JOURNAL_MAGIC = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
 ZEROED_BYTES = 28
 """So many bytes of a rollback journal that is kept and done with are made zeros (PRAGMA journal_mode=PERSIST)."""
@@ -222,7 +223,7 @@ def _journal(stream: BinaryIO, head: bytes, clock: Clock) -> Iterator[Piece | Tr
     """Of a rollback journal, pages as they were before a transaction."""
     sector, page_bytes = struct.unpack_from(">II", head, 20)
     if not any(head[:ZEROED_BYTES]):
-        sector, page_bytes = 512, _guessed(stream)
+        sector, page_bytes = _SECTOR, _guessed(stream)
     page_bytes = _page_bytes(page_bytes & 0xFFFF or 1)
     if not 512 <= sector <= 1 << 16:
         raise EvidenceError("broken_document", "its header is damaged")
@@ -239,6 +240,23 @@ def _journal(stream: BinaryIO, head: bytes, clock: Clock) -> Iterator[Piece | Tr
     yield from _loose_pages(states, read, records, page_bytes, clock)
 
 
+def is_done_with(at: Callable[[int, int], bytes]) -> bool:
+    """Are some bytes, of which ``at`` gives so many from a place on, a journal whose header is gone?"""
+    if not 0 < int.from_bytes(at(_SECTOR, 4), "big") < 1 << 24:  # the number of a page
+        return False
+    for size in _PAGE_SIZES:
+        one, other = (at(_SECTOR + number * (size + 8) + 4, size + 4) for number in range(2))
+        if len(other) == size + 4 and one != other and _nonce(one) == _nonce(other):
+            return True
+    return False
+
+
+def _nonce(page: bytes) -> int:
+    """What the checksum behind a page of a journal has besides the sum of its bytes: the same for all pages."""
+    size = len(page) - 4
+    return (int.from_bytes(page[-4:], "big") - sum(page[at] for at in range(size - 200, 0, -200))) & 0xFFFFFFFF
+
+
 def _guessed(stream: BinaryIO) -> int:
     """Bytes of a page of a journal whose header is gone: where checksums, less the sums of their pages, are the same
     number, as they are made (sqlite.org/fileformat2.html, 3). Raises EvidenceError.
@@ -248,9 +266,7 @@ def _guessed(stream: BinaryIO) -> int:
         nonces = set()
         for start in range(512, min(whole, 512 + 3 * (size + 8)) - size - 7, size + 8):
             stream.seek(start + 4)
-            page = stream.read(size)
-            told = int.from_bytes(stream.read(4), "big")
-            nonces.add((told - sum(page[at] for at in range(size - 200, 0, -200))) & 0xFFFFFFFF)
+            nonces.add(_nonce(stream.read(size + 4)))
         if len(nonces) == 1 and (whole >= 512 + 2 * (size + 8) or whole == 512 + size + 8):
             return size
     raise EvidenceError("broken_document", "its header is zeros, and no page of it was told")

@@ -15,7 +15,7 @@ from PIL import Image as Pillow
 from PIL import ImageCms, ImageFile, UnidentifiedImageError
 
 from imgmatch.errors import EvidenceError
-from imgmatch.picture import tiff
+from imgmatch.picture import segments, tiff
 from imgmatch.picture.foreign import ORIENTATION, Foreign
 from imgmatch.picture.holes import hole_in
 from imgmatch.picture.jpeg import with_height
@@ -35,6 +35,8 @@ _TRANSPOSE = {
 }
 NOTHING_VISIBLE = "nothing visible: every pixel is transparent; what lies under it is taken for the picture"
 """What ``Image.partial`` says of such a picture, of which no part is missing."""
+_GAMMA, _LIKE_SRGB = 2.2, 0.05
+"""How light a value of sRGB is, as an exponent, and by what part another may differ to be that."""
 _JPEG_COLOURS = {"RGB": "RGB", "L": "GRAY"}
 _ICC_MODES = {"RGB ": ("RGB",), "GRAY": ("L",), "CMYK": ("CMYK",), "Lab ": ("LAB",)}
 
@@ -94,8 +96,15 @@ def pixels_of(data: bytes) -> int:
 
 def _decode(data: bytes, min_side_px: int | None, limits: Limits) -> Image:
     data, fault = mend_checksums(with_height(data))
-    layout = None if shows_less_than_it_saw(data) else tiff.layout_of(data)
-    if layout is not None:
+    of_sensor = shows_less_than_it_saw(data)
+    layout = None if of_sensor else tiff.layout_of(data)
+    parts = None if of_sensor else segments.of(data)
+    if parts is not None:
+        stored, orientation, name = parts.size, parts.orientation, "TIFF"
+        _check_pixels(stored, limits)
+        loaded, missing = segments.read(data, parts, _segment)
+        left = orientation
+    elif layout is not None:
         stored, orientation, name = layout.size, layout.orientation, "TIFF"
         _check_pixels(stored, limits)
         loaded, missing = tiff.read(data, layout)
@@ -118,6 +127,14 @@ def _decode(data: bytes, min_side_px: int | None, limits: Limits) -> Image:
     if partial is not None and not (missing or fault) and (pixels == pixels[0, 0]).all():
         partial = None  # so little is in one colour that it may be zeros
     return Image(pixels, stored, orientation, name, partial or (NOTHING_VISIBLE if hidden else None))
+
+
+def _segment(data: bytes, most: tuple[int, int]) -> tuple[Pillow.Image, str | None]:
+    picture = open_picture(data)
+    if picture.size[0] > most[0] or picture.size[1] > most[1]:
+        raise ValueError(f"{picture.size[0]} x {picture.size[1]} pixels in the place of {most[0]} x {most[1]}")
+    loaded, missing = load_pixels(picture, data)
+    return loaded, missing or hole_in(data, str(picture.format))
 
 
 def shown(picture: Pillow.Image, format: str, orientation: int) -> tuple[Pillow.Image, bool]:
@@ -223,8 +240,9 @@ def _sound_jpeg(picture: ImageFile.ImageFile, data: bytes) -> tuple[Pillow.Image
 
 
 def to_srgb(picture: Pillow.Image) -> Pillow.Image:
-    """Bring any mode and ICC profile to RGB in sRGB, alpha over white."""
+    """Bring any mode, ICC profile and gamma of a PNG to RGB in sRGB, alpha over white."""
     profile = picture.info.get("icc_profile")
+    gamma = None if profile or "srgb" in picture.info else picture.info.get("gamma")
     has_key = "transparency" in picture.info
     if picture.mode == "P" or (has_key and picture.mode in ("1", "L", "RGB")):
         picture = picture.convert("RGBA" if has_key else "RGB")
@@ -245,7 +263,10 @@ def to_srgb(picture: Pillow.Image) -> Pillow.Image:
         converted = _apply_profile(picture, lab.tobytes())
         if converted is not None:
             return converted
-    return picture if picture.mode == "RGB" else picture.convert("RGB")
+    rgb = picture if picture.mode == "RGB" else picture.convert("RGB")
+    if isinstance(gamma, float) and 0.01 < gamma < 100 and abs(gamma * _GAMMA - 1) > _LIKE_SRGB:
+        return rgb.point([round(255 * (value / 255) ** (1 / (gamma * _GAMMA))) for value in range(256)] * 3)
+    return rgb
 
 
 _transforms = threading.local()

@@ -13,7 +13,7 @@ from PIL import AvifImagePlugin, ImageFile, UnidentifiedImageError
 from PIL import Image as Pillow
 
 from imgmatch.errors import unsupported
-from imgmatch.picture import codecs, jpeg, psd, rasters, raw
+from imgmatch.picture import codecs, jpeg, psd, rasters, raw, segments
 from imgmatch.picture import directories as tags
 from imgmatch.picture.brands import coding_of
 from imgmatch.picture.png import without_long_texts
@@ -104,7 +104,11 @@ def _instead(data: bytes) -> ImageFile.ImageFile | None:
             raise unsupported("hierarchical JPEG", "it is not read")
         return codecs.JpegImageFile(data) if frame.bits > 8 or frame.kind in (*jpeg.LOSSLESS, jpeg.LS) else None
     if tags.order_of(data) is not None:
-        return raw.RawImageFile(data) if _is_sensor(data) else None
+        if _is_sensor(data):
+            return raw.RawImageFile(data)
+        if (packing := segments.packed_otherwise(data)) is not None:
+            raise unsupported(f"TIFF packed by {packing}", "it is not read")
+        return None
     if rasters.is_pcx(data):
         return Pillow.open(io.BytesIO(data), formats=("PCX",))
     if rasters.is_tga(data):

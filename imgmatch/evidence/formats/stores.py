@@ -45,10 +45,11 @@ class Sqlite(Extracted):
 
     @classmethod
     def recognise(cls, look: Look) -> bool:
-        """By its magic; a journal that is done with by its name."""
+        """By its magic; a journal that is done with by its name, or by the checksums of its first pages."""
         head = look.head
-        done = head[: sqlite.ZEROED_BYTES] == bytes(sqlite.ZEROED_BYTES) and len(head) > 512
-        return head.startswith(cls.magic) or (done and look.evidence.locator.at.endswith("-journal"))
+        if head[: sqlite.ZEROED_BYTES] != bytes(sqlite.ZEROED_BYTES) or len(head) <= 512:
+            return head.startswith(cls.magic)
+        return look.evidence.locator.at.endswith("-journal") or sqlite.is_done_with(look.at)
 
     def members(self) -> Iterator[Evidence | Issue]:
         """In the order of their pages."""

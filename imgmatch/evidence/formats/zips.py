@@ -199,14 +199,15 @@ class Zip(Container):
             if entry.is_folder:
                 continue
             at = place_of(entry.name)
-            if entry.encrypted and entry.packed_bytes and entry.unsupported is None:  # its size does not follow it
+            as_ever = entry.encrypted or entry.method not in (_STORED, _DEFLATED)
+            if as_ever and entry.packed_bytes and entry.unsupported is None:  # its size does not follow it
                 try:
-                    yield self._file(at, entry, source, keys.of(entry))
+                    yield self._file(at, entry, source, keys.of(entry) if entry.encrypted else None)
                 except EvidenceError as error:
                     yield self.failed(at, error)
                 offset += entry.packed_bytes
                 continue
-            if entry.encrypted or entry.method not in (_STORED, _DEFLATED):
+            if as_ever:
                 what = "encrypted" if entry.encrypted else f"packed by method {entry.method}"
                 yield self.failed(at, unsupported(f"ZIP member {what}, without a directory", "not unpacked"))
                 continue

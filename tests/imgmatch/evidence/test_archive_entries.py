@@ -422,6 +422,11 @@ def test_members_are_unpacked_whatever_packed_them(tmp_path, method, pack, data)
     (found,) = walk(path)
     assert content(found) == data
     assert content(Reopener(SourceOptions()).reopen(found.locator)) == data
+    whole = path.read_bytes()
+    path.write_bytes(whole[: whole.rindex(b"PK\1\2")])  # without its directory
+    found, told = walk(path)
+    assert (content(found), told.error) == (data, "broken_archive")
+    assert content(Reopener(SourceOptions()).reopen(found.locator)) == data
     middle = len(packed) // 2
     path.write_bytes(one_entry(method, packed[:middle] + bytes(8) + packed[middle + 8 :], data))
     (found,) = walk(path)

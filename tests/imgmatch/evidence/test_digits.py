@@ -104,6 +104,16 @@ def test_hexadecimal_numbers_one_by_one(between, before, upper):
     assert [found.data for found in carried.in_text(text)] == [JPEG, PNG]
 
 
+def bytea(data):
+    """As PostgreSQL's format "escape" has it between quotes."""
+    plain = {92: b"\\\\\\\\", 39: b"\\'"}
+    return b"".join(plain.get(byte, bytes([byte])) if 32 <= byte < 127 else b"\\\\%03o" % byte for byte in data)
+
+
+def octal(data):
+    return b"".join(bytes([byte]) if chr(byte).isascii() and chr(byte).isalpha() else b"\\%03o" % byte for byte in data)
+
+
 def mysql(data):
     """As mysqldump writes a BLOB."""
     escapes = {0: b"\\0", 10: b"\\n", 13: b"\\r", 26: b"\\Z", 34: b'\\"', 39: b"\\'", 92: b"\\\\"}
@@ -120,8 +130,17 @@ def mysql(data):
         + b'"; b = "'
         + b"".join(b"\\x%02X" % b for b in PNG)
         + b'";',
+        b"INSERT INTO a VALUES (E'" + bytea(JPEG) + b"', E'" + bytea(PNG) + b"');\n",
+        b'a = "' + octal(JPEG) + b'"; b = "' + octal(PNG) + b'";',
+        b"".join(
+            b"char a[] =\n"
+            + b"\n".join(b'  "' + octal(data[at : at + 19]) + b'"' for at in range(0, len(data), 19))
+            + b";"
+            for data in (JPEG, PNG)
+        ),
+        json.dumps([JPEG.decode("latin-1"), PNG.decode("latin-1")]).encode(),
     ],
-    ids=["MySQL", "Python", "C"],
+    ids=["MySQL", "Python", "C", "PostgreSQL", "octal", "a literal a line", "JSON"],
 )
 def test_bytes_between_quotes(tmp_path, text):
     (tmp_path / "a.txt").write_bytes(text)

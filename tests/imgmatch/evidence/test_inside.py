@@ -117,6 +117,9 @@ def test_a_rollback_journal_whose_header_was_made_zeros(tmp_path):
     assert not any(journal[:28])
     (tmp_path / "a.db").unlink()
     assert JPEG in found_in(tmp_path)[0].values()
+    (tmp_path / "a.db-journal").rename(tmp_path / "f0001.bin")  # as what was recovered is called
+    assert JPEG in found_in(tmp_path)[0].values()
+    (tmp_path / "f0001.bin").unlink()
     (tmp_path / "a.db-journal").write_bytes(bytes(4096))
     assert found_in(tmp_path) == ({}, ["not_a_picture: nothing to look into is in it"])
     (tmp_path / "a.db-journal").write_bytes(bytes(512) + bytes(range(256)) * 40)

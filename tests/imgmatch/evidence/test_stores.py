@@ -207,6 +207,11 @@ TEXTS = {
         + b64(f'<svg><image href="data:image/x;base64,{b64(data)}"/></svg>'.encode())
         + ")}"
     ),
+    "json, each slash by its number": lambda data: (
+        json.dumps({"t": b64(data)}).replace("/", "\\u002F").replace("+", "\\u002B")
+    ),
+    "settings": lambda data: "[user]\nphoto=" + b64(data) + "\nname=x\n",
+    "form": lambda data: "a=1&photo=" + quote(b64(data), safe="") + "&b=2",
     "url safe": lambda data: '{"t":"' + base64.urlsafe_b64encode(data).decode().rstrip("=") + '"}',
 }
 

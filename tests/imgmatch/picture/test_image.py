@@ -6,6 +6,7 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image, ImageCms, features
+from PIL.PngImagePlugin import PngInfo
 
 from imgmatch.errors import EvidenceError
 from imgmatch.picture.image import Limits, decode
@@ -351,3 +352,16 @@ def test_random_damage_never_escapes_as_another_error():
             assert image.pixels.ndim == 3
             outcomes["read"] += 1
     assert min(outcomes.values()) > 20
+
+
+@pytest.mark.parametrize("gamma", [1.0, 0.55, 1 / 1.8])
+def test_a_png_is_seen_by_the_gamma_that_it_states(gamma):
+    """PNG (third edition), 11.3.2.2: a value to the power of 1/gamma is light, as a value of sRGB is to that of 2.2."""
+    grey = np.tile(np.arange(256, dtype=np.uint8), (4, 1))
+    stored = np.round(255 * (grey / 255) ** (2.2 * gamma)).astype(np.uint8)
+    said = PngInfo()
+    said.add(b"gAMA", struct.pack(">I", round(gamma * 100_000)))
+    seen = decode(encode(Image.fromarray(stored), "PNG", pnginfo=said)).pixels[..., 0]
+    assert np.abs(seen.astype(int) - grey)[:, 64:].max() <= 2  # dark ones are few steps when they are light
+    said.add(b"sRGB", b"\0")
+    assert np.array_equal(decode(encode(Image.fromarray(stored), "PNG", pnginfo=said)).pixels[..., 0], stored)

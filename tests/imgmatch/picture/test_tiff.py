@@ -3,6 +3,7 @@
 import contextlib
 import io
 import itertools
+import struct
 
 import numpy as np
 import pytest
@@ -124,3 +125,40 @@ def test_random_damage_to_a_deep_picture_never_escapes_as_another_error():
             data[at] = rng.integers(0, 256)
         with contextlib.suppress(EvidenceError):
             assert decode(bytes(data)).pixels.ndim == 3
+
+
+SEGMENTS = ("webp", "jpeg2000", "png", "jpegxl", "jpegxr")
+
+
+@pytest.mark.parametrize("cut", [{"tile": (32, 48)}, {"rowsperstrip": 24}], ids=["tiles", "strips"])
+@pytest.mark.parametrize("packing", SEGMENTS)
+def test_a_page_of_pictures_of_their_own_gives_its_values(packing, cut):
+    made = decode(tiff(RGB, photometric="rgb", compression=packing, extratags=[(274, 3, 1, 6, True)], **cut))
+    assert (made.format, made.partial) == ("TIFF", None)
+    assert np.array_equal(made.pixels, np.rot90(RGB, -1))
+
+
+@pytest.mark.parametrize("packing", SEGMENTS)
+def test_of_such_a_page_whose_third_part_is_lost_the_others_are_there(packing):
+    data = bytearray(tiff(RGB, photometric="rgb", compression=packing, rowsperstrip=16))
+    with tifffile.TiffFile(io.BytesIO(bytes(data))) as file:
+        at, length = file.pages[0].dataoffsets[2], file.pages[0].databytecounts[2]
+    data[at : at + length] = b"\x55" * length
+    made = decode(bytes(data))
+    assert made.partial.startswith("part 3 of its pixels is damaged")
+    assert np.array_equal(made.pixels[:32], RGB[:32])
+    assert np.array_equal(made.pixels[48:], RGB[48:])
+
+
+def test_a_part_larger_than_its_place_is_none_of_the_picture():
+    data = tiff(RGB[:16, :16], photometric="rgb", compression="png", rowsperstrip=16)
+    width = data.index(struct.pack("<HHI", 256, 4, 1)) + 8
+    shrunk = data[:width] + b"\x08\0" + data[width + 2 :]
+    with pytest.raises(EvidenceError, match="in the place of 8 x 16"):
+        decode(shrunk)
+
+
+def test_what_nothing_reads_is_named_and_not_called_damaged():
+    with pytest.raises(EvidenceError, match="TIFF packed by LERC") as refused:
+        decode(tiff(GREY, compression="lerc"))
+    assert refused.value.kind == "unsupported"
