@@ -48,10 +48,10 @@ def zipped(contents: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> by
     return buffer.getvalue()
 
 
-def tarred(contents: dict[str, bytes]) -> bytes:
-    """A tar of these files."""
+def tarred(contents: dict[str, bytes], mode: str = "w") -> bytes:
+    """A tar of these files; ``mode`` as of ``tarfile.open``."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
+    with tarfile.open(fileobj=buffer, mode=mode) as archive:  # type: ignore[call-overload]
         for name, data in contents.items():
             entry = tarfile.TarInfo(name)
             entry.size = len(data)

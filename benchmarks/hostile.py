@@ -2,7 +2,7 @@
 accounted for, nothing written outside the case, nothing hanging, no process left?
 
 python -m benchmarks.hostile [--inputs N] [--chunk N] [--seed N] [--nested SHARE] [--leave-out KIND]...
-[--only KIND]... [--json FILE]
+[--only KIND]... [--cpu-seconds N] [--json FILE]
 
 A share of the mutants lies in files of other kinds, up to four deep, or is made one file with another.
 """
@@ -32,7 +32,6 @@ from benchmarks.hostile_nests import joined, nested
 from indexer.case.case import Case
 
 _BOMB_EVERY = 250
-_MAX_CPU_SECONDS = 5
 # Names that must stay names: of files in the folder, as members of archives have theirs in hostile_files.
 _NAMES = (
     "{n}",
@@ -132,7 +131,7 @@ def workers_without_parent(since: float) -> Iterator[psutil.Process]:
             yield process
 
 
-def run(inputs: int, chunk: int, which: Inputs, limit_s: float, folder: Path) -> dict[str, object]:
+def run(inputs: int, chunk: int, which: Inputs, limit_s: float, cpu_seconds: float, folder: Path) -> dict[str, object]:
     """Ingest so many inputs into one case, a chunk a run, and check after each. ``folder`` is an empty scratch folder.
 
     Raises CalledProcessError when no case can be made at all.
@@ -151,7 +150,7 @@ def run(inputs: int, chunk: int, which: Inputs, limit_s: float, folder: Path) ->
         made += write_inputs(evidence, first, count, which)
         before, began = listing(evidence), time.time()
         # Some mutants hold a parser up for as long as it is let.
-        limits = ["--limit", f"max_cpu_seconds={_MAX_CPU_SECONDS}"]
+        limits = ["--limit", f"max_cpu_seconds={cpu_seconds:g}"]
         arguments = ["ingest", str(case), str(evidence), "--no-index", "--format", "json", *limits]
         try:
             done = subprocess.run([*command, *arguments], capture_output=True, timeout=limit_s, env=environment)
@@ -203,6 +202,7 @@ def run(inputs: int, chunk: int, which: Inputs, limit_s: float, folder: Path) ->
         "chunk": chunk,
         "seconds": round(time.time() - started, 1),
         "seed": which.seed,
+        "cpu_seconds": cpu_seconds,
     }
 
 
@@ -211,7 +211,7 @@ def main() -> None:
     arguments = _arguments()
     with tempfile.TemporaryDirectory() as scratch:
         which = Inputs(arguments.seed, arguments.leave_out, arguments.nested)
-        figures = run(arguments.inputs, arguments.chunk, which, arguments.limit, Path(scratch))
+        figures = run(arguments.inputs, arguments.chunk, which, arguments.limit, arguments.cpu_seconds, Path(scratch))
     kinds = figures["by_kind"]
     assert isinstance(kinds, dict)
     report.table("Hostile inputs", ["kind", "inputs"], [[kind, count] for kind, count in kinds.items()])
@@ -228,6 +228,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--nested", type=float, default=0.3, help="share that lies in files of other kinds")
     parser.add_argument("--limit", type=float, default=3_600.0, help="seconds that a run may take")
+    parser.add_argument("--cpu-seconds", type=float, default=5, help="max_cpu_seconds of the ingest")
     kinds = sorted(seeds())
     parser.add_argument("--leave-out", action="append", default=[], choices=kinds, help="a kind of files")
     parser.add_argument("--only", action="append", default=[], choices=kinds, help="a kind of files; bombs come too")

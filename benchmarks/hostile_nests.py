@@ -7,18 +7,16 @@ from __future__ import annotations
 import base64
 import bz2
 import gzip
-import io
 import lzma
 import plistlib
 import random
 import struct
-import tarfile
-import zipfile
 import zlib
 from collections.abc import Callable
 from email.message import EmailMessage
 
 from benchmarks.evidence_pst import Form, Message, pst
+from benchmarks.evidence_stores import tarred, zipped
 from benchmarks.hostile_carriers import cpio, pe, sqlite, thumbcache
 
 DEPTH = 4
@@ -69,22 +67,6 @@ def flash(data: bytes) -> bytes:
     return b"CWS\x08" + struct.pack("<I", 8 + len(body)) + zlib.compress(body)
 
 
-def _zipped(data: bytes) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("a", data)
-    return buffer.getvalue()
-
-
-def _tarred(data: bytes) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        entry = tarfile.TarInfo("a")
-        entry.size = len(data)
-        archive.addfile(entry, io.BytesIO(data))
-    return buffer.getvalue()
-
-
 def _mailed(data: bytes) -> bytes:
     message = EmailMessage()
     message["From"], message["Subject"] = "a@b", "c"
@@ -111,7 +93,7 @@ def _as_digits(data: bytes) -> bytes:
 
 _CARRIERS: tuple[Callable[[bytes], bytes], ...] = (
     *(gzip.compress, bz2.compress, lzma.compress, zlib.compress, packed_alone, flash),
-    *(_zipped, _tarred, _mailed, _listed, _as_text, _as_digits, pe),
+    *(_mailed, _listed, _as_text, _as_digits, pe),
     *(_stored(Form(version, hidden)) for version, hidden in ((15, 0), (23, 1), (36, 2))),
-    *(lambda data, carry=carry: carry({"a": data}) for carry in (cpio, sqlite, thumbcache)),
+    *(lambda data, carry=carry: carry({"a": data}) for carry in (zipped, tarred, cpio, sqlite, thumbcache)),
 )

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import report
-from benchmarks.mixtures import BLOCK, Vectors, anchors, mixture, queries
+from benchmarks.mixtures import BLOCK, Vectors, anchors, mixture, options, queries
 from imgmatch.optional import require
 
 ENGINES = ("ours", "hnswlib", "usearch", "flat")
@@ -299,14 +299,11 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = report.parser("The index against other engines")
-    parser.add_argument("--rows", type=int, default=500_000, help="1000000 and 10000000 take an hour and more")
+    options(parser, 500_000, "folder for the vectors, 10 GB for 10 million rows")
     parser.add_argument("--dim", type=int, default=256)
     parser.add_argument("--queries", type=int, default=2000)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--photographs", type=int, default=2000, help="real photographs whose embeddings are mixed")
-    parser.add_argument("--anchors", type=Path, help="keep the real embeddings in this file between runs")
     parser.add_argument("--engines", default=",".join(ENGINES), help="which, separated by commas")
-    parser.add_argument("--scratch", type=Path, help="folder for the vectors, 10 GB for 10 million")
     parser.add_argument("--limit-s", type=float, default=3600.0, help="the longest that one engine may take")
     parser.add_argument("--scale", action="store_true", help="ours alone, at 10,000 rows and up")
     parser.add_argument("--largest", type=int, default=1_000_000, help="where --scale ends: 10000000 takes long")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -19,6 +20,16 @@ def embeddings(images: Sequence[Image] | Iterator[Image], model: str | None = No
     """Embed pictures, (N, dim) float32 of unit length."""
     embedder = load_model(model) if model else load_model()
     return np.concatenate([embedder.embed(embedder.prepare(image.pixels)[np.newaxis]) for image in images])
+
+
+def options(parser: argparse.ArgumentParser, rows: int, scratch: str) -> None:
+    """What a benchmark on such vectors takes: how many (``rows`` by default), what they are mixtures of, and a folder
+    for its files, ``scratch`` in words.
+    """
+    parser.add_argument("--rows", type=int, default=rows, help="1,000,000 and more take long")
+    parser.add_argument("--photographs", type=int, default=2000, help="real photographs whose embeddings are mixed")
+    parser.add_argument("--anchors", type=Path, help="keep the real embeddings in this file between runs")
+    parser.add_argument("--scratch", type=Path, help=scratch)
 
 
 def anchors(cache: Path | None, photographs: int, dim: int, model: str | None = None) -> Vectors:

@@ -26,7 +26,7 @@ import numpy as np
 
 from benchmarks import report
 from benchmarks.index_fuzz import fill
-from benchmarks.mixtures import BLOCK, Vectors, anchors, mixture
+from benchmarks.mixtures import BLOCK, Vectors, anchors, mixture, options
 from imgmatch.models import DEFAULT_MODEL, model_spec
 from imgmatch.picture.facts import Facts
 from imgmatch.picture.pdq import Pdq
@@ -97,13 +97,12 @@ def main() -> None:
     """Measure and report."""
     parser = report.parser("Near-copies within a case and links between two")
     parser.add_argument("--only", choices=("groups", "link"))
-    parser.add_argument("--rows", type=int, default=1_000_000, help=f"more than {BLOCK:,}")
-    parser.add_argument("--others", type=int, default=1_000_000, help="of the case that is linked to, likewise")
+    options(parser, 1_000_000, "folder for the cases, 4 GB for a million items each")
+    parser.add_argument("--others", type=int, default=1_000_000, help="of the case that is linked to")
     parser.add_argument("--copies", type=int, default=10_000)
-    parser.add_argument("--photographs", type=int, default=2000, help="real photographs whose embeddings are mixed")
-    parser.add_argument("--anchors", type=Path, help="keep the real embeddings in this file between runs")
-    parser.add_argument("--scratch", type=Path, help="folder for the cases, 4 GB for a million items each")
     arguments = parser.parse_args()
+    if min(arguments.rows, arguments.others) <= BLOCK:
+        parser.error(f"--rows and --others: more than {BLOCK:,} each")
     spec = model_spec(DEFAULT_MODEL)
     real = anchors(arguments.anchors, arguments.photographs, spec.dim)
     figures: dict[str, Any] = {name: getattr(arguments, name) for name in ("rows", "others", "copies")}

@@ -23,7 +23,7 @@ import numpy as np
 
 from benchmarks import report
 from benchmarks.index_fuzz import fill
-from benchmarks.mixtures import Vectors, anchors, mixture, queries
+from benchmarks.mixtures import Vectors, anchors, mixture, options, queries
 from imgmatch.models import DEFAULT_MODEL, model_spec
 from imgmatch.types import ModelSpec
 from indexer.care.indexing import BuildConfig, build
@@ -117,12 +117,9 @@ def cold(folder: Path, times: int = 3) -> dict[str, float]:
 def main() -> None:
     """Measure and report."""
     parser = report.parser("A search as a whole")
-    parser.add_argument("--rows", type=int, default=1_000_000)
+    options(parser, 1_000_000, "folder for the case, 2 GB for a million items")
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--jobs", type=int, default=2, help="threads of the build")
-    parser.add_argument("--photographs", type=int, default=2000, help="real photographs whose embeddings are mixed")
-    parser.add_argument("--anchors", type=Path, help="keep the real embeddings in this file between runs")
-    parser.add_argument("--scratch", type=Path, help="folder for the case, 2 GB for a million")
     arguments = parser.parse_args()
     spec = model_spec(DEFAULT_MODEL)
     real = anchors(arguments.anchors, arguments.photographs, spec.dim)

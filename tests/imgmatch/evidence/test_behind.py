@@ -6,12 +6,12 @@ import io
 import lzma
 import os
 import struct
-import tarfile
 import zipfile
 
 import pytest
 from PIL import Image as Pillow
 
+from benchmarks.evidence_stores import tarred
 from imgmatch.evidence import reopen, walk
 from imgmatch.evidence.read import hashed
 from imgmatch.types import Issue
@@ -34,15 +34,6 @@ def zipped(*contents):
     with zipfile.ZipFile(buffer, "w") as archive:
         for number, content in enumerate(contents):
             archive.writestr(f"{number}.jpg", content)
-    return buffer.getvalue()
-
-
-def tarred(content):
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        entry = tarfile.TarInfo("a.jpg")
-        entry.size = len(content)
-        archive.addfile(entry, io.BytesIO(content))
     return buffer.getvalue()
 
 
@@ -247,12 +238,12 @@ def test_a_tga_before_an_archive_stays_a_picture(tmp_path, version):
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, bytes])
 def test_scripts_that_unpack_themselves(tmp_path, pack):
     path = tmp_path / "install.run"
-    path.write_bytes(b"#!/bin/sh\ntail -n +4 $0 | tar x\nexit\n" + pack(tarred(JPEG)))
+    path.write_bytes(b"#!/bin/sh\ntail -n +4 $0 | tar x\nexit\n" + pack(tarred({"a.jpg": JPEG})))
     assert JPEG in [b"".join(iter(one.open().read, b"")) for one in walk(path) if not isinstance(one, Issue)]
 
 
 def test_a_packed_file_right_behind_an_end_is_unpacked(tmp_path):
-    for name, packed in (("gz", gzip.compress(OTHER)), ("bz2", bz2.compress(OTHER)), ("tar", tarred(OTHER))):
+    for name, packed in (("gz", gzip.compress(OTHER)), ("bz2", bz2.compress(OTHER)), ("tar", tarred({"a.jpg": OTHER}))):
         (tmp_path / f"{name}.gif").write_bytes(GIF + packed)
     found = list(walk(tmp_path))
     assert not [one for one in found if isinstance(one, Issue)]

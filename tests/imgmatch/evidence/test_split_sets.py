@@ -9,6 +9,7 @@ import zipfile
 
 import pytest
 
+from benchmarks.evidence_stores import tarred
 from imgmatch.evidence import Reopener, walk
 from imgmatch.types import Issue
 from tests.conftest import encode, picture
@@ -36,16 +37,6 @@ def zipped(_):
     return buffer.getvalue()
 
 
-def tarred(mode):
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode=mode) as archive:
-        for name, data in PICTURES.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-    return buffer.getvalue()
-
-
 def sevenzipped(_):
     py7zr = pytest.importorskip("py7zr", reason="needs the extra archives (py7zr)")
     buffer = io.BytesIO()
@@ -55,7 +46,12 @@ def sevenzipped(_):
     return buffer.getvalue()
 
 
-MADE = {"zip": zipped, "tar": lambda _: tarred("w"), "tar.gz": lambda _: tarred("w:gz"), "7z": sevenzipped}
+MADE = {
+    "zip": zipped,
+    "tar": lambda _: tarred(PICTURES),
+    "tar.gz": lambda _: tarred(PICTURES, "w:gz"),
+    "7z": sevenzipped,
+}
 ENDINGS = {
     "001": lambda n: f"{n + 1:03d}",
     "000": lambda n: f"{n:03d}",
@@ -81,7 +77,7 @@ def test_a_set_is_one_file(tmp_path, kind, ending):
 
 
 def test_a_set_of_split_without_a_name(tmp_path):
-    write_parts(tmp_path, tarred("w:gz"), "x", ENDINGS["aa"])
+    write_parts(tmp_path, tarred(PICTURES, "w:gz"), "x", ENDINGS["aa"])
     assert found_in(tmp_path) == (sorted(WANTED), [])
 
 
@@ -115,7 +111,7 @@ def test_files_that_only_have_such_names_stay_files(tmp_path):
 
 
 def test_a_missing_part_is_named(tmp_path):
-    write_parts(tmp_path, tarred("w"), "a.tar.", ENDINGS["001"])
+    write_parts(tmp_path, tarred(PICTURES), "a.tar.", ENDINGS["001"])
     (tmp_path / "a.tar.004").unlink()
     issues = [member.message for member in walk(tmp_path) if isinstance(member, Issue)]
     assert any("a.tar.004 is missing" in issue for issue in issues), issues
@@ -203,7 +199,7 @@ def test_a_part_that_is_a_link_out_is_missing_and_one_beside_is_not(tmp_path):
     folder, away = tmp_path / "in", tmp_path / "away"
     folder.mkdir()
     away.mkdir()
-    write_parts(folder, tarred("w"), "a.tar.", ENDINGS["001"], 3)
+    write_parts(folder, tarred(PICTURES), "a.tar.", ENDINGS["001"], 3)
     (folder / "a.tar.002").rename(away / "x")
     (folder / "a.tar.002").symlink_to(away / "x")
     members = list(walk(folder))

@@ -2,26 +2,15 @@
 
 import bz2
 import gzip
-import io
 import json
 import lzma
-import tarfile
 
 import pytest
 
+from benchmarks.evidence_stores import tarred
 from tests.conftest import encode, picture, run, run_json
 
 PICTURES = {f"{n}.bmp": encode(picture(70 + n, (120, 90)), "BMP") for n in range(4)}
-
-
-def _tar():
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, data in PICTURES.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(data)
-            archive.addfile(entry, io.BytesIO(data))
-    return buffer.getvalue()
 
 
 def _partials(case, items):
@@ -47,7 +36,7 @@ def _case(tmp_path, **files):
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress], ids=["gzip", "bzip2", "xz"])
 @pytest.mark.parametrize("fault", ["cut", "checksum"])
 def test_what_nothing_proves_is_partial(tmp_path, pack, fault):
-    whole = pack(_tar())
+    whole = pack(tarred(PICTURES))
     damaged = whole[:-30] if fault == "cut" else whole[:-6] + bytes([whole[-6] ^ 1]) + whole[-5:]
     case, said = _case(tmp_path, a_tgz=damaged)
     issues = [json.loads(line) for line in run("issues", case, "--format", "jsonl").stdout.splitlines()]
@@ -62,13 +51,13 @@ def test_what_nothing_proves_is_partial(tmp_path, pack, fault):
 
 
 def test_what_is_proven_elsewhere_is_whole(tmp_path):
-    case, said = _case(tmp_path, a_tgz=gzip.compress(_tar())[:-8], b_bmp=PICTURES["1.bmp"])
+    case, said = _case(tmp_path, a_tgz=gzip.compress(tarred(PICTURES))[:-8], b_bmp=PICTURES["1.bmp"])
     partials = _partials(case, said["new_items"])
     assert len(partials) == 5
     assert sum(why is None for why in partials.values()) == 2  # both places of what is proven by one
 
 
 def test_a_sound_archive_is_whole(tmp_path):
-    case, said = _case(tmp_path, a_tgz=gzip.compress(_tar()))
+    case, said = _case(tmp_path, a_tgz=gzip.compress(tarred(PICTURES)))
     assert (said["new_items"], said["partial"]) == (4, 0)
     assert set(_partials(case, said["new_items"]).values()) == {None}
