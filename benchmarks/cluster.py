@@ -10,6 +10,7 @@ takes part.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import random
 import statistics
@@ -25,7 +26,7 @@ import psutil
 from benchmarks import report
 from benchmarks.casestate import state
 from benchmarks.ingest import reencoded
-from benchmarks.machines import Lab, certificates, end, lab_of
+from benchmarks.machines import Lab, certificates, end
 from imgmatch.models import load_model
 from imgmatch.models.base import Embedder
 from indexer.case.case import Case
@@ -141,7 +142,7 @@ def main() -> None:
         scratch = Path(named)
         reencoded(scratch / "photographs", arguments.files)
         reencoded(scratch / "few", arguments.killed_files)
-        with lab_of(scratch, certificates(scratch / "tls")) as lab:
+        with contextlib.closing(Lab(scratch, certificates(scratch / "tls"))) as lab:
             lab.scheduler()
             for _ in range(2):
                 lab.worker()

@@ -167,16 +167,6 @@ class Lab:
         return self._folder / f"lab-{number}.log"
 
 
-@contextmanager
-def lab_of(folder: Path, tls: Path) -> Iterator[Lab]:
-    """One that is ended."""
-    made = Lab(folder, tls)
-    try:
-        yield made
-    finally:
-        made.close()
-
-
 def _soon(there: Callable[[], bool], said: Callable[[], str]) -> None:
     until = time.monotonic() + _SOON_S
     while not there():

@@ -35,7 +35,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +110,11 @@ class Served:
         self.process.wait()
         self.start(self.port)
 
+    def close(self) -> None:
+        """End it."""
+        self.process.terminate()
+        self.process.wait(60)
+
     def processor_s(self) -> float:
         """What it has used, with its workers."""
         own = psutil.Process(self.process.pid)
@@ -122,17 +127,6 @@ class Served:
     def resident_mb(self) -> int:
         """Memory of the service, without its workers."""
         return round(psutil.Process(self.process.pid).memory_info().rss / 1e6)
-
-
-@contextmanager
-def served(folder: Path, case: Path) -> Iterator[Served]:
-    """One that is ended."""
-    made = Served(folder, case)
-    try:
-        yield made
-    finally:
-        made.process.terminate()
-        made.process.wait(60)
 
 
 class Client:
@@ -342,7 +336,7 @@ def main() -> None:
         tokens = tokens_of(folder / "people", names)
         ca, _ = certificate(folder)
         began = time.monotonic()
-        with served(folder, case) as service:
+        with closing(Served(folder, case)) as service:
             opened = round(time.monotonic() - began, 1)
             load = Load(service, tokens, ca)
             found = patterns(load, service, arguments)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _LOOK_S = 1.0
 _GREETED_S = 120.0
+# Clocks that are further apart are told of. An answer may lie for a while before it is read.
+_CLOCK_S = 120.0
 # So long no worker that fits may be there.
 ALONE_S = 120.0
 
@@ -150,6 +152,8 @@ class Crew:
         worker.greeting = greeting
         if greeting.fault:
             self.leave_out(worker, greeting.fault)
+        elif abs(ahead := greeting.clock_s - time.time()) > _CLOCK_S:
+            self.say(worker, clock_told(ahead))
 
     def leave_out(self, worker: Worker, why: str) -> None:
         """Give a worker no more work, and say so once."""
@@ -261,3 +265,13 @@ class Crew:
             if worker.greeting is not None and not worker.greeting.fault:
                 with suppress(Exception):
                     self._connection.tell(leave, self.setup.run, worker=worker.address)
+
+
+def clock_told(ahead_s: float) -> str:
+    """What is to be said of a worker whose clock is so far ahead of this machine's (below 0: behind)."""
+    minutes = round(abs(ahead_s) / 60)
+    far = f"{minutes} minutes" if minutes < 120 else f"{minutes / 60:.1f} hours"
+    return (
+        f"has a clock that is {far} {'ahead of' if ahead_s > 0 else 'behind'} this machine's: the case does not depend "
+        "on it, certificates do; set both by one source of time"
+    )

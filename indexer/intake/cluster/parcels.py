@@ -43,11 +43,14 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Greeting:
-    """What a worker says of itself; ``fault``: why it can't take part, in words."""
+    """What a worker says of itself; ``fault``: why it can't take part, in words; ``clock_s``: what time it is there, in
+    seconds since 1970.
+    """
 
     host: str
     runtime: str = ""
     fault: str = ""
+    clock_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

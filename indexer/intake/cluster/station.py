@@ -224,7 +224,7 @@ def greet(setup: Setup, threads: int) -> Greeting:
             _let_go()
             if setup.run not in _stations:
                 _stations[setup.run] = Station(setup, threads)
-            return Greeting(host, _stations[setup.run].embedder.runtime)
+            return Greeting(host, _stations[setup.run].embedder.runtime, clock_s=time.time())
     except ImgmatchError as error:
         return Greeting(host, fault=str(error))
 

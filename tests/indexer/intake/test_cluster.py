@@ -9,6 +9,8 @@ import re
 import shutil
 import sqlite3
 import threading
+import time
+import types
 import zipfile
 
 import pytest
@@ -317,6 +319,16 @@ def test_a_file_that_a_worker_may_not_read_is_read_by_who_may(pair, by, sources,
     monkeypatch.setattr(station.os, "access", lambda path, how: not str(path).endswith("04.jpg") and real(path, how))
     pair.ingest([sources])
     assert all("04.jpg" in told for told in pair.told)
+
+
+@pytest.mark.parametrize(("hours", "says"), [(6, "6.0 hours ahead of"), (-0.5, "30 minutes behind")])
+def test_a_worker_whose_clock_is_off_is_named_and_the_case_is_the_same(pair, by, sources, monkeypatch, hours, says):
+    by(FakeConnection(2))
+    off = types.SimpleNamespace(monotonic=time.monotonic, time=lambda: time.time() + 3600 * hours)
+    monkeypatch.setattr(station, "time", off)
+    pair.ingest([sources])
+    assert len(pair.told) == 2, pair.told
+    assert all(f"has a clock that is {says} this machine's" in told for told in pair.told)
 
 
 @pytest.mark.parametrize(("change", "says"), [

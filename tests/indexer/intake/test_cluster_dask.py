@@ -1,5 +1,6 @@
 """Dask's own scheduler and workers: over TLS, killed, started again; and addresses that are wrong."""
 
+import contextlib
 import json
 import shutil
 import signal
@@ -13,7 +14,7 @@ from contextlib import ExitStack
 import psutil
 import pytest
 
-from benchmarks.machines import certificates, end, lab_of, machines, missing
+from benchmarks.machines import Lab, certificates, end, machines, missing
 from imgmatch.errors import MachineError, UsageError
 from indexer.case.case import Case
 from indexer.intake.config import ClusterConfig
@@ -119,7 +120,7 @@ def listening(process):
 
 @pytest.mark.claim("O5")
 def test_a_scheduler_takes_nobody_without_a_certificate_and_serves_nothing_else(tmp_path, tls, monkeypatch):
-    with lab_of(tmp_path, tls) as lab:
+    with contextlib.closing(Lab(tmp_path, tls)) as lab:
         scheduler = lab.scheduler()
         host, port = lab.address.removeprefix("tls://").split(":")
         assert [(each.ip, each.port) for each in listening(scheduler)] == [("127.0.0.1", int(port))]
@@ -153,7 +154,7 @@ def test_workers_that_are_killed_and_a_scheduler_that_is_started_again_lose_noth
     tmp_path, tls, many, embedder, monkeypatch
 ):
     monkeypatch.setattr("indexer.intake.cluster.jobs._FILES", 8)
-    with lab_of(tmp_path, tls) as lab:
+    with contextlib.closing(Lab(tmp_path, tls)) as lab:
         scheduler = lab.scheduler()
         port = int(lab.address.rpartition(":")[2])
         workers = [lab.worker() for _ in range(2)]
