@@ -29,6 +29,8 @@ _CHOICE: Final = re.compile(r"\[(\d) ([^\[\]|]*)\|([^\[\]|]*)\]")
 _ONE: Final = {"fr": ("0", "1")}
 """Numbers that a language treats as one; elsewhere that is 1 alone."""
 
+_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
+
 _chosen: list[str] = []
 
 
@@ -65,7 +67,16 @@ def counted(message: str, values: Sequence[object]) -> str:
 
 def filled(message: str, *values: object) -> str:
     """A message in the language that was taken, with its values and the words that they ask for."""
-    return counted(say(message), values).format(*values)
+    return counted(say(message), values).format(*map(shown, values))
+
+
+def shown(value: object) -> object:
+    """A value as the language that was taken writes it: in others than English 2,430 would be two and a half, so that
+    thousands stand apart by a narrow space (ISO 80000-1, 7.3.1). Anything but such a number stays as it is.
+    """
+    if current() == ENGLISH or not (isinstance(value, str) and _THOUSANDS.fullmatch(value)):
+        return value
+    return type(value)(value.replace(",", "\u202f"))
 
 
 def phrase(text: str) -> str:
@@ -84,7 +95,7 @@ def _whole(text: str) -> str:
     for pattern, message in _phrases(current()):
         if found := pattern.fullmatch(text):
             return filled(message, *map(_whole, found.groups()))
-    return text
+    return str(shown(text))
 
 
 @cache

@@ -62,7 +62,7 @@ class Translated(Extension):
 
 def say(message: str, *values: Any) -> Markup:
     """A message of a template in the language that is chosen, its values escaped."""
-    return Markup(language.counted(language.say(message), values)).format(*values)
+    return Markup(language.counted(language.say(message), values)).format(*map(language.shown, values))
 
 
 def marked(source: str) -> str:

@@ -23,6 +23,25 @@ def test_every_table_with_figures_is_that_one():
     assert not re.search(r"\d[\d,.]* (?:s|ms|MB|GB|images|times)\b|\b0\.\d+", others)
 
 
+_MEASURED = r"\d[\d,.]* ?(?:s|ms|min|minutes|hours|[KMG]i?B|images|pictures|times|queries|%|per cent)\b|\b0\.\d+"
+
+
+def without_the_table(readme):
+    """What is said outside the table of figures and outside examples, and not of the machine, which results name."""
+    said = re.sub(r"^```.*?^```", "", readme.replace(claims.table(), ""), flags=re.MULTILINE | re.DOTALL)
+    results = [claims.result(name) for claim in claims.CLAIMS for name in claims.named(claim)]
+    for memory in {one["machine"]["memory_gb"] for one in results}:
+        said = said.replace(f"{memory} GB", "")
+    return said
+
+
+def test_no_figure_stands_outside_the_table():
+    """So that none can be claimed in passing."""
+    assert re.findall(_MEASURED, without_the_table(README)) == []
+    for claim in ("It reads 999 images/s.", "a search takes 0.8 s", "needs 3 GB", "finds 0.97 of them", "in 5 minutes"):
+        assert re.findall(_MEASURED, without_the_table(f"{README}\n{claim}\n")), claim
+
+
 def test_every_figure_comes_from_a_result():
     """What is left of a figure without its fields says no number that was measured (int8 at 288 px, 1 in, 95 %)."""
     for claim in claims.CLAIMS:

@@ -1,7 +1,7 @@
 """Everything that a machine without a network needs, in one folder: ``python tools/bundle.py OUT [--key KEY]``.
 
-Wheels of imgmatch and of all that `imgmatch[all]` requires, for this platform and Python; the sdist; the documentation;
-the guide; licence texts; a bill of materials (CycloneDX); SHA-256 sums, signed where a key is given; and
+Wheels of imgmatch and of all that `imgmatch[all,vault]` requires, for this platform and Python; the sdist; the
+documentation; the guide; licence texts; a bill of materials (CycloneDX); SHA-256 sums, signed where a key is given; and
 ``install.py``, which checks the sums and installs from the folder alone. The folder is tried by installing from it.
 """
 
@@ -19,7 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SUMS, SIGNATURE = "SHA256SUMS", "SHA256SUMS.sig"
-EXTRAS = "all"
+EXTRAS = "all,vault"
 
 
 def main() -> None:

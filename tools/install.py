@@ -43,7 +43,7 @@ def main() -> None:
     venv.create(asked.folder, with_pip=True)
     scripts = asked.folder / ("Scripts" if sys.platform == "win32" else "bin")
     pip = [scripts / "python", "-m", "pip", "install", "-q", "--no-index", f"--find-links={HERE / 'wheels'}"]
-    if subprocess.run([str(word) for word in [*pip, "imgmatch[all]"]], check=False).returncode:
+    if subprocess.run([str(word) for word in [*pip, "imgmatch[all,vault]"]], check=False).returncode:
         python = ".".join(map(str, sys.version_info[:2]))
         raise SystemExit(
             f"it can't be installed with Python {python} on this system: the names in {HERE / 'wheels'} say for which "

@@ -17,7 +17,7 @@ from imgmatch.lab.alterations import alter
 from imgmatch.match.interval import clopper_pearson
 from imgmatch.picture.image import decode
 
-ALTERATIONS = ("jpeg_20", "resize_quarter", "crop_half", "crop_quarter", "mirror", "grey", "text", "person")
+ALTERATIONS = ("jpeg_20", "resize_quarter", "crop_half", "crop_quarter", "mirror", "grey", "text_overlay", "person")
 """Of docs/model-card.md: what happens to pictures on their way."""
 _MOST, _LEAST = 400, 80
 _ABSENT_ONE_IN = 4

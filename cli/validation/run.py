@@ -42,7 +42,8 @@ def validate(
     ``own``: photographs of the laboratory, for rates on what it works with. Raises UsageError where the folder exists
     or there are too few of them.
     """
-    photographs = None if own is None else rates_of.chosen(own)
+    folder = folder.absolute()  # commands run in the folder of their case
+    photographs = None if own is None else rates_of.chosen(own.absolute())
     try:
         folder.mkdir(parents=True, mode=0o700)
     except FileExistsError as error:

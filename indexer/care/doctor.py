@@ -40,6 +40,8 @@ _BROUGHT = {  # what an extra brings besides the containers that name it as thei
     "sign": "signed statements",
     "vault": "encrypted cases, packs encrypted to another office's key",
     "faces": "faces, in a case whose owner allowed it",
+    "faces-dlib": "a second network for faces by name",
+    "keyring": "passphrases of encrypted cases out of the desktop's keyring",
     "matcher": "learned points that verify from another side, once their wheel is added",
     "milvus": "an index on a Milvus server",
     "cluster": "ingest over several machines",
@@ -47,7 +49,7 @@ _BROUGHT = {  # what an extra brings besides the containers that name it as thei
     "cuda": "embedding on an NVIDIA GPU",
     "sscd": "the model sscd",
 }
-_INNER = ("all", "dev", "bench", "bundle", "reference", "reference-pdq")
+_INNER = ("all", "dev", "bench", "bundle", "guide", "milvus-server", "reference", "reference-dlib", "reference-pdq")
 """Extras that are sets of others, or for whoever works on imgmatch."""
 _OLDEST = datetime(2026, 1, 1).timestamp()
 """No clock that is right shows less: imgmatch is younger."""

@@ -154,6 +154,39 @@ def test_the_page_stands_alone_and_shows_no_picture_unless_asked(folder, tmp_pat
     assert ask("overview", folder / "hotels", "-o", page, code=2).exit_code != 0  # nothing is overwritten
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("language", ["en", "de", "fr", "es"])
+def test_pages_to_hand_on_fit_a_phone(folder, tmp_path, language):
+    """Nothing is wider than the screen but what scrolls by itself, and in the summary each word has its heading."""
+    browser = pytest.importorskip("tests.cli.browser", reason="playwright is not installed: pip install playwright")
+    if browser.CHROMIUM is None:
+        pytest.skip("chromium is not installed: apt-get install chromium")
+    overview, sheet = tmp_path / "o.html", tmp_path / "s.html"
+    ask("overview", folder / "hotels", folder / "web", "-o", overview, "--language", language)
+    ask(
+        "search",
+        folder / "hotels",
+        folder / "ads" / "a.jpg",
+        "--report",
+        sheet,
+        "--language",
+        language,
+        "--no-isolation",
+    )
+    with browser.sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=browser.CHROMIUM, args=["--no-sandbox"])
+        page = opened.new_page(viewport={"width": 390, "height": 844})
+        for file in (overview, sheet):
+            page.goto(file.as_uri())
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), file.name
+        headings = page.locator(".summary .head")
+        assert headings.count() == 4
+        assert all(heading.is_visible() for heading in headings.all())
+        page.set_viewport_size({"width": 1280, "height": 900})
+        assert not headings.first.is_visible(), "beside the table's own heading"
+        opened.close()
+
+
 def test_a_case_without_labels_is_put_together_by_groups(folder, tmp_path):
     whole = overview(folder, tmp_path, "plain")
     (group,) = whole["groups"]

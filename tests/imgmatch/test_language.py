@@ -112,7 +112,7 @@ def test_what_the_engine_says_is_translated_by_its_shape():
         Strength(Level.ALIKE, asked=False), Strength(Level.NOTHING), answer([]),
     ):  # fmt: skip
         assert language.phrase(str(said)) != str(said)
-    assert "1,234" in language.phrase(str(Strength(Level.GEOMETRY, 1234)))
+    assert "1\u202f234" in language.phrase(str(Strength(Level.GEOMETRY, 1234)))
     both = language.phrase("verified: 16 points agree as one plane, mirrored; camera X")
     assert both == "vérifié : 16 points s'accordent comme un plan, en miroir; camera X"
     language.choose("en")
@@ -195,3 +195,18 @@ def test_which_language_is_a_choice(monkeypatch):
     assert Markup(language.say("No match")) == "Aucun résultat"
     with pytest.raises(UsageError, match="there are: auto, en, de"):
         language.choose("tlh")
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_thousands_are_no_decimals_in_another_language(name):
+    """2,430 pairs would be read as not quite two and a half; what is no such number stays as it is."""
+    source = "<p>{{ count }} weaker [0 tie is|ties are] not listed here; JSON and CSV have them.</p>"
+    assert "2,430 weaker ties" in rendered(source, count="2,430")
+    language.choose(name)
+    assert "2\u202f430 " in rendered(source, count="2,430")
+    assert "2\u202f430\u202f000 " in rendered(source, count="2,430,000")
+    for other in ("24,30", "2,43", "IMG 2,430", "0.6927", 2430):
+        assert str(other) in rendered(source, count=other)
+    background = language.phrase("2,430 pairs of 53 unrelated pictures of this case, 2026-11-30")
+    assert background.startswith("2\u202f430 pa") or background.startswith("2\u202f430 Pa")
+    assert language.phrase("2,430") == "2\u202f430"
