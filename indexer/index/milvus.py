@@ -375,6 +375,7 @@ def _pymilvus() -> Any:
     # It would read settings from any .env file above it, and print every error with its traceback.
     before = os.environ.get("PYTHON_DOTENV_DISABLED")
     os.environ["PYTHON_DOTENV_DISABLED"] = "1"
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # it would write lines beside the one that says what befell
     try:
         library = require("pymilvus", "milvus")
     finally:

@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 
+from benchmarks.certificate import certificate
 from benchmarks.index_fuzz import fill
 from benchmarks.server import QUICK, server
 from imgmatch.errors import CaseError
@@ -260,3 +261,49 @@ def test_a_server_whose_disk_is_full_says_so_and_has_every_row_once_there_is_roo
                 assert time.monotonic() < until
         assert describe(case.shelf(WIDE))["in_index"] == len(vectors)
         assert list(faults(case.shelf(WIDE), case.catalogue.indexes.remote())) == []
+
+
+@pytest.mark.claim("O8")
+def test_tls_of_the_server_itself_with_a_right_a_wrong_and_no_certificate(milvus_server, tmp_path):
+    """Nothing between: the server shows its certificate, asks for a token, and speaks no plain http."""
+    pytest.importorskip("cryptography", reason="cryptography is not installed: pip install cryptography")
+    (tmp_path / "other").mkdir()
+    pem, key = certificate(tmp_path, hosts=["localhost"])
+    strange, _ = certificate(tmp_path / "other", hosts=["localhost"])
+    settings = {
+        **QUICK,
+        "common.security.authorizationEnabled": "true",
+        "common.security.tlsMode": 1,
+        "tls.serverPemPath": str(pem),
+        "tls.serverKeyPath": str(key),
+        "tls.caPemPath": str(pem),
+    }
+    photograph = tmp_path / "in.jpg"
+    photograph.write_bytes(encode(picture(0), "JPEG"))
+    plain = {name: value for name, value in os.environ.items() if "SSL_ROOTS" not in name and name != TOKEN}
+    with server(tmp_path / "server", milvus_server.folder, settings) as made:
+        port = made.uri.rpartition(":")[2]
+        where, trusted = f"https://localhost:{port}", {"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(pem)}
+
+        def made_at(uri, **more):
+            case = tmp_path / f"case{len(list(tmp_path.glob('case*')))}"
+            done = run("init", case, "--index", "milvus", "--uri", uri, env={**plain, **more})
+            assert (done.returncode == 0) == case.exists()
+            return case, done.stderr.decode()
+
+        for name, authority in {"none": {}, "wrong": {"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(strange)}}.items():
+            case, said = made_at(where, **authority, **{TOKEN: OWNER})
+            assert not case.exists(), name
+            assert said.count("\n") == 1, said
+            assert "can't be reached" in said
+        case, said = made_at(made.uri, **trusted, **{TOKEN: OWNER})
+        assert not case.exists(), "plain http"
+        assert said.count("\n") == 1, said
+        case, said = made_at(where, **trusted, **{TOKEN: "root:wrong"})
+        assert not case.exists()
+        assert "refuses the token" in said
+        case, said = made_at(where, **trusted, **{TOKEN: OWNER})
+        assert case.exists(), said
+        right = {**plain, **trusted, TOKEN: OWNER}
+        assert run("ingest", case, photograph, env=right).returncode == 0
+        assert run_json("search", case, photograph, env=right)["matches"]
