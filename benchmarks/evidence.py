@@ -23,6 +23,7 @@ from benchmarks import report
 from benchmarks.casestate import inside
 from benchmarks.evidence_inputs import FAULTS, Input, UnavailableError, sha256
 from benchmarks.evidence_more import further
+from benchmarks.evidence_packed import packed
 from benchmarks.evidence_stills import odd, several, stills
 from benchmarks.evidence_stores import archives, disks, documents, unread
 from imgmatch.locator import Locator
@@ -59,7 +60,7 @@ class Outcome:
 
 def inputs() -> Iterator[Input]:
     """All of them."""
-    for group in (stills, several, odd, archives, documents, disks, unread, further):
+    for group in (stills, several, odd, archives, documents, disks, unread, further, packed):
         yield from group()
 
 

@@ -240,15 +240,18 @@ def _journal(stream: BinaryIO, head: bytes, clock: Clock) -> Iterator[Piece | Tr
     yield from _loose_pages(states, read, records, page_bytes, clock)
 
 
-def is_done_with(at: Callable[[int, int], bytes]) -> bool:
-    """Are some bytes, of which ``at`` gives so many from a place on, a journal whose header is gone?"""
+def page_bytes_of(at: Callable[[int, int], bytes]) -> int | None:
+    """Bytes of a page of a journal whose header is gone; ``at`` gives so many bytes from a place on. Checksums, less
+    the sums of their pages, are the same number, as they are made (sqlite.org/fileformat2.html, 3). None: it is no
+    journal of more than one page.
+    """
     if not 0 < int.from_bytes(at(_SECTOR, 4), "big") < 1 << 24:  # the number of a page
-        return False
+        return None
     for size in _PAGE_SIZES:
         one, other = (at(_SECTOR + number * (size + 8) + 4, size + 4) for number in range(2))
-        if len(other) == size + 4 and one != other and _nonce(one) == _nonce(other):
-            return True
-    return False
+        if len(other) == size + 4 and one != other and _nonce(one) == _nonce(other) != 0:
+            return size
+    return None
 
 
 def _nonce(page: bytes) -> int:
@@ -258,18 +261,19 @@ def _nonce(page: bytes) -> int:
 
 
 def _guessed(stream: BinaryIO) -> int:
-    """Bytes of a page of a journal whose header is gone: where checksums, less the sums of their pages, are the same
-    number, as they are made (sqlite.org/fileformat2.html, 3). Raises EvidenceError.
-    """
-    whole = stream.seek(0, 2)
-    for size in _PAGE_SIZES:
-        nonces = set()
-        for start in range(512, min(whole, 512 + 3 * (size + 8)) - size - 7, size + 8):
-            stream.seek(start + 4)
-            nonces.add(_nonce(stream.read(size + 4)))
-        if len(nonces) == 1 and (whole >= 512 + 2 * (size + 8) or whole == 512 + size + 8):
-            return size
-    raise EvidenceError("broken_document", "its header is zeros, and no page of it was told")
+    """As ``page_bytes_of``, also of a journal of one page. Raises EvidenceError."""
+    alone = stream.seek(0, 2) - _SECTOR - 8
+
+    def at(place: int, size: int) -> bytes:
+        stream.seek(place)
+        return stream.read(size)
+
+    if not any(at(_SECTOR, _PAGE_SIZES[0])):
+        return _PAGE_SIZES[0]  # it holds none
+    size = page_bytes_of(at) or (alone if alone in _PAGE_SIZES else None)
+    if size is None:
+        raise EvidenceError("broken_document", "its header is zeros, and no page of it was told")
+    return size
 
 
 def _loose_pages(

@@ -49,7 +49,7 @@ class Sqlite(Extracted):
         head = look.head
         if head[: sqlite.ZEROED_BYTES] != bytes(sqlite.ZEROED_BYTES) or len(head) <= 512:
             return head.startswith(cls.magic)
-        return look.evidence.locator.at.endswith("-journal") or sqlite.is_done_with(look.at)
+        return look.evidence.locator.at.endswith("-journal") or sqlite.page_bytes_of(look.at) is not None
 
     def members(self) -> Iterator[Evidence | Issue]:
         """In the order of their pages."""

@@ -126,6 +126,18 @@ def test_a_rollback_journal_whose_header_was_made_zeros(tmp_path):
     assert found_in(tmp_path)[1] == ["broken_document: its header is zeros, and no page of it was told"]
 
 
+def test_a_journal_of_large_pages_that_are_mostly_zeros(tmp_path):
+    database = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+    database.execute("PRAGMA journal_mode=PERSIST")
+    database.execute("CREATE TABLE t (x BLOB)")
+    database.execute("INSERT INTO t VALUES (?)", (JPEG,))
+    database.execute("PRAGMA secure_delete=ON")
+    database.execute("DELETE FROM t")
+    database.close()
+    (tmp_path / "a.db").unlink()
+    assert list(found_in(tmp_path)[0].values()) == [JPEG]
+
+
 def padded(data):
     return data.ljust(max(4096, len(data)), b"\0")
 
