@@ -8,8 +8,9 @@ import base64
 import io
 import json
 import lzma
-import sqlite3
 import struct
+import subprocess
+import sys
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -124,24 +125,30 @@ def _archives() -> Iterator[Input]:
     yield Input("archives", "the same, the second missing", file("a.tar", lambda: tarred(lost)), inside, checked=False)
 
 
-def _journal(mode: str) -> Callable[[Path], None]:
-    """What a database leaves beside it: a log of what is not yet in it, or what it was before."""
+# What a database leaves beside it: a log of what is not yet in it, or what it was before.
+_LEAVE = """
+import sqlite3, sys
+from pathlib import Path
+path, mode, *pictures = sys.argv[1:]
+database = sqlite3.connect(path, isolation_level=None)
+database.execute(f"PRAGMA journal_mode = {mode}")
+database.execute("CREATE TABLE pictures (data BLOB)")
+database.executemany("INSERT INTO pictures VALUES (?)", [(Path(one).read_bytes(),) for one in pictures])
+if mode == "PERSIST":
+    database.execute("PRAGMA secure_delete = ON")
+    database.execute("DELETE FROM pictures")
+sys.stdout.buffer.write(Path(path + ("-wal" if mode == "WAL" else "-journal")).read_bytes())
+"""
 
-    def write(folder: Path) -> None:
-        with tempfile.TemporaryDirectory() as scratch:
-            path = Path(scratch) / "a.db"
-            database = sqlite3.connect(path, isolation_level=None)
-            database.execute(f"PRAGMA journal_mode = {mode}")
-            database.execute("CREATE TABLE pictures (data BLOB)")
-            database.executemany("INSERT INTO pictures VALUES (?)", [(data,) for data in members().values()])
-            if mode == "PERSIST":
-                database.execute("PRAGMA secure_delete = ON")
-                database.execute("DELETE FROM pictures")
-            left = path.with_name(f"a.db-{'wal' if mode == 'WAL' else 'journal'}").read_bytes()
-            database.close()
-        (folder / "left").write_bytes(left)
 
-    return write
+def _journal(mode: str) -> bytes:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        for name, data in members().items():
+            (folder / name).write_bytes(data)
+        pictures = [str(folder / name) for name in members()]
+        command = [sys.executable, "-c", _LEAVE, str(folder / "a.db"), mode, *pictures]
+        return subprocess.run(command, check=True, capture_output=True).stdout
 
 
 def _signed() -> bytes:
@@ -201,5 +208,5 @@ def _documents() -> Iterator[Input]:
     ):
         yield Input("documents and stores", name, file(path, lambda content=content: content), pictures)  # type: ignore[misc]
     for name, mode in (("write-ahead log of SQLite", "WAL"), ("journal of SQLite that is done with", "PERSIST")):
-        yield Input("documents and stores", name, _journal(mode), inside)
+        yield Input("documents and stores", name, file("left", partial(_journal, mode)), inside)
     yield Input("documents and stores", "PDF, a picture in its instructions", file("a.pdf", _inline), drawn=1)
