@@ -13,6 +13,7 @@ import numpy.typing as npt
 from imgmatch.match import overlay
 from imgmatch.match.features import QUERY_LIMIT, QUERY_PX, Features, extract, mirrored, pairs
 from imgmatch.match.geometry import Points, carried, false_alarms, mode, sampson, usac
+from imgmatch.match.strength import POINTS
 from imgmatch.types import Verification
 
 if TYPE_CHECKING:
@@ -340,7 +341,8 @@ def _said(reading: _Reading, kind: str, flags: Flags, matrix: Points, fault: str
     lines = np.column_stack([starts, outer * item.scale])
     ways = {"homography": "one plane", "planes": "several planes", "epipolar": "two views of one scene", "none": ""}
     if verified:
-        reason = f"verified: {spots} points agree as {ways[kind]}{', mirrored' if mirrored else ''}"
+        agree = "verified: {} points agree" if spots >= POINTS else "verified by few points: {} agree"
+        reason = f"{agree.format(spots)} as {ways[kind]}{', mirrored' if mirrored else ''}"
     else:
         reason = f"not verified: {fault or 'the points that agree are too few'}"
     transform: Transform = tuple(tuple(float(v) for v in row) for row in full.tolist())  # type: ignore[assignment]
