@@ -14,7 +14,7 @@ from benchmarks.hostile_files import bombs, mutate, seeds
 @pytest.mark.slow
 def test_mutants_and_bombs_end_as_items_or_issues_and_nothing_else_happens(tmp_path, monkeypatch):
     monkeypatch.setattr(hostile, "_BOMB_EVERY", 9)
-    figures = hostile.run(180, 90, hostile.Inputs(seed=2), limit_s=900, folder=tmp_path)
+    figures = hostile.run(180, 90, hostile.Inputs(seed=2), limit_s=900, cpu_seconds=1, folder=tmp_path)
     assert figures["faults"] == {}, figures["examples"]
     assert figures["by_kind"]["bomb"] == 20
     assert figures["found"]["files"] >= 180

@@ -233,7 +233,7 @@ def link(
     *,
     out: Output,
 ) -> None:
-    """Which faces of a case are like those of a pack; both its maker and this case opened their gates."""
+    """Faces of a case that are like those of a pack; both its maker and this case opened their gates."""
     from indexer.out.exchange.unpack import open_pack
     from indexer.search.faces.found import WARNING
     from indexer.search.faces.linked import link_faces

@@ -36,6 +36,7 @@ _SENTENCES = {
     "find faces": "looked for faces[: {faces} found]",
     "show faces": "was shown faces[: {reason}]",
     "search faces": "looked for people by their faces[: {reason}]",
+    "link faces": "looked for faces that {other|a pack} has too[: {reason}]",
     "group faces": "grouped faces into people",
     "list people": "listed people",
     "show person": "was shown a person[: {reason}]",

@@ -29,7 +29,7 @@ OUTLIVES = {
 """What may still be done with a case that has expired: nothing here searches, brings in or hands out evidence."""
 LOOKS = {
     "search", "verify", "explain", "link", "groups", "overview", "look up names", "show faces", "search faces",
-    "review_start",
+    "link faces", "review_start",
 }  # fmt: skip
 
 
