@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from benchmarks import photographs, report
-from benchmarks.rooms import Gallery, measure
+from benchmarks.rooms import Gallery, measure, relations
 from imgmatch.lab.hotels.views import View, views
 from imgmatch.match.masking import Mask
 from imgmatch.models import DEFAULT_MODEL, load_model
@@ -56,11 +56,7 @@ def main() -> None:
     side = embedder.spec.input_px
     others = [image.pixels for image in photographs.pictures(photographs.rooms(arguments.distractors), side)]
     gallery = Gallery(embedder, [*pictures, *others])
-    none = [""] * len(others)
-    places = np.array([f"{view.hotel}/{view.place}" for view in found] + none)
-    hotels = np.array([str(view.hotel) for view in found] + none)
-    itself = np.eye(len(found), len(places), dtype=bool)
-    room, hotel = (of[: len(found), None] == of[np.newaxis] for of in (places, hotels))
+    itself, room, hotel = relations(found, len(others))
     ways: dict[str, Callable[[View], Mask | None]] = {"no mask": lambda _: None, "true outlines": true}
     figures: dict[str, Any] = {}
     if arguments.outlines is not None:

@@ -18,7 +18,7 @@ from benchmarks import photographs, report
 from benchmarks.retrieval import SEED, embed_all
 from benchmarks.rivals import hard
 from imgmatch.lab.alterations import alter
-from imgmatch.lab.hotels.views import kept_aside, views
+from imgmatch.lab.hotels.views import View, kept_aside, views
 from imgmatch.lab.metrics import mean_average_precision, recall_at_k
 from imgmatch.match.masking import Mask, prepared
 from imgmatch.match.parts import has_parts, item_parts, parts_score, query_parts
@@ -93,6 +93,15 @@ def measure(
     return figures
 
 
+def relations(found: Sequence[View], others: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each view (q) with all views and so many others (n): the same one, of its place, of its hotel? Each (q, n)."""
+    none = [""] * others
+    places = np.array([f"{view.hotel}/{view.place}" for view in found] + none)
+    hotels = np.array([str(view.hotel) for view in found] + none)
+    room, hotel = (of[: len(found), None] == of[np.newaxis] for of in (places, hotels))
+    return np.eye(len(found), len(places), dtype=bool), room, hotel
+
+
 def of_rooms(
     embedder: Embedder, arguments: argparse.Namespace, others: Sequence[Pixels]
 ) -> tuple[dict[str, Any], dict[str, float]]:
@@ -100,11 +109,7 @@ def of_rooms(
     found = [view for view in views(arguments.hotels) if kept_aside(view)]
     pictures = [view.pixels() for view in found]
     gallery = Gallery(embedder, [*pictures, *others])
-    none = [""] * len(others)
-    places = np.array([f"{view.hotel}/{view.place}" for view in found] + none)
-    hotels = np.array([str(view.hotel) for view in found] + none)
-    itself = np.eye(len(found), len(places), dtype=bool)
-    room, hotel = (of[: len(found), None] == of[np.newaxis] for of in (places, hotels))
+    itself, room, hotel = relations(found, len(others))
     queries = [alter("person", pixels, SEED + number) for number, pixels in enumerate(pictures)]
     kinds = np.array([view.kind for view in found])
     return measure(gallery, queries, room & ~itself, itself, hotel), levels(gallery, pictures, room, hotel, kinds)
