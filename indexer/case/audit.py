@@ -5,14 +5,15 @@ first committed there, together with what it tells of where that is a change of 
 then written to the log. The catalogue is forced to disk with each entry, the log only now and then and at the end of
 the use: until then its last lines wait in the catalogue too. So a kill or a pulled plug leaves lines that the catalogue
 still holds, which the next use writes out, and never anything that looks like a cut. All appending happens under the
-catalogue's write lock.
+catalogue's write lock. Entries of threads that wait for one another are committed together.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -34,6 +35,16 @@ _MOST_WAITING_BYTES = 16_000
 """The catalogue writes all that waits again with each entry: more than this costs more than forcing the log to disk."""
 
 
+@dataclass(slots=True)
+class _Waiting:
+    """An entry that a thread waits for: what came of it."""
+
+    action: str
+    fields: Mapping[str, Any]
+    head: Head | None = None
+    error: BaseException | None = None
+
+
 class AuditLog(LogReads):
     """The log of one case: its file, and its head in the catalogue."""
 
@@ -41,6 +52,8 @@ class AuditLog(LogReads):
         super().__init__(LogFile(path, catalogue.seal("log")))
         self._catalogue = catalogue
         self._unsettled = False
+        self._turn, self._queue = threading.Lock(), threading.Lock()
+        self._waiting: list[_Waiting] = []
         self.wrote = False
         """Was an entry committed through this?"""
         self.own: list[int] = []
@@ -51,11 +64,30 @@ class AuditLog(LogReads):
         can't be done: use that leaves no trace is none. ``fields`` must be what ``json`` can write; text that is not
         Unicode is escaped.
         """
-        with self._catalogue.log_transaction() as writer:
-            made = self.add(writer, action, fields)
-        self.own.append(made.entry)
-        self.write_out()
-        return made
+        one = _Waiting(action, fields)
+        with self._queue:
+            self._waiting.append(one)
+        with self._turn:  # whoever gets it writes what waits by then, also for the others
+            if one.head is None and one.error is None:
+                self._append_waiting()
+        if one.head is None:
+            raise one.error or AssertionError("neither written nor failed")
+        return one.head
+
+    def _append_waiting(self) -> None:
+        with self._queue:
+            together, self._waiting = self._waiting, []
+        try:
+            with self._catalogue.log_transaction() as writer:
+                made = [self.add(writer, one.action, one.fields) for one in together]
+            self.own += [head.entry for head in made]
+            self.write_out()
+        except BaseException as error:  # of all of them: raised where each waits
+            for one in together:
+                one.error = error
+            return
+        for one, head in zip(together, made, strict=True):
+            one.head = head
 
     def add(self, writer: Writer, action: str, fields: Mapping[str, Any]) -> Head:
         """Add one entry inside a transaction: it is committed with it or not at all. Call ``write_out`` afterwards."""

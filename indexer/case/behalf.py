@@ -25,6 +25,7 @@ _MOST_KNOWN = 50_000
 """So many of the last entries of a log are looked through, and so many requests are known."""
 _ASKED = ("action", "arguments", "subject", "model", "weights_sha256", "person")
 _FOUND = (*_ASKED, "counts")
+_Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,7 @@ def append_once(log: AuditLog, action: str, fields: Mapping[str, Any]) -> Head:
         return log.append(action, fields)
     with _LOCK:
         requests = _REQUESTS.setdefault(log, _Requests())
-    with requests.lock:
-        return requests.append(log, action, fields)
+    return requests.append(log, action, fields)
 
 
 def _differs(one: Mapping[str, Any], other: Mapping[str, Any], names: tuple[str, ...]) -> bool:
@@ -83,12 +83,31 @@ class _Requests:
     """The requests that stand in a log: those of its last entries when this began, and all since."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self._known: OrderedDict[tuple[str, str, str], Mapping[str, Any]] | None = None
+        self._turn = threading.Condition()
+        self._known: OrderedDict[_Key, Mapping[str, Any]] | None = None
+        self._underway: set[_Key] = set()
 
     def append(self, log: AuditLog, action: str, fields: Mapping[str, Any]) -> Head:
-        """As ``append_once``."""
+        """As ``append_once``. Different requests are written at once, so that they can share a commit; the same one,
+        sent twice, waits until the first is on disk.
+        """
         wanted = json.loads(json.dumps({**fields, "action": action}))
+        with self._turn:
+            self._turn.wait_for(lambda: _key(wanted) not in self._underway)
+            if self._is_known(log, wanted):
+                return log.head()
+            self._underway.add(_key(wanted))
+        try:
+            head = log.append(action, fields)
+            with self._turn:
+                self._add(wanted)
+            return head
+        finally:
+            with self._turn:
+                self._underway.discard(_key(wanted))
+                self._turn.notify_all()
+
+    def _is_known(self, log: AuditLog, wanted: Mapping[str, Any]) -> bool:
         if self._known is None:
             log.write_out()  # what a kill left waiting in the catalogue
             self._known = OrderedDict()
@@ -96,14 +115,9 @@ class _Requests:
                 if isinstance(entry.get("request"), str):
                     self._add(entry)
         known = self._known.get(_key(wanted))
-        if known is not None:
-            if _differs(known, wanted, _ASKED):
-                raise UsageError(f"request {wanted['request']}: is that of something else; give each an id of its own")
-            if not _differs(known, wanted, _FOUND):
-                return log.head()
-        head = log.append(action, fields)
-        self._add(wanted)
-        return head
+        if known is not None and _differs(known, wanted, _ASKED):
+            raise UsageError(f"request {wanted['request']}: is that of something else; give each an id of its own")
+        return known is not None and not _differs(known, wanted, _FOUND)
 
     def _add(self, entry: Mapping[str, Any]) -> None:
         assert self._known is not None
@@ -112,7 +126,7 @@ class _Requests:
             self._known.popitem(last=False)
 
 
-def _key(entry: Mapping[str, Any]) -> tuple[str, str, str]:
+def _key(entry: Mapping[str, Any]) -> _Key:
     return str(entry.get("person")), str(entry["request"]), str(entry["action"])
 
 

@@ -9,7 +9,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -18,6 +20,7 @@ from imgmatch.errors import CaseError, UsageError
 from imgmatch.models import DEFAULT_MODEL, model_spec
 from indexer.case import audit, chain
 from indexer.case.audit import AuditLog
+from indexer.case.behalf import append_once
 from indexer.case.case import Case
 from indexer.case.chain import Head
 from indexer.case.newest import page
@@ -414,3 +417,57 @@ def test_an_entry_does_not_look_like_a_change_of_the_case(log):
     with log._catalogue.transaction() as writer:
         writer.meta.set({"purpose": "changed"})
     assert log._catalogue.data_version() != before
+
+
+def _held(log, monkeypatch, count, work):
+    """Many threads at once, while the first commit waits for all of them; what came of each, and how many commits."""
+    commits, begun = [], threading.Semaphore(0)
+    real = log._catalogue.log_transaction
+
+    def slow(*, durable=True):
+        if durable:
+            commits.append(1)
+            if len(commits) == 1:
+                for _ in range(count):
+                    assert begun.acquire(timeout=30)
+                time.sleep(0.2)  # until they stand in the queue
+        return real(durable=durable)
+
+    def one(number):
+        begun.release()
+        try:
+            return work(number)
+        except Exception as error:
+            return error
+
+    monkeypatch.setattr(log._catalogue, "log_transaction", slow)
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(one, range(count))), len(commits)
+
+
+def test_entries_of_threads_that_wait_share_a_commit_and_each_is_its_own(log, monkeypatch):
+    heads, commits = _held(log, monkeypatch, 12, lambda number: log.append("search", {"k": number}))
+    assert commits == 2
+    assert sorted(head.entry for head in heads) == list(range(ENTRIES + 1, ENTRIES + 13))
+    told = {entry["entry"]: entry["k"] for entry in log.entries()}
+    assert [told[head.entry] for head in heads] == list(range(12))
+    assert sorted(log.own) == sorted(head.entry for head in heads)
+    assert log.verify().faults == []
+
+
+def test_what_fails_for_entries_that_share_a_commit_fails_for_each(log, monkeypatch):
+    log.path.unlink()
+    log.path.mkdir()
+    failed, commits = _held(log, monkeypatch, 6, lambda number: log.append("search", {"k": number}))
+    assert commits == 2
+    assert all(isinstance(error, CaseError) and "can't be recorded" in str(error) for error in failed)
+
+
+def test_one_request_sent_by_many_threads_at_once_is_one_entry(log, monkeypatch):
+    asked = {"request": "r", "person": "p", "counts": {"matches": 1}}
+    heads, _ = _held(log, monkeypatch, 8, lambda number: append_once(log, "search", asked))
+    assert {head.entry for head in heads} == {ENTRIES + 1}
+    answer = append_once(log, "search", {**asked, "counts": {"matches": 2}})  # the case has changed since
+    assert answer.entry == ENTRIES + 2
+    with pytest.raises(UsageError, match="something else"):
+        append_once(log, "search", {**asked, "arguments": {"k": 5}})
