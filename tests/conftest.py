@@ -10,6 +10,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image, ImageDraw
 
@@ -17,6 +18,11 @@ from imgmatch.workers.choice import set_isolated
 from tests import starting
 
 ROOT = Path(__file__).parents[1]
+
+
+def pytest_xdist_auto_num_workers(config):
+    """Two of pytest's workers a core, as memory allows (2.5 GB each): most of the time they wait for a command."""
+    return max(1, min(2 * (os.cpu_count() or 1), psutil.virtual_memory().total // 2_500_000_000))
 
 
 @pytest.fixture(autouse=True)

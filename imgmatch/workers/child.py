@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import os
 import pkgutil
 import signal
+import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from typing import IO, Any
@@ -16,6 +18,7 @@ from imgmatch.errors import EvidenceError, ImgmatchError
 from imgmatch.streams import one_line
 from imgmatch.workers import wire
 from imgmatch.workers.confine import confine, die_with_parent
+from imgmatch.workers.kinds import PICTURES
 
 _ROOM_BYTES = 16 << 20
 _MOST_TEXT = 10_000
@@ -49,6 +52,39 @@ Serve = Callable[[dict[str, Any], bytearray, Pipe], Answer]
 """Answers a request with a header and the bytes that follow it; whatever it raises is answered, too."""
 
 
+def breed() -> None:
+    """The entry of a process that workers are forked from (``imgmatch.workers.nursery``). It reads no evidence."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    asked = socket.socket(fileno=int(sys.argv[2]))
+    die_with_parent(int(sys.argv[3]))
+    _load(PICTURES.modules)
+    import_module(PICTURES.serve.partition(":")[0])
+    gc.freeze()
+    while True:
+        word, given, _, _ = socket.recv_fds(asked, 32, 2)
+        if not word:
+            os._exit(0)
+        if not given:
+            code = os.waitstatus_to_exitcode(os.waitpid(int(word), 0)[1])
+            asked.send(b"%d" % code)
+            continue
+        pid = os.fork()
+        if not pid:
+            try:
+                os.dup2(given[0], 0)
+                os.dup2(given[1], 1)
+                asked.detach()
+                os.closerange(3, 256)
+                run()
+            finally:
+                os._exit(1)
+        for descriptor in given:
+            os.close(descriptor)
+        handle = os.pidfd_open(pid)
+        socket.send_fds(asked, [b"%d" % pid], [handle])
+        os.close(handle)
+
+
 def run() -> None:
     """The entry of the process. The first message says what to load and how to confine."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends the pipe
@@ -78,12 +114,16 @@ def _loaded(kind: dict[str, Any]) -> Serve:
     for package in kind["packages"]:
         folders = getattr(_imported(package), "__path__", ())
         modules += (f"{package}.{module.name}" for module in pkgutil.iter_modules(folders))
-    for module in modules:
-        _imported(module)
-    _settle(*map(sys.modules.get, ("PIL.Image", "PIL.AvifImagePlugin", "pi_heif", "cv2")))
+    _load(modules)
     module, _, name = kind["serve"].partition(":")
     serve: Serve = getattr(import_module(module), name)
     return serve
+
+
+def _load(modules: Iterable[str]) -> None:
+    for module in modules:
+        _imported(module)
+    _settle(*map(sys.modules.get, ("PIL.Image", "PIL.AvifImagePlugin", "pi_heif", "cv2")))
 
 
 def _imported(module: str) -> Any:

@@ -1,14 +1,13 @@
 """One worker: a confined process and the pipes to it. How it is started, held to time, and ended.
 
-It gets what the loader of libraries needs, and no more of the environment, which may hold passwords. It ends with this
-program. Whoever talks to it says how long that may take (``within``); what becomes of it is a GoneError.
+It ends with this program. Whoever talks to it says how long that may take (``within``); what becomes of it is a
+GoneError.
 """
 
 from __future__ import annotations
 
 import atexit
 import io
-import json
 import math
 import os
 import signal
@@ -20,18 +19,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
-from pathlib import Path
 from typing import IO, Any, cast
 
 from imgmatch.errors import ImgmatchError
-from imgmatch.workers import wire
+from imgmatch.workers import nursery, wire
 from imgmatch.workers.confine import Confinement, syscall_filter
 from imgmatch.workers.kinds import Kind
 
-_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "SYSTEMROOT", "TEMP")
-# One thread a library; the zone in which The Sleuth Kit takes FAT's times to be told.
-_SETTINGS = {"TZ": "UTC", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-_BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from imgmatch.workers.child import run; run()"
 _START_SECONDS = 120.0
 _LOOK_SECONDS = 0.1
 # Linux: a prepared picture goes into the pipe as a whole, so that neither side waits for the other in the middle of it.
@@ -71,7 +65,8 @@ class Process:
         try:
             in_starter(self._launch)
             with self.within(_START_SECONDS):
-                start = {**asdict(self._kind), "parent": os.getpid(), "memory": self._memory_bytes}
+                parent = getattr(self._process, "parent", os.getpid())
+                start = {**asdict(self._kind), "parent": parent, "memory": self._memory_bytes}
                 self.say(start, syscall_filter() or b"")
                 self.confinement = Confinement(**self.hear(Any)[0])
         except Exception as error:
@@ -80,22 +75,7 @@ class Process:
         self._busy = False
 
     def _launch(self) -> None:
-        here = str(Path(__file__).parents[2])
-        path = [entry for entry in sys.path if entry]
-        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-        self._process = subprocess.Popen(
-            # Isolated from the folder it is started in and from the environment: -I; without site: what is needed of
-            # it is in the path already.
-            [sys.executable, "-I", "-S", "-c", _BOOT, json.dumps(path if here in path else [here, *path])],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            bufsize=0,
-            env={**environment, **_SETTINGS},
-            cwd=os.path.abspath(os.sep),
-            # Out of the reach of Ctrl-C, which is this program's to handle.
-            start_new_session=os.name == "posix",
-        )
+        self._process = nursery.begun()
         self.pid = self._process.pid
         self._to = cast(IO[bytes], self._process.stdin)
         self._from = io.BufferedReader(cast(io.RawIOBase, self._process.stdout), wire.BUFFER_BYTES)
@@ -235,3 +215,4 @@ if hasattr(os, "register_at_fork"):
 def _end_all() -> None:
     for process in list(_alive):
         process.end()
+    nursery.close()

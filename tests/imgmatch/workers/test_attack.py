@@ -16,7 +16,7 @@ from benchmarks.hostile_files import mutate, seeds
 from imgmatch.errors import EvidenceError
 from imgmatch.evidence import SourceLimits, SourceOptions, walk
 from imgmatch.types import Issue
-from imgmatch.workers import kinds, pictures, process, session
+from imgmatch.workers import kinds, nursery, pictures, process, session
 from imgmatch.workers.confine import syscall_filter
 from imgmatch.workers.decode import Request
 from imgmatch.workers.pictures import PicturePool
@@ -48,6 +48,7 @@ def folder(tmp_path, monkeypatch):
     (folder / "there").write_text("evidence")
     (tmp_path / "log").write_text("")
     monkeypatch.setenv("TEMP", str(tmp_path))
+    monkeypatch.setattr(nursery, "_nursery", None)  # one that has this environment
     monkeypatch.setenv(attack.SECRET, "correct horse")
     return folder
 
