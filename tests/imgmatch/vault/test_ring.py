@@ -1,7 +1,6 @@
 """The ring hands the keys of a case to people: what each opens, what nobody else does, what is said of a change."""
 
 import json
-import statistics
 import time
 
 import pytest
@@ -65,17 +64,19 @@ def test_what_does_not_fit_is_refused_in_the_same_words_and_the_same_time(made):
     stranger, _ = age.new_identity()
 
     def refused(secret):
-        started = time.perf_counter()
+        started = time.process_time()
         with pytest.raises(LockedError) as error:
             ring.unlock(secret)
-        return str(error.value), time.perf_counter() - started
+        return str(error.value), time.process_time() - started
 
-    wrong = [refused(Passphrase("Ada", f"wrong {number}")) for number in range(9)]
-    unknown = [refused(Passphrase(f"Nobody {number}", "correct horse")) for number in range(9)]
+    wrong, unknown = [], []  # in turns, as this machine may have something else to do
+    for number in range(9):
+        wrong.append(refused(Passphrase("Ada", f"wrong {number}")))
+        unknown.append(refused(Passphrase(f"Nobody {number}", "correct horse")))
     said = {text for text, _ in wrong + unknown} | {refused(Identity(stranger))[0]}
     assert len(said) == 1
     assert "Ada" not in said.pop()
-    a, b = (statistics.median(took for _, took in tries) for tries in (wrong, unknown))
+    a, b = (min(took for _, took in tries) for tries in (wrong, unknown))
     assert min(a, b) > 0.6 * max(a, b)
 
 

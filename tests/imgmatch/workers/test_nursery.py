@@ -53,7 +53,8 @@ def test_who_died_unasked_is_followed_by_one_that_lies_elsewhere_in_memory():
     second = started()
     assert parent(first) == parent(second)
     first.end()  # as asked: nothing changes
-    assert parent(third := started()) == parent(second)
+    third = started()
+    assert parent(third) == parent(second)
     os.kill(third.pid, signal.SIGSEGV)
     while third.alive:
         time.sleep(0.01)
@@ -92,7 +93,7 @@ def test_nothing_outlives_the_program(how):
         assert len(below) == 3
         program.send_signal(how)
         program.wait(30)
-    gone, alive = psutil.wait_procs(below, timeout=10)
+    _, alive = psutil.wait_procs(below, timeout=10)
     for process in alive:
         with suppress(psutil.NoSuchProcess):
             process.kill()

@@ -437,7 +437,7 @@ def _held(log, monkeypatch, count, work):
         begun.release()
         try:
             return work(number)
-        except Exception as error:
+        except CaseError as error:
             return error
 
     monkeypatch.setattr(log._catalogue, "log_transaction", slow)
