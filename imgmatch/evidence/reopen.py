@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from imgmatch.errors import EvidenceError
 from imgmatch.evidence import files
 from imgmatch.evidence.budget import Budget
-from imgmatch.evidence.container import Container
 from imgmatch.evidence.options import DEFAULT_OPTIONS, SourceOptions
-from imgmatch.evidence.recognise import recognise
 from imgmatch.locator import Locator
 from imgmatch.streams import one_line
 from imgmatch.types import Evidence
+
+if TYPE_CHECKING:
+    from imgmatch.evidence.container import Container
 
 
 class Reopener:
@@ -45,6 +47,8 @@ class Reopener:
             raise EvidenceError("unreadable", f"{locator}: {one_line(error)}") from error
 
     def _container(self, place: Locator, member: Locator) -> Container:
+        from imgmatch.evidence.recognise import recognise  # every kind of container: a file in a folder needs none
+
         outer = self.reopen(place)
         for key, before in self._open.items():
             if key[0] == place and member.kind in key[1] and _same(before.outer, outer):

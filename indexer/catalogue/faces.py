@@ -196,6 +196,10 @@ class FaceReads(Reads):
         """Ids of the faces that are fit to be compared, ascending."""
         return [row[0] for row in self._rows("SELECT vector_id FROM faces WHERE unfit = '' ORDER BY 1")]
 
+    def owned(self) -> Iterator[tuple[int, int, int]]:
+        """Every face, ascending: its id, the item that it is in, and whether it is fit to be compared (0, 1)."""
+        return self._stream("SELECT vector_id, item_id, unfit = '' FROM faces ORDER BY vector_id")
+
     def owners(self) -> dict[int, int]:
         """The item that each face is in."""
         return dict(self._rows("SELECT vector_id, item_id FROM faces"))

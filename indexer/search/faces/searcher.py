@@ -125,12 +125,14 @@ class FaceSearcher:
                 [ids + np.arange(len(rows)) if isinstance(ids, int) else ids for ids, rows in blocks], self._known.ids
             )
             rows = _joined([np.asarray(rows) for _, rows in blocks], self._known.rows)
-            owners, fit = use.catalogue.faces.owners(), set(use.catalogue.faces.ids())
-            items = np.array([owners.get(face_id, -1) for face_id in ids.tolist()], np.int64)
-            there = (items >= 0) & ~np.isin(ids, dead, assume_unique=True)
-            fitting = np.array([face_id in fit for face_id in ids.tolist()], bool)
+            # As numbers at once: dictionaries of 100,000 faces take several times as long.
+            owned = np.fromiter(itertools.chain.from_iterable(use.catalogue.faces.owned()), np.int64).reshape(-1, 3)
+            _, at, of = np.intersect1d(ids, owned[:, 0], assume_unique=True, return_indices=True)
+            live = ~np.isin(ids[at], dead)
+            at, (items, fit) = at[live], owned[of[live], 1:].T
+            rows = rows if len(at) == len(ids) else rows[at]
             self._unread = use.catalogue.faces.unread_count(use.face_shelf().model_id)
-            self._known, self._state = _Faces(ids[there], items[there], rows[there], fitting[there]), state
+            self._known, self._state = _Faces(ids[at], items, rows, fit != 0), state
         return self._known
 
 
