@@ -82,7 +82,7 @@ class AuditLog(LogReads):
                 made = [self.add(writer, one.action, one.fields) for one in together]
             self.own += [head.entry for head in made]
             self.write_out()
-        except BaseException as error:  # of all of them: raised where each waits
+        except BaseException as error:  # noqa: BLE001  (of all of them: raised where each waits)
             for one in together:
                 one.error = error
             return
