@@ -38,7 +38,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 
 test: lint $(VENV)/.reference-pdq
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 # A folder to install from without a network; KEY=FILE signs it (Ed25519, PEM).
 bundle: install

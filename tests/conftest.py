@@ -25,6 +25,12 @@ def pytest_xdist_auto_num_workers(config):
     return max(1, min(2 * (os.cpu_count() or 1), psutil.virtual_memory().total // 2_500_000_000))
 
 
+def pytest_collection_modifyitems(items):
+    """Files with slow tests first, so that no worker of pytest begins one of them when the others are done."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(autouse=True)
 def isolated_again():
     """A command that was run in this process with --no-isolation leaves nothing behind."""
@@ -124,8 +130,9 @@ def run(*arguments, stdin: bytes | None = None, **options) -> subprocess.Complet
     """Run the command as a user would, in a process of its own."""
     words = [*map(os.fsencode, map(os.fspath, map(_text, arguments)))]
     cwd, timeout = options.pop("cwd", ROOT), options.pop("timeout", 300)
-    if not options and (starter := starting.starter()) is not None:
-        return starter.run(words, cwd, stdin, timeout)
+    environment = options.get("env") or os.environ
+    if options.keys() <= {"env"} and (starter := starting.starter(environment)) is not None:
+        return starter.run(words, cwd, stdin, timeout, environment)
     return subprocess.run(
         [sys.executable, "-m", "cli.main", *words],
         cwd=cwd,

@@ -1,7 +1,7 @@
 """Starts imgmatch for tests: each command in a process of its own, forked from one that has its modules already.
 
 What a command imports takes longer than most of what tests ask of it. Where anything about the start is to be another
-(environment, limits, descriptors), it is started as a user would.
+(limits, descriptors, of the environment what Python or a library reads as it starts), it is started as a user would.
 """
 
 import atexit
@@ -16,8 +16,10 @@ import subprocess
 import sys
 import threading
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 _MODULES = """
@@ -32,22 +34,26 @@ indexer.out.exchange faiss cv2 onnxruntime sqlite3 jinja2
 _started: list["Starter"] = []
 
 
-def starter() -> "Starter | None":
-    """What starts a command here; None where it must be started as a user would: in another environment than that of
-    this process when it began, or where a process can't be forked.
+_READ_LATE = ("IMGMATCH_", "COLUMNS", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH")
+"""How names begin of what a command looks at in the environment when it needs it, not as it starts."""
+
+
+def starter(environment: Mapping[str, str]) -> "Starter | None":
+    """What starts a command here; None where it must be started as a user would: where this ``environment`` has more
+    that is other than in that of this process when it began, or where a process can't be forked.
     """
     if not hasattr(os, "fork") or not hasattr(socket, "send_fds"):  # pragma: no cover
         return None
     if not _started:
         _started.append(Starter())
-    return _started[0] if _started[0].fits() else None
+    return _started[0] if _started[0].fits(environment) else None
 
 
 class Starter:
     """The process that commands are forked from; it is started by the first of them."""
 
     def __init__(self) -> None:
-        self._environment = _environment()
+        self._environment = _early(os.environ)
         self._owner = os.getpid()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket = ours
@@ -61,19 +67,26 @@ class Starter:
         )
         theirs.close()
 
-    def fits(self) -> bool:
-        """Is the environment what it was, and this the process that has it?"""
-        return self._owner == os.getpid() and _environment() == self._environment and self._process.poll() is None
+    def fits(self, environment: Mapping[str, str]) -> bool:
+        """Is this environment what it was, and this the process that has it?"""
+        return self._owner == os.getpid() and _early(environment) == self._environment and self._process.poll() is None
 
     def run(
-        self, arguments: list[bytes], cwd: os.PathLike[str] | str, stdin: bytes | None, timeout: float
+        self,
+        arguments: list[bytes],
+        cwd: os.PathLike[str] | str,
+        stdin: bytes | None,
+        timeout: float,
+        environment: Mapping[str, str],
     ) -> subprocess.CompletedProcess:
         """One command from start to end."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ours, theirs, TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as err:
             given.write(stdin or b"")
             given.seek(0)
-            told = {"arguments": [os.fsdecode(argument) for argument in arguments], "cwd": os.fspath(cwd)}
+            late = {name: value for name, value in environment.items() if name.startswith(_READ_LATE)}
+            words = [os.fsdecode(argument) for argument in arguments]
+            told = {"arguments": words, "cwd": os.fspath(cwd), "environment": late}
             descriptors = [given.fileno(), out.fileno(), err.fileno(), theirs.fileno()]
             socket.send_fds(self._socket, [json.dumps(told).encode()], descriptors)
             pid = int(ours.recv(99))
@@ -89,9 +102,13 @@ class Starter:
             return subprocess.CompletedProcess(command, code, out.read(), err.read())
 
 
-def _environment() -> dict[str, str]:
-    """That which a command would have, but for the name of the test that goes on."""
-    return {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+def _early(environment: Mapping[str, str]) -> dict[str, str]:
+    """What of an environment a command has from its start, but for the name of the test that goes on."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if name != "PYTEST_CURRENT_TEST" and not name.startswith(_READ_LATE)
+    }
 
 
 def serve(asked: socket.socket) -> None:
@@ -107,7 +124,7 @@ def serve(asked: socket.socket) -> None:
             request = json.loads(told)
             pid = os.fork()
             if pid == 0:
-                _become(request["arguments"], request["cwd"], descriptors)
+                _become(request, descriptors)
             answer = socket.socket(fileno=descriptors[3])
             with contextlib.suppress(OSError):  # whoever asked waits no more: it was killed
                 answer.send(str(pid).encode())
@@ -120,13 +137,16 @@ def serve(asked: socket.socket) -> None:
                 pass
 
 
-def _become(arguments: list[str], cwd: str, descriptors: list[int]) -> None:
+def _become(request: dict[str, Any], descriptors: list[int]) -> None:
     for number, descriptor in enumerate(descriptors[:3]):
         os.dup2(descriptor, number)
     for descriptor in descriptors:
         os.close(descriptor)
-    os.chdir(cwd)
-    sys.argv = ["cli.main", *arguments]
+    os.chdir(request["cwd"])
+    for name in [name for name in os.environ if name.startswith(_READ_LATE)]:
+        del os.environ[name]
+    os.environ.update(request["environment"])
+    sys.argv = ["cli.main", *request["arguments"]]
     code = 0
     try:
         runpy.run_module("cli.main", run_name="__main__", alter_sys=True)
