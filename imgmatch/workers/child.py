@@ -6,6 +6,7 @@ import dataclasses
 import gc
 import os
 import pkgutil
+import select
 import signal
 import socket
 import sys
@@ -60,29 +61,47 @@ def breed() -> None:
     _load(PICTURES.modules)
     import_module(PICTURES.serve.partition(":")[0])
     gc.freeze()
+    living: dict[int, tuple[int, int]] = {}
+    waiting = select.poll()
+    waiting.register(asked, select.POLLIN)
     while True:
-        word, given, _, _ = socket.recv_fds(asked, 32, 2)
-        if not word:
-            os._exit(0)
-        if not given:
-            code = os.waitstatus_to_exitcode(os.waitpid(int(word), 0)[1])
-            asked.send(b"%d" % code)
-            continue
-        pid = os.fork()
-        if not pid:
-            try:
-                os.dup2(given[0], 0)
-                os.dup2(given[1], 1)
-                asked.detach()
-                os.closerange(3, 256)
-                run()
-            finally:
-                os._exit(1)
-        for descriptor in given:
-            os.close(descriptor)
-        handle = os.pidfd_open(pid)
-        socket.send_fds(asked, [b"%d" % pid], [handle])
-        os.close(handle)
+        for ready, _ in waiting.poll():
+            if ready in living:
+                waiting.unregister(ready)
+                _buried(ready, *living.pop(ready))
+                continue
+            word, given, _, _ = socket.recv_fds(asked, 32, 3)
+            if not word:
+                os._exit(0)
+            pid = os.fork()
+            if not pid:
+                _become(*given[:2])
+            os.close(given[0])
+            os.close(given[1])
+            handle = os.pidfd_open(pid)
+            socket.send_fds(asked, [b"%d" % pid], [handle])
+            living[handle] = pid, given[2]
+            waiting.register(handle, select.POLLIN)
+
+
+def _become(source: int, sink: int) -> None:
+    """A worker, in a process that was just forked, with nothing else open."""
+    try:
+        os.dup2(source, 0)
+        os.dup2(sink, 1)
+        os.closerange(3, 1 << 12)
+        run()
+    finally:
+        os._exit(1)
+
+
+def _buried(handle: int, pid: int, tells: int) -> None:
+    """Leave word of how a worker ended, for whoever looks."""
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    with suppress(OSError):
+        os.write(tells, b"%d" % code)
+    os.close(tells)
+    os.close(handle)
 
 
 def run() -> None:

@@ -9,6 +9,7 @@ ones come from a new nursery. Where a process can't be forked so (other systems 
 from __future__ import annotations
 
 import functools
+import io
 import json
 import os
 import select
@@ -16,10 +17,9 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "SYSTEMROOT", "TEMP")
 # One thread a library; the zone in which The Sleuth Kit takes FAT's times to be told.
@@ -50,14 +50,17 @@ def _python(entry: str, *arguments: object, **streams: Any) -> subprocess.Popen[
 
 
 class Forked:
-    """A process that was forked by a nursery, as ``subprocess.Popen`` has one: ``pid``, ``stdin``, ``stdout``."""
+    """A process that was forked by a nursery, as ``subprocess.Popen`` has one: ``pid``, ``stdin``, ``stdout``.
 
-    def __init__(self, nursery: Nursery, pid: int, handle: int, stdin: IO[bytes], stdout: IO[bytes]) -> None:
-        self.pid, self.stdin, self.stdout, self.parent = pid, stdin, stdout, nursery.pid
-        self._nursery, self._handle = nursery, handle
-        self._code: int | None = None
-        self._unasked = True
-        self._lock = threading.Lock()
+    Whatever thread or finalizer ends it at whatever moment, nothing here waits for another: the nursery leaves word of
+    how it ended on a socket of its own, where it is looked at and stays.
+    """
+
+    def __init__(self, nursery: Nursery, pid: int, handle: int, told: socket.socket, to: int, source: int) -> None:
+        self.pid, self.parent = pid, nursery.pid
+        self.stdin, self.stdout = open(to, "wb", 0), open(source, "rb", 0)  # noqa: SIM115
+        self._nursery, self._handle, self._told = nursery, io.FileIO(handle), told
+        self._asked = False
 
     def poll(self) -> int | None:
         """How it ended; None while it goes on."""
@@ -72,78 +75,65 @@ class Forked:
 
     def kill(self) -> None:
         """End it."""
-        self._unasked = False
-        with self._lock:
-            if self._code is None:
-                with suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(self._handle, signal.SIGKILL)
+        self._asked = True
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._handle.fileno(), signal.SIGKILL)
 
     def _ended(self, timeout_s: float | None) -> int | None:
-        with self._lock:
-            if self._code is None:
-                waiting = select.poll()  # of the process: as a file, that can be read once it is gone
-                waiting.register(self._handle, select.POLLIN)
-                if not waiting.poll(None if timeout_s is None else timeout_s * 1000):
-                    return None
-                self._code = self._nursery.buried(self.pid, self._unasked)
-                os.close(self._handle)
-            return self._code
+        waiting = select.poll()
+        waiting.register(self._told, select.POLLIN)
+        if not waiting.poll(None if timeout_s is None else timeout_s * 1000):
+            return None
+        said = self._told.recv(32, socket.MSG_PEEK)
+        code = int(said) if said else -signal.SIGKILL  # the nursery is gone, and with it all that came from it
+        if code and not self._asked:
+            self._nursery.fresh = False
+        return code
 
 
 class Nursery:
-    """One such process, and those that come from it."""
+    """One such process. It ends with the last that holds this, and with it all that came from it."""
 
     def __init__(self) -> None:
+        self._owner = 0
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             nothing: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
             self._process = _python("breed", theirs.fileno(), os.getpid(), pass_fds=[theirs.fileno()], **nothing)
-        self.pid = self._process.pid
-        self._lock = threading.Lock()
-        self._living = 0
+        self.pid, self._owner = self._process.pid, os.getpid()
         self.fresh = True
-        """Did all that came from it end as they were asked to?"""
+        """Did all that came from it end as they were asked to, as far as was looked?"""
 
     def born(self) -> Forked:
         """A process, in which ``imgmatch.workers.child.run`` begins. Raises OSError where the nursery is gone."""
+        told, tells = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         their_in, to = os.pipe()
         source, their_out = os.pipe()
         try:
-            with self._lock:
-                socket.send_fds(self._socket, [b"one more"], [their_in, their_out])
-                said, (handle,), _, _ = socket.recv_fds(self._socket, 32, 1)
-                self._living += 1
+            socket.send_fds(self._socket, [b"one more"], [their_in, their_out, tells.fileno()])
+            said, (handle,), _, _ = socket.recv_fds(self._socket, 32, 1)
         except (OSError, ValueError) as error:
             self.fresh = False
+            told.close()
             os.close(to)
             os.close(source)
             raise OSError("no process could be forked") from error
         finally:
+            tells.close()
             os.close(their_in)
             os.close(their_out)
-        return Forked(self, int(said), handle, open(to, "wb", 0), open(source, "rb", 0))
-
-    def buried(self, pid: int, unasked: bool) -> int:
-        """How one ended; of which it is known that it did."""
-        with self._lock:
-            try:
-                self._socket.send(b"%d" % pid)
-                code = int(self._socket.recv(32))
-            except (OSError, ValueError):  # the nursery is gone, and with it all that came from it
-                code = -signal.SIGKILL
-            self.fresh = self.fresh and not (unasked and code)
-            self._living -= 1
-            over = not self.fresh and not self._living
-        if over:
-            self.close()
-        return code
+        return Forked(self, int(said), handle, told, to, source)
 
     def close(self) -> None:
-        """End it, and with it all that came from it."""
+        """End it, and with it all that came from it; in a copy of the program, let go of it."""
         self.fresh = False
-        self._process.kill()
-        self._process.wait()
         self._socket.close()
+        if self._owner == os.getpid():
+            self._process.kill()
+            self._process.wait()
+
+    def __del__(self) -> None:
+        self.close()
 
 
 _nursery: Nursery | None = None
@@ -185,9 +175,7 @@ def close() -> None:
 def _forget() -> None:
     """In a copy of the program: it is not its own."""
     global _nursery
-    if _nursery is not None:
-        _nursery._socket.close()
-        _nursery = None
+    _nursery = None
 
 
 if hasattr(os, "register_at_fork"):

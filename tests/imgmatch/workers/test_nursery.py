@@ -1,7 +1,9 @@
 """Workers come from one process that has loaded what they need, and it is a new one after each death."""
 
+import gc
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -66,6 +68,8 @@ def test_who_died_unasked_is_followed_by_one_that_lies_elsewhere_in_memory():
     old = parent(second)
     for worker in (second, third, fourth):
         worker.end()
+    del worker, first, second, third  # the last that hold the old one
+    gc.collect()
     assert not psutil.pid_exists(old) or psutil.Process(old).status() == psutil.STATUS_ZOMBIE
 
 
@@ -77,6 +81,32 @@ def test_where_the_nursery_is_killed_all_of_it_ends_and_the_next_worker_has_a_ne
                 worker.hear(dict)
         with pool.lent() as worker:
             assert worker.alive
+
+
+def test_a_finalizer_may_end_a_worker_while_another_is_born(monkeypatch):
+    first, real = started(), socket.recv_fds
+
+    def late(*arguments):
+        first.end()  # as the collector of garbage does, at any place and in any thread
+        return real(*arguments)
+
+    monkeypatch.setattr(nursery.socket, "recv_fds", late)
+    second = started()
+    assert second.alive
+    assert not first.alive
+    second.end()
+
+
+def test_a_copy_of_the_program_ends_nothing_of_the_first():
+    worker = started()
+    copy = os.fork()
+    if not copy:
+        nursery._nursery = None
+        os._exit(0)
+    os.waitpid(copy, 0)
+    assert worker.alive
+    assert psutil.pid_exists(parent(worker))
+    worker.end()
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
