@@ -117,7 +117,7 @@ def show(
         opened.face_shelf()
         tell(opened, reason, release.recipient, release.purpose)
         decode_soon(isolation)
-        records = show_faces(opened, reader_of(opened), picture, reason, draw, tuple(reveal or ()))
+        records, said = show_faces(opened, reader_of(opened), picture, reason, draw, tuple(reveal or ()))
     columns = [
         "number",
         "box_px",
@@ -132,8 +132,8 @@ def show(
         "unfit",
     ]
     out.many(records, columns)
-    if not records:
-        note(f"{picture}: no face was found")
+    if said:
+        note(f"{picture}: {said}")
     if draw is not None:
         note(f"Wrote {draw}")
 

@@ -17,6 +17,8 @@ LEAST_PX = 24
 LEAST_SHARPNESS = 0.14
 MOST_YAW, MOST_PITCH = 0.6, 0.3
 MOST_CUT = 0.25
+LEAST_LIGHT = 0.6
+"""Burnt out or faded further than so, faces are no more like themselves than those of 24 pixels (docs/faces.md)."""
 LEAST_SURE = 0.7
 """Finds of less confidence are faces about as often as they are none."""
 # What is as good as it gets: beyond it more pixels or detail make no better match.
@@ -43,8 +45,9 @@ class Face:
     has them) in pixels of the upright full-size picture.
 
     ``confidence`` 0..1 that it is one: of a drawing, a mask, a statue or a mirror the detector knows no difference.
-    ``size_px`` is its height in the pixels that were looked at; ``sharpness``, ``yaw``, ``pitch`` and ``roll`` are
-    those of ``imgmatch.models.faces.chips``; ``cut`` is the share of it that lies beyond the picture's edge.
+    ``size_px`` is its height in the pixels that were looked at; ``sharpness``, ``yaw``, ``pitch``, ``roll`` and
+    ``light`` are those of ``imgmatch.models.faces.chips``; ``cut`` is the share of it that lies beyond the picture's
+    edge.
     """
 
     box: Box
@@ -56,6 +59,7 @@ class Face:
     pitch: float
     roll: float
     cut: float
+    light: float = 1.0
 
     @property
     def unfit(self) -> str:
@@ -66,17 +70,19 @@ class Face:
             (self.sharpness < LEAST_SHARPNESS, "blurred"),
             (abs(self.yaw) > MOST_YAW or abs(self.pitch) > MOST_PITCH, "turned away"),
             (self.cut > MOST_CUT, "cut off"),
+            (self.light < LEAST_LIGHT, "burnt out or faded"),
         )
         return ", ".join(why for holds, why in reasons if holds)
 
     @property
     def quality(self) -> float:
-        """How fit it is to be compared, 0..1: the product of how large, sharp, frontal and whole it is."""
+        """How fit it is to be compared, 0..1: the product of how large, sharp, frontal, whole and well lit it is."""
         parts = (
             min(1.0, self.size_px / _FULL_PX),
             min(1.0, self.sharpness / _FULL_SHARPNESS),
             max(0.0, 1 - abs(self.yaw)) * max(0.0, 1 - abs(self.pitch)),
             max(0.0, 1 - self.cut),
+            self.light,
         )
         made = 1.0
         for part in parts:

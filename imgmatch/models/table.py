@@ -95,11 +95,17 @@ def verify_model(name: str) -> ModelSpec:
         raise ModelError(
             f"{path}: the weights of {name} can't be read ({error.strerror}); install imgmatch, or add the model, again"
         ) from error
-    if sha256 != spec.weights_sha256:
+    of_faces = spec.name in faces.MODELS
+    wanted = faces.file_sha256(spec) if of_faces else spec.weights_sha256
+    if sha256 != wanted:
         raise ModelError(
-            f"{path}: altered, its SHA-256 is {sha256[:16]}... and must be {spec.weights_sha256[:16]}...; "
+            f"{path}: altered, its SHA-256 is {sha256[:16]}... and must be {wanted[:16]}...; "
             "install imgmatch, or add the model, again"
         )
+    if of_faces:
+        from imgmatch.models.faces.small import of_network  # NumPy: not for who only names a model
+
+        of_network(spec.name)
     return spec
 
 

@@ -19,16 +19,17 @@ from indexer.case.handed import handed_out
 from indexer.case.use import Use
 from indexer.catalogue import FaceRow
 from indexer.out.atomic import whole_file
-from indexer.search.faces.asked import look, require_reason
+from indexer.search.faces.asked import faces_of, look, require_reason
 
 _SHOWN_PX = 1600
 
 
 def show_faces(
     case: Case, reader: FaceEmbedder, picture: str, reason: str, draw: Path | None, reveal: tuple[int, ...]
-) -> list[dict[str, Any]]:
-    """The faces of a picture file, or of an item (``item:ID``), from left to right, and their drawing as PNG in
-    ``draw``; recorded with the reason before anything is shown. ``reveal``: numbers of faces that are shown clearly.
+) -> tuple[list[dict[str, Any]], str]:
+    """The faces of a picture file, or of an item (``item:ID``), from left to right, and what is to be said where there
+    is none; their drawing as PNG in ``draw``. Recorded with the reason before anything is shown. ``reveal``: numbers of
+    faces that are shown clearly.
 
     Raises CaseError where the gate is closed, UsageError where there is no such picture, item or face.
     """
@@ -36,11 +37,13 @@ def show_faces(
     arguments = {"reason": require_reason(reason), "drawn": draw is not None, "revealed": list(reveal)}
     with case.use("show faces", arguments=arguments, model=shelf.spec) as use:
         faces: list[Face | FaceRow]
+        without = "no face was found in it"
         if picture.startswith("item:"):
             sha256, faces, image = _of_item(use, picture, draw is not None)
         else:
             looked = look(picture, reader)
             sha256, faces, image = looked.sha256, [found.face for found in looked.faces], looked.image
+            without = looked.without_face
         wrong = [number for number in reveal if not 1 <= number <= len(faces)]
         if wrong:
             raise UsageError(
@@ -54,7 +57,7 @@ def show_faces(
     if draw is not None and drawn is not None:
         with whole_file(draw) as file:
             file.write(drawn)
-    return [_record(number, face) for number, face in enumerate(faces, start=1)]
+    return [_record(number, face) for number, face in enumerate(faces, start=1)], "" if faces else without
 
 
 def _of_item(use: Use, text: str, draw: bool) -> tuple[str, list[Face | FaceRow], Image | None]:
@@ -64,7 +67,7 @@ def _of_item(use: Use, text: str, draw: bool) -> tuple[str, list[Face | FaceRow]
     )
     if item is None:
         raise UsageError(f"{text}: not in {use.path}; give an item id as a search shows it")
-    faces: list[Face | FaceRow] = [*use.catalogue.faces.of([item.item_id])[item.item_id]]
+    faces: list[Face | FaceRow] = [*faces_of(use, item.item_id)]
     if not draw:
         return item.sha256, faces, None
     places = [seen.locator for seen in use.catalogue.sightings.of([item.item_id])[item.item_id]]

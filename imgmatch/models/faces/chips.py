@@ -24,6 +24,8 @@ _PLACES = {
     150: np.array([[48.2, 45.0], [99.8, 45.0], [74.1, 76.5], [50.4, 101.9], [97.6, 101.9]], np.float64),
 }
 _SHARPNESS_PX = 56
+_WHITE, _LEAST_CONTRAST = 250, 0.1
+_UPRIGHT_PX = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,30 @@ def sharpness(face: Pixels) -> float:
     small = cv2.resize(grey, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
     spread = float(small.var())
     return float(np.sqrt(cv2.Laplacian(small, cv2.CV_32F).var() / spread)) if spread > 1 else 0.0
+
+
+def light(face: Pixels) -> float:
+    """How much of a chip's face the light leaves to be seen, 0..1: what is not burnt out, and how far it stands out
+    from plain grey. In the dark, faces are known as well as in the light, as far as they are found.
+    """
+    middle = face[20:100, 24:88]
+    plain = float(middle.std()) / max(float(middle.mean()), 1.0)
+    return min(1 - float((middle.min(axis=2) >= _WHITE).mean()), plain / _LEAST_CONTRAST, 1.0)
+
+
+def upright(pixels: Pixels, points: Numbers, height_px: float) -> tuple[Pixels, npt.NDArray[np.float64]]:
+    """(256, 256, 3) uint8: a face so high, and what is around it, turned upright by its points, with its middle in the
+    middle; and the (2, 3) matrix that takes places there back to the picture.
+    """
+    turn = np.radians(pose(points).roll)
+    scale = _UPRIGHT_PX * 0.4 / max(height_px, 1.0)
+    cosine, sine = scale * np.cos(turn), scale * np.sin(turn)
+    matrix = np.array([[cosine, sine], [-sine, cosine]])
+    middle = points.astype(np.float64).mean(axis=0)
+    forth = np.hstack([matrix, (_UPRIGHT_PX / 2 - matrix @ middle)[:, None]])
+    kind = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    made = cv2.warpAffine(pixels, forth, (_UPRIGHT_PX, _UPRIGHT_PX), flags=kind, borderMode=cv2.BORDER_REPLICATE)
+    return made.astype(np.uint8, copy=False), cv2.invertAffineTransform(forth)
 
 
 def pose(points: Numbers) -> Pose:

@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 
 from imgmatch.errors import UnknownNameError
-from imgmatch.models.face import Face, FoundFace
-from imgmatch.models.faces.chips import CHIP_PX, chip, pose, sharpness
+from imgmatch.models.face import MOST_YAW, Face, FoundFace
+from imgmatch.models.faces.chips import CHIP_PX, chip, light, pose, sharpness, upright
 from imgmatch.models.faces.detector import Detection, Detector
+from imgmatch.models.faces.small import SmallFaces, of_network
 from imgmatch.models.faces.weights import MODELS, SFACE, detector_path, network_path
 from imgmatch.models.runtimes.plain_onnx import PlainOnnxModel
 from imgmatch.types import Image, ModelSpec
@@ -22,13 +23,16 @@ if TYPE_CHECKING:
 _SMALL_PX = 64
 _CLOSER_PX = (64, 128)
 _MOST_FACES = 500
+_LEANS_DEGREES, _MOST_TURNS, _NEAR = 6, 4, 0.125
 
 
 class FaceReader:
-    """A network for faces with its detector, loaded. Implements FaceEmbedder."""
+    """A network for faces with its detector, loaded; ``small``: what is taken off vectors of small faces. Implements
+    FaceEmbedder.
+    """
 
-    def __init__(self, network: Embedder, detector: Detector) -> None:
-        self.network, self._detector = network, detector
+    def __init__(self, network: Embedder, detector: Detector, small: SmallFaces | None = None) -> None:
+        self.network, self._detector, self._small = network, detector, small
 
     @property
     def spec(self) -> ModelSpec:
@@ -42,7 +46,10 @@ class FaceReader:
 
     def read(self, image: Image, *, thorough: bool = False) -> list[FoundFace]:
         """As FaceEmbedder.read."""
-        found = [self._closer(image.pixels, hit) for hit in self._detector.detect(image.pixels, thorough=thorough)]
+        found = [
+            self._closer(image.pixels, self._upright(image.pixels, hit))
+            for hit in self._detector.detect(image.pixels, thorough=thorough)
+        ]
         found = sorted(found[:_MOST_FACES], key=lambda hit: (hit.box[0] + hit.box[2] / 2, hit.box[1]))
         chips = [chip(image.pixels, hit.points) for hit in found]
         if not chips:
@@ -50,10 +57,37 @@ class FaceReader:
         side = self.spec.input_px
         fed = chips if side == CHIP_PX else [chip(image.pixels, hit.points, side) for hit in found]
         vectors = self.network.embed(np.stack(fed))
-        return [
-            FoundFace(face_of(image, hit, face), vector)
-            for hit, face, vector in zip(found, chips, vectors, strict=True)
-        ]
+        faces = [face_of(image, hit, face) for hit, face in zip(found, chips, strict=True)]
+        if self._small is not None:
+            vectors = self._small.taken_off(vectors, [face.size_px for face in faces])
+        return [FoundFace(face, vector) for face, vector in zip(faces, vectors, strict=True)]
+
+    def _upright(self, pixels: Pixels, hit: Detection) -> Detection:
+        """A face that leans to a side with its points as they are seen of it upright: leaning, they are far off. As it
+        is where it is not found so: what was taken for a face that leans is one that lies, or is none.
+        """
+        points = hit.points
+        if abs(pose(points).yaw) > MOST_YAW:
+            return hit
+        for _ in range(_MOST_TURNS):
+            if abs((pose(points).roll + 45) % 90 - 45) < _LEANS_DEGREES:  # lying it is found lying
+                break
+            shown, back = upright(pixels, points, hit.box[3])
+            middle = np.array(shown.shape[1::-1]) / 2
+            seen = [
+                one
+                for one in self._detector.look(shown)
+                if np.abs(one.points.mean(axis=0) - middle).max() < _NEAR * shown.shape[0]
+            ]
+            if not seen:
+                return hit
+            best = max(seen, key=lambda one: one.confidence)
+            points = (best.points @ back[:, :2].T + back[:, 2]).astype(np.float32)
+            if abs(pose(best.points).roll) < _LEANS_DEGREES:
+                break
+        else:
+            return hit
+        return Detection(hit.box, points, hit.confidence)
 
     def _closer(self, pixels: Pixels, hit: Detection) -> Detection:
         """A small face with the mean of its points as seen at several sizes: those of one look are a pixel or two off,
@@ -86,7 +120,7 @@ def load_faces(name: str = SFACE.name, *, threads: int | None = None) -> FaceRea
     if spec is None:
         raise UnknownNameError("model for faces", name, list(MODELS))
     network = PlainOnnxModel(spec, network_path(spec), threads)
-    return FaceReader(network, load_detector(threads))
+    return FaceReader(network, load_detector(threads), of_network(name))
 
 
 def load_detector(threads: int | None = None) -> Detector:
@@ -116,4 +150,5 @@ def face_of(image: Image, hit: Detection, face: Pixels) -> Face:
         round(turned.pitch, 4),
         round(turned.roll, 2),
         round(max(0.0, 1 - inside), 4),
+        round(light(face), 4),
     )

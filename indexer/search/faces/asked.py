@@ -22,6 +22,7 @@ from imgmatch.picture.metadata import values
 from imgmatch.types import Box, Evidence
 from imgmatch.workers.decode import Request
 from indexer.case.use import Use
+from indexer.catalogue import FaceRow
 from indexer.search.request import MAX_K
 
 if TYPE_CHECKING:
@@ -100,13 +101,22 @@ def require_reason(reason: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """A picture that was looked through for faces."""
+    """A picture that was looked through for faces; ``others``: it may hold more than the one that was (pages, frames),
+    which is only found out where there is no face in that.
+    """
 
     locator: Locator
     sha256: str
     image: Image
     faces: tuple[FoundFace, ...]
     date: str | None
+    others: bool = False
+
+    @property
+    def without_face(self) -> str:
+        """That there is none in it, in words that promise no more."""
+        of_several = "; of pages or frames the first alone is looked at: ingest it, and give item:ID of another"
+        return f"no face was found in it{of_several * self.others}"
 
 
 def look(picture: str, reader: FaceEmbedder, *, thorough: bool = True) -> Looked:
@@ -128,7 +138,16 @@ def look_at(found: Evidence, reader: FaceEmbedder, *, thorough: bool = True) -> 
     said = values(decoded.facts.metadata)
     date = said.get("taken") or said.get("changed")
     faces = tuple(reader.read(image, thorough=thorough))
-    return Looked(content.evidence.locator, content.digests.sha256, image, faces, str(date) if date else None)
+    others = not faces and _of_several(found)
+    return Looked(content.evidence.locator, content.digests.sha256, image, faces, str(date) if date else None, others)
+
+
+def _of_several(found: Evidence) -> bool:
+    from imgmatch.evidence.formats.animation import Animation  # for the few that show no face
+    from imgmatch.evidence.look import Look
+
+    with Look(found) as seen:
+        return Animation.recognise(seen)
 
 
 def person(use: Use, named: Sequence[str | ChosenFace], reader: FaceEmbedder) -> Person:
@@ -149,6 +168,8 @@ def _chosen(use: Use, name: str, reader: FaceEmbedder) -> ChosenFace:
 
 def chosen_of(looked: Looked, place: str, number: int | None) -> ChosenFace:
     """A face of a picture that was looked through, by its number; None: the one that is meant. Raises UsageError."""
+    if looked.others:
+        raise UsageError(f"{place}: {looked.without_face}")
     at = _which(place, number, [found.face.unfit for found in looked.faces])
     found = looked.faces[at]
     face = found.face
@@ -161,9 +182,7 @@ def _of_item(use: Use, item_id: int, number: int | None) -> ChosenFace:
     item = use.catalogue.items.by_id([item_id]).get(item_id)
     if item is None:
         raise UsageError(f"item:{item_id}: not in {use.path}; give an item id as a search shows it")
-    faces = use.catalogue.faces.of([item_id])[item_id]
-    if not faces and use.catalogue.faces.unread_count(use.face_shelf().model_id, item_id):
-        raise UsageError(f"item:{item_id}: was not looked through for faces yet; run: imgmatch faces find {use.path}")
+    faces = faces_of(use, item_id)
     at = _which(f"item:{item_id}", number, [face.unfit for face in faces])
     rows, there = use.face_shelf().store().gather(np.array([faces[at].face_id], np.int64))
     if not there.all():
@@ -174,6 +193,14 @@ def _of_item(use: Use, item_id: int, number: int | None) -> ChosenFace:
         seen[0].locator, item.sha256, at + 1, faces[at].box, rows[0].astype(np.float32), faces[at].quality,
         faces[at].unfit, date,
     )  # fmt: skip
+
+
+def faces_of(use: Use, item_id: int) -> list[FaceRow]:
+    """The faces of an item, from left to right. Raises UsageError where they were not looked for yet."""
+    faces = use.catalogue.faces.of([item_id])[item_id]
+    if not faces and use.catalogue.faces.unread_count(use.face_shelf().model_id, item_id):
+        raise UsageError(f"item:{item_id}: was not looked through for faces yet; run: imgmatch faces find {use.path}")
+    return faces
 
 
 def _which(place: str, number: int | None, unfit: Sequence[str]) -> int:

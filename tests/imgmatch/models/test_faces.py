@@ -8,8 +8,8 @@ import pytest
 pytest.importorskip("onnx")
 from imgmatch.errors import MissingPackageError, ModelError, UnknownNameError
 from imgmatch.models import load_model, verify_model
-from imgmatch.models.faces import weights
-from imgmatch.models.faces.reader import load_detector, load_faces
+from imgmatch.models.faces import small, weights
+from imgmatch.models.faces.reader import FaceReader, load_detector, load_faces
 from imgmatch.types import Image
 from tests.conftest import textured
 from tests.portraits import group, portrait
@@ -117,6 +117,46 @@ def test_weights_are_checked_and_folded_once(tmp_path, monkeypatch):
         load_detector()
 
 
+# --- what is taken off vectors of small faces
+
+
+def test_what_small_faces_have_in_common_is_taken_off_the_more_the_smaller_they_are(reader):
+    common = small.of_network("sface")
+    rows = np.random.default_rng(0).normal(size=(6, 128)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    heights = [10, 20, 30, 64, 96, 300]
+    made = common.taken_off(rows, heights)
+    np.testing.assert_allclose(np.linalg.norm(made, axis=1), 1, atol=1e-6)
+    assert (made[4:] == rows[4:]).all(), "faces of 96 pixels and more are as the network has them"
+    one_by_one = [common.taken_off(rows[n : n + 1], heights[n : n + 1])[0] for n in range(6)]
+    assert (np.stack(one_by_one) == made).all()
+    same = common.taken_off(np.repeat(rows[:1], 6, axis=0), heights)
+    near = (same @ rows[0]).tolist()
+    assert near[0] == near[1] < near[2] < near[3] < near[4]
+    plain = FaceReader(reader.network, load_detector(1))
+    for size, alike in ((64, False), (256, True)):
+        (one,), (other,) = (each.read(shown(portrait(3, size=size))) for each in (plain, reader))
+        assert one.face == other.face
+        assert (one.vector == other.vector).all() == alike
+        assert (common.taken_off(one.vector[None], [one.face.size_px])[0] == other.vector).all()
+
+
+def test_vectors_with_and_without_it_are_never_taken_for_those_of_one_model(monkeypatch):
+    known = weights.SFACE.weights_sha256
+    of_file = weights.file_sha256(weights.SFACE)
+    assert known != of_file
+    assert weights._identity("sface", of_file) == known
+    monkeypatch.setitem(weights.SMALL_FACES, "sface", ("sface_small.npy", "1" * 64))
+    assert weights._identity("sface", of_file) != known, "other numbers, another model"
+    small.of_network.cache_clear()
+    try:
+        for load in (load_faces, lambda: verify_model("sface")):
+            with pytest.raises(ModelError, match=r"sface_small\.npy: altered, its SHA-256 must be 1111"):
+                load()
+    finally:
+        small.of_network.cache_clear()
+
+
 # --- what is found
 
 
@@ -173,6 +213,18 @@ def test_a_face_that_fills_the_picture_and_one_in_a_tile_of_a_large_one_are_foun
     assert reader.read(shown(wall)) == []
     (found,) = reader.read(shown(wall), thorough=True)
     assert 2610 < found.face.box[0] < 2682
+
+
+def test_a_face_that_leans_to_a_side_is_as_alike_as_one_that_stands(reader):
+    """One that lies is not: a look at the upright picture doesn't find it, and what it finds is not fit."""
+    (upright,) = reader.read(shown(portrait(3)))
+    for turn in (15, 30, -20):
+        (found,) = reader.read(shown(portrait(3).rotate(turn, fillcolor=(90, 90, 90))))
+        assert found.vector @ upright.vector > 0.8, turn
+        assert abs(found.face.roll + turn) < 10
+        assert found.face.unfit == ""
+    for turn in (90, 180, 270):
+        assert all(found.face.unfit for found in reader.read(shown(portrait(3).rotate(turn))))
 
 
 def odd(what):
@@ -267,6 +319,7 @@ def test_what_is_turned_cut_blurred_or_hardly_a_face_is_not_fit_to_be_compared()
         ({"pitch": 0.4}, "turned away"),
         ({"cut": 0.4}, "cut off"),
         ({"sharpness": 0.1}, "blurred"),
+        ({"light": 0.5}, "burnt out or faded"),
     ):
         other = dataclasses.replace(whole, **change)
         assert why in other.unfit
