@@ -166,6 +166,9 @@ class JxrImageFile(_Coded):
 _JXR_TURNED = {1: 4, 2: 2, 3: 3, 4: 6, 5: 7, 6: 5, 7: 8}
 
 
+_END = b"\xff\xd9"
+
+
 class JpegImageFile(_Coded):
     """JPEG that Pillow does not read: of more than 8 bits a sample, without loss, JPEG-LS (ITU-T T.87)."""
 
@@ -183,10 +186,18 @@ class JpegImageFile(_Coded):
         if exif >= 0 and tags.order_of(self.data, exif + 6):
             self.info["exif"] = self.data[exif : frame.at]
 
+    def _values(self, codecs: Any) -> Any:
+        if self.codec == "jpegls" and not self._ends():  # CharLS would look for the end for many seconds
+            self.data += _END
+        return super()._values(codecs)
+
+    def _ends(self) -> bool:
+        return self.data.rfind(_END) >= max(0, self._pixels_at)
+
     def _fault(self) -> str | None:
         if self.codec == "jpegls":
             return None  # it is strict
-        if self.data.rfind(b"\xff\xd9") < max(0, self._pixels_at):
+        if not self._ends():
             return "cut off: no end marker"
         if jpeg.plain_is_zero(self.data):
             return None

@@ -156,6 +156,8 @@ def test_each_entry_is_itself_whatever_it_is_called(tmp_path, kind, names):
     given, wanted = NAMES[names]
     if names == "none" and (kind == "zip" or "AES" in kind):
         pytest.skip("what writes these can't leave a name out")
+    if kind == "7z, locked" and names not in ("none", "letters"):
+        pytest.skip("its names are those of 7z, and each of its passwords takes a second")
     if kind.startswith("7z"):  # py7zr parts folders by / alone
         wanted = [name.replace("\\", "/") for name in wanted]
     path = tmp_path / "a"
@@ -414,7 +416,7 @@ def zstandard(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(("method", "pack"), [(9, deflate64), (93, zstandard), (95, lzma.compress), (98, ppmd)])
-@pytest.mark.parametrize("data", [PICTURES[0], encode(picture(64, (900, 700)), "BMP")], ids=["small", "large"])
+@pytest.mark.parametrize("data", [PICTURES[0], encode(picture(64, (700, 540)), "BMP")], ids=["small", "large"])
 def test_members_are_unpacked_whatever_packed_them(tmp_path, method, pack, data):
     path = tmp_path / "a.zip"
     packed = pack(data)
