@@ -15,11 +15,9 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
 
 from imgmatch.errors import EvidenceError, ImgmatchError, MachineError, SourceDiskError, raise_if_machine, why
-from imgmatch.evidence.formats.disk_image import damage_issue
 from imgmatch.evidence.limits import NOTHING_SET, AllLimits
 from imgmatch.evidence.look import Look
 from imgmatch.evidence.mended import Lost, Mended, said
-from imgmatch.evidence.naming import named
 from imgmatch.evidence.options import DEFAULT_OPTIONS, SourceOptions
 from imgmatch.evidence.reopen import Reopener
 from imgmatch.locator import Locator
@@ -67,10 +65,14 @@ class Content:
         except EvidenceError as error:
             if self.lost:
                 raise EvidenceError("unreadable", f"{said(self.lost)}; what is left: {error}", error.stage) from error
+            from imgmatch.evidence.naming import named  # hundreds of signatures: not for what is a picture
+
             raise named(error, self._at, self.digests.size_bytes) from error.__cause__
 
     def damage(self) -> tuple[Issue, ...]:
         """What is said of the disk image that it lies in, where a part of the bytes is missing there."""
+        from imgmatch.evidence.formats.disk_image import damage_issue  # its parsers: not for what is whole
+
         met = {each.damage.start: each.damage for each in self.lost if each.damage.place}
         return tuple(damage_issue(damage) for damage in met.values())
 
