@@ -155,6 +155,13 @@ def run_json(*arguments, **options):
     return json.loads(result.stdout)
 
 
+def workers() -> set[psutil.Process]:
+    """The workers of this process that are up, without what they are forked from."""
+    below = {child: " ".join(child.cmdline()) for child in psutil.Process().children(recursive=True)}
+    nurseries = {child for child, line in below.items() if "import breed" in line and child.ppid() == os.getpid()}
+    return {child for child, line in below.items() if "imgmatch.workers.child" in line} - nurseries
+
+
 def snapshot(folder: Path) -> dict[str, tuple]:
     """Content, mode and times of everything in a folder, to show that nothing touched it."""
     found = {}

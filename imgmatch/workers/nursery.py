@@ -24,7 +24,7 @@ from typing import Any
 _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "SYSTEMROOT", "TEMP")
 # One thread a library; the zone in which The Sleuth Kit takes FAT's times to be told.
 _SETTINGS = {"TZ": "UTC", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-_BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from imgmatch.workers import child; child.{}()"
+_BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from imgmatch.workers.child import {0}; {0}()"
 
 
 def _python(entry: str, *arguments: object, **streams: Any) -> subprocess.Popen[bytes]:

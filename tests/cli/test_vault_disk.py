@@ -139,7 +139,7 @@ class Life:
     def kill(self, *words):
         """A command that is killed on its way."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self.starter.run(_told(words), self.disk.at / "cwd", None, self.random.uniform(0.1, 0.9))
+            self.starter.run(_told(words), self.disk.at / "cwd", None, self.random.uniform(0.1, 0.9), os.environ)
         for made in self.out.glob("once*"):  # it was not killed, then
             shutil.rmtree(made) if made.is_dir() else made.unlink()
 
@@ -147,7 +147,7 @@ class Life:
         """One command, from start to end; with ``killed`` after one that was killed."""
         if killed:
             self.kill(*words)
-        done = self.starter.run(_told(words), self.disk.at / "cwd", None, 120)
+        done = self.starter.run(_told(words), self.disk.at / "cwd", None, 120, os.environ)
         assert done.returncode == 0, (words, done.stderr.decode())
 
 

@@ -20,7 +20,7 @@ from imgmatch.parsers.pieces import Settings
 from imgmatch.streams import Shared
 from imgmatch.types import Evidence, Issue
 from imgmatch.workers.parse import extract
-from tests.conftest import encode
+from tests.conftest import encode, workers
 
 SIZE = (352, 288)
 FPS = 10
@@ -192,15 +192,14 @@ def test_limits_keep_what_came_before(tmp_path):
 @pytest.mark.slow
 def test_a_picture_that_needs_too_much_memory_is_an_issue(tmp_path):
     pytest.importorskip("resource", reason="needs a system with resource limits")
-    psutil = pytest.importorskip("psutil", reason="needs psutil")
-    before = psutil.Process().children()
+    before = workers()
     path = tmp_path / "a.tif"
     pages = [Image.new("1", (8000, 8000), colour) for colour in (0, 1)]
     pages[0].save(path, save_all=True, append_images=pages[1:], compression="tiff_deflate")
     found, issues = split(path, limits=SourceLimits(max_memory_bytes=400 << 20))
     assert ([f.locator.kind for f in found], [i.error for i in issues]) == (["file"], ["limit"])
     assert "max_memory_bytes" in issues[0].message
-    assert set(psutil.Process().children()) <= set(before)  # what could not be had may be missing there for good
+    assert workers() <= before  # what could not be had may be missing there for good
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.avi", "a.ts", "b.avi"])
@@ -248,17 +247,16 @@ def test_a_list_of_other_files_opens_none_of_them(tmp_path, text):
 
 
 def test_a_reader_that_dies_costs_one_issue_and_is_replaced(tmp_path):
-    psutil = pytest.importorskip("psutil", reason="needs psutil")
     if not hasattr(signal, "SIGKILL"):
         pytest.skip("needs a system with SIGKILL")
     noise = [Image.fromarray(np.random.default_rng(n).integers(0, 256, (480, 640, 3), np.uint8)) for n in range(6)]
     path = film(tmp_path / "a.avi", "mjpeg", noise, seconds=0.2, size=(640, 480))
-    before = {child.pid for child in psutil.Process().children()}
+    before = workers()
     # Other limits, another process: told by that from those that are up.
     found = walk(path, options=SourceOptions(limits=SourceLimits(max_memory_bytes=(4 << 30) + 1)))
     first = next(found)
     assert isinstance(first, Evidence)
-    (reader,) = (child for child in psutil.Process().children() if child.pid not in before)
+    (reader,) = workers() - before
     reader.kill()
     rest = list(found)
     assert isinstance(rest[-1], Issue)
@@ -274,8 +272,8 @@ def test_a_reader_ends_with_the_program_that_started_it(tmp_path):
 
     path = film(tmp_path / "a.mp4")
     script = (
-        "import sys, psutil; from imgmatch.evidence import walk; list(walk(sys.argv[1]));"
-        "print(*[c.pid for c in psutil.Process().children()], flush=True); sys.stdin.read()"
+        "import sys; from imgmatch.evidence import walk; from tests.conftest import workers; list(walk(sys.argv[1]));"
+        "print(*[c.pid for c in workers()], flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", script, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=os.getcwd()

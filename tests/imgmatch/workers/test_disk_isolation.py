@@ -18,7 +18,7 @@ from imgmatch.locator import Locator
 from imgmatch.types import Evidence, Issue
 from imgmatch.workers import session
 from imgmatch.workers.process import Process
-from tests.conftest import encode, picture
+from tests.conftest import encode, picture, workers
 
 pytest.importorskip("pytsk3", reason="needs the extra forensic (pytsk3)")
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGPROF"), reason="the tools are Linux's")
@@ -110,10 +110,9 @@ def deadly(monkeypatch, wanted):
 @contextmanager
 def new_processes(**limits):
     """Options that have an image read by processes of its own, and what tells which these are."""
-    psutil = pytest.importorskip("psutil", reason="needs psutil")
-    before = set(psutil.Process().children())
+    before = workers()
     limits = SourceLimits(max_memory_bytes=next(MEMORY), **limits)
-    yield SourceOptions(limits=limits), lambda: set(psutil.Process().children()) - before
+    yield SourceOptions(limits=limits), lambda: workers() - before
 
 
 def test_a_file_that_holds_the_sleuth_kit_up_costs_one_issue_and_the_rest_is_found(ext2):
@@ -223,9 +222,10 @@ def test_no_process_outlives_the_program(ext2, ending):
     psutil = pytest.importorskip("psutil", reason="needs psutil")
     endless(ext2, "a/0.jpg")
     script = (
-        "import sys, psutil, threading; from imgmatch.evidence import walk; found = walk(sys.argv[1]);"
+        "import sys, threading; from imgmatch.evidence import walk; from tests.conftest import workers;"
+        "found = walk(sys.argv[1]);"
         "threading.Thread(target=list, args=[found], daemon=True).start()\n"
-        "while not (pids := [c.pid for c in psutil.Process().children()]): pass\n"
+        "while not (pids := [c.pid for c in workers()]): pass\n"
         "print(*pids, flush=True); sys.stdin.read(1)"
     )
     with subprocess.Popen(
