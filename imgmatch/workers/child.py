@@ -73,15 +73,34 @@ def breed() -> None:
             word, given, _, _ = socket.recv_fds(asked, 32, 3)
             if not word:
                 os._exit(0)
-            pid = os.fork()
-            if not pid:
-                _become(*given[:2])
-            os.close(given[0])
-            os.close(given[1])
-            handle = os.pidfd_open(pid)
-            socket.send_fds(asked, [b"%d" % pid], [handle])
-            living[handle] = pid, given[2]
-            waiting.register(handle, select.POLLIN)
+            living |= (born := _born(asked, given))
+            for handle in born:
+                waiting.register(handle, select.POLLIN)
+
+
+def _born(asked: socket.socket, given: list[int]) -> dict[int, tuple[int, int]]:
+    """Fork a worker with these descriptors; its handle, its number, and where to leave word of its end. Nothing, and no
+    handle is answered, where this machine has no room: that is no fault of those that live.
+    """
+    pid = 0
+    try:
+        source, sink, tells = given
+        pid = os.fork()
+        if not pid:
+            _become(source, sink)
+        handle = os.pidfd_open(pid)
+    except (OSError, ValueError):
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        for descriptor in given:
+            os.close(descriptor)
+        asked.send(b"no room")
+        return {}
+    os.close(source)
+    os.close(sink)
+    socket.send_fds(asked, [b"%d" % pid], [handle])
+    return {handle: (pid, tells)}
 
 
 def _become(source: int, sink: int) -> None:

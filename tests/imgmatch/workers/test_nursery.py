@@ -68,9 +68,12 @@ def test_who_died_unasked_is_followed_by_one_that_lies_elsewhere_in_memory():
     old = parent(second)
     for worker in (second, third, fourth):
         worker.end()
-    del worker, first, second, third  # the last that hold the old one
-    gc.collect()
-    assert not psutil.pid_exists(old) or psutil.Process(old).status() == psutil.STATUS_ZOMBIE
+    del worker, first, second, third  # the last that hold the old one, but for who looks at their time now and then
+    until = time.monotonic() + 30
+    while psutil.pid_exists(old) and psutil.Process(old).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+        gc.collect()
 
 
 def test_where_the_nursery_is_killed_all_of_it_ends_and_the_next_worker_has_a_new_one():
@@ -81,6 +84,17 @@ def test_where_the_nursery_is_killed_all_of_it_ends_and_the_next_worker_has_a_ne
                 worker.hear(dict)
         with pool.lent() as worker:
             assert worker.alive
+
+
+def test_where_the_nursery_has_no_room_its_workers_live_on_and_another_takes_over():
+    first = started()
+    old = psutil.Process(parent(first))
+    old.rlimit(psutil.RLIMIT_NOFILE, (3, 3))
+    second = started()
+    assert parent(second) != old.pid
+    assert first.alive
+    first.end()
+    second.end()
 
 
 def test_a_finalizer_may_end_a_worker_while_another_is_born(monkeypatch):
