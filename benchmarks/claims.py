@@ -104,8 +104,8 @@ CLAIMS = (
         "ingest",
     ),
     Claim(
-        "ingest of {ingest_rivals:files|,} photographs without VNNI, with all of that; immaculate by a network / by PDQ "
-        "alone; imagededup by a network / by pHash alone",
+        "ingest of {ingest_rivals:files|,} photographs without VNNI, with all of that; immaculate by a network / "
+        "by PDQ alone; imagededup by a network / by pHash alone",
         "{ingest_rivals:programs/imgmatch/files_per_s|.0f} files/s; "
         "{ingest_rivals:programs/immaculate, sscd_distilled/files_per_s|.0f} / "
         "{ingest_rivals:programs/immaculate, pdq/files_per_s|.0f}; "

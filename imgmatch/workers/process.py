@@ -194,10 +194,13 @@ def in_starter(work: Callable[[], None]) -> None:
 def _watch() -> None:
     while True:
         time.sleep(_LOOK_SECONDS)
-        now = time.monotonic()
-        for process in list(_alive):
-            if process.deadline < now:
-                process.expire()
+        _expire(time.monotonic())
+
+
+def _expire(now: float) -> None:  # by itself: the thread above would hold on to the last process that it looked at
+    for process in list(_alive):
+        if process.deadline < now:
+            process.expire()
 
 
 def _forget() -> None:
