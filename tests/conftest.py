@@ -1,5 +1,6 @@
 """What all tests share: development photographs, bad files, and imgmatch run from outside."""
 
+import contextlib
 import io
 import json
 import os
@@ -152,9 +153,13 @@ def run_json(*arguments, **options):
 
 def workers() -> set[psutil.Process]:
     """The workers of this process that are up, without what they are forked from."""
-    below = {child: " ".join(child.cmdline()) for child in psutil.Process().children(recursive=True)}
-    nurseries = {child for child, line in below.items() if "import breed" in line and child.ppid() == os.getpid()}
-    return {child for child, line in below.items() if "imgmatch.workers.child" in line} - nurseries
+    found = set()
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # gone since, or about to be
+            words, above = " ".join(child.cmdline()), child.ppid()
+            if "imgmatch.workers.child" in words and not ("import breed" in words and above == os.getpid()):
+                found.add(child)
+    return found
 
 
 def snapshot(folder: Path) -> dict[str, tuple]:
