@@ -1,6 +1,7 @@
 """The ring hands the keys of a case to people: what each opens, what nobody else does, what is said of a change."""
 
 import json
+import statistics
 import time
 
 import pytest
@@ -64,10 +65,10 @@ def test_what_does_not_fit_is_refused_in_the_same_words_and_the_same_time(made):
     stranger, _ = age.new_identity()
 
     def refused(secret):
-        started = time.process_time()
+        started = time.perf_counter()
         with pytest.raises(LockedError) as error:
             ring.unlock(secret)
-        return str(error.value), time.process_time() - started
+        return str(error.value), time.perf_counter() - started
 
     wrong, unknown = [], []  # in turns, as this machine may have something else to do
     for number in range(9):
@@ -76,7 +77,7 @@ def test_what_does_not_fit_is_refused_in_the_same_words_and_the_same_time(made):
     said = {text for text, _ in wrong + unknown} | {refused(Identity(stranger))[0]}
     assert len(said) == 1
     assert "Ada" not in said.pop()
-    a, b = (min(took for _, took in tries) for tries in (wrong, unknown))
+    a, b = (statistics.median(took for _, took in tries) for tries in (wrong, unknown))
     assert min(a, b) > 0.6 * max(a, b)
 
 

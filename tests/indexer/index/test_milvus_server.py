@@ -247,8 +247,7 @@ def test_a_server_whose_disk_is_full_says_so_and_has_every_row_once_there_is_roo
         with pytest.raises(OSError, match="No space left"):
             _fill_up(filler)
         fill(case, vectors[500:], 500, WIDE)
-        full_or_gone = "the server is full; make room on it, then run: imgmatch index build CASE|can't be reached"
-        with pytest.raises(CaseError, match=full_or_gone):  # on a slow machine it may have died of it by then
+        with pytest.raises(CaseError, match="the server is full; make room on it, then run: imgmatch index build CASE"):
             follow(case.shelves())
         filler.unlink()
         full.kill()
