@@ -135,6 +135,7 @@ def test_an_examiners_way_through_the_page(seen, rooms, tmp_path):
     first = cards.first.locator("img")
     page.keyboard.down("s")
     expect(first).to_have_attribute("data-shown", "1", timeout=WAIT_MS)
+    expect(page.locator("img[data-shown='1']")).to_have_count(2, timeout=WAIT_MS)  # the query with it
     page.keyboard.up("s")
     expect(first).not_to_have_attribute("data-shown", "1")
     page.wait_for_function(f"([e, most]) => ({SEEN})(e) < most", arg=[first.element_handle(), detail(original) / 20])
