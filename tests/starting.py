@@ -1,15 +1,19 @@
 """Starts imgmatch for tests: each command in a process of its own, forked from one that has its modules already.
 
-What a command imports takes longer than most of what tests ask of it. Where anything about the start is to be another
+What a command imports takes longer than most of what tests ask of it; so does what its workers import, whose nursery is
+forked in the same way, from a process that was started as a nursery is. Where anything about the start is to be another
 (limits, descriptors, of the environment what Python or a library reads as it starts), it is started as a user would.
 """
 
 import atexit
 import contextlib
+import functools
+import gc
 import importlib
 import json
 import os
 import runpy
+import select
 import signal
 import socket
 import subprocess
@@ -21,13 +25,17 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
+from imgmatch.workers import child, nursery
+
 ROOT = Path(__file__).parents[1]
 _MODULES = """
 cli.app cli.render.terminal cli.render.progress cli.commands.search cli.commands.ingest cli.commands.case
 cli.commands.show cli.commands.audit cli.commands.check cli.commands.exchange cli.commands.index cli.commands.known
 cli.commands.matches cli.commands.models cli.render.search indexer.search.searcher indexer.search.sets
 indexer.search.background indexer.intake.ingest indexer.care.check indexer.care.indexing indexer.out.report
-indexer.out.exchange faiss cv2 onnxruntime sqlite3 jinja2
+indexer.out.exchange indexer.search.several indexer.search.names imgmatch.models.runtimes.onnx_model imgmatch.version
+faiss cv2 onnxruntime sqlite3 jinja2 mmap numpy.ma pyseccomp resource rich.progress rich.table typer._adapters
+typer._click.decorators pydantic.json_schema pydantic.plugin._loader pydantic.plugin._schema_validator zoneinfo
 """
 
 
@@ -114,7 +122,10 @@ def _early(environment: Mapping[str, str]) -> dict[str, str]:
 def serve(asked: socket.socket) -> None:
     """Fork a command for each request, with its standard streams; say its number, and how it ended."""
     for name in _MODULES.split():
-        importlib.import_module(name)
+        with contextlib.suppress(ImportError):  # a part that another release of a library lacks
+            importlib.import_module(name)
+    mother = _mother()
+    gc.freeze()
     while True:
         told, descriptors, _, _ = socket.recv_fds(asked, 1 << 17, 4)
         if not told:
@@ -124,6 +135,8 @@ def serve(asked: socket.socket) -> None:
             request = json.loads(told)
             pid = os.fork()
             if pid == 0:
+                if mother is not None:
+                    nursery._python = functools.partial(_bred, mother)
                 _become(request, descriptors)
             answer = socket.socket(fileno=descriptors[3])
             with contextlib.suppress(OSError):  # whoever asked waits no more: it was killed
@@ -132,9 +145,82 @@ def serve(asked: socket.socket) -> None:
             os._exit(0)
         for descriptor in descriptors:
             os.close(descriptor)
-        with contextlib.suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
+        _bury()
+
+
+def _bury() -> None:
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def _mother() -> socket.socket | None:
+    """The way to a process that was started as the nursery of a command's workers is, of which nurseries are forked."""
+    if not nursery._can_fork():  # pragma: no cover
+        return None
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    nothing = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+    as_before, nursery._BOOT = nursery._BOOT, nursery._BOOT.replace(child.__name__, __name__)
+    with theirs:
+        mother = nursery._python(bear.__name__, theirs.fileno(), os.getpid(), pass_fds=[theirs.fileno()], **nothing)
+    _kept.append(mother)
+    nursery._BOOT = as_before
+    return ours
+
+
+_kept: list[subprocess.Popen[bytes]] = []
+
+
+def bear() -> None:
+    """The entry of that process. Each nursery ends with the command that asked for it, as its socket does."""
+    asked = socket.socket(fileno=int(sys.argv[2]))
+    child.die_with_parent(int(sys.argv[3]))
+    child._load(child.PICTURES.modules)
+    importlib.import_module(child.PICTURES.serve.partition(":")[0])
+    gc.freeze()
+    while True:
+        word, given, _, _ = socket.recv_fds(asked, 32, 2)
+        if not word:
+            os._exit(0)
+        parent = os.getpid()
+        pid = os.fork()
+        if not pid:
+            os.close(given[1])
+            asked.close()
+            os.setsid()
+            sys.argv[2:] = [str(given[0]), str(parent)]
+            try:
+                child.breed()
+            finally:
+                os._exit(1)
+        with socket.socket(fileno=given[1]) as answer, open(os.pidfd_open(pid), "rb", 0) as handle:
+            socket.send_fds(answer, [b"%d" % pid], [handle.fileno()])
+        os.close(given[0])
+        _bury()
+
+
+class _Bred:
+    """A nursery, as ``subprocess.Popen`` has one."""
+
+    def __init__(self, pid: int, handle: int) -> None:
+        self.pid, self._handle = pid, handle
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._handle, signal.SIGKILL)
+
+    def wait(self) -> None:
+        select.select([self._handle], [], [])
+
+
+def _bred(mother: socket.socket, entry: str, *_: object, pass_fds: list[int], **__: object) -> _Bred:
+    assert entry == child.breed.__name__
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours:
+        with theirs:
+            socket.send_fds(mother, [b"one more"], [*pass_fds, theirs.fileno()])
+        pid, (handle,), _, _ = socket.recv_fds(ours, 32, 1)
+    return _Bred(int(pid), handle)
 
 
 def _become(request: dict[str, Any], descriptors: list[int]) -> None:
