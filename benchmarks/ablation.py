@@ -166,7 +166,7 @@ class Measured:
         self.copies = {name: self._set(houses, [alter(name, houses[n], SEED + n) for n in chosen]) for name in COPIES}
 
     def _maps(self, pictures: Sequence[Pixels], side: int) -> Tensor:
-        ready = [torch.from_numpy(prepared(pixels, side))[None] for pixels in pictures]
+        ready = [torch.from_numpy(np.array(prepared(pixels, side)))[None] for pixels in pictures]
         return torch.cat([early(self.network, one) for one in ready])
 
     def _set(self, gallery: Sequence[Pixels], queries: Sequence[Pixels]) -> tuple[Tensor, dict[int, Tensor]]:
@@ -284,7 +284,8 @@ def main() -> None:
             began = time.monotonic()
             whole, half = trained(variant, config, start, batches, seed)
             found.setdefault(variant.name, []).append(measured.run(whole))
-            found.setdefault(f"{variant.name}, half kept", []).append(measured.run(half))
+            if variant is VARIANTS[0]:
+                found.setdefault(f"{variant.name}, half kept", []).append(measured.run(half))
             kept.write_text(json.dumps(found))
             print(f"{variant.name}, seed {seed}: {time.monotonic() - began:.0f} s", flush=True)
     columns = list(found[BEFORE][0])
