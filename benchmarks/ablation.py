@@ -243,9 +243,10 @@ def prepare(config: TrainConfig) -> tuple[Run, dict[str, list[Batch]]]:
     network = fold(start.plain).eval()
     rooms = rendered_rooms(config)
     assert rooms is not None
-    few = math.ceil(config.room_share * config.steps)
+    half = math.ceil(config.steps / 2)  # each batch is met some two times
+    few = math.ceil(config.room_share * half)
     wanted: dict[str, tuple[int, RoomPack | None]] = {
-        PHOTOGRAPHS: (config.steps, None), "all": (few, rooms), "nobody": (few, without_people(config, rooms)),
+        PHOTOGRAPHS: (half, None), "all": (few, rooms), "nobody": (few, without_people(config, rooms)),
     }  # fmt: skip
     batches = {}
     for name, (steps, of_rooms) in wanted.items():
