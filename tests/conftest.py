@@ -16,7 +16,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from imgmatch.workers.choice import set_isolated
-from tests import starting
+from tests import remembered, starting
 
 ROOT = Path(__file__).parents[1]
 
@@ -32,6 +32,16 @@ def isolated_again():
     """A command that was run in this process with --no-isolation leaves nothing behind."""
     yield
     set_isolated(True)
+
+
+@pytest.fixture(autouse=True)
+def remembering(request):
+    """Networks are themselves where the tests of imgmatch are about them; elsewhere what they gave is remembered."""
+    if (ROOT / "tests" / "imgmatch") in request.path.parents:
+        yield
+    else:
+        with remembered.remembering():
+            yield
 
 
 @pytest.fixture(scope="session", autouse=True)

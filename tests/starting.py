@@ -61,11 +61,14 @@ class Starter:
     """The process that commands are forked from; it is started by the first of them."""
 
     def __init__(self) -> None:
+        from tests import remembered  # ONNX Runtime, which the nurseries' own beginning is to lack
+
         self._environment = _early(os.environ)
         self._owner = os.getpid()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket = ours
-        code = f"import socket; from tests.starting import serve; serve(socket.socket(fileno={theirs.fileno()}))"
+        given = f"socket.socket(fileno={theirs.fileno()}), {remembered.folder()!r}"
+        code = f"import socket; from tests.starting import serve; serve({given})"
         self._process = subprocess.Popen(
             [sys.executable, "-c", code],
             cwd=ROOT,
@@ -119,11 +122,16 @@ def _early(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def serve(asked: socket.socket) -> None:
-    """Fork a command for each request, with its standard streams; say its number, and how it ended."""
+def serve(asked: socket.socket, memory: str) -> None:
+    """Fork a command for each request, with its standard streams; say its number, and how it ended. ``memory``: the
+    folder of what networks gave.
+    """
     for name in _MODULES.split():
         with contextlib.suppress(ImportError):  # a part that another release of a library lacks
             importlib.import_module(name)
+    from tests import remembered
+
+    remembered.remember(memory)
     mother = _mother()
     gc.freeze()
     while True:

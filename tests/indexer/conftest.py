@@ -13,11 +13,13 @@ from imgmatch.models import load_model
 from imgmatch.workers import pictures
 from imgmatch.workers.pictures import PicturePool
 from indexer.case.case import Case
+from tests.remembered import remembering
 
 
 @pytest.fixture(scope="session")
 def embedder():
-    return load_model(device="cpu", threads=1)
+    with remembering():
+        return load_model(device="cpu", threads=1)
 
 
 @pytest.fixture(autouse=True)

@@ -251,9 +251,9 @@ def test_kill_9_at_any_moment_loses_and_doubles_nothing(tmp_path):
     (folder / "broken.jpg").write_bytes(b"no")
     (folder / "z-copy.jpg").write_bytes((folder / "0000.jpg").read_bytes())
     states, workers = [], 0
-    started = time.perf_counter()
     run("init", tmp_path / "whole")
-    run_json("ingest", tmp_path / "whole", folder)
+    started = time.perf_counter()  # of what is killed below
+    subprocess.run(command(tmp_path / "whole", folder), cwd=ROOT, capture_output=True, check=True)
     seconds = time.perf_counter() - started
     whole = state(tmp_path / "whole")
     for number in range(5):
