@@ -89,15 +89,16 @@ class Starter:
         stdin: bytes | None,
         timeout: float,
         environment: Mapping[str, str],
+        first: str = "",
     ) -> subprocess.CompletedProcess:
-        """One command from start to end."""
+        """One command from start to end; it runs the code ``first``, as a ``sitecustomize`` is run."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ours, theirs, TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as err:
             given.write(stdin or b"")
             given.seek(0)
             late = {name: value for name, value in environment.items() if name.startswith(_READ_LATE)}
             words = [os.fsdecode(argument) for argument in arguments]
-            told = {"arguments": words, "cwd": os.fspath(cwd), "environment": late}
+            told = {"arguments": words, "cwd": os.fspath(cwd), "environment": late, "first": first}
             descriptors = [given.fileno(), out.fileno(), err.fileno(), theirs.fileno()]
             socket.send_fds(self._socket, [json.dumps(told).encode()], descriptors)
             pid = int(ours.recv(99))
@@ -243,6 +244,7 @@ def _become(request: dict[str, Any], descriptors: list[int]) -> None:
     sys.argv = ["cli.main", *request["arguments"]]
     code = 0
     try:
+        exec(request["first"], {})
         runpy.run_module("cli.main", run_name="__main__", alter_sys=True)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
