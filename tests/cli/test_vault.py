@@ -30,10 +30,13 @@ SECRET = "quite-singular-name"
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="looks at files as they lie")
 
 
+QUICK = ("imgmatch.vault.ring._ARGON2ID", {"memory_kib": 8192, "iterations": 1, "lanes": 1})
+
+
 @pytest.fixture(autouse=True)
 def in_this_process(monkeypatch):
     """What opens a case here is forgotten."""
-    monkeypatch.setattr("imgmatch.vault.ring._ARGON2ID", {"memory_kib": 8192, "iterations": 1, "lanes": 1})
+    monkeypatch.setattr(*QUICK)
     yield
     unlock.ask_by(unlock.from_environment)
 
@@ -63,15 +66,25 @@ def case(world, tmp_path):
     return tmp_path / "case"
 
 
-@pytest.fixture
-def filled(tmp_path, monkeypatch):
-    """A case of vectors with an index, encrypted for one person, and what opens it."""
+@pytest.fixture(scope="module")
+def filled_once(tmp_path_factory):
+    """A key, and a case of vectors with an index, encrypted for it."""
+    folder = tmp_path_factory.mktemp("filled")
     secret, public = age.new_identity()
-    with Case.create(tmp_path / "filled", model=SPEC, owner=Owner("Ada", public)) as made:
-        add(made, clouds(0, 2000))
-        build(made, SPEC, BuildConfig(kind="hnsw"))
-    (tmp_path / "filled-key").write_text(secret)
-    monkeypatch.setenv("IMGMATCH_IDENTITY", str(tmp_path / "filled-key"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(*QUICK)
+        with Case.create(folder / "case", model=SPEC, owner=Owner("Ada", public)) as made:
+            add(made, clouds(0, 2000))
+            build(made, SPEC, BuildConfig(kind="hnsw"))
+    (folder / "key").write_text(secret)
+    return folder
+
+
+@pytest.fixture
+def filled(filled_once, tmp_path, monkeypatch):
+    """A case of vectors with an index, encrypted for one person, and what opens it."""
+    shutil.copytree(filled_once / "case", tmp_path / "filled")
+    monkeypatch.setenv("IMGMATCH_IDENTITY", str(filled_once / "key"))
     unlock.ask_by(unlock.from_environment)
     return tmp_path / "filled"
 

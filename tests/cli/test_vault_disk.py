@@ -139,7 +139,7 @@ class Life:
     def kill(self, *words):
         """A command that is killed on its way."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self.starter.run(_told(words), self.disk.at / "cwd", None, self.random.uniform(0.1, 0.9), os.environ)
+            self.starter.run(_told(words), self.disk.at / "cwd", None, self.random.uniform(0.03, 0.35), os.environ)
         for made in self.out.glob("once*"):  # it was not killed, then
             shutil.rmtree(made) if made.is_dir() else made.unlink()
 

@@ -63,9 +63,10 @@ def tiny(pictures, tmp_path_factory):
 
 
 @pytest.fixture
-def without_onnx(monkeypatch):
-    """Leave the export out, which takes longer than these runs; one test makes it, and its own tests check it."""
+def weights_alone(monkeypatch):
+    """Leave the export and the curve out, which take longer than these runs; one test makes them."""
     monkeypatch.setattr(export, "export_onnx", lambda network, path, *sides: path.write_bytes(b"left out"))
+    monkeypatch.setattr(training, "draw_curve", lambda history, evaluations, path: None)
 
 
 class PulledPlugError(Exception):
@@ -99,7 +100,7 @@ class TestRun:
         assert 0 <= whole.evaluation["mean"] <= 1
         assert Image.open(whole.output / "loss.png").size[0] > 500
 
-    def test_a_stopped_run_goes_on_as_if_it_had_not_been(self, whole, tiny, tmp_path, without_onnx):
+    def test_a_stopped_run_goes_on_as_if_it_had_not_been(self, whole, tiny, tmp_path, weights_alone):
         config = replace(tiny, output=tmp_path)
         with pytest.raises(PulledPlugError):
             train(config, stop_at(2))  # past the checkpoint of step 2
@@ -111,11 +112,11 @@ class TestRun:
         with pytest.raises(UsageError, match=r"checkpoint\.pt: was begun with another temperature"):
             train(replace(tiny, output=whole.output, temperature=0.2))
 
-    def test_begins_from_its_own_weights(self, whole, tiny, tmp_path, without_onnx):
+    def test_begins_from_its_own_weights(self, whole, tiny, tmp_path, weights_alone):
         further = train(replace(tiny, output=tmp_path, weights=whole.weights, steps=1))
         assert json.loads(further.record.read_text())["steps"] == 1
 
-    def test_a_share_of_the_weights_it_began_with_is_kept(self, whole, tiny, tmp_path, without_onnx):
+    def test_a_share_of_the_weights_it_began_with_is_kept(self, whole, tiny, tmp_path, weights_alone):
         learned, half, begun = (
             load_file(
                 train(
@@ -135,14 +136,14 @@ class TestRun:
 
 
 @pytest.mark.slow
-def test_the_loss_falls(tiny, tmp_path, without_onnx):
+def test_the_loss_falls(tiny, tmp_path, weights_alone):
     result = train(replace(tiny, output=tmp_path, steps=20, batch=16, backbone_rate=5e-4, validate_every=20))
     pair = [entry["pair"] for entry in json.loads(result.record.read_text())["history"]]
     assert np.mean(pair[-6:]) < 0.8 * np.mean(pair[:6])
 
 
 @pytest.mark.slow
-def test_labels_and_rendered_rooms_join_in(tiny, pictures, tmp_path, without_onnx):
+def test_labels_and_rendered_rooms_join_in(tiny, pictures, tmp_path, weights_alone):
     table = tmp_path / "labels.csv"
     names = sorted(p.relative_to(pictures).as_posix() for p in pictures.rglob("*.png"))
     table.write_text("file,label\n" + "".join(f"{name},hotel {i // 6}\n" for i, name in enumerate(names[:60])))
