@@ -97,5 +97,17 @@ def remember(folder: str) -> None:
 def remembering() -> Iterator[None]:
     """Meanwhile, sessions that this process opens remember, together with its commands."""
     remember(folder())
-    yield
-    onnx_model.open_session = _open_session
+    try:
+        yield
+    finally:
+        onnx_model.open_session = _open_session
+
+
+@contextlib.contextmanager
+def forgotten() -> Iterator[None]:
+    """Meanwhile, sessions that this process opens are the networks themselves."""
+    before, onnx_model.open_session = onnx_model.open_session, _open_session
+    try:
+        yield
+    finally:
+        onnx_model.open_session = before

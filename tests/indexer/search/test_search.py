@@ -4,13 +4,15 @@ from collections import defaultdict
 import pytest
 
 from imgmatch.errors import CaseError, UsageError
+from imgmatch.models import load_model
 from imgmatch.types import ModelSpec
-from indexer.case.case import AUDIT
+from indexer.case.case import AUDIT, Case
 from indexer.intake.ingest import ingest
 from indexer.search.request import LeaveOut, SearchRequest
 from indexer.search.searcher import Searcher
 from tests.conftest import encode, picture
 from tests.indexer.vectors import label
+from tests.remembered import forgotten
 
 
 @pytest.fixture
@@ -64,14 +66,16 @@ def test_a_folder_gives_one_result_a_file_and_names_what_is_no_picture(filled, e
     assert failed.matches == ()
 
 
-def test_the_same_search_gives_the_same_ranking(filled, embedder, photographs):
-    def ranking():
-        return [
-            [(m.item_id, m.score) for m in r.matches]
-            for r in Searcher(filled, embedder).search([photographs], SearchRequest(11))
-        ]
+def test_the_same_search_gives_the_same_ranking(tmp_path, photographs):
+    def ranking(name):
+        with forgotten():
+            embedder = load_model(device="cpu", threads=1)
+            with Case.create(tmp_path / name, model=embedder.spec) as case:
+                ingest(case, [photographs], embedder)
+                found = list(Searcher(case, embedder).search([photographs], SearchRequest(11)))
+        return [[(m.item_id, m.score) for m in r.matches] for r in found]
 
-    assert ranking() == ranking()
+    assert ranking("once") == ranking("again")
 
 
 def test_a_partly_read_item_and_query_are_marked(case, embedder, tmp_path):
