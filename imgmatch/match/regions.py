@@ -134,7 +134,7 @@ def frames(pixels: Pixels, limit: int) -> list[Box]:
         (int(left[i] / scale), int(top[i] / scale), int((right - left)[i] / scale), int((bottom - top)[i] / scale))
         for i in order[:400]
     ]
-    return distinct(boxes)[:limit]
+    return distinct(boxes, limit)
 
 
 def _edges(pixels: npt.NDArray[np.int16]) -> npt.NDArray[np.bool_]:
@@ -186,10 +186,12 @@ def _support(
     return share
 
 
-def distinct(boxes: Sequence[Box]) -> list[Box]:
-    """Boxes without those that are nearly the same as an earlier one."""
+def distinct(boxes: Sequence[Box], limit: int | None = None) -> list[Box]:
+    """Boxes without those that are nearly the same as an earlier one; the first ``limit`` of them."""
     kept: list[Box] = []
     for box in boxes:
+        if len(kept) == limit:
+            break
         if all(overlap(box, other) < _SAME for other in kept):
             kept.append(box)
     return kept
