@@ -112,8 +112,9 @@ def set_bytes(evidence: Evidence) -> int:
 def _walk_folders(
     root: str, skip: str | None, listed: Callable[[Locator], None] | None, excluded: Passed
 ) -> Iterator[Evidence | Issue]:
-    real_root = os.path.realpath(root)
-    levels = [_entries(root, skip, listed)]
+    real_root, below = os.path.realpath(root), os.path.join(root, "")
+    own = _met_at(skip, root, real_root)
+    levels = [_entries(root, own, listed)]
     while levels:
         entry = next(levels[-1], None)
         if entry is None:
@@ -122,19 +123,35 @@ def _walk_folders(
             if entry.locator.at == root and entry.error == SourceDiskError.kind:
                 raise MachineError(f"{readable(root)}: {entry.message}; it can't be gone on with")
             yield entry
-        elif excluded(os.path.relpath(entry.path, root), entry.is_folder):
+        elif excluded(entry.path.removeprefix(below), entry.is_folder):
             continue
         elif entry.is_link:
             yield _of_disk(entry.path, partial(_examine_link, real_root=real_root))
         elif entry.is_folder:
-            levels.append(_entries(entry.path, skip, listed))
+            levels.append(_entries(entry.path, own, listed))
         else:
             yield _of_disk(entry.path, _examine)
 
 
-def _entries(folder: str, skip: str | None, listed: Callable[[Locator], None] | None) -> Iterator[quiet.Entry | Issue]:
+def _met_at(skip: str | None, root: str, real_root: str) -> Callable[[str], bool]:
+    """Is a folder that is come to below ``root`` the one to ``skip``? No link is followed there, so that its path says
+    so; but for junctions on Windows, where all that lies above each folder has to be looked up.
+    """
+    if os.name == "nt":
+        return lambda folder: os.path.realpath(folder) == skip
+    below = os.path.join(real_root, "")
+    if skip == real_root:
+        skip = root
+    elif skip is not None and skip.startswith(below):
+        skip = os.path.join(root, skip.removeprefix(below))
+    return lambda folder: folder == skip
+
+
+def _entries(
+    folder: str, own: Callable[[str], bool], listed: Callable[[Locator], None] | None
+) -> Iterator[quiet.Entry | Issue]:
     """Entries of one folder, or the issue why there are none."""
-    if skip is not None and os.path.realpath(folder) == skip:
+    if own(folder):
         yield _issue(folder, "own_case", "this folder is the case itself; it is left out")
         return
     try:

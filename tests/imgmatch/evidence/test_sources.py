@@ -65,6 +65,26 @@ def test_the_folder_to_leave_out_is_left_out_and_said(tmp_path):
     assert kinds(walk(tmp_path, leave_out=tmp_path / "case")) == {"a.jpg": "evidence", "case": "own_case"}
 
 
+def test_the_folder_to_leave_out_is_known_by_whatever_path_it_is_come_to(tmp_path):
+    case = tmp_path / "disk" / "deeper" / "case"
+    case.mkdir(parents=True)
+    (case / "catalogue.sqlite").write_bytes(b"x")
+    (tmp_path / "disk" / "deeper" / "case2").mkdir()
+    (tmp_path / "disk" / "deeper" / "case2" / "a.jpg").write_bytes(b"x")
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    (tmp_path / "way").symlink_to(case)
+    for root, place in {"disk": "deeper/case", "link": "deeper/case", "disk/deeper": "case"}.items():
+        for named in (case, tmp_path / "link" / "deeper" / "case", tmp_path / "way"):
+            beside = {f"{place}2/a.jpg": "evidence", place: "own_case"}
+            found = {
+                os.path.relpath(one.locator.at, tmp_path / root): one for one in walk(tmp_path / root, leave_out=named)
+            }
+            assert {at: getattr(one, "error", "evidence") for at, one in found.items()} == beside
+    for root in (case, tmp_path / "way", tmp_path / "link" / "deeper" / "case"):
+        (found,) = walk(root, leave_out=case)
+        assert (found.error, found.locator.at) == ("own_case", str(root))
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_what_may_not_be_read_is_an_issue(tmp_path):
     (tmp_path / "closed").mkdir(mode=0)
