@@ -23,6 +23,7 @@ from imgmatch.errors import UsageError
 ENGLISH: Final = "en"
 LANGUAGES: Final = {ENGLISH: "English", "de": "Deutsch", "es": "español", "fr": "français"}
 VARIABLE: Final = "IMGMATCH_LANGUAGE"
+NO_BREAK: Final = "\u00a0"
 _FOLDER: Final = Path(__file__).with_name("languages")
 _PLACE: Final = re.compile(r"{(\d)}")
 _CHOICE: Final = re.compile(r"\[(\d) ([^\[\]|]*)\|([^\[\]|]*)\]")
@@ -30,6 +31,8 @@ _ONE: Final = {"fr": ("0", "1")}
 """Numbers that a language treats as one; elsewhere that is 1 alone."""
 
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
+_PER_CENT: Final = re.compile(r"\d+%")
+_DECIMAL: Final = re.compile(r"(-?\d+|\d{1,3}(?:,\d{3})+)\.(\d+)")
 
 _chosen: list[str] = []
 
@@ -72,11 +75,30 @@ def filled(message: str, *values: object) -> str:
 
 def shown(value: object) -> object:
     """A value as the language that was taken writes it: in others than English 2,430 would be two and a half, so that
-    thousands stand apart by a narrow space (ISO 80000-1, 7.3.1). Anything but such a number stays as it is.
+    thousands stand apart by a narrow space (ISO 80000-1, 7.3.1), and a per cent sign by one that doesn't break.
+    Anything but such a number stays as it is.
     """
-    if current() == ENGLISH or not (isinstance(value, str) and _THOUSANDS.fullmatch(value)):
+    if current() == ENGLISH or not isinstance(value, str):
         return value
-    return type(value)(value.replace(",", "\u202f"))
+    if _THOUSANDS.fullmatch(value):
+        return type(value)(value.replace(",", "\u202f"))
+    return type(value)(f"{value[:-1]}{NO_BREAK}%") if _PER_CENT.fullmatch(value) else value
+
+
+def decimal(number: float, places: int) -> str:
+    """A number with so many decimals, by a comma in others than English. What programs read is never made by this."""
+    return _comma(f"{number:.{places}f}")
+
+
+def size(words: str) -> str:
+    """What ``size_text`` says of a number of bytes, in the language that was taken: ``26.5 KiB``."""
+    number, _, unit = words.partition(" ")
+    return f"{shown(_comma(number))} {say(unit)}"
+
+
+def spaced(sign: str) -> str:
+    """A colon or semicolon with the space behind it, and the one before it that French has."""
+    return f"{NO_BREAK if current() == 'fr' else ''}{sign} "
 
 
 def phrase(text: str) -> str:
@@ -85,7 +107,7 @@ def phrase(text: str) -> str:
     """
     if current() == ENGLISH:
         return text
-    return "; ".join(_whole(part) for part in text.split("; "))
+    return spaced(";").join(_whole(part) for part in text.split("; "))
 
 
 def _whole(text: str) -> str:
@@ -95,7 +117,13 @@ def _whole(text: str) -> str:
     for pattern, message in _phrases(current()):
         if found := pattern.fullmatch(text):
             return filled(message, *map(_whole, found.groups()))
-    return str(shown(text))
+    return str(shown(_comma(text)))
+
+
+def _comma(text: str) -> str:
+    """A number with decimals as the language that was taken writes it; anything else as it is."""
+    found = None if current() == ENGLISH else _DECIMAL.fullmatch(text)
+    return f"{shown(found[1])},{found[2]}" if found else text
 
 
 @cache

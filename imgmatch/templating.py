@@ -47,8 +47,9 @@ class Translated(Extension):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        environment.globals.update({"_": say, "language": language.current})
+        environment.globals.update({"_": say, "language": language.current, "spaced": language.spaced})
         environment.filters["told"] = lambda text: language.phrase(str(text))
+        environment.filters["decimal"] = language.decimal
         environment.filters["begun"] = lambda text: text[:1].upper() + text[1:]  # nouns within keep their capitals
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:

@@ -24,15 +24,15 @@ class Question:
     several: bool = False
 
     def is_right(self, given: str) -> bool:
-        """Whether an answer is right; case, marks and order don't count."""
+        """Whether an answer is right; case, marks, order and what stands behind a letter's bracket don't count."""
         return self._plain(given) == self._plain(self.right)
 
     def _plain(self, text: str) -> str | tuple[str, ...]:
+        if self.name == "phones" or self.several:
+            return tuple(sorted(set(re.findall(r"\w", re.sub(r"\b(?:tele)?phones?|\band\b", "", text.lower())))))
         words = re.findall(r"\w+", text.lower())
-        if self.name == "phones":
-            return tuple(sorted({word for word in words if word not in ("phone", "telephone", "and")}))
-        if self.several:
-            return tuple(sorted(set("".join(words)) if all(len(word) == 1 for word in words) else set(words)))
+        if self.choices and re.match(r"\W*[a-z]\W*(?:[.):]|$)", text.lower()):
+            return words[0]
         if self.name == "false hit":
             return re.sub(r"\.jpe?g$", "", text.strip().lower()).replace("\\", "/").rpartition("/")[2]
         return " ".join(words)
@@ -64,26 +64,27 @@ def questions(told: Roles) -> tuple[Question, ...]:
             f"Search with {asked}. One photograph on the third telephone is found with “geometry agrees”, but shows "
             "another room. Which file is it?",
             false,
-            "Geometry agrees in some 16 points, on the headboard, the bed and the lamps.",
+            "Geometry agrees in some 16 points, on the frames above the bed, the headboard and the lamps.",
             "Look only at matches that lie on the third telephone.",
         ),
         Question(
             "why",
-            "Why is that hit false?",
+            "Why is that hit false? Write one letter.",
             "b",
             "Three pictures hang above each bed, and they are not the same pictures. The points that agree lie on "
-            "furniture that every room of the hotel has. The table even shows the other room.",
+            "frames and furniture that every room of the hotel has. The table even shows the other room.",
             "Draw it with explain. Where do the points lie? What is different?",
             (
                 "Its score is lower than 0.7.",
-                "The pictures above the bed are different. What agrees is furniture that every room of this hotel has.",
+                "The pictures above the bed are different. What agrees are their frames and furniture, which every "
+                "room of this hotel has.",
                 "One of the two photographs is a mirror image.",
                 "One of the two was taken by day, the other one at night.",
             ),
         ),
         Question(
             "not found",
-            "Search with queries/second-advertisement.jpg. What do you report?",
+            "Search with queries/second-advertisement.jpg. What do you report? Write one letter.",
             "c",
             f"The photograph is in fact of {told.untold}, which is in the table; but no search can tell this from a "
             "window. A search that finds nothing proves nothing.",

@@ -51,12 +51,19 @@ def emit_one(record: Record, format: Format, output: Path | None) -> None:
     """Write one record: its fields and their values, one JSON object, or a CSV of one row."""
     if format is Format.table:
         with target(output) as file:
-            file.write(record_table([(name, cell(value)) for name, value in record.items()]))
+            file.write(record_table([(name, cell(_rounded(value))) for name, value in record.items()]))
     elif format is Format.csv:
         emit([record], list(record), format, output)
     else:
         with target(output) as file:
             file.write(json_text(record, 2 if format is Format.json else None) + "\n")
+
+
+def _rounded(value: object) -> object:
+    """The parts of a value, as exact as a reader needs them; programs get them whole."""
+    if not isinstance(value, Mapping):
+        return value
+    return {name: float(f"{part:.4g}") if isinstance(part, float) else part for name, part in value.items()}
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 import imgmatch
 from cli.render.formats import size_text
 from cli.review.door import PAGES
-from imgmatch.language import filled, phrase, say
+from imgmatch.language import filled, phrase, say, size
 from imgmatch.match.calibration import false_match_text
 from imgmatch.match.faces import hides_faces
 from imgmatch.match.strength import Level, strength
@@ -71,7 +71,7 @@ class Views:
             chance=lambda rate: phrase(false_match_text(rate)),
             strength=strength,
             named=file_name,
-            bytes=size_text,
+            bytes=lambda count: size(size_text(count)),
         )
         pages = [(path, name, _TITLES[name]) for path, name in PAGES.items()]
         self._templates.globals.update(version=imgmatch.__version__, pages=pages, hides_faces=hides_faces())
@@ -185,7 +185,7 @@ class Views:
             message = "{0} of {1} [1 picture|pictures] in this order"
         text = filled(message, f"{total:,}", f"{len(kept.result.matches):,}")
         if kept.result.masked:
-            text += ", " + say("{0} of the query left out").format(f"{kept.result.masked:.0%}")
+            text += ", " + filled("{0} of the query left out", f"{kept.result.masked:.0%}")
         return say("{0}. Listed: {1}.").format(self._strengths(kept), text)
 
     def _strengths(self, kept: KeptSearch) -> str:
@@ -194,7 +194,7 @@ class Views:
         convincing = sum(found[level] for level in _SAID)
         said = ", ".join(f"{found[level]:,} {say(words)}" for level, words in _SAID.items() if found[level])
         text = say("{0} convincing ({1})").format(f"{convincing:,}", said) if convincing else say("Nothing convincing")
-        if found[Level.NOTHING]:
+        if convincing and found[Level.NOTHING]:  # without one there is nothing that more could be added to
             text += ", " + say("{0} more not convincing").format(f"{found[Level.NOTHING]:,}")
         return text if kept.verified else say("{0}; geometry has not looked at them yet").format(text)
 

@@ -62,11 +62,24 @@ def test_right_answers_are_right_however_they_are_written(made, tmp_path):
         false_hit=told.false_hit.replace("/", "\\"), why="B)",
     )  # fmt: skip
     assert code == 0, said
+    code, said = answered(
+        made, tmp_path, phones=f"{second}{first}", court="b) and d)", why="b: they are not the same pictures",
+        not_found="(c)", false_hit=told.false_hit.rpartition("/")[2].removesuffix(".jpg"),
+    )  # fmt: skip
+    assert code == 0, said
 
 
 @pytest.mark.parametrize(
     ("name", "given"),
-    [("hotel", "Harbor"), ("phones", "A"), ("false_hit", "IMG_1.jpg"), ("why", ""), ("court", "b"), ("court", "a b d")],
+    [
+        ("hotel", "Harbor"),
+        ("phones", "A"),
+        ("false_hit", "IMG_1.jpg"),
+        ("why", ""),
+        ("why", "because"),
+        ("court", "b"),
+        ("court", "a b d"),
+    ],
 )
 def test_a_wrong_answer_gets_a_hint_and_not_the_answer(made, tmp_path, name, given):
     code, said = answered(made, tmp_path, **{name: given})

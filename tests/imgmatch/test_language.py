@@ -114,7 +114,7 @@ def test_what_the_engine_says_is_translated_by_its_shape():
         assert language.phrase(str(said)) != str(said)
     assert "1\u202f234" in language.phrase(str(Strength(Level.GEOMETRY, 1234)))
     both = language.phrase("verified: 16 points agree as one plane, mirrored; camera X")
-    assert both == "vérifié : 16 points s'accordent comme un plan, en miroir; camera X"
+    assert both == "vérifié\u00a0: 16 points s'accordent comme un plan, en miroir\u00a0; camera X"
     language.choose("en")
     assert language.phrase("verified: 16 points agree as one plane") == "verified: 16 points agree as one plane"
 
@@ -210,3 +210,34 @@ def test_thousands_are_no_decimals_in_another_language(name):
     background = language.phrase("2,430 pairs of 53 unrelated pictures of this case, 2026-11-30")
     assert background.startswith("2\u202f430 pa") or background.startswith("2\u202f430 Pa")
     assert language.phrase("2,430") == "2\u202f430"
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_decimals_and_per_cent_are_as_the_language_writes_them(name):
+    language.choose(name)
+    assert language.decimal(0.5232, 3) == "0,523"
+    assert language.size("1,023.9 KiB").startswith("1\u202f023,9 ")
+    assert "0,88 " in language.phrase("0.88 such false matches expected here")
+    assert "35\u00a0% " in language.filled("{0} of the query left out", "35%")
+    assert language.phrase("confirmed by 0.1.0, 2026-01-02").endswith("0.1.0, 2026-01-02")
+    language.choose("en")
+    assert language.decimal(0.5232, 3) == "0.523"
+    assert language.size("26.5 KiB") == "26.5 KiB"
+    assert language.phrase("0.88 such false matches expected here") == "0.88 such false matches expected here"
+
+
+def test_french_has_a_space_that_does_not_break_before_its_signs(words):
+    language.choose("fr")
+    assert language.spaced(":") == "\u00a0: "
+    assert "\u00a0; " in language.phrase("identical content (SHA-256); the query itself")
+    said = [message.string for message in words.catalogue("fr") if message.id]
+    assert [text for text in said if re.search(r"(?:^|[^\u00a0])[;:?!»](?:\s|$)", text)] == []
+
+
+def test_what_is_made_plain_is_translated_after_it():
+    """The other way round the spaces that don't break would be written out, as what hides in a name is."""
+    folders = (ROOT / "cli", ROOT / "indexer")
+    found = [
+        file for folder in folders for file in folder.rglob("*.j2") if re.search(r"told \| plain", file.read_text())
+    ]
+    assert found == []

@@ -134,14 +134,23 @@ def _false_hit(page: Any, folder: Path) -> None:
     page.wait_for_timeout(2500)
 
 
+def _unplaced(page: Any, folder: Path) -> None:
+    """Without the folder of this machine that the exercise lies in."""
+    script = """([place, instead]) => { const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+        while (texts.nextNode()) texts.currentNode.data = texts.currentNode.data.replaceAll(place, instead); }"""
+    page.evaluate(script, [str(folder), "/exercise"])
+
+
 @_screen
 def _sheet(page: Any, folder: Path) -> None:
     page.goto((folder / "lead.html").as_uri())
+    _unplaced(page, folder)
 
 
 @_screen
 def _overview(page: Any, folder: Path) -> None:
     page.goto((folder / "overview.html").as_uri())
+    _unplaced(page, folder)
 
 
 def photograph(folder: Path, images: Path) -> None:

@@ -115,6 +115,7 @@ async function begin() {
     const given = await json(`/pages/${page}`);
     put(document.body, given.html);
     document.body.dataset.page = page;
+    $('nav [aria-current]')?.scrollIntoView({ block: "nearest", inline: "nearest" });
     document.title = given.title;
     state.examiner = given.examiner;
     state.mostBytes = given.most_bytes;

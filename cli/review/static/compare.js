@@ -76,10 +76,10 @@ function told(found) {
   verdict.textContent = found.reason;
   verdict.classList.toggle("good", found.verified);
   let numbers = t("{0} [0 pair|pairs] of points, {1} [1 agrees|agree]", found.tentative, found.inliers);
-  if (found.error_px !== null) numbers += `, ${t("median error {0} px", found.error_px)}`;
+  if (found.error_px !== null) numbers += `, ${t("median error {0} px", decimal(found.error_px, 1))}`;
   if (found.verified) numbers += `, ${t("{0} % of the item covered", Math.round(found.overlap * 100))}`;
   $("#numbers").hidden = false;
-  $("#numbers dd").textContent = `${numbers}; ${t("score {0}", found.score.toFixed(4))}`;
+  $("#numbers dd").textContent = `${numbers}, ${t("score {0}", decimal(found.score, 4))}`;
 }
 function draw() {
   const two = $("#two");

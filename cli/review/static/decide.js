@@ -15,7 +15,7 @@ async function decideOn(body, verdict) {
     const waits = given.decided.some((one) => one.waits) ? t("; a second examiner has to agree") : "";
     if (given.refused.length) fail(new Error(t("{0} not decided on: {1}", given.refused.length, given.refused[0].why)));
     deciding.last = given.decided.map((one) => ({ item: one.item, search: body.search }));
-    done(`${t("{0} by {1}", what, given.examiner)}${waits}`, body.search !== undefined);
+    done(`${what} ${t("by {0}", given.examiner)}${waits}`, body.search !== undefined);
     return given;
   } finally {
     deciding.busy = false;

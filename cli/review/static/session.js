@@ -9,6 +9,10 @@ const t = (text, ...given) => (WORDS_OF[text] || text)
   .replace(/\[(\d) ([^[\]|]*)\|([^[\]|]*)\]/g, (_, at, one, more) => (ONE.includes(String(given[at])) ? one : more))
   .replace(/\{(\d)\}/g, (_, at) => given[at]);
 
+// A number as the language of the page writes it (imgmatch.language.decimal).
+const decimal = (value, places) => value.toLocaleString(document.documentElement.lang,
+  { minimumFractionDigits: places, maximumFractionDigits: places, useGrouping: false });
+
 const $ = (selector, from = document) => from.querySelector(selector);
 const $$ = (selector, from = document) => [...from.querySelectorAll(selector)];
 
