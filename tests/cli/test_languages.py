@@ -1,6 +1,7 @@
 """A lead sheet and an overview in another language: the words are, what programs read is not."""
 
 import json
+import re
 
 import pytest
 
@@ -33,6 +34,9 @@ def test_a_lead_sheet_speaks_and_json_does_not(case, tmp_path):
     ):
         assert words in page
     assert "Zimmer &lt;b&gt;finden&lt;/b&gt;" in page
+    assert re.search(r'class="score">[01],\d{4}<', page)
+    assert "\\u202f" not in page
+    assert "\\xa0" not in page
     for words in ("Lead sheet", "No score is a verdict", "Not decided", "{0}"):
         assert words not in page
 

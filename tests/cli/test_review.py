@@ -225,7 +225,7 @@ def test_the_page_speaks_the_language_that_is_asked_for(made):
         empty = live.ask("GET", "/", headers={**NAVIGATES, "Authorization": ""})[2].decode()
         assert '<html lang="de">' in empty
         words = json.loads(empty.partition('id="words">')[2].partition("</script>")[0])
-        assert words["{0} of {1} taken"] == "{0} von {1} aufgenommen"
+        assert words["{0} of {1} taken"] == "{0} von {1} übernommen"
         page = json.loads(live.ask("GET", "/pages/matches")[2])
         assert page["title"].startswith("Treffer ")
         assert "Bilder laden" in page["html"]
