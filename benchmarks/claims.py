@@ -51,8 +51,8 @@ CLAIMS = (
         "regions",
     ),
     Claim(
-        "a search as a user makes it, fast / thorough profile, among 770 "
-        "({whole_search:queries/crop_tenth|} queries each, on the Xeon): crop to a tenth, inset of a "
+        "a search as a user makes it, fast / thorough profile, among 761 "
+        "({whole_search:queries/crop_tenth|} queries each): crop to a tenth, inset of a "
         "fifth in a collage, in first place",
         "{whole_search:found/fast/crop_tenth/first|.3f}, "
         "{whole_search:found/fast/collage_inset/first|.3f} / "
