@@ -125,6 +125,9 @@ def test_it_builds_searches_and_asks_nobody(tmp_path):
                 break
         assert found.is_visible()
         assert "Care" in page.inner_text(".md-search-result__list")
+        page.fill(".md-search__input", "")
+        page.locator(".md-search__input").press_sequentially("undo")  # which stands in brackets
+        sync_api.expect(page.locator(".md-search-result__list")).to_contain_text("Explain a match", timeout=30_000)
         browser.close()
     assert asked
     assert not [url for url in asked if not url.startswith(("file:", "blob:", "data:"))]
