@@ -38,9 +38,12 @@ RUN_BYTES = 16
 
 
 def grams(data: bytes) -> np.ndarray:
-    """The 8 bytes at every eighth place, as numbers: each run of 16 bytes of ``data`` holds one of them whole."""
-    whole = np.frombuffer(data[: len(data) // 8 * 8], np.uint64)
-    varied = np.sort(whole.view(np.uint8).reshape(-1, 8), axis=1)
+    """The 8 bytes at every place, as numbers: each run of 16 bytes, wherever it lies, holds one whole that begins at a
+    multiple of eight there.
+    """
+    places = np.ascontiguousarray(np.lib.stride_tricks.sliding_window_view(np.frombuffer(data, np.uint8), 8))
+    varied = np.sort(places, axis=1)
+    whole = places.view(np.uint64).ravel()
     return whole[(np.diff(varied.astype(np.int16), axis=1) != 0).sum(axis=1) >= 4]  # blanks and zeros tell nothing
 
 
@@ -50,12 +53,12 @@ class Scanner:
     def __init__(self, known: dict[str, bytes]) -> None:
         self.known = known
         self._all = np.unique(np.concatenate([grams(data) for data in known.values()]))
-        self._sieve = np.zeros(1 << 24, bool)
+        self._sieve = np.zeros(1 << 26, bool)
         self._sieve[self._sieved(self._all)] = True
 
     @staticmethod
     def _sieved(numbers):
-        return (numbers * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(40)
+        return (numbers * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(38)
 
     def found(self, device: Path) -> dict[str, bytes]:
         """Names of the texts of which a run stands on it, and that."""
@@ -68,15 +71,14 @@ class Scanner:
         return met
 
     def _look(self, data: bytes, met: dict[str, bytes]) -> None:
-        for shift in range(8):
-            here = np.frombuffer(data, np.uint64, (len(data) - shift) // 8, shift)
-            hits = np.flatnonzero(self._sieve[self._sieved(here)])
-            near = np.searchsorted(self._all, here[hits])
-            same = self._all[np.minimum(near, len(self._all) - 1)] == here[hits]
-            for place in (hits[same] * 8 + shift).tolist():
-                for name, text in self.known.items():
-                    if name not in met and (run := _run(text, data, place)):
-                        met[name] = run
+        here = np.frombuffer(data, np.uint64)
+        hits = np.flatnonzero(self._sieve[self._sieved(here)])
+        near = np.searchsorted(self._all, here[hits])
+        same = self._all[np.minimum(near, len(self._all) - 1)] == here[hits]
+        for place in (hits[same] * 8).tolist():
+            for name, text in self.known.items():
+                if name not in met and (run := _run(text, data, place)):
+                    met[name] = run
 
 
 def _run(text: bytes, data: bytes, place: int) -> bytes:
