@@ -36,7 +36,7 @@ def isolated_again():
 
 @pytest.fixture(autouse=True)
 def remembering(request):
-    """Networks are themselves where the tests of imgmatch are about them; elsewhere what they gave is remembered."""
+    """Networks and SIFT are themselves where tests are about them; elsewhere what they gave is remembered."""
     if (ROOT / "tests" / "imgmatch") in request.path.parents:
         yield
     else:

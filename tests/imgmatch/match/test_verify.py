@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -25,6 +27,16 @@ def test_the_same_picture_and_its_mirror_image_are_verified_and_told_apart(pictu
     assert (same.verified, same.mirrored) == (True, False)
     assert (flipped.verified, flipped.mirrored) == (True, True)
     assert same == _verify(picture, picture)
+
+
+def test_points_depend_on_their_picture_alone(picture):
+    pictures = [picture, *(np.asarray(textured(seed)) for seed in range(3))]
+    alone = [_features(pixels) for pixels in pictures]
+    with ThreadPoolExecutor(4) as pool:
+        again = list(pool.map(_features, pictures * 3))
+    for one, other in zip(alone * 3, again, strict=True):
+        for name in ("points", "sizes", "angles", "descriptors", "grey"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (480, 640, 3)])
