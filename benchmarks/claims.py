@@ -45,7 +45,7 @@ CLAIMS = (
     ),
     Claim(
         "inset of a fifth in a collage / crop to a tenth with regions (`thorough` for the crop; "
-        "{regions:distractors|} others, tiles of the query not yet dropped)",
+        "{regions:distractors|} others)",
         "{regions:copies_recall_at_1/collage_inset/query_regions|.3f} / "
         "{regions:copies_recall_at_1/crop_tenth/thorough|.3f}",
         "regions",

@@ -189,6 +189,7 @@ def test_a_mouse_alone_zooms_draws_and_ends_without_an_error(rooms):
         page.wait_for_function("() => document.fullscreenElement !== null")
         page.click('[data-do="full"]')
         page.wait_for_function("() => document.fullscreenElement === null")
+        page.bring_to_front()  # a window that was the whole screen may be behind for a moment
         page.keyboard.press("Escape")
         expect(page.locator('[data-do="full"]')).to_be_hidden()  # the comparison is closed: keys go to the list again
         page.keyboard.press("End")
