@@ -104,7 +104,7 @@ def serve(request, _data, _pipe):
 
 ATTACKERS = [dataclasses.replace(kind, serve=f"{__name__}:serve") for kind in kinds.KINDS]
 # In a worker, which has its rights until this is imported: a file that was opened before.
-LOG = os.open(Path(os.environ["TEMP"]) / "log", os.O_WRONLY) if "imgmatch.workers.child" in sys.modules else -1
+LOG = os.open(Path(os.environ["TEMP"]) / "log", os.O_WRONLY) if "pytest" not in sys.modules else -1
 
 if __name__ == "__main__":  # with every right
     folder, victim, address, log = sys.argv[1:]
