@@ -25,7 +25,7 @@ from torch import Tensor
 from benchmarks import photographs, report
 from benchmarks.retrieval import SEED
 from benchmarks.rivals import hard
-from benchmarks.rooms import relations
+from benchmarks.rooms import house_relations, place_relations, relations
 from imgmatch.lab.alterations import alter
 from imgmatch.lab.hotels.views import kept_aside, places, views
 from imgmatch.lab.metrics import mean_average_precision, recall_at_k
@@ -91,24 +91,13 @@ class Tail(Student):
     """The part that is trained: takes the map that the stages before it give, (N, h, w, C) float16."""
 
     def cells(self, pixels: Tensor) -> Tensor:
-        """The last feature map, (N, C, h, w), of what ``early`` gave."""
-        backbone = self.network.backbone
-        found = pixels.permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last)
-        for stage in backbone.blocks[STAGES:]:
-            found = stage(found)
-        last: Tensor = backbone.bn2(backbone.conv_head(found))
-        return last
+        """The last feature map, (N, C, h, w), of what ``kept_map`` gave."""
+        return self.late(pixels.permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last))
 
 
-def early(network: DescriptorNetwork, pixels: Tensor) -> Tensor:
+def kept_map(network: DescriptorNetwork, pixels: Tensor) -> Tensor:
     """What the first stages of a folded network give of (N, S, S, 3) uint8 pixels: (N, h, w, C) float16."""
-    backbone = network.backbone
-    with torch.inference_mode():
-        normal = (pixels.permute(0, 3, 1, 2).float() - 127.0) / 128.0
-        found = backbone.bn1(backbone.conv_stem(normal.contiguous(memory_format=torch.channels_last)))
-        for stage in backbone.blocks[:STAGES]:
-            found = stage(found)
-    return found.permute(0, 2, 3, 1).half().contiguous().clone()
+    return Student(network, STAGES).early(pixels).permute(0, 2, 3, 1).half().contiguous()
 
 
 def kept_batches(network: DescriptorNetwork, batches: Batches, folder: Path) -> Iterator[Batch]:
@@ -118,7 +107,7 @@ def kept_batches(network: DescriptorNetwork, batches: Batches, folder: Path) -> 
     there = [folder / f"{step}.pt" for step in range(steps)]
     start = next((step for step, file in enumerate(there) if not file.exists()), steps)
     for step, batch in enumerate(loader(batches, start), start):
-        made = batch._replace(pixels=torch.cat([early(network, part) for part in batch.pixels.split(16)]))
+        made = batch._replace(pixels=torch.cat([kept_map(network, part) for part in batch.pixels.split(16)]))
         beside = there[step].with_suffix(".partial")
         torch.save(made._asdict(), beside)
         beside.replace(there[step])
@@ -150,24 +139,18 @@ class Measured:
         rows = photographs.places()
         of_places = [image.pixels for image in photographs.pictures([path for path, _, _ in rows])]
         queries = [hard(p, number + 1000 * draw) for draw in range(3) for number, p in enumerate(of_places)]
-        names = np.array([place for _, place, _ in rows] + [""] * len(others))
-        self.same = np.tile(np.eye(len(rows), len(names), dtype=bool), (3, 1))
-        self.place = np.tile(names[: len(rows), None] == names[np.newaxis], (3, 1)) & ~self.same
+        self.same, self.place = place_relations(rows, len(others), 3)
         self.indoor = np.array([kind == "indoor" for _, _, kind in rows] * 3)
         self.places = self._set(of_places, queries)
         paths = photographs.houses()
         houses = [image.pixels for image in photographs.pictures(paths)]
         chosen = range(0, len(houses), 2)
-        self.right = np.eye(len(houses), len(houses) + len(others), dtype=bool)
-        at = {path.name: number for number, path in enumerate(paths)}
-        for one, other in photographs.HOUSES_DOUBLES:
-            self.right[at[one], at[other]] = self.right[at[other], at[one]] = True
-        self.right = self.right[chosen]
+        self.right = house_relations(paths, len(others))[chosen]
         self.copies = {name: self._set(houses, [alter(name, houses[n], SEED + n) for n in chosen]) for name in COPIES}
 
     def _maps(self, pictures: Sequence[Pixels], side: int) -> Tensor:
         ready = [torch.from_numpy(np.array(prepared(pixels, side)))[None] for pixels in pictures]
-        return torch.cat([early(self.network, one) for one in ready])
+        return torch.cat([kept_map(self.network, one) for one in ready])
 
     def _set(self, gallery: Sequence[Pixels], queries: Sequence[Pixels]) -> tuple[Tensor, dict[int, Tensor]]:
         return self._maps(gallery, self.size), {side: self._maps(queries, side) for side in self.sides}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -102,6 +103,24 @@ def relations(found: Sequence[View], others: int) -> tuple[np.ndarray, np.ndarra
     return np.eye(len(found), len(places), dtype=bool), room, hotel
 
 
+def place_relations(rows: Sequence[tuple[Path, str, str]], others: int, draws: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of each photograph of a place, so many times (q), with all of them and so many others (n): the same one, the
+    other one of its place? Each (q, n).
+    """
+    names = np.array([place for _, place, _ in rows] + [""] * others)
+    itself = np.tile(np.eye(len(rows), len(names), dtype=bool), (draws, 1))
+    return itself, np.tile(names[: len(rows), None] == names[np.newaxis], (draws, 1)) & ~itself
+
+
+def house_relations(paths: Sequence[Path], others: int) -> np.ndarray:
+    """Of each house photograph with all of them and so many others: one photograph? (q, n)."""
+    right = np.eye(len(paths), len(paths) + others, dtype=bool)
+    place = {path.name: number for number, path in enumerate(paths)}
+    for one, other in photographs.HOUSES_DOUBLES:
+        right[place[one], place[other]] = right[place[other], place[one]] = True
+    return right
+
+
 def of_rooms(
     embedder: Embedder, arguments: argparse.Namespace, others: Sequence[Pixels]
 ) -> tuple[dict[str, Any], dict[str, float]]:
@@ -140,9 +159,7 @@ def of_places(embedder: Embedder, arguments: argparse.Namespace, others: Sequenc
     rows = photographs.places()
     pictures = [image.pixels for image in photographs.pictures([path for path, _, _ in rows])]
     gallery = Gallery(embedder, [*pictures, *others])
-    names = np.array([place for _, place, _ in rows] + [""] * len(others))
-    itself = np.tile(np.eye(len(rows), len(names), dtype=bool), (arguments.draws, 1))
-    right = np.tile(names[: len(rows), None] == names[np.newaxis], (arguments.draws, 1)) & ~itself
+    itself, right = place_relations(rows, len(others), arguments.draws)
     queries = [hard(p, number + 1000 * draw) for draw in range(arguments.draws) for number, p in enumerate(pictures)]
     indoor = [number for number in range(len(queries)) if rows[number % len(rows)][2] == "indoor"]
     inside = measure(gallery, [queries[number] for number in indoor], right[indoor], itself[indoor])
@@ -154,10 +171,7 @@ def of_copies(embedder: Embedder, arguments: argparse.Namespace, others: Sequenc
     paths = photographs.houses()
     pictures = [image.pixels for image in photographs.pictures(paths)]
     gallery = Gallery(embedder, [*pictures, *others])
-    right = np.eye(len(paths), len(paths) + len(others), dtype=bool)
-    place = {path.name: number for number, path in enumerate(paths)}
-    for one, other in photographs.HOUSES_DOUBLES:
-        right[place[one], place[other]] = right[place[other], place[one]] = True
+    right = house_relations(paths, len(others))
     chosen = np.arange(0, len(paths), arguments.every)
     nothing = np.zeros((len(chosen), right.shape[1]), bool)
     return {

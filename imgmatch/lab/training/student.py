@@ -29,12 +29,21 @@ class Student(nn.Module):
 
     def cells(self, pixels: Tensor) -> Tensor:
         """(N, S, S, 3) uint8 to the last feature map, (N, C, h, w)."""
+        return self.late(self.early(pixels))
+
+    def early(self, pixels: Tensor) -> Tensor:
+        """(N, S, S, 3) uint8 to the map that the frozen stages give, (N, C, h, w)."""
         backbone = self.network.backbone
         with torch.no_grad():
             cells = (pixels.permute(0, 3, 1, 2).float() - 127.0) / 128.0
             cells = backbone.bn1(backbone.conv_stem(cells.contiguous(memory_format=torch.channels_last)))
             for stage in backbone.blocks[: self.frozen_stages]:
                 cells = stage(cells)
+        return cells
+
+    def late(self, cells: Tensor) -> Tensor:
+        """That map to the last one."""
+        backbone = self.network.backbone
         for stage in backbone.blocks[self.frozen_stages :]:
             cells = stage(cells)
         return backbone.bn2(backbone.conv_head(cells))
