@@ -77,7 +77,7 @@ class Container:
     def open(cls, outer: Evidence, options: SourceOptions, budget: Budget) -> Self:
         """Open a file that was recognised. Raises ImgmatchError when a package is missing."""
         if cls.needs is not None:
-            present(*cls.needs)
+            present(*cls.needs, cls.name)
         return cls(outer, options, budget)
 
     def members(self) -> Iterator[Evidence | Issue]:

@@ -26,7 +26,7 @@ def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iter
 
     Of formulas their last values. Raises EvidenceError where it is no workbook, or one that no program writes.
     """
-    openpyxl = require("openpyxl", "exchange")
+    openpyxl = require("openpyxl", "exchange", "Excel workbook")
     clock = Clock(settings)
     try:
         with zipfile.ZipFile(stream) as archive:

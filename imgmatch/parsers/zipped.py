@@ -45,7 +45,7 @@ def extract(stream: BinaryIO, settings: Settings, at: str | None = None) -> Iter
 
 
 def _deflate64(stream: BinaryIO) -> Callable[[int], bytes]:
-    inflate = require("inflate64", "archives").Inflater()
+    inflate = require("inflate64", "archives", "ZIP packed by Deflate64").Inflater()
 
     def unpack(_: int) -> bytes:
         while block := stream.read(_BLOCK_BYTES):
@@ -62,7 +62,8 @@ def _ppmd(stream: BinaryIO, size: int) -> Callable[[int], bytes]:
     order, memory, restore = (how & 15) + 1, (how >> 4 & 255) + 1, how >> 12
     if memory > _MOST_MEMORY_MB:
         raise EvidenceError("limit", f"it needs {memory} MB to be unpacked, more than {_MOST_MEMORY_MB}; not opened")
-    decoder: Any = require("pyppmd", "archives").Ppmd8Decoder(order, memory << 20, restore_method=restore)
+    pyppmd: Any = require("pyppmd", "archives", "ZIP packed by PPMd")
+    decoder = pyppmd.Ppmd8Decoder(order, memory << 20, restore_method=restore)
 
     def unpack(wanted: int) -> bytes:
         data = decoder.decode(stream.read(_BLOCK_BYTES) if decoder.needs_input else b"", wanted)

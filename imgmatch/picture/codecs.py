@@ -207,6 +207,6 @@ class JpegImageFile(_Coded):
 def library(name: str) -> Any:
     """imagecodecs. Raises EvidenceError of kind ``needs_package`` that names what it is needed for."""
     try:
-        return require("imagecodecs", "pictures")
+        return require("imagecodecs", "pictures", name)
     except MissingPackageError as error:
-        raise EvidenceError("needs_package", f"{name}: {error}", what=error.what) from error
+        raise EvidenceError("needs_package", str(error), what=error.what) from error

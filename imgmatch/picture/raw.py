@@ -45,9 +45,9 @@ class RawImageFile(Foreign):
 
     def _opened(self) -> Any:
         try:
-            library = require("rawpy", "pictures")
+            library = require("rawpy", "pictures", "camera raw")
         except MissingPackageError as error:
-            raise EvidenceError("needs_package", f"camera raw: {error}", what=error.what) from error
+            raise EvidenceError("needs_package", str(error), what=error.what) from error
         return library.imread(io.BytesIO(self.data))
 
     def decoded(self) -> tuple[Pillow.Image, str | None]:

@@ -121,7 +121,7 @@ def _master(kept: bytes, salt: bytes, rounds: int) -> tuple[bytes, bytes] | None
 
 
 def _decryptor(key: bytes, start: bytes) -> Any:
-    ciphers = require(*_CIPHERS)
+    ciphers = require(*_CIPHERS, "Android backup (encrypted)")
     return ciphers.Cipher(ciphers.algorithms.AES(key), ciphers.modes.CBC(start)).decryptor()
 
 

@@ -118,7 +118,7 @@ class Entry:
     def _by_library(self, data: Window, password: bytes | None) -> Any:
         if self.aes is None:
             return zipfile.ZipExtFile(cast(Any, data), "r", self._describe(zipfile.ZipInfo("")), password, True)
-        library = require("pyzipper", "archives").AESZipFile
+        library = require("pyzipper", "archives", "ZIP encrypted by AES").AESZipFile
         info = self._describe(library.zipinfo_cls(""))
         info.wz_aes_version, info.wz_aes_strength = self.aes
         # It reads the header too: it is given one that it has nothing to say against.

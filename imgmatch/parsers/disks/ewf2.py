@@ -14,7 +14,7 @@ class Ewf2:
 
     def __init__(self, _: Callable[[], None], images: Sequence[RandomAccess]) -> None:
         self._keep = [Window(image) for image in images]  # the library does not hold on to them
-        self._handle = require("pyewf", "forensic").handle()
+        self._handle = require("pyewf", "forensic", "EnCase image").handle()
         self._handle.open_file_objects(self._keep)
         self.size_bytes = int(self._handle.get_media_size())
 

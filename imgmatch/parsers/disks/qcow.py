@@ -356,7 +356,8 @@ class Qcow(Disk):
 
 def unzstd(data: bytes, most: int) -> tuple[bytes, int]:
     """As ``units.inflate``, of a frame of Zstandard (RFC 8878)."""
-    zstd = require("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd", "forensic")
+    module = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
+    zstd = require(module, "forensic", "QCOW2 image packed by Zstandard")
     unpacker = zstd.ZstdDecompressor()
     try:
         made = unpacker.decompress(data, max_length=most + 1)

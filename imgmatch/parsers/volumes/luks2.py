@@ -149,7 +149,8 @@ def _derived(how: dict[str, Any], secret: bytes, size: int) -> bytes | None:
     if kind in _ARGON:
         passes, memory, lanes = (int(how[name]) for name in ("time", "memory", "cpus"))
         if 0 < passes <= _MOST_PASSES and 0 < memory <= _MOST_ARGON_KIB and 0 < lanes <= _MOST_LANES:
-            maker = getattr(require("cryptography.hazmat.primitives.kdf.argon2", "forensic"), _ARGON[kind])
+            argon2 = require("cryptography.hazmat.primitives.kdf.argon2", "forensic", "LUKS volume")
+            maker = getattr(argon2, _ARGON[kind])
             made = maker(salt=salt, length=size, iterations=passes, lanes=lanes, memory_cost=memory)
             return bytes(made.derive(secret))
     return None
@@ -160,7 +161,7 @@ def _plain(text: str) -> bytes:
 
 
 def _decrypted(key: bytes, sector: int, data: bytes) -> bytes:
-    ciphers = require("cryptography.hazmat.primitives.ciphers", "forensic")
+    ciphers = require("cryptography.hazmat.primitives.ciphers", "forensic", "LUKS volume")
     tweak = (sector & (1 << 64) - 1).to_bytes(16, "little")
     decryptor = ciphers.Cipher(ciphers.algorithms.AES(key), ciphers.modes.XTS(tweak)).decryptor()
     return bytes(decryptor.update(data))

@@ -3,11 +3,11 @@
 import bz2
 import gzip
 import hashlib
-import importlib.util
 import io
 import lzma
 import os
 import struct
+import sys
 import tarfile
 import zipfile
 import zlib
@@ -249,14 +249,26 @@ def test_a_member_that_is_gone_is_named(tmp_path):
         reopen(place)
 
 
-def test_a_missing_package_is_an_issue_that_names_the_extra(tmp_path, monkeypatch):
-    if importlib.util.find_spec("py7zr") is None:
-        pytest.skip("needs the extra archives (py7zr)")
-    path = sevenzipped(tmp_path / "a.7z")
-    monkeypatch.setitem(__import__("sys").modules, "py7zr", None)
+WITHOUT = {
+    "7z": ("py7zr", "archives", "7z", lambda: b"7z\xbc\xaf\x27\x1c" + bytes(512)),
+    "luks": ("pyluksde", "forensic", "LUKS", lambda: b"LUKS\xba\xbe\x00\x01" + bytes(1 << 16)),
+    "bitlocker": ("pybde", "forensic", "BitLocker", lambda: b"\xeb\x58\x90-FVE-FS-" + bytes(1 << 16)),
+    "pdf": ("pypdf", "documents", "PDF", lambda: b"%PDF-1.4\n1 0 obj\n<<>>\nendobj\ntrailer <<>>\n%%EOF\n"),
+    "thumbs": ("olefile", "documents", "Thumbs.db", lambda: bytes.fromhex("d0cf11e0a1b11ae1") + bytes(4096)),
+    "video": ("av", "video", "video", lambda: b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isommp42" + bytes(512)),
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT)
+def test_a_missing_package_is_an_issue_that_names_the_format_and_the_extra(name, tmp_path, monkeypatch):
+    module, extra, format_, data = WITHOUT[name]
+    path = tmp_path / "evidence"
+    path.write_bytes(data())
+    monkeypatch.setitem(sys.modules, module, None)
     (issue,) = walk(path)
     assert issue.error == "needs_package"
-    assert "imgmatch[archives]" in issue.message
+    assert format_ in issue.message.split(" needs the package ")[0], issue.message
+    assert f"imgmatch[{extra}]" in issue.message
 
 
 def test_a_7z_with_a_password_for_each_block(tmp_path):
