@@ -178,6 +178,19 @@ SIFT, LEARNED = "SIFT", "XFeat"
 
 
 @dataclass(frozen=True, slots=True)
+class Surface:
+    """A part of a scene that is flat, or nearly, and agrees in two pictures: how many ``points`` lie on it, their
+    outline in the ``query`` and in the ``item``, and ``lines``, the points (query x, y, item x, y), all in full-size
+    pixels of the pictures as they are.
+    """
+
+    points: int
+    query: tuple[tuple[float, float], ...]
+    item: tuple[tuple[float, float], ...]
+    lines: tuple[tuple[float, float, float, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Verification:
     """What geometry says of a query and an item (docs/verification.md).
 
@@ -190,7 +203,9 @@ class Verification:
     (homography only), ``lines`` the inliers (query x, y, item x, y), in full-size pixels of the pictures as they are.
     ``reason`` says in a plain sentence why it is verified or not. ``void``: what the two have in common is known to be
     no evidence, as it is a template's, or as next to nothing can be seen in one of them. ``features`` names the points
-    that geometry was sought among: ``SIFT``, or ``LEARNED`` where those were asked too.
+    that geometry was sought among: ``SIFT``, or ``LEARNED`` where those were asked too. ``surfaces`` are those that
+    agree, the one with the most points first; beside the plane that verifies a match they have points that are no
+    inliers.
     """
 
     verified: bool
@@ -206,6 +221,7 @@ class Verification:
     lines: tuple[tuple[float, float, float, float], ...] = ()
     void: bool = False
     features: str = SIFT
+    surfaces: tuple[Surface, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

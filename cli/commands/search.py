@@ -278,6 +278,7 @@ def explain(
             "revealed": found.revealed,
             **{name: getattr(verification, name) for name in ("verified", "kind", "mirrored", "tentative", "inliers")},
             **{name: getattr(verification, name) for name in ("features", "error_px", "overlap", "reason")},
+            "surfaces": [surface.points for surface in verification.surfaces],
             "output": str(output),
         },
         format,

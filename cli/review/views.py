@@ -12,6 +12,7 @@ from cli.render.formats import size_text
 from cli.review.door import PAGES
 from imgmatch.language import filled, phrase, say, size
 from imgmatch.match.calibration import false_match_text
+from imgmatch.match.drawing import several, some_lines
 from imgmatch.match.faces import hides_faces
 from imgmatch.match.strength import Level, strength
 from imgmatch.picture.metadata import FIELDS, Metadata
@@ -237,7 +238,8 @@ class Views:
             "error_px": None if found.error_px is None else round(found.error_px, 1),
             "overlap": round(found.overlap, 3),
             "score": round(compared.match.score, 4),
-            "lines": [[round(value, 1) for value in line] for line in found.lines] if found.verified else [],
+            "lines": [{"of": of, "line": line} for of, line in some_lines(found)] if found.verified else [],
+            "surfaces": [{"query": surface.query, "item": surface.item} for surface in several(found)],
             "outline": [[round(value, 1) for value in corner] for corner in found.outline] if found.verified else [],
             "heat": compared.heat is not None,
         }

@@ -121,6 +121,14 @@ class CandidateTold(TypedDict):
     region_px: Box | None
 
 
+class SurfaceTold(TypedDict):
+    """A surface that agrees."""
+
+    points: int
+    query: list[list[Number]]
+    item: list[list[Number]]
+
+
 class VerificationTold(TypedDict):
     """What geometry says."""
 
@@ -136,6 +144,7 @@ class VerificationTold(TypedDict):
     outline: list[list[Number]]
     void: bool
     features: str
+    surfaces: list[SurfaceTold]
 
 
 class RateTold(TypedDict):

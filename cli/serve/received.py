@@ -15,6 +15,7 @@ from imgmatch.types import (
     Match,
     Reference,
     Sighting,
+    Surface,
     Verification,
 )
 from indexer.search.request import InCase, LeftOut, SearchResult
@@ -95,7 +96,11 @@ def _verification(told: VerificationTold) -> Verification:
     made: dict[str, Any] = dict(told)
     if told["transform"] is not None:
         made["transform"] = tuple(map(tuple, told["transform"]))
-    return Verification(**{**made, "outline": tuple(map(tuple, told["outline"]))})
+    surfaces = tuple(
+        Surface(one["points"], tuple((x, y) for x, y in one["query"]), tuple((x, y) for x, y in one["item"]))
+        for one in told["surfaces"]
+    )
+    return Verification(**{**made, "outline": tuple(map(tuple, told["outline"])), "surfaces": surfaces})
 
 
 def _reference(told: BackgroundTold | None) -> Reference | None:

@@ -16,7 +16,7 @@ from imgmatch.match.faces import faces_to_hide, people_mask
 if TYPE_CHECKING:
     from imgmatch.match.masking import Mask
     from imgmatch.models.base import Embedder
-    from imgmatch.types import Pixels, Verification
+    from imgmatch.types import Pixels, Surface, Verification
 
 Heat = npt.NDArray[np.float32]
 
@@ -25,6 +25,8 @@ _LEAST_WIDTH = 800
 _GAP, _MARGIN, _LINE, _FONT = 24, 20, 21, 15
 _INK, _QUIET, _PAPER = (25, 25, 25), (110, 110, 110), (255, 255, 255)
 _OUTLINE, _INLIER = (0, 200, 90), (255, 140, 0)
+SURFACES = ((255, 140, 0), (0, 153, 255), (214, 51, 170), (240, 208, 0))
+"""Of surfaces, the first one first; told apart by who sees red and green alike too."""
 _SHOWN_LINES = 60
 _GEM_P = 3.0
 
@@ -85,7 +87,7 @@ def draw(
     lines: Sequence[str],
     sizes_px: tuple[tuple[int, int], tuple[int, int]],
 ) -> Pillow.Image:
-    """Both pictures side by side with outline and inliers, their heat maps below, and ``lines`` of text beneath.
+    """Both pictures side by side with outline, surfaces and inliers, their heat maps below, ``lines`` of text beneath.
 
     ``query`` and ``item`` are (H, W, 3) uint8, as they may be shown; ``sizes_px`` their full upright (width, height),
     in which ``verification`` speaks.
@@ -142,17 +144,33 @@ def _geometry(
             corners = [(x * scales[side], y * below[side]) for x, y in outline]
             ImageDraw.Draw(layer).line([*corners, corners[0]], fill=(*_OUTLINE, 255), width=4)
             canvas.paste(layer, (lefts[side], top), layer)
-    for x1, y1, x2, y2 in some_lines(verification):
-        one = (lefts[0] + x1 * scales[0], top + y1 * below[0])
-        two = (lefts[1] + x2 * scales[1], top + y2 * below[1])
-        pen.line([one, two], fill=(*_INLIER, 110), width=1)
+    places = [lambda x, y, n=n: (lefts[n] + x * scales[n], top + y * below[n]) for n in (0, 1)]
+    for colour, surface in zip(SURFACES, several(verification), strict=False):
+        for place, outline in zip(places, (surface.query, surface.item), strict=True):
+            corners = [place(x, y) for x, y in outline]
+            pen.polygon(corners, fill=(*colour, 50), outline=(*colour, 255), width=2)
+    for number, (x1, y1, x2, y2) in some_lines(verification):
+        colour = _INLIER if number is None else SURFACES[number]
+        one, two = places[0](x1, y1), places[1](x2, y2)
+        pen.line([one, two], fill=(*colour, 110), width=1)
         for x, y in (one, two):
-            pen.ellipse([x - 3, y - 3, x + 3, y + 3], outline=(*_INLIER, 255), width=2)
+            pen.ellipse([x - 3, y - 3, x + 3, y + 3], outline=(*colour, 255), width=2)
 
 
-def some_lines(verification: Verification) -> tuple[tuple[float, float, float, float], ...]:
-    """Of the inliers as many as can be told apart in a drawing."""
-    return verification.lines[:: max(1, -(-len(verification.lines) // _SHOWN_LINES))]
+def several(verification: Verification) -> tuple[Surface, ...]:
+    """The surfaces that are drawn each by itself: none where there is but one."""
+    return verification.surfaces[: len(SURFACES)] if len(verification.surfaces) > 1 else ()
+
+
+def some_lines(verification: Verification) -> list[tuple[int | None, tuple[float, float, float, float]]]:
+    """Of the points that agree as many as can be told apart in a drawing, each with the number of its surface among
+    ``several``, None where it lies on none.
+    """
+    shown = several(verification)
+    named = [(number, line) for number, surface in enumerate(shown) for line in surface.lines]
+    known = {line for _, line in named}
+    lines = [*named, *((None, line) for line in verification.lines if line not in known)]
+    return lines[:: max(1, -(-len(lines) // _SHOWN_LINES))]
 
 
 def item_in_query(

@@ -11,6 +11,9 @@ import numpy.typing as npt
 
 Points = npt.NDArray[np.float64]
 
+_SPOT_PX = 6.0
+"""Points nearer than this in either picture count once: one corner often gives several."""
+
 
 def usac(threshold: float) -> Any:
     """How OpenCV is to seek a geometry, the same every time; ``threshold`` in pixels."""
@@ -43,6 +46,32 @@ def carried(matrix: Points, points: Points) -> tuple[Points, Points]:
     homogeneous = np.column_stack([points, np.ones(len(points))]) @ matrix.T
     depth = homogeneous[:, 2] * np.sign(matrix[2, 2] or 1.0)
     return homogeneous[:, :2] / np.where(np.abs(homogeneous[:, 2:]) < 1e-9, 1e-9, homogeneous[:, 2:]), depth
+
+
+def places_of_their_own(source: Points, target: Points) -> int:
+    """How many pairs of points lie at places of their own in both pictures, in working pixels."""
+    return min(len({tuple(c) for c in np.floor(points / _SPOT_PX).astype(int).tolist()}) for points in (source, target))
+
+
+def homography(source: Points, target: Points) -> Points:
+    """The homography (3, 3) that takes points (N, 2), four and more, to others: all of them, by the normalised direct
+    linear transformation (Hartley and Zisserman, 4.4).
+    """
+    (one, to_one), (two, to_two) = (_normalised(points) for points in (source, target))
+    zeros = np.zeros_like(one)
+    rows = np.concatenate(
+        [np.hstack([one, zeros, -two[:, :1] * one]), np.hstack([zeros, one, -two[:, 1:2] * one])]
+    )  # fmt: skip
+    matrix: Points = np.linalg.inv(to_two) @ np.linalg.eigh(rows.T @ rows)[1][:, 0].reshape(3, 3) @ to_one
+    return matrix / np.linalg.norm(matrix)
+
+
+def _normalised(points: Points) -> tuple[Points, Points]:
+    """Homogeneous points about their middle and some 1.4 from it, and the matrix that took them there."""
+    middle = points.mean(axis=0)
+    scale = 2**0.5 / max(float(np.linalg.norm(points - middle, axis=1).mean()), 1e-9)
+    matrix = np.array([[scale, 0, -scale * middle[0]], [0, scale, -scale * middle[1]], [0, 0, 1]])
+    return np.column_stack([points, np.ones(len(points))]) @ matrix.T, matrix
 
 
 def mode(directions: npt.NDArray[np.complex128], width: float) -> complex:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from imgmatch.match import overlay
 from imgmatch.match.geometry import Points, sampson, usac
+from imgmatch.match.surfaces import surfaces, which
 from imgmatch.types import LEARNED, Verification
 
 if TYPE_CHECKING:
@@ -138,6 +139,7 @@ def _said(query: LearnedPoints, item: LearnedPoints, found: Agreement) -> Verifi
     full = to_item @ matrix @ to_query
     lines = np.column_stack([source * query.scale, target * item.scale])
     covered = cv2.contourArea(cv2.convexHull(target.astype(np.float32))) / np.prod(item.working_px)
+    parts = surfaces(source, target, lines, (query.working_px, item.working_px))
     transform: Transform = tuple(tuple(float(v) for v in row) for row in full.tolist())  # type: ignore[assignment]
     return Verification(
         True,
@@ -148,7 +150,8 @@ def _said(query: LearnedPoints, item: LearnedPoints, found: Agreement) -> Verifi
         transform,
         round(float(np.median(sampson(matrix, source, target))) * float(np.mean(item.scale)), 2),
         round(float(np.clip(covered, 0, 1)), 4),
-        f"verified: {len(source)} points of {LEARNED} agree as two views of one scene",
+        f"verified: {len(source)} points of {LEARNED} agree as two views of one scene{which(parts)}",
         lines=tuple(tuple(round(v, 1) for v in row) for row in lines.tolist()),
         features=LEARNED,
+        surfaces=parts,
     )

@@ -74,5 +74,13 @@ def by_the_rest(query: QueryFeatures, left_out: Flags, item: Features, found: Ve
         return rest
     reason = f"not verified: it agrees in what {MANY} or more pictures near to the query share, and the rest differs"
     return replace(
-        found, verified=False, kind="none", transform=None, overlap=0.0, reason=reason, outline=(), void=True
+        found,
+        verified=False,
+        kind="none",
+        transform=None,
+        overlap=0.0,
+        reason=reason,
+        outline=(),
+        void=True,
+        surfaces=(),
     )

@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from imgmatch.match import overlay
 from imgmatch.match.features import QUERY_LIMIT, QUERY_PX, Features, extract, mirrored, pairs
-from imgmatch.match.geometry import Points, carried, false_alarms, mode, sampson, usac
+from imgmatch.match.geometry import Points, carried, false_alarms, mode, places_of_their_own, sampson, usac
 from imgmatch.match.strength import POINTS
+from imgmatch.match.surfaces import surfaces, which
 from imgmatch.types import Verification
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ Flags = npt.NDArray[np.bool_]
 
 _ERROR_PX = 3.0
 """How far an inlier may lie from where the geometry puts it, in working pixels of the item."""
-_SPOT_PX = 6.0
-"""Inliers nearer than this in either picture count once: one corner often gives several points."""
 _TURN_DEGREES, _SCALE_FACTOR = 30.0, 1.7
 _MAX_SCALE = 12.0
 _EVIDENCE = 6.0
@@ -88,8 +87,7 @@ class _Reading:
 
     def spots(self, flags: Flags) -> int:
         """How many inliers lie at places of their own in both pictures."""
-        inliers = self.source[flags], self.target[flags]
-        return min(len({tuple(c) for c in np.floor(points / _SPOT_PX).astype(int).tolist()}) for points in inliers)
+        return places_of_their_own(self.source[flags], self.target[flags])
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +150,8 @@ def _one_way(query: Features, item: Features, mirrored: bool, least: float = 0.0
         planes = _planes(reading)
         fault = _fault(planes[0], reading) if planes else None
         if planes and fault is None:
-            return _said(reading, "homography", planes[0].flags, planes[0].matrix)
+            sound = [planes[0], *(plane for plane in planes[1:] if _fault(plane, reading) is None)]
+            return _said(reading, "homography", planes[0].flags, planes[0].matrix, planes=sound)
         shared = [(reading, plane, why) for plane in planes if (why := _fault(plane, reading)) in _SHARED]
         if not shared:
             break
@@ -180,7 +179,7 @@ def _of_several(reading: _Reading, planes: Sequence[_Plane]) -> Verification | N
         and sum(p.evidence for p in planes) >= _EVIDENCE_EPIPOLAR
         and reading.tells(together)
     ):
-        return _said(reading, "planes", together, planes[0].matrix)
+        return _said(reading, "planes", together, planes[0].matrix, planes=planes)
     epipolar = _epipolar(reading)
     if epipolar is not None and reading.tells(epipolar[1]):
         return _said(reading, "epipolar", epipolar[1], epipolar[0])
@@ -307,8 +306,15 @@ def _epipolar(reading: _Reading) -> tuple[Points, Flags] | None:
     return matrix, flags
 
 
-def _said(reading: _Reading, kind: str, flags: Flags, matrix: Points, fault: str | None = None) -> Verification:
-    """The verification in full-size pixels of the pictures as they are."""
+def _said(
+    reading: _Reading,
+    kind: str,
+    flags: Flags,
+    matrix: Points,
+    fault: str | None = None,
+    planes: Sequence[_Plane] = (),
+) -> Verification:
+    """The verification in full-size pixels of the pictures as they are; ``planes`` are those that agree, if known."""
     query, item, mirrored, verified = reading.query, reading.item, reading.mirrored, kind != "none"
     to_query, to_item = np.diag([*query.scale, 1.0]), np.diag([*item.scale, 1.0])
     inner, outer = reading.source[flags], reading.target[flags]
@@ -335,14 +341,15 @@ def _said(reading: _Reading, kind: str, flags: Flags, matrix: Points, fault: str
     overlap = (
         0.0 if covered is None or not verified else cv2.intersectConvexConvex(frame, covered)[0] / (width * height)
     )
-    starts = inner * query.scale
-    if mirrored:
-        starts[:, 0] = query.size_px[0] - starts[:, 0]
-    lines = np.column_stack([starts, outer * item.scale])
+    lines = _full_size(reading, flags)
+    every = flags if not planes else np.any([plane.flags for plane in planes], axis=0)
+    frames = (query.grey.shape[::-1], item.grey.shape[::-1])
+    agreeing = (reading.source[every], reading.target[every], _full_size(reading, every))
+    parts = surfaces(*agreeing, frames) if verified else ()
     ways = {"homography": "one plane", "planes": "several planes", "epipolar": "two views of one scene", "none": ""}
     if verified:
         agree = "verified: {} points agree" if spots >= POINTS else "verified by few points: {} agree"
-        reason = f"{agree.format(spots)} as {ways[kind]}{', mirrored' if mirrored else ''}"
+        reason = f"{agree.format(spots)} as {ways[kind]}{', mirrored' if mirrored else ''}{which(parts)}"
     else:
         reason = f"not verified: {fault or 'the points that agree are too few'}"
     transform: Transform = tuple(tuple(float(v) for v in row) for row in full.tolist())  # type: ignore[assignment]
@@ -359,4 +366,13 @@ def _said(reading: _Reading, kind: str, flags: Flags, matrix: Points, fault: str
         outline=outline if verified else (),
         lines=tuple(tuple(round(v, 1) for v in row) for row in lines.tolist()),
         void=fault in _SHARED,
+        surfaces=parts,
     )
+
+
+def _full_size(reading: _Reading, flags: Flags) -> Points:
+    """Pairs of points (N, 4) in full-size pixels of the pictures as they are."""
+    starts = reading.source[flags] * reading.query.scale
+    if reading.mirrored:
+        starts[:, 0] = reading.query.size_px[0] - starts[:, 0]
+    return np.column_stack([starts, reading.target[flags] * reading.item.scale])

@@ -15,7 +15,7 @@ import numpy as np
 from imgmatch.errors import EvidenceError, UsageError
 from imgmatch.evidence import SourceOptions, walk
 from imgmatch.evidence.read import Finder
-from imgmatch.match.drawing import Heat, draw, heat_maps, hidden
+from imgmatch.match.drawing import Heat, draw, heat_maps, hidden, several
 from imgmatch.match.faces import hides_faces
 from imgmatch.match.strength import strength
 from imgmatch.models.base import Embedder
@@ -184,9 +184,10 @@ def _lines(
         numbers += f", median error {verification.error_px:.1f} px of the item"
     if verification.verified:
         numbers += f", {verification.overlap:.0%} of the item covered"
-    legend = (
-        ["green: where the one picture lies in the other; orange: points that agree"] if verification.verified else []
-    )
+    legend = []
+    if verification.verified:
+        colours = "; each surface has a colour of its own" if several(verification) else ""
+        legend = [f"green: where the one picture lies in the other; orange: points that agree{colours}"]
     return [
         f"{query.name.encode('ascii', 'backslashreplace').decode()} and item {match.item_id} of {case.path.name}",
         f"{strength(match)}; score {match.score:.4f} by {embedder.spec.name}{_parts(match)}",

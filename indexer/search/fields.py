@@ -43,7 +43,8 @@ def verification_record(verification: Verification | None) -> dict[str, Any] | N
     if verification is None:
         return None
     record = dataclasses.asdict(verification)
-    del record["lines"]
+    for drawn in (record, *record["surfaces"]):
+        del drawn["lines"]
     return record
 
 

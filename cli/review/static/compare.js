@@ -114,13 +114,18 @@ function draw() {
     const points = geometry.outline.map((corner) => at.item(...corner)).map(([a, b]) => `${a - cut[0]},${b - cut[1]}`);
     add("polygon", { points: points.join(" ") }, frame);
   }
-  const step = Math.max(1, Math.ceil(geometry.lines.length / 80));
-  for (let index = 0; index < geometry.lines.length; index += step) {
-    const [x1, y1, x2, y2] = geometry.lines[index];
-    const one = at.query(x1, y1), other = at.item(x2, y2);
-    if (!seen("query", one) || !seen("item", other)) continue; // zoomed out of sight
-    add("line", { x1: one[0], y1: one[1], x2: other[0], y2: other[1] });
-    for (const [cx, cy] of [one, other]) add("circle", { cx, cy, r: 3 });
+  for (const [number, surface] of geometry.surfaces.entries()) {
+    for (const side of ["query", "item"]) {
+      const corners = surface[side].map((corner) => at[side](...corner));
+      if (!corners.every((corner) => seen(side, corner))) continue; // zoomed out of sight
+      add("polygon", { points: corners.join(" "), class: `surface s${number + 1}` });
+    }
+  }
+  for (const { of, line: [x1, y1, x2, y2] } of geometry.lines) {
+    const one = at.query(x1, y1), other = at.item(x2, y2), colour = of === null ? {} : { class: `s${of + 1}` };
+    if (!seen("query", one) || !seen("item", other)) continue;
+    add("line", { x1: one[0], y1: one[1], x2: other[0], y2: other[1], ...colour });
+    for (const [cx, cy] of [one, other]) add("circle", { cx, cy, r: 3, ...colour });
   }
 }
 addEventListener("resize", () => { sides().forEach((picture) => place(picture)); draw(); });

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from imgmatch.match.drawing import item_in_query, some_lines
-from imgmatch.types import Box, Match
+from imgmatch.match.drawing import item_in_query, several, some_lines
+from imgmatch.types import Box, Match, Surface
 from indexer.out.report.pictures import Thumbnail
 
 SIDE = (400, 300)
@@ -20,7 +20,8 @@ Point = tuple[float, float]
 @dataclass(frozen=True, slots=True)
 class Side:
     """One of the two: its picture (None where it can't be had) and how large it is drawn; ``outline`` are the corners
-    of the other one in it, ``part`` the part of it that met, both in its full-size pixels.
+    of the other one in it, ``part`` the part of it that met, ``surfaces`` the outlines of what agrees, where that is
+    several surfaces, all in its full-size pixels.
     """
 
     name: str
@@ -29,15 +30,16 @@ class Side:
     size: tuple[float, float]
     outline: Sequence[Point]
     part: Box | None
+    surfaces: Sequence[Sequence[Point]] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Both sides, and the lines between the points that agree (x, y, x, y)."""
+    """Both sides, and the lines between the points that agree: the number of their surface (0: none), x, y, x, y."""
 
     height: float
     sides: tuple[Side, Side]
-    lines: Sequence[tuple[float, float, float, float]]
+    lines: Sequence[tuple[int, float, float, float, float]]
 
     @property
     def revealable(self) -> bool:
@@ -52,20 +54,27 @@ def pair(query: Thumbnail | None, item: Thumbnail | None, match: Match | None) -
     parts = (None, None) if met is None else (met.query_region_px, met.region_px)
     inside: Sequence[Point] = ()
     outline: Sequence[Point] = ()
-    lines: list[tuple[float, float, float, float]] = []
+    lines: list[tuple[int, float, float, float, float]] = []
+    surfaces: Sequence[Surface] = ()
     right = SIDE[0] + _GAP
     if found is not None and found.verified:
-        outline = found.outline
+        outline, surfaces = found.outline, several(found)
         if query is not None and item is not None:
             inside = item_in_query(found, (query.size_px, item.size_px))
             one, two = _scale(query), _scale(item)
             lines = [
-                (round(a * one, 1), round(b * one, 1), round(right + c * two, 1), round(d * two, 1))
-                for a, b, c, d in some_lines(found)
+                (
+                    0 if of is None else of + 1,
+                    round(a * one, 1),
+                    round(b * one, 1),
+                    round(right + c * two, 1),
+                    round(d * two, 1),
+                )
+                for of, (a, b, c, d) in some_lines(found)
             ]
     sides = (
-        Side("query", 0, query, fitted(query), inside, parts[0]),
-        Side("match", right, item, fitted(item), outline, parts[1]),
+        Side("query", 0, query, fitted(query), inside, parts[0], [surface.query for surface in surfaces]),
+        Side("match", right, item, fitted(item), outline, parts[1], [surface.item for surface in surfaces]),
     )
     return Pair(max(side.size[1] for side in sides), sides, lines)
 
