@@ -150,7 +150,7 @@ def _geometry(
             corners = [place(x, y) for x, y in outline]
             pen.polygon(corners, fill=(*colour, 50), outline=(*colour, 255), width=2)
     for number, (x1, y1, x2, y2) in some_lines(verification):
-        colour = _INLIER if number is None else SURFACES[number]
+        colour = _INLIER if number is None else (_QUIET, *SURFACES)[number]
         one, two = places[0](x1, y1), places[1](x2, y2)
         pen.line([one, two], fill=(*colour, 110), width=1)
         for x, y in (one, two):
@@ -164,12 +164,12 @@ def several(verification: Verification) -> tuple[Surface, ...]:
 
 def some_lines(verification: Verification) -> list[tuple[int | None, tuple[float, float, float, float]]]:
     """Of the points that agree as many as can be told apart in a drawing, each with the number of its surface among
-    ``several``, None where it lies on none.
+    ``several`` from 1 on, 0 where it lies on none, None where there are not several.
     """
     shown = several(verification)
-    named = [(number, line) for number, surface in enumerate(shown) for line in surface.lines]
+    named = [(number, line) for number, surface in enumerate(shown, 1) for line in surface.lines]
     known = {line for _, line in named}
-    lines = [*named, *((None, line) for line in verification.lines if line not in known)]
+    lines = [*named, *((0 if shown else None, line) for line in verification.lines if line not in known)]
     return lines[:: max(1, -(-len(lines) // _SHOWN_LINES))]
 
 

@@ -122,7 +122,7 @@ function draw() {
     }
   }
   for (const { of, line: [x1, y1, x2, y2] } of geometry.lines) {
-    const one = at.query(x1, y1), other = at.item(x2, y2), colour = of === null ? {} : { class: `s${of + 1}` };
+    const one = at.query(x1, y1), other = at.item(x2, y2), colour = of === null ? {} : { class: `s${of}` };
     if (!seen("query", one) || !seen("item", other)) continue;
     add("line", { x1: one[0], y1: one[1], x2: other[0], y2: other[1], ...colour });
     for (const [cx, cy] of [one, other]) add("circle", { cx, cy, r: 3, ...colour });

@@ -35,11 +35,13 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Both sides, and the lines between the points that agree: the number of their surface (0: none), x, y, x, y."""
+    """Both sides, and the lines between the points that agree: the number of their surface, as ``some_lines`` gives it,
+    and x, y, x, y.
+    """
 
     height: float
     sides: tuple[Side, Side]
-    lines: Sequence[tuple[int, float, float, float, float]]
+    lines: Sequence[tuple[int | None, float, float, float, float]]
 
     @property
     def revealable(self) -> bool:
@@ -54,7 +56,7 @@ def pair(query: Thumbnail | None, item: Thumbnail | None, match: Match | None) -
     parts = (None, None) if met is None else (met.query_region_px, met.region_px)
     inside: Sequence[Point] = ()
     outline: Sequence[Point] = ()
-    lines: list[tuple[int, float, float, float, float]] = []
+    lines: list[tuple[int | None, float, float, float, float]] = []
     surfaces: Sequence[Surface] = ()
     right = SIDE[0] + _GAP
     if found is not None and found.verified:
@@ -64,7 +66,7 @@ def pair(query: Thumbnail | None, item: Thumbnail | None, match: Match | None) -
             one, two = _scale(query), _scale(item)
             lines = [
                 (
-                    0 if of is None else of + 1,
+                    of,
                     round(a * one, 1),
                     round(b * one, 1),
                     round(right + c * two, 1),
