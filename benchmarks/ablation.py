@@ -128,7 +128,8 @@ class Measured:
     """Queries and galleries as maps: rooms and hotels kept aside, hard pairs of places, small crops of copies."""
 
     def __init__(self, network: DescriptorNetwork, config: TrainConfig, distractors: int) -> None:
-        self.network, self.sides, self.size = network, query_sides(config.input_px), config.input_px
+        self.network, self.size = network, config.input_px
+        self.sides = sorted({config.input_px, *query_sides(config.input_px)})
         others = [image.pixels for image in photographs.pictures(photographs.rooms(distractors), config.input_px)]
         self.others = self._maps(others, self.size)
         assert config.hotels is not None
