@@ -67,14 +67,15 @@ def _planes(source: Points, target: Points, frames_px: Frames) -> Iterator[Flags
 
 def _largest(source: Points, target: Points) -> Flags:
     """Of the planes that grow about some of the pairs the one that holds the most."""
-    nearest = np.argsort(np.linalg.norm(source[:, None] - source[None], axis=2), axis=1, kind="stable")
+    near = source.astype(np.float32)
+    nearest = cv2.batchDistance(near, near, cv2.CV_32F, K=min(_NEAR, len(near)))[1]  # itself first
     best = np.zeros(len(source), bool)
     # Pairs come the surest first, so these are of all kinds.
     for seed in np.linspace(0, len(source) - 1, min(_SEEDS, len(source))).astype(int):
         if best[seed]:
             continue
         on = np.zeros(len(source), bool)
-        on[nearest[seed, :_NEAR]] = True
+        on[nearest[seed]] = True
         for _ in range(_ROUNDS):
             moved, depth = carried(homography(source[on], target[on]), source)
             held = (np.hypot(*(moved - target).T) <= _ERROR_PX) & (depth > 0)

@@ -65,13 +65,7 @@ def pair(query: Thumbnail | None, item: Thumbnail | None, match: Match | None) -
             inside = item_in_query(found, (query.size_px, item.size_px))
             one, two = _scale(query), _scale(item)
             lines = [
-                (
-                    of,
-                    round(a * one, 1),
-                    round(b * one, 1),
-                    round(right + c * two, 1),
-                    round(d * two, 1),
-                )
+                (of, round(a * one, 1), round(b * one, 1), round(right + c * two, 1), round(d * two, 1))
                 for of, (a, b, c, d) in some_lines(found)
             ]
     sides = (

@@ -133,3 +133,14 @@ def test_the_words_are_translated(found, name):
         assert "surfaces agree" not in language.phrase(found.reason)
     finally:
         language.choose("en")
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "points",
+    [np.zeros((50, 2)), np.column_stack([np.arange(50.0), np.arange(50.0)]), np.repeat([[1.0, 2], [300, 4]], 30, 0)],
+    ids=["one place", "a line", "two places"],
+)
+def test_points_that_span_no_plane_are_no_surface(points):
+    for target in (points, np.random.default_rng(1).uniform(0, 300, points.shape)):
+        assert surfaces(points, target, np.column_stack([points, target]), ((WIDTH, HEIGHT), (WIDTH, HEIGHT))) == ()
