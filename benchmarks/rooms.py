@@ -255,6 +255,9 @@ def main() -> None:
     sets: dict[str, Any] = {}
     if "rooms" in arguments.parts:
         figures["rooms"], figures["levels"] = of_rooms(embedder, arguments, others)
+        aside = [view for view in views(arguments.hotels) if kept_aside(view)]
+        figures["hotels"] = len({view.hotel for view in aside})
+        figures["places"] = len({(view.hotel, view.place) for view in aside})
         sets["rooms"] = figures["rooms"]
         print(figures["levels"])
     if "hard_pairs" in arguments.parts:
