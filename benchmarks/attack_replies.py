@@ -199,7 +199,7 @@ class _Worker:
                 header, size = wire.receive(self._pipe._from)
                 wire.receive_bytes(self._pipe._from, size)
                 goes_on = serve(header or {}, self._pipe, chance)
-        except (OSError, ValueError, EOFError):
+        except (OSError, ValueError, EOFError, wire.WireError):  # or out of step by what it said: a worker ends of it
             pass
         self._code = -9 if self._code is None else self._code
         self._sink.close()
