@@ -21,8 +21,8 @@ from benchmarks import photographs, report
 from benchmarks.retrieval import SEED, embed_all
 from benchmarks.rivals import hard
 from benchmarks.verify import verified
-from imgmatch.lab.hotels.geometry import traced
-from imgmatch.lab.hotels.views import SAMPLE, View, views
+from imgmatch.lab.hotels.geometry import shared
+from imgmatch.lab.hotels.views import SAMPLE, views
 from imgmatch.match.features import ITEM_PX, Features, extract
 from imgmatch.match.learned import EXPECTED, agreement, points, verify_learned
 from imgmatch.match.overlay import photographed
@@ -97,16 +97,12 @@ def of_hotels(collection: Path, count: int) -> dict[str, Any]:
     ]
     pairs = Pairs(lambda number: found[number].pixels())
     same, others = _some(same, count), _some(others, 2 * count)
-    share = [(i, j) for i, j in same if _shared(found[i], found[j]) >= _SHARED]
+    share = [(i, j) for i, j in same if shared(found[i], found[j], 16) >= _SHARED]
     return {
         "one_room": measured(pairs, same),
         "one_room_sharing_15": measured(pairs, share),
         "other_rooms_of_the_hotel": measured(pairs, others),
     }
-
-
-def _shared(one: View, other: View) -> float:
-    return float(np.isfinite(traced(one, other, 16)[:, 2]).mean())
 
 
 def _some(pairs: Sequence[tuple[int, int]], count: int) -> list[tuple[int, int]]:

@@ -23,12 +23,11 @@ import numpy as np
 from benchmarks import photographs, report
 from benchmarks.retrieval import SEED, embed_all
 from benchmarks.rivals import hard
-from benchmarks.verify import verified
+from benchmarks.verify import of_pixels, verified
 from imgmatch.lab.alterations import alter
-from imgmatch.lab.hotels.geometry import traced
+from imgmatch.lab.hotels.geometry import shared
 from imgmatch.lab.hotels.views import View, kept_aside, views
 from imgmatch.lab.metrics import mean_average_precision, recall_at_k
-from imgmatch.match.features import Features, extract
 from imgmatch.match.masking import Mask, prepared
 from imgmatch.match.parts import QueryParts, has_parts, item_parts, parts_score, query_parts
 from imgmatch.models import DEFAULT_MODEL, load_model
@@ -54,7 +53,7 @@ class Gallery:
 
     def __init__(self, embedder: Embedder, pictures: Sequence[Pixels], verify: bool = False) -> None:
         self.embedder = embedder
-        self.features = [cache(partial(_features, pixels)) for pixels in pictures] if verify else []
+        self.features = [cache(partial(of_pixels, pixels)) for pixels in pictures] if verify else []
         self.vectors = embed_all(embedder, pictures)
         self.parts = [item_parts(embedder, pixels) for pixels in pictures] if has_parts(embedder) else []
 
@@ -91,10 +90,6 @@ class Gallery:
                     searched[number] = 10.0 + verification.inliers
             found[WAYS[2]] = searched
         return found
-
-
-def _features(pixels: Pixels) -> Features:
-    return extract(pixels, (pixels.shape[1], pixels.shape[0]))
 
 
 def measure(
@@ -160,10 +155,8 @@ def house_relations(paths: Sequence[Path], others: int) -> np.ndarray:
     return right
 
 
-def of_rooms(
-    embedder: Embedder, arguments: argparse.Namespace, others: Sequence[Pixels]
-) -> tuple[dict[str, Any], dict[str, float]]:
-    """Rooms and hotels, by every view of the hotels kept aside; and what score tells a hotel."""
+def of_rooms(embedder: Embedder, arguments: argparse.Namespace, others: Sequence[Pixels]) -> dict[str, Any]:
+    """Rooms and hotels, by every view of the hotels kept aside; what score tells a hotel; how many of each."""
     found = [view for view in views(arguments.hotels) if kept_aside(view)]
     pictures = [view.pixels() for view in found]
     gallery = Gallery(embedder, [*pictures, *others], arguments.verify)
@@ -171,8 +164,12 @@ def of_rooms(
     queries = [alter("person", pixels, SEED + number) for number, pixels in enumerate(pictures)]
     kinds = np.array([view.kind for view in found])
     groups = {str(kind): kinds == kind for kind in np.unique(kinds)} | shares(found)
-    figures = measure(gallery, queries, room & ~itself, itself, hotel, groups=groups)
-    return figures, levels(gallery, pictures, room, hotel, kinds)
+    return {
+        "rooms": measure(gallery, queries, room & ~itself, itself, hotel, groups=groups),
+        "levels": levels(gallery, pictures, room, hotel, kinds),
+        "hotels": len({view.hotel for view in found}),
+        "places": len({(view.hotel, view.place) for view in found}),
+    }
 
 
 def shares(found: Sequence[View]) -> dict[str, np.ndarray]:
@@ -183,8 +180,7 @@ def shares(found: Sequence[View]) -> dict[str, np.ndarray]:
     most = np.zeros(len(found))
     for numbers in of_place.values():
         for one, other in permutations(numbers, 2):
-            share = float(np.isfinite(traced(found[one], found[other], _STEPS)[:, 2]).mean())
-            most[one] = max(most[one], share)
+            most[one] = max(most[one], shared(found[one], found[other], _STEPS))
     edges = (0.0, 0.25, 0.5, 1.01)
     return {
         f"shares {low:.2f} to {min(high, 1.0):.2f}": (most >= low) & (most < high)
@@ -254,10 +250,7 @@ def main() -> None:
     figures: dict[str, Any] = {}
     sets: dict[str, Any] = {}
     if "rooms" in arguments.parts:
-        figures["rooms"], figures["levels"] = of_rooms(embedder, arguments, others)
-        aside = [view for view in views(arguments.hotels) if kept_aside(view)]
-        figures["hotels"] = len({view.hotel for view in aside})
-        figures["places"] = len({(view.hotel, view.place) for view in aside})
+        figures |= of_rooms(embedder, arguments, others)
         sets["rooms"] = figures["rooms"]
         print(figures["levels"])
     if "hard_pairs" in arguments.parts:

@@ -24,7 +24,7 @@ from PIL import Image as Pillow
 
 from benchmarks import photographs, report
 from benchmarks.retrieval import SEED, embed_all
-from benchmarks.verify import _features, _of_pixels
+from benchmarks.verify import _features, of_pixels
 from imgmatch.evidence import walk
 from imgmatch.lab.alterations import ALTERATIONS, alter
 from imgmatch.lab.hotels.geometry import correspondences
@@ -66,7 +66,7 @@ class Case:
     def _features(self, place: int) -> Any:
         if place < len(self.files):
             return _features(self.files[place])
-        return _of_pixels(self.rendered[place - len(self.files)][0].pixels())
+        return of_pixels(self.rendered[place - len(self.files)][0].pixels())
 
     def rows(self, kind: str, pixels: Pixels, right: Sequence[int], apart: Sequence[int] = ()) -> Iterator[Row]:
         """What is measured of a query and its true matches, and the nearest others but those ``apart``."""

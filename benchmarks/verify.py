@@ -49,7 +49,7 @@ class Gallery:
     def features(self, number: int) -> Features:
         """Local features as a search reads them."""
         picture = self._pictures[number]
-        return _features(picture) if isinstance(picture, Path) else _of_pixels(picture)
+        return _features(picture) if isinstance(picture, Path) else of_pixels(picture)
 
     def ranked(self, pixels: Pixels, similarities: np.ndarray) -> tuple[list[int], list[Verification]]:
         """The nearest pictures, verified ones first as in a search, and what was found of each, in the same order."""
@@ -67,7 +67,8 @@ def _features(path: Path) -> Features:
     return extract(image.pixels, image.upright_size_px)
 
 
-def _of_pixels(pixels: Pixels) -> Features:
+def of_pixels(pixels: Pixels) -> Features:
+    """Features of a picture as it is."""
     return extract(pixels, (pixels.shape[1], pixels.shape[0]))
 
 

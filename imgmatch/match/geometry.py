@@ -55,7 +55,8 @@ def places_of_their_own(source: Points, target: Points) -> int:
 
 def homography(source: Points, target: Points) -> Points:
     """The homography (3, 3) that takes points (N, 2), four and more, to others: all of them, by the normalised direct
-    linear transformation (Hartley and Zisserman, 4.4).
+    linear transformation (Hartley and Zisserman, 4.4). OpenCV's goes on to refine it, which takes longer where points
+    are wrong, as those that planes grow over are.
     """
     (one, to_one), (two, to_two) = (_normalised(points) for points in (source, target))
     zeros = np.zeros_like(one)

@@ -187,9 +187,9 @@ def _frame_in(at: Callable[[int, int], bytes]) -> int | None:
     return None
 
 
-def unpack_zstd(stream: BinaryIO) -> Inflated:
+def unpack_zstd(stream: BinaryIO, needing: str = "Zstandard") -> Inflated:
     """With the window that its first frame asks for, or that most do."""
-    zstd = require(*_ZSTD)
+    zstd = require(*_ZSTD, needing)
     whole = stream.read(_HEAD_BYTES)
     head = whole[_frame_in(lambda place, size: whole[place : place + size]) or 0 :]
     window = _LEAST_WINDOW_BYTES

@@ -173,7 +173,7 @@ def _lzma(packed: IO[bytes], size: int) -> Inflated:
 _BOUNDED = {
     zipfile.ZIP_BZIP2: lambda packed, size: Inflated(packed, bz2.BZ2Decompressor, 4 << 20),
     zipfile.ZIP_LZMA: _lzma,
-    _ZSTD: lambda packed, _: unpack_zstd(packed),
+    _ZSTD: lambda packed, _: unpack_zstd(packed, "ZIP packed by Zstandard"),
     _XZ: lambda packed, _: unpack_xz(packed),
 }
 

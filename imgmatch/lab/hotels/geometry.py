@@ -40,6 +40,11 @@ def traced(first: View, second: View, steps: int) -> Points:
     return _traced(first, second, np.stack([x, y], axis=1) * sizes[:2]) / sizes
 
 
+def shared(first: View, second: View, steps: int) -> float:
+    """The share of what the first view shows that the second shows too, by ``steps`` x ``steps`` points."""
+    return float(np.isfinite(traced(first, second, steps)[:, 2]).mean())
+
+
 def _traced(first: View, second: View, points: Points) -> Points:
     """(n, 2) pixels of the first view beside those of the second that show the same surface, NaN where none does.
 

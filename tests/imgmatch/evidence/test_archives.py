@@ -249,7 +249,9 @@ def test_a_member_that_is_gone_is_named(tmp_path):
         reopen(place)
 
 
+ZSTANDARD = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
 WITHOUT = {
+    "zst": (ZSTANDARD, "archives", "Zstandard", lambda: b"\x28\xb5\x2f\xfd" + bytes(64)),
     "7z": ("py7zr", "archives", "7z", lambda: b"7z\xbc\xaf\x27\x1c" + bytes(512)),
     "luks": ("pyluksde", "forensic", "LUKS", lambda: b"LUKS\xba\xbe\x00\x01" + bytes(1 << 16)),
     "bitlocker": ("pybde", "forensic", "BitLocker", lambda: b"\xeb\x58\x90-FVE-FS-" + bytes(1 << 16)),
@@ -269,6 +271,17 @@ def test_a_missing_package_is_an_issue_that_names_the_format_and_the_extra(name,
     assert issue.error == "needs_package"
     assert format_ in issue.message.split(" needs the package ")[0], issue.message
     assert f"imgmatch[{extra}]" in issue.message
+
+
+def test_a_missing_package_for_a_member_of_a_zip_is_said_of_the_zip(tmp_path, monkeypatch):
+    data = bytearray(zipped({"a.jpg": FILES["DCIM/0.jpg"]}))
+    for magic, at in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        struct.pack_into("<H", data, data.index(magic) + at, 93)  # Zstandard
+    (tmp_path / "a.zip").write_bytes(data)
+    monkeypatch.setitem(sys.modules, ZSTANDARD, None)
+    (found,) = walk(tmp_path / "a.zip")
+    with pytest.raises(OSError, match="ZIP packed by Zstandard needs the package"):
+        content(found)
 
 
 def test_a_7z_with_a_password_for_each_block(tmp_path):

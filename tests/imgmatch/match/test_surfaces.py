@@ -83,6 +83,7 @@ def test_of_a_mirrored_query_they_lie_where_the_query_shows_them():
     query = corner(HERE)
     found = verified(np.ascontiguousarray(query[:, ::-1]), corner(THERE))
     assert (found.verified, found.mirrored) == (True, True)
+    assert found.surfaces
     for surface in found.surfaces:
         back = [(WIDTH - x, y) for x, y in surface.query]
         assert any(_inside(back, HERE, wall) and _inside(surface.item, THERE, wall) for wall in (LEFT, RIGHT))
